@@ -1,0 +1,228 @@
+//! The command line: every command and option, with its help. Home of clap.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Manages CPython's global bytecode store, the tree that PYTHONPYCACHEPREFIX names.
+///
+/// Python only ever adds to that tree. pycstore says whose bytes those are, which of them Python would
+/// still load, and removes the rest.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pycstore",
+    version,
+    max_term_width = 100,
+    infer_subcommands = true,
+    subcommand_required = true
+)]
+pub struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The store [default: $PYTHONPYCACHEPREFIX, else ~/.cache/cpython]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
+    pub store: Option<PathBuf>,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto", help_heading = "Global options")]
+    pub color: Color,
+    /// Print problems only
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// Use exactly this many threads [default: as many as the disk can use]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = "Global options")]
+    pub threads: Option<u16>,
+    /// Take sources that are missing at or below PATH for gone, whatever stands against it: an unmounted
+    /// disk, another host (may be repeated)
+    #[arg(long, value_name = "PATH", global = true, help_heading = "Global options")]
+    pub assume_gone: Vec<PathBuf>,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show how much room the store takes, by owner
+    Du(DuOptions),
+    /// List every file of the store with its status
+    Ls(LsOptions),
+    /// Remove entries that Python cannot use any more
+    Prune(PruneOptions),
+    /// Show the entries of a source
+    Which(WhichOptions),
+    /// Show the source of an entry
+    Source(SourceOptions),
+    /// Show everything about an entry
+    Inspect(InspectOptions),
+    /// Try pycstore on a small store of its own, made and removed again
+    Demo(DemoOptions),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Generate(GenerateOptions),
+}
+
+/// How entries with an unchecked hash are judged.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Unchecked {
+    /// Judge entries with an unchecked hash as --check-hash-based-pycs=always would
+    #[arg(long)]
+    pub check_unchecked: bool,
+}
+
+/// `pycstore du`
+///
+/// Sizes are room on disk, as GNU du counts it, in units of 1024. The total includes the directories and equals
+/// `du -s -B1 STORE`. Reclaimable is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
+pub struct DuOptions {
+    /// Count the files' lengths instead of their room on disk
+    #[arg(long)]
+    pub apparent_size: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
+}
+
+/// `pycstore ls`
+///
+/// Statuses: fresh (Python would load it), stale (Python would recompile), orphan (the source is gone for
+/// certain), corrupt (not loadable), unknown (cannot tell), temporary (an interrupted write), foreign (nothing
+/// that Python writes).
+#[derive(Debug, Args)]
+pub struct LsOptions {
+    /// Only entries with this status (may be repeated)
+    #[arg(long, value_name = "STATUS", value_parser = clap::builder::PossibleValuesParser::new(pycstore::status::NAMES))]
+    pub status: Vec<String>,
+    /// Only entries with this cache tag, such as cpython-312 (may be repeated)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Only entries whose source is at or below PATH (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub under: Vec<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with = "null")]
+    pub json: bool,
+    /// Print the paths of the entries only, each followed by a null byte, for xargs -0
+    #[arg(short = '0', long = "null")]
+    pub null: bool,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
+}
+
+/// `pycstore prune`
+///
+/// Selectors add up. An entry whose source is missing only because a disk is not mounted, permission is denied
+/// or the path belongs to another host is never an orphan.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(after_help = "Exit status: 0 all done, 1 something could not be read or removed, 2 nothing done.")]
+pub struct PruneOptions {
+    /// Remove entries whose source is gone for certain
+    #[arg(long, help_heading = "Selectors")]
+    pub orphans: bool,
+    /// Remove entries that Python would recompile
+    #[arg(long, help_heading = "Selectors")]
+    pub stale: bool,
+    /// Remove files that cannot be loaded at all
+    #[arg(long, help_heading = "Selectors")]
+    pub corrupt: bool,
+    /// Remove what interrupted writes left, an hour old or more
+    #[arg(long, help_heading = "Selectors")]
+    pub temporary: bool,
+    /// Show what would be removed, and remove nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pycstore which`
+///
+/// Exit status: 0 an entry was found, 1 a source has none, 2 no store.
+#[derive(Debug, Args)]
+pub struct WhichOptions {
+    /// Source files
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pycstore source`
+#[derive(Debug, Args)]
+pub struct SourceOptions {
+    /// Entries of the store
+    #[arg(required = true, value_name = "ENTRY")]
+    pub entries: Vec<PathBuf>,
+}
+
+/// `pycstore inspect`
+#[derive(Debug, Args)]
+pub struct InspectOptions {
+    /// Entries of the store
+    #[arg(required = true, value_name = "ENTRY")]
+    pub entries: Vec<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
+}
+
+/// `pycstore demo`
+///
+/// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from small
+/// entries of its own), deletes a project, and shows what du and prune make of it. The real store is not touched.
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// Keep the temporary directory, and say where it is
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `pycstore generate`
+#[derive(Debug, Args)]
+pub struct GenerateOptions {
+    /// What to write
+    pub what: Generated,
+    /// The directory to write to
+    pub directory: PathBuf,
+}
+
+/// What `generate` writes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Generated {
+    /// The manual pages
+    Man,
+}
+
+impl From<Unchecked> for pycstore::status::UncheckedHashes {
+    fn from(unchecked: Unchecked) -> Self {
+        if unchecked.check_unchecked { Self::Check } else { Self::Trust }
+    }
+}

@@ -1,0 +1,192 @@
+//! `pycstore demo`: the main job on a small store of its own, from nothing to clean.
+//!
+//! Everything happens in one temporary directory that plays the home of a user. Home of tempfile.
+
+use super::args::{DemoOptions, DuOptions, PruneOptions, Unchecked};
+use super::env::Environment;
+use super::exit::Exit;
+use super::output::style::Tone;
+use super::session::Session;
+use super::{du, prune};
+use anyhow::{Context, ensure};
+use pycstore::layout::cache_from_source;
+use pycstore::pyc::Magic;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The two projects: their names and their modules. Each module imports a part of the standard library, whose
+/// bytecode lands in the store as well.
+const PROJECTS: [(&str, &[(&str, &str)]); 2] = [
+    (
+        "blog",
+        &[
+            (
+                "posts.py",
+                "import json\n\nTITLES = [\"first\", \"second\"]\n\ndef feed():\n    return json.dumps(TITLES)\n",
+            ),
+            ("render.py", "import textwrap\n\ndef page(text):\n    return textwrap.fill(text, 60)\n"),
+        ],
+    ),
+    (
+        "shop",
+        &[
+            (
+                "basket.py",
+                "from decimal import Decimal\n\ndef total(prices):\n    return sum(prices, Decimal(0))\n",
+            ),
+            ("orders.py", "import dataclasses\n\n@dataclasses.dataclass\nclass Order:\n    number: int\n"),
+            (
+                "stock.py",
+                "LEVELS = {\"apples\": 3, \"pears\": 0}\n\ndef low():\n    return [k for k, v in LEVELS.items() if v < 1]\n",
+            ),
+        ],
+    ),
+];
+
+/// The body of an entry for `x = 1`, as Python 3.12 marshals it: what stands in where there is no Python.
+const BODY_3_12: &[u8] = b"\xe3\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xf3\x08\x00\x00\x00\
+\x97\x00\x64\x00\x5a\x00\x79\x01\x29\x02\xe9\x01\x00\x00\x00\x4e\x29\x01\xda\x01\x78\xa9\x00\xf3\x00\x00\x00\x00\xfa\x04\x6d\
+\x2e\x70\x79\xfa\x08\x3c\x6d\x6f\x64\x75\x6c\x65\x3e\x72\x07\x00\x00\x00\x01\x00\x00\x00\x73\x0a\x00\x00\x00\xf0\x03\x01\x01\
+\x01\xd8\x04\x05\x81\x01\x72\x05\x00\x00\x00";
+
+/// Runs `pycstore demo`.
+pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
+    let temporary =
+        tempfile::Builder::new().prefix("pycstore-demo-").tempdir().context("cannot make a directory")?;
+    let home = temporary.path().canonicalize()?.join("home");
+    let store = home.join(".cache/cpython");
+    let stage = Stage { session, home: home.clone(), store: store.clone() };
+    stage.build()?;
+
+    let of_demo = Environment { home: Some(home.clone()), prefix: None, ..session.environment.clone() };
+    let mut global = session.global.clone();
+    global.store = Some(store);
+    global.assume_gone.clear();
+    let inner = Session::new(global, of_demo);
+    let du_options =
+        DuOptions { apparent_size: false, json: false, unchecked: Unchecked { check_unchecked: false } };
+    let prune_options = |dry_run| PruneOptions {
+        orphans: true,
+        stale: false,
+        corrupt: false,
+        temporary: false,
+        dry_run,
+        json: false,
+    };
+
+    stage.type_line("pycstore du")?;
+    du::run(&inner, &du_options)?;
+    stage.type_line("rm -rf ~/shop")?;
+    std::fs::remove_dir_all(home.join("shop")).context("cannot remove the demo's project")?;
+    stage.type_line("pycstore prune --orphans --dry-run")?;
+    prune::run(&inner, &prune_options(true))?;
+    stage.type_line("pycstore prune --orphans")?;
+    prune::run(&inner, &prune_options(false))?;
+    stage.type_line("pycstore du")?;
+    let exit = du::run(&inner, &du_options)?;
+
+    if options.keep {
+        let kept = temporary.keep();
+        stage.say(&format!("\nKept: {}", kept.display()))?;
+    } else {
+        temporary.close().context("cannot remove the demo's directory")?;
+        stage.say("\nThe demo's directory is removed again. Your own store: pycstore du")?;
+    }
+    Ok(exit)
+}
+
+/// Where the demo takes place.
+struct Stage<'a> {
+    session: &'a Session,
+    home: PathBuf,
+    store: PathBuf,
+}
+
+impl Stage<'_> {
+    /// Makes the projects and lets Python, or whatever stands in for it, fill the store.
+    fn build(&self) -> anyhow::Result<()> {
+        for (project, modules) in PROJECTS {
+            let directory = self.home.join(project);
+            std::fs::create_dir_all(&directory).context("cannot make the demo's projects")?;
+            std::fs::write(directory.join("pyproject.toml"), format!("[project]\nname = \"{project}\"\n"))?;
+            for (name, text) in modules {
+                std::fs::write(directory.join(name), text)?;
+            }
+        }
+        self.say(&format!(
+            "A home of its own for this demo: {} with the projects ~/blog and ~/shop.\n",
+            self.home.display()
+        ))?;
+        match self.run_python() {
+            Ok(version) => self
+                .say(&format!("Python {version} imports both, with PYTHONPYCACHEPREFIX=~/.cache/cpython:")),
+            Err(_) => {
+                self.make_entries()?;
+                self.say("No python3 at hand: entries as Python 3.12 would write them stand in for it.")
+            }
+        }
+    }
+
+    /// Imports every module of both projects with the machine's `python3`; answers its version.
+    fn run_python(&self) -> anyhow::Result<String> {
+        let mut version = String::new();
+        for (project, modules) in PROJECTS {
+            let names: Vec<&str> = modules.iter().filter_map(|(name, _)| name.strip_suffix(".py")).collect();
+            let code = format!(
+                "import sys; assert sys.version_info >= (3, 8); import {}; print('%d.%d.%d' % sys.version_info[:3])",
+                names.join(", ")
+            );
+            let mut python = Command::new("python3");
+            for (name, _) in
+                std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PYTHON"))
+            {
+                python.env_remove(name);
+            }
+            let output = python
+                .args(["-c", &code])
+                .current_dir(self.home.join(project))
+                .env("PYTHONPYCACHEPREFIX", &self.store)
+                .stdin(Stdio::null())
+                .output()
+                .context("cannot start python3")?;
+            ensure!(output.status.success(), "python3 failed");
+            version = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        }
+        ensure!(self.store.is_dir(), "python3 wrote no store");
+        Ok(version)
+    }
+
+    /// Writes what Python 3.12 would for sources whose text is `x = 1`.
+    fn make_entries(&self) -> anyhow::Result<()> {
+        for (project, modules) in PROJECTS {
+            for (name, _) in modules {
+                let source = self.home.join(project).join(name);
+                let metadata = std::fs::metadata(&source)?;
+                let entry =
+                    cache_from_source(&self.store, &source, "cpython-312", "").context("no file name")?;
+                let mut bytes = Magic::of(3531).0.to_vec();
+                bytes.extend_from_slice(&[0; 4]);
+                bytes.extend_from_slice(&(metadata.mtime() as u32).to_le_bytes());
+                bytes.extend_from_slice(&(metadata.size() as u32).to_le_bytes());
+                bytes.extend_from_slice(BODY_3_12);
+                std::fs::create_dir_all(entry.parent().unwrap_or(Path::new("/")))?;
+                std::fs::write(&entry, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn type_line(&self, command: &str) -> anyhow::Result<()> {
+        let prompt = self.session.style().paint(format!("$ {command}").as_bytes(), Tone::Heading);
+        self.say(&format!("\n{}", String::from_utf8_lossy(&prompt)))
+    }
+
+    fn say(&self, line: &str) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! `pycstore inspect`: one entry laid open.
+
+use super::args::InspectOptions;
+use super::exit::Exit;
+use super::output::json::{self, Inspection};
+use super::output::style::Tone;
+use super::output::{date, human, path};
+use super::session::Session;
+use super::source::with_entry;
+use pycstore::entry::{Content, Entry};
+use pycstore::layout::Name;
+use pycstore::owner::Life;
+use pycstore::pyc::magic::Release;
+use pycstore::pyc::{Header, InvalidationMode, Magic, Malformed};
+use pycstore::scan::{Question, Visit};
+use pycstore::source::{Source, SourceFile};
+use pycstore::status::{self, Status, UncheckedHashes};
+use pycstore::store::Purpose;
+use pycstore::units::Moment;
+use std::ffi::OsStr;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Runs `pycstore inspect`.
+pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> {
+    let opened = session.open(Purpose::Look)?;
+    let unchecked = UncheckedHashes::from(options.unchecked);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut all_found = true;
+    for path_given in &options.entries {
+        let absolute = session.environment.absolute(path_given);
+        let found =
+            with_entry(session, &opened, path_given, Question::Everything(unchecked), |visit, entry| {
+                let Some(status) = status::judge(entry, unchecked) else { return Ok(()) };
+                let source =
+                    entry.source_name().map(|name| visit.source_directory().join(OsStr::from_bytes(&name)));
+                if options.json {
+                    return json::print(
+                        &mut out,
+                        &Inspection::new(&absolute, entry, status, source.as_deref(), visit),
+                    );
+                }
+                Page { session, out: &mut out }.print(&absolute, visit, entry, status, source.as_deref())
+            });
+        match found {
+            Some(printed) => printed?,
+            None => all_found = false,
+        }
+    }
+    out.flush()?;
+    Ok(Exit::complete_if(all_found))
+}
+
+/// The lines about one entry.
+struct Page<'a> {
+    session: &'a Session,
+    out: &'a mut dyn Write,
+}
+
+impl Page<'_> {
+    fn print(
+        &mut self,
+        shown: &Path,
+        visit: &Visit<'_>,
+        entry: &Entry<'_>,
+        status: Status,
+        source: Option<&Path>,
+    ) -> io::Result<()> {
+        let terminal = &self.session.terminal;
+        let heading = self.session.style().paint(&path::shown(shown, terminal), Tone::Heading);
+        self.out.write_all(&heading)?;
+        self.out.write_all(b"\n")?;
+        let verdict = match status.reason() {
+            Some(reason) => format!("{} ({reason})", status.name()),
+            None => status.name().to_string(),
+        };
+        self.line("status", &verdict)?;
+        self.line("next", &what_python_does(entry, status))?;
+        if let Some(slot) = entry.parsed.slot() {
+            if let Some(source) = source {
+                self.path_line("source", source)?;
+            }
+            if let Source::Present(file) = &entry.source {
+                self.line("  mtime", &seconds(file.python_mtime))?;
+                self.line("  size", &format!("{} bytes", human::count(file.bytes)))?;
+                self.hash_line(file)?;
+            }
+            let python =
+                slot.python().map_or(String::new(), |(major, minor)| format!(" (Python {major}.{minor})"));
+            self.line("tag", &format!("{}{python}", slot.tag))?;
+            let optimization = if slot.optimization.is_empty() { "none" } else { slot.optimization };
+            self.line("optimization", optimization)?;
+            if let Some(version) = slot.pytest {
+                self.line("pytest", version)?;
+            }
+        }
+        match entry.content {
+            Content::Read(Ok(header), _) => self.header(&header)?,
+            Content::Read(Err(Malformed::Truncated), _) => {
+                self.line("header", "none: fewer than 16 bytes")?
+            }
+            Content::Read(Err(Malformed::NotBytecode), _) => {
+                self.line("header", "none: bytes 2-3 are not \\r\\n")?
+            }
+            Content::Unreadable(_) => self.line("header", "cannot be read")?,
+            Content::NotRead => {}
+        }
+        if let Some(metadata) = entry.metadata {
+            let sizes =
+                format!("{} bytes, {} on disk", human::count(metadata.bytes), human::size(metadata.disk));
+            self.line("file", &sizes)?;
+            self.line("  modified", &date::local(metadata.modified))?;
+            let is_read = metadata.accessed > metadata.modified;
+            let never = if is_read { "" } else { " (not read since it was written)" };
+            self.line("  accessed", &format!("{}{never}", date::local(metadata.accessed)))?;
+        }
+        if entry.parsed != Name::Foreign {
+            let owner = visit.owner();
+            let gone = if owner.life == Life::Gone { ", gone" } else { "" };
+            self.path_line(&format!("owner ({}{gone})", owner.kind.name()), &owner.root)?;
+            if let Some(environment) =
+                owner.environment.as_ref().filter(|environment| **environment != owner.root)
+            {
+                self.path_line("  environment", environment)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, header: &Header) -> io::Result<()> {
+        self.line("magic", &format!("{} ({})", header.magic.number(), written_by(header.magic)))?;
+        let mode = match header.flags_are_known() {
+            true => header.invalidation_mode().name(),
+            false => "unknown flags",
+        };
+        self.line("flags", &format!("{:#x} ({mode})", header.flags))?;
+        if header.invalidation_mode() == InvalidationMode::Timestamp {
+            self.line("pinned mtime", &seconds(i64::from(header.source_mtime())))?;
+            self.line("pinned size", &format!("{} bytes", human::count(u64::from(header.source_size()))))
+        } else {
+            self.line("pinned hash", &hexadecimal(&header.pin))
+        }
+    }
+
+    fn hash_line(&mut self, file: &SourceFile) -> io::Result<()> {
+        match file.hash {
+            Some(Ok(hash)) => self.line("  hash", &hexadecimal(&hash)),
+            Some(Err(why)) => self.line("  hash", &format!("cannot be read ({})", why.name())),
+            None => Ok(()),
+        }
+    }
+
+    fn line(&mut self, name: &str, value: &str) -> io::Result<()> {
+        writeln!(self.out, "  {name:<20} {value}")
+    }
+
+    fn path_line(&mut self, name: &str, value: &Path) -> io::Result<()> {
+        write!(self.out, "  {name:<20} ")?;
+        self.out.write_all(&path::shown(value, &self.session.terminal))?;
+        self.out.write_all(b"\n")
+    }
+}
+
+/// What the interpreter of the entry's tag does at the next import of its source.
+fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
+    let python = match entry.parsed.slot().and_then(|slot| slot.python()) {
+        Some((major, minor)) => format!("Python {major}.{minor}"),
+        None => "Python".into(),
+    };
+    match status {
+        Status::Fresh => format!("{python} loads it"),
+        Status::Stale(_) | Status::Corrupt(_) => {
+            format!("{python} compiles the source again and replaces it")
+        }
+        Status::Orphan(_) => "nothing ever loads it".into(),
+        Status::Unknown(_) => "cannot tell from here".into(),
+        Status::Temporary => "nothing ever loads or removes it".into(),
+        Status::Foreign => "Python neither writes nor reads it".into(),
+    }
+}
+
+/// The Python that a magic names.
+fn written_by(magic: Magic) -> String {
+    match magic.cpython() {
+        Some((minor, Release::PreRelease)) => format!("a pre-release of Python 3.{minor}"),
+        Some((minor, Release::Final | Release::Newer)) => format!("Python 3.{minor}"),
+        None => "no CPython that is known".into(),
+    }
+}
+
+fn seconds(seconds: i64) -> String {
+    format!("{seconds} ({})", date::local(Moment { seconds, nanoseconds: 0 }))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,154 @@
+//! `pycstore ls`: every file of the store with its status.
+
+use super::args::LsOptions;
+use super::du::report;
+use super::exit::Exit;
+use super::output::json::{self, EntryLine};
+use super::output::{human, path};
+use super::session::{Opened, Session};
+use pycstore::entry::Entry;
+use pycstore::layout::Name;
+use pycstore::owner::Owner;
+use pycstore::scan::{Question, Trouble, Visit, Visitor};
+use pycstore::status::{self, Status, UncheckedHashes};
+use pycstore::store::Purpose;
+use std::ffi::OsStr;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Which entries are listed.
+struct Filter<'a> {
+    statuses: &'a [String],
+    tags: &'a [String],
+    under: Vec<PathBuf>,
+    unchecked: UncheckedHashes,
+}
+
+/// A directory's listed entries.
+struct Batch {
+    relative: Box<[u8]>,
+    sources: PathBuf,
+    owner: Arc<Owner>,
+    found: Vec<Found>,
+}
+
+/// A listed entry without the name that it borrows.
+struct Found {
+    name: Box<[u8]>,
+    status: Status,
+    facts: Entry<'static>,
+}
+
+struct Lister<'a> {
+    filter: &'a Filter<'a>,
+    batches: Vec<Batch>,
+    troubles: Vec<Trouble>,
+}
+
+impl Visitor for Lister<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        let sources = visit.source_directory();
+        let mut found = Vec::new();
+        for entry in visit.entries {
+            let Some(status) = status::judge(entry, self.filter.unchecked) else { continue };
+            if !self.filter.admits(entry, status, &sources) {
+                continue;
+            }
+            // The name is parsed again when it is shown.
+            let facts = Entry {
+                name: b"",
+                parsed: Name::Foreign,
+                metadata: entry.metadata,
+                content: entry.content,
+                source: entry.source,
+                other_name: entry.other_name.clone(),
+            };
+            found.push(Found { name: entry.name.into(), status, facts });
+        }
+        if !found.is_empty() {
+            let owner = visit.owner();
+            self.batches.push(Batch { relative: visit.relative.into(), sources, owner, found });
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
+
+impl Filter<'_> {
+    fn admits(&self, entry: &Entry<'_>, status: Status, sources: &std::path::Path) -> bool {
+        let is_under = || match entry.source_name() {
+            Some(name) => {
+                let source = sources.join(OsStr::from_bytes(&name));
+                self.under.iter().any(|under| source.starts_with(under))
+            }
+            None => self.under.iter().any(|under| sources.starts_with(under)),
+        };
+        (self.statuses.is_empty() || self.statuses.iter().any(|wanted| wanted == status.name()))
+            && (self.tags.is_empty()
+                || entry.parsed.slot().is_some_and(|slot| self.tags.iter().any(|tag| tag == slot.tag)))
+            && (self.under.is_empty() || is_under())
+    }
+}
+
+/// Runs `pycstore ls`.
+pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
+    let opened = session.open(Purpose::Look)?;
+    let unchecked = UncheckedHashes::from(options.unchecked);
+    let filter = Filter {
+        statuses: &options.status,
+        tags: &options.tag,
+        under: options.under.iter().map(|path| session.environment.absolute(path)).collect(),
+        unchecked,
+    };
+    let new_lister = || Lister { filter: &filter, batches: Vec::new(), troubles: Vec::new() };
+    let parts = opened.scan(Question::Everything(unchecked)).run(new_lister, |_| {});
+    let mut batches = Vec::new();
+    let mut troubles = Vec::new();
+    for part in parts {
+        batches.extend(part.batches);
+        troubles.extend(part.troubles);
+    }
+    batches.sort_by(|one, other| one.relative.cmp(&other.relative));
+    troubles.sort_by(|one, other| one.path().cmp(other.path()));
+    let mut out = BufWriter::new(io::stdout().lock());
+    for batch in &batches {
+        for found in &batch.found {
+            print(session, options, &opened, batch, found, &mut out)?;
+        }
+    }
+    out.flush()?;
+    Ok(report(&troubles))
+}
+
+fn print(
+    session: &Session,
+    options: &LsOptions,
+    opened: &Opened,
+    batch: &Batch,
+    found: &Found,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let shown = opened.store.shown(&batch.relative, &found.name);
+    if options.null {
+        out.write_all(shown.as_os_str().as_bytes())?;
+        return out.write_all(b"\0");
+    }
+    let parsed = match found.status {
+        Status::Foreign => Name::Foreign,
+        _ => Name::parse(&found.name),
+    };
+    let entry = Entry { name: &found.name, parsed, ..found.facts.clone() };
+    if options.json {
+        let source = entry.source_name().map(|name| batch.sources.join(OsStr::from_bytes(&name)));
+        let line = EntryLine::new(&shown, &entry, found.status, source.as_deref(), &batch.owner);
+        return json::print(out, &line);
+    }
+    let size = entry.metadata.map_or_else(|| "-".into(), |metadata| human::size(metadata.disk));
+    write!(out, "{:<9}  {:<12}  {size:>10}  ", found.status.name(), found.status.reason().unwrap_or("-"))?;
+    out.write_all(&path::shown(&shown, &session.terminal))?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,54 @@
+//! The terminal's half: command line, environment, tables, colours, exit codes.
+//!
+//! Every subcommand is a file with a `run`; it asks the library for facts and decisions and shows them.
+//! Data goes to standard output, everything else to standard error.
+
+mod args;
+mod demo;
+mod du;
+mod env;
+mod exit;
+mod generate;
+mod inspect;
+mod ls;
+mod output;
+mod prune;
+mod session;
+mod source;
+mod which;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use env::Environment;
+use exit::Exit;
+use output::complain;
+use session::Session;
+use std::process::ExitCode;
+
+/// Runs the program on this process's arguments and environment.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(exit) => exit.into(),
+        Err(error) if complain::is_closed_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            complain::fatal(&error);
+            Exit::Nothing.into()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    let Arguments { global, command } = arguments;
+    let session = Session::new(global, Environment::of_process()?);
+    match command {
+        Command::Du(options) => du::run(&session, &options),
+        Command::Ls(options) => ls::run(&session, &options),
+        Command::Prune(options) => prune::run(&session, &options),
+        Command::Which(options) => which::run(&session, &options),
+        Command::Source(options) => source::run(&session, &options),
+        Command::Inspect(options) => inspect::run(&session, &options),
+        Command::Demo(options) => demo::run(&session, &options),
+        Command::Generate(options) => generate::run(&options),
+    }
+}

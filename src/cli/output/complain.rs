@@ -1,0 +1,93 @@
+//! Problems, on standard error: `pycstore: …` in one line, then `hint: …` saying what to type.
+
+use super::path;
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal, Write};
+
+/// An error that knows what the user can do about it.
+#[derive(Debug)]
+pub struct Complaint {
+    message: String,
+    hint: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Complaint {
+    /// A message and a hint.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Complaint {
+        Complaint { message: message.into(), hint: hint.into(), source: None }
+    }
+
+    /// An error of the library and a hint.
+    pub fn caused(error: impl Error + Send + Sync + 'static, hint: impl Into<String>) -> Complaint {
+        Complaint { message: String::new(), hint: hint.into(), source: Some(Box::new(error)) }
+    }
+}
+
+impl Display for Complaint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(formatter, "{source}"),
+            None => formatter.write_str(&self.message),
+        }
+    }
+}
+
+impl Error for Complaint {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref()?.source()
+    }
+}
+
+/// The error that ends the run.
+pub fn fatal(error: &anyhow::Error) {
+    let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint.as_str());
+    say(&one_line(error.as_ref()), hint);
+}
+
+/// A problem that the run goes on after.
+pub fn problem(error: &(dyn Error + 'static)) {
+    say(&one_line(error), None);
+}
+
+/// Something worth saying that is no error.
+pub fn note(message: &str) {
+    say(message, None);
+}
+
+/// Whether an error is only that nobody reads our output any more.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// The error and its causes: `cannot open /x: Permission denied`.
+fn one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&without_code(&error.to_string()));
+        cause = error.source();
+    }
+    line
+}
+
+/// `Permission denied (os error 13)` → `Permission denied`.
+fn without_code(message: &str) -> String {
+    message.rsplit_once(" (os error ").map_or(message, |(text, _)| text).to_string()
+}
+
+fn say(message: &str, hint: Option<&str>) {
+    let mut stderr = io::stderr().lock();
+    let message = if stderr.is_terminal() { path::escaped(message) } else { message.to_string() };
+    // Nobody is left to hear that standard error is closed.
+    let _ = writeln!(stderr, "pycstore: {message}");
+    if let Some(hint) = hint {
+        let _ = writeln!(stderr, "hint: {hint}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Moments for people and machines. Home of chrono.
+
+use chrono::{DateTime, Local, SecondsFormat, Utc};
+use pycstore::units::Moment;
+
+/// `2026-11-22T06:00:00Z`. A moment outside chrono's years is given in seconds since 1970.
+pub fn rfc3339(moment: Moment) -> String {
+    match utc(moment) {
+        Some(date) => date.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        None => moment.seconds.to_string(),
+    }
+}
+
+/// `2026-11-22 07:00:00 +01:00`, in local time.
+pub fn local(moment: Moment) -> String {
+    match utc(moment) {
+        Some(date) => date.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        None => format!("{} s since 1970", moment.seconds),
+    }
+}
+
+/// `today`, `5 days ago`, `3 months ago`.
+pub fn ago(moment: Moment, now: Moment) -> String {
+    let (Some(then), Some(now)) = (utc(moment), utc(now)) else { return "-".into() };
+    let days = now.signed_duration_since(then).num_days();
+    let count =
+        |number: i64, unit: &str| format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" });
+    match days {
+        ..=0 => "today".into(),
+        1 => "yesterday".into(),
+        2..=59 => count(days, "day"),
+        60..=729 => count(days / 30, "month"),
+        _ => count(days / 365, "year"),
+    }
+}
+
+fn utc(moment: Moment) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(moment.seconds, moment.nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Moment {
+        Moment { seconds, nanoseconds: 0 }
+    }
+
+    #[test]
+    fn moments_are_shown() {
+        assert_eq!(rfc3339(at(1_700_000_000)), "2023-11-14T22:13:20Z");
+        assert_eq!(rfc3339(at(-1)), "1969-12-31T23:59:59Z");
+        assert_eq!(rfc3339(at(i64::MAX)), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn distances_are_rounded_for_people() {
+        let day = 86_400;
+        let now = at(1_700_000_000);
+        for (days, text) in
+            [(0, "today"), (1, "yesterday"), (5, "5 days ago"), (75, "2 months ago"), (800, "2 years ago")]
+        {
+            assert_eq!(ago(at(now.seconds - days * day), now), text);
+        }
+        assert_eq!(ago(at(now.seconds + day), now), "today");
+    }
+}

@@ -1,0 +1,45 @@
+//! Numbers for people. Home of humansize.
+
+use humansize::{BINARY, format_size};
+
+/// `117.74 MiB`: units of 1024, as IEC 80000-13 names them.
+pub fn size(bytes: u64) -> String {
+    format_size(bytes, BINARY)
+}
+
+/// `435 324`: groups of three, so that large counts can be read.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `1 file`, `2 files`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = match noun {
+        "directory" => "directories".to_string(),
+        noun => format!("{noun}s"),
+    };
+    format!("{} {}", count(number), if number == 1 { noun } else { &plural })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_can_be_read() {
+        assert_eq!(size(1536), "1.50 KiB");
+        assert_eq!((count(999), count(435_324)), ("999".into(), "435 324".into()));
+        assert_eq!(
+            (counted(1, "directory"), counted(1200, "file")),
+            ("1 directory".into(), "1 200 files".into())
+        );
+    }
+}

@@ -1,0 +1,370 @@
+//! The JSON contract: append-only, `schema` is 1. Home of serde, serde_json and base64.
+//!
+//! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them.
+
+use super::date;
+use base64::Engine;
+use pycstore::directory::Metadata;
+use pycstore::entry::{Content, Entry};
+use pycstore::layout::Name;
+use pycstore::owner::{Life, Owner};
+use pycstore::prune::Outcome;
+use pycstore::pyc::InvalidationMode;
+use pycstore::scan::Visit;
+use pycstore::source::Source;
+use pycstore::status::{self, Status};
+use pycstore::tally::Tally;
+use pycstore::usage::Usage;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The version of the contract.
+const SCHEMA: u32 = 1;
+
+/// Writes one document and a line feed.
+///
+/// # Errors
+/// What writing answers.
+pub fn print(out: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, document)?;
+    out.write_all(b"\n")
+}
+
+/// A path, lossily.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The bytes of a path that is not UTF-8, in base64.
+fn bytes(path: &Path) -> Option<String> {
+    match path.to_str() {
+        Some(_) => None,
+        None => Some(base64::engine::general_purpose::STANDARD.encode(path.as_os_str().as_bytes())),
+    }
+}
+
+/// One line of `ls --json`, `which --json` and `inspect --json`.
+#[derive(Debug, Serialize)]
+pub struct EntryLine {
+    schema: u32,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_bytes: Option<String>,
+    kind: &'static str,
+    tag: Option<String>,
+    python: Option<String>,
+    optimization: Option<String>,
+    pytest: Option<String>,
+    invalidation: Option<&'static str>,
+    status: &'static str,
+    reason: Option<&'static str>,
+    bytes: Option<u64>,
+    disk: Option<u64>,
+    modified: Option<String>,
+    accessed: Option<String>,
+    owner: Option<EntryOwner>,
+}
+
+#[derive(Debug, Serialize)]
+struct EntryOwner {
+    kind: &'static str,
+    root: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_bytes: Option<String>,
+    environment: Option<String>,
+    gone: bool,
+}
+
+impl EntryLine {
+    /// The line of an entry at `path`, with the path of its usual source and its owner.
+    pub fn new(
+        path: &Path,
+        entry: &Entry<'_>,
+        status: Status,
+        source: Option<&Path>,
+        owner: &Owner,
+    ) -> EntryLine {
+        let slot = entry.parsed.slot();
+        let metadata: Option<&Metadata> = entry.metadata.as_ref();
+        let invalidation = match entry.content {
+            Content::Read(Ok(header), _) if slot.is_some() => Some(header.invalidation_mode().name()),
+            _ => None,
+        };
+        EntryLine {
+            schema: SCHEMA,
+            path: text(path),
+            path_bytes: bytes(path),
+            source: source.map(text),
+            source_bytes: source.and_then(bytes),
+            kind: match entry.parsed {
+                Name::Bytecode(_) => "bytecode",
+                Name::Temporary(_) => "temporary",
+                Name::Foreign => "foreign",
+            },
+            tag: slot.map(|slot| slot.tag.to_string()),
+            python: slot.and_then(|slot| slot.python()).map(|(major, minor)| format!("{major}.{minor}")),
+            optimization: slot.map(|slot| slot.optimization.to_string()),
+            pytest: slot.and_then(|slot| slot.pytest).map(str::to_string),
+            invalidation,
+            status: status.name(),
+            reason: status.reason(),
+            bytes: metadata.map(|metadata| metadata.bytes),
+            disk: metadata.map(|metadata| metadata.disk),
+            modified: metadata.map(|metadata| date::rfc3339(metadata.modified)),
+            accessed: metadata.map(|metadata| date::rfc3339(metadata.accessed)),
+            owner: slot.map(|_| EntryOwner {
+                kind: owner.kind.name(),
+                root: text(&owner.root),
+                root_bytes: bytes(&owner.root),
+                environment: owner.environment.as_deref().map(text),
+                gone: owner.life == Life::Gone,
+            }),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Sum {
+    files: u64,
+    bytes: u64,
+    disk: u64,
+}
+
+impl From<Tally> for Sum {
+    fn from(tally: Tally) -> Sum {
+        Sum { files: tally.files, bytes: tally.bytes, disk: tally.disk }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Total {
+    files: u64,
+    directories: u64,
+    bytes: u64,
+    disk: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct OwnerHead {
+    kind: &'static str,
+    root: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_bytes: Option<String>,
+    gone: bool,
+}
+
+impl From<&Owner> for OwnerHead {
+    fn from(owner: &Owner) -> OwnerHead {
+        OwnerHead {
+            kind: owner.kind.name(),
+            root: text(&owner.root),
+            root_bytes: bytes(&owner.root),
+            gone: owner.life == Life::Gone,
+        }
+    }
+}
+
+/// `du --json`.
+#[derive(Debug, Serialize)]
+pub struct UsageDocument {
+    schema: u32,
+    store: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_bytes: Option<String>,
+    total: Total,
+    reclaimable: Sum,
+    statuses: BTreeMap<&'static str, Sum>,
+    owners: Vec<OwnerUsage>,
+}
+
+#[derive(Debug, Serialize)]
+struct OwnerUsage {
+    #[serde(flatten)]
+    owner: OwnerHead,
+    #[serde(flatten)]
+    sum: Sum,
+    reclaimable: Sum,
+    tags: Vec<String>,
+    last_used: Option<String>,
+}
+
+impl UsageDocument {
+    /// The document for a store at `store`.
+    pub fn new(store: &Path, usage: &Usage) -> UsageDocument {
+        let owners = usage.owners.iter().map(|row| OwnerUsage {
+            owner: (&row.owner).into(),
+            sum: row.tally.into(),
+            reclaimable: row.reclaimable.into(),
+            tags: row.tags.iter().cloned().collect(),
+            last_used: row.last_used.map(date::rfc3339),
+        });
+        UsageDocument {
+            schema: SCHEMA,
+            store: text(store),
+            store_bytes: bytes(store),
+            total: Total {
+                files: usage.total.files,
+                directories: usage.directories.files,
+                bytes: usage.total.bytes,
+                disk: usage.disk(),
+            },
+            reclaimable: usage.reclaimable.into(),
+            statuses: status::NAMES.into_iter().zip(usage.statuses.map(Sum::from)).collect(),
+            owners: owners.collect(),
+        }
+    }
+}
+
+/// `prune --json`, dry or not.
+#[derive(Debug, Serialize)]
+pub struct PruneDocument {
+    schema: u32,
+    store: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_bytes: Option<String>,
+    dry_run: bool,
+    removed: Total,
+    owners: Vec<OwnerRemoved>,
+    skipped: Vec<SkippedLine>,
+    failures: Vec<FailureLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct OwnerRemoved {
+    #[serde(flatten)]
+    owner: OwnerHead,
+    #[serde(flatten)]
+    sum: Sum,
+}
+
+#[derive(Debug, Serialize)]
+struct SkippedLine {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    why: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureLine {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    error: String,
+}
+
+/// Whether a prune's document speaks of what was done or of what would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It was done.
+    Real,
+    /// Nothing was touched.
+    DryRun,
+}
+
+impl PruneDocument {
+    /// The document for a store at `store`.
+    pub fn new(store: &Path, outcome: &Outcome, mode: Mode) -> PruneDocument {
+        let owner =
+            |(owner, tally): &(Owner, Tally)| OwnerRemoved { owner: owner.into(), sum: (*tally).into() };
+        PruneDocument {
+            schema: SCHEMA,
+            store: text(store),
+            store_bytes: bytes(store),
+            dry_run: mode == Mode::DryRun,
+            removed: Total {
+                files: outcome.removed.files,
+                directories: outcome.directories,
+                bytes: outcome.removed.bytes,
+                disk: outcome.removed.disk,
+            },
+            owners: outcome.owners.iter().map(owner).collect(),
+            skipped: outcome
+                .skipped
+                .iter()
+                .map(|skipped| SkippedLine {
+                    path: text(&skipped.path),
+                    path_bytes: bytes(&skipped.path),
+                    why: skipped.why.name(),
+                })
+                .collect(),
+            failures: outcome
+                .failures
+                .iter()
+                .map(|failure| FailureLine {
+                    path: text(&failure.path),
+                    path_bytes: bytes(&failure.path),
+                    error: failure.source.to_string(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// One line of `inspect --json`: an entry's line, its header and what its source has now.
+#[derive(Debug, Serialize)]
+pub struct Inspection {
+    #[serde(flatten)]
+    entry: EntryLine,
+    header: Option<HeaderFields>,
+    source_now: Option<SourceFields>,
+}
+
+#[derive(Debug, Serialize)]
+struct HeaderFields {
+    magic: u16,
+    flags: u32,
+    source_mtime: Option<u32>,
+    source_size: Option<u32>,
+    source_hash: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceFields {
+    mtime: i64,
+    modified: String,
+    bytes: u64,
+    hash: Option<String>,
+}
+
+impl Inspection {
+    /// The line of an entry at `path` in the directory `visit`.
+    pub fn new(
+        path: &Path,
+        entry: &Entry<'_>,
+        status: Status,
+        source: Option<&Path>,
+        visit: &Visit<'_>,
+    ) -> Inspection {
+        let hexadecimal = |bytes: [u8; 8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let header = match entry.content {
+            Content::Read(Ok(header), _) => {
+                let is_timestamp = header.invalidation_mode() == InvalidationMode::Timestamp;
+                Some(HeaderFields {
+                    magic: header.magic.number(),
+                    flags: header.flags,
+                    source_mtime: is_timestamp.then(|| header.source_mtime()),
+                    source_size: is_timestamp.then(|| header.source_size()),
+                    source_hash: (!is_timestamp).then(|| hexadecimal(header.pin)),
+                })
+            }
+            _ => None,
+        };
+        let source_now = match &entry.source {
+            Source::Present(file) => Some(SourceFields {
+                mtime: file.python_mtime,
+                modified: date::rfc3339(file.modified),
+                bytes: file.bytes,
+                hash: file.hash.and_then(Result::ok).map(hexadecimal),
+            }),
+            _ => None,
+        };
+        Inspection { entry: EntryLine::new(path, entry, status, source, &visit.owner()), header, source_now }
+    }
+}

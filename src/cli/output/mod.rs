@@ -1,0 +1,10 @@
+//! How things are shown: one file a kind of output.
+
+pub mod complain;
+pub mod date;
+pub mod human;
+pub mod json;
+pub mod path;
+pub mod style;
+pub mod table;
+pub mod terminal;

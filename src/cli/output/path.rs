@@ -1,0 +1,92 @@
+//! Paths for people: safe on a terminal, raw in a pipe. Home of unicode-width.
+
+use super::terminal::Terminal;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use unicode_width::UnicodeWidthChar;
+
+/// A path as standard output gets it: on a terminal with the home as `~` and nothing that the terminal would obey,
+/// in a pipe byte for byte.
+pub fn shown(path: &Path, terminal: &Terminal) -> Vec<u8> {
+    if !terminal.is_terminal() {
+        return path.as_os_str().as_bytes().to_vec();
+    }
+    let shortened = terminal.home().and_then(|home| path.strip_prefix(home).ok());
+    let text = match shortened {
+        Some(rest) if rest.as_os_str().is_empty() => "~".into(),
+        Some(rest) => format!("~/{}", rest.to_string_lossy()),
+        None => path.to_string_lossy().into_owned(),
+    };
+    escaped(&text).into_bytes()
+}
+
+/// Text without anything that a terminal would obey or that would reorder a line: control characters,
+/// bidirectional marks, invisible separators. Each is shown as `\n`, `\x1b` or `\u{202e}`.
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        let is_dangerous = character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}');
+        match character {
+            '\u{0}'..='\u{1f}' | '\u{7f}' if !matches!(character, '\n' | '\r' | '\t') => {
+                safe.push_str(&format!("\\x{:02x}", u32::from(character)));
+            }
+            _ if is_dangerous => safe.extend(character.escape_default()),
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+/// The columns that a text takes on a terminal.
+pub fn width(text: &str) -> usize {
+    text.chars().map(|character| character.width().unwrap_or(0)).sum()
+}
+
+/// The text in at most `columns` columns: its middle gives way, for both ends of a path tell the most.
+pub fn fitted(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_string();
+    }
+    let Some(room) = columns.checked_sub(1) else { return String::new() };
+    let head_room = room / 3;
+    let mut head = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        used += character.width().unwrap_or(0);
+        if used > head_room {
+            break;
+        }
+        head.push(character);
+    }
+    let mut tail: Vec<char> = Vec::new();
+    let mut used = width(&head);
+    for character in text.chars().rev() {
+        used += character.width().unwrap_or(0);
+        if used > room {
+            break;
+        }
+        tail.push(character);
+    }
+    head + "…" + &tail.iter().rev().collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_it_would_obey() {
+        assert_eq!(escaped("a\x1b[31mb\nc"), "a\\x1b[31mb\\nc");
+        assert_eq!(escaped("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
+        assert_eq!(escaped("méson 東京 …"), "méson 東京 …");
+    }
+
+    #[test]
+    fn long_paths_lose_their_middle() {
+        assert_eq!(fitted("/home/me/project", 20), "/home/me/project");
+        assert_eq!(fitted("/home/me/projects/one", 13), "/hom…ects/one");
+        assert_eq!(width(&fitted("/home/東京/projects/東京", 13)), 13);
+        assert_eq!(fitted("abc", 0), "");
+    }
+}

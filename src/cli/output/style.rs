@@ -1,0 +1,54 @@
+//! Colours: few, each with a meaning, none the only carrier of it. Home of anstyle and anstream.
+
+use anstyle::{AnsiColor, Effects};
+
+/// Whether colours are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// With escape sequences.
+    Coloured,
+    /// Without.
+    Plain,
+}
+
+/// What a piece of text is, which decides how it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// A heading.
+    Heading,
+    /// A total.
+    Total,
+    /// Something that is gone or can go.
+    Gone,
+    /// Something of less weight.
+    Quiet,
+    /// Ordinary text.
+    Normal,
+}
+
+impl Style {
+    /// For standard output: on a terminal, unless `NO_COLOR`, `CLICOLOR=0` or `TERM=dumb` says no; in a pipe only
+    /// if `CLICOLOR_FORCE` asks for it.
+    pub fn for_stdout() -> Style {
+        match anstream::AutoStream::choice(&std::io::stdout()) {
+            anstream::ColorChoice::Never => Style::Plain,
+            _ => Style::Coloured,
+        }
+    }
+
+    /// The text in its tone.
+    pub fn paint(self, text: &[u8], tone: Tone) -> Vec<u8> {
+        let style = match tone {
+            _ if self == Style::Plain => return text.to_vec(),
+            Tone::Heading => anstyle::Style::new().effects(Effects::BOLD),
+            Tone::Total => anstyle::Style::new().effects(Effects::BOLD),
+            Tone::Gone => AnsiColor::Yellow.on_default(),
+            Tone::Quiet => anstyle::Style::new().effects(Effects::DIMMED),
+            Tone::Normal => return text.to_vec(),
+        };
+        let mut painted = style.render().to_string().into_bytes();
+        painted.extend_from_slice(text);
+        painted.extend_from_slice(style.render_reset().to_string().as_bytes());
+        painted
+    }
+}

@@ -1,0 +1,120 @@
+//! Tables whose last column is a path: the others are aligned by comfy-table, the path follows as it is.
+//!
+//! So a path is never padded, wrapped or forced into UTF-8; in a pipe it is complete. On a narrow terminal columns
+//! give way in the order of their rank, then the path loses its middle. Home of comfy-table.
+
+use super::path;
+use super::style::{Style, Tone};
+use super::terminal::Terminal;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement};
+use std::io::{self, Write};
+
+/// A column before the path.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Its heading.
+    pub heading: &'static str,
+    /// How its cells are aligned.
+    pub alignment: Alignment,
+    /// The higher, the sooner it gives way on a narrow terminal; zero stays.
+    pub gives_way: u8,
+}
+
+/// How cells are aligned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alignment {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A table to be printed.
+#[derive(Debug)]
+pub struct Table {
+    columns: Vec<Column>,
+    path_heading: &'static str,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    cells: Vec<String>,
+    path: Vec<u8>,
+    tone: Tone,
+}
+
+/// The columns that a path is left at least, before a column gives way.
+const LEAST_PATH: usize = 24;
+
+impl Table {
+    /// An empty table.
+    pub fn new(columns: Vec<Column>, path_heading: &'static str) -> Table {
+        Table { columns, path_heading, rows: Vec::new() }
+    }
+
+    /// Adds a row: a cell for each column, and the path or whatever stands in its place.
+    pub fn row(&mut self, cells: Vec<String>, path: Vec<u8>, tone: Tone) {
+        debug_assert_eq!(cells.len(), self.columns.len());
+        self.rows.push(Row { cells, path, tone });
+    }
+
+    /// Prints the table.
+    ///
+    /// # Errors
+    /// What writing answers.
+    pub fn print(&self, out: &mut dyn Write, terminal: &Terminal, style: Style) -> io::Result<()> {
+        let kept = self.kept_columns(terminal);
+        let mut table = comfy_table::Table::new();
+        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(kept.iter().map(|&index| self.columns[index].heading));
+        for row in &self.rows {
+            table.add_row(kept.iter().map(|&index| row.cells[index].as_str()));
+        }
+        for (column, &index) in table.column_iter_mut().zip(&kept) {
+            column.set_padding((0, 2));
+            column.set_cell_alignment(match self.columns[index].alignment {
+                Alignment::Left => CellAlignment::Left,
+                Alignment::Right => CellAlignment::Right,
+            });
+        }
+        let paths = std::iter::once((self.path_heading.as_bytes(), Tone::Heading));
+        let paths = paths.chain(self.rows.iter().map(|row| (row.path.as_slice(), row.tone)));
+        for (cells, (path, tone)) in table.lines().zip(paths) {
+            let mut line = cells.clone().into_bytes();
+            match terminal.columns() {
+                Some(columns) => {
+                    let room = columns.saturating_sub(path::width(&cells));
+                    line.extend(path::fitted(&String::from_utf8_lossy(path), room).bytes());
+                }
+                None => line.extend_from_slice(path),
+            }
+            let end = line.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
+            let mut line = style.paint(&line[..end], tone);
+            line.push(b'\n');
+            out.write_all(&line)?;
+        }
+        Ok(())
+    }
+
+    fn kept_columns(&self, terminal: &Terminal) -> Vec<usize> {
+        let mut kept: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(width) = terminal.columns() else { return kept };
+        let column_width = |index: usize| {
+            let cells = self.rows.iter().map(|row| path::width(&row.cells[index])).max().unwrap_or(0);
+            cells.max(path::width(self.columns[index].heading)) + 2
+        };
+        let longest =
+            self.rows.iter().map(|row| path::width(&String::from_utf8_lossy(&row.path))).max().unwrap_or(0);
+        let wanted = longest.min(LEAST_PATH);
+        while kept.iter().map(|&index| column_width(index)).sum::<usize>() + wanted > width {
+            let rank = |index: &usize| self.columns[*index].gives_way;
+            match kept.iter().copied().max_by_key(rank).filter(|index| rank(index) > 0) {
+                Some(next) => kept.retain(|&index| index != next),
+                None => break,
+            }
+        }
+        kept
+    }
+}

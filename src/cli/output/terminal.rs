@@ -1,0 +1,37 @@
+//! Standard output as a terminal: whether it is one, and how wide. Home of terminal_size.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// What is known of standard output.
+#[derive(Debug, Clone)]
+pub struct Terminal {
+    columns: Option<usize>,
+    home: Option<PathBuf>,
+}
+
+impl Terminal {
+    /// Standard output as it is.
+    pub fn of_stdout(home: Option<&Path>) -> Terminal {
+        let stdout = std::io::stdout();
+        let columns = stdout.is_terminal().then(|| {
+            terminal_size::terminal_size_of(&stdout).map_or(80, |(width, _)| usize::from(width.0).max(20))
+        });
+        Terminal { columns, home: home.map(Path::to_path_buf) }
+    }
+
+    /// Whether standard output is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.columns.is_some()
+    }
+
+    /// Its width in columns; a pipe has none.
+    pub fn columns(&self) -> Option<usize> {
+        self.columns
+    }
+
+    /// The home directory, shown as `~`.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+}

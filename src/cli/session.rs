@@ -1,0 +1,150 @@
+//! What the commands share: the environment, the global options, and the way to the store.
+
+use super::args::{Color, Global};
+use super::env::Environment;
+use super::output::complain::Complaint;
+use super::output::style::Style;
+use super::output::terminal::Terminal;
+use anyhow::Context;
+use pycstore::mounts::Mounts;
+use pycstore::scan::{Question, Scan, Threads};
+use pycstore::source::Ground;
+use pycstore::store::{Purpose, Refusal, Store};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// One run of the program.
+#[derive(Debug)]
+pub struct Session {
+    /// The environment.
+    pub environment: Environment,
+    /// The global options.
+    pub global: Global,
+    /// Standard output, as far as it is a terminal.
+    pub terminal: Terminal,
+}
+
+/// The store and all that a scan of it needs.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// What the question about sources rests on.
+    pub ground: Ground,
+    threads: Threads,
+}
+
+/// Where the store's path comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Flag,
+    Variable,
+    Default,
+}
+
+impl Session {
+    /// A session with these options in this environment.
+    pub fn new(global: Global, environment: Environment) -> Session {
+        let terminal = Terminal::of_stdout(environment.home.as_deref());
+        Session { environment, global, terminal }
+    }
+
+    /// How standard output is styled.
+    pub fn style(&self) -> Style {
+        match self.global.color {
+            Color::Auto => Style::for_stdout(),
+            Color::Always => Style::Coloured,
+            Color::Never => Style::Plain,
+        }
+    }
+
+    /// Finds, opens and vets the store.
+    pub fn open(&self, purpose: Purpose) -> anyhow::Result<Opened> {
+        let (path, origin) = self.locate()?;
+        let homes: Vec<PathBuf> = self.environment.home.iter().cloned().collect();
+        let store = Store::open(&path, &homes, purpose).map_err(|refusal| self.explain(refusal, origin))?;
+        let mounts = Mounts::read().context("cannot find out what is mounted")?;
+        let assumed_gone =
+            self.global.assume_gone.iter().map(|path| self.environment.absolute(path)).collect();
+        let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
+        let threads = match self.global.threads {
+            Some(count) => Threads::exactly(usize::from(count)),
+            None => Threads::default(),
+        };
+        Ok(Opened { store, ground, threads })
+    }
+
+    /// `--store`, else `PYTHONPYCACHEPREFIX`, else `~/.cache/cpython` if it is there.
+    fn locate(&self) -> anyhow::Result<(PathBuf, Origin)> {
+        if let Some(path) = &self.global.store {
+            return Ok((self.environment.absolute(path), Origin::Flag));
+        }
+        if let Some(prefix) = &self.environment.prefix {
+            return Ok((self.environment.absolute(Path::new(prefix)), Origin::Variable));
+        }
+        let default = self.environment.home.as_ref().map(|home| home.join(".cache/cpython"));
+        match default {
+            Some(default) if default.is_dir() => Ok((default, Origin::Default)),
+            default => {
+                let looked = match default {
+                    Some(default) => format!("{} is not there", default.display()),
+                    None => "HOME is not set".into(),
+                };
+                Err(Complaint::new(
+                    format!("no store found: no --store given, PYTHONPYCACHEPREFIX is not set, {looked}"),
+                    "name one with `pycstore --store DIR …`, or let Python make one: \
+                     export PYTHONPYCACHEPREFIX=~/.cache/cpython",
+                )
+                .into())
+            }
+        }
+    }
+
+    fn explain(&self, refusal: Refusal, origin: Origin) -> anyhow::Error {
+        let named = match origin {
+            Origin::Flag => "--store",
+            Origin::Variable => "PYTHONPYCACHEPREFIX",
+            Origin::Default => "the default",
+        };
+        let starts_with_tilde = |path: &OsStr| Path::new(path).starts_with("~");
+        let is_literal_tilde = match origin {
+            Origin::Flag => {
+                self.global.store.as_ref().is_some_and(|path| starts_with_tilde(path.as_os_str()))
+            }
+            Origin::Variable => {
+                self.environment.prefix.as_ref().is_some_and(|prefix| starts_with_tilde(prefix))
+            }
+            Origin::Default => false,
+        };
+        let hint = match &refusal {
+            _ if is_literal_tilde => {
+                "a quoted `~` is not expanded, neither by Python nor by pycstore: write $HOME".into()
+            }
+            Refusal::NotFound(_) => {
+                format!(
+                    "{named} names it; Python makes it at the first import that compiles, or name another: pycstore --store DIR …"
+                )
+            }
+            Refusal::RootDirectory(_) | Refusal::Home { .. } | Refusal::SourceTree { .. } => {
+                format!("{named} names it; a store is a directory of its own, such as ~/.cache/cpython")
+            }
+            Refusal::NotOurs { .. } => "run as that user, or as root".into(),
+            Refusal::NotADirectory(_) | Refusal::Io { .. } => {
+                format!("{named} names it; name another: pycstore --store DIR …")
+            }
+        };
+        Complaint::caused(refusal, hint).into()
+    }
+}
+
+impl Opened {
+    /// A scan of the store that asks this question.
+    pub fn scan(&self, question: Question) -> Scan<'_> {
+        Scan { store: &self.store, ground: &self.ground, question, threads: self.threads }
+    }
+
+    /// The number of threads to work with.
+    pub fn threads(&self) -> Threads {
+        self.threads
+    }
+}

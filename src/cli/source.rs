@@ -1,0 +1,71 @@
+//! `pycstore source`: the source of an entry.
+
+use super::args::SourceOptions;
+use super::exit::Exit;
+use super::output::{complain, path};
+use super::session::{Opened, Session};
+use pycstore::scan::Question;
+use pycstore::store::Purpose;
+use std::ffi::OsStr;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Runs `pycstore source`.
+pub fn run(session: &Session, options: &SourceOptions) -> anyhow::Result<Exit> {
+    let opened = session.open(Purpose::Look)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut all_found = true;
+    for path_given in &options.entries {
+        let found = with_entry(session, &opened, path_given, Question::Orphans, |visit, entry| {
+            entry.source_name().map(|name| visit.source_directory().join(OsStr::from_bytes(&name)))
+        });
+        match found {
+            Some(Some(source)) => {
+                out.write_all(&path::shown(&source, &session.terminal))?;
+                out.write_all(b"\n")?;
+            }
+            Some(None) => {
+                all_found = false;
+                complain::note(&format!(
+                    "{} is nothing that Python writes into a store",
+                    path_given.display()
+                ));
+            }
+            None => all_found = false,
+        }
+    }
+    out.flush()?;
+    Ok(Exit::complete_if(all_found))
+}
+
+/// Looks at one entry given by its path; says what is wrong when there is none.
+pub fn with_entry<R>(
+    session: &Session,
+    opened: &Opened,
+    path_given: &Path,
+    question: Question,
+    answer: impl FnOnce(&pycstore::scan::Visit<'_>, &pycstore::entry::Entry<'_>) -> R,
+) -> Option<R> {
+    let absolute = session.environment.absolute(path_given);
+    let below = |root: &Path| absolute.strip_prefix(root).map(Path::to_path_buf).ok();
+    let Some(relative) = below(opened.store.path()).or_else(|| below(opened.store.real_path())) else {
+        complain::note(&format!(
+            "{} is not in the store {}",
+            absolute.display(),
+            opened.store.path().display()
+        ));
+        return None;
+    };
+    match opened.scan(question).one(relative.as_os_str().as_bytes(), answer) {
+        Ok(Some(answer)) => Some(answer),
+        Ok(None) => {
+            complain::note(&format!("no such entry: {}", absolute.display()));
+            None
+        }
+        Err(trouble) => {
+            complain::problem(&trouble);
+            None
+        }
+    }
+}

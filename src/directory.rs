@@ -1,0 +1,369 @@
+//! Directories by descriptor: the one place that makes system calls on them, and the home of rustix.
+//!
+//! A path can be changed under a running program; an open descriptor cannot. So the store is reached only
+//! from the descriptor of its root, downwards, with no symbolic link followed and no mount point crossed:
+//! by `openat2` where the kernel has it, else one component at a time with the same guarantees (containers
+//! and systemd's hardening refuse `openat2` with ENOSYS or EPERM).
+//!
+//! # Invariants
+//!
+//! * [`Directory::open_beneath`] never leaves the tree it was given, whatever happens to the tree meanwhile.
+//! * [`Directory::remove_file`] and [`Directory::remove_directory`] are called by `prune/execute.rs` alone
+//!   (a test of the architecture says so); neither follows a link, neither removes what is not empty.
+//! * Files are read with `O_NOATIME` where the kernel allows it: last use stays what Python made it.
+
+use crate::units::Moment;
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags, Stat, StatxFlags};
+use rustix::io::Errno;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// What kind of file a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link, not followed.
+    Link,
+    /// A device, socket or pipe.
+    Other,
+    /// The file system does not say in listings; ask [`Directory::metadata`].
+    Unknown,
+}
+
+/// What `stat` says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata {
+    /// The kind of file.
+    pub kind: FileKind,
+    /// Device and inode: the file's identity.
+    pub identity: (u64, u64),
+    /// Number of hard links.
+    pub links: u64,
+    /// Permission bits and the like, `st_mode`.
+    pub mode: u32,
+    /// The owner's user id.
+    pub user: u32,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Occupied room in bytes (`st_blocks` × 512).
+    pub disk: u64,
+    /// Last modification.
+    pub modified: Moment,
+    /// Last access.
+    pub accessed: Moment,
+}
+
+/// Whether a symbolic link as the last component is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// The link itself is meant.
+    Keep,
+    /// What it points to is meant.
+    Follow,
+}
+
+/// How paths below the store's root are resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolver {
+    /// By the kernel, in one `openat2` (Linux 5.6).
+    Kernel,
+    /// One component at a time, each checked to be on the mount of its parent.
+    Components,
+}
+
+/// What a directory opened by path is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Its names are listed.
+    List,
+    /// Only names already known are looked up; no read permission is needed (`O_PATH`).
+    LookUp,
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Directory {
+    descriptor: OwnedFd,
+}
+
+/// Room for the kernel's listing, kept by a thread from directory to directory.
+pub struct ListBuffer(Vec<MaybeUninit<u8>>);
+
+impl Default for ListBuffer {
+    fn default() -> ListBuffer {
+        ListBuffer(vec![MaybeUninit::uninit(); 32 << 10])
+    }
+}
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+const READ_DIRECTORY: OFlags = READ.union(OFlags::DIRECTORY);
+const BENEATH: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_XDEV);
+
+impl Directory {
+    /// Opens a directory by path, following symbolic links: a root before it is vetted, or a directory of sources.
+    ///
+    /// # Errors
+    /// What `openat` answers: ENOENT, ENOTDIR, EACCES, ELOOP …
+    pub fn open(path: &Path, access: Access) -> io::Result<Directory> {
+        let flags = match access {
+            Access::List => READ_DIRECTORY,
+            Access::LookUp => OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        };
+        Ok(Directory { descriptor: rustix::fs::open(path, flags, Mode::empty())? })
+    }
+
+    /// Opens the directory at `relative` below this one; `b""` is this one again.
+    ///
+    /// # Errors
+    /// ELOOP or ENOTDIR where a component is a symbolic link, EXDEV where one is a mount point.
+    pub fn open_beneath(&self, relative: &[u8], resolver: Resolver) -> io::Result<Directory> {
+        let flags = READ_DIRECTORY | OFlags::NOFOLLOW;
+        let descriptor = match resolver {
+            Resolver::Kernel => {
+                let path = if relative.is_empty() { b"." } else { relative };
+                rustix::fs::openat2(&self.descriptor, path, flags, Mode::empty(), BENEATH)?
+            }
+            Resolver::Components => {
+                let mut current = rustix::fs::openat(&self.descriptor, ".", flags, Mode::empty())?;
+                for component in relative.split(|&byte| byte == b'/').filter(|part| !part.is_empty()) {
+                    if component == b".." {
+                        return Err(Errno::XDEV.into());
+                    }
+                    let next = rustix::fs::openat(&current, component, flags, Mode::empty())?;
+                    if mount_of(next.as_fd())? != mount_of(current.as_fd())? {
+                        return Err(Errno::XDEV.into());
+                    }
+                    current = next;
+                }
+                current
+            }
+        };
+        Ok(Directory { descriptor })
+    }
+
+    /// Finds out whether the kernel resolves paths for us here.
+    pub fn resolver(&self) -> Resolver {
+        match self.open_beneath(b"", Resolver::Kernel) {
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::NOSYS | Errno::PERM | Errno::INVAL)
+                ) =>
+            {
+                Resolver::Components
+            }
+            _ => Resolver::Kernel,
+        }
+    }
+
+    /// Calls `each` with every name except `.` and `..`, in the file system's order.
+    ///
+    /// # Errors
+    /// What `getdents64` answers; the names before it have been given.
+    pub fn list(&self, buffer: &mut ListBuffer, mut each: impl FnMut(&[u8], FileKind)) -> io::Result<()> {
+        let mut entries = RawDir::new(&self.descriptor, &mut buffer.0);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => {}
+                name => each(name, FileKind::from(entry.file_type())),
+            }
+        }
+        Ok(())
+    }
+
+    /// What `stat` says of a name in this directory.
+    ///
+    /// # Errors
+    /// What `fstatat` answers.
+    pub fn metadata(&self, name: &[u8], links: Links) -> io::Result<Metadata> {
+        let flags = match links {
+            Links::Keep => AtFlags::SYMLINK_NOFOLLOW,
+            Links::Follow => AtFlags::empty(),
+        };
+        Ok(rustix::fs::statat(&self.descriptor, name, flags)?.into())
+    }
+
+    /// What `stat` says of this directory itself.
+    ///
+    /// # Errors
+    /// What `fstat` answers.
+    pub fn own_metadata(&self) -> io::Result<Metadata> {
+        Ok(rustix::fs::fstat(&self.descriptor)?.into())
+    }
+
+    /// The metadata and the first bytes of a regular file, as many as fit; a link is not followed.
+    ///
+    /// # Errors
+    /// What opening or reading answers. Last use is not disturbed where we may ask for that (`O_NOATIME`
+    /// needs the file's owner or root).
+    pub fn read_start<'a>(&self, name: &[u8], start: &'a mut [u8]) -> io::Result<(Metadata, &'a [u8])> {
+        let file = self.open_entry(name)?;
+        let metadata = rustix::fs::fstat(&file)?.into();
+        let mut length = 0;
+        while length < start.len() {
+            match rustix::io::read(&file, &mut start[length..]) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((metadata, &start[..length]))
+    }
+
+    /// Opens an entry for reading; a link is not followed, a pipe is not waited for.
+    ///
+    /// # Errors
+    /// What opening answers.
+    pub fn open_entry(&self, name: &[u8]) -> io::Result<std::fs::File> {
+        let flags = READ | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let open = |flags| rustix::fs::openat(&self.descriptor, name, flags, Mode::empty());
+        match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => Ok(open(flags)?.into()),
+            answer => Ok(answer?.into()),
+        }
+    }
+
+    /// Opens a source for reading, following links as Python does.
+    ///
+    /// # Errors
+    /// What opening answers.
+    pub fn open_source(&self, name: &[u8]) -> io::Result<std::fs::File> {
+        Ok(rustix::fs::openat(&self.descriptor, name, READ | OFlags::NONBLOCK, Mode::empty())?.into())
+    }
+
+    /// Where the directory really is now, links resolved, as the kernel tells it.
+    ///
+    /// # Errors
+    /// When `/proc` is not there, or the directory was removed.
+    pub fn real_path(&self) -> io::Result<PathBuf> {
+        use std::os::fd::AsRawFd;
+        let link = format!("/proc/self/fd/{}", self.descriptor.as_raw_fd());
+        let path = rustix::fs::readlink(link, Vec::new())?;
+        Ok(PathBuf::from(std::ffi::OsString::from_vec(path.into_bytes())))
+    }
+
+    /// Removes a name that is not a directory. For `prune/execute.rs` alone.
+    pub(crate) fn remove_file(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory; the kernel refuses any other. For `prune/execute.rs` alone.
+    pub(crate) fn remove_directory(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::REMOVEDIR)?)
+    }
+}
+
+/// The mount a descriptor is on: its id where the kernel tells it (Linux 5.8), else its device.
+fn mount_of(descriptor: BorrowedFd<'_>) -> io::Result<u64> {
+    // STATX_MNT_ID; not every libc names it.
+    const MOUNT_ID: StatxFlags = StatxFlags::from_bits_retain(0x1000);
+    match rustix::fs::statx(descriptor, "", AtFlags::EMPTY_PATH, MOUNT_ID) {
+        Ok(answer) if answer.stx_mask & MOUNT_ID.bits() != 0 => Ok(answer.stx_mnt_id),
+        _ => Ok(rustix::fs::fstat(descriptor)?.st_dev),
+    }
+}
+
+/// Whether an error says that a path has too many symbolic links (ELOOP).
+pub fn is_link_loop(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
+}
+
+/// The error of a path with too many symbolic links.
+pub fn link_loop() -> io::Error {
+    Errno::LOOP.into()
+}
+
+/// The processor time that this process has used, all threads together.
+pub fn processor_time() -> std::time::Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    std::time::Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// The user this process acts as.
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+impl From<rustix::fs::FileType> for FileKind {
+    fn from(kind: rustix::fs::FileType) -> FileKind {
+        use rustix::fs::FileType;
+        match kind {
+            FileType::RegularFile => FileKind::Regular,
+            FileType::Directory => FileKind::Directory,
+            FileType::Symlink => FileKind::Link,
+            FileType::Unknown => FileKind::Unknown,
+            _ => FileKind::Other,
+        }
+    }
+}
+
+impl From<Stat> for Metadata {
+    fn from(stat: Stat) -> Metadata {
+        let moment = |seconds, nanoseconds| Moment { seconds, nanoseconds: nanoseconds as u32 };
+        Metadata {
+            kind: rustix::fs::FileType::from_raw_mode(stat.st_mode).into(),
+            identity: (stat.st_dev, stat.st_ino),
+            #[allow(clippy::unnecessary_cast, reason = "the width differs between platforms")]
+            links: stat.st_nlink as u64,
+            mode: stat.st_mode,
+            user: stat.st_uid,
+            bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            disk: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
+            modified: moment(stat.st_mtime, stat.st_mtime_nsec),
+            accessed: moment(stat.st_atime, stat.st_atime_nsec),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A tree with `a/b`, a link `a/out` to the outside and a link `in` to `a`.
+    fn tree() -> (tempfile::TempDir, Directory) {
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(temporary.path().join("root/a/b")).unwrap();
+        std::fs::create_dir(temporary.path().join("outside")).unwrap();
+        symlink("../../outside", temporary.path().join("root/a/out")).unwrap();
+        symlink("a", temporary.path().join("root/in")).unwrap();
+        let root = Directory::open(&temporary.path().join("root"), Access::List).unwrap();
+        (temporary, root)
+    }
+
+    #[test]
+    fn both_resolvers_stay_beneath_and_follow_no_link() {
+        let (_temporary, root) = tree();
+        for resolver in [root.resolver(), Resolver::Components] {
+            let open = |path: &[u8]| {
+                root.open_beneath(path, resolver).map(|directory| directory.real_path().unwrap())
+            };
+            assert!(open(b"a/b").unwrap().ends_with("root/a/b"), "{resolver:?}");
+            assert!(open(b"").unwrap().ends_with("root"), "{resolver:?}");
+            for path in [&b"a/out"[..], b"in", b"in/b", b"..", b"a/../..", b"missing"] {
+                assert!(open(path).is_err(), "{resolver:?} {}", String::from_utf8_lossy(path));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mount_point_is_not_crossed_by_either_resolver() {
+        let root = Directory::open(Path::new("/"), Access::List).unwrap();
+        for resolver in [root.resolver(), Resolver::Components] {
+            let error = root.open_beneath(b"proc", resolver).unwrap_err();
+            assert_eq!(Errno::from_io_error(&error), Some(Errno::XDEV), "{resolver:?}");
+        }
+    }
+}

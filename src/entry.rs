@@ -1,0 +1,67 @@
+//! One file of the store and all that is known of it: facts, no verdict.
+
+use crate::directory::Metadata;
+use crate::layout::Name;
+use crate::pyc::{Header, Malformed, header};
+use crate::source::{Source, Why};
+
+/// One file of the store, as the scan saw it. What was not asked for is not known.
+#[derive(Debug, Clone)]
+pub struct Entry<'a> {
+    /// The file's name in its directory.
+    pub name: &'a [u8],
+    /// What the name says.
+    pub parsed: Name<'a>,
+    /// What `stat` says; `None` when it was not asked for, or the file cannot be reached.
+    pub metadata: Option<Metadata>,
+    /// What the file begins with.
+    pub content: Content,
+    /// What became of its source.
+    pub source: Source,
+    /// The name of its source in the mirrored directory, where that is not the usual one (`x.pyw`, `x.hy`).
+    pub other_name: Option<Box<[u8]>>,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry of which only the name is known.
+    pub fn named(name: &'a [u8], parsed: Name<'a>) -> Entry<'a> {
+        let (content, source) = (Content::NotRead, Source::NotAsked);
+        Entry { name, parsed, metadata: None, content, source, other_name: None }
+    }
+
+    /// The name of its source in the mirrored directory; none for what is foreign.
+    pub fn source_name(&self) -> Option<Vec<u8>> {
+        match &self.other_name {
+            Some(name) => Some(name.to_vec()),
+            None => Some(self.parsed.slot()?.usual_source()),
+        }
+    }
+}
+
+/// What an entry begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// It was not read: nobody asked, or the name decides.
+    NotRead,
+    /// A header, or why there is none; and whether bytes 2–3 allow it to be bytecode at all.
+    Read(Result<Header, Malformed>, Bytecode),
+    /// It could not be read.
+    Unreadable(Why),
+}
+
+/// Whether the first bytes of a file may be those of bytecode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bytecode {
+    /// Bytes 2–3 are `\r\n`, or there are fewer than four bytes.
+    Possible,
+    /// Python never wrote this: only `--corrupt` and `--all` may take it.
+    Never,
+}
+
+impl Content {
+    /// Judges the first bytes of a file (sixteen, or all there are).
+    pub fn of(start: &[u8]) -> Content {
+        let bytecode = if header::looks_like_bytecode(start) { Bytecode::Possible } else { Bytecode::Never };
+        Content::Read(Header::parse(start), bytecode)
+    }
+}

@@ -1,0 +1,259 @@
+//! What is mounted, and what ought to be: the facts behind "missing is not gone".
+//!
+//! Read once from `/proc/self/mountinfo` (proc(5)) and `/etc/fstab` (fstab(5)), then passed as data, so that
+//! tests supply their own. Nothing here touches a mounted file system: `stat` on a dead NFS server blocks.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// Places below which volumes come and go, and how many levels below them a volume's own directory lies:
+/// `/media/<user>/<volume>`. Their mount points need not be in fstab.
+const VOLUME_PLACES: [(&str, usize); 6] =
+    [("/mnt", 1), ("/media", 2), ("/run/media", 2), ("/Volumes", 1), ("/net", 2), ("/misc", 1)];
+
+/// File system types whose files live on another machine.
+const NETWORK_TYPES: [&str; 13] = [
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "ceph",
+    "afs",
+    "lustre",
+    "gpfs",
+    "glusterfs",
+    "beegfs",
+    "coda",
+];
+
+/// FUSE file systems that bring in another machine or come and go with a session.
+const NETWORK_FUSE: [&str; 7] =
+    ["fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.glusterfs", "fuse.ceph", "fuse.davfs2"];
+
+/// One line of mountinfo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// The file system's type, `ext4`.
+    pub kind: String,
+    /// The mount's own options, `rw,relatime`.
+    pub options: String,
+}
+
+/// What is mounted and what fstab expects. Empty: nothing is known, and nothing stands against a verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mounts {
+    /// In mountinfo's order: a later mount hides an earlier one at the same point.
+    pub mounted: Vec<Mount>,
+    /// Mount points that fstab names, mounted or not.
+    pub expected: Vec<PathBuf>,
+}
+
+/// Why a place cannot vouch for what is missing below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// A volume may belong here that is not mounted now.
+    Unmounted,
+    /// The path belongs to another machine or a container.
+    OtherHost,
+}
+
+impl Mounts {
+    /// Reads this machine's tables. A missing fstab expects nothing.
+    ///
+    /// # Errors
+    /// When mountinfo cannot be read: then nobody knows what is mounted.
+    pub fn read() -> io::Result<Mounts> {
+        let mountinfo = std::fs::read("/proc/self/mountinfo")?;
+        let fstab = match std::fs::read("/etc/fstab") {
+            Ok(fstab) => fstab,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Mounts::parse(&mountinfo, &fstab))
+    }
+
+    /// Reads the two tables' texts. A line that does not parse is passed over.
+    pub fn parse(mountinfo: &[u8], fstab: &[u8]) -> Mounts {
+        let mounted = lines(mountinfo).filter_map(parse_mountinfo_line).collect();
+        let expected = lines(fstab)
+            .filter(|line| !line.starts_with(b"#"))
+            .filter_map(|line| words(line).nth(1).map(unescape))
+            .filter(|point| point.is_absolute() && point != Path::new("/"))
+            .collect();
+        Mounts { mounted, expected }
+    }
+
+    /// The mount that a path without symbolic links is on.
+    pub fn of(&self, path: &Path) -> Option<&Mount> {
+        let depth = |mount: &&Mount| mount.point.components().count();
+        // `max_by_key` keeps the last of equals, as mountinfo's order wants.
+        self.mounted.iter().filter(|mount| path.starts_with(&mount.point)).max_by_key(depth)
+    }
+
+    /// Whether a path's file system is another machine's.
+    pub fn is_network(&self, path: &Path) -> bool {
+        self.of(path).is_some_and(|mount| {
+            NETWORK_TYPES.contains(&mount.kind.as_str()) || NETWORK_FUSE.contains(&mount.kind.as_str())
+        })
+    }
+
+    /// Whether an existing directory (links resolved) can vouch that what is missing directly below it is gone.
+    ///
+    /// `store` is the store's own place: a store on a network file system serves other hosts too, whose local
+    /// sources are not to be seen from here.
+    ///
+    /// # Errors
+    /// The [`Doubt`] that stands against it.
+    pub fn vouches(&self, ancestor: &Path, store: &Path) -> Result<(), Doubt> {
+        if ancestor == Path::new("/") {
+            // A first component that does not exist here: a container's `/app`, another host's `/scratch`.
+            return Err(Doubt::OtherHost);
+        }
+        let point = self.of(ancestor).map_or(Path::new("/"), |mount| &mount.point);
+        let is_volume_place = VOLUME_PLACES.iter().any(|&(place, levels)| {
+            ancestor.strip_prefix(place).is_ok_and(|below| below.components().count() <= levels)
+                && (point == Path::new(place) || !point.starts_with(place))
+        });
+        let awaits_mount = self.expected.iter().any(|expected| {
+            ancestor.starts_with(expected) && !self.mounted.iter().any(|mount| mount.point == *expected)
+        });
+        let is_autofs = self.of(ancestor).is_some_and(|mount| mount.kind == "autofs");
+        if is_volume_place || awaits_mount || is_autofs {
+            return Err(Doubt::Unmounted);
+        }
+        if self.is_network(store) && !self.is_network(ancestor) {
+            return Err(Doubt::OtherHost);
+        }
+        Ok(())
+    }
+}
+
+/// `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
+fn parse_mountinfo_line(line: &[u8]) -> Option<Mount> {
+    let mut fields = words(line).skip(4);
+    let point = unescape(fields.next()?);
+    let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+    let options = text(fields.next()?);
+    fields.find(|field| *field == b"-")?;
+    Some(Mount { point, kind: text(fields.next()?), options })
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+}
+
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+/// Both tables write blanks and backslashes as three octal digits: `\040`.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut path = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = |digits: &[u8; 3]| {
+            digits.iter().try_fold(0_u8, |value, digit| {
+                (b'0'..=b'7').contains(digit).then(|| value.wrapping_mul(8).wrapping_add(digit - b'0'))
+            })
+        };
+        match tail.first_chunk::<3>().filter(|_| first == b'\\').and_then(octal) {
+            Some(byte) => {
+                path.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                path.push(first);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTINFO: &[u8] = b"\
+22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+23 22 0:22 / /proc rw,nosuid shared:5 - proc proc rw
+24 22 8:1 / /mnt/disk\\040one rw,noatime shared:7 master:2 - xfs /dev/sda1 rw
+25 22 0:50 / /home/net rw - nfs4 server:/home rw
+26 22 0:51 / /auto rw - autofs /etc/auto.misc rw
+not a line
+";
+    const FSTAB: &[u8] = b"# comment\n/dev/vda / ext4 defaults 0 1\nUUID=1 /data ext4 noauto 0 0\n/dev/sdb /srv/my\\040disk ext4 nofail 0 0\nnone swap swap sw 0 0\n";
+
+    fn vouches(ancestor: &str) -> Result<(), Doubt> {
+        Mounts::parse(MOUNTINFO, FSTAB).vouches(Path::new(ancestor), Path::new("/home/me/.cache/cpython"))
+    }
+
+    #[test]
+    fn tables_are_read() {
+        let mounts = Mounts::parse(MOUNTINFO, FSTAB);
+        assert_eq!(mounts.mounted.len(), 5);
+        assert_eq!(mounts.mounted[2].point, Path::new("/mnt/disk one"));
+        assert_eq!(
+            (mounts.mounted[2].kind.as_str(), mounts.mounted[2].options.as_str()),
+            ("xfs", "rw,noatime")
+        );
+        assert_eq!(mounts.expected, [Path::new("/data"), Path::new("/srv/my disk")]);
+        assert_eq!(mounts.of(Path::new("/home/net/me")).unwrap().kind, "nfs4");
+    }
+
+    #[test]
+    fn an_ordinary_directory_vouches() {
+        for ancestor in
+            ["/home", "/home/me/projects", "/srv", "/mnt/disk one", "/mnt/disk one/deep", "/mnt/plain/deep"]
+        {
+            assert_eq!(vouches(ancestor), Ok(()), "{ancestor}");
+        }
+    }
+
+    #[test]
+    fn a_place_where_volumes_come_and_go_does_not() {
+        for ancestor in [
+            "/mnt",
+            "/mnt/other",
+            "/media",
+            "/media/me",
+            "/media/me/stick",
+            "/run/media/me",
+            "/Volumes",
+            "/net/host",
+            "/data",
+            "/data/below",
+            "/srv/my disk",
+            "/auto",
+            "/auto/key",
+        ] {
+            assert_eq!(vouches(ancestor), Err(Doubt::Unmounted), "{ancestor}");
+        }
+    }
+
+    #[test]
+    fn the_root_directory_never_vouches() {
+        assert_eq!(vouches("/"), Err(Doubt::OtherHost));
+    }
+
+    #[test]
+    fn a_store_on_the_network_cannot_speak_of_local_sources() {
+        let mounts = Mounts::parse(MOUNTINFO, FSTAB);
+        let store = Path::new("/home/net/me/.cache/cpython");
+        assert_eq!(mounts.vouches(Path::new("/opt"), store), Err(Doubt::OtherHost));
+        assert_eq!(mounts.vouches(Path::new("/home/net/me"), store), Ok(()));
+    }
+
+    #[test]
+    fn an_expected_volume_that_is_mounted_vouches() {
+        let mountinfo = [MOUNTINFO, b"27 22 8:3 / /data rw - ext4 /dev/sdc rw\n"].concat();
+        let mounts = Mounts::parse(&mountinfo, FSTAB);
+        assert_eq!(mounts.vouches(Path::new("/data/below"), Path::new("/store")), Ok(()));
+    }
+}

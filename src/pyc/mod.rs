@@ -1,0 +1,14 @@
+//! What a `.pyc` is: sixteen bytes of header (PEP 552), then a marshalled code object.
+//!
+//! `header` reads the sixteen bytes, `magic` knows which Python wrote or loads a magic number,
+//! `source_hash` computes the hash that pins a hash-based entry to its source, `marshal` reads what the code
+//! object says of itself. All pure.
+
+pub mod header;
+pub mod magic;
+pub mod marshal;
+pub mod source_hash;
+
+pub use header::{Header, InvalidationMode, Malformed};
+pub use magic::Magic;
+pub use source_hash::SourceHasher;

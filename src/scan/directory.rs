@@ -1,0 +1,464 @@
+//! One directory of the store: list it, look at what the question needs, hand it to the visitor.
+
+use super::place::{Facts, Mirrored, Place};
+use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
+use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata};
+use crate::entry::{Content, Entry};
+use crate::layout::{self, Form, Name, Slot};
+use crate::pyc::{Magic, SourceHasher, header, marshal};
+use crate::source::{Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
+use crate::status;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
+const LIST_FROM: usize = 3;
+
+/// The largest entry whose body is read to learn the source's name.
+const LARGEST_BODY: u64 = 64 << 20;
+
+/// What a worker keeps from directory to directory, so that a scan allocates little.
+#[derive(Default)]
+pub(super) struct Buffers {
+    store: Listing,
+    files: Vec<(Range<usize>, FileKind)>,
+    directories: Vec<Range<usize>>,
+    sources: SourceNames,
+    usual: Vec<u8>,
+}
+
+impl Buffers {
+    /// The names of the directories found by the last [`scan`].
+    pub(super) fn directories(&self) -> impl Iterator<Item = &[u8]> {
+        self.directories.iter().map(|range| &self.store.names[range.clone()])
+    }
+}
+
+/// The regular files and links of a directory of sources, sorted.
+#[derive(Default)]
+struct SourceNames {
+    listing: Listing,
+    sorted: Vec<(Range<usize>, FileKind)>,
+}
+
+impl SourceNames {
+    fn read(&mut self, directory: &Directory) -> io::Result<()> {
+        let Listing { buffer, names } = &mut self.listing;
+        names.clear();
+        self.sorted.clear();
+        directory.list(buffer, |name, kind| {
+            if kind != FileKind::Directory && kind != FileKind::Other {
+                self.sorted.push((append(names, name), kind));
+            }
+        })?;
+        self.sorted.sort_unstable_by(|(one, _), (other, _)| names[one.clone()].cmp(&names[other.clone()]));
+        Ok(())
+    }
+
+    fn any(&self, test: impl Fn(&[u8]) -> bool) -> bool {
+        self.sorted.iter().any(|(range, _)| test(&self.listing.names[range.clone()]))
+    }
+
+    fn kind(&self, name: &[u8]) -> Option<FileKind> {
+        let found =
+            self.sorted.binary_search_by(|(range, _)| self.listing.names[range.clone()].cmp(name)).ok()?;
+        Some(self.sorted[found].1)
+    }
+}
+
+fn append(names: &mut Vec<u8>, name: &[u8]) -> Range<usize> {
+    let start = names.len();
+    names.extend_from_slice(name);
+    start..names.len()
+}
+
+/// Scans one directory; returns how many files it has. Its directories are then in `buffers`.
+pub(super) fn scan<V: Visitor>(
+    scan: &Scan<'_>,
+    place: &Arc<Place>,
+    buffers: &mut Buffers,
+    visitor: &mut V,
+) -> u64 {
+    let Buffers { store: Listing { buffer, names }, files, directories, sources, usual } = buffers;
+    names.clear();
+    files.clear();
+    directories.clear();
+    let store_directory = match scan.store.directory(&place.relative) {
+        Ok(directory) => directory,
+        Err(error) => {
+            trouble_with_directory(scan.store, &place.relative, error)
+                .into_iter()
+                .for_each(|it| visitor.trouble(it));
+            return 0;
+        }
+    };
+    let listed = store_directory.list(buffer, |name, kind| {
+        let kind = match kind {
+            FileKind::Unknown => {
+                store_directory.metadata(name, Links::Keep).map_or(kind, |metadata| metadata.kind)
+            }
+            kind => kind,
+        };
+        match kind {
+            FileKind::Directory => directories.push(append(names, name)),
+            kind => files.push((append(names, name), kind)),
+        }
+    });
+    if let Err(error) = listed {
+        trouble_with_directory(scan.store, &place.relative, error)
+            .into_iter()
+            .for_each(|it| visitor.trouble(it));
+    }
+    files.sort_unstable_by(|(one, _), (other, _)| names[one.clone()].cmp(&names[other.clone()]));
+
+    let mirrors = layout::mirrors_sources(&place.relative);
+    let parse = |range: &Range<usize>, kind: FileKind| match kind {
+        FileKind::Regular if mirrors => Name::parse(&names[range.clone()]),
+        _ => Name::Foreign,
+    };
+    let bytecode =
+        files.iter().filter(|(range, kind)| matches!(parse(range, *kind), Name::Bytecode(_))).count();
+    let sources = Sources::open(scan, place, bytecode, sources);
+    place.settle(Facts { mirrored: sources.mirrored(), holds_entries: bytecode > 0 });
+
+    let mut look = Look {
+        scan,
+        place,
+        directory: &store_directory,
+        sources,
+        buffer,
+        usual,
+        last: None,
+        last_hash: None,
+        visitor,
+    };
+    let mut entries = Vec::with_capacity(files.len());
+    for (range, kind) in files.iter() {
+        let name = &names[range.clone()];
+        if let Some(entry) = look.entry(name, parse(range, *kind)) {
+            entries.push(entry);
+        }
+    }
+    let visit = Visit {
+        relative: &place.relative,
+        metadata: match scan.question {
+            Question::Everything(_) => store_directory.own_metadata().ok(),
+            Question::Orphans => None,
+        },
+        entries: &entries,
+        directories: directories.len(),
+        sources: look.sources.mirrored().presence(),
+        place,
+        store: scan.store,
+    };
+    visitor.directory(&visit);
+    files.len() as u64
+}
+
+/// Looks at one file; see [`Scan::one`].
+pub(super) fn one<R>(
+    scan: &Scan<'_>,
+    relative: &[u8],
+    answer: impl FnOnce(&Visit<'_>, &Entry<'_>) -> R,
+) -> Result<Option<R>, Trouble> {
+    let (parent, name) = match relative.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => (&relative[..slash], &relative[slash + 1..]),
+        None => (&b""[..], relative),
+    };
+    let failed = |source| trouble_with_directory(scan.store, parent, source).map_or(Ok(None), Err);
+    let mut names = SourceNames::default();
+    let mut place = Arc::new(Place::root());
+    for component in parent.split(|&byte| byte == b'/').filter(|component| !component.is_empty()) {
+        let sources = Sources::open(scan, &place, 0, &mut names);
+        // A scan would know whether files lie here; it matters for owners of loose directories only.
+        let holds_entries = match scan.store.directory(&place.relative) {
+            Ok(directory) => holds_bytecode(&directory),
+            Err(error) => return failed(error),
+        };
+        place.settle(Facts { mirrored: sources.mirrored(), holds_entries });
+        place = Arc::new(Place::below(&place, component));
+    }
+    let directory = match scan.store.directory(&place.relative) {
+        Ok(directory) => directory,
+        Err(error) => return failed(error),
+    };
+    let kind = match directory.metadata(name, Links::Keep) {
+        Ok(metadata) => metadata.kind,
+        Err(error) if is_missing(&error) => return Ok(None),
+        Err(source) => return Err(Trouble::File { path: scan.store.shown(parent, name), source }),
+    };
+    if kind == FileKind::Directory {
+        return Ok(None);
+    }
+    let parsed = match kind {
+        FileKind::Regular if layout::mirrors_sources(parent) => Name::parse(name),
+        _ => Name::Foreign,
+    };
+    let sources = Sources::open(scan, &place, 1, &mut names);
+    place.settle(Facts { mirrored: sources.mirrored(), holds_entries: matches!(parsed, Name::Bytecode(_)) });
+    let mut troubles = OneTrouble(None);
+    let mut look = Look {
+        scan,
+        place: &place,
+        directory: &directory,
+        sources,
+        buffer: &mut ListBuffer::default(),
+        usual: &mut Vec::new(),
+        last: None,
+        last_hash: None,
+        visitor: &mut troubles,
+    };
+    let entry = look.entry(name, parsed);
+    let sources = look.sources.mirrored().presence();
+    let Some(entry) = entry else { return troubles.0.map_or(Ok(None), Err) };
+    let entries = [entry];
+    let visit = Visit {
+        relative: &place.relative,
+        metadata: None,
+        entries: &entries,
+        directories: 0,
+        sources,
+        place: &place,
+        store: scan.store,
+    };
+    Ok(Some(answer(&visit, &entries[0])))
+}
+
+fn holds_bytecode(directory: &Directory) -> bool {
+    let mut found = false;
+    let listed = directory.list(&mut ListBuffer::default(), |name, kind| {
+        found |= kind == FileKind::Regular && matches!(Name::parse(name), Name::Bytecode(_));
+    });
+    listed.is_ok() && found
+}
+
+/// Keeps the trouble that a single look met.
+struct OneTrouble(Option<Trouble>);
+
+impl Visitor for OneTrouble {
+    fn directory(&mut self, _: &Visit<'_>) {}
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.0 = Some(trouble);
+    }
+}
+
+/// The directory of sources that a place mirrors, as far as the question needs it.
+enum Sources<'a> {
+    /// Names are looked up one by one.
+    LookUp(PresentDirectory),
+    /// Its names are known.
+    Listed(PresentDirectory, &'a SourceNames),
+    /// An answer for everything in it and below it.
+    Settled(Mirrored),
+}
+
+impl<'a> Sources<'a> {
+    fn open(scan: &Scan<'_>, place: &Place, bytecode: usize, names: &'a mut SourceNames) -> Sources<'a> {
+        if let Some(handed_down) = place.handed_down() {
+            return Sources::Settled(handed_down);
+        }
+        if !layout::mirrors_sources(&place.relative) {
+            return Sources::Settled(Mirrored::Nothing);
+        }
+        let lists = scan.question == Question::Orphans && bytecode >= LIST_FROM;
+        let access = if lists { Access::List } else { Access::LookUp };
+        match scan.ground.open(place.sources(), access) {
+            SourceDirectory::Absent => Sources::Settled(Mirrored::Absent),
+            SourceDirectory::Unreachable(why) => Sources::Settled(Mirrored::Unreachable(why)),
+            // A directory that may be entered but not read cannot be listed: then names are looked up.
+            SourceDirectory::Present(present) if lists && names.read(&present.directory).is_ok() => {
+                Sources::Listed(present, names)
+            }
+            SourceDirectory::Present(present) => Sources::LookUp(present),
+        }
+    }
+
+    fn mirrored(&self) -> Mirrored {
+        match self {
+            Sources::LookUp(_) | Sources::Listed(..) => Mirrored::Present,
+            Sources::Settled(mirrored) => *mirrored,
+        }
+    }
+}
+
+/// The look at a directory's entries, one after another in the order of their names.
+struct Look<'a, V> {
+    scan: &'a Scan<'a>,
+    place: &'a Arc<Place>,
+    directory: &'a Directory,
+    sources: Sources<'a>,
+    buffer: &'a mut ListBuffer,
+    usual: &'a mut Vec<u8>,
+    /// The last source looked up: its entries of several tags and optimizations follow each other.
+    last: Option<(Vec<u8>, Source)>,
+    /// The last source hashed, under which magic, and its hash.
+    last_hash: Option<LastHash>,
+    visitor: &'a mut V,
+}
+
+struct LastHash {
+    source: Vec<u8>,
+    magic: Magic,
+    hash: Result<[u8; 8], Why>,
+}
+
+impl<V: Visitor> Look<'_, V> {
+    /// The facts of one file; `None` when it vanished meanwhile.
+    fn entry<'n>(&mut self, name: &'n [u8], parsed: Name<'n>) -> Option<Entry<'n>> {
+        let mut entry = Entry::named(name, parsed);
+        let slot = match (parsed, self.scan.question) {
+            (Name::Bytecode(slot), _) => slot,
+            (_, Question::Orphans) => return Some(entry),
+            (Name::Temporary(_), Question::Everything(_)) => {
+                (entry.metadata, entry.content) = self.read_start(name)?;
+                return Some(entry);
+            }
+            (Name::Foreign, Question::Everything(_)) => {
+                entry.metadata = Some(self.metadata(name)?);
+                return Some(entry);
+            }
+        };
+        entry.source = self.source(&slot);
+        if let Source::Absent(_) = entry.source
+            && let Some((other, found)) = self.other_source(name, &slot)
+        {
+            entry.source = found;
+            if !other.is_empty() {
+                entry.other_name = Some(other.as_slice().into());
+                *self.usual = other;
+            }
+        }
+        let wants_content = matches!(self.scan.question, Question::Everything(_))
+            || matches!(entry.source, Source::Absent(_));
+        if wants_content {
+            (entry.metadata, entry.content) = self.read_start(name)?;
+            if let Source::Present(file) = &mut entry.source {
+                file.hash = self.hash_source(&slot, entry.content);
+            }
+        }
+        Some(entry)
+    }
+
+    /// A file's metadata and what it begins with; `None` when it vanished meanwhile.
+    fn read_start(&mut self, name: &[u8]) -> Option<(Option<Metadata>, Content)> {
+        let mut start = [0; header::LENGTH];
+        match self.directory.read_start(name, &mut start) {
+            Ok((metadata, start)) => Some((Some(metadata), Content::of(start))),
+            Err(error) if is_missing(&error) => None,
+            Err(error) => {
+                let why = Why::of(&error);
+                let path = self.scan.store.shown(&self.place.relative, name);
+                self.visitor.trouble(Trouble::File { path, source: error });
+                Some((self.directory.metadata(name, Links::Keep).ok(), Content::Unreadable(why)))
+            }
+        }
+    }
+
+    /// A file's metadata; `None` when it vanished meanwhile.
+    fn metadata(&mut self, name: &[u8]) -> Option<Metadata> {
+        match self.directory.metadata(name, Links::Keep) {
+            Ok(metadata) => Some(metadata),
+            Err(error) => {
+                if !is_missing(&error) {
+                    let path = self.scan.store.shown(&self.place.relative, name);
+                    self.visitor.trouble(Trouble::File { path, source: error });
+                }
+                None
+            }
+        }
+    }
+
+    /// What became of the slot's usual source.
+    fn source(&mut self, slot: &Slot<'_>) -> Source {
+        slot.write_usual_source(self.usual);
+        if let Some((name, source)) = &self.last
+            && name == self.usual
+        {
+            return *source;
+        }
+        let ground = self.scan.ground;
+        let source = match &self.sources {
+            Sources::Settled(Mirrored::Absent) => Source::Absent(self.gone()),
+            Sources::Settled(Mirrored::Unreachable(why)) => return Source::Unreachable(*why),
+            Sources::Settled(Mirrored::Present | Mirrored::Nothing) => return Source::NotAsked,
+            Sources::LookUp(present) => present.look_up(self.usual, ground),
+            Sources::Listed(present, names) => match names.kind(self.usual) {
+                Some(FileKind::Regular) => Source::Exists,
+                Some(_) => present.look_up(self.usual, ground),
+                None => present.missing(ground, self.usual),
+            },
+        };
+        self.last = Some((self.usual.clone(), source));
+        source
+    }
+
+    fn gone(&self) -> Gone {
+        match self.place.owner(self.scan.store).life {
+            crate::owner::Life::Alive => Gone::Source,
+            crate::owner::Life::Gone => Gone::Root,
+        }
+    }
+
+    /// Another file that maps to the same slot, where the usual one is missing: `x.pyw`, `x.hy`, `x.` …
+    ///
+    /// Its name and what became of it; `None` when there is none, and the usual source's fate is the entry's.
+    fn other_source(&mut self, name: &[u8], slot: &Slot<'_>) -> Option<(Vec<u8>, Source)> {
+        if slot.form == Form::Undotted || slot.pytest.is_some() {
+            return None;
+        }
+        let present = match &self.sources {
+            Sources::LookUp(present) => present,
+            Sources::Listed(present, names) if names.any(|name| slot.holds(name)) => present,
+            Sources::Listed(..) | Sources::Settled(_) => return None,
+        };
+        let unreachable = |why| Some((Vec::new(), Source::Unreachable(why)));
+        let others = match present.others_for(slot, self.buffer) {
+            Ok(others) if others.is_empty() => return None,
+            Ok(others) => others,
+            Err(error) => return unreachable(Why::of(&error)),
+        };
+        // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
+        match self.compiled_name(name, slot) {
+            Some(compiled) if others.contains(&compiled) => {
+                let source = present.look_up(&compiled, self.scan.ground);
+                Some((compiled, source))
+            }
+            Some(compiled) if slot.holds(&compiled) => None,
+            _ => unreachable(Why::Ambiguous),
+        }
+    }
+
+    /// The last component of the code object's `co_filename`.
+    fn compiled_name(&self, name: &[u8], slot: &Slot<'_>) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.directory.open_entry(name).ok()?.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
+        let (3, minor) = slot.python()? else { return None };
+        let filename = marshal::code_filename(bytes.get(header::LENGTH..)?, minor)?;
+        filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec)
+    }
+
+    /// Reads and hashes the source where an import would; once for entries of the same source and magic.
+    fn hash_source(&mut self, slot: &Slot<'_>, content: Content) -> Option<Result<[u8; 8], Why>> {
+        let Question::Everything(unchecked) = self.scan.question else { return None };
+        let Content::Read(Ok(header), _) = content else { return None };
+        if !status::checks_hash(&header, unchecked) || !status::is_loaded_by(header.magic, slot.tag) {
+            return None;
+        }
+        let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };
+        if let Some(last) = &self.last_hash
+            && last.source == *self.usual
+            && last.magic == header.magic
+        {
+            return Some(last.hash);
+        }
+        let hash = present
+            .directory
+            .open_source(self.usual)
+            .and_then(|source| SourceHasher::new(slot.tag, header.magic).hash(source))
+            .map_err(|error| Why::of(&error));
+        self.last_hash = Some(LastHash { source: self.usual.clone(), magic: header.magic, hash });
+        Some(hash)
+    }
+}

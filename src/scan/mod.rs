@@ -1,0 +1,197 @@
+//! The parallel walk over a store: from directories to [`Entry`] facts.
+//!
+//! One job a directory. A job opens its directory and the directory of sources that it mirrors once each; all
+//! that follows is relative to the two descriptors, on short names (that saves about 40 % of the processor time
+//! that whole paths cost). What is not asked for costs no system call:
+//!
+//! | asked | the store's directory | each entry | the sources |
+//! |---|---|---|---|
+//! | [`Question::Orphans`] | open, list | nothing; of an orphan: open, stat, read 16 bytes | open, list once |
+//! | [`Question::Everything`] | open, list, stat | open, stat, read 16 bytes | open, stat of each |
+//!
+//! A directory of sources that is gone answers for its whole subtree without another system call.
+//!
+//! # Invariants
+//!
+//! * Every name below the root is seen once, except below a mount point or a directory that cannot be read: each
+//!   of those is a [`Trouble`].
+//! * Files that vanish during the scan are not reported: others may use the store all the while.
+
+mod crew;
+mod directory;
+mod place;
+
+pub use crew::Threads;
+
+use crate::directory::{ListBuffer, Metadata};
+use crate::entry::Entry;
+use crate::owner::{Owner, Presence};
+use crate::source::Ground;
+use crate::status::UncheckedHashes;
+use crate::store::Store;
+use place::Place;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) use crew::run as run_crew;
+
+/// What a caller wants to know of each entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether its source is gone; metadata and header of orphans only.
+    Orphans,
+    /// All that a verdict needs, and the metadata of everything.
+    Everything(UncheckedHashes),
+}
+
+/// What a scan is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Scan<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// What the question about sources rests on.
+    pub ground: &'a Ground,
+    /// What is asked.
+    pub question: Question,
+    /// How many threads may work.
+    pub threads: Threads,
+}
+
+/// Takes what a scan finds. Each worker has its own; they are returned when all is done.
+pub trait Visitor: Send {
+    /// One directory of the store with everything in it. Directories come in no order, a parent before those below.
+    fn directory(&mut self, visit: &Visit<'_>);
+    /// Something that could not be read.
+    fn trouble(&mut self, trouble: Trouble);
+}
+
+/// One directory of the store, as the scan saw it.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    /// The path from the store's root, without a leading slash; empty for the root.
+    pub relative: &'a [u8],
+    /// The directory's own metadata, if everything was asked for.
+    pub metadata: Option<Metadata>,
+    /// Its files, sorted by name: everything that is not a directory.
+    pub entries: &'a [Entry<'a>],
+    /// How many directories it has.
+    pub directories: usize,
+    /// What became of the directory of sources that it mirrors.
+    pub sources: Presence,
+    place: &'a Place,
+    store: &'a Store,
+}
+
+impl Visit<'_> {
+    /// The owner of the entries here; found out when first asked for.
+    pub fn owner(&self) -> Arc<Owner> {
+        self.place.owner(self.store)
+    }
+
+    /// The directory of sources that is mirrored here.
+    pub fn source_directory(&self) -> PathBuf {
+        self.place.sources()
+    }
+}
+
+/// Something of the store that could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// A directory.
+    #[error("cannot read the directory {}", .path.display())]
+    Directory {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file.
+    #[error("cannot read {}", .path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A mount point, where the store ends.
+    #[error("not entered: {} is a mount point", .path.display())]
+    MountPoint {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+impl Trouble {
+    /// The path in question.
+    pub fn path(&self) -> &std::path::Path {
+        match self {
+            Trouble::Directory { path, .. } | Trouble::File { path, .. } | Trouble::MountPoint { path } => {
+                path
+            }
+        }
+    }
+}
+
+/// What a worker keeps from directory to directory.
+struct Worker<V> {
+    visitor: V,
+    buffers: directory::Buffers,
+}
+
+impl Scan<'_> {
+    /// Walks the store. `new_visitor` makes one visitor a worker; `progress` hears how many files were seen so far.
+    pub fn run<V: Visitor>(
+        &self,
+        new_visitor: impl Fn() -> V + Sync,
+        mut progress: impl FnMut(u64),
+    ) -> Vec<V> {
+        let seen = AtomicU64::new(0);
+        let new_worker = || Worker { visitor: new_visitor(), buffers: directory::Buffers::default() };
+        let workers = crew::run(
+            self.threads,
+            vec![Arc::new(Place::root())],
+            new_worker,
+            |worker, place, jobs| {
+                let files = directory::scan(self, &place, &mut worker.buffers, &mut worker.visitor);
+                seen.fetch_add(files, Ordering::Relaxed);
+                for name in worker.buffers.directories() {
+                    jobs.push(Arc::new(Place::below(&place, name)));
+                }
+            },
+            || progress(seen.load(Ordering::Relaxed)),
+        );
+        workers.into_iter().map(|worker| worker.visitor).collect()
+    }
+
+    /// Looks at one file of the store as a whole scan would: its facts and its owner, and nothing else of the store.
+    ///
+    /// `relative` is its path from the store's root. `None` when there is no such file.
+    ///
+    /// # Errors
+    /// The [`Trouble`] that stands in the way.
+    pub fn one<R>(
+        &self,
+        relative: &[u8],
+        answer: impl FnOnce(&Visit<'_>, &Entry<'_>) -> R,
+    ) -> Result<Option<R>, Trouble> {
+        directory::one(self, relative, answer)
+    }
+}
+
+fn trouble_with_directory(store: &Store, relative: &[u8], source: io::Error) -> Option<Trouble> {
+    let path = store.shown(relative, b"");
+    match source.kind() {
+        io::ErrorKind::NotFound => None,
+        io::ErrorKind::CrossesDevices => Some(Trouble::MountPoint { path }),
+        _ => Some(Trouble::Directory { path, source }),
+    }
+}
+
+/// Room for listings, kept by a worker.
+#[derive(Default)]
+struct Listing {
+    buffer: ListBuffer,
+    names: Vec<u8>,
+}

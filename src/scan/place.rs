@@ -1,0 +1,127 @@
+//! A directory of the store on the way through the scan: its path, and what it hands down to those below.
+
+use crate::layout;
+use crate::owner::{Mirror, Owner, Presence, Territory};
+use crate::source::Why;
+use crate::store::Store;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// A directory of the store. It lives as long as one below it is still to be scanned.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The path from the store's root, without a leading slash; empty for the root.
+    pub relative: Box<[u8]>,
+    parent: Option<Arc<Place>>,
+    facts: OnceLock<Facts>,
+    territory: OnceLock<Territory>,
+}
+
+/// What the scan found out about a place, before those below it are begun.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// What became of the directory of sources that it mirrors.
+    pub mirrored: Mirrored,
+    /// Whether it has entries of its own.
+    pub holds_entries: bool,
+}
+
+/// What became of a mirrored directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mirrored {
+    /// It is there.
+    Present,
+    /// It is gone, and so is all below it.
+    Absent,
+    /// It cannot be told, nor can what is below it.
+    Unreachable(Why),
+    /// The path mirrors nothing: it has a `__pycache__` component.
+    Nothing,
+}
+
+impl Mirrored {
+    pub(super) fn presence(self) -> Presence {
+        match self {
+            Mirrored::Present => Presence::Present,
+            Mirrored::Absent => Presence::Absent,
+            Mirrored::Unreachable(_) | Mirrored::Nothing => Presence::Unreachable,
+        }
+    }
+}
+
+impl Place {
+    pub(super) fn root() -> Place {
+        Place { relative: Box::default(), parent: None, facts: OnceLock::new(), territory: OnceLock::new() }
+    }
+
+    pub(super) fn below(parent: &Arc<Place>, name: &[u8]) -> Place {
+        let mut relative = Vec::with_capacity(parent.relative.len() + 1 + name.len());
+        relative.extend_from_slice(&parent.relative);
+        if !relative.is_empty() {
+            relative.push(b'/');
+        }
+        relative.extend_from_slice(name);
+        let parent = Some(parent.clone());
+        Place { relative: relative.into(), parent, facts: OnceLock::new(), territory: OnceLock::new() }
+    }
+
+    /// The directory of sources that it mirrors.
+    pub(super) fn sources(&self) -> PathBuf {
+        layout::source_directory(&self.relative)
+    }
+
+    /// What the parent's fate means for this one: an answer for all below it, or nothing.
+    pub(super) fn handed_down(&self) -> Option<Mirrored> {
+        match self.parent.as_ref()?.facts.get()?.mirrored {
+            Mirrored::Present => None,
+            settled => Some(settled),
+        }
+    }
+
+    /// Records the facts; once, by the scan, before those below are begun.
+    pub(super) fn settle(&self, facts: Facts) {
+        let _ = self.facts.set(facts);
+    }
+
+    /// Whose this place is. Looked up when first asked for, upwards only as far as nobody asked before.
+    pub(super) fn territory(&self, store: &Store) -> &Territory {
+        self.territory.get_or_init(|| {
+            let path = self.sources();
+            let inherited = match &self.parent {
+                Some(parent) => parent.territory(store).passed_on(&parent.sources()),
+                None => Territory::Nobody,
+            };
+            let Some(facts) = self.facts.get() else { return inherited };
+            match (facts.mirrored.presence(), self.handed_down()) {
+                (_, Some(_)) => inherited,
+                (Presence::Present, None) => inherited.enter_present(&path, facts.holds_entries),
+                (Presence::Absent, None) => inherited.enter_absent(&path, &StoreMirror(store)),
+                (Presence::Unreachable, None) => inherited.enter_unreachable(&path),
+            }
+        })
+    }
+
+    /// The owner of the entries here.
+    pub(super) fn owner(&self, store: &Store) -> Arc<Owner> {
+        match self.territory(store).owner() {
+            Some(owner) => owner.clone(),
+            None => Arc::new(crate::owner::directory_owner(&self.sources())),
+        }
+    }
+}
+
+/// The store as it answers for vanished sources.
+struct StoreMirror<'a>(&'a Store);
+
+impl Mirror for StoreMirror<'_> {
+    fn names(&self, directory: &Path) -> Vec<Vec<u8>> {
+        let relative = directory.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+        let mut names = Vec::new();
+        if let Ok(directory) = self.0.directory(relative) {
+            // A listing that breaks off tells less, which is all it may do here.
+            let _ = directory.list(&mut Default::default(), |name, _| names.push(name.to_vec()));
+        }
+        names
+    }
+}

@@ -1,0 +1,393 @@
+//! The three-valued question about a source: present, absent for certain, or not to be told.
+//!
+//! Missing is not gone. A source can be missing because a disk is not mounted, a home directory is on
+//! autofs, permission is denied, or the path belongs to a container that shares the store. Only
+//! [`Source::Absent`] ever makes an orphan; every doubt becomes [`Source::Unreachable`] with its reason.
+//!
+//! # Invariants
+//!
+//! * `Absent` means: `stat` said ENOENT or ENOTDIR, *and* the nearest ancestor that exists (with every
+//!   symbolic link on the way resolved, a dangling one included) vouches for what is missing below it.
+//! * Sources are looked at as `FileFinder` and `SourceLoader.path_stats` do: links followed, regular files only.
+
+use crate::directory::{self, Access, Directory, FileKind, Links, ListBuffer, Metadata};
+use crate::layout;
+use crate::mounts::{Doubt, Mounts};
+use crate::pyc::header::python_mtime;
+use crate::units::Moment;
+use std::cell::OnceCell;
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+/// What is known of an entry's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It is there.
+    Present(SourceFile),
+    /// It is there; nothing more was asked.
+    Exists,
+    /// It is gone, for certain.
+    Absent(Gone),
+    /// Nobody can tell from here.
+    Unreachable(Why),
+    /// It was not looked for: the name alone decides, or the caller did not ask.
+    NotAsked,
+}
+
+/// A source file as CPython sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceFile {
+    /// `int(os.stat(source).st_mtime)`, in seconds since 1970.
+    pub python_mtime: i64,
+    /// The mtime itself.
+    pub modified: Moment,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its hash under the entry's magic, if the entry's header asks for it.
+    pub hash: Option<Result<[u8; 8], Why>>,
+}
+
+/// How much is gone together with a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The source, while its owner is still there.
+    Source,
+    /// The whole project, environment or directory that owned it.
+    Root,
+}
+
+/// Why a source's or an entry's state cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// EACCES or EPERM.
+    Permission,
+    /// The volume it may be on is not mounted.
+    Unmounted,
+    /// The path belongs to another host or a container.
+    OtherHost,
+    /// Too many symbolic links (ELOOP).
+    Loop,
+    /// A file handle that the server no longer knows (ESTALE).
+    StaleHandle,
+    /// Several files could be the source, and the entry does not say which.
+    Ambiguous,
+    /// Any other error of the file system.
+    Io,
+}
+
+impl Why {
+    /// The reason's name in `ls` and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Permission => "permission",
+            Why::Unmounted => "unmounted",
+            Why::OtherHost => "other-host",
+            Why::Loop => "loop",
+            Why::StaleHandle => "stale-handle",
+            Why::Ambiguous => "ambiguous",
+            Why::Io => "io",
+        }
+    }
+
+    /// The reason behind an error that is not "no such file".
+    pub fn of(error: &io::Error) -> Why {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Why::Permission,
+            io::ErrorKind::StaleNetworkFileHandle => Why::StaleHandle,
+            _ if directory::is_link_loop(error) => Why::Loop,
+            _ => Why::Io,
+        }
+    }
+}
+
+impl From<Doubt> for Why {
+    fn from(doubt: Doubt) -> Why {
+        match doubt {
+            Doubt::Unmounted => Why::Unmounted,
+            Doubt::OtherHost => Why::OtherHost,
+        }
+    }
+}
+
+/// What the question rests on besides the sources themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    /// What is mounted and what ought to be.
+    pub mounts: Mounts,
+    /// The store's own place, links resolved.
+    pub store: PathBuf,
+    /// Paths at and below which the user says that missing is gone (`--assume-gone`).
+    pub assumed_gone: Vec<PathBuf>,
+}
+
+/// A directory of sources, as far as it could be reached.
+#[derive(Debug)]
+pub enum SourceDirectory {
+    /// It is there.
+    Present(PresentDirectory),
+    /// It is gone for certain, and so is everything below it.
+    Absent,
+    /// It cannot be told, nor can anything below it.
+    Unreachable(Why),
+}
+
+/// An open directory of sources.
+#[derive(Debug)]
+pub struct PresentDirectory {
+    /// Its descriptor.
+    pub directory: Directory,
+    path: PathBuf,
+    vouches: OnceCell<Result<(), Why>>,
+}
+
+impl Ground {
+    /// Opens the directory of sources at `path`.
+    pub fn open(&self, path: PathBuf, access: Access) -> SourceDirectory {
+        match Directory::open(&path, access) {
+            Ok(directory) => {
+                SourceDirectory::Present(PresentDirectory { directory, path, vouches: OnceCell::new() })
+            }
+            Err(error) if is_missing(&error) => match self.is_gone(&path) {
+                Ok(()) => SourceDirectory::Absent,
+                Err(why) => SourceDirectory::Unreachable(why),
+            },
+            // Listing wants read permission, looking up does not.
+            Err(error) if access == Access::List && error.kind() == io::ErrorKind::PermissionDenied => {
+                self.open(path, Access::LookUp)
+            }
+            Err(_) if self.is_assumed_gone(&path) => SourceDirectory::Absent,
+            Err(error) => SourceDirectory::Unreachable(Why::of(&error)),
+        }
+    }
+
+    /// Whether a path that does not exist is gone for certain.
+    ///
+    /// # Errors
+    /// The reason to doubt it.
+    pub fn is_gone(&self, path: &Path) -> Result<(), Why> {
+        if self.is_assumed_gone(path) {
+            return Ok(());
+        }
+        let (ancestor, missing) = nearest_existing(path).map_err(|error| Why::of(&error))?;
+        self.vouches(&ancestor, missing.as_deref())
+    }
+
+    fn is_assumed_gone(&self, path: &Path) -> bool {
+        self.assumed_gone.iter().any(|assumed| path.starts_with(assumed))
+    }
+
+    /// Whether the existing directory `ancestor`, links resolved, vouches for `missing` in it being gone.
+    fn vouches(&self, ancestor: &Path, missing: Option<&OsStr>) -> Result<(), Why> {
+        self.mounts.vouches(ancestor, &self.store)?;
+        // An unmounted volume that no table names (ZFS, a unit file) leaves an empty directory below `/`.
+        let is_first_level = ancestor.components().count() == 2;
+        if is_first_level
+            && !is_temporary_place(ancestor)
+            && std::fs::read_dir(ancestor).map_err(|error| Why::of(&error))?.next().is_none()
+        {
+            return Err(Why::Unmounted);
+        }
+        // A home directory that systemd-homed has not unlocked is there only as its image.
+        let is_locked_home = missing.is_some_and(|name| {
+            ["home", "homedir"].iter().any(|suffix| {
+                let mut image = name.to_os_string();
+                image.push(".");
+                image.push(suffix);
+                std::fs::symlink_metadata(ancestor.join(image)).is_ok()
+            })
+        });
+        if is_locked_home { Err(Why::Unmounted) } else { Ok(()) }
+    }
+}
+
+impl PresentDirectory {
+    /// Looks at one name as CPython's `path_stats` does. A directory of that name is no source.
+    pub fn look_up(&self, name: &[u8], ground: &Ground) -> Source {
+        match self.directory.metadata(name, Links::Follow) {
+            Ok(metadata) if metadata.kind == FileKind::Regular => Source::Present(metadata.into()),
+            Ok(_) => self.missing(ground, name),
+            Err(error) if is_missing(&error) => self.missing(ground, name),
+            Err(_) if ground.is_assumed_gone(&self.path.join(OsStr::from_bytes(name))) => {
+                Source::Absent(Gone::Source)
+            }
+            Err(error) => Source::Unreachable(Why::of(&error)),
+        }
+    }
+
+    /// The answer for a name that is not in this directory, or is a dangling link in it.
+    pub fn missing(&self, ground: &Ground, name: &[u8]) -> Source {
+        let path = self.path.join(OsStr::from_bytes(name));
+        if ground.is_assumed_gone(&path) {
+            return Source::Absent(Gone::Source);
+        }
+        // A dangling link may point into a volume that is not mounted.
+        if let Ok(metadata) = self.directory.metadata(name, Links::Keep)
+            && metadata.kind == FileKind::Link
+            && let Err(why) = ground.is_gone(&path)
+        {
+            return Source::Unreachable(why);
+        }
+        let vouches = self.vouches.get_or_init(|| {
+            let real = self.directory.real_path().map_err(|error| Why::of(&error))?;
+            ground.vouches(&real, None)
+        });
+        match vouches {
+            Ok(()) => Source::Absent(Gone::Source),
+            Err(why) => Source::Unreachable(*why),
+        }
+    }
+
+    /// The regular files here, other than the usual one, that `cache_from_source` sends to this slot.
+    ///
+    /// # Errors
+    /// What listing the directory answers.
+    pub fn others_for(&self, slot: &layout::Slot<'_>, buffer: &mut ListBuffer) -> io::Result<Vec<Vec<u8>>> {
+        // An `O_PATH` descriptor cannot be listed.
+        let directory = Directory::open(&self.path, Access::List)?;
+        let usual = slot.usual_source();
+        let mut names = Vec::new();
+        directory.list(buffer, |name, kind| {
+            if name != usual && slot.holds(name) && kind != FileKind::Directory {
+                names.push(name.to_vec());
+            }
+        })?;
+        names.retain(|name| {
+            directory.metadata(name, Links::Follow).is_ok_and(|metadata| metadata.kind == FileKind::Regular)
+        });
+        names.sort();
+        Ok(names)
+    }
+
+    /// The directory's path as it is spelled in the store.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl From<Metadata> for SourceFile {
+    fn from(metadata: Metadata) -> SourceFile {
+        SourceFile {
+            python_mtime: python_mtime(metadata.modified.seconds, metadata.modified.nanoseconds),
+            modified: metadata.modified,
+            bytes: metadata.bytes,
+            hash: None,
+        }
+    }
+}
+
+/// Whether an error says that there is no such file.
+pub fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Places whose whole purpose is that what is in them goes away.
+pub fn is_temporary_place(path: &Path) -> bool {
+    ["/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/private/var/tmp"]
+        .iter()
+        .any(|place| path == Path::new(place))
+}
+
+/// The nearest directory on the way to `path` that exists, free of links, and the first name missing in it.
+fn nearest_existing(path: &Path) -> io::Result<(PathBuf, Option<OsString>)> {
+    const MOST_LINKS: usize = 40; // the kernel's own limit
+    let mut links = 0;
+    let mut current = PathBuf::from("/");
+    let mut ahead: VecDeque<OsString> = VecDeque::new();
+    let push_front = |ahead: &mut VecDeque<OsString>, path: &Path| {
+        for component in path.components().rev() {
+            match component {
+                Component::Normal(name) => ahead.push_front(name.to_os_string()),
+                Component::ParentDir => ahead.push_front(OsString::from("..")),
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+    };
+    push_front(&mut ahead, path);
+    while let Some(name) = ahead.pop_front() {
+        if name == ".." {
+            current.pop();
+            continue;
+        }
+        let next = current.join(&name);
+        match std::fs::symlink_metadata(&next) {
+            Ok(metadata) if metadata.is_symlink() => {
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(directory::link_loop());
+                }
+                let target = std::fs::read_link(&next)?;
+                if target.is_absolute() {
+                    current = PathBuf::from("/");
+                }
+                push_front(&mut ahead, &target);
+            }
+            Ok(metadata) if metadata.is_dir() || ahead.is_empty() => current = next,
+            // A file where a directory was: what lay below it is missing in its parent.
+            Ok(_) => return Ok((current, Some(name))),
+            Err(error) if is_missing(&error) => return Ok((current, Some(name))),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((current, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn the_nearest_existing_ancestor_is_found_through_links() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("real/deep")).unwrap();
+        std::fs::write(base.join("file"), "").unwrap();
+        symlink("real", base.join("link")).unwrap();
+        symlink("/mnt/no-such-volume/project", base.join("dangling")).unwrap();
+        symlink("loop", base.join("loop")).unwrap();
+        let nearest = |path: &str| nearest_existing(&base.join(path)).map(|(ancestor, _)| ancestor);
+        assert_eq!(nearest("link/gone/x").unwrap(), base.join("real"));
+        assert_eq!(nearest("link/deep/../gone").unwrap(), base.join("real"));
+        assert_eq!(nearest("file/x").unwrap(), base);
+        assert!(!nearest("dangling/x.py").unwrap().starts_with(&base));
+        assert_eq!(Why::of(&nearest("loop/x").unwrap_err()), Why::Loop);
+    }
+
+    #[test]
+    fn a_dangling_link_into_an_unmounted_volume_is_no_orphan() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let mounts =
+            Mounts::parse(b"", format!("/dev/x {}/volume ext4 noauto 0 0\n", base.display()).as_bytes());
+        std::fs::create_dir(base.join("volume")).unwrap();
+        symlink(base.join("volume/project"), base.join("project")).unwrap();
+        symlink(base.join("volume/one.py"), base.join("one.py")).unwrap();
+        let mut ground = Ground { mounts, store: base.join("store"), assumed_gone: Vec::new() };
+        assert_eq!(ground.is_gone(&base.join("project")), Err(Why::Unmounted));
+        assert_eq!(ground.is_gone(&base.join("elsewhere")), Ok(()));
+        let SourceDirectory::Present(here) = ground.open(base.clone(), Access::LookUp) else { panic!() };
+        assert_eq!(here.look_up(b"one.py", &ground), Source::Unreachable(Why::Unmounted));
+        assert_eq!(here.look_up(b"two.py", &ground), Source::Absent(Gone::Source));
+        ground.assumed_gone.push(base.join("volume"));
+        assert_eq!(
+            ground.is_gone(&base.join("project")),
+            Err(Why::Unmounted),
+            "assumed by its spelled path only"
+        );
+        ground.assumed_gone.push(base.join("project"));
+        assert_eq!(ground.is_gone(&base.join("project")), Ok(()));
+    }
+
+    #[test]
+    fn a_directory_is_no_source() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir(base.join("m.py")).unwrap();
+        let ground = Ground::default();
+        let SourceDirectory::Present(here) = ground.open(base, Access::LookUp) else { panic!() };
+        assert_eq!(here.look_up(b"m.py", &ground), Source::Absent(Gone::Source));
+    }
+}

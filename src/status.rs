@@ -1,0 +1,265 @@
+//! The verdict on an entry: what CPython would do with it. Pure: facts in, [`Status`] out.
+//!
+//! The order of judgement: the name (`temporary`, `foreign`), then the source (`orphan`, `unknown`), then the
+//! header (`corrupt`, `stale`, `fresh`). Within the header the order is Python's own: `_classify_pyc`, then
+//! `_validate_timestamp_pyc` or `_validate_hash_pyc` (PEP 552). The oracle is CPython itself.
+
+use crate::entry::{Content, Entry};
+use crate::layout::Name;
+use crate::pyc::{Header, InvalidationMode, Magic, Malformed};
+use crate::source::{Gone, Source, SourceFile, Why};
+
+/// Each entry has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// Its interpreter would load it as it is.
+    Fresh,
+    /// The source is there; Python would recompile.
+    Stale(Stale),
+    /// The source is gone, for certain.
+    Orphan(Orphan),
+    /// Not loadable at all.
+    Corrupt(Corrupt),
+    /// Cannot tell; never pruned by default.
+    Unknown(Why),
+    /// Left over from an interrupted atomic write.
+    Temporary,
+    /// Nothing that Python writes; never touched by anything.
+    Foreign,
+}
+
+/// Why Python would recompile: the first test that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stale {
+    /// Another Python's magic number.
+    Magic,
+    /// A flag that CPython does not know.
+    Flags,
+    /// The source's mtime differs.
+    Mtime,
+    /// The source's size differs.
+    Size,
+    /// The source's hash differs.
+    Hash,
+}
+
+/// What is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Orphan {
+    /// The source alone.
+    Source,
+    /// The whole project, environment or directory.
+    Root,
+}
+
+/// Why an entry cannot be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Corrupt {
+    /// Fewer than sixteen bytes.
+    Truncated,
+    /// Bytes 2–3 are not `\r\n`.
+    NotBytecode,
+}
+
+/// How entries with an unchecked hash are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UncheckedHashes {
+    /// As an import does by default: loaded without a look at the source.
+    #[default]
+    Trust,
+    /// As under `--check-hash-based-pycs always`.
+    Check,
+}
+
+/// The statuses' names, in the order in which they are shown.
+pub const NAMES: [&str; 7] = ["fresh", "stale", "orphan", "corrupt", "unknown", "temporary", "foreign"];
+
+impl Status {
+    /// The status's name in tables, filters and JSON.
+    pub fn name(self) -> &'static str {
+        NAMES[self.index()]
+    }
+
+    /// The place of the name in [`NAMES`].
+    pub fn index(self) -> usize {
+        match self {
+            Status::Fresh => 0,
+            Status::Stale(_) => 1,
+            Status::Orphan(_) => 2,
+            Status::Corrupt(_) => 3,
+            Status::Unknown(_) => 4,
+            Status::Temporary => 5,
+            Status::Foreign => 6,
+        }
+    }
+
+    /// The reason's name, where the status has one.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Status::Stale(stale) => Some(match stale {
+                Stale::Magic => "magic",
+                Stale::Flags => "flags",
+                Stale::Mtime => "mtime",
+                Stale::Size => "size",
+                Stale::Hash => "hash",
+            }),
+            Status::Orphan(Orphan::Source) => Some("source"),
+            Status::Orphan(Orphan::Root) => Some("root"),
+            Status::Corrupt(Corrupt::Truncated) => Some("truncated"),
+            Status::Corrupt(Corrupt::NotBytecode) => Some("not-bytecode"),
+            Status::Unknown(why) => Some(why.name()),
+            Status::Fresh | Status::Temporary | Status::Foreign => None,
+        }
+    }
+}
+
+/// Judges an entry. `None` when the facts were not collected that far (a scan that asks for orphans only
+/// reads no header of an entry whose source is there).
+pub fn judge(entry: &Entry<'_>, unchecked: UncheckedHashes) -> Option<Status> {
+    let slot = match entry.parsed {
+        Name::Foreign => return Some(Status::Foreign),
+        Name::Temporary(_) => return Some(Status::Temporary),
+        Name::Bytecode(slot) => slot,
+    };
+    let source = match entry.source {
+        Source::Absent(Gone::Source) => return Some(Status::Orphan(Orphan::Source)),
+        Source::Absent(Gone::Root) => return Some(Status::Orphan(Orphan::Root)),
+        Source::Unreachable(why) => return Some(Status::Unknown(why)),
+        Source::NotAsked | Source::Exists => return None,
+        Source::Present(source) => source,
+    };
+    match entry.content {
+        Content::NotRead => None,
+        Content::Unreadable(why) => Some(Status::Unknown(why)),
+        Content::Read(Err(Malformed::Truncated), _) => Some(Status::Corrupt(Corrupt::Truncated)),
+        Content::Read(Err(Malformed::NotBytecode), _) => Some(Status::Corrupt(Corrupt::NotBytecode)),
+        Content::Read(Ok(header), _) => Some(judge_header(&header, slot.tag, &source, unchecked)),
+    }
+}
+
+/// `SourceLoader.get_code`'s tests in their order.
+fn judge_header(header: &Header, tag: &str, source: &SourceFile, unchecked: UncheckedHashes) -> Status {
+    if !is_loaded_by(header.magic, tag) {
+        return Status::Stale(Stale::Magic);
+    }
+    if !header.flags_are_known() {
+        return Status::Stale(Stale::Flags);
+    }
+    if header.invalidation_mode() == InvalidationMode::Timestamp {
+        if source.python_mtime as u32 != header.source_mtime() {
+            return Status::Stale(Stale::Mtime);
+        }
+        if source.bytes as u32 != header.source_size() {
+            return Status::Stale(Stale::Size);
+        }
+    } else if checks_hash(header, unchecked) {
+        match source.hash {
+            Some(Ok(hash)) if hash == header.pin => {}
+            Some(Ok(_)) => return Status::Stale(Stale::Hash),
+            Some(Err(why)) => return Status::Unknown(why),
+            None => return Status::Unknown(Why::Io),
+        }
+    }
+    Status::Fresh
+}
+
+/// Whether the interpreter with this tag loads this magic, as far as the tag can tell.
+///
+/// Where the table does not know the tag, another version's own magic is still wrong.
+pub fn is_loaded_by(magic: Magic, tag: &str) -> bool {
+    if let Some(loaded) = Magic::loaded_by(tag) {
+        return magic == loaded;
+    }
+    match (tag.starts_with("cpython-"), crate::layout::python_of_tag(tag), magic.cpython()) {
+        (true, Some((3, minor)), Some((writer, _))) => minor == writer,
+        _ => true,
+    }
+}
+
+/// Whether an import of an entry with this header reads and hashes its source, as far as the flags decide.
+pub fn checks_hash(header: &Header, unchecked: UncheckedHashes) -> bool {
+    match header.invalidation_mode() {
+        InvalidationMode::Timestamp => false,
+        InvalidationMode::CheckedHash => true,
+        InvalidationMode::UncheckedHash => unchecked == UncheckedHashes::Check,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Bytecode;
+    use crate::units::Moment;
+
+    const TAG: &[u8] = b"m.cpython-312.pyc";
+
+    fn header(number: u16, flags: u32, pin: [u8; 8]) -> Content {
+        Content::Read(Ok(Header { magic: Magic::of(number), flags, pin }), Bytecode::Possible)
+    }
+
+    fn pin(mtime: u32, size: u32) -> [u8; 8] {
+        let mut pin = [0; 8];
+        pin[..4].copy_from_slice(&mtime.to_le_bytes());
+        pin[4..].copy_from_slice(&size.to_le_bytes());
+        pin
+    }
+
+    fn present(python_mtime: i64, bytes: u64, hash: Option<[u8; 8]>) -> Source {
+        Source::Present(SourceFile { python_mtime, modified: Moment::default(), bytes, hash: hash.map(Ok) })
+    }
+
+    fn of(name: &[u8], content: Content, source: Source) -> Option<Status> {
+        let entry = Entry { content, source, ..Entry::named(name, Name::parse(name)) };
+        judge(&entry, UncheckedHashes::Trust)
+    }
+
+    #[test]
+    fn the_name_comes_first_then_the_source_then_the_header() {
+        let corrupt = Content::of(b"abc");
+        assert_eq!(of(b"README", corrupt, Source::NotAsked), Some(Status::Foreign));
+        assert_eq!(of(b"m.cpython-312.pyc.7", corrupt, Source::NotAsked), Some(Status::Temporary));
+        assert_eq!(of(TAG, corrupt, Source::Absent(Gone::Root)), Some(Status::Orphan(Orphan::Root)));
+        assert_eq!(
+            of(TAG, corrupt, Source::Unreachable(Why::Unmounted)),
+            Some(Status::Unknown(Why::Unmounted))
+        );
+        assert_eq!(of(TAG, corrupt, present(1, 1, None)), Some(Status::Corrupt(Corrupt::Truncated)));
+        assert_eq!(of(TAG, Content::NotRead, present(1, 1, None)), None);
+    }
+
+    #[test]
+    fn the_first_failing_test_is_the_reason() {
+        for (content, source, expected) in [
+            (header(3531, 0, pin(5, 7)), present(5, 7, None), Status::Fresh),
+            (header(3530, 4, pin(6, 8)), present(5, 7, None), Status::Stale(Stale::Magic)),
+            (header(3531, 4, pin(6, 8)), present(5, 7, None), Status::Stale(Stale::Flags)),
+            (header(3531, 0, pin(6, 8)), present(5, 7, None), Status::Stale(Stale::Mtime)),
+            (header(3531, 2, pin(5, 8)), present(5, 7, None), Status::Stale(Stale::Size)),
+            (header(3531, 3, [1; 8]), present(5, 7, Some([2; 8])), Status::Stale(Stale::Hash)),
+            (header(3531, 3, [1; 8]), present(5, 7, Some([1; 8])), Status::Fresh),
+            (header(3531, 1, [1; 8]), present(5, 7, None), Status::Fresh),
+            (header(3531, 0, pin(u32::MAX, 7)), present(-1, 7, None), Status::Fresh),
+            (header(3531, 0, pin(5, 7)), present((1 << 32) + 5, (1 << 32) + 7, None), Status::Fresh),
+        ] {
+            assert_eq!(of(TAG, content, source), Some(expected), "{content:?} {source:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_outside_the_table_is_judged_by_the_rest() {
+        let fresh = present(5, 7, None);
+        let judged = |name: &[u8], number| of(name, header(number, 0, pin(5, 7)), fresh);
+        assert_eq!(judged(b"m.cpython-316.pyc", 3701), Some(Status::Fresh));
+        assert_eq!(judged(b"m.cpython-316.pyc", 3531), Some(Status::Stale(Stale::Magic)));
+        assert_eq!(judged(b"m.pypy39.pyc", 336), Some(Status::Fresh));
+    }
+
+    #[test]
+    fn unchecked_hashes_are_checked_on_request() {
+        let source = present(5, 7, Some([2; 8]));
+        let content = header(3531, 1, [1; 8]);
+        let entry = Entry { content, source, ..Entry::named(TAG, Name::parse(TAG)) };
+        assert_eq!(judge(&entry, UncheckedHashes::Check), Some(Status::Stale(Stale::Hash)));
+        assert_eq!(judge(&entry, UncheckedHashes::Trust), Some(Status::Fresh));
+    }
+}

@@ -1,0 +1,209 @@
+//! The store's root, opened once and vetted.
+//!
+//! Whoever holds a [`Store`] holds a descriptor of its root; the path is not looked up again. Everything
+//! below is reached through [`Store::directory`], which cannot leave the tree.
+//!
+//! # Invariants
+//!
+//! * Never `/`, a home directory, a directory that holds one, nor a tree of sources.
+//! * Opened for removal, it belongs to the user who runs us; root may prune anyone's under the same rules.
+
+use crate::directory::{self, Access, Directory, Metadata, Resolver};
+use crate::source_tree;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Looking: anybody's store may be looked at.
+    Look,
+    /// Removing: only one's own, unless one is root.
+    Remove,
+}
+
+/// A vetted store.
+#[derive(Debug)]
+pub struct Store {
+    root: Directory,
+    path: PathBuf,
+    real_path: PathBuf,
+    metadata: Metadata,
+    resolver: Resolver,
+}
+
+/// Why a directory is not taken for a store.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is nothing at the path.
+    #[error("no store at {}", .0.display())]
+    NotFound(PathBuf),
+    /// The path is a file.
+    #[error("not a directory: {}", .0.display())]
+    NotADirectory(PathBuf),
+    /// `/`.
+    #[error("refused: {} is the root directory", .0.display())]
+    RootDirectory(PathBuf),
+    /// A home directory, or a directory that has one somewhere below.
+    #[error("refused: {} is or holds the home directory {}", .path.display(), .home.display())]
+    Home {
+        /// The path given.
+        path: PathBuf,
+        /// The home directory.
+        home: PathBuf,
+    },
+    /// A tree of sources.
+    #[error("refused: {} is a source tree: it has {sign}", .path.display())]
+    SourceTree {
+        /// The path given.
+        path: PathBuf,
+        /// The name that shows it.
+        sign: String,
+    },
+    /// Another user's directory.
+    #[error("refused: {} belongs to user {user}, not to us", .path.display())]
+    NotOurs {
+        /// The path given.
+        path: PathBuf,
+        /// Its owner's user id.
+        user: u32,
+    },
+    /// It could not be opened.
+    #[error("cannot open {}", .path.display())]
+    Io {
+        /// The path given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Store {
+    /// Opens and vets the store at the absolute path `path`. A symbolic link there is resolved once, here.
+    ///
+    /// `homes` are the home directories known to the caller; those of the usual places are known already.
+    ///
+    /// # Errors
+    /// A [`Refusal`].
+    pub fn open(path: &Path, homes: &[PathBuf], purpose: Purpose) -> Result<Store, Refusal> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => Refusal::NotFound(path.to_path_buf()),
+            io::ErrorKind::NotADirectory => Refusal::NotADirectory(path.to_path_buf()),
+            _ => Refusal::Io { path: path.to_path_buf(), source },
+        };
+        let root = Directory::open(path, Access::List).map_err(failed)?;
+        let metadata = root.own_metadata().map_err(failed)?;
+        let real_path = root.real_path().or_else(|_| path.canonicalize()).map_err(failed)?;
+        if is_same(&metadata, Path::new("/")) {
+            return Err(Refusal::RootDirectory(path.to_path_buf()));
+        }
+        if let Some(home) = homes.iter().find(|home| {
+            // Links in the home's own path count as well: `/home/me` may be `/data/home/me`.
+            home.canonicalize().is_ok_and(|home| home.starts_with(&real_path)) || is_same(&metadata, home)
+        }) {
+            return Err(Refusal::Home { path: path.to_path_buf(), home: home.clone() });
+        }
+        if is_home_by_place(&real_path) {
+            return Err(Refusal::Home { path: path.to_path_buf(), home: real_path });
+        }
+        if let Some(sign) = source_tree::sign_of_sources(&real_path) {
+            return Err(Refusal::SourceTree { path: path.to_path_buf(), sign });
+        }
+        let user = directory::effective_user();
+        if purpose == Purpose::Remove && user != 0 && metadata.user != user {
+            return Err(Refusal::NotOurs { path: path.to_path_buf(), user: metadata.user });
+        }
+        let resolver = root.resolver();
+        Ok(Store { root, path: path.to_path_buf(), real_path, metadata, resolver })
+    }
+
+    /// The path as it was given: what entries are shown under.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path with links resolved, at the time of opening.
+    pub fn real_path(&self) -> &Path {
+        &self.real_path
+    }
+
+    /// The metadata of the root, at the time of opening.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.
+    pub fn set_resolver(&mut self, resolver: Resolver) {
+        self.resolver = resolver;
+    }
+
+    /// Opens the directory `relative` below the root; `b""` is the root.
+    ///
+    /// # Errors
+    /// Those of [`Directory::open_beneath`].
+    pub fn directory(&self, relative: &[u8]) -> io::Result<Directory> {
+        self.root.open_beneath(relative, self.resolver)
+    }
+
+    /// The path of something in the store, for people to read: never opened again.
+    pub fn shown(&self, relative: &[u8], name: &[u8]) -> PathBuf {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let mut path = self.path.clone();
+        if !relative.is_empty() {
+            path.push(OsStr::from_bytes(relative));
+        }
+        if !name.is_empty() {
+            path.push(OsStr::from_bytes(name));
+        }
+        path
+    }
+}
+
+fn is_same(metadata: &Metadata, other: &Path) -> bool {
+    Directory::open(other, Access::LookUp)
+        .and_then(|directory| directory.own_metadata())
+        .is_ok_and(|other| other.identity == metadata.identity)
+}
+
+/// `/root`, `/home`, `/home/<user>`, `/Users`, `/Users/<user>`: homes that no variable needs to name.
+fn is_home_by_place(path: &Path) -> bool {
+    let parent = path.parent();
+    path == Path::new("/root")
+        || ["/home", "/Users"]
+            .iter()
+            .any(|homes| path == Path::new(homes) || parent == Some(Path::new(homes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn refusal(path: &Path, homes: &[PathBuf]) -> String {
+        Store::open(path, homes, Purpose::Look).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_store_is_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let home = base.join("home/me");
+        std::fs::create_dir_all(home.join("project/.git")).unwrap();
+        std::fs::create_dir_all(home.join(".cache/cpython")).unwrap();
+        symlink(&home, base.join("link")).unwrap();
+        symlink(home.join(".cache/cpython"), base.join("store")).unwrap();
+        std::fs::write(base.join("file"), "").unwrap();
+        let homes = [home.clone()];
+        assert!(refusal(Path::new("/"), &[]).contains("root directory"));
+        assert!(refusal(&home, &homes).contains("home directory"));
+        assert!(refusal(&base.join("home"), &homes).contains("home directory"));
+        assert!(refusal(&base.join("link"), &homes).contains("home directory"));
+        assert!(refusal(&home.join("project"), &homes).contains("source tree: it has .git"));
+        assert!(refusal(&base.join("file"), &homes).contains("not a directory"));
+        assert!(refusal(&base.join("missing"), &homes).contains("no store at"));
+        let store = Store::open(&base.join("store"), &homes, Purpose::Remove).unwrap();
+        assert_eq!(store.real_path(), home.join(".cache/cpython"));
+        assert_eq!(store.path(), base.join("store"));
+    }
+}

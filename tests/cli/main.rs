@@ -1,0 +1,9 @@
+//! The program as its users meet it: one integration binary, a file per subcommand.
+//!
+//! Every test works in a temporary directory of its own and clears the environment of every command it starts.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
+
+mod support;
+
+mod du;

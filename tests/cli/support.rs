@@ -1,0 +1,209 @@
+//! What the tests share: a world in a temporary directory, real interpreters, the program under test.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// A throw-away home with a store in it.
+pub struct World {
+    _temporary: tempfile::TempDir,
+    /// The user's home; links resolved.
+    pub home: PathBuf,
+    /// The store, `~/.cache/cpython`; made by whoever writes to it first.
+    pub store: PathBuf,
+}
+
+/// What a run of the program answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl World {
+    /// An empty home.
+    pub fn new() -> World {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let home = temporary.path().canonicalize().unwrap().join("home/me");
+        std::fs::create_dir_all(&home).unwrap();
+        let store = home.join(".cache/cpython");
+        World { _temporary: temporary, home, store }
+    }
+
+    /// Writes a file below the home, with its directories; returns its path.
+    pub fn write(&self, path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    /// A command in this home with nothing of our own environment but `PATH`.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.home)
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(&self.home)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// An interpreter that writes to the store, isolated from the user's site-packages.
+    pub fn python(&self, interpreter: &Interpreter) -> Command {
+        let mut command = self.command(&interpreter.path);
+        command.env("PYTHONPYCACHEPREFIX", &self.store);
+        command
+    }
+
+    /// Lets an interpreter compile everything below these paths into the store, and nothing else: `-B` keeps the
+    /// modules that `compileall` itself imports out of it.
+    pub fn compile(&self, interpreter: &Interpreter, arguments: &[&str], paths: &[&Path]) {
+        let mut command = self.python(interpreter);
+        command.args(["-B", "-m", "compileall", "-q"]).args(arguments).args(paths);
+        let output = command.output().expect("python starts");
+        assert!(
+            output.status.success(),
+            "{} compiles: {}",
+            interpreter.tag,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// Makes a project with a marker and these modules; returns its directory.
+    pub fn project(&self, name: &str, modules: &[&str]) -> PathBuf {
+        self.write(format!("{name}/pyproject.toml"), "[project]\nname = \"x\"\n");
+        for module in modules {
+            self.write(format!("{name}/{module}"), format!("NAME = {module:?}\n"));
+        }
+        self.home.join(name)
+    }
+
+    /// Runs the program with this world's store in `PYTHONPYCACHEPREFIX`.
+    pub fn pycstore<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
+        let mut command = self.command(env!("CARGO_BIN_EXE_pycstore"));
+        command.env("PYTHONPYCACHEPREFIX", &self.store).args(arguments);
+        answer(&mut command)
+    }
+
+    /// Every path below `root` with what tells whether it was touched: kind, contents, mode and mtime.
+    pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)> {
+        let mut found = BTreeMap::new();
+        for entry in walkdir::WalkDir::new(root).min_depth(1) {
+            let entry = entry.unwrap();
+            let metadata = entry.metadata().unwrap();
+            let (contents, mtime) = if metadata.is_file() {
+                (std::fs::read(entry.path()).unwrap(), (metadata.mtime(), metadata.mtime_nsec()))
+            } else {
+                (Vec::new(), (0, 0)) // a directory's mtime changes when something in it goes
+            };
+            found.insert(entry.path().to_path_buf(), (contents, metadata.mode(), mtime.0, mtime.1));
+        }
+        found
+    }
+}
+
+impl Answer {
+    /// Asserts the exit code, showing everything when it is another.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Answer {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Standard output as one JSON document.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// Standard output as one JSON object a line.
+    #[track_caller]
+    pub fn json_lines(&self) -> Vec<serde_json::Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub fn answer(command: &mut Command) -> Answer {
+    let Output { status, stdout, stderr } =
+        command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Answer { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// A Python on this machine.
+#[derive(Debug, Clone)]
+pub struct Interpreter {
+    /// Its executable.
+    pub path: PathBuf,
+    /// Its cache tag, `cpython-312`.
+    pub tag: String,
+}
+
+/// Every CPython ≥ 3.8 on `PATH` and below pyenv's versions, one for each cache tag. Never empty.
+///
+/// # Panics
+/// When there is none: these tests ask CPython itself.
+pub fn interpreters() -> &'static [Interpreter] {
+    static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut found: BTreeMap<String, Interpreter> = BTreeMap::new();
+        for path in candidates() {
+            let asked = Command::new(&path)
+                .env_clear()
+                .args(["-c", "import sys; print(sys.implementation.cache_tag, int(sys.version_info >= (3, 8)))"])
+                .stdin(Stdio::null())
+                .output();
+            let Ok(Output { status, stdout, .. }) = asked else { continue };
+            let answer = String::from_utf8_lossy(&stdout).trim().to_string();
+            if let (true, Some((tag, "1"))) = (status.success(), answer.split_once(' '))
+                && tag.starts_with("cpython-")
+            {
+                found.entry(tag.to_string()).or_insert_with(|| Interpreter { path, tag: tag.to_string() });
+            }
+        }
+        assert!(
+            !found.is_empty(),
+            "no CPython 3.8 or later found on PATH or in pyenv: these tests need one, for example `apt install python3`"
+        );
+        found.into_values().collect()
+    })
+}
+
+/// The newest interpreter found.
+pub fn newest() -> &'static Interpreter {
+    let minor =
+        |it: &&Interpreter| it.tag.strip_prefix("cpython-3").and_then(|minor| minor.parse::<u32>().ok());
+    interpreters().iter().max_by_key(minor).expect("interpreters() is never empty")
+}
+
+/// Executables that may be a CPython. Real files only: pyenv's shims need an environment.
+fn candidates() -> Vec<PathBuf> {
+    let mut candidates = Vec::new();
+    let pyenv = std::env::var_os("PYENV_ROOT")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv")));
+    if let Some(versions) = pyenv.and_then(|root| std::fs::read_dir(root.join("versions")).ok()) {
+        candidates.extend(versions.flatten().map(|version| version.path().join("bin/python3")));
+    }
+    for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
+        if directory.ends_with("shims") {
+            continue;
+        }
+        candidates.push(directory.join("python3"));
+        candidates.extend((8..30).map(|minor| directory.join(format!("python3.{minor}"))));
+    }
+    candidates.retain(|path| path.is_file());
+    candidates
+}
