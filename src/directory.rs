@@ -86,6 +86,15 @@ pub enum Access {
     LookUp,
 }
 
+impl Access {
+    fn flags(self) -> OFlags {
+        match self {
+            Access::List => READ_DIRECTORY,
+            Access::LookUp => OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        }
+    }
+}
+
 /// An open directory.
 #[derive(Debug)]
 pub struct Directory {
@@ -112,11 +121,17 @@ impl Directory {
     /// # Errors
     /// What `openat` answers: ENOENT, ENOTDIR, EACCES, ELOOP …
     pub fn open(path: &Path, access: Access) -> io::Result<Directory> {
-        let flags = match access {
-            Access::List => READ_DIRECTORY,
-            Access::LookUp => OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        };
-        Ok(Directory { descriptor: rustix::fs::open(path, flags, Mode::empty())? })
+        Ok(Directory { descriptor: rustix::fs::open(path, access.flags(), Mode::empty())? })
+    }
+
+    /// Opens the directory `name` in this one, following symbolic links; as [`Directory::open`] of its whole path.
+    ///
+    /// # Errors
+    /// What `openat` answers.
+    pub fn open_in(&self, name: &[u8], access: Access) -> io::Result<Directory> {
+        Ok(Directory {
+            descriptor: rustix::fs::openat(&self.descriptor, name, access.flags(), Mode::empty())?,
+        })
     }
 
     /// Opens the directory at `relative` below this one; `b""` is this one again.

@@ -1,4 +1,38 @@
 //! pycstore: the manager for CPython's global bytecode store.
+//!
+//! # The problem
+//!
+//! With `PYTHONPYCACHEPREFIX=~/.cache/cpython` Python keeps `__pycache__` out of every project and writes all
+//! bytecode into one mirror tree: the entry for `/a/b.py` is `~/.cache/cpython/a/b.cpython-312.pyc`. Python only
+//! ever adds to that tree. Deleted virtualenvs, renamed projects, upgraded interpreters, temporary build
+//! environments and interrupted writes stay in it for ever.
+//!
+//! This library maps each entry back to its source and its owner, judges by the pyc header what CPython would
+//! still load, and removes the rest, safely enough for an unattended job.
+//!
+//! # The shape: facts → decisions → effects
+//!
+//! ```text
+//!  Store::open ─► scan ─► Entry ─► status ─┬─► Usage ───────────────────────► table / JSON
+//!    (vetted)   (parallel) (facts)  (pure) └─► Policy ─► Plan ──────────────► shown
+//!                                                          └─► execute ─► Outcome ─► shown
+//! ```
+//!
+//! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`units`].
+//! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`scan`],
+//!   [`source`], [`owner`], [`source_tree`].
+//! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`prune::policy`],
+//!   [`prune::plan`].
+//! * **Effects**: [`prune::execute`] alone deletes from the store.
+//! * The terminal is the binary's half and not in this library.
+//!
+//! # Invariants
+//!
+//! * Truth: `fresh` and `stale` are what CPython itself answers when asked through `importlib` about the same file.
+//! * Trust: nothing is removed that a plan does not list, and a plan lists only regular files whose names parse as
+//!   entries or temporaries below the vetted root ([`prune`] has the whole list).
+//! * The library never touches the terminal, the environment, the clock or the user's configuration.
+
 pub mod directory;
 pub mod entry;
 pub mod layout;

@@ -144,9 +144,18 @@ pub struct PresentDirectory {
 }
 
 impl Ground {
-    /// Opens the directory of sources at `path`.
-    pub fn open(&self, path: PathBuf, access: Access) -> SourceDirectory {
-        match Directory::open(&path, access) {
+    /// Opens the directory of sources at `path`; from its parent and its name there, if the caller holds that open.
+    pub fn open(
+        &self,
+        path: PathBuf,
+        parent: Option<(&Directory, &[u8])>,
+        access: Access,
+    ) -> SourceDirectory {
+        let opened = match parent {
+            Some((parent, name)) => parent.open_in(name, access),
+            None => Directory::open(&path, access),
+        };
+        match opened {
             Ok(directory) => {
                 SourceDirectory::Present(PresentDirectory { directory, path, vouches: OnceCell::new() })
             }
@@ -156,7 +165,7 @@ impl Ground {
             },
             // Listing wants read permission, looking up does not.
             Err(error) if access == Access::List && error.kind() == io::ErrorKind::PermissionDenied => {
-                self.open(path, Access::LookUp)
+                self.open(path, parent, Access::LookUp)
             }
             Err(_) if self.is_assumed_gone(&path) => SourceDirectory::Absent,
             Err(error) => SourceDirectory::Unreachable(Why::of(&error)),
@@ -368,7 +377,9 @@ mod tests {
         let mut ground = Ground { mounts, store: base.join("store"), assumed_gone: Vec::new() };
         assert_eq!(ground.is_gone(&base.join("project")), Err(Why::Unmounted));
         assert_eq!(ground.is_gone(&base.join("elsewhere")), Ok(()));
-        let SourceDirectory::Present(here) = ground.open(base.clone(), Access::LookUp) else { panic!() };
+        let SourceDirectory::Present(here) = ground.open(base.clone(), None, Access::LookUp) else {
+            panic!()
+        };
         assert_eq!(here.look_up(b"one.py", &ground), Source::Unreachable(Why::Unmounted));
         assert_eq!(here.look_up(b"two.py", &ground), Source::Absent(Gone::Source));
         ground.assumed_gone.push(base.join("volume"));
@@ -387,7 +398,7 @@ mod tests {
         let base = temporary.path().canonicalize().unwrap();
         std::fs::create_dir(base.join("m.py")).unwrap();
         let ground = Ground::default();
-        let SourceDirectory::Present(here) = ground.open(base, Access::LookUp) else { panic!() };
+        let SourceDirectory::Present(here) = ground.open(base, None, Access::LookUp) else { panic!() };
         assert_eq!(here.look_up(b"m.py", &ground), Source::Absent(Gone::Source));
     }
 }

@@ -145,6 +145,14 @@ impl Store {
         self.root.open_beneath(relative, self.resolver)
     }
 
+    /// Opens the directory `name` in a directory that this store opened.
+    ///
+    /// # Errors
+    /// Those of [`Directory::open_beneath`].
+    pub fn directory_in(&self, parent: &Directory, name: &[u8]) -> io::Result<Directory> {
+        parent.open_beneath(name, self.resolver)
+    }
+
     /// The path of something in the store, for people to read: never opened again.
     pub fn shown(&self, relative: &[u8], name: &[u8]) -> PathBuf {
         use std::ffi::OsStr;

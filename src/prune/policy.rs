@@ -115,14 +115,16 @@ impl Policy {
             return Verdict::Keep;
         }
         match entry.content {
-            Content::Read(_, Bytecode::Possible) => Verdict::Condemn,
-            Content::Read(_, Bytecode::Never)
-                if matches!(status, Status::Corrupt(_)) || has(Selector::Corrupt) =>
-            {
-                Verdict::Condemn
-            }
+            // Not read yet: the executor looks before it removes.
+            Content::Read(_, Bytecode::Possible) | Content::NotRead => Verdict::Condemn,
+            Content::Read(_, Bytecode::Never) if self.takes_anything() => Verdict::Condemn,
             Content::Read(_, Bytecode::Never) => Verdict::Spare(Spared::NotBytecode),
-            Content::NotRead | Content::Unreadable(_) => Verdict::Spare(Spared::Unreadable),
+            Content::Unreadable(_) => Verdict::Spare(Spared::Unreadable),
         }
+    }
+
+    /// Whether files go that Python never wrote as bytecode, whatever their names say.
+    pub fn takes_anything(&self) -> bool {
+        self.selectors.contains(&Selector::Corrupt)
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | asked | the store's directory | each entry | the sources |
 //! |---|---|---|---|
-//! | [`Question::Orphans`] | open, list | nothing; of an orphan: open, stat, read 16 bytes | open, list once |
+//! | [`Question::Orphans`] | open, list | nothing; of an orphan: stat | open, list once |
 //! | [`Question::Everything`] | open, list, stat | open, stat, read 16 bytes | open, stat of each |
 //!
 //! A directory of sources that is gone answers for its whole subtree without another system call.
@@ -40,7 +40,7 @@ pub(crate) use crew::run as run_crew;
 /// What a caller wants to know of each entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// Whether its source is gone; metadata and header of orphans only.
+    /// Whether its source is gone; the metadata of orphans only.
     Orphans,
     /// All that a verdict needs, and the metadata of everything.
     Everything(UncheckedHashes),

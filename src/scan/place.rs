@@ -66,6 +66,17 @@ impl Place {
         Place { relative: relative.into(), parent, facts: OnceLock::new(), territory: OnceLock::new() }
     }
 
+    /// Its name in its parent; empty for the root.
+    pub(super) fn name(&self) -> &[u8] {
+        let start = self.relative.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        &self.relative[start..]
+    }
+
+    /// Whether this place lies directly in that one.
+    pub(super) fn is_in(&self, other: &Arc<Place>) -> bool {
+        self.parent.as_ref().is_some_and(|parent| Arc::ptr_eq(parent, other))
+    }
+
     /// The directory of sources that it mirrors.
     pub(super) fn sources(&self) -> PathBuf {
         layout::source_directory(&self.relative)
