@@ -103,6 +103,13 @@ impl Mounts {
         })
     }
 
+    /// Whether the file system under a path remembers when its files were last read.
+    pub fn keeps_access_times(&self, path: &Path) -> bool {
+        !self
+            .of(path)
+            .is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime" || option == "ro"))
+    }
+
     /// Whether an existing directory (links resolved) can vouch that what is missing directly below it is gone.
     ///
     /// `store` is the store's own place: a store on a network file system serves other hosts too, whose local
@@ -205,6 +212,13 @@ not a line
         );
         assert_eq!(mounts.expected, [Path::new("/data"), Path::new("/srv/my disk")]);
         assert_eq!(mounts.of(Path::new("/home/net/me")).unwrap().kind, "nfs4");
+    }
+
+    #[test]
+    fn a_mount_without_access_times_says_so() {
+        let mounts = Mounts::parse(MOUNTINFO, FSTAB);
+        assert!(mounts.keeps_access_times(Path::new("/home/me")));
+        assert!(!mounts.keeps_access_times(Path::new("/mnt/disk one/me")));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use crate::layout::Name;
 use crate::owner::Owner;
-use crate::prune::policy::Policy;
+use crate::prune::policy::{Circumstances, Policy};
 use crate::scan::{Trouble, Visit, Visitor};
 use crate::status::{self, UncheckedHashes};
 use crate::tally::Tally;
@@ -105,7 +105,7 @@ impl CountedLinks {
 pub struct Survey<'a> {
     policy: &'a Policy,
     unchecked: UncheckedHashes,
-    now: Moment,
+    circumstances: Circumstances<'a>,
     links: CountedLinks,
     total: Tally,
     directories: Tally,
@@ -124,17 +124,17 @@ struct Share {
 }
 
 impl<'a> Survey<'a> {
-    /// An empty part; `policy` says what is reclaimable at the moment `now`.
+    /// An empty part; `policy` says what is reclaimable.
     pub fn new(
         policy: &'a Policy,
         unchecked: UncheckedHashes,
-        now: Moment,
+        circumstances: Circumstances<'a>,
         links: &CountedLinks,
     ) -> Survey<'a> {
         Survey {
             policy,
             unchecked,
-            now,
+            circumstances,
             links: links.clone(),
             total: Tally::default(),
             directories: Tally::default(),
@@ -169,7 +169,7 @@ impl Visitor for Survey<'_> {
             self.total += tally;
             self.statuses[status.index()] += tally;
             share.tally += tally;
-            if self.policy.judge(entry, status, self.now).is_condemned() {
+            if self.policy.judge(entry, status, &self.circumstances).is_condemned() {
                 self.reclaimable += tally;
                 share.reclaimable += tally;
             }

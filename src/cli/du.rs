@@ -22,7 +22,8 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let unchecked = UncheckedHashes::from(options.unchecked);
     let policy = Policy::reclaimable();
     let links = CountedLinks::default();
-    let new_survey = || Survey::new(&policy, unchecked, session.environment.now, &links);
+    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
+    let new_survey = || Survey::new(&policy, unchecked, circumstances, &links);
     let usage = Usage::collect(opened.scan(Question::Everything(unchecked)).run(new_survey, |_| {}));
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {

@@ -13,7 +13,6 @@ use pycstore::owner::Life;
 use pycstore::prune::{Outcome, Plan, Planner, Policy, Selector, execute};
 use pycstore::store::Purpose;
 use std::io::{self, BufWriter, Write};
-use std::sync::atomic::AtomicBool;
 
 /// Runs `pycstore prune`.
 pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
@@ -23,12 +22,16 @@ pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
         Mode::DryRun => Purpose::Look,
         Mode::Real => Purpose::Remove,
     })?;
-    let new_planner = || Planner::new(&policy, &opened.store, session.environment.now);
-    let mut plan = Plan::collect(opened.scan(policy.question()).run(new_planner, |_| {}));
+    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
+    let new_planner = || Planner::new(&policy, &opened.store, circumstances);
+    let mut plan = Plan::collect(opened.scan(policy.question()).run(new_planner, |_| {}), &policy);
     let troubles = std::mem::take(&mut plan.troubles);
     let outcome = match mode {
-        Mode::DryRun => Outcome::expected(plan),
-        Mode::Real => execute::execute(&opened.store, plan, opened.threads(), &AtomicBool::new(false)),
+        Mode::DryRun => {
+            plan.look_into(&opened.store, opened.threads());
+            Outcome::expected(plan)
+        }
+        Mode::Real => execute::execute(&opened.store, plan, opened.threads(), opened.stop(), |_| {}),
     };
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {

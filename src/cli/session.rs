@@ -7,11 +7,15 @@ use super::output::style::Style;
 use super::output::terminal::Terminal;
 use anyhow::Context;
 use pycstore::mounts::Mounts;
+use pycstore::prune::{Circumstances, Clock};
+use pycstore::pyc::Magic;
 use pycstore::scan::{Question, Scan, Threads};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Refusal, Store};
+use pycstore::units::Moment;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// One run of the program.
 #[derive(Debug)]
@@ -32,7 +36,11 @@ pub struct Opened {
     /// What the question about sources rests on.
     pub ground: Ground,
     threads: Threads,
+    stop: AtomicBool,
 }
+
+/// Whether for certain no interpreter loads a tag and magic.
+pub type IsDead = dyn Fn(&str, Option<Magic>) -> bool + Sync;
 
 /// Where the store's path comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +79,7 @@ impl Session {
             Some(count) => Threads::exactly(usize::from(count)),
             None => Threads::default(),
         };
-        Ok(Opened { store, ground, threads })
+        Ok(Opened { store, ground, threads, stop: AtomicBool::new(false) })
     }
 
     /// `--store`, else `PYTHONPYCACHEPREFIX`, else `~/.cache/cpython` if it is there.
@@ -140,7 +148,20 @@ impl Session {
 impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
-        Scan { store: &self.store, ground: &self.ground, question, threads: self.threads }
+        let Opened { store, ground, threads, stop } = self;
+        Scan { store, ground, question, threads: *threads, within: &[], stop }
+    }
+
+    /// Becomes true when the run is to stop.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// What policies are judged with.
+    pub fn circumstances<'a>(&self, now: Moment, is_dead: &'a IsDead) -> Circumstances<'a> {
+        let keeps_access_times = self.ground.mounts.keeps_access_times(self.store.real_path());
+        let clock = if keeps_access_times { Clock::Access } else { Clock::Modification };
+        Circumstances { now, clock, is_dead }
     }
 
     /// The number of threads to work with.

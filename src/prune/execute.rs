@@ -2,9 +2,9 @@
 //!
 //! Read [`crate::prune`] first: what deleting obeys.
 
-use super::plan::{Plan, PlannedDirectory, Skipped, Victim};
+use super::plan::{self, Plan, PlannedDirectory, Skipped, Victim};
 use super::policy::Spared;
-use crate::directory::{Directory, FileKind, Links};
+use crate::directory::Directory;
 use crate::owner::Owner;
 use crate::scan::{Threads, run_crew};
 use crate::source::is_missing;
@@ -13,7 +13,7 @@ use crate::tally::Tally;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What a prune did, or in a dry run would do.
 #[derive(Debug, Default)]
@@ -30,16 +30,24 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
     /// What was left when the run was told to stop.
     pub left: Tally,
+    /// By how much the budget is missed although everything went that may.
+    pub over_budget: Tally,
 }
 
 /// Something that could not be removed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot remove {}", .path.display())]
+#[error("cannot remove {}{}", .path.display(), of_files(*.files))]
 pub struct Failure {
-    /// Its path.
+    /// Its path; the directory's where several of its files failed alike.
     pub path: PathBuf,
+    /// How many files are meant; zero for a directory.
+    pub files: u64,
     /// What the system said.
     pub source: io::Error,
+}
+
+fn of_files(files: u64) -> String {
+    if files > 1 { format!(" ({files} files)") } else { String::new() }
 }
 
 /// What one worker removed.
@@ -57,12 +65,12 @@ impl Outcome {
     pub fn expected(plan: Plan) -> Outcome {
         let mut part = Part::default();
         for directory in &plan.directories {
-            for victim in &directory.victims {
-                part.count(&directory.owner, victim);
-            }
+            let mut tally = Tally::default();
+            directory.victims.iter().for_each(|victim| tally += victim.tally());
+            part.count(&directory.owner, tally);
         }
         part.directories = plan.emptied.len() as u64;
-        Outcome::collect(vec![part], plan.skipped)
+        Outcome { over_budget: plan.over_budget, ..Outcome::collect(vec![part], plan.skipped) }
     }
 
     /// Whether everything that was planned happened.
@@ -94,10 +102,26 @@ impl Outcome {
 }
 
 impl Part {
-    fn count(&mut self, owner: &Owner, victim: &Victim) {
+    fn count(&mut self, owner: &Owner, tally: Tally) {
         match self.owners.get_mut(owner) {
-            Some(tally) => *tally += victim.tally(),
-            None => drop(self.owners.insert(owner.clone(), victim.tally())),
+            _ if tally.is_empty() => {}
+            Some(sum) => *sum += tally,
+            None => drop(self.owners.insert(owner.clone(), tally)),
+        }
+    }
+
+    /// Adds a failure; those of one directory that say the same are one.
+    fn fail(&mut self, path: PathBuf, source: io::Error) {
+        if let Some(last) = self.failures.last_mut()
+            && last.source.kind() == source.kind()
+            && last.files > 0
+            && let Some(directory) = path.parent()
+            && (last.path == directory || last.path.parent() == Some(directory))
+        {
+            last.path = directory.to_path_buf();
+            last.files += 1;
+        } else {
+            self.failures.push(Failure { path, files: 1, source });
         }
     }
 }
@@ -105,15 +129,27 @@ impl Part {
 /// Removes what is planned, directories in parallel, until done or until `stop` becomes true.
 ///
 /// A stop comes between two files; what is left is counted.
-pub fn execute(store: &Store, plan: Plan, threads: Threads, stop: &AtomicBool) -> Outcome {
-    let Plan { directories, emptied, skipped, .. } = plan;
-    let removal = Removal { store, stop };
+pub fn execute(
+    store: &Store,
+    plan: Plan,
+    threads: Threads,
+    stop: &AtomicBool,
+    mut progress: impl FnMut(u64),
+) -> Outcome {
+    let Plan { directories, emptied, skipped, over_budget, takes_anything, .. } = plan;
+    let removal = Removal {
+        store,
+        stop,
+        takes_anything,
+        is_read_only: AtomicBool::new(false),
+        seen: AtomicU64::new(0),
+    };
     let mut parts = run_crew(
         threads,
         directories,
         Part::default,
         |part, directory, _| removal.empty(part, &directory),
-        || {},
+        || progress(removal.seen.load(Ordering::Relaxed)),
     );
     for level in levels(emptied) {
         parts.extend(run_crew(
@@ -124,7 +160,14 @@ pub fn execute(store: &Store, plan: Plan, threads: Threads, stop: &AtomicBool) -
             || {},
         ));
     }
-    Outcome::collect(parts, skipped)
+    let mut outcome = Outcome { over_budget, ..Outcome::collect(parts, skipped) };
+    if removal.is_read_only.load(Ordering::Relaxed) {
+        // One line says it all; there would be one a file.
+        outcome.failures.retain(|failure| failure.source.kind() != io::ErrorKind::ReadOnlyFilesystem);
+        let source = io::ErrorKind::ReadOnlyFilesystem.into();
+        outcome.failures.push(Failure { path: store.path().to_path_buf(), files: 0, source });
+    }
+    outcome
 }
 
 /// A directory and the emptied ones in it.
@@ -155,47 +198,64 @@ fn levels(emptied: Vec<Box<[u8]>>) -> Vec<Vec<Parent>> {
 struct Removal<'a> {
     store: &'a Store,
     stop: &'a AtomicBool,
+    takes_anything: bool,
+    is_read_only: AtomicBool,
+    seen: AtomicU64,
 }
 
 impl Removal<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.is_read_only.load(Ordering::Relaxed)
+    }
+
     /// Removes one directory's victims.
     fn empty(&self, part: &mut Part, planned: &PlannedDirectory) {
         let directory = match self.store.directory(&planned.relative) {
             Ok(directory) => directory,
             // Somebody else removed it all: nothing is left to do.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) if is_missing(&error) && error.kind() != io::ErrorKind::NotADirectory => return,
             Err(source) => {
-                part.failures.push(Failure { path: self.store.shown(&planned.relative, b""), source });
+                let path = self.store.shown(&planned.relative, b"");
+                part.failures.push(Failure { path, files: planned.victims.len() as u64, source });
                 return;
             }
         };
+        let mut removed = Tally::default();
         for victim in &planned.victims {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.is_stopped() {
                 part.left += victim.tally();
                 continue;
             }
             let path = || self.store.shown(&planned.relative, &victim.name);
-            match remove(&directory, victim) {
-                Ok(Removed::Yes) => part.count(&planned.owner, victim),
+            match remove(&directory, victim, self.takes_anything) {
+                Ok(Removed::Yes) => removed += victim.tally(),
                 Ok(Removed::Vanished) => {}
-                Ok(Removed::Changed) => part.skipped.push(Skipped { path: path(), why: Spared::Changed }),
-                Err(source) => part.failures.push(Failure { path: path(), source }),
+                Ok(Removed::Kept(why)) => part.skipped.push(Skipped { path: path(), why }),
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+                        self.is_read_only.store(true, Ordering::Relaxed);
+                    }
+                    part.fail(path(), error);
+                }
             }
         }
+        self.seen.fetch_add(planned.victims.len() as u64, Ordering::Relaxed);
+        part.count(&planned.owner, removed);
     }
 
     /// Removes the emptied directories of one parent. One that has something in it again simply stays.
     fn remove_emptied(&self, part: &mut Part, parent: &Parent) {
         let Ok(directory) = self.store.directory(&parent.relative) else { return };
         for name in &parent.names {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.is_stopped() {
                 return;
             }
             match directory.remove_directory(name) {
                 Ok(()) => part.directories += 1,
                 Err(error) if is_missing(&error) || error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
                 Err(source) => {
-                    part.failures.push(Failure { path: self.store.shown(&parent.relative, name), source });
+                    let path = self.store.shown(&parent.relative, name);
+                    part.failures.push(Failure { path, files: 0, source });
                 }
             }
         }
@@ -205,26 +265,20 @@ impl Removal<'_> {
 enum Removed {
     Yes,
     Vanished,
-    Changed,
+    Kept(Spared),
 }
 
 /// Looks at the victim again and removes it if it is still the file that was planned.
-fn remove(directory: &Directory, victim: &Victim) -> io::Result<Removed> {
-    let now = match directory.metadata(&victim.name, Links::Keep) {
-        Ok(metadata) => metadata,
-        Err(error) if is_missing(&error) => return Ok(Removed::Vanished),
+fn remove(directory: &Directory, victim: &Victim, takes_anything: bool) -> io::Result<Removed> {
+    match plan::look_again(directory, victim, takes_anything) {
+        Ok(None) => {}
+        Ok(Some(why)) => return Ok(Removed::Kept(why)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::Vanished),
         Err(error) => return Err(error),
-    };
-    let is_same = now.kind == FileKind::Regular
-        && now.identity == victim.identity
-        && now.bytes == victim.bytes
-        && now.modified == victim.modified;
-    if !is_same {
-        return Ok(Removed::Changed);
     }
     match directory.remove_file(&victim.name) {
         Ok(()) => Ok(Removed::Yes),
-        Err(error) if is_missing(&error) => Ok(Removed::Vanished),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Removed::Vanished),
         Err(error) => Err(error),
     }
 }

@@ -20,7 +20,9 @@
 pub mod execute;
 pub mod plan;
 pub mod policy;
+pub mod scope;
 
 pub use execute::{Failure, Outcome};
 pub use plan::{Plan, Planner, Skipped};
-pub use policy::{Policy, Selector, Verdict};
+pub use policy::{Budget, Circumstances, Clock, Policy, Selector, Verdict};
+pub use scope::{Keep, Scope};

@@ -1,13 +1,21 @@
 //! What a policy comes to on a store: the victims by directory, and the directories that they leave empty.
 
-use super::policy::{Policy, Spared, Verdict};
+use super::policy::{Budget, Circumstances, Policy, Selector, Spared, Value, Verdict};
+use crate::directory::{Directory, FileKind, Links, is_link_loop};
+use crate::entry::{Content, Entry};
+use crate::layout::Name;
 use crate::owner::{Owner, Presence};
-use crate::prune::policy::Selector;
-use crate::scan::{Trouble, Visit, Visitor};
+use crate::pyc::header::looks_like_bytecode;
+use crate::scan::{Threads, Trouble, Visit, Visitor, run_crew};
 use crate::status::{self, Status, UncheckedHashes};
+use crate::store::Store;
 use crate::tally::Tally;
 use crate::units::Moment;
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +30,10 @@ pub struct Plan {
     pub skipped: Vec<Skipped>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
+    /// By how much the budget is missed although everything went that may.
+    pub over_budget: Tally,
+    /// Whether files go that are no bytecode.
+    pub takes_anything: bool,
 }
 
 /// One directory's victims.
@@ -42,6 +54,8 @@ pub struct Victim {
     pub name: Box<[u8]>,
     /// Why it goes.
     pub status: Status,
+    /// Whether its first bytes were read and may be bytecode's; else the executor reads them.
+    pub contents: Contents,
     /// Device and inode.
     pub identity: (u64, u64),
     /// Length in bytes.
@@ -50,6 +64,15 @@ pub struct Victim {
     pub disk: u64,
     /// Last modification.
     pub modified: Moment,
+}
+
+/// Whether a victim's first bytes are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// They were read, and the policy may remove such a file.
+    Known,
+    /// They are to be read before it is removed.
+    ToBeRead,
 }
 
 impl Victim {
@@ -72,72 +95,94 @@ pub struct Skipped {
 #[derive(Debug)]
 pub struct Planner<'a> {
     policy: &'a Policy,
-    store: &'a crate::store::Store,
-    now: Moment,
-    directories: Vec<PlannedDirectory>,
-    hollow: Vec<Hollow>,
+    store: &'a Store,
+    circumstances: Circumstances<'a>,
+    directories: Vec<Part>,
     skipped: Vec<Skipped>,
     troubles: Vec<Trouble>,
+    in_scope: Tally,
 }
 
-/// A directory that keeps none of its files; it goes if all directories in it go.
+/// A directory that has victims, has entries that a budget may evict, or may be left empty.
 #[derive(Debug)]
-struct Hollow {
+struct Part {
     relative: Box<[u8]>,
+    /// The owner, where there is a victim or an evictable entry.
+    owner: Option<Arc<Owner>>,
+    victims: Vec<Victim>,
+    evictable: Vec<(Value, Victim)>,
+    /// How many of its files stay in any case.
+    kept: usize,
+    /// How many directories it has.
     directories: usize,
-    /// Whether this run gives a reason to remove it; an empty directory of somebody else's stays.
-    own_reason: bool,
+    /// Whether it goes even if this run removes nothing in it: what a killed run left empty.
+    is_orphaned: bool,
 }
 
 impl<'a> Planner<'a> {
     /// An empty part.
-    pub fn new(policy: &'a Policy, store: &'a crate::store::Store, now: Moment) -> Planner<'a> {
+    pub fn new(policy: &'a Policy, store: &'a Store, circumstances: Circumstances<'a>) -> Planner<'a> {
         Planner {
             policy,
             store,
-            now,
+            circumstances,
             directories: Vec::new(),
-            hollow: Vec::new(),
             skipped: Vec::new(),
             troubles: Vec::new(),
+            in_scope: Tally::default(),
         }
+    }
+
+    fn is_in_scope(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> bool {
+        if self.policy.scope.is_everything() {
+            return true;
+        }
+        let (Some(slot), Some(name)) = (entry.parsed.slot(), entry.source_name()) else { return false };
+        let source = visit.source_directory().join(OsStr::from_bytes(&name));
+        self.policy.scope.admits(&source, slot.tag, || visit.owner())
     }
 }
 
 impl Visitor for Planner<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         let mut victims = Vec::new();
+        let mut evictable = Vec::new();
+        let mut kept = 0;
         for entry in visit.entries {
-            let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { continue };
-            match (self.policy.judge(entry, status, self.now), entry.metadata) {
-                (Verdict::Condemn, Some(metadata)) => victims.push(Victim {
-                    name: entry.name.into(),
-                    status,
-                    identity: metadata.identity,
-                    bytes: metadata.bytes,
-                    disk: metadata.disk,
-                    modified: metadata.modified,
-                }),
+            let status = status::judge(entry, UncheckedHashes::Trust);
+            let verdict = match status {
+                Some(status) if status != Status::Foreign && self.is_in_scope(visit, entry) => {
+                    if let Some(metadata) = &entry.metadata {
+                        self.in_scope += Tally::file(metadata.bytes, metadata.disk);
+                    }
+                    self.policy.judge(entry, status, &self.circumstances)
+                }
+                _ => Verdict::Keep,
+            };
+            match (verdict, status.and_then(|status| victim(entry, status))) {
+                (Verdict::Condemn, Some(victim)) => victims.push(victim),
+                (Verdict::Evictable(value), Some(victim)) => evictable.push((value, victim)),
                 (Verdict::Spare(why), _) => {
+                    kept += 1;
                     self.skipped.push(Skipped { path: self.store.shown(visit.relative, entry.name), why });
                 }
-                (Verdict::Keep | Verdict::Condemn, _) => {}
+                (Verdict::Keep | Verdict::Condemn | Verdict::Evictable(_), _) => kept += 1,
             }
         }
-        if victims.len() == visit.entries.len() && !visit.relative.is_empty() {
-            // What a run that was killed left empty belongs to the orphans whose directory it was.
-            let is_orphaned =
-                visit.sources == Presence::Absent && self.policy.selectors.contains(&Selector::Orphans);
-            self.hollow.push(Hollow {
-                relative: visit.relative.into(),
-                directories: visit.directories,
-                own_reason: !victims.is_empty() || is_orphaned,
-            });
-        }
-        if !victims.is_empty() {
+        let has_own = !victims.is_empty() || !evictable.is_empty();
+        if has_own || kept == 0 {
             victims.shrink_to_fit();
-            let planned = PlannedDirectory { relative: visit.relative.into(), owner: visit.owner(), victims };
-            self.directories.push(planned);
+            self.directories.push(Part {
+                relative: visit.relative.into(),
+                owner: has_own.then(|| visit.owner()),
+                victims,
+                evictable,
+                kept,
+                directories: visit.directories,
+                is_orphaned: visit.sources == Presence::Absent
+                    && self.policy.selectors.contains(&Selector::Orphans)
+                    && self.policy.scope.is_everything(),
+            });
         }
     }
 
@@ -146,22 +191,86 @@ impl Visitor for Planner<'_> {
     }
 }
 
+fn victim(entry: &Entry<'_>, status: Status) -> Option<Victim> {
+    debug_assert!(entry.parsed != Name::Foreign);
+    let metadata = entry.metadata?;
+    Some(Victim {
+        name: entry.name.into(),
+        status,
+        contents: match entry.content {
+            Content::Read(..) => Contents::Known,
+            Content::NotRead | Content::Unreadable(_) => Contents::ToBeRead,
+        },
+        identity: metadata.identity,
+        bytes: metadata.bytes,
+        disk: metadata.disk,
+        modified: metadata.modified,
+    })
+}
+
 impl Plan {
-    /// Joins what the workers of a scan found.
-    pub fn collect(parts: Vec<Planner<'_>>) -> Plan {
-        let mut plan = Plan::default();
-        let mut hollow = Vec::new();
+    /// Joins what the workers of a scan found, and makes it fit the policy's budget.
+    pub fn collect(parts: Vec<Planner<'_>>, policy: &Policy) -> Plan {
+        let mut plan = Plan { takes_anything: policy.takes_anything(), ..Plan::default() };
+        let mut directories = Vec::new();
+        let mut in_scope = Tally::default();
         for part in parts {
-            plan.directories.extend(part.directories);
+            directories.extend(part.directories);
             plan.skipped.extend(part.skipped);
             plan.troubles.extend(part.troubles);
-            hollow.extend(part.hollow);
+            in_scope += part.in_scope;
         }
-        plan.directories.sort_by(|one, other| one.relative.cmp(&other.relative));
+        directories.sort_by(|one, other| one.relative.cmp(&other.relative));
+        plan.over_budget = evict(&mut directories, in_scope, &policy.budget);
         plan.skipped.sort();
         plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
-        plan.emptied = emptied(hollow);
+        plan.emptied = emptied(&directories);
+        for part in directories {
+            if let (Some(owner), false) = (part.owner, part.victims.is_empty()) {
+                plan.directories.push(PlannedDirectory {
+                    relative: part.relative,
+                    owner,
+                    victims: part.victims,
+                });
+            }
+        }
         plan
+    }
+
+    /// Looks into the victims whose first bytes are to be read, as the executor does, and strikes out what is no
+    /// bytecode: for a plan that is only shown. Directories that keep such a file stay with it.
+    pub fn look_into(&mut self, store: &Store, threads: Threads) {
+        if self.takes_anything {
+            return;
+        }
+        let look = |found: &mut Vec<(Box<[u8]>, Vec<Skipped>)>, planned: &PlannedDirectory, _: &mut _| {
+            let Ok(directory) = store.directory(&planned.relative) else { return };
+            let spared = planned.victims.iter().filter_map(|victim| {
+                let why = look_again(&directory, victim, false).ok()??;
+                Some(Skipped { path: store.shown(&planned.relative, &victim.name), why })
+            });
+            let spared: Vec<Skipped> = spared.collect();
+            if !spared.is_empty() {
+                found.push((planned.relative.clone(), spared));
+            }
+        };
+        let unread = |planned: &&PlannedDirectory| {
+            planned.victims.iter().any(|victim| victim.contents == Contents::ToBeRead)
+        };
+        let jobs: Vec<&PlannedDirectory> = self.directories.iter().filter(unread).collect();
+        let found: Vec<_> = run_crew(threads, jobs, Vec::new, look, || {}).into_iter().flatten().collect();
+        for (relative, spared) in found {
+            if let Ok(index) = self.directories.binary_search_by(|planned| planned.relative.cmp(&relative)) {
+                let is_spared = |victim: &Victim| {
+                    let path = store.shown(&relative, &victim.name);
+                    spared.iter().any(|skipped| skipped.path == path)
+                };
+                self.directories[index].victims.retain(|victim| !is_spared(victim));
+            }
+            self.emptied.retain(|emptied| !is_at_or_below(&relative, emptied));
+            self.skipped.extend(spared);
+        }
+        self.skipped.sort();
     }
 
     /// The sum of all victims.
@@ -174,20 +283,97 @@ impl Plan {
     }
 }
 
-/// The directories that will be empty, those below first.
-fn emptied(mut hollow: Vec<Hollow>) -> Vec<Box<[u8]>> {
-    let depth = |path: &[u8]| path.iter().filter(|&&byte| byte == b'/').count();
-    hollow.sort_by_cached_key(|directory| {
-        (std::cmp::Reverse(depth(&directory.relative)), directory.relative.clone())
+/// Looks at a victim again: a reason to keep it, or none.
+///
+/// # Errors
+/// What the system says; ENOENT when it is gone already.
+pub(super) fn look_again(
+    directory: &Directory,
+    victim: &Victim,
+    takes_anything: bool,
+) -> io::Result<Option<Spared>> {
+    let mut start = [0; 4];
+    let (now, start) = if takes_anything || victim.contents == Contents::Known {
+        (directory.metadata(&victim.name, Links::Keep)?, None)
+    } else {
+        match directory.read_start(&victim.name, &mut start) {
+            Ok((metadata, start)) => (metadata, Some(start)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(Some(Spared::Unreadable));
+            }
+            // A link stands where the file was.
+            Err(error) if is_link_loop(&error) => return Ok(Some(Spared::Changed)),
+            Err(error) => return Err(error),
+        }
+    };
+    let is_same = now.kind == FileKind::Regular
+        && now.identity == victim.identity
+        && now.bytes == victim.bytes
+        && now.modified == victim.modified;
+    Ok(match start {
+        _ if !is_same => Some(Spared::Changed),
+        Some(start) if !looks_like_bytecode(start) => Some(Spared::NotBytecode),
+        _ => None,
+    })
+}
+
+fn is_at_or_below(path: &[u8], ancestor: &[u8]) -> bool {
+    path.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
+/// Turns evictable entries into victims until the rest fits the budget; answers by how much it does not.
+///
+/// The least valuable go first; of equally valuable ones the largest, so that a tie keeps the smaller.
+fn evict(directories: &mut [Part], in_scope: Tally, budget: &Budget) -> Tally {
+    let mut left = in_scope;
+    let remove = |left: &mut Tally, victim: &Victim| {
+        left.files = left.files.saturating_sub(1);
+        left.disk = left.disk.saturating_sub(victim.disk);
+    };
+    for victim in directories.iter().flat_map(|directory| &directory.victims) {
+        remove(&mut left, victim);
+    }
+    let excess = |left: &Tally| Tally {
+        files: budget.files.map_or(0, |most| left.files.saturating_sub(most)),
+        bytes: 0,
+        disk: budget.disk.map_or(0, |most| left.disk.saturating_sub(most)),
+    };
+    let mut candidates: Vec<(Value, Reverse<u64>, usize, Victim)> = Vec::new();
+    for (index, directory) in directories.iter_mut().enumerate() {
+        let evictable = directory.evictable.drain(..);
+        candidates.extend(evictable.map(|(value, victim)| (value, Reverse(victim.disk), index, victim)));
+    }
+    candidates.sort_by(|one, other| {
+        (one.0, one.1, one.2, &one.3.name).cmp(&(other.0, other.1, other.2, &other.3.name))
     });
-    let mut emptied_in: HashMap<Box<[u8]>, usize> = HashMap::new();
+    for (_, _, index, victim) in candidates {
+        let now = excess(&left);
+        // A budget of bytes alone gains nothing by an entry that takes no room.
+        if now.files > 0 || (now.disk > 0 && victim.disk > 0) {
+            remove(&mut left, &victim);
+            directories[index].victims.push(victim);
+        } else {
+            directories[index].kept += 1;
+        }
+    }
+    excess(&left)
+}
+
+/// The directories that will be empty, those below first.
+fn emptied(directories: &[Part]) -> Vec<Box<[u8]>> {
+    let depth = |path: &[u8]| path.iter().filter(|&&byte| byte == b'/').count();
+    let mut hollow: Vec<&Part> =
+        directories.iter().filter(|part| part.kept == 0 && !part.relative.is_empty()).collect();
+    hollow.sort_by_key(|part| (Reverse(depth(&part.relative)), &part.relative));
+    let mut emptied_in: HashMap<&[u8], usize> = HashMap::new();
     let mut emptied = Vec::new();
-    for directory in hollow {
-        let below = emptied_in.remove(&directory.relative).unwrap_or(0);
-        if below == directory.directories && (directory.own_reason || below > 0) {
-            let parent = directory.relative.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-            *emptied_in.entry(directory.relative[..parent].into()).or_default() += 1;
-            emptied.push(directory.relative);
+    for part in hollow {
+        let below = emptied_in.remove(&*part.relative).unwrap_or(0);
+        let has_reason = !part.victims.is_empty() || below > 0 || part.is_orphaned;
+        if below == part.directories && has_reason {
+            let parent = part.relative.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+            *emptied_in.entry(&part.relative[..parent]).or_default() += 1;
+            emptied.push(part.relative.clone());
         }
     }
     emptied
@@ -197,24 +383,44 @@ fn emptied(mut hollow: Vec<Hollow>) -> Vec<Box<[u8]>> {
 mod tests {
     use super::*;
 
-    fn hollow(relative: &str, directories: usize, own_reason: bool) -> Hollow {
-        Hollow { relative: relative.as_bytes().into(), directories, own_reason }
+    fn victim(name: &str, disk: u64) -> Victim {
+        Victim {
+            name: name.as_bytes().into(),
+            status: Status::Fresh,
+            contents: Contents::Known,
+            identity: (1, 1),
+            bytes: disk,
+            disk,
+            modified: Moment::default(),
+        }
+    }
+
+    fn part(relative: &str, directories: usize, victims: usize) -> Part {
+        Part {
+            relative: relative.as_bytes().into(),
+            owner: None,
+            victims: (0..victims).map(|_| victim("m", 1)).collect(),
+            evictable: Vec::new(),
+            kept: 0,
+            directories,
+            is_orphaned: false,
+        }
     }
 
     #[test]
     fn directories_go_when_all_in_them_goes() {
-        let paths = |hollow| -> Vec<String> {
-            emptied(hollow).iter().map(|path| String::from_utf8(path.to_vec()).unwrap()).collect()
+        let paths = |parts: Vec<Part>| -> Vec<String> {
+            emptied(&parts).iter().map(|path| String::from_utf8(path.to_vec()).unwrap()).collect()
         };
-        // `a/k` keeps a file and is therefore not hollow: `a` stays with it.
-        let all = vec![
-            hollow("a", 2, false),
-            hollow("a/b", 1, false),
-            hollow("a/b/c", 0, true),
-            hollow("d", 0, true),
-        ];
+        // `a` has a second directory that keeps a file: it stays.
+        let all =
+            vec![part("", 2, 0), part("a", 2, 0), part("a/b", 1, 0), part("a/b/c", 0, 1), part("d", 0, 1)];
         assert_eq!(paths(all), ["a/b/c", "a/b", "d"]);
         // An empty directory that this run has no reason to remove stays, and what holds it.
-        assert!(paths(vec![hollow("a", 1, false), hollow("a/b", 0, false)]).is_empty());
+        assert!(paths(vec![part("a", 1, 0), part("a/b", 0, 0)]).is_empty());
+        let orphaned = Part { is_orphaned: true, ..part("a/b", 0, 0) };
+        assert_eq!(paths(vec![part("a", 1, 0), orphaned]), ["a/b", "a"]);
+        let keeps = Part { kept: 1, ..part("a", 0, 1) };
+        assert!(paths(vec![keeps]).is_empty());
     }
 }

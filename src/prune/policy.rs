@@ -1,6 +1,9 @@
-//! Which entries a prune may remove: data and a pure function. `now` is an argument.
+//! Which entries a prune may remove: data and pure functions. `now` is an argument.
 
+use super::scope::Scope;
+use crate::directory::Metadata;
 use crate::entry::{Bytecode, Content, Entry};
+use crate::pyc::Magic;
 use crate::scan::Question;
 use crate::status::{Status, UncheckedHashes};
 use crate::units::Moment;
@@ -20,13 +23,83 @@ pub enum Selector {
     Corrupt,
     /// An interrupted write, an hour old or more.
     Temporary,
+    /// No interpreter on this machine loads its tag and magic.
+    DeadInterpreters,
+    /// Every entry of the scope, whatever its status: what `forget` removes.
+    Forgotten,
+    /// Every entry of the scope, and what only has an entry's name.
+    All,
+}
+
+impl Selector {
+    /// The selector's name, as its option has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Selector::Orphans => "orphans",
+            Selector::Stale => "stale",
+            Selector::Corrupt => "corrupt",
+            Selector::Temporary => "temporary",
+            Selector::DeadInterpreters => "dead-interpreters",
+            Selector::Forgotten => "forget",
+            Selector::All => "all",
+        }
+    }
 }
 
 /// What a prune may remove.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// What is taken; nothing when empty.
+    /// What is taken whatever its age.
     pub selectors: BTreeSet<Selector>,
+    /// Entries not used for so many seconds are taken too.
+    pub unused_for: Option<i64>,
+    /// How much may stay.
+    pub budget: Budget,
+    /// The part of the store that may be touched.
+    pub scope: Scope,
+}
+
+/// How much of the entries in scope may stay; the least valuable go first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Room on disk in bytes.
+    pub disk: Option<u64>,
+    /// Number of entries.
+    pub files: Option<u64>,
+}
+
+impl Budget {
+    /// Whether everything may stay.
+    pub fn is_unlimited(&self) -> bool {
+        self.disk.is_none() && self.files.is_none()
+    }
+}
+
+/// Which of a file's times tells when it was last used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Clock {
+    /// The access time; under `relatime` with a grain of one day.
+    #[default]
+    Access,
+    /// The modification time: the mount keeps no access times.
+    Modification,
+}
+
+/// What a policy is judged with besides the entry.
+#[derive(Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The moment of the judgement.
+    pub now: Moment,
+    /// What last use is read from.
+    pub clock: Clock,
+    /// Whether for certain no interpreter on this machine loads a tag and magic (`None`: the magic is not known).
+    pub is_dead: &'a (dyn Fn(&str, Option<Magic>) -> bool + Sync),
+}
+
+impl std::fmt::Debug for Circumstances<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Circumstances").field("now", &self.now).field("clock", &self.clock).finish()
+    }
 }
 
 /// What a policy says of an entry.
@@ -34,10 +107,32 @@ pub struct Policy {
 pub enum Verdict {
     /// It stays.
     Keep,
+    /// It stays unless the budget says otherwise.
+    Evictable(Value),
     /// It is to be removed.
     Condemn,
     /// A selector names it, and safety keeps it.
     Spare(Spared),
+}
+
+/// What an entry is worth keeping: the smaller goes first. First its class, then its last use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Value {
+    class: Class,
+    last_used: Moment,
+}
+
+/// The classes in which entries are evicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Temporary,
+    Corrupt,
+    Orphan,
+    Stale,
+    Dead,
+    /// Written and never read back.
+    NeverRead,
+    Used,
 }
 
 /// Why safety keeps what a selector names.
@@ -81,7 +176,7 @@ impl Verdict {
 impl Policy {
     /// The policy of these selectors.
     pub fn of(selectors: impl IntoIterator<Item = Selector>) -> Policy {
-        Policy { selectors: selectors.into_iter().collect() }
+        Policy { selectors: selectors.into_iter().collect(), ..Policy::default() }
     }
 
     /// What `du` calls reclaimable: all that can never be loaded as it is.
@@ -89,30 +184,43 @@ impl Policy {
         Policy::of([Selector::Orphans, Selector::Stale, Selector::Corrupt, Selector::Temporary])
     }
 
-    /// The cheapest question to a scan that answers this policy.
-    pub fn question(&self) -> Question {
-        if self.selectors.iter().all(|selector| *selector == Selector::Orphans) {
-            Question::Orphans
-        } else {
-            Question::Everything(UncheckedHashes::Trust)
-        }
+    /// Whether it takes nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.selectors.is_empty() && self.unused_for.is_none() && self.budget.is_unlimited()
     }
 
-    /// Judges an entry of known status at the moment `now`.
-    pub fn judge(&self, entry: &Entry<'_>, status: Status, now: Moment) -> Verdict {
+    /// The cheapest question to a scan that answers this policy.
+    pub fn question(&self) -> Question {
+        let asks_orphans_only = self.selectors.iter().all(|selector| *selector == Selector::Orphans)
+            && self.unused_for.is_none()
+            && self.budget.is_unlimited();
+        if asks_orphans_only { Question::Orphans } else { Question::Everything(UncheckedHashes::Trust) }
+    }
+
+    /// Judges an entry of known status. The scope is the caller's to ask.
+    pub fn judge(&self, entry: &Entry<'_>, status: Status, circumstances: &Circumstances<'_>) -> Verdict {
         let has = |selector| self.selectors.contains(&selector);
+        let takes_all = has(Selector::All) || has(Selector::Forgotten);
+        let is_old_enough = || {
+            let modified = entry.metadata.map(|file| file.modified);
+            modified.is_some_and(|modified| circumstances.now.seconds_since(modified) >= TEMPORARY_AGE)
+        };
         let is_selected = match status {
-            Status::Orphan(_) => has(Selector::Orphans),
-            Status::Stale(_) => has(Selector::Stale),
-            Status::Corrupt(_) => has(Selector::Corrupt),
-            Status::Temporary => {
-                has(Selector::Temporary)
-                    && entry.metadata.is_some_and(|file| now.seconds_since(file.modified) >= TEMPORARY_AGE)
+            Status::Foreign => false,
+            Status::Temporary => (has(Selector::Temporary) || takes_all) && is_old_enough(),
+            _ if takes_all => true,
+            // Nothing but the request for everything takes what cannot be judged.
+            Status::Unknown(_) => false,
+            Status::Orphan(_) if has(Selector::Orphans) => true,
+            Status::Stale(_) if has(Selector::Stale) => true,
+            Status::Corrupt(_) if has(Selector::Corrupt) => true,
+            Status::Orphan(_) | Status::Stale(_) | Status::Corrupt(_) | Status::Fresh => {
+                (has(Selector::DeadInterpreters) && is_dead(entry, circumstances))
+                    || self.is_unused(entry, circumstances)
             }
-            Status::Fresh | Status::Unknown(_) | Status::Foreign => false,
         };
         if !is_selected {
-            return Verdict::Keep;
+            return self.value(entry, status, circumstances).map_or(Verdict::Keep, Verdict::Evictable);
         }
         match entry.content {
             // Not read yet: the executor looks before it removes.
@@ -123,8 +231,182 @@ impl Policy {
         }
     }
 
-    /// Whether files go that Python never wrote as bytecode, whatever their names say.
+    /// Whether files go that Python never wrote as bytecode, if they have an entry's name.
     pub fn takes_anything(&self) -> bool {
-        self.selectors.contains(&Selector::Corrupt)
+        self.selectors.contains(&Selector::Corrupt) || self.selectors.contains(&Selector::All)
+    }
+
+    fn is_unused(&self, entry: &Entry<'_>, circumstances: &Circumstances<'_>) -> bool {
+        let (Some(unused_for), Some(metadata)) = (self.unused_for, &entry.metadata) else { return false };
+        let (_, last_used) = last_use(metadata, circumstances.clock);
+        circumstances.now.seconds_since(last_used) >= unused_for
+    }
+
+    /// What an entry is worth to a budget; `None` where there is no budget or the entry may not be evicted.
+    fn value(&self, entry: &Entry<'_>, status: Status, circumstances: &Circumstances<'_>) -> Option<Value> {
+        let metadata = entry.metadata.as_ref().filter(|_| !self.budget.is_unlimited())?;
+        if !matches!(entry.content, Content::Read(_, Bytecode::Possible)) {
+            return None;
+        }
+        let (used, last_used) = last_use(metadata, circumstances.clock);
+        let class = match status {
+            Status::Foreign | Status::Unknown(_) => return None,
+            Status::Temporary if circumstances.now.seconds_since(metadata.modified) < TEMPORARY_AGE => {
+                return None;
+            }
+            Status::Temporary => Class::Temporary,
+            Status::Corrupt(_) => Class::Corrupt,
+            Status::Orphan(_) => Class::Orphan,
+            Status::Stale(_) => Class::Stale,
+            Status::Fresh if is_dead(entry, circumstances) => Class::Dead,
+            Status::Fresh => used,
+        };
+        Some(Value { class, last_used })
+    }
+}
+
+/// Whether no interpreter here loads the entry.
+fn is_dead(entry: &Entry<'_>, circumstances: &Circumstances<'_>) -> bool {
+    let Some(slot) = entry.parsed.slot() else { return false };
+    let magic = match entry.content {
+        Content::Read(Ok(header), _) => Some(header.magic),
+        _ => None,
+    };
+    (circumstances.is_dead)(slot.tag, magic)
+}
+
+/// When a file was last used, and whether ever since it was written.
+///
+/// An access time at or before the modification time means written and never read back (relatime moves it at the
+/// first reading).
+fn last_use(metadata: &Metadata, clock: Clock) -> (Class, Moment) {
+    match clock {
+        Clock::Access if metadata.accessed > metadata.modified => (Class::Used, metadata.accessed),
+        Clock::Access => (Class::NeverRead, metadata.modified),
+        Clock::Modification => (Class::Used, metadata.modified),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::FileKind;
+    use crate::layout::Name;
+    use crate::source::Why;
+    use crate::status::{Corrupt, Orphan, Stale};
+
+    const DAY: i64 = 86_400;
+    const NOW: Moment = Moment { seconds: 1000 * DAY, nanoseconds: 0 };
+
+    /// An entry written and last read so many days ago.
+    fn entry(name: &'static str, modified: i64, accessed: i64, content: Content) -> Entry<'static> {
+        let days_ago = |days: i64| Moment { seconds: NOW.seconds - days * DAY, nanoseconds: 0 };
+        let metadata = Metadata {
+            kind: FileKind::Regular,
+            identity: (1, 1),
+            links: 1,
+            mode: 0o100_644,
+            user: 0,
+            bytes: 100,
+            disk: 4096,
+            modified: days_ago(modified),
+            accessed: days_ago(accessed),
+        };
+        let name = name.as_bytes();
+        Entry { metadata: Some(metadata), content, ..Entry::named(name, Name::parse(name)) }
+    }
+
+    fn good() -> Content {
+        Content::of(b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0")
+    }
+
+    fn judge(policy: &Policy, entry: &Entry<'_>, status: Status) -> Verdict {
+        let is_dead = |tag: &str, _: Option<Magic>| tag == "cpython-39";
+        policy.judge(entry, status, &Circumstances { now: NOW, clock: Clock::Access, is_dead: &is_dead })
+    }
+
+    #[test]
+    fn each_selector_takes_its_own() {
+        let file = entry("m.cpython-312.pyc", 5, 4, good());
+        let statuses = [
+            (Status::Fresh, None),
+            (Status::Orphan(Orphan::Root), Some(Selector::Orphans)),
+            (Status::Stale(Stale::Mtime), Some(Selector::Stale)),
+            (Status::Corrupt(Corrupt::Truncated), Some(Selector::Corrupt)),
+            (Status::Unknown(Why::Unmounted), None),
+            (Status::Foreign, None),
+        ];
+        for (status, own) in statuses {
+            for selector in [Selector::Orphans, Selector::Stale, Selector::Corrupt, Selector::Temporary] {
+                let verdict = judge(&Policy::of([selector]), &file, status);
+                assert_eq!(verdict.is_condemned(), own == Some(selector), "{selector:?} {status:?}");
+            }
+            let takes = judge(&Policy::of([Selector::Forgotten]), &file, status).is_condemned();
+            assert_eq!(takes, status != Status::Foreign, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_bytecode_goes_with_corrupt_and_all_only() {
+        let zeros = entry("m.cpython-312.pyc", 5, 4, Content::of(&[0; 16]));
+        let status = Status::Orphan(Orphan::Source);
+        for (selectors, expected) in [
+            (vec![Selector::Orphans], Verdict::Spare(Spared::NotBytecode)),
+            (vec![Selector::Forgotten], Verdict::Spare(Spared::NotBytecode)),
+            (vec![Selector::Orphans, Selector::Corrupt], Verdict::Condemn),
+            (vec![Selector::All], Verdict::Condemn),
+        ] {
+            assert_eq!(judge(&Policy::of(selectors), &zeros, status), expected);
+        }
+    }
+
+    #[test]
+    fn a_young_temporary_stays_whatever_is_asked() {
+        let young = entry("m.cpython-312.pyc.77", 0, 0, good());
+        let old = entry("m.cpython-312.pyc.77", 1, 1, good());
+        for selector in [Selector::Temporary, Selector::Forgotten, Selector::All] {
+            assert_eq!(judge(&Policy::of([selector]), &young, Status::Temporary), Verdict::Keep);
+            assert_eq!(judge(&Policy::of([selector]), &old, Status::Temporary), Verdict::Condemn);
+        }
+    }
+
+    #[test]
+    fn dead_and_unused_entries_go_when_asked() {
+        let dead = entry("m.cpython-39.pyc", 5, 4, good());
+        let alive = entry("m.cpython-312.pyc", 5, 4, good());
+        let policy = Policy::of([Selector::DeadInterpreters]);
+        assert!(judge(&policy, &dead, Status::Fresh).is_condemned());
+        assert!(!judge(&policy, &alive, Status::Fresh).is_condemned());
+        assert!(!judge(&policy, &dead, Status::Unknown(Why::Io)).is_condemned());
+        let unused = |days: i64| Policy { unused_for: Some(days * DAY), ..Policy::default() };
+        assert!(judge(&unused(4), &alive, Status::Fresh).is_condemned());
+        assert!(!judge(&unused(5), &alive, Status::Fresh).is_condemned(), "read four days ago");
+        assert!(!judge(&unused(1), &alive, Status::Unknown(Why::Io)).is_condemned());
+    }
+
+    #[test]
+    fn a_budget_values_entries_in_the_order_of_their_use() {
+        let policy = Policy { budget: Budget { disk: Some(0), files: None }, ..Policy::default() };
+        let value = |entry: &Entry<'_>, status| match judge(&policy, entry, status) {
+            Verdict::Evictable(value) => value,
+            other => panic!("{other:?}"),
+        };
+        let used_long_ago = entry("m.cpython-312.pyc", 90, 80, good());
+        let used_today = entry("m.cpython-312.pyc", 90, 0, good());
+        let never_read = entry("m.cpython-312.pyc", 1, 1, good());
+        let dead = entry("m.cpython-39.pyc", 1, 0, good());
+        let rising = [
+            value(&entry("m.cpython-312.pyc.7", 1, 0, good()), Status::Temporary),
+            value(&entry("m.cpython-312.pyc", 1, 0, Content::of(b"ab")), Status::Corrupt(Corrupt::Truncated)),
+            value(&used_today, Status::Orphan(Orphan::Source)),
+            value(&used_today, Status::Stale(Stale::Size)),
+            value(&dead, Status::Fresh),
+            value(&never_read, Status::Fresh),
+            value(&used_long_ago, Status::Fresh),
+            value(&used_today, Status::Fresh),
+        ];
+        assert!(rising.is_sorted() && rising.windows(2).all(|pair| pair[0] < pair[1]), "{rising:?}");
+        assert_eq!(judge(&policy, &used_today, Status::Unknown(Why::Io)), Verdict::Keep);
+        assert_eq!(judge(&policy, &used_today, Status::Foreign), Verdict::Keep);
     }
 }

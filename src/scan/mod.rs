@@ -33,7 +33,7 @@ use place::Place;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) use crew::run as run_crew;
 
@@ -57,6 +57,10 @@ pub struct Scan<'a> {
     pub question: Question,
     /// How many threads may work.
     pub threads: Threads,
+    /// Only directories on the way to and below the mirrors of these absolute paths; everywhere when empty.
+    pub within: &'a [PathBuf],
+    /// Becomes true when the scan is to stop; what it found until then is incomplete.
+    pub stop: &'a AtomicBool,
 }
 
 /// Takes what a scan finds. Each worker has its own; they are returned when all is done.
@@ -65,6 +69,21 @@ pub trait Visitor: Send {
     fn directory(&mut self, visit: &Visit<'_>);
     /// Something that could not be read.
     fn trouble(&mut self, trouble: Trouble);
+}
+
+/// Two visitors in one scan.
+impl<One: Visitor, Other: Visitor> Visitor for (One, Option<Other>) {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        self.0.directory(visit);
+        if let Some(other) = &mut self.1 {
+            other.directory(visit);
+        }
+    }
+
+    /// Troubles are the first one's.
+    fn trouble(&mut self, trouble: Trouble) {
+        self.0.trouble(trouble);
+    }
 }
 
 /// One directory of the store, as the scan saw it.
@@ -154,15 +173,29 @@ impl Scan<'_> {
             vec![Arc::new(Place::root())],
             new_worker,
             |worker, place, jobs| {
+                if self.stop.load(Ordering::Relaxed) {
+                    return;
+                }
                 let files = directory::scan(self, &place, &mut worker.buffers, &mut worker.visitor);
                 seen.fetch_add(files, Ordering::Relaxed);
                 for name in worker.buffers.directories() {
-                    jobs.push(Arc::new(Place::below(&place, name)));
+                    let below = Place::below(&place, name);
+                    if self.leads_within(&below) {
+                        jobs.push(Arc::new(below));
+                    }
                 }
             },
             || progress(seen.load(Ordering::Relaxed)),
         );
         workers.into_iter().map(|worker| worker.visitor).collect()
+    }
+
+    fn leads_within(&self, place: &Place) -> bool {
+        if self.within.is_empty() {
+            return true;
+        }
+        let path = place.sources();
+        self.within.iter().any(|within| path.starts_with(within) || within.starts_with(&path))
     }
 
     /// Looks at one file of the store as a whole scan would: its facts and its owner, and nothing else of the store.

@@ -1,0 +1,110 @@
+//! Which part of a store a prune may touch. Scopes narrow what the selectors name. Home of globset.
+
+use crate::owner::Owner;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use std::path::{Path, PathBuf};
+
+/// A part of a store. Every condition must hold; an empty list is no condition.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// Only entries whose source is at or below one of these absolute paths.
+    pub under: Vec<PathBuf>,
+    /// Only entries that belong to one of these projects, environments or interpreters.
+    pub owners: Vec<PathBuf>,
+    /// Only entries with one of these cache tags.
+    pub tags: Vec<String>,
+    /// No entry whose source matches one of these globs.
+    pub keep: Keep,
+}
+
+/// Globs over absolute source paths. `*` stays within a component, `**` crosses them.
+#[derive(Debug, Clone, Default)]
+pub struct Keep {
+    globs: GlobSet,
+}
+
+/// A glob that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot understand the glob `{glob}`")]
+pub struct BadGlob {
+    glob: String,
+    source: globset::Error,
+}
+
+impl Keep {
+    /// The set of these globs.
+    ///
+    /// # Errors
+    /// The first that cannot be understood.
+    pub fn of<'a>(globs: impl IntoIterator<Item = &'a str>) -> Result<Keep, BadGlob> {
+        let mut set = GlobSetBuilder::new();
+        let bad = |glob: &str, source| BadGlob { glob: glob.to_string(), source };
+        for glob in globs {
+            // A directory's glob keeps what is below it as well.
+            for pattern in [glob.to_string(), format!("{}/**", glob.trim_end_matches('/'))] {
+                let built = GlobBuilder::new(&pattern).literal_separator(true).build();
+                set.add(built.map_err(|error| bad(glob, error))?);
+            }
+        }
+        Ok(Keep { globs: set.build().map_err(|error| bad("all of them together", error))? })
+    }
+
+    /// Whether a source's entries are to be kept.
+    pub fn matches(&self, source: &Path) -> bool {
+        self.globs.is_match(source)
+    }
+}
+
+impl Scope {
+    /// Whether nothing is excluded.
+    pub fn is_everything(&self) -> bool {
+        self.under.is_empty() && self.owners.is_empty() && self.tags.is_empty() && self.keep.globs.is_empty()
+    }
+
+    /// Whether an entry with this source, cache tag and owner is in the scope.
+    pub fn admits(&self, source: &Path, tag: &str, owner: impl FnOnce() -> std::sync::Arc<Owner>) -> bool {
+        let is_owned = || {
+            let owner = owner();
+            self.owners
+                .iter()
+                .any(|wanted| owner.root == *wanted || owner.environment.as_ref() == Some(wanted))
+        };
+        (self.under.is_empty() || self.under.iter().any(|under| source.starts_with(under)))
+            && (self.tags.is_empty() || self.tags.iter().any(|wanted| wanted == tag))
+            && !self.keep.matches(source)
+            && (self.owners.is_empty() || is_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owner::directory_owner;
+    use std::sync::Arc;
+
+    fn admits(scope: &Scope, source: &str) -> bool {
+        scope.admits(Path::new(source), "cpython-312", || Arc::new(directory_owner(Path::new("/a/p"))))
+    }
+
+    #[test]
+    fn every_condition_narrows() {
+        let everything = Scope::default();
+        assert!(everything.is_everything() && admits(&everything, "/a/p/m.py"));
+        let under = Scope { under: vec!["/a/p".into()], ..Scope::default() };
+        assert!(admits(&under, "/a/p/m.py") && admits(&under, "/a/p") && !admits(&under, "/a/pq/m.py"));
+        let tag = Scope { tags: vec!["cpython-39".into()], ..Scope::default() };
+        assert!(!admits(&tag, "/a/p/m.py"));
+        let owner = Scope { owners: vec!["/a/q".into()], ..Scope::default() };
+        assert!(!admits(&owner, "/a/p/m.py"));
+        let both = Scope { under: vec!["/a".into()], owners: vec!["/a/p".into()], ..Scope::default() };
+        assert!(admits(&both, "/a/p/m.py"));
+    }
+
+    #[test]
+    fn globs_keep() {
+        let keep = Keep::of(["/a/*/keep", "/b/**/x_*.py"]).unwrap();
+        assert!(keep.matches(Path::new("/a/p/keep/deep/m.py")) && keep.matches(Path::new("/b/c/d/x_1.py")));
+        assert!(!keep.matches(Path::new("/a/p/q/keep/m.py")) && !keep.matches(Path::new("/b/y.py")));
+        assert!(Keep::of(["/a/[z"]).unwrap_err().to_string().contains("/a/[z"));
+    }
+}
