@@ -1,11 +1,17 @@
 //! What the tests share: a world in a temporary directory, real interpreters, the program under test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+/// What tells whether a tree was touched: for every path its contents (of a link its target), mode and mtime.
+pub type Snapshot = BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)>;
 
 /// A throw-away home with a store in it.
 pub struct World {
@@ -88,6 +94,58 @@ impl World {
         self.home.join(name)
     }
 
+    /// Lets an interpreter import these modules, found below the home (`project.module`). What it imports to
+    /// start with lands in the store as well.
+    pub fn import(&self, interpreter: &Interpreter, flags: &[&str], modules: &[&str]) {
+        let code = format!("import {}", modules.join(", "));
+        let output =
+            self.python(interpreter).args(flags).args(["-c", &code]).output().expect("python starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} imports: {stderr}", interpreter.tag);
+    }
+
+    /// Where an interpreter keeps the bytecode of a source.
+    pub fn entry(&self, source: &Path, interpreter: &Interpreter, optimization: &str) -> PathBuf {
+        pycstore::layout::cache_from_source(&self.store, source, &interpreter.tag, optimization).unwrap()
+    }
+
+    /// The store's directory that mirrors a directory of sources.
+    pub fn mirror(&self, sources: &Path) -> PathBuf {
+        self.store.join(sources.strip_prefix("/").unwrap())
+    }
+
+    /// Text with this world's paths made the same on every run: the home is `/home/me`.
+    pub fn neutral(&self, text: &str) -> String {
+        text.replace(self.home.to_str().unwrap(), "/home/me")
+            .replace(self.home.parent().unwrap().to_str().unwrap(), "/home")
+    }
+
+    /// The program as a user to whom permission bits mean something: ourselves, or where we are root somebody
+    /// else, to whom the whole home is given.
+    pub fn pycstore_unprivileged<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
+        const NOBODY: u32 = 65534;
+        let mut program = PathBuf::from(env!("CARGO_BIN_EXE_pycstore"));
+        if rustix::process::geteuid().is_root() {
+            // Neither the build directory nor the home's parents need be open to anybody else.
+            let parent = self.home.parent().unwrap();
+            let copy = parent.join("pycstore");
+            std::fs::copy(&program, &copy).unwrap();
+            program = copy;
+            for directory in [parent, parent.parent().unwrap()] {
+                std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
+            }
+            for entry in walkdir::WalkDir::new(&self.home) {
+                std::os::unix::fs::lchown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        let mut command = self.command(program);
+        command.env("PYTHONPYCACHEPREFIX", &self.store).args(arguments);
+        if rustix::process::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        answer(&mut command)
+    }
+
     /// Runs the program with this world's store in `PYTHONPYCACHEPREFIX`.
     pub fn pycstore<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
         let mut command = self.command(env!("CARGO_BIN_EXE_pycstore"));
@@ -95,14 +153,17 @@ impl World {
         answer(&mut command)
     }
 
-    /// Every path below `root` with what tells whether it was touched: kind, contents, mode and mtime.
-    pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)> {
+    /// Every path below `root` with what tells whether it was touched.
+    pub fn snapshot(root: &Path) -> Snapshot {
         let mut found = BTreeMap::new();
         for entry in walkdir::WalkDir::new(root).min_depth(1) {
             let entry = entry.unwrap();
             let metadata = entry.metadata().unwrap();
             let (contents, mtime) = if metadata.is_file() {
                 (std::fs::read(entry.path()).unwrap(), (metadata.mtime(), metadata.mtime_nsec()))
+            } else if metadata.is_symlink() {
+                let target = std::fs::read_link(entry.path()).unwrap();
+                (target.as_os_str().as_bytes().to_vec(), (metadata.mtime(), metadata.mtime_nsec()))
             } else {
                 (Vec::new(), (0, 0)) // a directory's mtime changes when something in it goes
             };
@@ -110,6 +171,37 @@ impl World {
         }
         found
     }
+}
+
+/// Asserts that a tree is what it was before, except that these paths and all below them are gone.
+#[track_caller]
+pub fn assert_only_gone(before: &Snapshot, after: &Snapshot, gone: &[&Path]) {
+    let is_gone = |path: &Path| gone.iter().any(|gone| path.starts_with(gone));
+    let lost: Vec<_> = before.keys().filter(|path| !after.contains_key(*path) && !is_gone(path)).collect();
+    let left: Vec<_> = after.keys().filter(|path| is_gone(path)).collect();
+    let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+    let changed: Vec<_> = after
+        .iter()
+        .filter(|(path, state)| before.get(*path).is_some_and(|it| it != *state))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(
+        lost.is_empty() && left.is_empty() && new.is_empty() && changed.is_empty(),
+        "lost: {lost:#?}\nleft: {left:#?}\nnew: {new:#?}\nchanged: {changed:#?}"
+    );
+}
+
+/// The files below `root`: everything that is no directory.
+pub fn files(root: &Path) -> BTreeSet<PathBuf> {
+    let entries = walkdir::WalkDir::new(root).into_iter().map(Result::unwrap);
+    entries.filter(|entry| !entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect()
+}
+
+/// Gives a file another mtime, this long ago, and an atime that is older still.
+pub fn age(path: &Path, ago: Duration) {
+    let then = SystemTime::now() - ago;
+    let times = std::fs::FileTimes::new().set_modified(then).set_accessed(then - Duration::from_secs(86_400));
+    std::fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
 }
 
 impl Answer {
