@@ -7,4 +7,5 @@
 mod support;
 
 mod du;
+mod ls;
 mod prune;

@@ -23,7 +23,6 @@ fn site() -> Site {
     let world = World::new();
     let [kept, first, second] = ["kept", "first", "second"].map(|name| world.project(name, &MODULES));
     let compile_all = "\
-import compileall, py_compile, sys
 for optimize in 0, 1, 2:
     for project in sys.argv[1:]:
         assert compileall.compile_dir(project, quiet=1, optimize=optimize)
@@ -35,8 +34,7 @@ for optimize in 0, 1, 2:
             let modules = ["kept.a", "kept.pkg.sub.b", "first.a", "first.pkg.sub.b", "second.a"];
             world.import(interpreter, flags, &modules);
         }
-        let mut python = world.python(interpreter);
-        answer(python.args(["-B", "-c", compile_all]).args([&kept, &first, &second])).exits(0);
+        answer(world.compiler(interpreter, compile_all).args([&kept, &first, &second])).exits(0);
     }
     for project in [&kept, &first, &second] {
         assert_eq!(files(&world.mirror(project)).len(), MODULES.len() * 3 * interpreters().len());

@@ -71,12 +71,20 @@ impl World {
         command
     }
 
-    /// Lets an interpreter compile everything below these paths into the store, and nothing else: `-B` keeps the
-    /// modules that `compileall` itself imports out of it.
+    /// Lets an interpreter run code that compiles into the store: `compileall` and `py_compile` are imported, the
+    /// arguments are in `sys.argv[1:]`. Nothing else lands in the store, for the prefix is set only when all is
+    /// imported; what is imported comes from the interpreter's own cache, which is several times faster.
+    pub fn compiler(&self, interpreter: &Interpreter, code: &str) -> Command {
+        const BEGIN: &str = "import compileall, py_compile, sys\nsys.pycache_prefix = sys.argv.pop(1)\n";
+        let mut command = self.command(&interpreter.path);
+        command.args(["-B", "-c", &format!("{BEGIN}{code}")]).arg(&self.store);
+        command
+    }
+
+    /// Lets an interpreter compile everything below these paths into the store, and nothing else.
     pub fn compile(&self, interpreter: &Interpreter, arguments: &[&str], paths: &[&Path]) {
-        let mut command = self.python(interpreter);
-        command.args(["-B", "-m", "compileall", "-q"]).args(arguments).args(paths);
-        let output = command.output().expect("python starts");
+        let mut command = self.compiler(interpreter, "sys.exit(not compileall.main())");
+        let output = command.arg("-q").args(arguments).args(paths).output().expect("python starts");
         assert!(
             output.status.success(),
             "{} compiles: {}",
