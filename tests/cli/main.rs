@@ -7,5 +7,6 @@
 mod support;
 
 mod du;
+mod layout;
 mod ls;
 mod prune;
