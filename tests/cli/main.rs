@@ -9,4 +9,6 @@ mod support;
 mod du;
 mod layout;
 mod ls;
+mod man;
 mod prune;
+mod store;
