@@ -1,6 +1,8 @@
 //! `pycstore prune`: exactly what is named goes; the rest of the tree stays byte for byte.
 
-use crate::support::{Answer, Snapshot, World, age, answer, assert_only_gone, files, interpreters, newest};
+use crate::support::{
+    Answer, Snapshot, World, age, answer, assert_only_gone, closed_pipe, files, interpreters, newest,
+};
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -426,10 +428,34 @@ fn what_cannot_be_removed_is_reported_and_the_rest_goes() {
     let document = answer.exits(1).json();
     assert_eq!(document["failures"], json!([{"path": entry, "error": "Permission denied (os error 13)"}]));
     assert_eq!(document["removed"]["files"], 1);
+    // Nobody need read the report for the exit code and standard error to tell.
+    mode(&locked, 0o555);
+    let deaf = world.unprivileged().args(["prune", "--orphans"]).stdout(closed_pipe()).output().unwrap();
+    mode(&locked, 0o755);
+    let stderr = String::from_utf8_lossy(&deaf.stderr).into_owned();
+    assert_eq!(deaf.status.code(), Some(1));
+    assert_eq!(stderr, format!("pycstore: cannot remove {}: Permission denied\n", entry.display()));
     let cannot_read =
         format!("pycstore: cannot read the directory {}: Permission denied\n", unreadable.display());
     let answer = world.neutral(&cannot_read);
     for listing in [listed.exits(1), used.exits(1)] {
         assert_eq!(world.neutral(&listing.stderr), answer);
     }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_one_more_problem() {
+    let (world, _, gone) = small();
+    let before = store(&world);
+    for arguments in
+        [&["prune", "--orphans", "-n"][..], &["prune", "--orphans"], &["prune", "--orphans", "--json"]]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let output = command.arg("--store").arg(&world.store).args(arguments).stdout(full).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(stderr, "pycstore: cannot write to standard output: No space left on device\n");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    }
+    assert_only_gone(&before, &store(&world), &[&gone]);
 }

@@ -1,6 +1,6 @@
 //! Where the store is looked for, what is refused, and how a reader that stops reading is taken.
 
-use crate::support::{Answer, World, answer, assert_only_gone, newest};
+use crate::support::{Answer, World, answer, assert_only_gone, closed_pipe, newest};
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -237,13 +237,6 @@ fn a_link_to_the_store_is_the_store() {
     }
     run("link", &["prune", "--orphans"]);
     assert_only_gone(&before, &World::snapshot(&world.home), &[&world.mirror(&gone)]);
-}
-
-/// A pipe whose reader has gone before anything is written.
-fn closed_pipe() -> std::io::PipeWriter {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    writer
 }
 
 #[test]

@@ -130,14 +130,16 @@ impl World {
 
     /// The program as a user to whom permission bits mean something: ourselves, or where we are root somebody
     /// else, to whom the whole home is given.
-    pub fn pycstore_unprivileged<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
+    pub fn unprivileged(&self) -> Command {
         const NOBODY: u32 = 65534;
         let mut program = PathBuf::from(env!("CARGO_BIN_EXE_pycstore"));
         if rustix::process::geteuid().is_root() {
             // Neither the build directory nor the home's parents need be open to anybody else.
             let parent = self.home.parent().unwrap();
             let copy = parent.join("pycstore");
-            std::fs::copy(&program, &copy).unwrap();
+            // By a process of its own: a descriptor of ours, open for writing, could be inherited by what another
+            // test starts just now, and a file that is open for writing cannot be run (ETXTBSY).
+            answer(self.command("cp").arg(&program).arg(&copy)).exits(0);
             program = copy;
             for directory in [parent, parent.parent().unwrap()] {
                 std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
@@ -147,11 +149,16 @@ impl World {
             }
         }
         let mut command = self.command(program);
-        command.env("PYTHONPYCACHEPREFIX", &self.store).args(arguments);
+        command.env("PYTHONPYCACHEPREFIX", &self.store);
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        answer(&mut command)
+        command
+    }
+
+    /// Runs [`World::unprivileged`].
+    pub fn pycstore_unprivileged<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
+        answer(self.unprivileged().args(arguments))
     }
 
     /// Runs the program with this world's store in `PYTHONPYCACHEPREFIX`.
@@ -203,6 +210,13 @@ pub fn assert_only_gone(before: &Snapshot, after: &Snapshot, gone: &[&Path]) {
 pub fn files(root: &Path) -> BTreeSet<PathBuf> {
     let entries = walkdir::WalkDir::new(root).into_iter().map(Result::unwrap);
     entries.filter(|entry| !entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect()
+}
+
+/// A pipe whose reader has gone before anything is written.
+pub fn closed_pipe() -> std::io::PipeWriter {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer
 }
 
 /// Gives a file another mtime, this long ago, and an atime that is older still.
