@@ -6,8 +6,10 @@
 
 use crate::entry::{Content, Entry};
 use crate::layout::Name;
-use crate::pyc::{Header, InvalidationMode, Magic, Malformed};
+use crate::pyc::{Header, InvalidationMode, Malformed};
 use crate::source::{Gone, Source, SourceFile, Why};
+
+pub use crate::pyc::UncheckedHashes;
 
 /// Each entry has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,16 +61,6 @@ pub enum Corrupt {
     Truncated,
     /// Bytes 2–3 are not `\r\n`.
     NotBytecode,
-}
-
-/// How entries with an unchecked hash are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UncheckedHashes {
-    /// As an import does by default: loaded without a look at the source.
-    #[default]
-    Trust,
-    /// As under `--check-hash-based-pycs always`.
-    Check,
 }
 
 /// The statuses' names, in the order in which they are shown.
@@ -139,7 +131,7 @@ pub fn judge(entry: &Entry<'_>, unchecked: UncheckedHashes) -> Option<Status> {
 
 /// `SourceLoader.get_code`'s tests in their order.
 fn judge_header(header: &Header, tag: &str, source: &SourceFile, unchecked: UncheckedHashes) -> Status {
-    if !is_loaded_by(header.magic, tag) {
+    if !header.magic.is_loaded_by(tag) {
         return Status::Stale(Stale::Magic);
     }
     if !header.flags_are_known() {
@@ -152,7 +144,7 @@ fn judge_header(header: &Header, tag: &str, source: &SourceFile, unchecked: Unch
         if source.bytes as u32 != header.source_size() {
             return Status::Stale(Stale::Size);
         }
-    } else if checks_hash(header, unchecked) {
+    } else if header.checks_hash(unchecked) {
         match source.hash {
             Some(Ok(hash)) if hash == header.pin => {}
             Some(Ok(_)) => return Status::Stale(Stale::Hash),
@@ -163,32 +155,11 @@ fn judge_header(header: &Header, tag: &str, source: &SourceFile, unchecked: Unch
     Status::Fresh
 }
 
-/// Whether the interpreter with this tag loads this magic, as far as the tag can tell.
-///
-/// Where the table does not know the tag, another version's own magic is still wrong.
-pub fn is_loaded_by(magic: Magic, tag: &str) -> bool {
-    if let Some(loaded) = Magic::loaded_by(tag) {
-        return magic == loaded;
-    }
-    match (tag.starts_with("cpython-"), crate::layout::python_of_tag(tag), magic.cpython()) {
-        (true, Some((3, minor)), Some((writer, _))) => minor == writer,
-        _ => true,
-    }
-}
-
-/// Whether an import of an entry with this header reads and hashes its source, as far as the flags decide.
-pub fn checks_hash(header: &Header, unchecked: UncheckedHashes) -> bool {
-    match header.invalidation_mode() {
-        InvalidationMode::Timestamp => false,
-        InvalidationMode::CheckedHash => true,
-        InvalidationMode::UncheckedHash => unchecked == UncheckedHashes::Check,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::entry::Bytecode;
+    use crate::pyc::Magic;
     use crate::units::Moment;
 
     const TAG: &[u8] = b"m.cpython-312.pyc";

@@ -1,6 +1,6 @@
 //! The command line: every command and option, with its help. Home of clap.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Manages CPython's global bytecode store, the tree that PYTHONPYCACHEPREFIX names.
@@ -13,7 +13,9 @@ use std::path::PathBuf;
     version,
     max_term_width = 100,
     infer_subcommands = true,
-    subcommand_required = true
+    subcommand_required = true,
+    after_help = "Exit status: 0 all done, nothing to do included; 1 finished, but something could not be read or \
+                  removed; 2 nothing done: usage, or a store that is missing or refused."
 )]
 pub struct Arguments {
     /// Options of every command.
@@ -22,6 +24,20 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// The arguments of this process. Help, the version and errors of usage end it here.
+    pub fn of_process() -> Arguments {
+        Arguments::parse()
+    }
+}
+
+/// The whole command line as data, complete with the options that every command inherits.
+pub fn definition() -> clap::Command {
+    let mut definition = Arguments::command().disable_help_subcommand(true);
+    definition.build();
+    definition
 }
 
 /// Options of every command.
@@ -33,7 +49,7 @@ pub struct Global {
     /// When to use colours
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto", help_heading = "Global options")]
     pub color: Color,
-    /// Print problems only
+    /// Do not say what was done, only what went wrong
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Use exactly this many threads [default: as many as the disk can use]
@@ -50,28 +66,53 @@ pub struct Global {
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always
+    /// In a pipe as well
     Always,
-    /// Never
+    /// Not even on a terminal
     Never,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show how much room the store takes, by owner
+    /// Show how much room the store takes, by owner.
+    ///
+    /// An owner is the project, environment or interpreter that a source belongs to. Sizes are room on disk, as GNU
+    /// du counts it, in units of 1024; the total includes the directories and equals `du -s -B1 STORE`. Reclaimable
+    /// is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
     Du(DuOptions),
-    /// List every file of the store with its status
+    /// List every file of the store with its status.
+    ///
+    /// Each line has the status, its reason, the room on disk and the path. The statuses are: fresh (Python would load
+    /// it), stale (the source is there, and Python would recompile it), orphan (the source is gone for certain), corrupt
+    /// (not loadable), unknown (cannot tell), temporary (left over from an interrupted write) and foreign (nothing that
+    /// Python writes).
     Ls(LsOptions),
-    /// Remove entries that Python cannot use any more
+    /// Remove entries that Python cannot use any more.
+    ///
+    /// Selectors add up; without one nothing is done. An entry whose source is missing only because a disk is not
+    /// mounted, permission is denied or the path belongs to another host is never an orphan. A file that is no bytecode
+    /// is kept and reported, unless --corrupt is given. Emptied directories go as well, the store itself stays. Each
+    /// file is looked at again before it is removed, and kept if it changed: other programs may use the store
+    /// meanwhile.
     Prune(PruneOptions),
-    /// Show the entries of a source
+    /// Show the entries of a source.
+    ///
+    /// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not
+    /// exist any more.
     Which(WhichOptions),
-    /// Show the source of an entry
+    /// Show the source of an entry.
+    ///
+    /// The source need not exist any more: the entry's path tells it, and its contents where the path leaves a doubt.
     Source(SourceOptions),
-    /// Show everything about an entry
+    /// Show everything about an entry.
+    ///
+    /// That is its status, what Python does at the next import, what its header pins and what its source has now.
     Inspect(InspectOptions),
-    /// Try pycstore on a small store of its own, made and removed again
+    /// Try pycstore on a small store of its own, made and removed again.
+    ///
+    /// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from small
+    /// entries of its own), deletes a project, and shows what du and prune make of it. The real store is not touched.
     Demo(DemoOptions),
     /// Write the manual pages
     #[command(hide = true)]
@@ -86,10 +127,7 @@ pub struct Unchecked {
     pub check_unchecked: bool,
 }
 
-/// `pycstore du`
-///
-/// Sizes are room on disk, as GNU du counts it, in units of 1024. The total includes the directories and equals
-/// `du -s -B1 STORE`. Reclaimable is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
+/// Options of `pycstore du`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
 pub struct DuOptions {
@@ -104,12 +142,9 @@ pub struct DuOptions {
     pub unchecked: Unchecked,
 }
 
-/// `pycstore ls`
-///
-/// Statuses: fresh (Python would load it), stale (Python would recompile), orphan (the source is gone for
-/// certain), corrupt (not loadable), unknown (cannot tell), temporary (an interrupted write), foreign (nothing
-/// that Python writes).
+/// Options of `pycstore ls`.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
 pub struct LsOptions {
     /// Only entries with this status (may be repeated)
     #[arg(long, value_name = "STATUS", value_parser = clap::builder::PossibleValuesParser::new(pycstore::status::NAMES))]
@@ -117,13 +152,13 @@ pub struct LsOptions {
     /// Only entries with this cache tag, such as cpython-312 (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// Only entries whose source is at or below PATH (may be repeated)
+    /// Only entries whose source is, or would be, at or below PATH (may be repeated)
     #[arg(long, value_name = "PATH")]
     pub under: Vec<PathBuf>,
     /// Print one JSON object a line
     #[arg(long, conflicts_with = "null")]
     pub json: bool,
-    /// Print the paths of the entries only, each followed by a null byte, for xargs -0
+    /// Print paths only, each as it is and followed by a null byte, for xargs -0
     #[arg(short = '0', long = "null")]
     pub null: bool,
     /// How unchecked hashes are judged.
@@ -131,10 +166,7 @@ pub struct LsOptions {
     pub unchecked: Unchecked,
 }
 
-/// `pycstore prune`
-///
-/// Selectors add up. An entry whose source is missing only because a disk is not mounted, permission is denied
-/// or the path belongs to another host is never an orphan.
+/// Options of `pycstore prune`.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "Exit status: 0 all done, 1 something could not be read or removed, 2 nothing done.")]
@@ -159,29 +191,30 @@ pub struct PruneOptions {
     pub json: bool,
 }
 
-/// `pycstore which`
-///
-/// Exit status: 0 an entry was found, 1 a source has none, 2 no store.
+/// Options of `pycstore which`.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 every source has an entry, 1 one has none, 2 no store.")]
 pub struct WhichOptions {
-    /// Source files
+    /// Source files, there or gone
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object a line, as ls does
     #[arg(long)]
     pub json: bool,
 }
 
-/// `pycstore source`
+/// Options of `pycstore source`.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all found, 1 a path is no entry of the store, 2 no store.")]
 pub struct SourceOptions {
     /// Entries of the store
     #[arg(required = true, value_name = "ENTRY")]
     pub entries: Vec<PathBuf>,
 }
 
-/// `pycstore inspect`
+/// Options of `pycstore inspect`.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all found, 1 a path is no file of the store, 2 no store.")]
 pub struct InspectOptions {
     /// Entries of the store
     #[arg(required = true, value_name = "ENTRY")]
@@ -194,10 +227,7 @@ pub struct InspectOptions {
     pub unchecked: Unchecked,
 }
 
-/// `pycstore demo`
-///
-/// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from small
-/// entries of its own), deletes a project, and shows what du and prune make of it. The real store is not touched.
+/// Options of `pycstore demo`.
 #[derive(Debug, Args)]
 pub struct DemoOptions {
     /// Keep the temporary directory, and say where it is
@@ -205,7 +235,7 @@ pub struct DemoOptions {
     pub keep: bool,
 }
 
-/// `pycstore generate`
+/// Options of `pycstore generate`.
 #[derive(Debug, Args)]
 pub struct GenerateOptions {
     /// What to write

@@ -18,7 +18,6 @@ mod source;
 mod which;
 
 use args::{Arguments, Command};
-use clap::Parser;
 use env::Environment;
 use exit::Exit;
 use output::complain;
@@ -27,7 +26,7 @@ use std::process::ExitCode;
 
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::of_process();
     match run(arguments) {
         Ok(exit) => exit.into(),
         Err(error) if complain::is_closed_pipe(&error) => Exit::Done.into(),

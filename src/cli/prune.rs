@@ -34,20 +34,28 @@ pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
         Mode::Real => execute::execute(&opened.store, plan, opened.threads(), opened.stop(), |_| {}),
     };
     let mut out = BufWriter::new(io::stdout().lock());
-    if options.json {
-        json::print(&mut out, &PruneDocument::new(opened.store.path(), &outcome, mode))?;
-    } else if !session.global.quiet {
-        print(session, &outcome, mode, &mut out)?;
-    }
-    out.flush()?;
+    let shown = if options.json {
+        json::print(&mut out, &PruneDocument::new(opened.store.path(), &outcome, mode))
+    } else if session.global.quiet {
+        Ok(())
+    } else {
+        print(session, &outcome, mode, &mut out)
+    };
+    // What is done is done: an output that cannot be written is one more problem to report.
+    let unwritten =
+        shown.and_then(|()| out.flush()).err().filter(|it| it.kind() != io::ErrorKind::BrokenPipe);
     for skipped in &outcome.skipped {
         complain::note(&format!("kept {}: {}", skipped.path.display(), skipped.why.explanation()));
     }
     for failure in &outcome.failures {
         complain::problem(failure);
     }
+    let is_complete = outcome.is_complete() && unwritten.is_none();
+    if let Some(error) = unwritten {
+        complain::problem(anyhow::Error::from(error).context("cannot write to standard output").as_ref());
+    }
     Ok(match report(&troubles) {
-        Exit::Done => Exit::complete_if(outcome.is_complete()),
+        Exit::Done => Exit::complete_if(is_complete),
         incomplete => incomplete,
     })
 }

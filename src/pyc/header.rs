@@ -39,6 +39,16 @@ pub enum InvalidationMode {
     UncheckedHash,
 }
 
+/// How entries with an unchecked hash are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UncheckedHashes {
+    /// As an import does by default: loaded without a look at the source.
+    #[default]
+    Trust,
+    /// As under `--check-hash-based-pycs always`.
+    Check,
+}
+
 impl InvalidationMode {
     /// The name in `ls`, `inspect` and JSON.
     pub fn name(self) -> &'static str {
@@ -75,6 +85,15 @@ impl Header {
             (false, _) => InvalidationMode::Timestamp,
             (true, true) => InvalidationMode::CheckedHash,
             (true, false) => InvalidationMode::UncheckedHash,
+        }
+    }
+
+    /// Whether an import of such an entry reads and hashes its source, as far as the flags decide.
+    pub fn checks_hash(&self, unchecked: UncheckedHashes) -> bool {
+        match self.invalidation_mode() {
+            InvalidationMode::Timestamp => false,
+            InvalidationMode::CheckedHash => true,
+            InvalidationMode::UncheckedHash => unchecked == UncheckedHashes::Check,
         }
     }
 

@@ -62,6 +62,19 @@ impl Magic {
         (minor > RELEASES[RELEASES.len() - 1].0 && minor < 40).then_some((minor, Release::Newer))
     }
 
+    /// Whether the interpreter with this tag loads this magic, as far as the tag can tell.
+    ///
+    /// Where the table does not know the tag, another version's own magic is still wrong.
+    pub fn is_loaded_by(self, tag: &str) -> bool {
+        if let Some(loaded) = Magic::loaded_by(tag) {
+            return self == loaded;
+        }
+        match (tag.starts_with("cpython-"), layout::python_of_tag(tag), self.cpython()) {
+            (true, Some((3, minor)), Some((writer, _))) => minor == writer,
+            _ => true,
+        }
+    }
+
     /// The magic that the interpreter of a cache tag loads, where the tag alone decides it.
     ///
     /// `None` for other implementations and for Pythons newer than this table: there every magic that is

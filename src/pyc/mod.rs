@@ -9,6 +9,6 @@ pub mod magic;
 pub mod marshal;
 pub mod source_hash;
 
-pub use header::{Header, InvalidationMode, Malformed};
+pub use header::{Header, InvalidationMode, Malformed, UncheckedHashes};
 pub use magic::Magic;
 pub use source_hash::SourceHasher;

@@ -7,7 +7,6 @@ use crate::entry::{Content, Entry};
 use crate::layout::{self, Form, Name, Slot};
 use crate::pyc::{Magic, SourceHasher, header, marshal};
 use crate::source::{Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
-use crate::status;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
@@ -473,7 +472,7 @@ impl<V: Visitor> Look<'_, V> {
     fn hash_source(&mut self, slot: &Slot<'_>, content: Content) -> Option<Result<[u8; 8], Why>> {
         let Question::Everything(unchecked) = self.scan.question else { return None };
         let Content::Read(Ok(header), _) = content else { return None };
-        if !status::checks_hash(&header, unchecked) || !status::is_loaded_by(header.magic, slot.tag) {
+        if !header.checks_hash(unchecked) || !header.magic.is_loaded_by(slot.tag) {
             return None;
         }
         let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };

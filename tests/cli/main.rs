@@ -7,3 +7,8 @@
 mod support;
 
 mod du;
+mod layout;
+mod ls;
+mod man;
+mod prune;
+mod store;

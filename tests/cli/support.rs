@@ -1,11 +1,17 @@
 //! What the tests share: a world in a temporary directory, real interpreters, the program under test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+/// What tells whether a tree was touched: for every path its contents (of a link its target), mode and mtime.
+pub type Snapshot = BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)>;
 
 /// A throw-away home with a store in it.
 pub struct World {
@@ -65,12 +71,20 @@ impl World {
         command
     }
 
-    /// Lets an interpreter compile everything below these paths into the store, and nothing else: `-B` keeps the
-    /// modules that `compileall` itself imports out of it.
+    /// Lets an interpreter run code that compiles into the store: `compileall` and `py_compile` are imported, the
+    /// arguments are in `sys.argv[1:]`. Nothing else lands in the store, for the prefix is set only when all is
+    /// imported; what is imported comes from the interpreter's own cache, which is several times faster.
+    pub fn compiler(&self, interpreter: &Interpreter, code: &str) -> Command {
+        const BEGIN: &str = "import compileall, py_compile, sys\nsys.pycache_prefix = sys.argv.pop(1)\n";
+        let mut command = self.command(&interpreter.path);
+        command.args(["-B", "-c", &format!("{BEGIN}{code}")]).arg(&self.store);
+        command
+    }
+
+    /// Lets an interpreter compile everything below these paths into the store, and nothing else.
     pub fn compile(&self, interpreter: &Interpreter, arguments: &[&str], paths: &[&Path]) {
-        let mut command = self.python(interpreter);
-        command.args(["-B", "-m", "compileall", "-q"]).args(arguments).args(paths);
-        let output = command.output().expect("python starts");
+        let mut command = self.compiler(interpreter, "sys.exit(not compileall.main())");
+        let output = command.arg("-q").args(arguments).args(paths).output().expect("python starts");
         assert!(
             output.status.success(),
             "{} compiles: {}",
@@ -88,6 +102,65 @@ impl World {
         self.home.join(name)
     }
 
+    /// Lets an interpreter import these modules, found below the home (`project.module`). What it imports to
+    /// start with lands in the store as well.
+    pub fn import(&self, interpreter: &Interpreter, flags: &[&str], modules: &[&str]) {
+        let code = format!("import {}", modules.join(", "));
+        let output =
+            self.python(interpreter).args(flags).args(["-c", &code]).output().expect("python starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} imports: {stderr}", interpreter.tag);
+    }
+
+    /// Where an interpreter keeps the bytecode of a source.
+    pub fn entry(&self, source: &Path, interpreter: &Interpreter, optimization: &str) -> PathBuf {
+        pycstore::layout::cache_from_source(&self.store, source, &interpreter.tag, optimization).unwrap()
+    }
+
+    /// The store's directory that mirrors a directory of sources.
+    pub fn mirror(&self, sources: &Path) -> PathBuf {
+        self.store.join(sources.strip_prefix("/").unwrap())
+    }
+
+    /// Text with this world's paths made the same on every run: the home is `/home/me`.
+    pub fn neutral(&self, text: &str) -> String {
+        text.replace(self.home.to_str().unwrap(), "/home/me")
+            .replace(self.home.parent().unwrap().to_str().unwrap(), "/home")
+    }
+
+    /// The program as a user to whom permission bits mean something: ourselves, or where we are root somebody
+    /// else, to whom the whole home is given.
+    pub fn unprivileged(&self) -> Command {
+        const NOBODY: u32 = 65534;
+        let mut program = PathBuf::from(env!("CARGO_BIN_EXE_pycstore"));
+        if rustix::process::geteuid().is_root() {
+            // Neither the build directory nor the home's parents need be open to anybody else.
+            let parent = self.home.parent().unwrap();
+            let copy = parent.join("pycstore");
+            // By a process of its own: a descriptor of ours, open for writing, could be inherited by what another
+            // test starts just now, and a file that is open for writing cannot be run (ETXTBSY).
+            answer(self.command("cp").arg(&program).arg(&copy)).exits(0);
+            program = copy;
+            for directory in [parent, parent.parent().unwrap()] {
+                std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
+            }
+            for entry in walkdir::WalkDir::new(&self.home) {
+                std::os::unix::fs::lchown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        let mut command = self.command(program);
+        command.env("PYTHONPYCACHEPREFIX", &self.store);
+        if rustix::process::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    /// Runs [`World::unprivileged`].
+    pub fn pycstore_unprivileged<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
+        answer(self.unprivileged().args(arguments))
+    }
+
     /// Runs the program with this world's store in `PYTHONPYCACHEPREFIX`.
     pub fn pycstore<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
         let mut command = self.command(env!("CARGO_BIN_EXE_pycstore"));
@@ -95,14 +168,17 @@ impl World {
         answer(&mut command)
     }
 
-    /// Every path below `root` with what tells whether it was touched: kind, contents, mode and mtime.
-    pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)> {
+    /// Every path below `root` with what tells whether it was touched.
+    pub fn snapshot(root: &Path) -> Snapshot {
         let mut found = BTreeMap::new();
         for entry in walkdir::WalkDir::new(root).min_depth(1) {
             let entry = entry.unwrap();
             let metadata = entry.metadata().unwrap();
             let (contents, mtime) = if metadata.is_file() {
                 (std::fs::read(entry.path()).unwrap(), (metadata.mtime(), metadata.mtime_nsec()))
+            } else if metadata.is_symlink() {
+                let target = std::fs::read_link(entry.path()).unwrap();
+                (target.as_os_str().as_bytes().to_vec(), (metadata.mtime(), metadata.mtime_nsec()))
             } else {
                 (Vec::new(), (0, 0)) // a directory's mtime changes when something in it goes
             };
@@ -110,6 +186,44 @@ impl World {
         }
         found
     }
+}
+
+/// Asserts that a tree is what it was before, except that these paths and all below them are gone.
+#[track_caller]
+pub fn assert_only_gone(before: &Snapshot, after: &Snapshot, gone: &[&Path]) {
+    let is_gone = |path: &Path| gone.iter().any(|gone| path.starts_with(gone));
+    let lost: Vec<_> = before.keys().filter(|path| !after.contains_key(*path) && !is_gone(path)).collect();
+    let left: Vec<_> = after.keys().filter(|path| is_gone(path)).collect();
+    let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+    let changed: Vec<_> = after
+        .iter()
+        .filter(|(path, state)| before.get(*path).is_some_and(|it| it != *state))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(
+        lost.is_empty() && left.is_empty() && new.is_empty() && changed.is_empty(),
+        "lost: {lost:#?}\nleft: {left:#?}\nnew: {new:#?}\nchanged: {changed:#?}"
+    );
+}
+
+/// The files below `root`: everything that is no directory.
+pub fn files(root: &Path) -> BTreeSet<PathBuf> {
+    let entries = walkdir::WalkDir::new(root).into_iter().map(Result::unwrap);
+    entries.filter(|entry| !entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect()
+}
+
+/// A pipe whose reader has gone before anything is written.
+pub fn closed_pipe() -> std::io::PipeWriter {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer
+}
+
+/// Gives a file another mtime, this long ago, and an atime that is older still.
+pub fn age(path: &Path, ago: Duration) {
+    let then = SystemTime::now() - ago;
+    let times = std::fs::FileTimes::new().set_modified(then).set_accessed(then - Duration::from_secs(86_400));
+    std::fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
 }
 
 impl Answer {

@@ -1,0 +1,50 @@
+//! The manual pages in `man/`, against the definitions of the command line.
+
+use crate::support::World;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn pages(directory: &Path) -> BTreeMap<String, String> {
+    let entries =
+        std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.map(|name| (name.clone(), std::fs::read_to_string(directory.join(&name)).unwrap())).collect()
+}
+
+#[test]
+fn the_committed_pages_are_those_of_the_program() {
+    const REFRESH: &str = "refresh them with `cargo run -- generate man man`";
+    let world = World::new();
+    world.pycstore(["generate", "man", "man"]).exits(0);
+    let expected = pages(&world.home.join("man"));
+    let committed = pages(&Path::new(env!("CARGO_MANIFEST_DIR")).join("man"));
+    let names = |pages: &BTreeMap<String, String>| pages.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&committed), names(&expected), "man/ has other pages than the program: {REFRESH}");
+    for (name, page) in &expected {
+        assert!(committed[name] == *page, "man/{name} is not what the program generates: {REFRESH}");
+    }
+}
+
+#[test]
+fn every_command_has_a_page_that_names_its_options() {
+    let world = World::new();
+    world.pycstore(["generate", "man", "man"]).exits(0);
+    let pages = pages(&world.home.join("man"));
+    let help = world.pycstore(["--help"]).exits(0).stdout;
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let commands = commands.lines().filter_map(|line| line.split_whitespace().next());
+    let commands: Vec<&str> = commands.filter(|command| *command != "help").collect();
+    assert_eq!(pages.len(), commands.len() + 1, "{commands:?}: one each, and one for the program");
+    for command in commands {
+        let page = &pages[&format!("pycstore-{command}.1")];
+        let help = world.pycstore([command, "--help"]).exits(0).stdout;
+        let options = help.lines().flat_map(|line| line.trim_start().split([' ', ',']).take(3));
+        for option in options.filter(|word| word.starts_with("--") && word.len() > 2) {
+            let option = option.split('=').next().unwrap().replace('-', "\\-");
+            assert!(page.contains(&option), "pycstore-{command}.1 does not name {option}");
+        }
+        for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "\"SEE ALSO\""] {
+            assert!(page.contains(&format!(".SH {section}\n")), "pycstore-{command}.1 has no {section}");
+        }
+    }
+}
