@@ -443,7 +443,7 @@ impl<V: Visitor> Look<'_, V> {
     fn hash_source(&mut self, slot: &Slot<'_>, content: Content) -> Option<Result<[u8; 8], Why>> {
         let Question::Everything(unchecked) = self.scan.question else { return None };
         let Content::Read(Ok(header), _) = content else { return None };
-        if !status::checks_hash(&header, unchecked) || !status::is_loaded_by(header.magic, slot.tag) {
+        if !status::checks_hash(&header, unchecked) || !header.magic.is_loaded_by(slot.tag) {
             return None;
         }
         let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };
