@@ -222,7 +222,7 @@ mod tests {
         let judged = |name: &[u8], number| of(name, header(number, 0, pin(5, 7)), fresh);
         assert_eq!(judged(b"m.cpython-316.pyc", 3701), Some(Status::Fresh));
         assert_eq!(judged(b"m.cpython-316.pyc", 3531), Some(Status::Stale(Stale::Magic)));
-        assert_eq!(judged(b"m.pypy39.pyc", 336), Some(Status::Fresh));
+        assert_eq!(judged(b"m.pypy311.pyc", 416), Some(Status::Fresh));
     }
 
     #[test]

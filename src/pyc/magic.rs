@@ -25,6 +25,11 @@ const RELEASES: [(u8, u16, u16); 10] = [
     (15, 3650, 3666),
 ];
 
+/// What PyPy loads, by cache tag, as far as the tag decides it: PyPy raises its number (a multiple of 16 below 3000)
+/// within one tag, so only what is complete stands here. PyPy 7.3.8 and 7.3.9 wrote CPython's number into the
+/// entries of `pypy39` (pypy/pypy#3782), 7.3.10 and later their own.
+const PYPY: [(&str, &[u16]); 1] = [("pypy39", &[336, 3425])];
+
 /// Whether the Python that a magic names was ever released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
@@ -62,28 +67,31 @@ impl Magic {
         (minor > RELEASES[RELEASES.len() - 1].0 && minor < 40).then_some((minor, Release::Newer))
     }
 
-    /// Whether the interpreter with this tag loads this magic, as far as the tag can tell.
-    ///
-    /// Where the table does not know the tag, another version's own magic is still wrong.
-    pub fn is_loaded_by(self, tag: &str) -> bool {
-        if let Some(loaded) = Magic::loaded_by(tag) {
-            return self == loaded;
-        }
-        match (tag.starts_with("cpython-"), layout::python_of_tag(tag), self.cpython()) {
-            (true, Some((3, minor)), Some((writer, _))) => minor == writer,
-            _ => true,
-        }
-    }
-
-    /// The magic that the interpreter of a cache tag loads, where the tag alone decides it.
-    ///
-    /// `None` for other implementations and for Pythons newer than this table: there every magic that is
-    /// not another version's is judged by the rest of the header.
+    /// The magic that the CPython of a cache tag loads; `None` for other implementations and for Pythons newer than
+    /// this table.
     pub fn loaded_by(tag: &str) -> Option<Magic> {
         let (3, minor) = tag.starts_with("cpython-").then(|| layout::python_of_tag(tag))?? else {
             return None;
         };
         RELEASES.iter().find(|release| release.0 == minor).map(|release| Magic::of(release.2))
+    }
+
+    /// Whether the interpreter of a cache tag loads this magic, as far as the tag can tell.
+    ///
+    /// Where the tables do not know the tag, another version's own magic is still wrong; every other one is judged
+    /// by the rest of the header.
+    pub fn is_loaded_by(self, tag: &str) -> bool {
+        if let Some(loaded) = Magic::loaded_by(tag) {
+            return self == loaded;
+        }
+        if let Some((_, numbers)) = PYPY.iter().find(|(known, _)| *known == tag) {
+            return numbers.iter().any(|&number| self == Magic::of(number));
+        }
+        let is_related = tag.starts_with("cpython-") || tag.starts_with("pypy");
+        match (is_related, layout::python_of_tag(tag), self.cpython()) {
+            (true, Some((3, minor)), Some((writer, _))) => minor == writer,
+            _ => true,
+        }
     }
 }
 
@@ -109,5 +117,24 @@ mod tests {
         assert_eq!(Magic::loaded_by("cpython-316"), None);
         assert_eq!(Magic::loaded_by("pypy39"), None);
         assert_eq!(Magic::loaded_by("graalpy240-311"), None);
+    }
+
+    #[test]
+    fn a_magic_is_refused_where_it_is_known_to_be_anothers() {
+        for (tag, loaded, refused) in [
+            ("cpython-312", &[3531][..], &[3530, 3532, 3495, 336, 0][..]),
+            ("cpython-316", &[3700, 3749, 336, 0], &[3531, 3666]),
+            // 400 and 416 both served `pypy311`.
+            ("pypy311", &[400, 416, 432, 3495], &[3531, 3425]),
+            ("pypy39", &[336, 3425], &[320, 352, 3420, 3531]),
+            ("graalpy240-311", &[21_120, 3531], &[]),
+        ] {
+            for &number in loaded {
+                assert!(Magic::of(number).is_loaded_by(tag), "{tag} {number}");
+            }
+            for &number in refused {
+                assert!(!Magic::of(number).is_loaded_by(tag), "{tag} {number}");
+            }
+        }
     }
 }

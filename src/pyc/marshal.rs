@@ -7,6 +7,7 @@
 //!
 //! * No bytes make it panic. It does not recurse, and keeps one small value a reference and a container.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// `MAX_MARSHAL_STACK_DEPTH` of CPython.
@@ -15,15 +16,36 @@ const DEEPEST: usize = 2000;
 /// The bit of a type code that adds the object to the list of references.
 const FLAG_REF: u8 = 0x80;
 
-/// The file name inside the code object `body` (what follows the header), as Python `3.minor` wrote it.
+/// The file name inside the code object `body` (what follows the header) that Python `3.minor` wrote, in the bytes
+/// of the file system.
 ///
 /// `None` when the bytes are no such code object.
-pub fn code_filename(body: &[u8], minor: u8) -> Option<&[u8]> {
+pub fn code_filename(body: &[u8], minor: u8) -> Option<Cow<'_, [u8]>> {
     let mut reader = Reader { bytes: body, at: 0, minor, references: Vec::new(), open: Vec::new() };
     match reader.read()? {
-        Value::Code(filename) => body.get(filename?),
+        Value::Code(filename) => body.get(filename?).map(encode),
         Value::Text(_) | Value::Null | Value::Other => None,
     }
+}
+
+/// `os.fsencode` of a marshalled string under UTF-8: a byte that is none, such as 0xFF, became a lone surrogate
+/// (PEP 383, `surrogateescape`: U+DCFF), which marshal writes as three bytes (`surrogatepass`: ED B3 BF).
+fn encode(text: &[u8]) -> Cow<'_, [u8]> {
+    let escaped = |bytes: &[u8]| match bytes {
+        [0xed, high @ 0xb2..=0xb3, low @ 0x80..=0xbf, ..] => Some((high & 0b11) << 6 | low & 0b11_1111),
+        _ => None,
+    };
+    if !text.contains(&0xed) {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, tail)) = rest.split_first() {
+        let byte = escaped(rest);
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &rest[3..] } else { tail };
+    }
+    Cow::Owned(bytes)
 }
 
 /// What is kept of an object.
@@ -258,9 +280,16 @@ mod tests {
 
     #[test]
     fn the_file_name_is_found() {
-        assert_eq!(code_filename(&code_3_11(), 11), Some(&b"/a/b.hy"[..]));
+        assert_eq!(code_filename(&code_3_11(), 11), Some(b"/a/b.hy"[..].into()));
         assert_eq!(code_filename(&code_3_11(), 8), None);
         assert_eq!(code_filename(b"N", 11), None);
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_comes_back_as_its_bytes() {
+        assert_eq!(encode(b"/a/\xed\xb3\xbf\xed\xb2\x80.py")[..], b"/a/\xff\x80.py"[..]);
+        // U+D000 and U+DBFF are not from surrogateescape.
+        assert_eq!(encode(b"\xed\x80\x80\xed\xaf\xbf\xed\xb3")[..], b"\xed\x80\x80\xed\xaf\xbf\xed\xb3"[..]);
     }
 
     #[test]

@@ -270,25 +270,41 @@ pub struct Interpreter {
 /// # Panics
 /// When there is none: these tests ask CPython itself.
 pub fn interpreters() -> &'static [Interpreter] {
+    let found = implementations();
+    &found[..found.partition_point(|it| it.tag.starts_with("cpython-"))]
+}
+
+/// Every CPython as in [`interpreters`], then every PyPy ≥ 3.8. Released ones only: what a pre-release writes, the
+/// release does not load.
+///
+/// # Panics
+/// When there is no CPython.
+pub fn implementations() -> &'static [Interpreter] {
     static FOUND: OnceLock<Vec<Interpreter>> = OnceLock::new();
     FOUND.get_or_init(|| {
         let mut found: BTreeMap<String, Interpreter> = BTreeMap::new();
         for path in candidates() {
             let asked = Command::new(&path)
                 .env_clear()
-                .args(["-c", "import sys; print(sys.implementation.cache_tag, int(sys.version_info >= (3, 8)))"])
+                .args(["-c", "import sys; print(sys.implementation.cache_tag, int(sys.version_info >= (3, 8)), sys.version_info[3])"])
                 .stdin(Stdio::null())
                 .output();
             let Ok(Output { status, stdout, .. }) = asked else { continue };
             let answer = String::from_utf8_lossy(&stdout).trim().to_string();
-            if let (true, Some((tag, "1"))) = (status.success(), answer.split_once(' '))
-                && tag.starts_with("cpython-")
+            let fields: Vec<&str> = answer.split(' ').collect();
+            if status.success()
+                && let [tag, "1", level] = fields[..]
+                && (tag.starts_with("cpython-") || tag.starts_with("pypy"))
             {
-                found.entry(tag.to_string()).or_insert_with(|| Interpreter { path, tag: tag.to_string() });
+                if level == "final" {
+                    found.entry(tag.to_string()).or_insert_with(|| Interpreter { path, tag: tag.to_string() });
+                } else {
+                    eprintln!("not asked, for it is a pre-release: {}", path.display());
+                }
             }
         }
         assert!(
-            !found.is_empty(),
+            found.keys().any(|tag| tag.starts_with("cpython-")),
             "no CPython 3.8 or later found on PATH or in pyenv: these tests need one, for example `apt install python3`"
         );
         found.into_values().collect()
@@ -302,7 +318,7 @@ pub fn newest() -> &'static Interpreter {
     interpreters().iter().max_by_key(minor).expect("interpreters() is never empty")
 }
 
-/// Executables that may be a CPython. Real files only: pyenv's shims need an environment.
+/// Executables that may be a CPython or a PyPy. Real files only: pyenv's shims need an environment.
 fn candidates() -> Vec<PathBuf> {
     let mut candidates = Vec::new();
     let pyenv = std::env::var_os("PYENV_ROOT")
@@ -315,8 +331,11 @@ fn candidates() -> Vec<PathBuf> {
         if directory.ends_with("shims") {
             continue;
         }
-        candidates.push(directory.join("python3"));
-        candidates.extend((8..30).map(|minor| directory.join(format!("python3.{minor}"))));
+        candidates.extend(["python3", "pypy3"].map(|name| directory.join(name)));
+        candidates
+            .extend((8..30).flat_map(|minor| {
+                ["python3", "pypy3"].map(|name| directory.join(format!("{name}.{minor}")))
+            }));
     }
     candidates.retain(|path| path.is_file());
     candidates
