@@ -43,7 +43,7 @@ pub fn definition() -> clap::Command {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// The store [default: $PYTHONPYCACHEPREFIX, else ~/.cache/cpython]
+    /// The store [default: $PYTHONPYCACHEPREFIX, else the configuration's, else ~/.cache/cpython]
     #[arg(long, value_name = "DIR", global = true, help_heading = "Global options")]
     pub store: Option<PathBuf>,
     /// When to use colours
@@ -59,6 +59,9 @@ pub struct Global {
     /// disk, another host (may be repeated)
     #[arg(long, value_name = "PATH", global = true, help_heading = "Global options")]
     pub assume_gone: Vec<PathBuf>,
+    /// Read the configuration from FILE [default: $PYCSTORE_CONFIG, else ~/.config/pycstore/config.toml]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Global options")]
+    pub config: Option<PathBuf>,
 }
 
 /// When to use colours.
@@ -109,6 +112,12 @@ pub enum Command {
     ///
     /// That is its status, what Python does at the next import, what its header pins and what its source has now.
     Inspect(InspectOptions),
+    /// Show the effective configuration, and where each value comes from.
+    ///
+    /// A flag is stronger than a variable, a variable than the file, the file than the default; the lists keep and
+    /// assume-gone add up. The file is $XDG_CONFIG_HOME/pycstore/config.toml, else ~/.config/pycstore/config.toml;
+    /// PYCSTORE_CONFIG names another, and set empty means none.
+    Config(ConfigOptions),
     /// Try pycstore on a small store of its own, made and removed again.
     ///
     /// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from small
@@ -226,6 +235,34 @@ pub struct InspectOptions {
     #[command(flatten)]
     pub unchecked: Unchecked,
 }
+
+/// Options of `pycstore config`.
+#[derive(Debug, Args)]
+#[command(after_long_help = CONFIG_HELP)]
+pub struct ConfigOptions {
+    /// Print the path of the configuration file, there or not
+    #[arg(long)]
+    pub path: bool,
+    /// Print one JSON document
+    #[arg(long, conflicts_with = "path")]
+    pub json: bool,
+}
+
+/// What the configuration may say.
+const CONFIG_HELP: &str = r#"Keys, each with an example; all may be missing:
+  store = "~/.cache/cpython"         ~ and $HOME at the start are expanded
+  threads = 8
+  keep = ["~/work/**"]               globs of sources whose entries stay
+  assume-gone = ["/mnt/old"]         as --assume-gone
+  [prune]                            what `pycstore prune` does without a selector
+  orphans = true                     also stale, corrupt, temporary, dead-interpreters
+  unused-for = "90d"                 units s, m, h, d, w, months, y
+  max-size = "5GiB"                  500M is 500,000,000 bytes, 500MiB is 524,288,000
+  max-files = 1000000
+  min-interval = "20h"
+  max-runtime = "10m"
+
+Exit status: 0 shown, 2 the file cannot be read or understood."#;
 
 /// Options of `pycstore demo`.
 #[derive(Debug, Args)]

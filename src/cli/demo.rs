@@ -60,7 +60,13 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
     let stage = Stage { session, home: home.clone(), store: store.clone() };
     stage.build()?;
 
-    let of_demo = Environment { home: Some(home.clone()), prefix: None, ..session.environment.clone() };
+    // The demo's runs belong into no history but its own.
+    let of_demo = Environment {
+        home: Some(home.clone()),
+        prefix: None,
+        state_directory: Some(home.join(".local/state/pycstore")),
+        ..session.environment.clone()
+    };
     let mut global = session.global.clone();
     global.store = Some(store);
     global.assume_gone.clear();

@@ -1,6 +1,7 @@
-//! What the process's environment says; the only place that asks it.
+//! What the process's environment says; the only place that asks it. Home of etcetera.
 
 use anyhow::Context;
+use etcetera::base_strategy::{BaseStrategy, Xdg};
 use pycstore::units::Moment;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,13 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `PYTHONPYCACHEPREFIX`.
     pub prefix: Option<OsString>,
+    /// `PYCSTORE_CONFIG`: another configuration file. Unlike the other variables, set and empty means something:
+    /// no file at all.
+    pub configuration: Option<OsString>,
+    /// Our directory for configuration, `$XDG_CONFIG_HOME/pycstore`, else `~/.config/pycstore`. `None` without a home.
+    pub configuration_directory: Option<PathBuf>,
+    /// Our directory for state, `$XDG_STATE_HOME/pycstore`, else `~/.local/state/pycstore`. `None` without a home.
+    pub state_directory: Option<PathBuf>,
     /// The working directory.
     pub working_directory: PathBuf,
     /// The moment at which the program began.
@@ -23,12 +31,33 @@ impl Environment {
     /// That of this process.
     pub fn of_process() -> anyhow::Result<Environment> {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        // As the XDG specification wants it, a variable with a relative path is ignored.
+        let xdg = Xdg::new().ok();
+        let ours = |directory: PathBuf| directory.is_absolute().then(|| directory.join("pycstore"));
         Ok(Environment {
             home: variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute()),
             prefix: variable("PYTHONPYCACHEPREFIX"),
+            configuration: std::env::var_os("PYCSTORE_CONFIG"),
+            configuration_directory: xdg.as_ref().map(Xdg::config_dir).and_then(ours),
+            state_directory: xdg.as_ref().and_then(Xdg::state_dir).and_then(ours),
             working_directory: std::env::current_dir().context("cannot find the working directory")?,
             now: SystemTime::now().into(),
         })
+    }
+
+    /// A home that a test names, and nothing else.
+    #[cfg(test)]
+    pub fn of_test(home: &str) -> Environment {
+        let home = PathBuf::from(home);
+        Environment {
+            prefix: None,
+            configuration: None,
+            configuration_directory: Some(home.join(".config/pycstore")),
+            state_directory: Some(home.join(".local/state/pycstore")),
+            working_directory: home.clone(),
+            home: Some(home),
+            now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
+        }
     }
 
     /// A path as the shell and Python take it: below the working directory unless absolute, dots resolved

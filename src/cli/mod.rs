@@ -4,6 +4,7 @@
 //! Data goes to standard output, everything else to standard error.
 
 mod args;
+mod config;
 mod demo;
 mod du;
 mod env;
@@ -39,7 +40,13 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let Arguments { global, command } = arguments;
-    let session = Session::new(global, Environment::of_process()?);
+    let environment = Environment::of_process()?;
+    let session = match &command {
+        // These work without a configuration, and so with one that cannot be understood.
+        Command::Config(options) if options.path => Session::new(global, environment),
+        Command::Demo(_) | Command::Generate(_) => Session::new(global, environment),
+        _ => Session::configured(global, environment)?,
+    };
     match command {
         Command::Du(options) => du::run(&session, &options),
         Command::Ls(options) => ls::run(&session, &options),
@@ -48,6 +55,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Source(options) => source::run(&session, &options),
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
+        Command::Config(options) => config::run(&session, &options),
         Command::Generate(options) => generate::run(&options),
     }
 }

@@ -1,6 +1,7 @@
 //! What the commands share: the environment, the global options, and the way to the store.
 
 use super::args::{Color, Global};
+use super::config::{self, Configuration, Location, Origin, Sourced};
 use super::env::Environment;
 use super::output::complain::Complaint;
 use super::output::style::Style;
@@ -24,6 +25,8 @@ pub struct Session {
     pub environment: Environment,
     /// The global options.
     pub global: Global,
+    /// What the configuration file says.
+    pub configuration: Configuration,
     /// Standard output, as far as it is a terminal.
     pub terminal: Terminal,
 }
@@ -42,19 +45,21 @@ pub struct Opened {
 /// Whether for certain no interpreter loads a tag and magic.
 pub type IsDead = dyn Fn(&str, Option<Magic>) -> bool + Sync;
 
-/// Where the store's path comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Flag,
-    Variable,
-    Default,
-}
-
 impl Session {
-    /// A session with these options in this environment.
+    /// A session with these options in this environment, whatever the user's configuration says.
     pub fn new(global: Global, environment: Environment) -> Session {
         let terminal = Terminal::of_stdout(environment.home.as_deref());
-        Session { environment, global, terminal }
+        Session { environment, global, configuration: Configuration::default(), terminal }
+    }
+
+    /// A session with the user's configuration.
+    pub fn configured(global: Global, environment: Environment) -> anyhow::Result<Session> {
+        let location = Location::find(global.config.as_deref(), &environment);
+        let configuration = Configuration::load(&location, &environment).map_err(|error| {
+            let hint = error.hint();
+            Complaint::caused(error, hint)
+        })?;
+        Ok(Session { configuration, ..Session::new(global, environment) })
     }
 
     /// How standard output is styled.
@@ -68,61 +73,48 @@ impl Session {
 
     /// Finds, opens and vets the store.
     pub fn open(&self, purpose: Purpose) -> anyhow::Result<Opened> {
-        let (path, origin) = self.locate()?;
+        let Sourced { value: path, origin } = self.locate()?;
         let homes: Vec<PathBuf> = self.environment.home.iter().cloned().collect();
         let store = Store::open(&path, &homes, purpose).map_err(|refusal| self.explain(refusal, origin))?;
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
-        let assumed_gone =
-            self.global.assume_gone.iter().map(|path| self.environment.absolute(path)).collect();
+        let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
-        let threads = match self.global.threads {
+        let threads = match config::threads(self).value {
             Some(count) => Threads::exactly(usize::from(count)),
             None => Threads::default(),
         };
         Ok(Opened { store, ground, threads, stop: AtomicBool::new(false) })
     }
 
-    /// `--store`, else `PYTHONPYCACHEPREFIX`, else `~/.cache/cpython` if it is there.
-    fn locate(&self) -> anyhow::Result<(PathBuf, Origin)> {
-        if let Some(path) = &self.global.store {
-            return Ok((self.environment.absolute(path), Origin::Flag));
-        }
-        if let Some(prefix) = &self.environment.prefix {
-            return Ok((self.environment.absolute(Path::new(prefix)), Origin::Variable));
-        }
-        let default = self.environment.home.as_ref().map(|home| home.join(".cache/cpython"));
-        match default {
-            Some(default) if default.is_dir() => Ok((default, Origin::Default)),
-            default => {
-                let looked = match default {
-                    Some(default) => format!("{} is not there", default.display()),
-                    None => "HOME is not set".into(),
-                };
-                Err(Complaint::new(
-                    format!("no store found: no --store given, PYTHONPYCACHEPREFIX is not set, {looked}"),
-                    "name one with `pycstore --store DIR …`, or let Python make one: \
-                     export PYTHONPYCACHEPREFIX=~/.cache/cpython",
-                )
-                .into())
+    /// The effective store; the default one only if it is there.
+    fn locate(&self) -> anyhow::Result<Sourced<PathBuf>> {
+        let store = config::store(self);
+        let looked = match store.value {
+            Some(path) if store.origin != Origin::Default || path.is_dir() => {
+                return Ok(Sourced { value: path, origin: store.origin });
             }
-        }
+            Some(path) => format!("{} is not there", path.display()),
+            None => "HOME is not set".into(),
+        };
+        Err(Complaint::new(
+            format!("no store found: no --store given, PYTHONPYCACHEPREFIX is not set, {looked}"),
+            "name one with `pycstore --store DIR …`, or let Python make one: \
+             export PYTHONPYCACHEPREFIX=~/.cache/cpython",
+        )
+        .into())
     }
 
     fn explain(&self, refusal: Refusal, origin: Origin) -> anyhow::Error {
-        let named = match origin {
-            Origin::Flag => "--store",
-            Origin::Variable => "PYTHONPYCACHEPREFIX",
-            Origin::Default => "the default",
-        };
+        let named = origin.long(self.configuration.path.as_deref());
         let starts_with_tilde = |path: &OsStr| Path::new(path).starts_with("~");
         let is_literal_tilde = match origin {
-            Origin::Flag => {
+            Origin::Flag(_) => {
                 self.global.store.as_ref().is_some_and(|path| starts_with_tilde(path.as_os_str()))
             }
-            Origin::Variable => {
+            Origin::Variable(_) => {
                 self.environment.prefix.as_ref().is_some_and(|prefix| starts_with_tilde(prefix))
             }
-            Origin::Default => false,
+            Origin::File { .. } | Origin::Default => false,
         };
         let hint = match &refusal {
             _ if is_literal_tilde => {

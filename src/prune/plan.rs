@@ -159,7 +159,11 @@ impl Visitor for Planner<'_> {
                 }
                 _ => Verdict::Keep,
             };
-            match (verdict, status.and_then(|status| victim(entry, status))) {
+            let victim = match (verdict, status) {
+                (Verdict::Condemn | Verdict::Evictable(_), Some(status)) => victim(entry, status),
+                _ => None,
+            };
+            match (verdict, victim) {
                 (Verdict::Condemn, Some(victim)) => victims.push(victim),
                 (Verdict::Evictable(value), Some(victim)) => evictable.push((value, victim)),
                 (Verdict::Spare(why), _) => {

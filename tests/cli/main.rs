@@ -6,6 +6,7 @@
 
 mod support;
 
+mod config;
 mod du;
 mod layout;
 mod ls;

@@ -22,7 +22,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The version of the contract.
-const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 1;
 
 /// Writes one document and a line feed.
 ///
@@ -34,12 +34,12 @@ pub fn print(out: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
 }
 
 /// A path, lossily.
-fn text(path: &Path) -> String {
+pub fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
 /// The bytes of a path that is not UTF-8, in base64.
-fn bytes(path: &Path) -> Option<String> {
+pub fn bytes(path: &Path) -> Option<String> {
     match path.to_str() {
         Some(_) => None,
         None => Some(base64::engine::general_purpose::STANDARD.encode(path.as_os_str().as_bytes())),

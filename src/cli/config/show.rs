@@ -1,0 +1,231 @@
+//! `pycstore config`: the effective values, and where each comes from.
+
+use super::file::Configuration;
+use super::location::Location;
+use super::origin::{Origin, Sourced};
+use super::{effective, file};
+use crate::cli::args::ConfigOptions;
+use crate::cli::exit::Exit;
+use crate::cli::output::complain;
+use crate::cli::output::json::{self, SCHEMA};
+use crate::cli::output::path;
+use crate::cli::output::style::Tone;
+use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::session::Session;
+use serde::Serialize;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Runs `pycstore config`.
+pub fn run(session: &Session, options: &ConfigOptions) -> anyhow::Result<Exit> {
+    let location = Location::find(session.global.config.as_deref(), &session.environment);
+    let mut out = BufWriter::new(io::stdout().lock());
+    if options.path {
+        let Some(path) = &location.path else {
+            complain::note(match location.origin {
+                Origin::Default => "no configuration: HOME is not set",
+                _ => "no configuration: PYCSTORE_CONFIG is set and empty",
+            });
+            return Ok(Exit::Done);
+        };
+        out.write_all(&path::shown(path, &session.terminal))?;
+        out.write_all(b"\n")?;
+    } else if options.json {
+        json::print(&mut out, &Document::new(&location, &rows(session), &session.configuration))?;
+    } else {
+        print(session, &location, &mut out)?;
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// One value.
+struct Row {
+    key: String,
+    value: Value,
+    origin: Origin,
+}
+
+/// A value as it is shown.
+enum Value {
+    /// Nothing, and what that means.
+    Unset(&'static str),
+    Switch(bool),
+    Count(u64),
+    Text(String),
+    Path(PathBuf),
+}
+
+fn rows(session: &Session) -> Vec<Row> {
+    let row = |key: &str, sourced: Sourced<Value>| Row {
+        key: key.into(),
+        value: sourced.value,
+        origin: sourced.origin,
+    };
+    let [store, threads, keep, assume_gone] = file::KEYS;
+    let mut rows = vec![
+        row(store, effective::store(session).map(|path| path.map_or(Value::Unset("no home"), Value::Path))),
+        row(
+            threads,
+            effective::threads(session).map(|count| match count {
+                Some(count) => Value::Count(u64::from(count)),
+                None => Value::Unset("as many as the disk can use"),
+            }),
+        ),
+    ];
+    let lists = [
+        (
+            keep,
+            session.configuration.keep.iter().map(|glob| glob.clone().map(Value::Text)).collect::<Vec<_>>(),
+        ),
+        (
+            assume_gone,
+            effective::assumed_gone(session).into_iter().map(|path| path.map(Value::Path)).collect(),
+        ),
+    ];
+    for (key, values) in lists {
+        if values.is_empty() {
+            rows.push(row(key, Sourced::default(Value::Unset("none"))));
+        }
+        rows.extend(values.into_iter().map(|value| row(key, value)));
+    }
+    let prune = &session.configuration.prune;
+    let switch = |value: Option<Sourced<bool>>| {
+        value.map_or(Sourced::default(Value::Switch(false)), |value| value.map(Value::Switch))
+    };
+    let limit = |value: Option<Sourced<Value>>| value.unwrap_or(Sourced::default(Value::Unset("none")));
+    let text = |value: Option<Sourced<String>>| limit(value.map(|value| value.map(Value::Text)));
+    let values = [
+        switch(prune.orphans),
+        switch(prune.stale),
+        switch(prune.corrupt),
+        switch(prune.temporary),
+        switch(prune.dead_interpreters),
+        text(prune.unused_for.map(|age| age.map(|age| age.to_string()))),
+        text(prune.max_size.map(|size| size.map(|size| size.to_string()))),
+        limit(prune.max_files.map(|count| count.map(Value::Count))),
+        text(prune.min_interval.map(|age| age.map(|age| age.to_string()))),
+        text(prune.max_runtime.map(|age| age.map(|age| age.to_string()))),
+    ];
+    for (key, value) in file::PRUNE_KEYS.iter().zip(values) {
+        rows.push(row(&format!("prune.{key}"), value));
+    }
+    rows
+}
+
+fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(
+        vec![
+            Column { heading: "KEY", alignment: Alignment::Left, gives_way: 0 },
+            Column { heading: "FROM", alignment: Alignment::Left, gives_way: 0 },
+        ],
+        "VALUE",
+    );
+    let shown = |path: &Path, is_there: bool| {
+        let mut shown = path::shown(path, &session.terminal);
+        if !is_there {
+            shown.extend_from_slice(b" (not there)");
+        }
+        shown
+    };
+    let file = match &location.path {
+        Some(path) => shown(path, session.configuration.path.is_some()),
+        None => b"none".to_vec(),
+    };
+    table.row(vec!["config".into(), location.origin.short()], file, Tone::Normal);
+    for row in rows(session) {
+        let tone = if row.origin == Origin::Default { Tone::Quiet } else { Tone::Normal };
+        let value = match &row.value {
+            Value::Unset(meaning) => meaning.as_bytes().to_vec(),
+            Value::Switch(is_on) => is_on.to_string().into_bytes(),
+            Value::Count(count) => count.to_string().into_bytes(),
+            Value::Text(text) if session.terminal.is_terminal() => path::escaped(text).into_bytes(),
+            Value::Text(text) => text.clone().into_bytes(),
+            Value::Path(path) => shown(path, row.key != "store" || path.is_dir()),
+        };
+        table.row(vec![row.key, row.origin.short()], value, tone);
+    }
+    table.print(out, &session.terminal, session.style())
+}
+
+/// `config --json`.
+#[derive(Debug, Serialize)]
+struct Document {
+    schema: u32,
+    file: FileLine,
+    values: Vec<ValueLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct FileLine {
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    read: bool,
+    #[serde(flatten)]
+    origin: OriginFields,
+}
+
+#[derive(Debug, Serialize)]
+struct ValueLine {
+    key: String,
+    value: ValueField,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value_bytes: Option<String>,
+    #[serde(flatten)]
+    origin: OriginFields,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ValueField {
+    Null,
+    Switch(bool),
+    Count(u64),
+    Text(String),
+}
+
+#[derive(Debug, Serialize)]
+struct OriginFields {
+    from: &'static str,
+    name: Option<&'static str>,
+    line: Option<usize>,
+}
+
+impl From<Origin> for OriginFields {
+    fn from(origin: Origin) -> OriginFields {
+        let (from, name, line) = match origin {
+            Origin::Flag(name) => ("flag", Some(name), None),
+            Origin::Variable(name) => ("variable", Some(name), None),
+            Origin::File { line } => ("file", None, Some(line)),
+            Origin::Default => ("default", None, None),
+        };
+        OriginFields { from, name, line }
+    }
+}
+
+impl Document {
+    fn new(location: &Location, rows: &[Row], configuration: &Configuration) -> Document {
+        let values = rows.iter().map(|row| {
+            let (value, value_bytes) = match &row.value {
+                Value::Unset(_) => (ValueField::Null, None),
+                Value::Switch(is_on) => (ValueField::Switch(*is_on), None),
+                Value::Count(count) => (ValueField::Count(*count), None),
+                Value::Text(text) => (ValueField::Text(text.clone()), None),
+                Value::Path(path) => (ValueField::Text(json::text(path)), json::bytes(path)),
+            };
+            ValueLine { key: row.key.clone(), value, value_bytes, origin: row.origin.into() }
+        });
+        let path = location.path.as_deref();
+        Document {
+            schema: SCHEMA,
+            file: FileLine {
+                path: path.map(json::text),
+                path_bytes: path.and_then(json::bytes),
+                read: configuration.path.is_some(),
+                origin: location.origin.into(),
+            },
+            values: values.collect(),
+        }
+    }
+}
