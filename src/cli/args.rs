@@ -74,6 +74,8 @@ pub enum Command {
     Source(SourceOptions),
     /// Show everything about an entry
     Inspect(InspectOptions),
+    /// Show past runs of prune
+    History(HistoryOptions),
     /// Show the effective configuration, and where each value comes from
     Config(ConfigOptions),
     /// Try pycstore on a small store of its own, made and removed again
@@ -197,6 +199,24 @@ pub struct InspectOptions {
     /// How unchecked hashes are judged.
     #[command(flatten)]
     pub unchecked: Unchecked,
+}
+
+/// `pycstore history`
+///
+/// One line a run, newest first; dry runs are none. With --store only the runs on that store, which need not be
+/// there any more. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest
+/// thousand runs on each store.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all read, also when there is none, 1 something could not be read, 2 nothing."
+)]
+pub struct HistoryOptions {
+    /// Only the newest N runs
+    #[arg(short = 'n', long = "top", value_name = "N")]
+    pub top: Option<usize>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `pycstore config`

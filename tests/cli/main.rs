@@ -8,3 +8,4 @@ mod support;
 
 mod config;
 mod du;
+mod history;
