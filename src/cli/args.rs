@@ -112,6 +112,12 @@ pub enum Command {
     ///
     /// That is its status, what Python does at the next import, what its header pins and what its source has now.
     Inspect(InspectOptions),
+    /// Show past runs of prune.
+    ///
+    /// One line a run, newest first; dry runs are none. With --store only the runs on that store, which need not be
+    /// there any more. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest
+    /// thousand runs on each store.
+    History(HistoryOptions),
     /// Show the effective configuration, and where each value comes from.
     ///
     /// A flag is stronger than a variable, a variable than the file, the file than the default; the lists keep and
@@ -234,6 +240,20 @@ pub struct InspectOptions {
     /// How unchecked hashes are judged.
     #[command(flatten)]
     pub unchecked: Unchecked,
+}
+
+/// Options of `pycstore history`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all read, also when there is none, 1 something could not be read, 2 nothing."
+)]
+pub struct HistoryOptions {
+    /// Only the newest N runs
+    #[arg(short = 'n', long = "top", value_name = "N")]
+    pub top: Option<usize>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `pycstore config`.

@@ -18,14 +18,19 @@ impl Exit {
     pub fn complete_if(condition: bool) -> Exit {
         if condition { Exit::Done } else { Exit::Incomplete }
     }
+
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Incomplete => 1,
+            Exit::Nothing => 2,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
-            Exit::Done => 0,
-            Exit::Incomplete => 1,
-            Exit::Nothing => 2,
-        })
+        ExitCode::from(exit.code())
     }
 }

@@ -10,10 +10,12 @@ mod du;
 mod env;
 mod exit;
 mod generate;
+mod history;
 mod inspect;
 mod ls;
 mod output;
 mod prune;
+mod replace;
 mod session;
 mod source;
 mod which;
@@ -55,6 +57,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Source(options) => source::run(&session, &options),
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
+        Command::History(options) => history::run(&session, &options),
         Command::Config(options) => config::run(&session, &options),
         Command::Generate(options) => generate::run(&options),
     }

@@ -104,7 +104,9 @@ fn a_mistake_stops_everything_before_it_begins() {
     let kept = store(&world, ".cache/cpython");
     let path = world.write(PLACE, "threads = 2\n\n[prune]\norphens = true\n");
     let before = World::snapshot(&kept);
-    for arguments in [&["du"][..], &["ls"], &["prune", "--orphans", "--assume-gone", "/mnt"], &["config"]] {
+    for arguments in
+        [&["du"][..], &["ls"], &["prune", "--orphans", "--assume-gone", "/mnt"], &["config"], &["history"]]
+    {
         let refused = run(&world, &[], arguments).exits(2);
         assert_eq!(refused.stdout, "");
         let lines: Vec<&str> = refused.stderr.lines().collect();
@@ -143,6 +145,7 @@ fn another_file_can_be_named() {
         1,
         "the specification: a relative path is ignored"
     );
+    assert_eq!(threads(&[("HOME", ".")], &[]), serde_json::Value::Null, "a relative home is none");
     for (variables, flags, hint) in [
         (&[("PYCSTORE_CONFIG", "missing.toml")][..], &[][..], "PYCSTORE_CONFIG names it"),
         (&[], &["--config", "missing.toml"], "--config names it"),

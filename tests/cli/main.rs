@@ -8,6 +8,7 @@ mod support;
 
 mod config;
 mod du;
+mod history;
 mod layout;
 mod ls;
 mod man;

@@ -11,6 +11,21 @@ pub fn rfc3339(moment: Moment) -> String {
     }
 }
 
+/// The moment that such a text names.
+pub fn parse_rfc3339(text: &str) -> Option<Moment> {
+    let date = DateTime::parse_from_rfc3339(text).ok()?;
+    // A leap second is the last one of its minute, with a second's nanoseconds more.
+    Some(Moment { seconds: date.timestamp(), nanoseconds: date.timestamp_subsec_nanos().min(999_999_999) })
+}
+
+/// `2026-11-22 07:00`, in local time.
+pub fn local_minute(moment: Moment) -> String {
+    match utc(moment) {
+        Some(date) => date.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string(),
+        None => format!("{} s since 1970", moment.seconds),
+    }
+}
+
 /// `2026-11-22 07:00:00 +01:00`, in local time.
 pub fn local(moment: Moment) -> String {
     match utc(moment) {
@@ -51,6 +66,11 @@ mod tests {
         assert_eq!(rfc3339(at(1_700_000_000)), "2023-11-14T22:13:20Z");
         assert_eq!(rfc3339(at(-1)), "1969-12-31T23:59:59Z");
         assert_eq!(rfc3339(at(i64::MAX)), i64::MAX.to_string());
+        assert_eq!(parse_rfc3339("2023-11-14T22:13:20Z"), Some(at(1_700_000_000)));
+        assert_eq!(parse_rfc3339("2023-11-15T00:13:20+02:00"), Some(at(1_700_000_000)));
+        let exact = Moment { seconds: -1, nanoseconds: 123_456_789 };
+        assert_eq!(parse_rfc3339(&rfc3339(exact)), Some(exact));
+        assert_eq!(parse_rfc3339("yesterday"), None);
     }
 
     #[test]

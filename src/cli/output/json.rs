@@ -16,6 +16,7 @@ use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
 use pycstore::usage::Usage;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -31,6 +32,14 @@ pub const SCHEMA: u32 = 1;
 pub fn print(out: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, document)?;
     out.write_all(b"\n")
+}
+
+/// Reads one document.
+///
+/// # Errors
+/// Where it is not JSON, or not such a document.
+pub fn parse<T: DeserializeOwned>(document: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(document)
 }
 
 /// A path, lossily.

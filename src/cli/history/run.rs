@@ -1,0 +1,214 @@
+//! One run of `prune` as a line of JSON: an append-only contract, `schema` is 1.
+
+use crate::cli::exit::Exit;
+use crate::cli::output::json::{self, SCHEMA};
+use crate::cli::output::{date, human};
+use pycstore::prune::Outcome;
+use pycstore::store::Store;
+use pycstore::tally::Tally;
+use pycstore::units::Moment;
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize, Serializer};
+use std::time::Duration;
+
+/// One run of `prune`. A dry run is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The version of the contract.
+    pub schema: u32,
+    /// When it began.
+    #[serde(serialize_with = "write_moment", deserialize_with = "read_moment")]
+    pub started: Moment,
+    /// How long it took, in seconds, to the millisecond.
+    #[serde(rename = "duration")]
+    pub seconds: f64,
+    /// The store's real path, lossily.
+    pub store: String,
+    /// Its bytes in base64, where it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_bytes: Option<String>,
+    /// Device and inode of the store's root.
+    pub device: u64,
+    /// See `device`.
+    pub inode: u64,
+    /// What was to be removed: the names of the selectors, with their limits.
+    pub selectors: Vec<String>,
+    /// What was removed.
+    pub removed: Removed,
+    /// How many files a selector named and safety kept.
+    pub skipped: u64,
+    /// How many files could not be removed.
+    pub failures: u64,
+    /// What was left because the run was stopped.
+    pub left: Option<Left>,
+    /// The exit status.
+    pub exit: u8,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Files.
+    pub files: u64,
+    /// Emptied directories.
+    pub directories: u64,
+    /// The files' lengths in bytes.
+    pub bytes: u64,
+    /// Their room on disk in bytes.
+    pub disk: u64,
+}
+
+/// What was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// Files.
+    pub files: u64,
+    /// Their lengths in bytes.
+    pub bytes: u64,
+    /// Their room on disk in bytes.
+    pub disk: u64,
+}
+
+impl From<Tally> for Left {
+    fn from(tally: Tally) -> Left {
+        Left { files: tally.files, bytes: tally.bytes, disk: tally.disk }
+    }
+}
+
+impl Run {
+    /// The run that had this outcome on this store.
+    #[cfg_attr(not(test), expect(dead_code, reason = "until `prune` records its runs"))]
+    pub fn new(
+        store: &Store,
+        started: Moment,
+        duration: Duration,
+        selectors: impl IntoIterator<Item = impl Into<String>>,
+        outcome: &Outcome,
+        exit: Exit,
+    ) -> Run {
+        let (device, inode) = store.metadata().identity;
+        Run {
+            schema: SCHEMA,
+            started,
+            seconds: duration.as_millis() as f64 / 1000.0,
+            store: json::text(store.real_path()),
+            store_bytes: json::bytes(store.real_path()),
+            device,
+            inode,
+            selectors: selectors.into_iter().map(Into::into).collect(),
+            removed: Removed {
+                files: outcome.removed.files,
+                directories: outcome.directories,
+                bytes: outcome.removed.bytes,
+                disk: outcome.removed.disk,
+            },
+            skipped: outcome.skipped.len() as u64,
+            failures: outcome.failures.len() as u64,
+            left: (!outcome.left.is_empty()).then(|| outcome.left.into()),
+            exit: exit.code(),
+        }
+    }
+
+    /// Whether all went well: exit status 0, also of a run that was stopped in time.
+    pub fn is_success(&self) -> bool {
+        self.exit == Exit::Done.code()
+    }
+
+    /// How long it took.
+    pub fn duration(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
+    }
+
+    /// How it ended, for people: `done`, `stopped, 12 files left`, `incomplete, 2 failures`.
+    pub fn result(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(left) = self.left {
+            parts.push(format!("stopped, {} left", human::counted(left.files, "file")));
+        }
+        match self.exit {
+            0 if self.left.is_some() => {}
+            0 => parts.push("done".into()),
+            1 => parts.push("incomplete".into()),
+            code => parts.push(format!("exit status {code}")),
+        }
+        if self.failures > 0 {
+            parts.push(human::counted(self.failures, "failure"));
+        }
+        if self.skipped > 0 {
+            parts.push(format!("{} kept", human::counted(self.skipped, "file")));
+        }
+        parts.join(", ")
+    }
+}
+
+fn write_moment<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&date::rfc3339(*moment))
+}
+
+fn read_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    date::parse_rfc3339(&text).ok_or_else(|| D::Error::custom("not a date as in RFC 3339"))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use pycstore::store::Purpose;
+
+    /// A store in a temporary directory.
+    pub fn store(temporary: &tempfile::TempDir, name: &str) -> Store {
+        let path = temporary.path().canonicalize().unwrap().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Store::open(&path, &[], Purpose::Look).unwrap()
+    }
+
+    /// A run that began at this second and removed so many files.
+    pub fn run(store: &Store, started: i64, files: u64, exit: Exit) -> Run {
+        let removed = Tally { files, bytes: files * 10, disk: files * 4096 };
+        let outcome = Outcome { removed, directories: 1, ..Outcome::default() };
+        let started = Moment { seconds: started, nanoseconds: 0 };
+        Run::new(store, started, Duration::from_millis(1234), ["orphans", "stale"], &outcome, exit)
+    }
+
+    #[test]
+    fn a_run_is_one_line_with_every_field() {
+        let temporary = tempfile::tempdir().unwrap();
+        let store = store(&temporary, "store");
+        let mut run = run(&store, 1_700_000_000, 3, Exit::Incomplete);
+        run.left = Some(Tally { files: 2, bytes: 20, disk: 8192 }.into());
+        let mut line = Vec::new();
+        json::print(&mut line, &run).unwrap();
+        let (device, inode) = store.metadata().identity;
+        let expected = format!(
+            concat!(
+                r#"{{"schema":1,"started":"2023-11-14T22:13:20Z","duration":1.234,"store":"{}","device":{},"inode":{},"#,
+                r#""selectors":["orphans","stale"],"removed":{{"files":3,"directories":1,"bytes":30,"disk":12288}},"#,
+                r#""skipped":0,"failures":0,"left":{{"files":2,"bytes":20,"disk":8192}},"exit":1}}"#,
+                "\n"
+            ),
+            store.real_path().display(),
+            device,
+            inode
+        );
+        assert_eq!(String::from_utf8(line.clone()).unwrap(), expected);
+        assert_eq!(json::parse::<Run>(&line).unwrap(), run);
+        // The contract is append-only: what a later version adds does not hide the run from this one.
+        let later = expected.replace("\"exit\":1", "\"exit\":1,\"mood\":\"good\"");
+        assert_eq!(json::parse::<Run>(later.as_bytes()).unwrap(), run);
+    }
+
+    #[test]
+    fn the_result_says_what_matters() {
+        let temporary = tempfile::tempdir().unwrap();
+        let store = store(&temporary, "store");
+        let mut run = run(&store, 0, 3, Exit::Done);
+        assert_eq!(run.result(), "done");
+        run.skipped = 1;
+        assert_eq!(run.result(), "done, 1 file kept");
+        run.left = Some(Tally::file(1, 1).into());
+        assert_eq!(run.result(), "stopped, 1 file left, 1 file kept");
+        (run.exit, run.failures, run.skipped) = (1, 2, 0);
+        assert_eq!(run.result(), "stopped, 1 file left, incomplete, 2 failures");
+        assert!(!run.is_success());
+    }
+}

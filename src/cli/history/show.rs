@@ -1,0 +1,161 @@
+//! `pycstore history`: past runs of `prune`, newest first.
+
+use super::journal::{JournalError, read_all};
+use super::run::Run;
+use crate::cli::args::HistoryOptions;
+use crate::cli::exit::Exit;
+use crate::cli::output::complain;
+use crate::cli::output::style::Tone;
+use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::{date, human, json, path};
+use crate::cli::session::Session;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// Runs `pycstore history`.
+pub fn run(session: &Session, options: &HistoryOptions) -> anyhow::Result<Exit> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let exit = write(session, options, &mut out)?;
+    out.flush()?;
+    Ok(exit)
+}
+
+fn write(session: &Session, options: &HistoryOptions, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let state = session.environment.state_directory.as_deref().ok_or(JournalError::Homeless)?;
+    let mut exit = Exit::Done;
+    let mut runs = Vec::new();
+    for (file, recorded) in read_all(state)? {
+        match recorded {
+            Ok(recorded) => {
+                for line in &recorded.torn {
+                    complain::note(&format!("{}:{line}: passed over, the line is torn", file.display()));
+                }
+                // Of two runs in one second the one appended last is the newer.
+                runs.extend(recorded.runs.into_iter().rev());
+            }
+            Err(error) => {
+                complain::problem(&error);
+                exit = Exit::Incomplete;
+            }
+        }
+    }
+    if let Some(store) = &session.global.store {
+        let store = session.environment.absolute(store);
+        let real = store.canonicalize().unwrap_or(store);
+        runs.retain(|run| run.store == json::text(&real));
+    }
+    runs.sort_by_key(|run| std::cmp::Reverse(run.started));
+    runs.truncate(options.top.unwrap_or(usize::MAX));
+    if options.json {
+        for run in &runs {
+            json::print(out, run)?;
+        }
+    } else if runs.is_empty() {
+        writeln!(out, "no run of `pycstore prune` is recorded")?;
+    } else {
+        print(session, &runs, out)?;
+    }
+    Ok(exit)
+}
+
+fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()> {
+    let column = |heading, alignment, gives_way| Column { heading, alignment, gives_way };
+    let mut table = Table::new(
+        vec![
+            column("WHEN", Alignment::Left, 4),
+            column("DATE", Alignment::Left, 0),
+            column("REMOVED", Alignment::Right, 0),
+            column("SIZE", Alignment::Right, 0),
+            column("TOOK", Alignment::Right, 2),
+            column("SELECTORS", Alignment::Left, 3),
+            column("RESULT", Alignment::Left, 1),
+        ],
+        "STORE",
+    );
+    for run in runs {
+        let cells = vec![
+            date::ago(run.started, session.environment.now),
+            date::local_minute(run.started),
+            human::count(run.removed.files),
+            human::size(run.removed.disk),
+            human::duration(run.duration()),
+            path::escaped(&run.selectors.join(" ")),
+            run.result(),
+        ];
+        let tone = if run.is_success() { Tone::Normal } else { Tone::Gone };
+        table.row(cells, path::shown(Path::new(&run.store), &session.terminal), tone);
+    }
+    table.print(out, &session.terminal, session.style())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::Journal;
+    use super::super::run::tests;
+    use super::*;
+    use crate::cli::args::{Arguments, Command};
+    use crate::cli::env::Environment;
+    use clap::Parser;
+    use pycstore::units::Moment;
+
+    const NOW: i64 = 1_700_000_000;
+
+    /// What `pycstore` with these arguments writes.
+    fn shown(environment: &Environment, arguments: &[&str]) -> String {
+        let arguments = [&["pycstore"], arguments].concat();
+        let Arguments { global, command } = Arguments::try_parse_from(arguments).unwrap();
+        let Command::History(options) = command else { panic!("another command") };
+        let now = Moment { seconds: NOW, nanoseconds: 0 };
+        let session = Session::new(global, Environment { now, ..environment.clone() });
+        let mut out = Vec::new();
+        assert_eq!(write(&session, &options, &mut out).unwrap(), Exit::Done);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_was_recorded_is_shown_newest_first() {
+        let temporary = tempfile::tempdir().unwrap();
+        let environment = Environment::of_test(temporary.path().to_str().unwrap());
+        assert_eq!(shown(&environment, &["history"]), "no run of `pycstore prune` is recorded\n");
+        assert_eq!(shown(&environment, &["history", "--json"]), "");
+        let [one, other] = ["one", "other"].map(|name| tests::store(&temporary, name));
+        let day = 86_400;
+        for (store, started, files, exit) in [
+            (&one, NOW - 3 * day, 1200, Exit::Done),
+            (&other, NOW - 2 * day, 2, Exit::Done),
+            (&one, NOW - day, 3, Exit::Incomplete),
+            (&one, NOW, 0, Exit::Done),
+        ] {
+            let run = tests::run(store, started, files, exit);
+            Journal::of_store(&environment, store).unwrap().record(&run).unwrap();
+        }
+        // The date depends on the time zone that the test runs in.
+        let rows = |arguments: &[&str]| -> Vec<String> {
+            let text = shown(&environment, arguments);
+            let columns = |line: &str| {
+                let words = line.split("  ").map(str::trim).filter(|word| !word.is_empty());
+                words
+                    .enumerate()
+                    .filter(|(column, _)| *column != 1)
+                    .map(|(_, word)| word)
+                    .collect::<Vec<_>>()
+                    .join("|")
+            };
+            text.lines().map(columns).collect()
+        };
+        let [one, other] = [&one, &other].map(|store| store.real_path().display().to_string());
+        let expected = [
+            "WHEN|REMOVED|SIZE|TOOK|SELECTORS|RESULT|STORE".to_string(),
+            format!("today|0|0 B|1.2 s|orphans stale|done|{one}"),
+            format!("yesterday|3|12 KiB|1.2 s|orphans stale|incomplete|{one}"),
+            format!("2 days ago|2|8 KiB|1.2 s|orphans stale|done|{other}"),
+            format!("3 days ago|1 200|4.69 MiB|1.2 s|orphans stale|done|{one}"),
+        ];
+        assert_eq!(rows(&["history"]), expected);
+        assert_eq!(rows(&["history", "-n", "2"]), expected[..3]);
+        assert_eq!(rows(&["history", "--store", &other]), [&expected[0], &expected[3]].map(Clone::clone));
+        let lines = shown(&environment, &["history", "--json", "--top", "1", "--store", &one]);
+        assert!(lines.starts_with("{\"schema\":1,\"started\":\"2023-11-14T22:13:20Z\","), "{lines}");
+        assert_eq!(lines.lines().count(), 1);
+    }
+}

@@ -1,0 +1,113 @@
+//! Replaces a file as a whole: readers see the old contents or the new, never a part.
+//!
+//! A temporary file in the same directory is written, brought to disk (`fsync`) and renamed over the old one; so a
+//! crash or a full disk leaves the old one as it was.
+
+use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Writes `contents` to `path` with this mode, whatever the umask says. A symbolic link at `path` stays, and what it
+/// points to is replaced.
+///
+/// # Errors
+/// What the system says; `InvalidInput` where something other than a file is there: it is not replaced.
+pub fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let target = target(path)?;
+    let directory = match target.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Err(io::ErrorKind::InvalidInput.into()),
+    };
+    // Nothing that looks for `*.prom` or `*.jsonl` takes the temporary file for one.
+    let mut prefix = OsStr::new(".").to_os_string();
+    prefix.push(target.file_name().unwrap_or_default());
+    prefix.push(".");
+    let mut temporary = tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(directory)?;
+    temporary.write_all(contents)?;
+    temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(&target).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The file to be replaced, links resolved.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let target = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_symlink() => path.canonicalize()?,
+        Ok(_) => path.to_path_buf(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path.to_path_buf()),
+        Err(error) => return Err(error),
+    };
+    if !target.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().mode() & 0o777
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("a.prom");
+        replace(&path, b"one", 0o644).unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), mode(&path)), (b"one".to_vec(), 0o644));
+        let inode = path.metadata().unwrap().ino();
+        let mut reader = std::fs::File::open(&path).unwrap();
+        replace(&path, b"two", 0o600).unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), mode(&path)), (b"two".to_vec(), 0o600));
+        assert_ne!(path.metadata().unwrap().ino(), inode);
+        let mut seen = String::new();
+        io::Read::read_to_string(&mut reader, &mut seen).unwrap();
+        assert_eq!(seen, "one", "who has the old one open still reads it");
+        assert_eq!(names(temporary.path()), ["a.prom"]);
+    }
+
+    #[test]
+    fn a_link_stays_and_its_target_is_replaced() {
+        let temporary = tempfile::tempdir().unwrap();
+        let [file, link, dangling] = ["file", "link", "dangling"].map(|name| temporary.path().join(name));
+        std::fs::write(&file, "one").unwrap();
+        symlink("file", &link).unwrap();
+        symlink("missing", &dangling).unwrap();
+        replace(&link, b"two", 0o644).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"two");
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(replace(&dangling, b"", 0o644).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_replaced_and_nothing_is_left_behind() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = temporary.path().join("directory");
+        std::fs::create_dir(&directory).unwrap();
+        for path in [directory.as_path(), Path::new("/dev/null"), Path::new("/")] {
+            assert_eq!(
+                replace(path, b"", 0o644).unwrap_err().kind(),
+                io::ErrorKind::InvalidInput,
+                "{path:?}"
+            );
+        }
+        assert!(replace(&temporary.path().join("no/such/directory"), b"", 0o644).is_err());
+        assert_eq!(names(temporary.path()), ["directory"]);
+        assert!(Path::new("/dev/null").symlink_metadata().unwrap().rdev() != 0);
+    }
+}

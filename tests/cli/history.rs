@@ -1,0 +1,96 @@
+//! `pycstore history`
+
+use crate::support::{Answer, World, answer};
+
+/// One line of a history file, as the contract has it.
+fn line(started: &str, store: &str, exit: u8) -> String {
+    format!(
+        concat!(
+            r#"{{"schema":1,"started":"{}","duration":75.5,"store":"{}","device":1,"inode":2,"selectors":["orphans","#,
+            r#""unused-for 90d"],"removed":{{"files":1234,"directories":5,"bytes":99,"disk":2097152}},"skipped":0,"#,
+            r#""failures":0,"left":null,"exit":{}}}"#
+        ),
+        started, store, exit
+    )
+}
+
+fn history(world: &World, arguments: &[&str]) -> Answer {
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    answer(command.env("TZ", "UTC").arg("history").args(arguments))
+}
+
+const PLACE: &str = ".local/state/pycstore/0123456789abcdef/history.jsonl";
+
+#[test]
+fn without_a_run_it_says_so() {
+    let world = World::new();
+    let none = history(&world, &[]).exits(0);
+    assert_eq!(
+        (none.stdout.as_str(), none.stderr.as_str()),
+        ("no run of `pycstore prune` is recorded\n", "")
+    );
+    assert_eq!(history(&world, &["--json"]).exits(0).stdout, "");
+    // Looking makes nothing.
+    assert!(!world.home.join(".local").exists());
+}
+
+#[test]
+fn the_newest_run_comes_first() {
+    let world = World::new();
+    let old = line("2019-01-01T00:00:00Z", "/s/old", 0);
+    let new = line("2020-01-01T13:05:06.500Z", "/s/new", 1);
+    world.write(PLACE, format!("{old}\n{new}\n"));
+    let shown = history(&world, &[]).exits(0);
+    assert_eq!(shown.stderr, "");
+    let lines: Vec<&str> = shown.stdout.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].starts_with("WHEN ") && lines[0].ends_with("  STORE"), "{}", lines[0]);
+    assert!(lines[1].contains(" years ago  2020-01-01 13:05    1 234  2 MiB  1 min 15 s  "), "{}", lines[1]);
+    assert!(lines[1].ends_with("  orphans unused-for 90d  incomplete  /s/new"), "{}", lines[1]);
+    assert!(lines[2].ends_with("  orphans unused-for 90d  done        /s/old"), "{}", lines[2]);
+    // As JSON it is the line that was recorded, byte for byte.
+    assert_eq!(history(&world, &["--json"]).exits(0).stdout, format!("{new}\n{old}\n"));
+    assert_eq!(history(&world, &["--json", "-n1"]).exits(0).stdout, format!("{new}\n"));
+    assert_eq!(history(&world, &["--json", "--store", "/s/old"]).exits(0).stdout, format!("{old}\n"));
+    assert_eq!(history(&world, &["--json", "--store", "/s"]).exits(0).stdout, "");
+    assert_eq!(history(&world, &["--json", "--top", "x"]).exits(2).stdout, "");
+}
+
+#[test]
+fn a_torn_line_is_passed_over_and_said() {
+    let world = World::new();
+    let whole = line("2020-01-01T13:05:06Z", "/s", 0);
+    let path = world.write(PLACE, format!("{whole}\n{}", &whole[..70]));
+    let shown = history(&world, &["--json"]).exits(0);
+    assert_eq!(shown.stdout, format!("{whole}\n"));
+    assert_eq!(shown.stderr, format!("pycstore: {}:2: passed over, the line is torn\n", path.display()));
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_the_rest_is_shown() {
+    let world = World::new();
+    let whole = line("2020-01-01T13:05:06Z", "/s", 0);
+    world.write(PLACE, format!("{whole}\n"));
+    // A directory in the place of a file cannot be read by root either.
+    let broken = world.home.join(".local/state/pycstore/fedcba9876543210/history.jsonl");
+    std::fs::create_dir_all(&broken).unwrap();
+    let shown = history(&world, &["--json"]).exits(1);
+    assert_eq!(shown.stdout, format!("{whole}\n"));
+    assert_eq!(
+        shown.stderr,
+        format!("pycstore: cannot read the history {}: Is a directory\n", broken.display())
+    );
+}
+
+#[test]
+fn the_state_directory_can_be_elsewhere() {
+    let world = World::new();
+    let whole = line("2020-01-01T13:05:06Z", "/s", 0);
+    world.write("state/pycstore/0123456789abcdef/history.jsonl", format!("{whole}\n"));
+    let with_state = |state: &str| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        answer(command.env("XDG_STATE_HOME", state).args(["history", "--json"])).exits(0).stdout
+    };
+    assert_eq!(with_state(world.home.join("state").to_str().unwrap()), format!("{whole}\n"));
+    assert_eq!(with_state("state"), "", "the specification: a relative path is ignored");
+}
