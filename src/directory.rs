@@ -255,6 +255,18 @@ impl Directory {
         Ok(rustix::fs::openat(&self.descriptor, name, READ | OFlags::NONBLOCK, Mode::empty())?.into())
     }
 
+    /// Locks the directory for this process without waiting (`flock`); `false` when another has it.
+    ///
+    /// # Errors
+    /// Where the file system has no such locks.
+    pub fn try_lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.descriptor, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Where the directory really is now, links resolved, as the kernel tells it.
     ///
     /// # Errors

@@ -32,6 +32,15 @@ pub struct Store {
     resolver: Resolver,
 }
 
+/// Who holds a store's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// We do, until this process ends.
+    Ours,
+    /// Another process does.
+    Others,
+}
+
 /// Why a directory is not taken for a store.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -130,6 +139,15 @@ impl Store {
     /// The metadata of the root, at the time of opening.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Takes the lock that lets one prune at a time work on a store. It does not wait, and ends with this process.
+    ///
+    /// # Errors
+    /// Where the file system cannot lock a directory (some network file systems). Removal is safe without: each file
+    /// is looked at again before it goes.
+    pub fn lock(&self) -> io::Result<Lock> {
+        self.root.try_lock().map(|is_ours| if is_ours { Lock::Ours } else { Lock::Others })
     }
 
     /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.

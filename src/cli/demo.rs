@@ -2,7 +2,7 @@
 //!
 //! Everything happens in one temporary directory that plays the home of a user. Home of tempfile.
 
-use super::args::{DemoOptions, DuOptions, PruneOptions, Unchecked};
+use super::args::{DemoOptions, DuOptions, PruneOptions, RunOptions, SelectorOptions, Unchecked};
 use super::env::Environment;
 use super::exit::Exit;
 use super::output::style::Tone;
@@ -74,12 +74,9 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
     let du_options =
         DuOptions { apparent_size: false, json: false, unchecked: Unchecked { check_unchecked: false } };
     let prune_options = |dry_run| PruneOptions {
-        orphans: true,
-        stale: false,
-        corrupt: false,
-        temporary: false,
-        dry_run,
-        json: false,
+        selectors: SelectorOptions { orphans: true, ..SelectorOptions::default() },
+        run: RunOptions { dry_run, ..RunOptions::default() },
+        ..PruneOptions::default()
     };
 
     stage.type_line("pycstore du")?;

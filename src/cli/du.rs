@@ -24,7 +24,11 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let links = CountedLinks::default();
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
     let new_survey = || Survey::new(&policy, unchecked, circumstances, &links);
-    let usage = Usage::collect(opened.scan(Question::Everything(unchecked)).run(new_survey, |_| {}));
+    let usage = {
+        let mut progress = session.progress("looking at");
+        let scan = opened.scan(Question::Everything(unchecked));
+        Usage::collect(scan.run(new_survey, |entries| progress.update(entries)))
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
         json::print(&mut out, &UsageDocument::new(opened.store.path(), &usage))?;

@@ -9,7 +9,7 @@ use super::session::{Opened, Session};
 use pycstore::entry::Entry;
 use pycstore::layout::Name;
 use pycstore::owner::Owner;
-use pycstore::scan::{Question, Trouble, Visit, Visitor};
+use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::store::Purpose;
 use std::ffi::OsStr;
@@ -105,7 +105,11 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
         unchecked,
     };
     let new_lister = || Lister { filter: &filter, batches: Vec::new(), troubles: Vec::new() };
-    let parts = opened.scan(Question::Everything(unchecked)).run(new_lister, |_| {});
+    let parts = {
+        let mut progress = session.progress("looking at");
+        let scan = Scan { within: &filter.under, ..opened.scan(Question::Everything(unchecked)) };
+        scan.run(new_lister, |entries| progress.update(entries))
+    };
     let mut batches = Vec::new();
     let mut troubles = Vec::new();
     for part in parts {

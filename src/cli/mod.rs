@@ -9,6 +9,7 @@ mod demo;
 mod du;
 mod env;
 mod exit;
+mod forget;
 mod generate;
 mod history;
 mod inspect;
@@ -16,8 +17,10 @@ mod ls;
 mod output;
 mod prune;
 mod replace;
+mod selection;
 mod session;
 mod source;
+mod stop;
 mod which;
 
 use args::{Arguments, Command};
@@ -53,6 +56,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Du(options) => du::run(&session, &options),
         Command::Ls(options) => ls::run(&session, &options),
         Command::Prune(options) => prune::run(&session, &options),
+        Command::Forget(options) => forget::run(&session, &options),
         Command::Which(options) => which::run(&session, &options),
         Command::Source(options) => source::run(&session, &options),
         Command::Inspect(options) => inspect::run(&session, &options),

@@ -1,82 +1,226 @@
-//! `pycstore prune`: remove entries that Python cannot use any more.
+//! `pycstore prune`: remove entries that Python cannot use any more; and the run that `forget` shares with it.
 
-use super::args::PruneOptions;
+use super::args::{PruneOptions, RunOptions};
 use super::du::{owner, report};
 use super::exit::Exit;
+use super::history::{Due, Journal, Run};
 use super::output::complain::{self, Complaint};
-use super::output::human;
 use super::output::json::{self, Mode, PruneDocument};
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
-use super::session::Session;
+use super::output::{date, human};
+use super::selection::Selection;
+use super::session::{Opened, Session};
+use super::stop::Cause;
+use anyhow::Context;
 use pycstore::owner::Life;
-use pycstore::prune::{Outcome, Plan, Planner, Policy, Selector, execute};
-use pycstore::store::Purpose;
-use std::io::{self, BufWriter, Write};
+use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, execute};
+use pycstore::scan::{Scan, Trouble};
+use pycstore::store::{Lock, Purpose};
+use pycstore::tally::Tally;
+use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::time::Instant;
 
 /// Runs `pycstore prune`.
 pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
-    let policy = policy(options)?;
+    let selection = Selection::of_prune(session, options)?;
+    let asks = selection.policy.selectors.contains(&Selector::All) && !options.yes && !options.run.dry_run;
+    if asks && !io::stdin().is_terminal() {
+        let hint = "say --yes as well, or look first with --dry-run";
+        return Err(Complaint::new("--all removes every entry, and nobody is here to be asked", hint).into());
+    }
+    let consent = if asks { Consent::ToBeAsked } else { Consent::Given };
+    remove(session, &selection, &options.run, consent)
+}
+
+/// Carries out a selection that needs no further question.
+pub fn carry_out(session: &Session, selection: &Selection, options: &RunOptions) -> anyhow::Result<Exit> {
+    remove(session, selection, options, Consent::Given)
+}
+
+/// Whether the user agreed to what is planned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    Given,
+    ToBeAsked,
+}
+
+fn remove(
+    session: &Session,
+    selection: &Selection,
+    options: &RunOptions,
+    consent: Consent,
+) -> anyhow::Result<Exit> {
+    let began = Instant::now();
     let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
     let opened = session.open(match mode {
         Mode::DryRun => Purpose::Look,
         Mode::Real => Purpose::Remove,
     })?;
-    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
-    let new_planner = || Planner::new(&policy, &opened.store, circumstances);
-    let mut plan = Plan::collect(opened.scan(policy.question()).run(new_planner, |_| {}), &policy);
+    let journal = Journal::of_store(&session.environment, &opened.store);
+    if mode == Mode::Real && (!is_due(session, selection, &journal) || !is_ours(&opened)) {
+        return Ok(Exit::Done);
+    }
+    opened.stop.on_signals()?;
+    if let Some(age) = selection.max_runtime {
+        opened.stop.after(age);
+    }
+
+    let policy = &selection.policy;
+    let is_dead = |_: &str, _| false;
+    let circumstances = opened.circumstances(session.environment.now, &is_dead);
+    say_once(policy, &circumstances);
+    let scan = Scan { within: &policy.scope.under, ..opened.scan(policy.question()) };
+    let mut plan = {
+        let mut progress = session.progress("looking at");
+        let new_planner = || Planner::new(policy, &opened.store, circumstances);
+        Plan::collect(scan.run(new_planner, |entries| progress.update(entries)), policy)
+    };
     let troubles = std::mem::take(&mut plan.troubles);
+    if opened.stop.cause().is_some() {
+        // What was seen so far says nothing of the whole, of a budget least of all.
+        complain::note("stopped before all entries were looked at: nothing was removed");
+        return Ok(exit(&opened, &Outcome::default(), &troubles));
+    }
+    if consent == Consent::ToBeAsked && !has_agreed(&opened, &plan)? {
+        complain::note("nothing was removed");
+        return Ok(Exit::Done);
+    }
     let outcome = match mode {
         Mode::DryRun => {
             plan.look_into(&opened.store, opened.threads());
             Outcome::expected(plan)
         }
-        Mode::Real => execute::execute(&opened.store, plan, opened.threads(), opened.stop(), |_| {}),
+        Mode::Real => {
+            let mut progress = session.progress("removed");
+            let update = |entries| progress.update(entries);
+            execute::execute(&opened.store, plan, opened.threads(), opened.stop.flag(), update)
+        }
     };
+
+    show(session, options, &opened, &outcome, mode)?;
+    let mut exit = exit(&opened, &outcome, &troubles);
+    if mode == Mode::Real {
+        let (started, names) = (session.environment.now, &selection.names);
+        let run = Run::new(&opened.store, started, began.elapsed(), names.iter().cloned(), &outcome, exit);
+        if let Err(error) = journal.and_then(|journal| journal.record(&run)) {
+            complain::problem(&error);
+            exit = Exit::Incomplete;
+        }
+    }
+    Ok(exit)
+}
+
+/// Whether the last successful run is old enough.
+fn is_due(
+    session: &Session,
+    selection: &Selection,
+    journal: &Result<Journal, super::history::JournalError>,
+) -> bool {
+    let (Some(interval), Ok(journal)) = (selection.min_interval, journal) else { return true };
+    match journal.due(interval, session.environment.now) {
+        Ok(Due::Now) => true,
+        Ok(Due::Later { last, next }) => {
+            if !session.global.quiet {
+                let (last, next) = (date::local(last), date::local(next));
+                complain::note(&format!(
+                    "nothing to do: the last run was at {last}, the next is due at {next}"
+                ));
+            }
+            false
+        }
+        // Nobody knows when the last run was; one too many does no harm.
+        Err(error) => {
+            complain::problem(&error);
+            true
+        }
+    }
+}
+
+/// Whether the store's lock is ours.
+fn is_ours(opened: &Opened) -> bool {
+    match opened.store.lock() {
+        Ok(Lock::Ours) => true,
+        Ok(Lock::Others) => {
+            complain::note(&format!("another prune is at work on {}", opened.store.path().display()));
+            false
+        }
+        Err(error) => {
+            complain::note(&format!(
+                "cannot lock {}: {error}; going on without",
+                opened.store.path().display()
+            ));
+            true
+        }
+    }
+}
+
+/// What the user should know before a policy is judged with it.
+fn say_once(policy: &Policy, circumstances: &Circumstances<'_>) {
+    let asks_last_use = policy.unused_for.is_some() || !policy.budget.is_unlimited();
+    if asks_last_use && circumstances.clock == Clock::Modification {
+        complain::note("this mount keeps no access times: the time of compilation counts as last use");
+    }
+}
+
+/// Asks on the terminal.
+fn has_agreed(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
+    let tally = plan.tally();
+    let mut stderr = io::stderr().lock();
+    write!(
+        stderr,
+        "Remove {} ({}) from {}? [y/N] ",
+        human::counted(tally.files, "file"),
+        human::size(tally.disk),
+        opened.store.path().display()
+    )?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn show(
+    session: &Session,
+    options: &RunOptions,
+    opened: &Opened,
+    outcome: &Outcome,
+    mode: Mode,
+) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let shown = if options.json {
-        json::print(&mut out, &PruneDocument::new(opened.store.path(), &outcome, mode))
-    } else if session.global.quiet {
-        Ok(())
-    } else {
-        print(session, &outcome, mode, &mut out)
-    };
-    // What is done is done: an output that cannot be written is one more problem to report.
-    let unwritten =
-        shown.and_then(|()| out.flush()).err().filter(|it| it.kind() != io::ErrorKind::BrokenPipe);
+    if options.json {
+        json::print(&mut out, &PruneDocument::new(opened.store.path(), outcome, mode))?;
+    } else if !session.global.quiet {
+        print(session, outcome, mode, &mut out)?;
+    }
+    out.flush()?;
     for skipped in &outcome.skipped {
         complain::note(&format!("kept {}: {}", skipped.path.display(), skipped.why.explanation()));
     }
     for failure in &outcome.failures {
         complain::problem(failure);
     }
-    let is_complete = outcome.is_complete() && unwritten.is_none();
-    if let Some(error) = unwritten {
-        complain::problem(anyhow::Error::from(error).context("cannot write to standard output").as_ref());
+    if !outcome.left.is_empty() {
+        complain::note(&format!("stopped early: {} left", files_and_size(outcome.left)));
     }
-    Ok(match report(&troubles) {
-        Exit::Done => Exit::complete_if(is_complete),
-        incomplete => incomplete,
-    })
+    if outcome.over_budget != Tally::default() {
+        let Tally { files, disk, .. } = outcome.over_budget;
+        let over = if files > 0 { human::counted(files, "file") } else { human::size(disk) };
+        complain::note(&format!(
+            "still {over} over the budget: what is left is unknown, foreign, kept or too young"
+        ));
+    }
+    Ok(())
 }
 
-fn policy(options: &PruneOptions) -> anyhow::Result<Policy> {
-    let chosen = [
-        (options.orphans, Selector::Orphans),
-        (options.stale, Selector::Stale),
-        (options.corrupt, Selector::Corrupt),
-        (options.temporary, Selector::Temporary),
-    ];
-    let policy =
-        Policy::of(chosen.into_iter().filter_map(|(is_chosen, selector)| is_chosen.then_some(selector)));
-    if policy.selectors.is_empty() {
-        return Err(Complaint::new(
-            "prune what? no selector given",
-            "choose from --orphans --stale --corrupt --temporary; with --dry-run to look first",
-        )
-        .into());
-    }
-    Ok(policy)
+fn files_and_size(tally: Tally) -> String {
+    format!("{}, {}", human::counted(tally.files, "file"), human::size(tally.disk))
+}
+
+/// A signal leaves work undone, the end of the allowed time is what was asked for.
+fn exit(opened: &Opened, outcome: &Outcome, troubles: &[Trouble]) -> Exit {
+    let is_read = report(troubles) == Exit::Done;
+    Exit::complete_if(is_read && outcome.is_complete() && opened.stop.cause() != Some(Cause::Signal))
 }
 
 fn print(session: &Session, outcome: &Outcome, mode: Mode, out: &mut dyn Write) -> io::Result<()> {

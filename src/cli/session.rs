@@ -4,8 +4,10 @@ use super::args::{Color, Global};
 use super::config::{self, Configuration, Location, Origin, Sourced};
 use super::env::Environment;
 use super::output::complain::Complaint;
+use super::output::progress::{Progress, Visibility};
 use super::output::style::Style;
 use super::output::terminal::Terminal;
+use super::stop::Stop;
 use anyhow::Context;
 use pycstore::mounts::Mounts;
 use pycstore::prune::{Circumstances, Clock};
@@ -16,7 +18,6 @@ use pycstore::store::{Purpose, Refusal, Store};
 use pycstore::units::Moment;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 /// One run of the program.
 #[derive(Debug)]
@@ -39,7 +40,8 @@ pub struct Opened {
     /// What the question about sources rests on.
     pub ground: Ground,
     threads: Threads,
-    stop: AtomicBool,
+    /// The wish to stop early.
+    pub stop: Stop,
 }
 
 /// Whether for certain no interpreter loads a tag and magic.
@@ -71,6 +73,12 @@ impl Session {
         }
     }
 
+    /// Progress of work on entries, unless nobody wants to see it.
+    pub fn progress(&self, what: &'static str) -> Progress {
+        let visibility = if self.global.quiet { Visibility::Never } else { Visibility::OnTerminal };
+        Progress::new(what, visibility)
+    }
+
     /// Finds, opens and vets the store.
     pub fn open(&self, purpose: Purpose) -> anyhow::Result<Opened> {
         let Sourced { value: path, origin } = self.locate()?;
@@ -83,7 +91,7 @@ impl Session {
             Some(count) => Threads::exactly(usize::from(count)),
             None => Threads::default(),
         };
-        Ok(Opened { store, ground, threads, stop: AtomicBool::new(false) })
+        Ok(Opened { store, ground, threads, stop: Stop::default() })
     }
 
     /// The effective store; the default one only if it is there.
@@ -141,12 +149,7 @@ impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
         let Opened { store, ground, threads, stop } = self;
-        Scan { store, ground, question, threads: *threads, within: &[], stop }
-    }
-
-    /// Becomes true when the run is to stop.
-    pub fn stop(&self) -> &AtomicBool {
-        &self.stop
+        Scan { store, ground, question, threads: *threads, within: &[], stop: stop.flag() }
     }
 
     /// What policies are judged with.

@@ -77,7 +77,6 @@ impl From<Tally> for Left {
 
 impl Run {
     /// The run that had this outcome on this store.
-    #[cfg_attr(not(test), expect(dead_code, reason = "until `prune` records its runs"))]
     pub fn new(
         store: &Store,
         started: Moment,

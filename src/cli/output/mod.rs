@@ -5,6 +5,7 @@ pub mod date;
 pub mod human;
 pub mod json;
 pub mod path;
+pub mod progress;
 pub mod style;
 pub mod table;
 pub mod terminal;

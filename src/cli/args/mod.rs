@@ -1,5 +1,9 @@
 //! The command line: every command and option, with its help. Home of clap.
 
+mod prune;
+
+pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
+
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -93,12 +97,18 @@ pub enum Command {
     Ls(LsOptions),
     /// Remove entries that Python cannot use any more.
     ///
-    /// Selectors add up; without one nothing is done. An entry whose source is missing only because a disk is not
+    /// Selectors add up, scopes narrow. Without a selector the configuration's policy holds; without that nothing is
+    /// done. An entry whose source is missing only because a disk is not
     /// mounted, permission is denied or the path belongs to another host is never an orphan. A file that is no bytecode
     /// is kept and reported, unless --corrupt is given. Emptied directories go as well, the store itself stays. Each
     /// file is looked at again before it is removed, and kept if it changed: other programs may use the store
     /// meanwhile.
     Prune(PruneOptions),
+    /// Remove all entries of a project, environment or interpreter, there or gone.
+    ///
+    /// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
+    /// one of the paths goes, whatever its status. What Python still needs it compiles again.
+    Forget(ForgetOptions),
     /// Show the entries of a source.
     ///
     /// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not
@@ -179,31 +189,6 @@ pub struct LsOptions {
     /// How unchecked hashes are judged.
     #[command(flatten)]
     pub unchecked: Unchecked,
-}
-
-/// Options of `pycstore prune`.
-#[derive(Debug, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-#[command(after_help = "Exit status: 0 all done, 1 something could not be read or removed, 2 nothing done.")]
-pub struct PruneOptions {
-    /// Remove entries whose source is gone for certain
-    #[arg(long, help_heading = "Selectors")]
-    pub orphans: bool,
-    /// Remove entries that Python would recompile
-    #[arg(long, help_heading = "Selectors")]
-    pub stale: bool,
-    /// Remove files that cannot be loaded at all
-    #[arg(long, help_heading = "Selectors")]
-    pub corrupt: bool,
-    /// Remove what interrupted writes left, an hour old or more
-    #[arg(long, help_heading = "Selectors")]
-    pub temporary: bool,
-    /// Show what would be removed, and remove nothing
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Options of `pycstore which`.

@@ -1,0 +1,116 @@
+//! The options of the commands that remove: `prune` and `forget`.
+
+use clap::Args;
+use pycstore::units::{Age, Size};
+use std::path::PathBuf;
+
+/// Options of `pycstore prune`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(
+    after_help = "Exit status: 0 all done, also when another prune is at work or --max-runtime is over; 1 \
+                        something could not be read or removed, or a signal stopped it; 2 nothing done."
+)]
+pub struct PruneOptions {
+    /// What is taken.
+    #[command(flatten)]
+    pub selectors: SelectorOptions,
+    /// What may be touched.
+    #[command(flatten)]
+    pub scope: ScopeOptions,
+    /// Do not ask before --all
+    #[arg(long)]
+    pub yes: bool,
+    /// Do nothing when the last successful run on this store is younger than AGE
+    #[arg(long, value_name = "AGE")]
+    pub min_interval: Option<Age>,
+    /// How the run goes.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// What is taken. Selectors add up.
+#[derive(Debug, Clone, Default, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(next_help_heading = "Selectors (they add up)")]
+pub struct SelectorOptions {
+    /// Remove entries whose source is gone for certain
+    #[arg(long)]
+    pub orphans: bool,
+    /// Remove entries that Python would recompile
+    #[arg(long)]
+    pub stale: bool,
+    /// Remove files that cannot be loaded at all
+    #[arg(long)]
+    pub corrupt: bool,
+    /// Remove what interrupted writes left, an hour old or more
+    #[arg(long)]
+    pub temporary: bool,
+    /// Remove entries whose cache tag and magic number no interpreter on this machine loads
+    #[arg(long)]
+    pub dead_interpreters: bool,
+    /// Remove entries not used for so long: 90d, 12w, 6months
+    #[arg(long, value_name = "AGE")]
+    pub unused_for: Option<Age>,
+    /// Remove the least recently used until the entries take no more room on disk than SIZE: 5GiB, 500M
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<Size>,
+    /// Remove the least recently used until there are no more than N entries
+    #[arg(long, value_name = "N")]
+    pub max_files: Option<u64>,
+    /// Remove every entry; asks on a terminal, needs --yes without one
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What may be touched. Scopes narrow what the selectors take.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Scopes (they narrow)")]
+pub struct ScopeOptions {
+    /// Only entries whose source is, or was, at or below PATH (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub under: Vec<PathBuf>,
+    /// Only entries of the project, environment or interpreter at PATH, as du names it (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub owner: Vec<PathBuf>,
+    /// Only entries with this cache tag, such as cpython-39 (may be repeated)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// No entry whose source, or a directory above it, matches GLOB; ** crosses directories (may be repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub keep: Vec<String>,
+}
+
+/// How a removing run goes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunOptions {
+    /// Show what would be removed, and remove nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Stop cleanly after AGE, and say what is left
+    #[arg(long, value_name = "AGE")]
+    pub max_runtime: Option<Age>,
+    /// Write figures for Prometheus' node exporter to FILE, which is replaced as a whole
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+}
+
+/// Options of `pycstore forget`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit status: 0 all done, nothing to forget included; 1 something could not be read or removed, \
+                        2 nothing done."
+)]
+pub struct ForgetOptions {
+    /// Directories or source files, there or gone
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Only entries with this cache tag, such as cpython-39 (may be repeated)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// How the run goes.
+    #[command(flatten)]
+    pub run: RunOptions,
+}

@@ -1,0 +1,162 @@
+//! From options and configuration to a policy: what a run removes, and under which names the history keeps it.
+
+use super::args::{PruneOptions, ScopeOptions, SelectorOptions};
+use super::config::Sourced;
+use super::output::complain::Complaint;
+use super::session::Session;
+use pycstore::prune::{Budget, Keep, Policy, Scope, Selector};
+use pycstore::units::{Age, Size};
+use std::path::PathBuf;
+
+/// What a run is asked to remove.
+#[derive(Debug)]
+pub struct Selection {
+    /// The policy.
+    pub policy: Policy,
+    /// The selectors as people write them.
+    pub names: Vec<String>,
+    /// Nothing is done when the last successful run is younger.
+    pub min_interval: Option<Age>,
+    /// The run stops cleanly after this.
+    pub max_runtime: Option<Age>,
+}
+
+/// The selectors in force, from the command line or from the configuration.
+#[derive(Debug, Default)]
+struct Chosen {
+    selectors: Vec<Selector>,
+    unused_for: Option<Age>,
+    max_size: Option<Size>,
+    max_files: Option<u64>,
+}
+
+impl Chosen {
+    fn by(options: &SelectorOptions) -> Chosen {
+        let flags = [
+            (options.orphans, Selector::Orphans),
+            (options.stale, Selector::Stale),
+            (options.corrupt, Selector::Corrupt),
+            (options.temporary, Selector::Temporary),
+            (options.dead_interpreters, Selector::DeadInterpreters),
+            (options.all, Selector::All),
+        ];
+        Chosen {
+            selectors: flags
+                .into_iter()
+                .filter_map(|(is_given, selector)| is_given.then_some(selector))
+                .collect(),
+            unused_for: options.unused_for,
+            max_size: options.max_size,
+            max_files: options.max_files,
+        }
+    }
+
+    fn configured(session: &Session) -> Chosen {
+        let table = &session.configuration.prune;
+        let flags = [
+            (&table.orphans, Selector::Orphans),
+            (&table.stale, Selector::Stale),
+            (&table.corrupt, Selector::Corrupt),
+            (&table.temporary, Selector::Temporary),
+            (&table.dead_interpreters, Selector::DeadInterpreters),
+        ];
+        let is_on = |flag: &Option<Sourced<bool>>| flag.as_ref().is_some_and(|flag| flag.value);
+        Chosen {
+            selectors: flags
+                .into_iter()
+                .filter_map(|(flag, selector)| is_on(flag).then_some(selector))
+                .collect(),
+            unused_for: table.unused_for.as_ref().map(|age| age.value),
+            max_size: table.max_size.as_ref().map(|size| size.value),
+            max_files: table.max_files.as_ref().map(|files| files.value),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.selectors.is_empty()
+            && self.unused_for.is_none()
+            && self.max_size.is_none()
+            && self.max_files.is_none()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.selectors.iter().map(|selector| selector.name().to_string()).collect();
+        names.extend(self.unused_for.map(|age| format!("unused-for {age}")));
+        names.extend(self.max_size.map(|size| format!("max-size {size}")));
+        names.extend(self.max_files.map(|files| format!("max-files {files}")));
+        names
+    }
+
+    fn policy(&self, scope: Scope) -> Policy {
+        Policy {
+            selectors: self.selectors.iter().copied().collect(),
+            unused_for: self.unused_for.map(Age::seconds),
+            budget: Budget { disk: self.max_size.map(|size| size.0), files: self.max_files },
+            scope,
+        }
+    }
+}
+
+impl Selection {
+    /// What `pycstore prune` with these options removes: what the command line selects, else what the
+    /// configuration does.
+    pub fn of_prune(session: &Session, options: &PruneOptions) -> anyhow::Result<Selection> {
+        let given = Chosen::by(&options.selectors);
+        let is_given = !given.is_empty();
+        let chosen = if is_given { given } else { Chosen::configured(session) };
+        if chosen.is_empty() {
+            return Err(Complaint::new(
+                "prune what? no selector is given, and the configuration has no policy",
+                "choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
+                 --max-size SIZE --max-files N --all; with --dry-run to look first",
+            )
+            .into());
+        }
+        let scope = scope(session, &options.scope)?;
+        // What the file says of intervals belongs to the file's policy.
+        let table = &session.configuration.prune;
+        let configured = |age: &Option<Sourced<Age>>| age.as_ref().filter(|_| !is_given).map(|age| age.value);
+        Ok(Selection {
+            policy: chosen.policy(scope),
+            names: chosen.names(),
+            min_interval: options.min_interval.or_else(|| configured(&table.min_interval)),
+            max_runtime: options.run.max_runtime.or_else(|| configured(&table.max_runtime)),
+        })
+    }
+
+    /// What `pycstore forget` removes: everything at or below `paths`, as they are spelled and where they lead to.
+    pub fn of_forget(
+        session: &Session,
+        paths: &[PathBuf],
+        tags: &[String],
+        max_runtime: Option<Age>,
+    ) -> Selection {
+        let mut under = Vec::new();
+        for path in paths {
+            let spelled = session.environment.absolute(path);
+            under.extend(spelled.canonicalize().ok().filter(|real| *real != spelled));
+            under.push(spelled);
+        }
+        let scope = Scope { under, tags: tags.to_vec(), ..Scope::default() };
+        let policy = Policy { scope, ..Policy::of([Selector::Forgotten]) };
+        Selection { policy, names: vec![Selector::Forgotten.name().into()], min_interval: None, max_runtime }
+    }
+}
+
+fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
+    let absolute = |paths: &[PathBuf]| paths.iter().map(|path| session.environment.absolute(path)).collect();
+    let configured = session.configuration.keep.iter().map(|glob| glob.value.as_str());
+    let keep = Keep::of(options.keep.iter().map(String::as_str).chain(configured)).map_err(|error| {
+        Complaint::caused(
+            error,
+            "globs are matched against absolute paths of sources: --keep '/home/me/work/**'",
+        )
+    })?;
+    Ok(Scope {
+        under: absolute(&options.under),
+        owners: absolute(&options.owner),
+        tags: options.tag.clone(),
+        keep,
+    })
+}
