@@ -6,6 +6,7 @@
 
 mod support;
 
+mod demo;
 mod du;
 mod layout;
 mod ls;
