@@ -7,6 +7,7 @@
 mod support;
 
 mod config;
+mod demo;
 mod du;
 mod history;
 mod layout;
