@@ -259,6 +259,7 @@ fn is_decimal(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pyc::recorded::{Fact, facts};
     use proptest::prelude::*;
 
     fn bytecode(name: &str) -> (String, &str, &str, Option<&str>) {
@@ -362,6 +363,20 @@ mod tests {
         assert_eq!(to("//a/b.py"), Path::new("/P/a/b.cpython-312.pyc"));
         assert_eq!(to("/m.py"), Path::new("/P/m.cpython-312.pyc"));
         assert!(mirrors_sources(b"a/b") && mirrors_sources(b"") && !mirrors_sources(b"a/__pycache__"));
+    }
+
+    #[test]
+    fn entries_live_where_the_interpreters_put_them() {
+        for Fact { tag, words, .. } in facts("path") {
+            let (source, optimization, entry) = (words[0], words[1], words[2]);
+            let computed = cache_from_source(Path::new("/P"), Path::new(source), tag, optimization).unwrap();
+            // Not compared as paths, to which `/P/./a` and `/P/a` are the same.
+            assert_eq!(computed.as_os_str(), entry, "{tag} {source}");
+            let name = entry.rsplit('/').next().unwrap();
+            let Name::Bytecode(slot) = Name::parse(name.as_bytes()) else { panic!("{entry}") };
+            assert!(slot.holds(source.rsplit('/').next().unwrap().as_bytes()), "{entry} {source}");
+            assert_eq!((slot.tag, slot.optimization), (tag, optimization), "{entry}");
+        }
     }
 
     #[test]

@@ -128,6 +128,8 @@ pub fn python_mtime(seconds: i64, nanoseconds: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pyc::SourceHasher;
+    use crate::pyc::recorded::{Fact, bytes, facts};
     use proptest::prelude::*;
 
     #[test]
@@ -136,6 +138,26 @@ mod tests {
         assert_eq!(header.magic.number(), 3531);
         assert_eq!(header.invalidation_mode(), InvalidationMode::Timestamp);
         assert_eq!((header.source_mtime(), header.source_size()), (1_700_000_000, 42));
+    }
+
+    #[test]
+    fn headers_are_read_as_the_interpreters_wrote_them() {
+        for Fact { tag, magic, words } in facts("header") {
+            let header = Header::parse(&bytes(words[1])).unwrap();
+            assert_eq!(header.magic, magic, "{tag}");
+            assert!(header.flags_are_known(), "{tag}");
+            assert_eq!(header.invalidation_mode().name(), words[0].to_lowercase().replace('_', "-"), "{tag}");
+            if words[0] == "TIMESTAMP" {
+                assert_eq!((header.source_mtime(), header.source_size()), (1_700_000_000, 6), "{tag}");
+            } else {
+                assert_eq!(header.pin, SourceHasher::new(tag, magic).hash(&b"x = 1\n"[..]).unwrap(), "{tag}");
+            }
+        }
+        for Fact { tag, words, .. } in facts("timestamp") {
+            let header = Header::parse(&bytes(words[2])).unwrap();
+            assert_eq!(header.source_mtime(), words[0].parse::<i64>().unwrap() as u32, "{tag}");
+            assert_eq!(header.source_size(), words[1].parse::<u64>().unwrap() as u32, "{tag}");
+        }
     }
 
     #[test]

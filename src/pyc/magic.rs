@@ -98,6 +98,23 @@ impl Magic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pyc::recorded::{Fact, facts};
+
+    #[test]
+    fn every_interpreter_loads_the_magic_that_it_writes_and_no_other() {
+        let all = facts("header");
+        for Fact { tag, magic, .. } in &all {
+            assert!(magic.is_loaded_by(tag), "{tag}");
+            for other in all.iter().filter(|other| other.magic != *magic) {
+                // PyPy 7.3.8 and 7.3.9 wrote what CPython 3.9 writes.
+                let is_shared = (*tag, other.tag) == ("pypy39", "cpython-39");
+                assert_eq!(other.magic.is_loaded_by(tag), is_shared, "{tag}, {}", other.tag);
+            }
+            if let Some((_, minor)) = layout::python_of_tag(tag).filter(|_| tag.starts_with("cpython-")) {
+                assert_eq!(magic.cpython(), Some((minor, Release::Final)), "{tag}");
+            }
+        }
+    }
 
     #[test]
     fn released_and_pre_release_magics_are_told_apart() {

@@ -286,6 +286,27 @@ mod tests {
     }
 
     #[test]
+    fn the_file_name_is_found_in_what_every_version_wrote() {
+        for (minor, entry) in [
+            (8, &include_bytes!("../../tests/data/rich.cpython-38.pyc")[..]),
+            (9, include_bytes!("../../tests/data/rich.cpython-39.pyc")),
+            (10, include_bytes!("../../tests/data/rich.cpython-310.pyc")),
+            (11, include_bytes!("../../tests/data/rich.cpython-311.pyc")),
+            (12, include_bytes!("../../tests/data/rich.cpython-312.pyc")),
+            (13, include_bytes!("../../tests/data/rich.cpython-313.pyc")),
+            (14, include_bytes!("../../tests/data/rich.cpython-314.pyc")),
+            (15, include_bytes!("../../tests/data/rich.cpython-315.pyc")),
+            (9, include_bytes!("../../tests/data/rich.pypy39.pyc")),
+        ] {
+            let body = &entry[crate::pyc::header::LENGTH..];
+            assert_eq!(code_filename(body, minor).unwrap()[..], b"/tmp/rich.py"[..], "3.{minor}");
+            for length in 0..body.len() {
+                assert_eq!(code_filename(&body[..length], minor), None, "3.{minor}, cut at {length}");
+            }
+        }
+    }
+
+    #[test]
     fn a_name_that_is_not_utf_8_comes_back_as_its_bytes() {
         assert_eq!(encode(b"/a/\xed\xb3\xbf\xed\xb2\x80.py")[..], b"/a/\xff\x80.py"[..]);
         // U+D000 and U+DBFF are not from surrogateescape.

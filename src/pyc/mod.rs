@@ -7,6 +7,8 @@
 pub mod header;
 pub mod magic;
 pub mod marshal;
+#[cfg(test)]
+pub(crate) mod recorded;
 pub mod source_hash;
 
 pub use header::{Header, InvalidationMode, Malformed, UncheckedHashes};

@@ -66,26 +66,13 @@ impl SourceHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// `_imp.source_hash(magic, b"hello")`, recorded from each interpreter.
-    const HELLO: [(&str, u16, &str); 9] = [
-        ("cpython-37", 3394, "39ae048169105238"),
-        ("cpython-38", 3413, "608550514225d8bf"),
-        ("cpython-39", 3425, "b70feb3c359861fa"),
-        ("cpython-310", 3439, "3c80f1191ea979cb"),
-        ("cpython-311", 3495, "7c360be58bb7a2aa"),
-        ("cpython-312", 3531, "9bca4702dbaedbed"),
-        ("cpython-313", 3571, "aa4d9968b297cf0d"),
-        ("cpython-314", 3627, "84e397fdb7fb6d47"),
-        ("cpython-315", 3666, "11bc1c344c4a5fb5"),
-    ];
+    use crate::pyc::recorded::{Fact, bytes, facts};
 
     #[test]
     fn hashes_are_those_of_the_interpreters() {
-        for (tag, magic, expected) in HELLO {
-            let hash = SourceHasher::new(tag, Magic::of(magic)).hash(&b"hello"[..]).unwrap();
-            let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(hex, expected, "{tag}");
+        for Fact { tag, magic, words } in facts("hash") {
+            let hash = SourceHasher::new(tag, magic).hash(&bytes(words[0])[..]).unwrap();
+            assert_eq!(hash[..], bytes(words[1]), "{tag} {}", words[0]);
         }
     }
 
