@@ -12,6 +12,7 @@ mod exit;
 mod generate;
 mod history;
 mod inspect;
+mod interpreters;
 mod ls;
 mod output;
 mod prune;
@@ -54,6 +55,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Ls(options) => ls::run(&session, &options),
         Command::Prune(options) => prune::run(&session, &options),
         Command::Which(options) => which::run(&session, &options),
+        Command::Interpreters(options) => interpreters::run(&session, &options),
         Command::Source(options) => source::run(&session, &options),
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
