@@ -20,7 +20,7 @@
 //!
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`scan`],
-//!   [`source`], [`owner`], [`source_tree`].
+//!   [`source`], [`owner`], [`interpreter`], [`source_tree`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`prune::policy`],
 //!   [`prune::plan`].
 //! * **Effects**: [`prune::execute`] alone deletes from the store.
@@ -35,6 +35,7 @@
 
 pub mod directory;
 pub mod entry;
+pub mod interpreter;
 pub mod layout;
 pub mod mounts;
 pub mod owner;

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, Xdg};
+use pycstore::interpreter::{Places, ToolDirectory};
 use pycstore::units::Moment;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ pub struct Environment {
     pub configuration_directory: Option<PathBuf>,
     /// Our directory for state, `$XDG_STATE_HOME/pycstore`, else `~/.local/state/pycstore`. `None` without a home.
     pub state_directory: Option<PathBuf>,
+    /// Where this machine's Pythons may be, as far as the environment tells.
+    pub places: Places,
     /// The working directory.
     pub working_directory: PathBuf,
     /// The moment at which the program began.
@@ -34,8 +37,10 @@ impl Environment {
         // As the XDG specification wants it, a variable with a relative path is ignored.
         let xdg = Xdg::new().ok();
         let ours = |directory: PathBuf| directory.is_absolute().then(|| directory.join("pycstore"));
+        let home = directory(variable("HOME"));
         Ok(Environment {
-            home: variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute()),
+            places: places(variable, home.clone()),
+            home,
             prefix: variable("PYTHONPYCACHEPREFIX"),
             configuration: std::env::var_os("PYCSTORE_CONFIG"),
             configuration_directory: xdg.as_ref().map(Xdg::config_dir).and_then(ours),
@@ -75,5 +80,39 @@ impl Environment {
             }
         }
         absolute
+    }
+}
+
+fn directory(value: Option<OsString>) -> Option<PathBuf> {
+    value.map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// Where Pythons may be. What is not absolute names a place only to a process in the right working directory.
+fn places(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Places {
+    let tools = [
+        (ToolDirectory::Data, "XDG_DATA_HOME"),
+        (ToolDirectory::Pyenv, "PYENV_ROOT"),
+        (ToolDirectory::UvPythons, "UV_PYTHON_INSTALL_DIR"),
+        (ToolDirectory::Conda, "CONDA_PREFIX"),
+        (ToolDirectory::Conda, "CONDA_ROOT"),
+        (ToolDirectory::Conda, "MAMBA_ROOT_PREFIX"),
+        (ToolDirectory::Homebrew, "HOMEBREW_PREFIX"),
+        (ToolDirectory::Asdf, "ASDF_DATA_DIR"),
+        (ToolDirectory::Mise, "MISE_DATA_DIR"),
+        (ToolDirectory::Rye, "RYE_HOME"),
+    ];
+    let virtualenv = directory(variable("VIRTUAL_ENV"));
+    Places {
+        root: PathBuf::from("/"),
+        homes: home.into_iter().collect(),
+        path: std::env::split_paths(&variable("PATH").unwrap_or_default())
+            .filter(|directory| directory.is_absolute())
+            .collect(),
+        tool_directories: tools
+            .into_iter()
+            .filter_map(|(tool, name)| Some((tool, directory(variable(name))?)))
+            .collect(),
+        configurations: virtualenv.into_iter().map(|root| root.join("pyvenv.cfg")).collect(),
+        libraries: Vec::new(),
     }
 }

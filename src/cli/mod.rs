@@ -13,6 +13,7 @@ mod forget;
 mod generate;
 mod history;
 mod inspect;
+mod interpreters;
 mod ls;
 mod output;
 mod prune;
@@ -58,6 +59,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Prune(options) => prune::run(&session, &options),
         Command::Forget(options) => forget::run(&session, &options),
         Command::Which(options) => which::run(&session, &options),
+        Command::Interpreters(options) => interpreters::run(&session, &options),
         Command::Source(options) => source::run(&session, &options),
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),

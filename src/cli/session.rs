@@ -94,6 +94,11 @@ impl Session {
         Ok(Opened { store, ground, threads, stop: Stop::default() })
     }
 
+    /// The store as Python is told it, whether it is there or not.
+    pub fn store_path(&self) -> anyhow::Result<PathBuf> {
+        self.locate().map(|store| store.value)
+    }
+
     /// The effective store; the default one only if it is there.
     fn locate(&self) -> anyhow::Result<Sourced<PathBuf>> {
         let store = config::store(self);

@@ -1,17 +1,18 @@
-//! `pycstore which`: the entries of a source.
+//! `pycstore which`: the entries of a source, those that are there and those that could be.
 
 use super::args::WhichOptions;
 use super::exit::Exit;
-use super::output::json::{self, EntryLine};
+use super::interpreters;
+use super::output::json::{self, EntryLine, ExpectedLine};
 use super::output::{complain, human, path};
 use super::session::{Opened, Session};
 use anyhow::Context;
 use pycstore::directory::{FileKind, ListBuffer};
 use pycstore::entry::Entry;
-use pycstore::layout::Name;
-use pycstore::scan::Question;
+use pycstore::layout::{self, Name};
+use pycstore::scan::{Question, Trouble};
 use pycstore::source::is_missing;
-use pycstore::status::{self, UncheckedHashes};
+use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::store::Purpose;
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
@@ -20,6 +21,9 @@ use std::path::Path;
 
 /// Runs `pycstore which`.
 pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
+    if options.expected {
+        return show_expected(session, options);
+    }
     let opened = session.open(Purpose::Look)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut all_found = true;
@@ -94,16 +98,75 @@ fn print_entries_of(
     Ok(count)
 }
 
-/// One line of `which` and `ls`: status, reason, size, path.
-pub fn print_line(
+/// Shows where each interpreter on this machine would put the entries. The store need not be there yet.
+fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
+    let prefix = session.store_path()?;
+    let is_there = prefix.try_exists().with_context(|| prefix.display().to_string())?;
+    let opened = if is_there { Some(session.open(Purpose::Look)?) } else { None };
+    let found = interpreters::find(session);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut all_told = true;
+    for source in &options.sources {
+        let source = session.environment.absolute(source);
+        for tag in found.tags() {
+            let Some(path) = layout::cache_from_source(&prefix, &source, tag, "") else { continue };
+            let there = match &opened {
+                Some(opened) => look(opened, &prefix, &path),
+                None => Ok(None),
+            };
+            let there = there.unwrap_or_else(|trouble| {
+                all_told = false;
+                complain::problem(&trouble);
+                None
+            });
+            if options.json {
+                let status = there.map(|(status, _)| status);
+                json::print(&mut out, &ExpectedLine::new(&path, &source, tag, status))?;
+                continue;
+            }
+            let (status, disk) = there.map_or((None, None), |(status, disk)| (Some(status), disk));
+            print_columns(session, &path, status, disk, &mut out)?;
+        }
+    }
+    out.flush()?;
+    let all_looked_at = interpreters::complain_of(&found);
+    Ok(Exit::complete_if(all_told && all_looked_at))
+}
+
+/// The status and the room on disk of the entry at `path`, if it is there.
+fn look(opened: &Opened, prefix: &Path, path: &Path) -> Result<Option<(Status, Option<u64>)>, Trouble> {
+    let Ok(relative) = path.strip_prefix(prefix) else { return Ok(None) };
+    let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
+    let answer = scan.one(relative.as_os_str().as_bytes(), |_, entry| {
+        let disk = entry.metadata.map(|metadata| metadata.disk);
+        status::judge(entry, UncheckedHashes::Trust).map(|status| (status, disk))
+    });
+    answer.map(Option::flatten)
+}
+
+/// One line of `which`: status, reason, size, path.
+fn print_line(
     session: &Session,
     shown: &Path,
     entry: &Entry<'_>,
-    status: status::Status,
+    status: Status,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let size = entry.metadata.map_or_else(|| "-".into(), |metadata| human::size(metadata.disk));
-    write!(out, "{:<9}  {:<12}  {size:>10}  ", status.name(), status.reason().unwrap_or("-"))?;
+    print_columns(session, shown, Some(status), entry.metadata.map(|metadata| metadata.disk), out)
+}
+
+/// The columns of an entry; one that is not there has its path only.
+fn print_columns(
+    session: &Session,
+    shown: &Path,
+    status: Option<Status>,
+    disk: Option<u64>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let size = disk.map_or_else(|| "-".into(), human::size);
+    let name = status.map_or("-", Status::name);
+    let reason = status.and_then(Status::reason).unwrap_or("-");
+    write!(out, "{name:<9}  {reason:<12}  {size:>10}  ")?;
     out.write_all(&path::shown(shown, &session.terminal))?;
     out.write_all(b"\n")
 }

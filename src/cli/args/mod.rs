@@ -114,6 +114,12 @@ pub enum Command {
     /// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not
     /// exist any more.
     Which(WhichOptions),
+    /// List the Pythons on this machine.
+    ///
+    /// They are found by reading the disk: PATH, the places of pyenv, uv, conda, Homebrew, asdf, mise, rye, hatch, PDM
+    /// and Poetry, /usr, /usr/local and /opt, framework builds, and $VIRTUAL_ENV. None is run. A Python before 3.8 uses
+    /// no store: it is listed without tag and magic.
+    Interpreters(InterpretersOptions),
     /// Show the source of an entry.
     ///
     /// The source need not exist any more: the entry's path tells it, and its contents where the path leaves a doubt.
@@ -193,12 +199,29 @@ pub struct LsOptions {
 
 /// Options of `pycstore which`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 every source has an entry, 1 one has none, 2 no store.")]
+#[command(
+    after_help = "Exit status: 0 every source has an entry, 1 one has none, 2 no store. With --expected: 0 all told, \
+                        1 no interpreter found, or something could not be looked into."
+)]
 pub struct WhichOptions {
     /// Source files, there or gone
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
+    /// Show where each interpreter on this machine would put the entry, whether it is there or not
+    #[arg(long)]
+    pub expected: bool,
     /// Print one JSON object a line, as ls does
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `pycstore interpreters`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all told, 1 none found, or one cannot be told, or a place cannot be read."
+)]
+pub struct InterpretersOptions {
+    /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
 }

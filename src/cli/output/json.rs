@@ -6,10 +6,11 @@ use super::date;
 use base64::Engine;
 use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
-use pycstore::layout::Name;
+use pycstore::interpreter::{Build, Interpreter, StoreUse};
+use pycstore::layout::{self, Name};
 use pycstore::owner::{Life, Owner};
 use pycstore::prune::Outcome;
-use pycstore::pyc::InvalidationMode;
+use pycstore::pyc::{InvalidationMode, Magic};
 use pycstore::scan::Visit;
 use pycstore::source::Source;
 use pycstore::status::{self, Status};
@@ -134,6 +135,82 @@ impl EntryLine {
                 environment: owner.environment.as_deref().map(text),
                 gone: owner.life == Life::Gone,
             }),
+        }
+    }
+}
+
+/// One line of `which --expected --json`: where an interpreter would put an entry, and what is there.
+#[derive(Debug, Serialize)]
+pub struct ExpectedLine {
+    schema: u32,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_bytes: Option<String>,
+    tag: String,
+    python: Option<String>,
+    optimization: &'static str,
+    exists: bool,
+    status: Option<&'static str>,
+    reason: Option<&'static str>,
+}
+
+impl ExpectedLine {
+    /// The line of the entry at `path` for this source and tag, without optimization; `status` if it is there.
+    pub fn new(path: &Path, source: &Path, tag: &str, status: Option<Status>) -> ExpectedLine {
+        ExpectedLine {
+            schema: SCHEMA,
+            path: text(path),
+            path_bytes: bytes(path),
+            source: text(source),
+            source_bytes: bytes(source),
+            tag: tag.to_string(),
+            python: layout::python_of_tag(tag).map(|(major, minor)| format!("{major}.{minor}")),
+            optimization: "",
+            exists: status.is_some(),
+            status: status.map(Status::name),
+            reason: status.and_then(Status::reason),
+        }
+    }
+}
+
+/// One line of `interpreters --json`.
+#[derive(Debug, Serialize)]
+pub struct InterpreterLine {
+    schema: u32,
+    executable: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    executable_bytes: Option<String>,
+    prefix: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix_bytes: Option<String>,
+    implementation: &'static str,
+    version: String,
+    free_threaded: bool,
+    tag: Option<String>,
+    magic: Option<u16>,
+    uses_store: bool,
+    found_by: Vec<&'static str>,
+}
+
+impl From<&Interpreter> for InterpreterLine {
+    fn from(interpreter: &Interpreter) -> InterpreterLine {
+        let executable = interpreter.executable.as_deref();
+        InterpreterLine {
+            schema: SCHEMA,
+            executable: executable.map(text),
+            executable_bytes: executable.and_then(bytes),
+            prefix: text(&interpreter.prefix),
+            prefix_bytes: bytes(&interpreter.prefix),
+            implementation: interpreter.implementation.name(),
+            version: interpreter.version.to_string(),
+            free_threaded: interpreter.build == Build::FreeThreaded,
+            tag: interpreter.tag.clone(),
+            magic: interpreter.magic.map(Magic::number),
+            uses_store: interpreter.store_use == StoreUse::Uses,
+            found_by: interpreter.found_by.iter().map(|by| by.name()).collect(),
         }
     }
 }

@@ -1,0 +1,82 @@
+//! `pycstore interpreters`: the Pythons on this machine.
+
+use super::args::InterpretersOptions;
+use super::exit::Exit;
+use super::output::json::{self, InterpreterLine};
+use super::output::style::Tone;
+use super::output::table::{Alignment, Column, Table};
+use super::output::{complain, path};
+use super::session::Session;
+use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse};
+use std::io::{self, BufWriter, Write};
+
+/// Runs `pycstore interpreters`.
+pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<Exit> {
+    let interpreters = find(session);
+    let mut out = BufWriter::new(io::stdout().lock());
+    if options.json {
+        for interpreter in &interpreters.found {
+            json::print(&mut out, &InterpreterLine::from(interpreter))?;
+        }
+    } else if !interpreters.found.is_empty() {
+        table(session, &interpreters).print(&mut out, &session.terminal, session.style())?;
+    }
+    out.flush()?;
+    Ok(Exit::complete_if(complain_of(&interpreters)))
+}
+
+/// The Pythons on this machine, as far as the environment knows their places.
+pub fn find(session: &Session) -> Interpreters {
+    Interpreters::find(&session.environment.places)
+}
+
+/// Says what the search leaves open; returns whether it leaves nothing open.
+pub fn complain_of(interpreters: &Interpreters) -> bool {
+    for unreadable in &interpreters.unreadable {
+        complain::problem(unreadable);
+    }
+    for executable in &interpreters.unidentified {
+        complain::note(&format!("cannot tell which Python {} is", executable.display()));
+    }
+    let any_found = interpreters.with_store().next().is_some();
+    if !any_found {
+        complain::note("no Python 3.8 or later found on this machine");
+    }
+    any_found && interpreters.unreadable.is_empty() && interpreters.unidentified.is_empty()
+}
+
+fn table(session: &Session, interpreters: &Interpreters) -> Table {
+    let column = |heading, gives_way| Column { heading, alignment: Alignment::Left, gives_way };
+    let columns = vec![column("VERSION", 0), column("TAG", 0), column("MAGIC", 1), column("FOUND BY", 2)];
+    let mut table = Table::new(columns, "PREFIX");
+    for interpreter in &interpreters.found {
+        let tone = match interpreter.store_use {
+            StoreUse::Uses => Tone::Normal,
+            StoreUse::Ignores => Tone::Quiet,
+        };
+        table.row(cells(interpreter), path::shown(&interpreter.prefix, &session.terminal), tone);
+    }
+    table
+}
+
+fn cells(interpreter: &Interpreter) -> Vec<String> {
+    let build = match interpreter.build {
+        Build::Ordinary => "",
+        Build::FreeThreaded => "t",
+    };
+    let (tag, magic) = match interpreter.store_use {
+        StoreUse::Ignores => (None, None),
+        StoreUse::Uses => {
+            let magic =
+                interpreter.magic.map_or_else(|| "unknown".into(), |magic| magic.number().to_string());
+            (interpreter.tag.clone(), Some(magic))
+        }
+    };
+    let found_by: Vec<&str> = interpreter.found_by.iter().map(|by| by.name()).collect();
+    vec![
+        format!("{}{build}", interpreter.version),
+        tag.unwrap_or_else(|| "-".into()),
+        magic.unwrap_or_else(|| "-".into()),
+        found_by.join(","),
+    ]
+}

@@ -1,0 +1,57 @@
+//! From a virtualenv to the interpreter that it runs. A virtualenv has none of its own: its `pyvenv.cfg` (PEP 405)
+//! names the directory of the one that made it.
+
+use super::version::ExecutableName;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// The file that makes a directory a virtualenv.
+pub(super) const CONFIGURATION: &str = "pyvenv.cfg";
+
+/// The virtualenv's configuration that an executable there runs under: beside it or one level up, where
+/// CPython's `getpath` looks before it resolves any link.
+pub(super) fn configuration_for(executable: &Path) -> Option<PathBuf> {
+    let directories = executable.ancestors().skip(1).take(2);
+    directories.map(|directory| directory.join(CONFIGURATION)).find(|configuration| configuration.is_file())
+}
+
+/// The executable that the virtualenv with this configuration runs; none if it is gone, for then nothing runs.
+///
+/// What the virtualenv's own links lead to is what really runs. Copies (`--copies`) lead nowhere: there the
+/// configuration is asked.
+pub(super) fn base_executable(configuration: &Path) -> Option<PathBuf> {
+    let root = configuration.parent()?;
+    let names = ["python", "python3", "pypy3", "pypy", "graalpy"];
+    let links = names.iter().map(|name| root.join("bin").join(name));
+    let canonical_root = root.canonicalize().ok()?;
+    let outside = |link: &Path| link.canonicalize().ok().filter(|real| !real.starts_with(&canonical_root));
+    links
+        .filter(|link| {
+            let name = link.canonicalize().ok();
+            name.and_then(|real| real.file_name().and_then(OsStr::to_str).and_then(ExecutableName::parse))
+                .is_some()
+        })
+        .find_map(|link| outside(&link))
+        .or_else(|| stated(configuration))
+}
+
+/// The executable that the configuration's text leads to.
+fn stated(configuration: &Path) -> Option<PathBuf> {
+    let text = super::installation::read_text(configuration)?;
+    let value = |wanted: &str| {
+        let mut fields = text.lines().filter_map(|line| line.split_once('='));
+        fields.find(|(key, _)| key.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+    };
+    let home = Path::new(value("home")?);
+    // virtualenv writes `base-executable`, venv `executable` since 3.11.
+    let whole = ["base-executable", "executable"].into_iter().filter_map(value).map(PathBuf::from);
+    // `version` is venv's, `version_info` virtualenv's and uv's.
+    let version = value("version").or_else(|| value("version_info")).unwrap_or_default();
+    let minor = version.match_indices('.').nth(1).map_or(version, |(at, _)| &version[..at]);
+    let pypy = value("implementation").is_some_and(|name| name.eq_ignore_ascii_case("pypy"));
+    let versioned = if pypy { ["pypy", "python"] } else { ["python", "pypy"] };
+    let versioned = versioned.into_iter().map(|name| format!("{name}{minor}"));
+    let others = ["python3", "python", "pypy3", "pypy", "graalpy"].into_iter().map(str::to_string);
+    let at_home = versioned.chain(others).map(|name| home.join(name));
+    whole.chain(at_home).find(|path| path.is_absolute() && path.is_file())
+}
