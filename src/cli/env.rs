@@ -60,9 +60,17 @@ impl Environment {
             configuration_directory: Some(home.join(".config/pycstore")),
             state_directory: Some(home.join(".local/state/pycstore")),
             working_directory: home.clone(),
+            places: Places::default(),
             home: Some(home),
             now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
         }
+    }
+
+    /// The homes of all users, by their usual places.
+    pub fn homes_of_all(&self) -> Vec<PathBuf> {
+        let below =
+            |place: &str| std::fs::read_dir(place).into_iter().flatten().flatten().map(|home| home.path());
+        ["/home", "/Users"].into_iter().flat_map(below).chain([PathBuf::from("/root")]).collect()
     }
 
     /// A path as the shell and Python take it: below the working directory unless absolute, dots resolved

@@ -6,8 +6,10 @@ use super::output::json::{self, InterpreterLine};
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
-use super::session::Session;
-use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse};
+use super::session::{Opened, Session};
+use pycstore::directory;
+use pycstore::interpreter::{Build, Interpreter, Interpreters, MirroredInstallations, StoreUse};
+use pycstore::scan::Question;
 use std::io::{self, BufWriter, Write};
 
 /// Runs `pycstore interpreters`.
@@ -28,6 +30,22 @@ pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<E
 /// The Pythons on this machine, as far as the environment knows their places.
 pub fn find(session: &Session) -> Interpreters {
     Interpreters::find(&session.environment.places)
+}
+
+/// The Pythons that may use a store: those of this machine, of every user's home where we are root, and those that
+/// the store itself betrays by the standard libraries and environments that it has entries for.
+pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
+    let mut places = session.environment.places.clone();
+    if directory::effective_user() == 0 {
+        places.homes.extend(session.environment.homes_of_all());
+    }
+    let mut progress = session.progress("looking for interpreters in");
+    let scan = opened.scan(Question::Orphans);
+    for mirrored in scan.run(MirroredInstallations::default, |entries| progress.update(entries)) {
+        places.libraries.extend(mirrored.libraries);
+        places.configurations.extend(mirrored.configurations);
+    }
+    Interpreters::find(&places)
 }
 
 /// Says what the search leaves open; returns whether it leaves nothing open.

@@ -4,6 +4,7 @@ use super::args::{PruneOptions, RunOptions};
 use super::du::{owner, report};
 use super::exit::Exit;
 use super::history::{Due, Journal, Run};
+use super::interpreters;
 use super::output::complain::{self, Complaint};
 use super::output::json::{self, Mode, PruneDocument};
 use super::output::style::Tone;
@@ -13,6 +14,7 @@ use super::selection::Selection;
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use anyhow::Context;
+use pycstore::interpreter::Loads;
 use pycstore::owner::Life;
 use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, execute};
 use pycstore::scan::{Scan, Trouble};
@@ -67,7 +69,15 @@ fn remove(
     }
 
     let policy = &selection.policy;
-    let is_dead = |_: &str, _| false;
+    let interpreters = policy.asks_interpreters().then(|| interpreters::of_store(session, &opened));
+    if let Some(found) =
+        interpreters.as_ref().filter(|_| policy.selectors.contains(&Selector::DeadInterpreters))
+    {
+        interpreters::complain_of(found);
+    }
+    let is_dead = |tag: &str, magic| {
+        interpreters.as_ref().is_some_and(|interpreters| interpreters.loads(tag, magic) == Loads::No)
+    };
     let circumstances = opened.circumstances(session.environment.now, &is_dead);
     say_once(policy, &circumstances);
     let scan = Scan { within: &policy.scope.under, ..opened.scan(policy.question()) };

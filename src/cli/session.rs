@@ -45,7 +45,7 @@ pub struct Opened {
 }
 
 /// Whether for certain no interpreter loads a tag and magic.
-pub type IsDead = dyn Fn(&str, Option<Magic>) -> bool + Sync;
+pub type IsDead<'a> = dyn Fn(&str, Magic) -> bool + Sync + 'a;
 
 impl Session {
     /// A session with these options in this environment, whatever the user's configuration says.
@@ -158,7 +158,7 @@ impl Opened {
     }
 
     /// What policies are judged with.
-    pub fn circumstances<'a>(&self, now: Moment, is_dead: &'a IsDead) -> Circumstances<'a> {
+    pub fn circumstances<'a>(&self, now: Moment, is_dead: &'a IsDead<'a>) -> Circumstances<'a> {
         let keeps_access_times = self.ground.mounts.keeps_access_times(self.store.real_path());
         let clock = if keeps_access_times { Clock::Access } else { Clock::Modification };
         Circumstances { now, clock, is_dead }

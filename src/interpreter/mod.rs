@@ -16,11 +16,13 @@
 
 mod environment;
 mod installation;
+mod mirrored;
 mod places;
 #[cfg(test)]
 mod tests;
 mod version;
 
+pub use mirrored::MirroredInstallations;
 pub use places::{FoundBy, MirroredLibrary, Places, ToolDirectory};
 pub use version::{Build, Implementation, Stage, Version};
 

@@ -92,8 +92,8 @@ pub struct Circumstances<'a> {
     pub now: Moment,
     /// What last use is read from.
     pub clock: Clock,
-    /// Whether for certain no interpreter on this machine loads a tag and magic (`None`: the magic is not known).
-    pub is_dead: &'a (dyn Fn(&str, Option<Magic>) -> bool + Sync),
+    /// Whether for certain no interpreter on this machine loads a tag and magic.
+    pub is_dead: &'a (dyn Fn(&str, Magic) -> bool + Sync),
 }
 
 impl std::fmt::Debug for Circumstances<'_> {
@@ -189,6 +189,11 @@ impl Policy {
         self.selectors.is_empty() && self.unused_for.is_none() && self.budget.is_unlimited()
     }
 
+    /// Whether its judgement depends on the interpreters of this machine.
+    pub fn asks_interpreters(&self) -> bool {
+        self.selectors.contains(&Selector::DeadInterpreters) || !self.budget.is_unlimited()
+    }
+
     /// The cheapest question to a scan that answers this policy.
     pub fn question(&self) -> Question {
         let asks_orphans_only = self.selectors.iter().all(|selector| *selector == Selector::Orphans)
@@ -267,12 +272,10 @@ impl Policy {
 
 /// Whether no interpreter here loads the entry.
 fn is_dead(entry: &Entry<'_>, circumstances: &Circumstances<'_>) -> bool {
-    let Some(slot) = entry.parsed.slot() else { return false };
-    let magic = match entry.content {
-        Content::Read(Ok(header), _) => Some(header.magic),
-        _ => None,
-    };
-    (circumstances.is_dead)(slot.tag, magic)
+    match (entry.parsed.slot(), entry.content) {
+        (Some(slot), Content::Read(Ok(header), _)) => (circumstances.is_dead)(slot.tag, header.magic),
+        _ => false,
+    }
 }
 
 /// When a file was last used, and whether ever since it was written.
@@ -321,7 +324,7 @@ mod tests {
     }
 
     fn judge(policy: &Policy, entry: &Entry<'_>, status: Status) -> Verdict {
-        let is_dead = |tag: &str, _: Option<Magic>| tag == "cpython-39";
+        let is_dead = |tag: &str, _: Magic| tag == "cpython-39";
         policy.judge(entry, status, &Circumstances { now: NOW, clock: Clock::Access, is_dead: &is_dead })
     }
 

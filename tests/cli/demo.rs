@@ -150,7 +150,7 @@ fn what_stands_in_for_python_is_what_python_writes() {
     let bytes = std::fs::read(&entry).unwrap();
     let header = pycstore::pyc::Header::parse(&bytes).unwrap();
     assert_eq!(Some(header.magic), pycstore::pyc::Magic::loaded_by("cpython-312"));
-    assert_eq!(pycstore::pyc::marshal::code_filename(&bytes[16..], 12), Some(&b"m.py"[..]));
+    assert_eq!(pycstore::pyc::marshal::code_filename(&bytes[16..], 12).as_deref(), Some(&b"m.py"[..]));
     let load = "import marshal, sys; exec(marshal.loads(open(sys.argv[1], 'rb').read()[16:])); print(x)";
     for python in interpreters().iter().filter(|python| python.tag == "cpython-312") {
         let mut command = stage.world.command(&python.path);
