@@ -25,13 +25,14 @@ enum Kind {
 
 /// The kind of each module. The longest path that fits a file decides. `lib.rs` and `prune/mod.rs` only hold
 /// documentation and re-exports and stand outside the order.
-const KINDS: [(&str, Kind); 17] = [
+const KINDS: [(&str, Kind); 18] = [
     ("layout", Kind::Vocabulary),
     ("pyc", Kind::Vocabulary),
     ("tally", Kind::Vocabulary),
     ("units", Kind::Vocabulary),
     ("directory", Kind::Facts),
     ("entry", Kind::Facts),
+    ("interpreter", Kind::Facts),
     ("mounts", Kind::Facts),
     ("owner", Kind::Facts),
     ("scan", Kind::Facts),
@@ -115,7 +116,12 @@ fn sources() -> Vec<SourceFile> {
 
 fn read(path: &Path) -> SourceFile {
     let text = std::fs::read_to_string(path).unwrap();
-    let untested = text.split("#[cfg(test)]").next().unwrap();
+    let unit_tests =
+        ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub mod tests {", "#[cfg(test)]\npub(super) mod"];
+    let end = unit_tests.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len());
+    let untested = &text[..end];
+    // `tests.rs` is the unit tests of its directory's module, all of it.
+    let untested = if path.ends_with("tests.rs") { "" } else { untested };
     let code =
         untested.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let path = path.strip_prefix(root().join("src")).unwrap().to_str().unwrap().to_string();

@@ -108,8 +108,16 @@ fn remove(
         }
     };
 
-    show(session, options, &opened, &outcome, mode)?;
+    // What is done is done: an output that cannot be written is one more problem to report.
+    let shown = show(session, options, &opened, &outcome, mode);
+    explain(&outcome);
     let mut exit = exit(&opened, &outcome, &troubles);
+    if let Err(error) = shown
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        complain::problem(anyhow::Error::from(error).context("cannot write to standard output").as_ref());
+        exit = Exit::Incomplete;
+    }
     if mode == Mode::Real {
         let (started, names) = (session.environment.now, &selection.names);
         let run = Run::new(&opened.store, started, began.elapsed(), names.iter().cloned(), &outcome, exit);
@@ -190,20 +198,25 @@ fn has_agreed(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Data, on standard output.
 fn show(
     session: &Session,
     options: &RunOptions,
     opened: &Opened,
     outcome: &Outcome,
     mode: Mode,
-) -> anyhow::Result<()> {
+) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
         json::print(&mut out, &PruneDocument::new(opened.store.path(), outcome, mode))?;
     } else if !session.global.quiet {
         print(session, outcome, mode, &mut out)?;
     }
-    out.flush()?;
+    out.flush()
+}
+
+/// What did not go as asked, on standard error.
+fn explain(outcome: &Outcome) {
     for skipped in &outcome.skipped {
         complain::note(&format!("kept {}: {}", skipped.path.display(), skipped.why.explanation()));
     }
@@ -220,7 +233,6 @@ fn show(
             "still {over} over the budget: what is left is unknown, foreign, kept or too young"
         ));
     }
-    Ok(())
 }
 
 fn files_and_size(tally: Tally) -> String {

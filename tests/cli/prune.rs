@@ -159,8 +159,9 @@ fn without_a_selector_nothing_is_done() {
         says(
             &answer,
             "",
-            "pycstore: prune what? no selector given\n\
-             hint: choose from --orphans --stale --corrupt --temporary; with --dry-run to look first\n",
+            "pycstore: prune what? no selector is given, and the configuration has no policy\n\
+             hint: choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
+             --max-size SIZE --max-files N --all; with --dry-run to look first\n",
         );
     }
     world.pycstore(["prune", "--no-such-selector"]).exits(2);

@@ -168,10 +168,11 @@ impl World {
         answer(&mut command)
     }
 
-    /// Every path below `root` with what tells whether it was touched.
+    /// Every path below `root` with what tells whether it was touched; without `~/.local`, where the history is.
     pub fn snapshot(root: &Path) -> Snapshot {
         let mut found = BTreeMap::new();
-        for entry in walkdir::WalkDir::new(root).min_depth(1) {
+        let is_no_history = |entry: &walkdir::DirEntry| entry.file_name() != ".local";
+        for entry in walkdir::WalkDir::new(root).min_depth(1).into_iter().filter_entry(is_no_history) {
             let entry = entry.unwrap();
             let metadata = entry.metadata().unwrap();
             let (contents, mtime) = if metadata.is_file() {
