@@ -276,6 +276,7 @@ fn reclaimable_is_what_a_default_prune_removes() {
     std::fs::write(world.entry(&project.join("zeros.py"), newest(), ""), [0; 5000]).unwrap();
     std::fs::remove_file(project.join("gone.py")).unwrap();
     std::fs::remove_dir_all(&vanished).unwrap();
+    std::fs::write(world.entry(&vanished.join("empty.py"), newest(), ""), "").unwrap();
     let mirror = world.mirror(&project);
     let young = mirror.join(format!("fresh.{}.pyc.1", newest().tag));
     std::fs::write(&young, "").unwrap();
