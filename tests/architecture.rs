@@ -25,13 +25,14 @@ enum Kind {
 
 /// The kind of each module. The longest path that fits a file decides. `lib.rs` and `prune/mod.rs` only hold
 /// documentation and re-exports and stand outside the order.
-const KINDS: [(&str, Kind); 17] = [
+const KINDS: [(&str, Kind); 18] = [
     ("layout", Kind::Vocabulary),
     ("pyc", Kind::Vocabulary),
     ("tally", Kind::Vocabulary),
     ("units", Kind::Vocabulary),
     ("directory", Kind::Facts),
     ("entry", Kind::Facts),
+    ("interpreter", Kind::Facts),
     ("mounts", Kind::Facts),
     ("owner", Kind::Facts),
     ("scan", Kind::Facts),
