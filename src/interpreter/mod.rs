@@ -2,7 +2,7 @@
 //!
 //! Read from the disk; no interpreter is run (one that hangs, or that is not what its name says, must not stop an
 //! unattended prune). `version` reads names and texts, `installation` an installation, `environment` a virtualenv,
-//! `places` knows where the tools that install Pythons put them.
+//! `places` knows where the tools that install Pythons put them, `mirrored` what a store tells of those that write to it.
 //!
 //! An interpreter that is missed makes its entries look dead, so every doubt is kept: a Python whose version cannot
 //! be told, a directory that cannot be read, a tag of an implementation that would not be recognised.
@@ -20,11 +20,12 @@ mod mirrored;
 mod places;
 mod version;
 
-pub use mirrored::MirroredInstallations;
-pub use places::{FoundBy, MirroredLibrary, Places, ToolDirectory};
+pub use mirrored::MirroredLibrary;
+pub use places::{FoundBy, Places, ToolDirectory};
 pub use version::{Build, Implementation, Stage, Version};
 
 use crate::pyc::Magic;
+use crate::store::Store;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -97,6 +98,15 @@ impl Interpreters {
     /// Looks for them in all of these places.
     pub fn find(places: &Places) -> Interpreters {
         places.search()
+    }
+
+    /// Looks for them in all of these places and in those that the store betrays.
+    pub fn find_with(places: &Places, store: &Store) -> Interpreters {
+        let mut places = places.clone();
+        let unreadable = mirrored::add_those_of(store, &mut places);
+        let mut interpreters = places.search();
+        interpreters.unreadable.extend(unreadable);
+        interpreters
     }
 
     /// Those that use a store and whose tag is known.
@@ -673,6 +683,26 @@ mod tests {
         assert!(find(&machine.at("gone/lib/python3.12"), "cpython-312").found.is_empty());
         std::fs::remove_file(library.join("os.py")).unwrap();
         assert!(find(&library, "cpython-312").found.is_empty(), "only packages are left");
+    }
+
+    #[test]
+    fn what_the_store_mirrors_is_looked_into() {
+        let machine = Machine::new();
+        machine.cpython("srv/bundle", 12, 3531);
+        machine.cpython("srv/base", 11, 3495);
+        machine.write("work/env/pyvenv.cfg", "home = /nonexistent\n");
+        machine.link("work/env/bin/python", machine.at("srv/base/bin/python3"));
+        let mirror = |path: &str| format!("store{}/{path}", machine.root.display());
+        machine.write(&mirror("srv/bundle/lib/python3.12/json/x.cpython-312.pyc"), "");
+        machine.write(&mirror("work/env/lib/python3.11/site-packages/x.cpython-311.pyc"), "");
+        machine.write(&mirror("srv/gone/lib/python3.10/abc.cpython-310.pyc"), "");
+        let store = Store::open(&machine.at("store"), &[], crate::store::Purpose::Look).unwrap();
+        let rows = || machine.rows(&Interpreters::find_with(&machine.places(), &store));
+        let base = "3.11 cpython-311 3495 virtualenv srv/base";
+        assert_eq!(rows(), [base], "an entry has to lie in the library itself");
+        machine.write(&mirror("srv/bundle/lib/python3.12/abc.cpython-312.opt-1.pyc"), "");
+        assert_eq!(rows(), [base, "3.12 cpython-312 3531 store srv/bundle"]);
+        assert!(machine.find().found.is_empty());
     }
 
     #[test]

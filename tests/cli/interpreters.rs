@@ -1,6 +1,6 @@
 //! `pycstore interpreters`: what it reads from the disk is what each interpreter says of itself when it is run.
 
-use crate::support::{Answer, World, answer, interpreters};
+use crate::support::{Answer, World, answer, interpreters, newest};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -183,10 +183,54 @@ fn a_fresh_virtualenv_leads_to_the_interpreter_that_made_it() {
 }
 
 #[test]
+fn what_writes_to_the_store_is_betrayed_by_it() {
+    let world = World::new();
+    let base = newest();
+    let root = world.home.join("env");
+    let made = answer(Command::new(&base.path).args(["-E", "-s", "-m", "venv", "--without-pip"]).arg(&root));
+    assert_eq!(made.code, 0, "{made:?}");
+    let minor = base.tag.strip_prefix("cpython-3").unwrap();
+    world.write(format!("env/lib/python3.{minor}/site-packages/only.py"), "");
+    let found_by = |store: &str| {
+        let mut command = program(&world);
+        let (_, lines) = listed(command.env("PYTHONPYCACHEPREFIX", world.home.join(store)));
+        let real = base.path.canonicalize().unwrap();
+        let line = lines.into_iter().find(|line| line["executable"] == real.to_str().unwrap()).unwrap();
+        let found_by: Vec<String> = serde_json::from_value(line["found_by"].clone()).unwrap();
+        ["virtualenv", "store"].map(|name| found_by.iter().any(|by| by == name))
+    };
+    let compile = |store: &str, source: &Path| {
+        let code =
+            "import py_compile, sys; sys.pycache_prefix = sys.argv[1]; py_compile.compile(sys.argv[2])";
+        let mut command = world.command(&base.path);
+        answer(command.args(["-B", "-c", code]).arg(world.home.join(store)).arg(source)).exits(0);
+    };
+    assert_eq!(found_by("none"), [false, false]);
+    compile("of-env", &root.join(format!("lib/python3.{minor}/site-packages/only.py")));
+    assert_eq!(found_by("of-env"), [true, false]);
+    let ask = "import colorsys; print(colorsys.__file__)";
+    let library = answer(world.command(&base.path).args(["-B", "-c", ask])).exits(0).stdout;
+    compile("of-base", Path::new(library.trim_end()));
+    assert_eq!(found_by("of-base"), [false, true]);
+}
+
+#[test]
+fn a_store_that_is_none_does_not_keep_the_interpreters_from_being_listed() {
+    let world = World::new();
+    world.write("project/m.py", "");
+    let mut command = program(&world);
+    command.env("PYTHONPYCACHEPREFIX", world.home.join("project"));
+    let (answer, lines) = listed(&mut command);
+    assert_eq!(answer.code, 1);
+    assert!(answer.stderr.contains("/project"), "{answer:?}");
+    assert!(lines.len() >= interpreters().len());
+}
+
+#[test]
 fn a_home_that_may_not_be_read_is_told() {
     let world = World::new();
     let mut command = world.unprivileged();
-    command.current_dir("/").arg("interpreters");
+    command.current_dir("/").env("PYCSTORE_CONFIG", "").env_remove("PYTHONPYCACHEPREFIX").arg("interpreters");
     let mode = |mode| std::fs::set_permissions(&world.home, PermissionsExt::from_mode(mode)).unwrap();
     mode(0o000);
     let answer = answer(&mut command);
