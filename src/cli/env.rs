@@ -59,8 +59,8 @@ impl Environment {
             configuration: None,
             configuration_directory: Some(home.join(".config/pycstore")),
             state_directory: Some(home.join(".local/state/pycstore")),
+            places: Places { root: home.clone(), ..Places::default() },
             working_directory: home.clone(),
-            places: Places::default(),
             home: Some(home),
             now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
         }

@@ -8,13 +8,13 @@ use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session};
 use pycstore::directory;
-use pycstore::interpreter::{Build, Interpreter, Interpreters, MirroredInstallations, StoreUse};
-use pycstore::scan::Question;
+use pycstore::interpreter::{Build, Interpreter, Interpreters, Places, StoreUse};
+use pycstore::store::Purpose;
 use std::io::{self, BufWriter, Write};
 
 /// Runs `pycstore interpreters`.
 pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<Exit> {
-    let interpreters = find(session);
+    let (interpreters, exit) = find_with_store(session);
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
         for interpreter in &interpreters.found {
@@ -24,28 +24,41 @@ pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<E
         table(session, &interpreters).print(&mut out, &session.terminal, session.style())?;
     }
     out.flush()?;
-    Ok(Exit::complete_if(complain_of(&interpreters)))
+    Ok(if complain_of(&interpreters) { exit } else { Exit::Incomplete })
 }
 
-/// The Pythons on this machine, as far as the environment knows their places.
+/// The Pythons that may use the store, if there is one; else all that the environment knows the places of.
+fn find_with_store(session: &Session) -> (Interpreters, Exit) {
+    if !session.store_path().is_ok_and(|path| path.exists()) {
+        return (find(session), Exit::Done);
+    }
+    match session.open(Purpose::Look) {
+        Ok(opened) => (of_store(session, &opened), Exit::Done),
+        Err(refusal) => {
+            complain::problem(refusal.as_ref());
+            (find(session), Exit::Incomplete)
+        }
+    }
+}
+
+/// The Pythons on this machine, as far as the environment knows their places; no store is read.
 pub fn find(session: &Session) -> Interpreters {
-    Interpreters::find(&session.environment.places)
+    Interpreters::find(&places(session))
 }
 
-/// The Pythons that may use a store: those of this machine, of every user's home where we are root, and those that
-/// the store itself betrays by the standard libraries and environments that it has entries for.
+/// The Pythons that may use a store: those on this machine, and those that the store itself betrays by the standard
+/// libraries and environments that it has entries for.
 pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
+    Interpreters::find_with(&places(session), &opened.store)
+}
+
+/// Where the environment says that Pythons are, and in every user's home where we are root.
+fn places(session: &Session) -> Places {
     let mut places = session.environment.places.clone();
     if directory::effective_user() == 0 {
         places.homes.extend(session.environment.homes_of_all());
     }
-    let mut progress = session.progress("looking for interpreters in");
-    let scan = opened.scan(Question::Orphans);
-    for mirrored in scan.run(MirroredInstallations::default, |entries| progress.update(entries)) {
-        places.libraries.extend(mirrored.libraries);
-        places.configurations.extend(mirrored.configurations);
-    }
-    Interpreters::find(&places)
+    places
 }
 
 /// Says what the search leaves open; returns whether it leaves nothing open.

@@ -1,45 +1,87 @@
-//! What a store betrays of interpreters: the standard libraries and environments that it has entries for.
-//!
-//! An interpreter in a place that nobody thought of still compiles its own standard library into the store. As long as
-//! that library's directory is there, so is the interpreter.
+//! The interpreters that a store betrays: those whose standard library it mirrors, and those of the virtualenvs that
+//! it mirrors. An interpreter that writes to the store shows up here, wherever it is installed.
 
-use super::MirroredLibrary;
+use super::environment::CONFIGURATION;
 use super::version::LibraryName;
-use crate::layout::Name;
-use crate::scan::{Trouble, Visit, Visitor};
+use super::{Places, Unreadable};
+use crate::directory::{FileKind, Links, ListBuffer};
+use crate::layout::{self, Name};
+use crate::store::Store;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-/// What one worker of a scan found.
-#[derive(Debug, Default)]
-pub struct MirroredInstallations {
-    /// Directories such as `PREFIX/lib/python3.12` that have entries directly in them.
-    pub libraries: Vec<MirroredLibrary>,
-    /// Where the `pyvenv.cfg` of an environment would be; it need not be there.
-    pub configurations: Vec<PathBuf>,
+/// A standard library that a store has entries for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MirroredLibrary {
+    pub(super) directory: PathBuf,
+    pub(super) tag: String,
 }
 
-impl Visitor for MirroredInstallations {
-    fn directory(&mut self, visit: &Visit<'_>) {
-        let name = visit.relative.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        if std::str::from_utf8(name).ok().and_then(LibraryName::parse).is_none() {
-            return;
-        }
-        let directory = visit.source_directory();
-        for entry in visit.entries {
-            if let Name::Bytecode(slot) = entry.parsed
-                && let Some(library) = MirroredLibrary::new(&directory, slot.tag)
-                && !self.libraries.contains(&library)
-            {
-                self.libraries.push(library);
+impl MirroredLibrary {
+    /// The library that `directory` is, by its name and by the tag of an entry of the store for a source directly
+    /// in it. Whether it is still there is not asked here.
+    ///
+    /// Any source in it will do. `os.py` need not have an entry: it is frozen into CPython since 3.11.
+    pub fn new(directory: &Path, tag: &str) -> Option<MirroredLibrary> {
+        let library = directory.file_name().and_then(OsStr::to_str).and_then(LibraryName::parse)?;
+        let is_own = layout::python_of_tag(tag) == Some((library.major, library.minor));
+        is_own.then(|| MirroredLibrary { directory: directory.to_path_buf(), tag: tag.to_string() })
+    }
+}
+
+/// Adds to the places what the store betrays. Only directories are listed, and none below `lib/python3.X`: there is
+/// most of a store, and no other interpreter.
+pub(super) fn add_those_of(store: &Store, places: &mut Places) -> Vec<Unreadable> {
+    let mut unreadable = Vec::new();
+    let mut buffer = ListBuffer::default();
+    let mut pending: Vec<Vec<u8>> = vec![Vec::new()];
+    while let Some(relative) = pending.pop() {
+        let is_library = is_library(&relative);
+        let mut tags: Vec<String> = Vec::new();
+        let listed = store.directory(&relative).and_then(|directory| {
+            directory.list(&mut buffer, |name, kind| {
+                let kind = match kind {
+                    FileKind::Unknown => directory.metadata(name, Links::Keep).map_or(kind, |it| it.kind),
+                    kind => kind,
+                };
+                match (kind, Name::parse(name)) {
+                    (FileKind::Directory, _) if !is_library => pending.push(joined(&relative, name)),
+                    (FileKind::Regular, Name::Bytecode(slot)) if is_library => {
+                        tags.push(slot.tag.to_string())
+                    }
+                    _ => {}
+                }
+            })
+        });
+        match listed {
+            Ok(()) => {}
+            // Gone meanwhile; or another file system, which is no part of the store.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::CrossesDevices) => {
             }
+            Err(source) => unreadable.push(Unreadable { path: store.shown(&relative, b""), source }),
         }
-        let is_library = directory.parent().and_then(|parent| parent.file_name());
-        if is_library == Some(OsStr::new("lib")) || is_library == Some(OsStr::new("lib64")) {
-            self.configurations.extend(directory.ancestors().nth(2).map(|prefix| prefix.join("pyvenv.cfg")));
+        if is_library {
+            let directory = layout::source_directory(&relative);
+            places.configurations.extend(directory.ancestors().nth(2).map(|root| root.join(CONFIGURATION)));
+            tags.sort();
+            tags.dedup();
+            places.libraries.extend(tags.iter().filter_map(|tag| MirroredLibrary::new(&directory, tag)));
         }
     }
+    unreadable
+}
 
-    /// What cannot be read is reported by the scan that judges.
-    fn trouble(&mut self, _: Trouble) {}
+fn joined(relative: &[u8], name: &[u8]) -> Vec<u8> {
+    let separator: &[u8] = if relative.is_empty() { b"" } else { b"/" };
+    [relative, separator, name].concat()
+}
+
+/// `…/lib/python3.12`, a standard library or the packages of a virtualenv.
+fn is_library(relative: &[u8]) -> bool {
+    let path = Path::new(OsStr::from_bytes(relative));
+    let is_below_lib =
+        path.parent().is_some_and(|parent| parent.ends_with("lib") || parent.ends_with("lib64"));
+    is_below_lib && path.file_name().and_then(OsStr::to_str).and_then(LibraryName::parse).is_some()
 }

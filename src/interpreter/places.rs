@@ -4,9 +4,7 @@
 //! in any case, in each home.
 
 use super::installation::Finder;
-use super::version::LibraryName;
-use super::{Interpreters, installation};
-use crate::layout;
+use super::{Interpreters, MirroredLibrary, installation};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -104,25 +102,6 @@ impl FoundBy {
             FoundBy::Virtualenv => "virtualenv",
             FoundBy::Store => "store",
         }
-    }
-}
-
-/// A standard library that a store has entries for: they betray an interpreter that no other place may know.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MirroredLibrary {
-    directory: PathBuf,
-    tag: String,
-}
-
-impl MirroredLibrary {
-    /// The library that `directory` is, by its name and by the tag of an entry of the store for a source directly
-    /// in it. Whether it is still there is not asked here.
-    ///
-    /// Any source in it will do. `os.py` need not have an entry: it is frozen into CPython since 3.11.
-    pub fn new(directory: &Path, tag: &str) -> Option<MirroredLibrary> {
-        let library = directory.file_name().and_then(OsStr::to_str).and_then(LibraryName::parse)?;
-        let is_own = layout::python_of_tag(tag) == Some((library.major, library.minor));
-        is_own.then(|| MirroredLibrary { directory: directory.to_path_buf(), tag: tag.to_string() })
     }
 }
 
