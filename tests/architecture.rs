@@ -25,7 +25,7 @@ enum Kind {
 
 /// The kind of each module. The longest path that fits a file decides. `lib.rs` and `prune/mod.rs` only hold
 /// documentation and re-exports and stand outside the order.
-const KINDS: [(&str, Kind); 17] = [
+const KINDS: [(&str, Kind); 18] = [
     ("layout", Kind::Vocabulary),
     ("pyc", Kind::Vocabulary),
     ("tally", Kind::Vocabulary),
@@ -39,6 +39,7 @@ const KINDS: [(&str, Kind); 17] = [
     ("source_tree", Kind::Facts),
     ("store", Kind::Facts),
     ("status", Kind::Decisions),
+    ("census", Kind::Decisions),
     ("usage", Kind::Decisions),
     ("prune", Kind::Decisions),
     ("prune/execute", Kind::Effects),
