@@ -16,4 +16,4 @@ pub use run::Run;
 pub use show::run;
 
 #[cfg(test)]
-pub use run::tests;
+pub mod tests;
