@@ -8,7 +8,7 @@
 //! # Invariants
 //!
 //! * [`Directory::open_beneath`] never leaves the tree it was given, whatever happens to the tree meanwhile.
-//! * [`Directory::remove_file`] and [`Directory::remove_directory`] are called by `prune/execute.rs` alone
+//! * `Directory::remove_file` and `Directory::remove_directory` are called by `prune/execute.rs` alone
 //!   (a test of the architecture says so); neither follows a link, neither removes what is not empty.
 //! * Files are read with `O_NOATIME` where the kernel allows it: last use stays what Python made it.
 

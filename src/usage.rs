@@ -95,7 +95,8 @@ impl Usage {
 pub struct CountedLinks(Arc<Mutex<HashSet<(u64, u64)>>>);
 
 impl CountedLinks {
-    fn is_first(&self, identity: (u64, u64)) -> bool {
+    /// Whether the file with this device and inode is met for the first time.
+    pub(crate) fn is_first(&self, identity: (u64, u64)) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(identity)
     }
 }

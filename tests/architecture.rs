@@ -40,6 +40,7 @@ const KINDS: [(&str, Kind); 18] = [
     ("source_tree", Kind::Facts),
     ("store", Kind::Facts),
     ("status", Kind::Decisions),
+    ("census", Kind::Decisions),
     ("usage", Kind::Decisions),
     ("prune", Kind::Decisions),
     ("prune/execute", Kind::Effects),

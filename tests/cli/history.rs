@@ -16,7 +16,8 @@ fn line(started: &str, store: &str, exit: u8) -> String {
 
 fn history(world: &World, arguments: &[&str]) -> Answer {
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
-    answer(command.env("TZ", "UTC").arg("history").args(arguments))
+    // The history's usual place, wherever other tests keep it.
+    answer(command.env_remove("XDG_STATE_HOME").env("TZ", "UTC").arg("history").args(arguments))
 }
 
 const PLACE: &str = ".local/state/pycstore/0123456789abcdef/history.jsonl";

@@ -242,7 +242,7 @@ fn ends_in_newline(file: &File, length: u64) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::run::tests::{run, store};
+    use super::super::tests::{run, store};
     use super::*;
     use crate::cli::exit::Exit;
     use std::os::unix::fs::{MetadataExt, symlink};

@@ -14,3 +14,6 @@ mod show;
 pub use journal::{Due, Journal, JournalError};
 pub use run::Run;
 pub use show::run;
+
+#[cfg(test)]
+pub mod tests;

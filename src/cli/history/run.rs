@@ -150,24 +150,9 @@ fn read_moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
+    use super::super::tests::{run, store};
     use super::*;
-    use pycstore::store::Purpose;
-
-    /// A store in a temporary directory.
-    pub fn store(temporary: &tempfile::TempDir, name: &str) -> Store {
-        let path = temporary.path().canonicalize().unwrap().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Store::open(&path, &[], Purpose::Look).unwrap()
-    }
-
-    /// A run that began at this second and removed so many files.
-    pub fn run(store: &Store, started: i64, files: u64, exit: Exit) -> Run {
-        let removed = Tally { files, bytes: files * 10, disk: files * 4096 };
-        let outcome = Outcome { removed, directories: 1, ..Outcome::default() };
-        let started = Moment { seconds: started, nanoseconds: 0 };
-        Run::new(store, started, Duration::from_millis(1234), ["orphans", "stale"], &outcome, exit)
-    }
 
     #[test]
     fn a_run_is_one_line_with_every_field() {

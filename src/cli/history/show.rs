@@ -91,7 +91,7 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::super::journal::Journal;
-    use super::super::run::tests;
+    use super::super::tests;
     use super::*;
     use crate::cli::args::{Arguments, Command};
     use crate::cli::env::Environment;

@@ -1,0 +1,317 @@
+//! `--metrics`: what a prune found and did, for the textfile collector of the Prometheus node exporter.
+//!
+//! The collector reads the classic text format (`expfmt.TextParser`) and no OpenMetrics; others read OpenMetrics.
+//! What is written here is both: gauges only, for a counter's name differs between the two; each family with one
+//! `# HELP` and one `# TYPE` before its samples; no timestamps, which the collector refuses; `# EOF` as the last
+//! line, which OpenMetrics demands and the classic format takes for a comment.
+//!
+//! The collector wants a file that ends in `.prom`, reads as another user and at any moment: so the mode is 0644
+//! and the file is replaced as a whole.
+
+use crate::cli::history::Run;
+use crate::cli::replace::replace;
+use pycstore::census::{Census, Share};
+use pycstore::status;
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The metrics could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the metrics to {}", .path.display())]
+pub struct MetricsError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// At most so many tags are told apart: they come from file names, which anybody may invent, and each is a time
+/// series for ever. The others, those with the fewest files, are summed up as `other`.
+const MOST_TAGS: usize = 50;
+
+/// Replaces the file at `path` by the metrics of a run on a store that held `census` when the run began.
+///
+/// # Errors
+/// [`MetricsError`]; an old file is as it was then.
+pub fn write(path: &Path, census: &Census, run: &Run) -> Result<(), MetricsError> {
+    replace(path, text(census, run).as_bytes(), 0o644)
+        .map_err(|source| MetricsError { path: path.to_path_buf(), source })
+}
+
+/// The file's contents.
+fn text(census: &Census, run: &Run) -> String {
+    let mut text = String::new();
+    for (name, help, value) in BY_STATUS_AND_TAG {
+        let mut family = Family { text: &mut text, name, help, is_open: false };
+        for (tag, shares) in bounded(census) {
+            for (status, share) in status::NAMES.iter().zip(&shares) {
+                if !share.tally.is_empty() {
+                    let labels = [("store", &*run.store), ("status", status), ("tag", &*tag)];
+                    family.sample(&labels, value(share));
+                }
+            }
+        }
+    }
+    for (name, help, value) in OF_THE_RUN {
+        let mut family = Family { text: &mut text, name, help, is_open: false };
+        family.sample(&[("store", &run.store)], value(run));
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+/// A name, its help and where its value is taken from.
+type Metric<T> = (&'static str, &'static str, fn(&T) -> String);
+
+const BY_STATUS_AND_TAG: [Metric<Share>; 6] = [
+    ("pycstore_entries", "Files in the store when the last prune began.", |share| {
+        share.tally.files.to_string()
+    }),
+    ("pycstore_bytes", "Lengths of the files in the store when the last prune began.", |share| {
+        share.tally.bytes.to_string()
+    }),
+    ("pycstore_disk_bytes", "Room on disk of the files in the store when the last prune began.", |share| {
+        share.tally.disk.to_string()
+    }),
+    ("pycstore_reclaimable_entries", "Files of no more use to Python when the last prune began.", |share| {
+        share.reclaimable.files.to_string()
+    }),
+    ("pycstore_reclaimable_bytes", "Lengths of the files of no more use to Python.", |share| {
+        share.reclaimable.bytes.to_string()
+    }),
+    ("pycstore_reclaimable_disk_bytes", "Room on disk of the files of no more use to Python.", |share| {
+        share.reclaimable.disk.to_string()
+    }),
+];
+
+const OF_THE_RUN: [Metric<Run>; 10] = [
+    ("pycstore_prune_removed_entries", "Files that the last prune removed.", |run| {
+        run.removed.files.to_string()
+    }),
+    ("pycstore_prune_removed_directories", "Emptied directories that the last prune removed.", |run| {
+        run.removed.directories.to_string()
+    }),
+    ("pycstore_prune_removed_bytes", "Lengths of the removed files.", |run| run.removed.bytes.to_string()),
+    ("pycstore_prune_removed_disk_bytes", "Room on disk of the removed files.", |run| {
+        run.removed.disk.to_string()
+    }),
+    ("pycstore_prune_skipped_entries", "Files that a selector named and safety kept.", |run| {
+        run.skipped.to_string()
+    }),
+    ("pycstore_prune_failures", "Files that could not be removed.", |run| run.failures.to_string()),
+    ("pycstore_prune_left_entries", "Files that were left because the run was stopped.", |run| {
+        run.left.map_or(0, |left| left.files).to_string()
+    }),
+    ("pycstore_prune_exit_status", "Exit status of the last prune: 0 done, 1 incomplete.", |run| {
+        run.exit.to_string()
+    }),
+    ("pycstore_prune_duration_seconds", "How long the last prune took.", |run| {
+        format!("{:.3}", run.duration().as_secs_f64())
+    }),
+    ("pycstore_prune_last_run_timestamp_seconds", "When the last prune ended, since 1970.", |run| {
+        let started = run.started.seconds as f64 + f64::from(run.started.nanoseconds) / 1e9;
+        format!("{:.3}", started + run.duration().as_secs_f64())
+    }),
+];
+
+/// One family in the making; without a sample it leaves no trace.
+struct Family<'a> {
+    text: &'a mut String,
+    name: &'static str,
+    help: &'static str,
+    is_open: bool,
+}
+
+impl Family<'_> {
+    fn sample(&mut self, labels: &[(&str, &str)], value: String) {
+        let Family { text, name, help, .. } = self;
+        if !std::mem::replace(&mut self.is_open, true) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        }
+        let labels: Vec<String> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+        let _ = writeln!(text, "{name}{{{}}} {value}", labels.join(","));
+    }
+}
+
+/// A label's value as both formats quote it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// The census with at most [`MOST_TAGS`] tags.
+fn bounded(census: &Census) -> Vec<(String, [Share; status::NAMES.len()])> {
+    let mut tags: Vec<_> = census.tags.iter().map(|(tag, shares)| (tag.clone(), *shares)).collect();
+    if tags.len() <= MOST_TAGS {
+        return tags;
+    }
+    let count = |shares: &[Share]| shares.iter().map(|share| share.tally.files).sum::<u64>();
+    tags.sort_by_key(|(_, shares)| std::cmp::Reverse(count(shares)));
+    let mut other = [Share::default(); status::NAMES.len()];
+    for (_, shares) in tags.drain(MOST_TAGS..) {
+        for (sum, share) in other.iter_mut().zip(shares) {
+            sum.tally += share.tally;
+            sum.reclaimable += share.reclaimable;
+        }
+    }
+    tags.sort_by(|one, another| one.0.cmp(&another.0));
+    tags.push(("other".into(), other));
+    tags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::Exit;
+    use crate::cli::history::tests;
+    use pycstore::status::{Corrupt, Orphan, Status};
+    use pycstore::tally::Tally;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::os::unix::fs::MetadataExt;
+
+    /// Name and labels → value, by a parser that takes only what the classic format (Prometheus, "Exposition
+    /// formats", version 0.0.4) and OpenMetrics 1.0 both take.
+    fn parsed(text: &str) -> BTreeMap<(String, Vec<(String, String)>), f64> {
+        let body = text.strip_suffix("# EOF\n").expect("the last line is # EOF and ends in a line feed");
+        let is_name = |name: &str| {
+            name.starts_with(|first: char| first.is_ascii_lowercase())
+                && name.chars().all(|rest| rest.is_ascii_lowercase() || rest.is_ascii_digit() || rest == '_')
+        };
+        let mut samples = BTreeMap::new();
+        let mut families = BTreeSet::new();
+        let mut family = "";
+        let mut lines = body.lines();
+        while let Some(line) = lines.next() {
+            assert!(line == line.trim() && !line.is_empty() && !line.contains('\r'), "{line:?}");
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, words) = help.split_once(' ').expect("a help text");
+                assert!(!words.contains(['\\', '"']), "what needs no escape is the same in both: {line}");
+                assert_eq!(lines.next(), Some(&*format!("# TYPE {name} gauge")));
+                assert!(is_name(name) && families.insert(name), "a family stands in one place: {line}");
+                family = name;
+                continue;
+            }
+            let (name, rest) = line.split_once('{').expect("labels");
+            assert_eq!(name, family, "a gauge's samples have the family's name");
+            let (labels, value) = labels(rest);
+            let value = value.strip_prefix(' ').expect("one space");
+            assert!(
+                value.chars().all(|digit| digit.is_ascii_digit() || digit == '.'),
+                "no timestamp: {line}"
+            );
+            let names: BTreeSet<&String> = labels.iter().map(|(name, _)| name).collect();
+            assert!(names.len() == labels.len() && names.iter().all(|name| is_name(name)), "{line}");
+            let before = samples.insert((name.to_string(), labels), value.parse().unwrap());
+            assert_eq!(before, None, "twice: {line}");
+        }
+        samples
+    }
+
+    /// `a="b",c="d"} 1` → the labels, and ` 1`.
+    fn labels(mut rest: &str) -> (Vec<(String, String)>, &str) {
+        let mut labels = Vec::new();
+        loop {
+            let (name, quoted) = rest.split_once("=\"").expect("a label");
+            let mut value = String::new();
+            let mut characters = quoted.chars();
+            loop {
+                match characters.next().expect("a closing quote") {
+                    '"' => break,
+                    '\\' => value.push(match characters.next() {
+                        Some('n') => '\n',
+                        Some(escaped @ ('\\' | '"')) => escaped,
+                        other => panic!("no escape: {other:?}"),
+                    }),
+                    character => value.push(character),
+                }
+            }
+            labels.push((name.to_string(), value));
+            rest = characters.as_str();
+            match rest.chars().next() {
+                Some(',') => rest = &rest[1..],
+                Some('}') => return (labels, &rest[1..]),
+                other => panic!("after a label: {other:?}"),
+            }
+        }
+    }
+
+    /// A store with a name that needs every escape, a census and a run.
+    fn world(temporary: &tempfile::TempDir) -> (Census, Run) {
+        let store = tests::store(temporary, "a \"b\" \\n \n é,{}=");
+        let mut census = Census::default();
+        census.add("cpython-312", Status::Fresh, Tally::file(100, 4096), false);
+        census.add("cpython-312", Status::Fresh, Tally::file(200, 4096), false);
+        census.add("cpython-312", Status::Orphan(Orphan::Root), Tally::file(300, 8192), true);
+        census.add("cpython-39", Status::Corrupt(Corrupt::Truncated), Tally::file(3, 0), true);
+        census.add("", Status::Foreign, Tally::file(7, 4096), false);
+        let run = tests::run(&store, 1_700_000_000, 5, Exit::Incomplete);
+        (census, run)
+    }
+
+    #[test]
+    fn both_formats_are_obeyed_and_every_number_is_there() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (census, mut run) = world(&temporary);
+        run.left = Some(Tally::file(1, 1).into());
+        run.failures = 3;
+        let samples = parsed(&text(&census, &run));
+        let of = |name: &str, status: Option<(&str, &str)>| {
+            let mut labels = vec![("store".to_string(), run.store.clone())];
+            if let Some((status, tag)) = status {
+                labels.push(("status".into(), status.into()));
+                labels.push(("tag".into(), tag.into()));
+            }
+            samples.get(&(format!("pycstore_{name}"), labels)).copied()
+        };
+        let fresh = Some(("fresh", "cpython-312"));
+        let orphan = Some(("orphan", "cpython-312"));
+        assert_eq!((of("entries", fresh), of("bytes", fresh)), (Some(2.0), Some(300.0)));
+        assert_eq!((of("disk_bytes", fresh), of("reclaimable_entries", fresh)), (Some(8192.0), Some(0.0)));
+        assert_eq!((of("entries", orphan), of("reclaimable_entries", orphan)), (Some(1.0), Some(1.0)));
+        assert_eq!(of("reclaimable_bytes", orphan), Some(300.0));
+        assert_eq!(of("reclaimable_disk_bytes", orphan), Some(8192.0));
+        assert_eq!(of("entries", Some(("foreign", ""))), Some(1.0));
+        assert_eq!(of("entries", Some(("stale", "cpython-312"))), None);
+        assert_eq!(of("prune_removed_entries", None), Some(5.0));
+        assert_eq!(of("prune_removed_directories", None), Some(1.0));
+        assert_eq!(of("prune_removed_bytes", None), Some(50.0));
+        assert_eq!(of("prune_removed_disk_bytes", None), Some(20_480.0));
+        assert_eq!((of("prune_left_entries", None), of("prune_failures", None)), (Some(1.0), Some(3.0)));
+        assert_eq!(of("prune_skipped_entries", None), Some(0.0));
+        assert_eq!(of("prune_exit_status", None), Some(1.0));
+        assert_eq!(of("prune_duration_seconds", None), Some(1.234));
+        assert_eq!(of("prune_last_run_timestamp_seconds", None), Some(1_700_000_001.234));
+        assert_eq!(samples.len(), 6 * 4 + 10);
+        assert_eq!(parsed(&text(&Census::default(), &run)).len(), 10, "an empty store");
+    }
+
+    #[test]
+    fn invented_tags_are_no_end_of_time_series() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (mut census, run) = world(&temporary);
+        for number in 0..200 {
+            census.add(&format!("cpython-9{number}"), Status::Temporary, Tally::file(1, 0), false);
+        }
+        let samples = parsed(&text(&census, &run));
+        let entries: Vec<_> = samples.iter().filter(|((name, _), _)| name == "pycstore_entries").collect();
+        let tag_of = |labels: &[(String, String)]| labels[2].1.clone();
+        let tags: BTreeSet<String> = entries.iter().map(|((_, labels), _)| tag_of(labels)).collect();
+        assert_eq!(tags.len(), MOST_TAGS + 1);
+        assert!(tags.contains("cpython-312") && tags.contains("other"), "{tags:?}");
+        assert_eq!(entries.iter().map(|(_, value)| **value).sum::<f64>(), 205.0);
+    }
+
+    #[test]
+    fn the_file_is_readable_for_the_collector() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (census, run) = world(&temporary);
+        let path = temporary.path().join("pycstore.prom");
+        write(&path, &census, &run).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&census, &run));
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o644);
+        let error = write(&temporary.path().join("no/such/place.prom"), &census, &run).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write the metrics to /"), "{error}");
+    }
+}
