@@ -7,6 +7,7 @@ use super::history::{Due, Journal, Run};
 use super::interpreters;
 use super::output::complain::{self, Complaint};
 use super::output::json::{self, Mode, PruneDocument};
+use super::output::metrics;
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{date, human};
@@ -14,12 +15,15 @@ use super::selection::Selection;
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use anyhow::Context;
+use pycstore::census::{Census, Counting};
 use pycstore::interpreter::Loads;
 use pycstore::owner::Life;
 use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, execute};
-use pycstore::scan::{Scan, Trouble};
+use pycstore::scan::{Question, Scan, Trouble};
+use pycstore::status::UncheckedHashes;
 use pycstore::store::{Lock, Purpose};
 use pycstore::tally::Tally;
+use pycstore::usage::CountedLinks;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::time::Instant;
 
@@ -80,12 +84,22 @@ fn remove(
     };
     let circumstances = opened.circumstances(session.environment.now, &is_dead);
     say_once(policy, &circumstances);
-    let scan = Scan { within: &policy.scope.under, ..opened.scan(policy.question()) };
-    let mut plan = {
-        let mut progress = session.progress("looking at");
-        let new_planner = || Planner::new(policy, &opened.store, circumstances);
-        Plan::collect(scan.run(new_planner, |entries| progress.update(entries)), policy)
+    let counts = options.metrics.is_some();
+    let scan = match counts {
+        // Metrics speak of the whole store, whatever is removed of it.
+        true => opened.scan(Question::Everything(UncheckedHashes::Trust)),
+        false => Scan { within: &policy.scope.under, ..opened.scan(policy.question()) },
     };
+    let (reclaimable, links) = (Policy::reclaimable(), CountedLinks::default());
+    let new_visitors = || {
+        let counting = || Counting::new(&reclaimable, circumstances, &links);
+        (Planner::new(policy, &opened.store, circumstances), counts.then(counting))
+    };
+    let (planners, countings): (Vec<_>, Vec<_>) = {
+        let mut progress = session.progress("looking at");
+        scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
+    };
+    let mut plan = Plan::collect(planners, policy);
     let troubles = std::mem::take(&mut plan.troubles);
     if opened.stop.cause().is_some() {
         // What was seen so far says nothing of the whole, of a budget least of all.
@@ -122,6 +136,12 @@ fn remove(
         let (started, names) = (session.environment.now, &selection.names);
         let run = Run::new(&opened.store, started, began.elapsed(), names.iter().cloned(), &outcome, exit);
         if let Err(error) = journal.and_then(|journal| journal.record(&run)) {
+            complain::problem(&error);
+            exit = Exit::Incomplete;
+        }
+        if let Some(path) = &options.metrics
+            && let Err(error) = metrics::write(path, &Census::collect(countings.into_iter().flatten()), &run)
+        {
             complain::problem(&error);
             exit = Exit::Incomplete;
         }

@@ -92,8 +92,8 @@ pub struct RunOptions {
     /// Stop cleanly after AGE, and say what is left
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
-    /// Write figures for Prometheus' node exporter to FILE, which is replaced as a whole
-    #[arg(long, value_name = "FILE")]
+    /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
 }
 

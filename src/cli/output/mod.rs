@@ -4,7 +4,6 @@ pub mod complain;
 pub mod date;
 pub mod human;
 pub mod json;
-#[cfg_attr(not(test), expect(dead_code, reason = "until `prune` has --metrics"))]
 pub mod metrics;
 pub mod path;
 pub mod progress;
