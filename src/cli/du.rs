@@ -7,6 +7,7 @@ use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, date, human, path};
 use super::session::Session;
+use pycstore::layout::python_of_tag;
 use pycstore::owner::{Life, Owner};
 use pycstore::prune::Policy;
 use pycstore::scan::{Question, Trouble};
@@ -67,7 +68,7 @@ fn print(session: &Session, options: &DuOptions, usage: &Usage, out: &mut dyn Wr
             human::count(row.tally.files),
             reclaimable(row.reclaimable),
             row.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, session.environment.now)),
-            row.tags.iter().cloned().collect::<Vec<_>>().join(" "),
+            tags(session, row.tags.iter().map(String::as_str)),
         ];
         let tone = if row.owner.life == Life::Gone { Tone::Gone } else { Tone::Normal };
         table.row(cells, owner(session, &row.owner), tone);
@@ -96,6 +97,25 @@ fn print(session: &Session, options: &DuOptions, usage: &Usage, out: &mut dyn Wr
         )?;
     }
     Ok(())
+}
+
+/// Cache tags in order of their versions; on a terminal an implementation is named once: `cpython-39 311 312`.
+fn tags<'a>(session: &Session, tags: impl Iterator<Item = &'a str>) -> String {
+    let implementation = |tag: &'a str| tag.trim_end_matches(|character: char| character.is_ascii_digit());
+    let mut tags: Vec<&str> = tags.collect();
+    tags.sort_by_key(|tag| (implementation(tag), python_of_tag(tag)));
+    let mut shown = String::new();
+    let mut last = "";
+    for tag in tags {
+        let prefix = implementation(tag);
+        let is_repeated = session.terminal.is_terminal() && prefix == last && !prefix.is_empty();
+        if !shown.is_empty() {
+            shown.push(' ');
+        }
+        shown.push_str(if is_repeated { &tag[prefix.len()..] } else { tag });
+        last = prefix;
+    }
+    shown
 }
 
 /// An owner's path, and whether it is gone.
