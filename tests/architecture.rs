@@ -25,7 +25,7 @@ enum Kind {
 
 /// The kind of each module. The longest path that fits a file decides. `lib.rs` and `prune/mod.rs` only hold
 /// documentation and re-exports and stand outside the order.
-const KINDS: [(&str, Kind); 19] = [
+const KINDS: &[(&str, Kind)] = &[
     ("layout", Kind::Vocabulary),
     ("pyc", Kind::Vocabulary),
     ("tally", Kind::Vocabulary),
