@@ -184,7 +184,8 @@ impl Ground {
         self.vouches(&ancestor, missing.as_deref())
     }
 
-    fn is_assumed_gone(&self, path: &Path) -> bool {
+    /// Whether the user says that what is missing at this path is gone.
+    pub fn is_assumed_gone(&self, path: &Path) -> bool {
         self.assumed_gone.iter().any(|assumed| path.starts_with(assumed))
     }
 

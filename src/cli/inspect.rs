@@ -8,7 +8,7 @@ use super::output::{date, human, path};
 use super::session::Session;
 use super::source::with_entry;
 use pycstore::entry::{Content, Entry};
-use pycstore::layout::Name;
+use pycstore::layout::{Name, Slot};
 use pycstore::owner::Life;
 use pycstore::pyc::magic::Release;
 use pycstore::pyc::{Header, InvalidationMode, Magic, Malformed};
@@ -164,14 +164,11 @@ impl Page<'_> {
 
 /// What the interpreter of the entry's tag does at the next import of its source.
 fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
-    let python = match entry.parsed.slot().and_then(|slot| slot.python()) {
-        Some((major, minor)) => format!("Python {major}.{minor}"),
-        None => "Python".into(),
-    };
+    let loader = entry.parsed.slot().map_or_else(|| "Python".into(), |slot| loader(&slot));
     match status {
-        Status::Fresh => format!("{python} loads it"),
+        Status::Fresh => format!("{loader} loads it"),
         Status::Stale(_) | Status::Corrupt(_) => {
-            format!("{python} compiles the source again and replaces it")
+            format!("{loader} compiles the source again and replaces it")
         }
         Status::Orphan(_) => "nothing ever loads it".into(),
         Status::Unknown(_) => "cannot tell from here".into(),
@@ -180,12 +177,33 @@ fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
     }
 }
 
+/// Who looks for entries in this slot: `Python 3.12 -O`, `PyPy 3.9`, `pytest 9.2.0 on Python 3.11`.
+fn loader(slot: &Slot<'_>) -> String {
+    let implementation = match slot.tag {
+        tag if tag.starts_with("pypy") => "PyPy",
+        tag if tag.starts_with("graalpy") => "GraalPy",
+        _ => "Python",
+    };
+    let version = slot.python().map_or(String::new(), |(major, minor)| format!(" {major}.{minor}"));
+    let python = format!("{implementation}{version}");
+    match (slot.pytest, slot.optimization) {
+        (Some(pytest), _) => format!("pytest {pytest} on {python}"),
+        (None, "") => python,
+        (None, "1") => format!("{python} -O"),
+        (None, "2") => format!("{python} -OO"),
+        (None, rewriter) => format!("{rewriter} on {python}"),
+    }
+}
+
 /// The Python that a magic names.
 fn written_by(magic: Magic) -> String {
     match magic.cpython() {
         Some((minor, Release::PreRelease)) => format!("a pre-release of Python 3.{minor}"),
         Some((minor, Release::Final | Release::Newer)) => format!("Python 3.{minor}"),
-        None => "no CPython that is known".into(),
+        None => match magic.pypy() {
+            Some((major, minor)) => format!("PyPy {major}.{minor}"),
+            None => "no Python that is known".into(),
+        },
     }
 }
 

@@ -11,7 +11,7 @@ use pycstore::directory::{FileKind, ListBuffer};
 use pycstore::entry::Entry;
 use pycstore::layout::{self, Name};
 use pycstore::scan::{Question, Trouble};
-use pycstore::source::is_missing;
+use pycstore::source::{Source, is_missing};
 use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::store::Purpose;
 use std::ffi::OsStr;
@@ -42,6 +42,13 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
     }
     out.flush()?;
     Ok(Exit::complete_if(all_found))
+}
+
+/// Whether an entry turned out to be the source's.
+#[derive(PartialEq, Eq)]
+enum Printed {
+    Yes,
+    No,
 }
 
 /// Prints the entries of one source; returns how many there are.
@@ -78,22 +85,32 @@ fn print_entries_of(
         }
         path_in_store.extend_from_slice(&name);
         let shown = opened.store.shown(relative, &name);
-        let printed = scan.one(&path_in_store, |visit, entry| -> io::Result<()> {
-            let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return Ok(()) };
+        let printed = scan.one(&path_in_store, |visit, entry| -> io::Result<Printed> {
+            let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return Ok(Printed::No) };
+            // `x.py` and `x.pyw` share a slot: what one is there for is not the other's.
+            let is_anothers = matches!(entry.source, Source::Present(_))
+                && entry.source_name().is_some_and(|name| name != source_name.as_bytes());
+            if is_anothers {
+                return Ok(Printed::No);
+            }
             if options.json {
                 let source =
                     entry.source_name().map(|name| visit.source_directory().join(OsStr::from_bytes(&name)));
                 let line = EntryLine::new(&shown, entry, status, source.as_deref(), &visit.owner());
-                return json::print(out, &line);
+                json::print(out, &line)?;
+            } else {
+                print_line(session, &shown, entry, status, out)?;
             }
-            print_line(session, &shown, entry, status, out)
+            Ok(Printed::Yes)
         });
         match printed {
-            Ok(Some(answer)) => answer?,
-            Ok(None) => continue,
-            Err(trouble) => complain::problem(&trouble),
+            Ok(Some(answer)) => count += usize::from(answer? == Printed::Yes),
+            Ok(None) => {}
+            Err(trouble) => {
+                complain::problem(&trouble);
+                count += 1;
+            }
         }
-        count += 1;
     }
     Ok(count)
 }

@@ -67,6 +67,12 @@ impl Magic {
         (minor > RELEASES[RELEASES.len() - 1].0 && minor < 40).then_some((minor, Release::Newer))
     }
 
+    /// The PyPy that writes this magic, as the version of its language: (major, minor).
+    pub fn pypy(self) -> Option<(u8, u8)> {
+        let is_own = |number: &u16| *number == self.number() && self.cpython().is_none();
+        layout::python_of_tag(PYPY.iter().find(|(_, numbers)| numbers.iter().any(is_own))?.0)
+    }
+
     /// The magic that the CPython of a cache tag loads; `None` for other implementations and for Pythons newer than
     /// this table.
     pub fn loaded_by(tag: &str) -> Option<Magic> {
@@ -123,7 +129,8 @@ mod tests {
         assert_eq!(Magic::of(3627).cpython(), Some((14, Release::Final)));
         assert_eq!(Magic::of(3701).cpython(), Some((16, Release::Newer)));
         assert_eq!(Magic::of(3380).cpython(), Some((6, Release::PreRelease)));
-        assert_eq!(Magic::of(336).cpython(), None);
+        assert_eq!((Magic::of(336).cpython(), Magic::of(336).pypy()), (None, Some((3, 9))));
+        assert_eq!((Magic::of(3425).pypy(), Magic::of(352).pypy()), (None, None));
         assert_eq!(Magic::of(u16::MAX).cpython(), None);
     }
 

@@ -7,8 +7,10 @@ use crate::entry::{Content, Entry};
 use crate::layout::{self, Form, Name, Slot};
 use crate::pyc::{Magic, SourceHasher, header, marshal};
 use crate::source::{Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 /// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
@@ -283,8 +285,13 @@ impl<'a> Sources<'a> {
         bytecode: usize,
         names: &'a mut SourceNames,
     ) -> Sources<'a> {
-        if let Some(handed_down) = place.handed_down() {
-            return Sources::Settled(handed_down);
+        match place.handed_down() {
+            // What is assumed may begin below the place that cannot be told.
+            Some(Mirrored::Unreachable(_)) if scan.ground.is_assumed_gone(&place.sources()) => {
+                return Sources::Settled(Mirrored::Absent);
+            }
+            Some(handed_down) => return Sources::Settled(handed_down),
+            None => {}
         }
         if !layout::mirrors_sources(&place.relative) {
             return Sources::Settled(Mirrored::Nothing);
@@ -410,7 +417,15 @@ impl<V: Visitor> Look<'_, V> {
         let ground = self.scan.ground;
         let source = match &self.sources {
             Sources::Settled(Mirrored::Absent) => Source::Absent(self.gone()),
-            Sources::Settled(Mirrored::Unreachable(why)) => return Source::Unreachable(*why),
+            Sources::Settled(Mirrored::Unreachable(why)) => {
+                let source = || self.place.sources().join(OsStr::from_bytes(self.usual));
+                // Without an assumption the path is not worth making.
+                if !ground.assumed_gone.is_empty() && ground.is_assumed_gone(&source()) {
+                    Source::Absent(Gone::Source)
+                } else {
+                    Source::Unreachable(*why)
+                }
+            }
             Sources::Settled(Mirrored::Present | Mirrored::Nothing) => return Source::NotAsked,
             Sources::LookUp(present) => present.look_up(self.usual, ground),
             Sources::Listed(present, names) => match names.kind(self.usual) {

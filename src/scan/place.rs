@@ -104,11 +104,14 @@ impl Place {
                 None => Territory::Nobody,
             };
             let Some(facts) = self.facts.get() else { return inherited };
-            match (facts.mirrored.presence(), self.handed_down()) {
-                (_, Some(_)) => inherited,
-                (Presence::Present, None) => inherited.enter_present(&path, facts.holds_entries),
-                (Presence::Absent, None) => inherited.enter_absent(&path, &StoreMirror(store)),
-                (Presence::Unreachable, None) => inherited.enter_unreachable(&path),
+            let presence = facts.mirrored.presence();
+            if self.handed_down().is_some_and(|handed_down| handed_down.presence() == presence) {
+                return inherited;
+            }
+            match presence {
+                Presence::Present => inherited.enter_present(&path, facts.holds_entries),
+                Presence::Absent => inherited.enter_absent(&path, &StoreMirror(store)),
+                Presence::Unreachable => inherited.enter_unreachable(&path),
             }
         })
     }

@@ -64,7 +64,8 @@ struct Store {
 
 #[test]
 fn every_entry_is_judged_as_its_interpreter_judges_it() {
-    let random = &mut Random::new(random::seed("oracle"));
+    let tags: Vec<&str> = implementations().iter().map(|it| it.tag.as_str()).collect();
+    let random = &mut Random::new(random::seed(&format!("oracle, asking {}", tags.join(" "))));
     let store = Store::make(random);
     let by_default = store.list(&["ls", "--json"]);
     let always = store.list(&["ls", "--json", "--check-unchecked"]);
