@@ -18,6 +18,7 @@ mod man;
 mod prune;
 mod source;
 mod store;
+mod unattended;
 mod unknown;
 mod which;
 mod which_expected;

@@ -16,6 +16,7 @@ use super::run::Run;
 use crate::cli::env::Environment;
 use crate::cli::output::json;
 use crate::cli::replace::replace;
+use pycstore::prune::Selector;
 use pycstore::pyc::{Magic, SourceHasher};
 use pycstore::store::Store;
 use pycstore::units::{Age, Moment};
@@ -136,7 +137,11 @@ impl Journal {
     /// [`JournalError::Read`]: nobody knows.
     pub fn due(&self, interval: Age, now: Moment) -> Result<Due, JournalError> {
         let recorded = read(&self.path)?;
-        let ours = |run: &&Run| run.store == self.store && (run.device, run.inode) == self.identity;
+        // What was forgotten by hand says nothing of the rest of the store.
+        let is_forget = |run: &Run| run.selectors == [Selector::Forgotten.name()];
+        let ours = |run: &&Run| {
+            run.store == self.store && (run.device, run.inode) == self.identity && !is_forget(run)
+        };
         let Some(last) = recorded.runs.iter().filter(ours).rfind(|run| run.is_success()) else {
             return Ok(Due::Now);
         };
@@ -400,6 +405,15 @@ mod tests {
         assert_eq!((due(2000), due(3001), due(88_399)), (later, later, later));
         assert_eq!(due(88_400), Due::Now);
         assert_eq!(journal.due(Age::default(), at(2000)).unwrap(), Due::Now, "no interval");
+    }
+
+    #[test]
+    fn what_was_forgotten_is_no_prune() {
+        let place = Place::new();
+        let journal = place.journal();
+        let forgotten = Run { selectors: vec!["forget".into()], ..place.run(1000, Exit::Done) };
+        journal.record(&forgotten).unwrap();
+        assert_eq!(journal.due(Age::of_seconds(86_400), at(1001)).unwrap(), Due::Now);
     }
 
     #[test]
