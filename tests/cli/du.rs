@@ -311,7 +311,7 @@ fn the_table_says_the_same_in_words() {
         .collect();
     let root = living.to_str().unwrap();
     assert_eq!(table[0], ["SIZE", "FILES", "RECLAIMABLE", "LAST USED", "TAGS", "OWNER"]);
-    assert_eq!(table[1], ["1.75 KiB", "2", "1.75 KiB", "today", "cpython-312 cpython-38", root]);
+    assert_eq!(table[1], ["1.75 KiB", "2", "1.75 KiB", "today", "cpython-38 cpython-312", root]);
     assert_eq!(table[2], ["1.75 KiB", "2", "1.75 KiB", "total"]);
     assert_eq!(table.len(), 3, "lengths of directories say nothing: {}", answer.stdout);
 
