@@ -48,3 +48,21 @@ fn every_command_has_a_page_that_names_its_options() {
         }
     }
 }
+
+#[test]
+fn an_option_stands_under_its_own_heading() {
+    let world = World::new();
+    let help = world.pycstore(["prune", "--help"]).exits(0).stdout;
+    let under = |heading: &str| {
+        let section =
+            help.split(&format!("{heading}:\n")).nth(1).unwrap_or_else(|| panic!("no {heading}: {help}"));
+        let lines = section.lines().take_while(|line| line.is_empty() || line.starts_with(' '));
+        lines
+            .filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")))
+            .collect::<Vec<_>>()
+    };
+    assert!(under("Options").contains(&"--dry-run"), "{help}");
+    assert!(under("Selectors (they add up)").contains(&"--orphans"), "{help}");
+    let scopes = ["--under", "--owner", "--tag", "--keep"];
+    assert!(under("Scopes (they narrow)").iter().all(|option| scopes.contains(option)), "{help}");
+}

@@ -11,12 +11,7 @@ use std::path::PathBuf;
                         something could not be read or removed, or a signal stopped it; 2 nothing done."
 )]
 pub struct PruneOptions {
-    /// What is taken.
-    #[command(flatten)]
-    pub selectors: SelectorOptions,
-    /// What may be touched.
-    #[command(flatten)]
-    pub scope: ScopeOptions,
+    // The help shows what follows a group under the group's heading: so the groups come last.
     /// Do not ask before --all
     #[arg(long)]
     pub yes: bool,
@@ -26,6 +21,12 @@ pub struct PruneOptions {
     /// How the run goes.
     #[command(flatten)]
     pub run: RunOptions,
+    /// What is taken.
+    #[command(flatten)]
+    pub selectors: SelectorOptions,
+    /// What may be touched.
+    #[command(flatten)]
+    pub scope: ScopeOptions,
 }
 
 /// What is taken. Selectors add up.
