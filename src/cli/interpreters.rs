@@ -49,7 +49,8 @@ pub fn find(session: &Session) -> Interpreters {
 /// The Pythons that may use a store: those on this machine, and those that the store itself betrays by the standard
 /// libraries and environments that it has entries for.
 pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
-    Interpreters::find_with(&places(session), &opened.store)
+    let mut progress = session.progress("looking for interpreters in");
+    Interpreters::find_with(&places(session), &opened.store, opened.threads(), |files| progress.update(files))
 }
 
 /// Where the environment says that Pythons are, and in every user's home where we are root.

@@ -6,11 +6,13 @@ use super::version::LibraryName;
 use super::{Places, Unreadable};
 use crate::directory::{FileKind, Links, ListBuffer};
 use crate::layout::{self, Name};
+use crate::scan::{Jobs, Threads, run_crew};
 use crate::store::Store;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A standard library that a store has entries for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,27 +33,67 @@ impl MirroredLibrary {
     }
 }
 
-/// Adds to the places what the store betrays. Only directories are listed, and none below `lib/python3.X`: there is
-/// most of a store, and no other interpreter.
-pub(super) fn add_those_of(store: &Store, places: &mut Places) -> Vec<Unreadable> {
+/// What one worker found.
+#[derive(Default)]
+struct Found {
+    buffer: ListBuffer,
+    libraries: Vec<MirroredLibrary>,
+    /// Where the `pyvenv.cfg` of a virtualenv would be; it need not be there.
+    configurations: Vec<PathBuf>,
+    unreadable: Vec<Unreadable>,
+}
+
+/// Adds to the places what the store betrays. Its directories are listed, and nothing more; `progress` hears how many
+/// files were seen so far.
+pub(super) fn add_those_of(
+    store: &Store,
+    places: &mut Places,
+    threads: Threads,
+    mut progress: impl FnMut(u64),
+) -> Vec<Unreadable> {
+    let seen = AtomicU64::new(0);
+    let root: Vec<u8> = Vec::new();
+    let look = |found: &mut Found, relative: Vec<u8>, jobs: &mut Jobs<Vec<u8>>| {
+        seen.fetch_add(
+            found.look(store, &relative, |name| jobs.push(joined(&relative, name))),
+            Ordering::Relaxed,
+        );
+    };
+    let workers =
+        run_crew(threads, vec![root], Found::default, look, || progress(seen.load(Ordering::Relaxed)));
     let mut unreadable = Vec::new();
-    let mut buffer = ListBuffer::default();
-    let mut pending: Vec<Vec<u8>> = vec![Vec::new()];
-    while let Some(relative) = pending.pop() {
-        let is_library = is_library(&relative);
+    for found in workers {
+        places.libraries.extend(found.libraries);
+        places.configurations.extend(found.configurations);
+        unreadable.extend(found.unreadable);
+    }
+    places.libraries.sort();
+    places.configurations.sort();
+    unreadable.sort_by(|one, other| one.path.cmp(&other.path));
+    unreadable
+}
+
+impl Found {
+    /// Looks at one directory; returns how many files it has.
+    fn look(&mut self, store: &Store, relative: &[u8], mut below: impl FnMut(&[u8])) -> u64 {
+        let is_library = is_library(relative);
         let mut tags: Vec<String> = Vec::new();
-        let listed = store.directory(&relative).and_then(|directory| {
-            directory.list(&mut buffer, |name, kind| {
+        let mut files = 0;
+        let listed = store.directory(relative).and_then(|directory| {
+            directory.list(&mut self.buffer, |name, kind| {
                 let kind = match kind {
                     FileKind::Unknown => directory.metadata(name, Links::Keep).map_or(kind, |it| it.kind),
                     kind => kind,
                 };
-                match (kind, Name::parse(name)) {
-                    (FileKind::Directory, _) if !is_library => pending.push(joined(&relative, name)),
-                    (FileKind::Regular, Name::Bytecode(slot)) if is_library => {
-                        tags.push(slot.tag.to_string())
-                    }
-                    _ => {}
+                if kind == FileKind::Directory {
+                    return below(name);
+                }
+                files += 1;
+                if let Name::Bytecode(slot) = Name::parse(name)
+                    && is_library
+                    && !tags.iter().any(|tag| tag == slot.tag)
+                {
+                    tags.push(slot.tag.to_string());
                 }
             })
         });
@@ -60,17 +102,15 @@ pub(super) fn add_those_of(store: &Store, places: &mut Places) -> Vec<Unreadable
             // Gone meanwhile; or another file system, which is no part of the store.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::CrossesDevices) => {
             }
-            Err(source) => unreadable.push(Unreadable { path: store.shown(&relative, b""), source }),
+            Err(source) => self.unreadable.push(Unreadable { path: store.shown(relative, b""), source }),
         }
         if is_library {
-            let directory = layout::source_directory(&relative);
-            places.configurations.extend(directory.ancestors().nth(2).map(|root| root.join(CONFIGURATION)));
-            tags.sort();
-            tags.dedup();
-            places.libraries.extend(tags.iter().filter_map(|tag| MirroredLibrary::new(&directory, tag)));
+            let directory = layout::source_directory(relative);
+            self.configurations.extend(directory.ancestors().nth(2).map(|root| root.join(CONFIGURATION)));
+            self.libraries.extend(tags.iter().filter_map(|tag| MirroredLibrary::new(&directory, tag)));
         }
+        files
     }
-    unreadable
 }
 
 fn joined(relative: &[u8], name: &[u8]) -> Vec<u8> {

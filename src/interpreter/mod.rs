@@ -25,6 +25,7 @@ pub use places::{FoundBy, Places, ToolDirectory};
 pub use version::{Build, Implementation, Stage, Version};
 
 use crate::pyc::Magic;
+use crate::scan::Threads;
 use crate::store::Store;
 use std::collections::BTreeSet;
 use std::io;
@@ -100,10 +101,16 @@ impl Interpreters {
         places.search()
     }
 
-    /// Looks for them in all of these places and in those that the store betrays.
-    pub fn find_with(places: &Places, store: &Store) -> Interpreters {
+    /// Looks for them in all of these places and in those that the store betrays. `progress` hears how many files of
+    /// the store were seen so far.
+    pub fn find_with(
+        places: &Places,
+        store: &Store,
+        threads: Threads,
+        progress: impl FnMut(u64),
+    ) -> Interpreters {
         let mut places = places.clone();
-        let unreadable = mirrored::add_those_of(store, &mut places);
+        let unreadable = mirrored::add_those_of(store, &mut places, threads, progress);
         let mut interpreters = places.search();
         interpreters.unreadable.extend(unreadable);
         interpreters
@@ -636,6 +643,7 @@ mod tests {
             ("older", "version = 3.9.18\n", "cpython-39"),
             ("virtualenv", "version_info = 3.9.18.final.0\nimplementation = CPython\n", "cpython-39"),
             ("pypy", "version_info = 3.9.16.final.0\nimplementation = PyPy\n", "pypy39"),
+            ("upgraded", "version = 3.9.18\nexecutable = /nonexistent/python3.9\n", "cpython-39"),
         ] {
             machine.executable(&format!("work/{name}/bin/python"), "\u{7f}ELF");
             machine.write(&format!("work/{name}/pyvenv.cfg"), &(home.clone() + text));
@@ -697,11 +705,18 @@ mod tests {
         machine.write(&mirror("work/env/lib/python3.11/site-packages/x.cpython-311.pyc"), "");
         machine.write(&mirror("srv/gone/lib/python3.10/abc.cpython-310.pyc"), "");
         let store = Store::open(&machine.at("store"), &[], crate::store::Purpose::Look).unwrap();
-        let rows = || machine.rows(&Interpreters::find_with(&machine.places(), &store));
+        let rows =
+            || machine.rows(&Interpreters::find_with(&machine.places(), &store, Threads::default(), |_| {}));
         let base = "3.11 cpython-311 3495 virtualenv srv/base";
         assert_eq!(rows(), [base], "an entry has to lie in the library itself");
         machine.write(&mirror("srv/bundle/lib/python3.12/abc.cpython-312.opt-1.pyc"), "");
-        assert_eq!(rows(), [base, "3.12 cpython-312 3531 store srv/bundle"]);
+        let bundle = "3.12 cpython-312 3531 store srv/bundle";
+        assert_eq!(rows(), [base, bundle]);
+        // One that came as a package of another.
+        let inside = "srv/bundle/lib/python3.12/site-packages/inner";
+        machine.cpython(inside, 10, 3439);
+        machine.write(&mirror(&format!("{inside}/lib/python3.10/abc.cpython-310.pyc")), "");
+        assert_eq!(rows(), [format!("3.10 cpython-310 3439 store {inside}"), base.into(), bundle.into()]);
         assert!(machine.find().found.is_empty());
     }
 

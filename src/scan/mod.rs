@@ -35,7 +35,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-pub(crate) use crew::run as run_crew;
+pub(crate) use crew::{Jobs, run as run_crew};
 
 /// What a caller wants to know of each entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

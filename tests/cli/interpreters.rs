@@ -240,3 +240,39 @@ fn a_home_that_may_not_be_read_is_told() {
     assert!(answer.stderr.contains(&expected), "{answer:?}");
     assert_eq!(answer.code, 1);
 }
+
+#[test]
+fn a_directory_of_the_store_that_may_not_be_read_is_told() {
+    let world = World::new();
+    let project = world.project("one", &["a.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let mirror = world.mirror(&project);
+    let mut command = world.unprivileged();
+    std::fs::set_permissions(&mirror, PermissionsExt::from_mode(0o000)).unwrap();
+    let answer = answer(command.arg("interpreters"));
+    std::fs::set_permissions(&mirror, PermissionsExt::from_mode(0o755)).unwrap();
+    let expected =
+        format!("pycstore: cannot look for interpreters in {}: Permission denied\n", mirror.display());
+    assert!(answer.stderr.contains(&expected), "{answer:?}");
+    assert_eq!(answer.code, 1);
+}
+
+#[test]
+fn what_no_interpreter_here_loads_is_pruned_when_that_is_certain() {
+    let world = World::new();
+    let project = world.project("one", &["a.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let living = world.entry(&project.join("a.py"), newest(), "");
+    // Its bytes are those of a loadable entry; only its tag is of an interpreter that is not here.
+    let dead = living.with_file_name("a.cpython-399.pyc");
+    std::fs::copy(&living, &dead).unwrap();
+    let mut command = program(&world);
+    command.env("PYTHONPYCACHEPREFIX", &world.store);
+    let (listing, _) = listed(&mut command);
+    let mut command = program(&world);
+    command.env("PYTHONPYCACHEPREFIX", &world.store).args(["prune", "--dead-interpreters"]);
+    let pruned = answer(&mut command);
+    assert!(living.exists(), "{pruned:?}");
+    // Where something stays open (an executable of unknown version), everything stays.
+    assert_eq!(dead.exists(), listing.code != 0, "{listing:?} {pruned:?}");
+}
