@@ -156,7 +156,7 @@ fn is_due(
     journal: &Result<Journal, super::history::JournalError>,
 ) -> bool {
     let (Some(interval), Ok(journal)) = (selection.min_interval, journal) else { return true };
-    match journal.due(interval, session.environment.now) {
+    match journal.due(interval, &selection.names, session.environment.now) {
         Ok(Due::Now) => true,
         Ok(Due::Later { last, next }) => {
             if !session.global.quiet {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub struct Selection {
     /// The policy.
     pub policy: Policy,
-    /// The selectors as people write them.
+    /// The selectors and scopes as people write them: what the history keeps, and tells runs apart by.
     pub names: Vec<String>,
     /// Nothing is done when the last successful run is younger.
     pub min_interval: Option<Age>,
@@ -114,12 +114,20 @@ impl Selection {
             .into());
         }
         let scope = scope(session, &options.scope)?;
+        let mut names = chosen.names();
+        let paths = |what: &str, paths: &[PathBuf]| -> Vec<String> {
+            paths.iter().map(|path| format!("{what} {}", path.display())).collect()
+        };
+        names.extend(paths("under", &scope.under));
+        names.extend(paths("owner", &scope.owners));
+        names.extend(scope.tags.iter().map(|tag| format!("tag {tag}")));
+        names.extend(options.scope.keep.iter().map(|glob| format!("keep {glob}")));
         // What the file says of intervals belongs to the file's policy.
         let table = &session.configuration.prune;
         let configured = |age: &Option<Sourced<Age>>| age.as_ref().filter(|_| !is_given).map(|age| age.value);
         Ok(Selection {
             policy: chosen.policy(scope),
-            names: chosen.names(),
+            names,
             min_interval: options.min_interval.or_else(|| configured(&table.min_interval)),
             max_runtime: options.run.max_runtime.or_else(|| configured(&table.max_runtime)),
         })
@@ -133,14 +141,20 @@ impl Selection {
         max_runtime: Option<Age>,
     ) -> Selection {
         let mut under = Vec::new();
+        let mut names = Vec::new();
         for path in paths {
+            names.push(format!(
+                "{} {}",
+                Selector::Forgotten.name(),
+                session.environment.absolute(path).display()
+            ));
             let spelled = session.environment.absolute(path);
             under.extend(spelled.canonicalize().ok().filter(|real| *real != spelled));
             under.push(spelled);
         }
         let scope = Scope { under, tags: tags.to_vec(), ..Scope::default() };
         let policy = Policy { scope, ..Policy::of([Selector::Forgotten]) };
-        Selection { policy, names: vec![Selector::Forgotten.name().into()], min_interval: None, max_runtime }
+        Selection { policy, names, min_interval: None, max_runtime }
     }
 }
 

@@ -16,7 +16,6 @@ use super::run::Run;
 use crate::cli::env::Environment;
 use crate::cli::output::json;
 use crate::cli::replace::replace;
-use pycstore::prune::Selector;
 use pycstore::pyc::{Magic, SourceHasher};
 use pycstore::store::Store;
 use pycstore::units::{Age, Moment};
@@ -130,17 +129,16 @@ impl Journal {
     }
 
     /// Whether a run is due at the moment `now` when it should come once an `interval`: measured from the beginning
-    /// of the last successful run to `now`. A run that began in the future, by a clock that was wrong then or is
+    /// of the last successful run with the same selectors and scopes to `now`: what was removed by hand says nothing of
+    /// the rest of the store. A run that began in the future, by a clock that was wrong then or is
     /// wrong now, holds up nothing.
     ///
     /// # Errors
     /// [`JournalError::Read`]: nobody knows.
-    pub fn due(&self, interval: Age, now: Moment) -> Result<Due, JournalError> {
+    pub fn due(&self, interval: Age, selectors: &[String], now: Moment) -> Result<Due, JournalError> {
         let recorded = read(&self.path)?;
-        // What was forgotten by hand says nothing of the rest of the store.
-        let is_forget = |run: &Run| run.selectors == [Selector::Forgotten.name()];
         let ours = |run: &&Run| {
-            run.store == self.store && (run.device, run.inode) == self.identity && !is_forget(run)
+            run.store == self.store && (run.device, run.inode) == self.identity && run.selectors == selectors
         };
         let Some(last) = recorded.runs.iter().filter(ours).rfind(|run| run.is_success()) else {
             return Ok(Due::Now);
@@ -372,7 +370,7 @@ mod tests {
         let error = place.journal().record(&place.run(0, Exit::Done)).unwrap_err();
         assert!(matches!(error, JournalError::Write { .. }), "{error:?}");
         assert!(error.to_string().starts_with("cannot record this run in /"), "{error}");
-        assert!(place.journal().due(Age::of_seconds(60), at(0)).is_ok(), "and nobody recorded anything");
+        assert!(place.journal().due(Age::of_seconds(60), &[], at(0)).is_ok(), "and nobody recorded anything");
         let homeless = Environment { state_directory: None, ..place.environment };
         assert!(matches!(Journal::of_store(&homeless, &place.store), Err(JournalError::Homeless)));
     }
@@ -390,12 +388,17 @@ mod tests {
         }
     }
 
+    /// Those of every [`Place::run`].
+    fn selectors() -> Vec<String> {
+        vec!["orphans".into(), "stale".into()]
+    }
+
     #[test]
     fn a_run_is_due_when_the_last_successful_one_is_old_enough() {
         let place = Place::new();
         let journal = place.journal();
         let day = Age::of_seconds(86_400);
-        let due = |now| journal.due(day, at(now)).unwrap();
+        let due = |now| journal.due(day, &selectors(), at(now)).unwrap();
         assert_eq!(due(1000), Due::Now, "nothing is recorded");
         journal.record(&place.run(1000, Exit::Incomplete)).unwrap();
         assert_eq!(due(1001), Due::Now, "that was no success");
@@ -404,16 +407,19 @@ mod tests {
         let later = Due::Later { last: at(2000), next: at(88_400) };
         assert_eq!((due(2000), due(3001), due(88_399)), (later, later, later));
         assert_eq!(due(88_400), Due::Now);
-        assert_eq!(journal.due(Age::default(), at(2000)).unwrap(), Due::Now, "no interval");
+        assert_eq!(journal.due(Age::default(), &selectors(), at(2000)).unwrap(), Due::Now, "no interval");
     }
 
     #[test]
-    fn what_was_forgotten_is_no_prune() {
+    fn what_was_removed_by_hand_is_not_the_nightly_run() {
         let place = Place::new();
         let journal = place.journal();
-        let forgotten = Run { selectors: vec!["forget".into()], ..place.run(1000, Exit::Done) };
-        journal.record(&forgotten).unwrap();
-        assert_eq!(journal.due(Age::of_seconds(86_400), at(1001)).unwrap(), Due::Now);
+        let by_hand = Run {
+            selectors: vec!["orphans".into(), "under /home/me/one".into()],
+            ..place.run(1000, Exit::Done)
+        };
+        journal.record(&by_hand).unwrap();
+        assert_eq!(journal.due(Age::of_seconds(86_400), &selectors(), at(1001)).unwrap(), Due::Now);
     }
 
     #[test]
@@ -422,11 +428,11 @@ mod tests {
         let journal = place.journal();
         let day = Age::of_seconds(86_400);
         journal.record(&place.run(4_000_000_000, Exit::Done)).unwrap();
-        assert_eq!(journal.due(day, at(1_700_000_000)).unwrap(), Due::Now);
+        assert_eq!(journal.due(day, &selectors(), at(1_700_000_000)).unwrap(), Due::Now);
         // From then on the line that was appended last counts, not the one with the latest date.
         journal.record(&place.run(1_700_000_000, Exit::Done)).unwrap();
         let later = Due::Later { last: at(1_700_000_000), next: at(1_700_086_400) };
-        assert_eq!(journal.due(day, at(1_700_000_060)).unwrap(), later);
+        assert_eq!(journal.due(day, &selectors(), at(1_700_000_060)).unwrap(), later);
     }
 
     #[test]
@@ -436,9 +442,9 @@ mod tests {
         let day = Age::of_seconds(86_400);
         let elsewhere = Run { inode: u64::MAX, ..place.run(1000, Exit::Done) };
         journal.record(&elsewhere).unwrap();
-        assert_eq!(journal.due(day, at(1001)).unwrap(), Due::Now);
+        assert_eq!(journal.due(day, &selectors(), at(1001)).unwrap(), Due::Now);
         let another = Run { store: "/another".into(), ..place.run(1000, Exit::Done) };
         journal.record(&another).unwrap();
-        assert_eq!(journal.due(day, at(1001)).unwrap(), Due::Now);
+        assert_eq!(journal.due(day, &selectors(), at(1001)).unwrap(), Due::Now);
     }
 }
