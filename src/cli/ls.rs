@@ -4,6 +4,7 @@ use super::args::LsOptions;
 use super::du::report;
 use super::exit::Exit;
 use super::output::json::{self, EntryLine};
+use super::output::style::Tone;
 use super::output::{human, path};
 use super::session::{Opened, Session};
 use pycstore::entry::Entry;
@@ -119,6 +120,10 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     batches.sort_by(|one, other| one.relative.cmp(&other.relative));
     troubles.sort_by(|one, other| one.path().cmp(other.path()));
     let mut out = BufWriter::new(io::stdout().lock());
+    if session.terminal.is_terminal() && !options.json && !options.null && !batches.is_empty() {
+        let heading = format!("{:<9}  {:<12}  {:>10}  PATH\n", "STATUS", "REASON", "SIZE");
+        out.write_all(&session.style().paint(heading.as_bytes(), Tone::Heading))?;
+    }
     for batch in &batches {
         for found in &batch.found {
             print(session, options, &opened, batch, found, &mut out)?;
