@@ -21,17 +21,15 @@ pub(super) fn configuration_for(executable: &Path) -> Option<PathBuf> {
 /// configuration is asked.
 pub(super) fn base_executable(configuration: &Path) -> Option<PathBuf> {
     let root = configuration.parent()?;
-    let names = ["python", "python3", "pypy3", "pypy", "graalpy"];
-    let links = names.iter().map(|name| root.join("bin").join(name));
-    let canonical_root = root.canonicalize().ok()?;
-    let outside = |link: &Path| link.canonicalize().ok().filter(|real| !real.starts_with(&canonical_root));
-    links
-        .filter(|link| {
-            let name = link.canonicalize().ok();
-            name.and_then(|real| real.file_name().and_then(OsStr::to_str).and_then(ExecutableName::parse))
-                .is_some()
-        })
-        .find_map(|link| outside(&link))
+    let own = root.canonicalize().ok()?;
+    let led_to = |name: &str| {
+        let real = root.join("bin").join(name).canonicalize().ok()?;
+        let is_python = real.file_name().and_then(OsStr::to_str).and_then(ExecutableName::parse).is_some();
+        (is_python && !real.starts_with(&own)).then_some(real)
+    };
+    ["python", "python3", "pypy3", "pypy", "graalpy"]
+        .into_iter()
+        .find_map(led_to)
         .or_else(|| stated(configuration))
 }
 
