@@ -285,13 +285,8 @@ impl<'a> Sources<'a> {
         bytecode: usize,
         names: &'a mut SourceNames,
     ) -> Sources<'a> {
-        match place.handed_down() {
-            // What is assumed may begin below the place that cannot be told.
-            Some(Mirrored::Unreachable(_)) if scan.ground.is_assumed_gone(&place.sources()) => {
-                return Sources::Settled(Mirrored::Absent);
-            }
-            Some(handed_down) => return Sources::Settled(handed_down),
-            None => {}
+        if let Some(handed_down) = place.handed_down() {
+            return Sources::Settled(handed_down);
         }
         if !layout::mirrors_sources(&place.relative) {
             return Sources::Settled(Mirrored::Nothing);
@@ -419,7 +414,7 @@ impl<V: Visitor> Look<'_, V> {
             Sources::Settled(Mirrored::Absent) => Source::Absent(self.gone()),
             Sources::Settled(Mirrored::Unreachable(why)) => {
                 let source = || self.place.sources().join(OsStr::from_bytes(self.usual));
-                // Without an assumption the path is not worth making.
+                // What is assumed may begin below the place that cannot be told.
                 if !ground.assumed_gone.is_empty() && ground.is_assumed_gone(&source()) {
                     Source::Absent(Gone::Source)
                 } else {

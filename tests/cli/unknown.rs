@@ -197,7 +197,8 @@ fn a_place_where_volumes_come_and_go() {
     // The nearest ancestor that exists decides; without a /media that is the root directory.
     let reason = if Path::new("/media").is_dir() { "unmounted" } else { "other-host" };
     assert_unknown(&world, &[source], reason);
-    assert_taken_when_assumed_gone(&world, Path::new("/media/me/no-such-stick-of-pycstore"), &[source]);
+    let stick = "/media/me/no-such-stick-of-pycstore";
+    assert_taken_when_assumed_gone(&world, Path::new(stick), &[source]);
     entry_of_nothing(&world, source);
     assert_taken_when_assumed_gone(&world, source, &[source]);
 }
