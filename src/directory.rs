@@ -309,6 +309,14 @@ pub fn link_loop() -> io::Error {
     Errno::LOOP.into()
 }
 
+/// The longest path in bytes that a system call takes (`PATH_MAX` without the null).
+pub const LONGEST_PATH: usize = 4095;
+
+/// The error of a path that no system call takes.
+pub fn name_too_long() -> io::Error {
+    Errno::NAMETOOLONG.into()
+}
+
 /// The processor time that this process has used, all threads together.
 pub fn processor_time() -> std::time::Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
