@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -147,15 +147,18 @@ impl Directory {
             }
             Resolver::Components => {
                 let mut current = rustix::fs::openat(&self.descriptor, ".", flags, Mode::empty())?;
+                let mount = mount_of(current.as_fd())?;
                 for component in relative.split(|&byte| byte == b'/').filter(|part| !part.is_empty()) {
                     if component == b".." {
                         return Err(Errno::XDEV.into());
                     }
-                    let next = rustix::fs::openat(&current, component, flags, Mode::empty())?;
-                    if mount_of(next.as_fd())? != mount_of(current.as_fd())? {
+                    // `O_PATH` first: another mount's file system is not asked to open anything, for it may not answer.
+                    let path = flags | OFlags::PATH;
+                    let next = rustix::fs::openat(&current, component, path, Mode::empty())?;
+                    if mount_of(next.as_fd())? != mount {
                         return Err(Errno::XDEV.into());
                     }
-                    current = next;
+                    current = rustix::fs::openat(&next, ".", flags, Mode::empty())?;
                 }
                 current
             }
@@ -165,16 +168,10 @@ impl Directory {
 
     /// Finds out whether the kernel resolves paths for us here.
     pub fn resolver(&self) -> Resolver {
+        // Whatever a filter of system calls answers (ENOSYS, EPERM, EACCES …), the other way needs no `openat2`.
         match self.open_beneath(b"", Resolver::Kernel) {
-            Err(error)
-                if matches!(
-                    Errno::from_io_error(&error),
-                    Some(Errno::NOSYS | Errno::PERM | Errno::INVAL)
-                ) =>
-            {
-                Resolver::Components
-            }
-            _ => Resolver::Kernel,
+            Ok(_) => Resolver::Kernel,
+            Err(_) => Resolver::Components,
         }
     }
 
@@ -247,12 +244,12 @@ impl Directory {
         }
     }
 
-    /// Opens a source for reading, following links as Python does.
+    /// Opens a source for reading, following links as Python does; as [`open_file`].
     ///
     /// # Errors
-    /// What opening answers.
-    pub fn open_source(&self, name: &[u8]) -> io::Result<std::fs::File> {
-        Ok(rustix::fs::openat(&self.descriptor, name, READ | OFlags::NONBLOCK, Mode::empty())?.into())
+    /// Those of [`open_file`].
+    pub fn open_source(&self, name: &[u8]) -> io::Result<(std::fs::File, Metadata)> {
+        reopen(&rustix::fs::openat(&self.descriptor, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     }
 
     /// Locks the directory for this process without waiting (`flock`); `false` when another has it.
@@ -272,7 +269,6 @@ impl Directory {
     /// # Errors
     /// When `/proc` is not there, or the directory was removed.
     pub fn real_path(&self) -> io::Result<PathBuf> {
-        use std::os::fd::AsRawFd;
         let link = format!("/proc/self/fd/{}", self.descriptor.as_raw_fd());
         let path = rustix::fs::readlink(link, Vec::new())?;
         Ok(PathBuf::from(std::ffi::OsString::from_vec(path.into_bytes())))
@@ -289,13 +285,45 @@ impl Directory {
     }
 }
 
-/// The mount a descriptor is on: its id where the kernel tells it (Linux 5.8), else its device.
+/// Opens a regular file by path, following symbolic links, with its metadata.
+///
+/// Nothing else is ever opened, not for an instant: a pipe would be waited for, and opening some devices does
+/// something. Whoever owns a path may make it lead anywhere, and we may be root.
+///
+/// # Errors
+/// What opening answers; `InvalidInput` where something other than a regular file is.
+pub fn open_file(path: &Path) -> io::Result<(std::fs::File, Metadata)> {
+    reopen(&rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Opens for reading what an `O_PATH` descriptor stands for, if that is a regular file.
+fn reopen(found: &OwnedFd) -> io::Result<(std::fs::File, Metadata)> {
+    let metadata = Metadata::from(rustix::fs::fstat(found)?);
+    if metadata.kind != FileKind::Regular {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+    Ok((rustix::fs::open(link, READ | OFlags::NONBLOCK, Mode::empty())?.into(), metadata))
+}
+
+/// The mount a descriptor is on: its id from `statx` (Linux 5.8), else from `/proc`, else its device, which does not
+/// tell two mounts of one file system apart.
 fn mount_of(descriptor: BorrowedFd<'_>) -> io::Result<u64> {
     // STATX_MNT_ID; not every libc names it.
     const MOUNT_ID: StatxFlags = StatxFlags::from_bits_retain(0x1000);
-    match rustix::fs::statx(descriptor, "", AtFlags::EMPTY_PATH, MOUNT_ID) {
-        Ok(answer) if answer.stx_mask & MOUNT_ID.bits() != 0 => Ok(answer.stx_mnt_id),
-        _ => Ok(rustix::fs::fstat(descriptor)?.st_dev),
+    // A file system on another machine need not be asked.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    match rustix::fs::statx(descriptor, "", flags, MOUNT_ID) {
+        Ok(answer) if answer.stx_mask & MOUNT_ID.bits() != 0 => return Ok(answer.stx_mnt_id),
+        _ => {}
+    }
+    let information = format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd());
+    let told = std::fs::read_to_string(information)
+        .ok()
+        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok()));
+    match told {
+        Some(mount) => Ok(mount),
+        None => Ok(rustix::fs::fstat(descriptor)?.st_dev),
     }
 }
 
@@ -307,6 +335,14 @@ pub fn is_link_loop(error: &io::Error) -> bool {
 /// The error of a path with too many symbolic links.
 pub fn link_loop() -> io::Error {
     Errno::LOOP.into()
+}
+
+/// The longest path in bytes that a system call takes (`PATH_MAX` without the null).
+pub const LONGEST_PATH: usize = 4095;
+
+/// The error of a path that no system call takes.
+pub fn name_too_long() -> io::Error {
+    Errno::NAMETOOLONG.into()
 }
 
 /// The processor time that this process has used, all threads together.

@@ -72,6 +72,8 @@ pub enum Why {
     Loop,
     /// A file handle that the server no longer knows (ESTALE).
     StaleHandle,
+    /// Too large to be read: no source, whatever its name.
+    TooLarge,
     /// Several files could be the source, and the entry does not say which.
     Ambiguous,
     /// Any other error of the file system.
@@ -87,6 +89,7 @@ impl Why {
             Why::OtherHost => "other-host",
             Why::Loop => "loop",
             Why::StaleHandle => "stale-handle",
+            Why::TooLarge => "too-large",
             Why::Ambiguous => "ambiguous",
             Why::Io => "io",
         }

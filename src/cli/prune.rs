@@ -67,7 +67,10 @@ fn remove(
     if mode == Mode::Real && (!is_due(session, selection, &journal) || !is_ours(&opened)) {
         return Ok(Exit::Done);
     }
-    opened.stop.on_signals()?;
+    // As long as the user may still say no, a signal simply ends the process: nothing was removed yet.
+    if consent == Consent::Given {
+        opened.stop.on_signals()?;
+    }
     if let Some(age) = selection.max_runtime {
         opened.stop.after(age);
     }
@@ -83,7 +86,9 @@ fn remove(
         interpreters.as_ref().is_some_and(|interpreters| interpreters.loads(tag, magic) == Loads::No)
     };
     let circumstances = opened.circumstances(session.environment.now, &is_dead);
-    say_once(policy, &circumstances);
+    if !session.global.quiet {
+        say_once(policy, &circumstances);
+    }
     let counts = options.metrics.is_some();
     let scan = match counts {
         // Metrics speak of the whole store, whatever is removed of it.
@@ -106,9 +111,12 @@ fn remove(
         complain::note("stopped before all entries were looked at: nothing was removed");
         return Ok(exit(&opened, &Outcome::default(), &troubles));
     }
-    if consent == Consent::ToBeAsked && !has_agreed(&opened, &plan)? {
-        complain::note("nothing was removed");
-        return Ok(Exit::Done);
+    if consent == Consent::ToBeAsked {
+        if !has_agreed(&opened, &plan)? {
+            complain::note("nothing was removed");
+            return Ok(Exit::Done);
+        }
+        opened.stop.on_signals()?;
     }
     let outcome = match mode {
         Mode::DryRun => {

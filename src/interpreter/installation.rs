@@ -8,10 +8,11 @@ use super::version::{
     Build, ExecutableName, Implementation, LibraryName, Stage, Version, magic_in_header, magic_in_library,
 };
 use super::{FoundBy, Interpreter, Interpreters, StoreUse, Unreadable};
+use crate::directory;
 use crate::pyc::Magic;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirEntry, File};
+use std::fs::DirEntry;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -320,8 +321,8 @@ fn executable_of(root: &Path, name: &LibraryName) -> Option<PathBuf> {
 fn is_shim(real: &Path) -> bool {
     let mut start = [0; 2];
     // An executable that may be run and not read is no script: a script has to be read.
-    let is_script =
-        File::open(real).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"#!";
+    let is_script = directory::open_file(real).and_then(|(mut file, _)| file.read_exact(&mut start)).is_ok()
+        && &start == b"#!";
     is_script || real.with_file_name("xcode-select").is_file()
 }
 
@@ -395,6 +396,7 @@ fn telling_name<'a>(prefix: &'a Path, bare: &str) -> Option<&'a str> {
 /// The text of a small file; none if it cannot be read, for then it tells nothing.
 pub(super) fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(LONGEST_TEXT).read_to_end(&mut bytes).ok()?;
+    let (file, _) = directory::open_file(path).ok()?;
+    file.take(LONGEST_TEXT).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

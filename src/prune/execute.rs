@@ -161,11 +161,14 @@ pub fn execute(
         ));
     }
     let mut outcome = Outcome { over_budget, ..Outcome::collect(parts, skipped) };
-    if removal.is_read_only.load(Ordering::Relaxed) {
-        // One line says it all; there would be one a file.
-        outcome.failures.retain(|failure| failure.source.kind() != io::ErrorKind::ReadOnlyFilesystem);
-        let source = io::ErrorKind::ReadOnlyFilesystem.into();
-        outcome.failures.push(Failure { path: store.path().to_path_buf(), files: 0, source });
+    // One line says it all; there would be one a file.
+    let is_other = |failure: &Failure| failure.source.kind() != io::ErrorKind::ReadOnlyFilesystem;
+    let (others, same): (Vec<_>, Vec<_>) = outcome.failures.into_iter().partition(is_other);
+    outcome.failures = others;
+    let files = same.iter().map(|failure| failure.files).sum::<u64>() + outcome.left.files;
+    if let Some(first) = same.into_iter().next() {
+        outcome.failures.push(Failure { path: store.path().to_path_buf(), files, ..first });
+        outcome.left = Tally::default();
     }
     outcome
 }
@@ -208,8 +211,19 @@ impl Removal<'_> {
         self.stop.load(Ordering::Relaxed) || self.is_read_only.load(Ordering::Relaxed)
     }
 
+    /// An error that ends the run: what comes after it would say the same.
+    fn heed(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+            self.is_read_only.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Removes one directory's victims.
     fn empty(&self, part: &mut Part, planned: &PlannedDirectory) {
+        if self.is_stopped() {
+            planned.victims.iter().for_each(|victim| part.left += victim.tally());
+            return;
+        }
         let directory = match self.store.directory(&planned.relative) {
             Ok(directory) => directory,
             // Somebody else removed it all: nothing is left to do.
@@ -232,9 +246,7 @@ impl Removal<'_> {
                 Ok(Removed::Vanished) => {}
                 Ok(Removed::Kept(why)) => part.skipped.push(Skipped { path: path(), why }),
                 Err(error) => {
-                    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
-                        self.is_read_only.store(true, Ordering::Relaxed);
-                    }
+                    self.heed(&error);
                     part.fail(path(), error);
                 }
             }
@@ -252,8 +264,15 @@ impl Removal<'_> {
             }
             match directory.remove_directory(name) {
                 Ok(()) => part.directories += 1,
-                Err(error) if is_missing(&error) || error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                // POSIX lets a file system say EEXIST of a directory that is not empty.
+                Err(error)
+                    if is_missing(&error)
+                        || matches!(
+                            error.kind(),
+                            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                        ) => {}
                 Err(source) => {
+                    self.heed(&source);
                     let path = self.store.shown(&parent.relative, name);
                     part.failures.push(Failure { path, files: 0, source });
                 }

@@ -12,12 +12,16 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
 const LIST_FROM: usize = 3;
 
 /// The largest entry whose body is read to learn the source's name.
 const LARGEST_BODY: u64 = 64 << 20;
+
+/// The largest source that is read to be hashed. A sparse file costs who makes it nothing, and us hours.
+const LARGEST_SOURCE: u64 = 256 << 20;
 
 /// What a worker keeps from directory to directory, so that a scan allocates little.
 #[derive(Default)]
@@ -151,6 +155,9 @@ pub(super) fn scan<V: Visitor>(
     };
     let mut entries = Vec::with_capacity(files.len());
     for (range, kind) in files.iter() {
+        if scan.stop.load(Ordering::Relaxed) {
+            return 0;
+        }
         let name = &names[range.clone()];
         if let Some(entry) = look.entry(name, parse(range, *kind)) {
             entries.push(entry);
@@ -492,11 +499,14 @@ impl<V: Visitor> Look<'_, V> {
         {
             return Some(last.hash);
         }
-        let hash = present
-            .directory
-            .open_source(self.usual)
-            .and_then(|source| SourceHasher::new(slot.tag, header.magic).hash(source))
-            .map_err(|error| Why::of(&error));
+        let hash = match present.directory.open_source(self.usual) {
+            Ok((_, metadata)) if metadata.bytes > LARGEST_SOURCE => Err(Why::TooLarge),
+            // No more than it says it has: files in `/proc` have no end, and reading them may do something.
+            Ok((source, metadata)) => SourceHasher::new(slot.tag, header.magic)
+                .hash(source.take(metadata.bytes))
+                .map_err(|error| Why::of(&error)),
+            Err(error) => Err(Why::of(&error)),
+        };
         self.last_hash = Some(LastHash { source: self.usual.clone(), magic: header.magic, hash });
         Some(hash)
     }

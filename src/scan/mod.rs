@@ -13,8 +13,8 @@
 //!
 //! # Invariants
 //!
-//! * Every name below the root is seen once, except below a mount point or a directory that cannot be read: each
-//!   of those is a [`Trouble`].
+//! * Every name below the root is seen once, except below a mount point, a directory that cannot be read or a path
+//!   longer than the system takes: each of those is a [`Trouble`].
 //! * Files that vanish during the scan are not reported: others may use the store all the while.
 
 mod crew;
@@ -23,7 +23,7 @@ mod place;
 
 pub use crew::Threads;
 
-use crate::directory::{ListBuffer, Metadata};
+use crate::directory::{LONGEST_PATH, ListBuffer, Metadata, name_too_long};
 use crate::entry::Entry;
 use crate::owner::{Owner, Presence};
 use crate::pyc::UncheckedHashes;
@@ -180,9 +180,17 @@ impl Scan<'_> {
                 seen.fetch_add(files, Ordering::Relaxed);
                 for name in worker.buffers.directories() {
                     let below = Place::below(&place, name);
-                    if self.leads_within(&below) {
-                        jobs.push(Arc::new(below));
+                    if !self.leads_within(&below) {
+                        continue;
                     }
+                    if below.relative.len() > LONGEST_PATH {
+                        // Python cannot have made it. Whoever did may go on for ever: a chain of directories costs
+                        // memory by the square of its length.
+                        let path = self.store.shown(&below.relative, b"");
+                        worker.visitor.trouble(Trouble::Directory { path, source: name_too_long() });
+                        continue;
+                    }
+                    jobs.push(Arc::new(below));
                 }
             },
             || progress(seen.load(Ordering::Relaxed)),

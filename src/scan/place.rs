@@ -97,23 +97,33 @@ impl Place {
 
     /// Whose this place is. Looked up when first asked for, upwards only as far as nobody asked before.
     pub(super) fn territory(&self, store: &Store) -> &Territory {
-        self.territory.get_or_init(|| {
-            let path = self.sources();
-            let inherited = match &self.parent {
-                Some(parent) => parent.territory(store).passed_on(&parent.sources()),
-                None => Territory::Nobody,
-            };
-            let Some(facts) = self.facts.get() else { return inherited };
-            let presence = facts.mirrored.presence();
-            if self.handed_down().is_some_and(|handed_down| handed_down.presence() == presence) {
-                return inherited;
-            }
-            match presence {
-                Presence::Present => inherited.enter_present(&path, facts.holds_entries),
-                Presence::Absent => inherited.enter_absent(&path, &StoreMirror(store)),
-                Presence::Unreachable => inherited.enter_unreachable(&path),
-            }
-        })
+        // Downwards in a loop, not by recursion: the chain may be as long as a path, longer than a thread's stack.
+        let unasked = |place: &&Place| place.territory.get().is_none();
+        let chain = std::iter::successors(self.parent.as_deref(), |place| place.parent.as_deref())
+            .take_while(unasked);
+        for place in chain.collect::<Vec<_>>().into_iter().rev() {
+            place.territory.get_or_init(|| place.own_territory(store));
+        }
+        self.territory.get_or_init(|| self.own_territory(store))
+    }
+
+    /// The territory, given that of the parent.
+    fn own_territory(&self, store: &Store) -> Territory {
+        let path = self.sources();
+        let inherited = match &self.parent {
+            Some(parent) => parent.territory(store).passed_on(&parent.sources()),
+            None => Territory::Nobody,
+        };
+        let Some(facts) = self.facts.get() else { return inherited };
+        let presence = facts.mirrored.presence();
+        if self.handed_down().is_some_and(|handed_down| handed_down.presence() == presence) {
+            return inherited;
+        }
+        match presence {
+            Presence::Present => inherited.enter_present(&path, facts.holds_entries),
+            Presence::Absent => inherited.enter_absent(&path, &StoreMirror(store)),
+            Presence::Unreachable => inherited.enter_unreachable(&path),
+        }
     }
 
     /// The owner of the entries here.

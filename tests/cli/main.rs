@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
+mod confinement;
 mod support;
 
 mod config;
@@ -16,6 +17,7 @@ mod layout;
 mod ls;
 mod man;
 mod prune;
+mod safety;
 mod source;
 mod store;
 mod unattended;
