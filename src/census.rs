@@ -61,7 +61,8 @@ impl Visitor for Counting<'_> {
             let counts_room = metadata.links < 2 || self.links.is_first(metadata.identity);
             let (bytes, disk) = if counts_room { (metadata.bytes, metadata.disk) } else { (0, 0) };
             let tag = entry.parsed.slot().map_or("", |slot| slot.tag);
-            let is_reclaimable = self.reclaimable.judge(entry, status, &self.circumstances).is_condemned();
+            let is_reclaimable = self.reclaimable.scope.admits_entry(visit, entry)
+                && self.reclaimable.judge(entry, status, &self.circumstances).is_condemned();
             self.census.add(tag, status, Tally::file(bytes, disk), is_reclaimable);
         }
     }

@@ -203,15 +203,17 @@ pub fn mirrors_sources(relative: &[u8]) -> bool {
     relative.split(|&byte| byte == b'/').all(|component| component != PYCACHE)
 }
 
-/// Whether these bytes are a cache tag: a known implementation and its version.
+/// Whether this is a cache tag: a known implementation and its version, `cpython-312`, `pypy39`, `graalpy240-311`.
 pub fn is_tag(tag: &str) -> bool {
     let Some(version) = IMPLEMENTATIONS.iter().find_map(|name| tag.strip_prefix(name)) else { return false };
-    let language = match version.split_once('-') {
-        Some((own, language)) if own.bytes().all(|byte| byte.is_ascii_digit()) => language,
-        Some(_) => return false,
-        None => version,
+    let (own, language) = match version.split_once('-') {
+        Some((own, language)) => (own, language),
+        // Only PyPy puts the version right behind its name; `libcpython312` is no tag.
+        None if tag.starts_with("pypy") => ("", version),
+        None => return false,
     };
-    (2..=4).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_digit())
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    (2..=4).contains(&language.len()) && is_number(language) && is_number(own)
 }
 
 /// `tail.rpartition('.')` as `cache_from_source` uses it: the base, or what follows the dot when the base is empty.
@@ -333,6 +335,7 @@ mod tests {
             "b.cpython-312.so",
             "b.CPYTHON-312.pyc",
             "x.graalpy-a-311.pyc",
+            "libcpython312.pyc",
             "CACHEDIR.TAG",
             "t.cpython-311-pytest-.pyc",
             "t.cpython-311-pytest-x.pyc",

@@ -14,7 +14,10 @@ const VOLUME_PLACES: [(&str, usize); 6] =
     [("/mnt", 1), ("/media", 2), ("/run/media", 2), ("/Volumes", 1), ("/net", 2), ("/misc", 1)];
 
 /// File system types whose files live on another machine.
-const NETWORK_TYPES: [&str; 13] = [
+const NETWORK_TYPES: [&str; 16] = [
+    "virtiofs",
+    "vboxsf",
+    "orangefs",
     "nfs",
     "nfs4",
     "cifs",
@@ -31,8 +34,16 @@ const NETWORK_TYPES: [&str; 13] = [
 ];
 
 /// FUSE file systems that bring in another machine or come and go with a session.
-const NETWORK_FUSE: [&str; 7] =
-    ["fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.glusterfs", "fuse.ceph", "fuse.davfs2"];
+const NETWORK_FUSE: [&str; 8] = [
+    "fuse.juicefs",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "fuse.gcsfuse",
+    "fuse.rclone",
+    "fuse.glusterfs",
+    "fuse.ceph",
+    "fuse.davfs2",
+];
 
 /// One line of mountinfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,14 +121,25 @@ impl Mounts {
             .is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime" || option == "ro"))
     }
 
-    /// Whether an existing directory (links resolved) can vouch that what is missing directly below it is gone.
+    /// Whether something is mounted below a directory.
+    pub fn has_below(&self, directory: &Path) -> bool {
+        self.mounted.iter().any(|mount| mount.point != directory && mount.point.starts_with(directory))
+    }
+
+    /// Whether something is mounted at a path or below it.
+    pub fn is_at_or_below(&self, path: &Path) -> bool {
+        self.mounted.iter().any(|mount| mount.point.starts_with(path))
+    }
+
+    /// Whether an existing directory (links resolved) can vouch that what is missing directly below it, at the path
+    /// `missing`, is gone. Without that path a file is meant, which is no mount point.
     ///
     /// `store` is the store's own place: a store on a network file system serves other hosts too, whose local
     /// sources are not to be seen from here.
     ///
     /// # Errors
     /// The [`Doubt`] that stands against it.
-    pub fn vouches(&self, ancestor: &Path, store: &Path) -> Result<(), Doubt> {
+    pub fn vouches(&self, ancestor: &Path, missing: Option<&Path>, store: &Path) -> Result<(), Doubt> {
         if ancestor == Path::new("/") {
             // A first component that does not exist here: a container's `/app`, another host's `/scratch`.
             return Err(Doubt::OtherHost);
@@ -128,7 +150,11 @@ impl Mounts {
                 && (point == Path::new(place) || !point.starts_with(place))
         });
         let awaits_mount = self.expected.iter().any(|expected| {
-            ancestor.starts_with(expected) && !self.mounted.iter().any(|mount| mount.point == *expected)
+            // Mount points need not exist before something is mounted there (`X-mount.mkdir`, systemd).
+            let is_missing_point =
+                missing.is_some_and(|path| path.starts_with(expected) || expected.starts_with(path));
+            (ancestor.starts_with(expected) || is_missing_point)
+                && !self.mounted.iter().any(|mount| mount.point == *expected)
         });
         let is_autofs = self.of(ancestor).is_some_and(|mount| mount.kind == "autofs");
         if is_volume_place || awaits_mount || is_autofs {
@@ -198,7 +224,8 @@ not a line
     const FSTAB: &[u8] = b"# comment\n/dev/vda / ext4 defaults 0 1\nUUID=1 /data ext4 noauto 0 0\n/dev/sdb /srv/my\\040disk ext4 nofail 0 0\nnone swap swap sw 0 0\n";
 
     fn vouches(ancestor: &str) -> Result<(), Doubt> {
-        Mounts::parse(MOUNTINFO, FSTAB).vouches(Path::new(ancestor), Path::new("/home/me/.cache/cpython"))
+        let store = Path::new("/home/me/.cache/cpython");
+        Mounts::parse(MOUNTINFO, FSTAB).vouches(Path::new(ancestor), None, store)
     }
 
     #[test]
@@ -260,14 +287,28 @@ not a line
     fn a_store_on_the_network_cannot_speak_of_local_sources() {
         let mounts = Mounts::parse(MOUNTINFO, FSTAB);
         let store = Path::new("/home/net/me/.cache/cpython");
-        assert_eq!(mounts.vouches(Path::new("/opt"), store), Err(Doubt::OtherHost));
-        assert_eq!(mounts.vouches(Path::new("/home/net/me"), store), Ok(()));
+        assert_eq!(mounts.vouches(Path::new("/opt"), None, store), Err(Doubt::OtherHost));
+        assert_eq!(mounts.vouches(Path::new("/home/net/me"), None, store), Ok(()));
+    }
+
+    #[test]
+    fn a_mount_point_that_is_missing_itself_is_awaited() {
+        let fstab = b"/dev/sdb /srv/volumes/one ext4 noauto,x-systemd.automount 0 0\n";
+        let mounts = Mounts::parse(MOUNTINFO, fstab);
+        let vouches = |missing: &str| {
+            let missing = Path::new(missing);
+            mounts.vouches(missing.parent().unwrap(), Some(missing), Path::new("/store"))
+        };
+        for missing in ["/srv/volumes", "/srv/volumes/one", "/srv/volumes/one/project"] {
+            assert_eq!(vouches(missing), Err(Doubt::Unmounted), "{missing}");
+        }
+        assert_eq!((vouches("/srv/volumes/two"), vouches("/srv/other")), (Ok(()), Ok(())));
     }
 
     #[test]
     fn an_expected_volume_that_is_mounted_vouches() {
         let mountinfo = [MOUNTINFO, b"27 22 8:3 / /data rw - ext4 /dev/sdc rw\n"].concat();
         let mounts = Mounts::parse(&mountinfo, FSTAB);
-        assert_eq!(mounts.vouches(Path::new("/data/below"), Path::new("/store")), Ok(()));
+        assert_eq!(mounts.vouches(Path::new("/data/below"), None, Path::new("/store")), Ok(()));
     }
 }

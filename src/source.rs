@@ -126,6 +126,15 @@ pub struct Ground {
     pub assumed_gone: Vec<PathBuf>,
 }
 
+/// What became of a path at which nothing was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is gone, for certain.
+    Gone,
+    /// It is there after all, or again.
+    Exists,
+}
+
 /// A directory of sources, as far as it could be reached.
 #[derive(Debug)]
 pub enum SourceDirectory {
@@ -162,8 +171,13 @@ impl Ground {
             Ok(directory) => {
                 SourceDirectory::Present(PresentDirectory { directory, path, vouches: OnceCell::new() })
             }
-            Err(error) if is_missing(&error) => match self.is_gone(&path) {
-                Ok(()) => SourceDirectory::Absent,
+            Err(error) if is_missing(&error) => match self.fate(&path) {
+                Ok(Fate::Gone) => SourceDirectory::Absent,
+                // The parent that we hold was replaced meanwhile: only the whole path tells.
+                Ok(Fate::Exists) if parent.is_some() => self.open(path, None, access),
+                // A file stands where the directory was: what lay below it is gone.
+                Ok(Fate::Exists) if error.kind() == io::ErrorKind::NotADirectory => SourceDirectory::Absent,
+                Ok(Fate::Exists) => SourceDirectory::Unreachable(Why::Io),
                 Err(why) => SourceDirectory::Unreachable(why),
             },
             // Listing wants read permission, looking up does not.
@@ -175,16 +189,18 @@ impl Ground {
         }
     }
 
-    /// Whether a path that does not exist is gone for certain.
+    /// What became of a path at which nothing was found.
     ///
     /// # Errors
-    /// The reason to doubt it.
-    pub fn is_gone(&self, path: &Path) -> Result<(), Why> {
+    /// The reason to doubt that it is gone.
+    pub fn fate(&self, path: &Path) -> Result<Fate, Why> {
         if self.is_assumed_gone(path) {
-            return Ok(());
+            return Ok(Fate::Gone);
         }
-        let (ancestor, missing) = nearest_existing(path).map_err(|error| Why::of(&error))?;
-        self.vouches(&ancestor, missing.as_deref())
+        match nearest_existing(path).map_err(|error| Why::of(&error))? {
+            (_, None) => Ok(Fate::Exists),
+            (ancestor, Some(missing)) => self.vouches(&ancestor, Some(&missing)).map(|()| Fate::Gone),
+        }
     }
 
     /// Whether the user says that what is missing at this path is gone.
@@ -194,13 +210,9 @@ impl Ground {
 
     /// Whether the existing directory `ancestor`, links resolved, vouches for `missing` in it being gone.
     fn vouches(&self, ancestor: &Path, missing: Option<&OsStr>) -> Result<(), Why> {
-        self.mounts.vouches(ancestor, &self.store)?;
-        // An unmounted volume that no table names (ZFS, a unit file) leaves an empty directory below `/`.
-        let is_first_level = ancestor.components().count() == 2;
-        if is_first_level
-            && !is_temporary_place(ancestor)
-            && std::fs::read_dir(ancestor).map_err(|error| Why::of(&error))?.next().is_none()
-        {
+        let missing_path = missing.map(|name| ancestor.join(name));
+        self.mounts.vouches(ancestor, missing_path.as_deref(), &self.store)?;
+        if self.may_be_shell(ancestor) && self.is_shell(ancestor).map_err(|error| Why::of(&error))? {
             return Err(Why::Unmounted);
         }
         // A home directory that systemd-homed has not unlocked is there only as its image.
@@ -213,6 +225,26 @@ impl Ground {
             })
         });
         if is_locked_home { Err(Why::Unmounted) } else { Ok(()) }
+    }
+
+    /// Whether a directory is worth a look at what it holds: one near the root, where volumes are mounted that no
+    /// table names (ZFS, unit files, encrypted homes), or one with a mount below.
+    fn may_be_shell(&self, directory: &Path) -> bool {
+        let depth = directory.components().count() - 1;
+        let is_near_root = depth <= 2 && !directory.ancestors().any(is_temporary_place);
+        is_near_root || self.mounts.has_below(directory)
+    }
+
+    /// Whether a directory holds nothing but the way to what is mounted below it: it is empty, or was made for a
+    /// mount, as a container's `/home/me` with only a store in it. It knows nothing of what is missing.
+    fn is_shell(&self, directory: &Path) -> io::Result<bool> {
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if !self.mounts.is_at_or_below(&path) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -239,13 +271,17 @@ impl PresentDirectory {
         // A dangling link may point into a volume that is not mounted.
         if let Ok(metadata) = self.directory.metadata(name, Links::Keep)
             && metadata.kind == FileKind::Link
-            && let Err(why) = ground.is_gone(&path)
+            && let Err(why) = ground.fate(&path)
         {
             return Source::Unreachable(why);
         }
         let vouches = self.vouches.get_or_init(|| {
-            let real = self.directory.real_path().map_err(|error| Why::of(&error))?;
-            ground.vouches(&real, None)
+            let of = |error: io::Error| Why::of(&error);
+            // A directory that was removed while we hold it open says nothing of the one that may stand there now.
+            if self.directory.own_metadata().map_err(of)?.links == 0 {
+                return Err(Why::Io);
+            }
+            ground.vouches(&self.directory.real_path().map_err(of)?, None)
         });
         match vouches {
             Ok(()) => Source::Absent(Gone::Source),
@@ -379,8 +415,9 @@ mod tests {
         symlink(base.join("volume/project"), base.join("project")).unwrap();
         symlink(base.join("volume/one.py"), base.join("one.py")).unwrap();
         let mut ground = Ground { mounts, store: base.join("store"), assumed_gone: Vec::new() };
-        assert_eq!(ground.is_gone(&base.join("project")), Err(Why::Unmounted));
-        assert_eq!(ground.is_gone(&base.join("elsewhere")), Ok(()));
+        assert_eq!(ground.fate(&base.join("project")), Err(Why::Unmounted));
+        assert_eq!(ground.fate(&base.join("elsewhere")), Ok(Fate::Gone));
+        assert_eq!(ground.fate(&base), Ok(Fate::Exists));
         let SourceDirectory::Present(here) = ground.open(base.clone(), None, Access::LookUp) else {
             panic!()
         };
@@ -388,12 +425,12 @@ mod tests {
         assert_eq!(here.look_up(b"two.py", &ground), Source::Absent(Gone::Source));
         ground.assumed_gone.push(base.join("volume"));
         assert_eq!(
-            ground.is_gone(&base.join("project")),
+            ground.fate(&base.join("project")),
             Err(Why::Unmounted),
             "assumed by its spelled path only"
         );
         ground.assumed_gone.push(base.join("project"));
-        assert_eq!(ground.is_gone(&base.join("project")), Ok(()));
+        assert_eq!(ground.fate(&base.join("project")), Ok(Fate::Gone));
     }
 
     #[test]

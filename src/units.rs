@@ -156,6 +156,9 @@ pub enum SizeError {
     /// 2⁶⁴ bytes or more.
     #[error("the number is too large")]
     TooLarge,
+    /// A number alone.
+    #[error("the unit is missing: write 5GiB, 500M or 5B")]
+    NoUnit,
     /// Anything else.
     #[error("a size is a number and a unit (k, M, G, T; KiB, MiB, GiB, TiB), for example 5GiB")]
     Malformed,
@@ -165,6 +168,10 @@ impl FromStr for Size {
     type Err = SizeError;
 
     fn from_str(text: &str) -> Result<Size, SizeError> {
+        // Five bytes for a slip of the finger would empty a store.
+        if text.trim().ends_with(|last: char| last.is_ascii_digit()) {
+            return Err(SizeError::NoUnit);
+        }
         parse_size::parse_size(text.trim()).map(Size).map_err(|error| match error {
             parse_size::Error::Empty => SizeError::Empty,
             parse_size::Error::PosOverflow => SizeError::TooLarge,

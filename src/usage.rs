@@ -170,7 +170,8 @@ impl Visitor for Survey<'_> {
             self.total += tally;
             self.statuses[status.index()] += tally;
             share.tally += tally;
-            if self.policy.judge(entry, status, &self.circumstances).is_condemned() {
+            let is_condemned = || self.policy.judge(entry, status, &self.circumstances).is_condemned();
+            if self.policy.scope.admits_entry(visit, entry) && is_condemned() {
                 self.reclaimable += tally;
                 share.reclaimable += tally;
             }

@@ -6,10 +6,11 @@ use super::output::json::{self, UsageDocument};
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, date, human, path};
+use super::selection;
 use super::session::Session;
 use pycstore::layout::python_of_tag;
 use pycstore::owner::{Life, Owner};
-use pycstore::prune::Policy;
+use pycstore::prune::{Policy, Scope};
 use pycstore::scan::{Question, Trouble};
 use pycstore::status::UncheckedHashes;
 use pycstore::store::Purpose;
@@ -21,7 +22,7 @@ use std::io::{self, BufWriter, Write};
 pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let opened = session.open(Purpose::Look)?;
     let unchecked = UncheckedHashes::from(options.unchecked);
-    let policy = Policy::reclaimable();
+    let policy = reclaimable(session)?;
     let links = CountedLinks::default();
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
     let new_survey = || Survey::new(&policy, unchecked, circumstances, &links);
@@ -38,6 +39,12 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     }
     out.flush()?;
     Ok(report(&usage.troubles))
+}
+
+/// What a default prune may remove: nothing that the configuration keeps.
+pub fn reclaimable(session: &Session) -> anyhow::Result<Policy> {
+    let scope = Scope { keep: selection::keep(session, &[])?, ..Scope::default() };
+    Ok(Policy { scope, ..Policy::reclaimable() })
 }
 
 /// Reports what could not be read; a mount point is no fault.

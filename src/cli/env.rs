@@ -1,10 +1,10 @@
 //! What the process's environment says; the only place that asks it. Home of etcetera.
 
-use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, Xdg};
 use pycstore::interpreter::{Places, ToolDirectory};
 use pycstore::units::Moment;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -13,6 +13,8 @@ use std::time::SystemTime;
 pub struct Environment {
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// The homes of all users that `/etc/passwd` knows, and `HOME`: no store is or holds one.
+    pub homes: Vec<PathBuf>,
     /// `PYTHONPYCACHEPREFIX`.
     pub prefix: Option<OsString>,
     /// `PYCSTORE_CONFIG`: another configuration file. Unlike the other variables, set and empty means something:
@@ -30,24 +32,46 @@ pub struct Environment {
     pub now: Moment,
 }
 
+/// Stands for a working directory that was deleted: relative paths below it are not there, and say so.
+const NO_DIRECTORY: &str = "/proc/self/cwd";
+
+/// Where root lives.
+const ROOT_HOME: &str = "/root";
+
+/// The sixth field of passwd(5).
+fn homes_in_passwd() -> Vec<PathBuf> {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let homes = passwd.lines().filter_map(|line| line.split(':').nth(5)).map(PathBuf::from);
+    homes.filter(|home| home.is_absolute() && home != Path::new("/")).collect()
+}
+
 impl Environment {
     /// That of this process.
-    pub fn of_process() -> anyhow::Result<Environment> {
+    pub fn of_process() -> Environment {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         // As the XDG specification wants it, a variable with a relative path is ignored.
         let xdg = Xdg::new().ok();
-        let ours = |directory: PathBuf| directory.is_absolute().then(|| directory.join("pycstore"));
         let home = directory(variable("HOME"));
-        Ok(Environment {
+        // `sudo` may keep a user's HOME: root reads no configuration of theirs and leaves nothing of its own there.
+        let is_foreign = pycstore::directory::effective_user() == 0
+            && home.as_ref().and_then(|home| home.metadata().ok()).is_some_and(|home| home.uid() != 0);
+        let ours = |directory: PathBuf| {
+            let rest =
+                home.as_ref().filter(|_| is_foreign).and_then(|home| directory.strip_prefix(home).ok());
+            let directory = rest.map_or(directory.clone(), |rest| Path::new(ROOT_HOME).join(rest));
+            directory.is_absolute().then(|| directory.join("pycstore"))
+        };
+        Environment {
             places: places(variable, home.clone()),
-            home,
             prefix: variable("PYTHONPYCACHEPREFIX"),
             configuration: std::env::var_os("PYCSTORE_CONFIG"),
             configuration_directory: xdg.as_ref().map(Xdg::config_dir).and_then(ours),
             state_directory: xdg.as_ref().and_then(Xdg::state_dir).and_then(ours),
-            working_directory: std::env::current_dir().context("cannot find the working directory")?,
+            homes: home.iter().cloned().chain(homes_in_passwd()).collect(),
+            working_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(NO_DIRECTORY)),
             now: SystemTime::now().into(),
-        })
+            home,
+        }
     }
 
     /// A home that a test names, and nothing else.
@@ -61,6 +85,7 @@ impl Environment {
             state_directory: Some(home.join(".local/state/pycstore")),
             places: Places { root: home.clone(), ..Places::default() },
             working_directory: home.clone(),
+            homes: vec![home.clone()],
             home: Some(home),
             now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
         }

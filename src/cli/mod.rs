@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let Arguments { global, command } = arguments;
-    let environment = Environment::of_process()?;
+    let environment = Environment::of_process();
     let session = match &command {
         // These work without a configuration, and so with one that cannot be understood.
         Command::Config(options) if options.path => Session::new(global, environment),

@@ -1,7 +1,7 @@
 //! `pycstore prune`: remove entries that Python cannot use any more; and the run that `forget` shares with it.
 
 use super::args::{PruneOptions, RunOptions};
-use super::du::{owner, report};
+use super::du::{owner, reclaimable, report};
 use super::exit::Exit;
 use super::history::{Due, Journal, Run};
 use super::interpreters;
@@ -18,12 +18,14 @@ use anyhow::Context;
 use pycstore::census::{Census, Counting};
 use pycstore::interpreter::Loads;
 use pycstore::owner::Life;
-use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, execute};
+use pycstore::prune::policy::Spared;
+use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, Skipped, execute};
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
 use pycstore::store::{Lock, Purpose};
 use pycstore::tally::Tally;
 use pycstore::usage::CountedLinks;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::time::Instant;
 
@@ -64,7 +66,11 @@ fn remove(
         Mode::Real => Purpose::Remove,
     })?;
     let journal = Journal::of_store(&session.environment, &opened.store);
-    if mode == Mode::Real && (!is_due(session, selection, &journal) || !is_ours(&opened)) {
+    if mode == Mode::Real && !is_due(session, selection, &journal) {
+        return Ok(Exit::Done);
+    }
+    // Not while the user thinks about a question: the nightly run must not wait for that.
+    if mode == Mode::Real && consent == Consent::Given && !is_ours(&opened) {
         return Ok(Exit::Done);
     }
     // As long as the user may still say no, a signal simply ends the process: nothing was removed yet.
@@ -95,7 +101,7 @@ fn remove(
         true => opened.scan(Question::Everything(UncheckedHashes::Trust)),
         false => Scan { within: &policy.scope.under, ..opened.scan(policy.question()) },
     };
-    let (reclaimable, links) = (Policy::reclaimable(), CountedLinks::default());
+    let (reclaimable, links) = (reclaimable(session)?, CountedLinks::default());
     let new_visitors = || {
         let counting = || Counting::new(&reclaimable, circumstances, &links);
         (Planner::new(policy, &opened.store, circumstances), counts.then(counting))
@@ -106,29 +112,39 @@ fn remove(
     };
     let mut plan = Plan::collect(planners, policy);
     let troubles = std::mem::take(&mut plan.troubles);
-    if opened.stop.cause().is_some() {
-        // What was seen so far says nothing of the whole, of a budget least of all.
-        complain::note("stopped before all entries were looked at: nothing was removed");
-        return Ok(exit(&opened, &Outcome::default(), &troubles));
-    }
-    if consent == Consent::ToBeAsked {
+    let is_partial = opened.stop.has_looked_enough();
+    if consent == Consent::ToBeAsked && !is_partial {
         if !has_agreed(&opened, &plan)? {
             complain::note("nothing was removed");
             return Ok(Exit::Done);
         }
+        if !is_ours(&opened) {
+            return Ok(Exit::Done);
+        }
         opened.stop.on_signals()?;
     }
-    let outcome = match mode {
-        Mode::DryRun => {
-            plan.look_into(&opened.store, opened.threads());
-            Outcome::expected(plan)
-        }
-        Mode::Real => {
-            let mut progress = session.progress("removed");
-            let update = |entries| progress.update(entries);
-            execute::execute(&opened.store, plan, opened.threads(), opened.stop.flag(), update)
-        }
-    };
+    let is_stopped = opened.stop.cause().is_some();
+    // A part of the store says nothing of a budget; of each entry in it, it says all.
+    let outcome =
+        if is_partial && (is_stopped || !policy.budget.is_unlimited() || consent == Consent::ToBeAsked) {
+            complain::note("stopped before all entries were looked at: nothing was removed");
+            Outcome::default()
+        } else {
+            if is_partial {
+                complain::note("half of the time is over: what was not looked at is left for the next run");
+            }
+            match mode {
+                Mode::DryRun => {
+                    plan.look_into(&opened.store, opened.threads());
+                    Outcome::expected(plan)
+                }
+                Mode::Real => {
+                    let mut progress = session.progress("removed");
+                    let update = |entries| progress.update(entries);
+                    execute::execute(&opened.store, plan, opened.threads(), opened.stop.flag(), update)
+                }
+            }
+        };
 
     // What is done is done: an output that cannot be written is one more problem to report.
     let shown = show(session, options, &opened, &outcome, mode);
@@ -243,10 +259,23 @@ fn show(
     out.flush()
 }
 
+/// So many files that were kept for one reason are named; a mail from cron is not the place for thousands.
+const MOST_KEPT_LINES: usize = 10;
+
 /// What did not go as asked, on standard error.
 fn explain(outcome: &Outcome) {
-    for skipped in &outcome.skipped {
-        complain::note(&format!("kept {}: {}", skipped.path.display(), skipped.why.explanation()));
+    let mut kept: BTreeMap<Spared, Vec<&Skipped>> = BTreeMap::new();
+    outcome.skipped.iter().for_each(|skipped| kept.entry(skipped.why).or_default().push(skipped));
+    for (why, skipped) in kept {
+        for one in skipped.iter().take(MOST_KEPT_LINES) {
+            complain::note(&format!("kept {}: {}", one.path.display(), why.explanation()));
+        }
+        if let Some(more) = skipped.len().checked_sub(MOST_KEPT_LINES).filter(|more| *more > 0) {
+            complain::note(&format!(
+                "kept {} more like that; --json names them all",
+                human::count(more as u64)
+            ));
+        }
     }
     for failure in &outcome.failures {
         complain::problem(failure);
@@ -294,6 +323,9 @@ fn print(session: &Session, outcome: &Outcome, mode: Mode, out: &mut dyn Write) 
         Mode::Real => "removed",
     };
     let sum = match (outcome.removed.is_empty(), outcome.directories) {
+        (true, 0) if !outcome.failures.is_empty() || !outcome.left.is_empty() => {
+            "removed nothing".to_string()
+        }
         (true, 0) => "nothing to remove".to_string(),
         (_, directories) => format!(
             "{verb} {} and {}, {}",

@@ -7,44 +7,36 @@ use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Writes `contents` to `path` with this mode, whatever the umask says. A symbolic link at `path` stays, and what it
-/// points to is replaced.
+/// Writes `contents` to `path` with this mode, whatever the umask says. A symbolic link at `path` is not followed:
+/// somebody else may own the directory and have put it there.
 ///
 /// # Errors
 /// What the system says; `InvalidInput` where something other than a file is there: it is not replaced.
 pub fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
-    let target = target(path)?;
-    let directory = match target.parent() {
+    match path.symlink_metadata() {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let directory = match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
         None => return Err(io::ErrorKind::InvalidInput.into()),
     };
     // Nothing that looks for `*.prom` or `*.jsonl` takes the temporary file for one.
     let mut prefix = OsStr::new(".").to_os_string();
-    prefix.push(target.file_name().unwrap_or_default());
+    prefix.push(path.file_name().unwrap_or_default());
     prefix.push(".");
     let mut temporary = tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(directory)?;
     temporary.write_all(contents)?;
     temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
     temporary.as_file().sync_all()?;
-    temporary.persist(&target).map_err(|error| error.error)?;
+    temporary.persist(path).map_err(|error| error.error)?;
     Ok(())
-}
-
-/// The file to be replaced, links resolved.
-fn target(path: &Path) -> io::Result<PathBuf> {
-    let target = match path.symlink_metadata() {
-        Ok(metadata) if metadata.is_symlink() => path.canonicalize()?,
-        Ok(_) => path.to_path_buf(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path.to_path_buf()),
-        Err(error) => return Err(error),
-    };
-    if !target.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-    }
-    Ok(target)
 }
 
 #[cfg(test)]

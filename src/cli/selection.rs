@@ -1,7 +1,7 @@
 //! From options and configuration to a policy: what a run removes, and under which names the history keeps it.
 
 use super::args::{PruneOptions, ScopeOptions, SelectorOptions};
-use super::config::Sourced;
+use super::config::{Sourced, home};
 use super::output::complain::Complaint;
 use super::session::Session;
 use pycstore::prune::{Budget, Keep, Policy, Scope, Selector};
@@ -160,17 +160,23 @@ impl Selection {
 
 fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
     let absolute = |paths: &[PathBuf]| paths.iter().map(|path| session.environment.absolute(path)).collect();
-    let configured = session.configuration.keep.iter().map(|glob| glob.value.as_str());
-    let keep = Keep::of(options.keep.iter().map(String::as_str).chain(configured)).map_err(|error| {
-        Complaint::caused(
-            error,
-            "globs are matched against absolute paths of sources: --keep '/home/me/work/**'",
-        )
-    })?;
+    let keep = keep(session, &options.keep)?;
     Ok(Scope {
         under: absolute(&options.under),
         owners: absolute(&options.owner),
         tags: options.tag.clone(),
         keep,
     })
+}
+
+/// The globs of the command line and of the configuration.
+pub fn keep(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
+    let hint = "globs are matched against absolute paths of sources: --keep '/home/me/work/**'";
+    let mut globs: Vec<String> = session.configuration.keep.iter().map(|glob| glob.value.clone()).collect();
+    for glob in given {
+        globs.push(
+            home::in_glob(glob, &session.environment).map_err(|message| Complaint::new(message, hint))?,
+        );
+    }
+    Ok(Keep::of(globs.iter().map(String::as_str)).map_err(|error| Complaint::caused(error, hint))?)
 }

@@ -82,8 +82,8 @@ impl Session {
     /// Finds, opens and vets the store.
     pub fn open(&self, purpose: Purpose) -> anyhow::Result<Opened> {
         let Sourced { value: path, origin } = self.locate()?;
-        let homes: Vec<PathBuf> = self.environment.home.iter().cloned().collect();
-        let store = Store::open(&path, &homes, purpose).map_err(|refusal| self.explain(refusal, origin))?;
+        let store = Store::open(&path, &self.environment.homes, purpose)
+            .map_err(|refusal| self.explain(refusal, origin))?;
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
         let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
@@ -154,7 +154,7 @@ impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
         let Opened { store, ground, threads, stop } = self;
-        Scan { store, ground, question, threads: *threads, within: &[], stop: stop.flag() }
+        Scan { store, ground, question, threads: *threads, within: &[], stop: stop.scan_flag() }
     }
 
     /// What policies are judged with.

@@ -1,17 +1,24 @@
 //! When to stop early: a signal, or the end of the time that a run may take. Home of signal-hook.
 
+use super::output::complain;
 use anyhow::Context;
 use pycstore::units::Age;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long workers may take to hear the wish to stop. A file system that does not answer holds a worker for ever, and
+/// with it the store's lock: then the process ends without it.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The wish to stop, heard by whoever works.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     wanted: Arc<AtomicBool>,
     by_signal: Arc<AtomicBool>,
+    looked_enough: Arc<AtomicBool>,
 }
 
 /// Why a run stopped early.
@@ -31,22 +38,43 @@ impl Stop {
             flag::register_conditional_shutdown(signal, 128 + signal, self.by_signal.clone())
                 .and_then(|_| flag::register(signal, self.by_signal.clone()))
                 .and_then(|_| flag::register(signal, self.wanted.clone()))
+                .and_then(|_| flag::register(signal, self.looked_enough.clone()))
                 .context("cannot listen to signals")?;
         }
+        let wanted = self.wanted.clone();
+        in_background(move || {
+            while !wanted.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            std::thread::sleep(GRACE);
+            complain::note("the file system does not answer: ended without waiting for it");
+            std::process::exit(1);
+        });
         Ok(())
     }
 
-    /// Asks to stop after `age`.
+    /// Asks to stop after `age`; half of it is for looking, so that there is time for what was found.
     pub fn after(&self, age: Age) {
-        let wanted = self.wanted.clone();
-        // The thread ends with the process, if not before.
-        std::thread::spawn(move || {
-            std::thread::sleep(age.duration());
+        let Stop { wanted, looked_enough, .. } = self.clone();
+        in_background(move || {
+            std::thread::sleep(age.duration() / 2);
+            looked_enough.store(true, Ordering::Relaxed);
+            std::thread::sleep(age.duration() / 2);
             wanted.store(true, Ordering::Relaxed);
         });
     }
 
-    /// The flag that workers look at.
+    /// The flag that a scan looks at: it is raised before [`Stop::flag`], at the latest with it.
+    pub fn scan_flag(&self) -> &AtomicBool {
+        &self.looked_enough
+    }
+
+    /// Whether a scan was told to stop.
+    pub fn has_looked_enough(&self) -> bool {
+        self.looked_enough.load(Ordering::Relaxed)
+    }
+
+    /// The flag that whoever removes looks at.
     pub fn flag(&self) -> &AtomicBool {
         &self.wanted
     }
@@ -59,4 +87,9 @@ impl Stop {
             (false, false) => None,
         }
     }
+}
+
+/// Runs something until the process ends. Where no thread can be had, nobody is reminded of the time.
+fn in_background(work: impl FnOnce() + Send + 'static) {
+    let _ = std::thread::Builder::new().spawn(work);
 }

@@ -1,10 +1,10 @@
 //! What a policy comes to on a store: the victims by directory, and the directories that they leave empty.
 
-use super::policy::{Budget, Circumstances, Policy, Selector, Spared, Value, Verdict};
+use super::policy::{Budget, Circumstances, Policy, Spared, Value, Verdict};
 use crate::directory::{Directory, FileKind, Links, is_link_loop};
 use crate::entry::{Content, Entry};
 use crate::layout::Name;
-use crate::owner::{Owner, Presence};
+use crate::owner::Owner;
 use crate::pyc::header::looks_like_bytecode;
 use crate::scan::{Threads, Trouble, Visit, Visitor, run_crew};
 use crate::status::{self, Status, UncheckedHashes};
@@ -13,9 +13,7 @@ use crate::tally::Tally;
 use crate::units::Moment;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -115,8 +113,9 @@ struct Part {
     kept: usize,
     /// How many directories it has.
     directories: usize,
-    /// Whether it goes even if this run removes nothing in it: what a killed run left empty.
-    is_orphaned: bool,
+    /// Whether it goes even if this run removes nothing in it: an empty directory is what a killed run left. Python
+    /// makes one again when it needs it.
+    is_leftover: bool,
 }
 
 impl<'a> Planner<'a> {
@@ -134,12 +133,7 @@ impl<'a> Planner<'a> {
     }
 
     fn is_in_scope(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> bool {
-        if self.policy.scope.is_everything() {
-            return true;
-        }
-        let (Some(slot), Some(name)) = (entry.parsed.slot(), entry.source_name()) else { return false };
-        let source = visit.source_directory().join(OsStr::from_bytes(&name));
-        self.policy.scope.admits(&source, slot.tag, || visit.owner())
+        self.policy.scope.admits_entry(visit, entry)
     }
 }
 
@@ -183,9 +177,7 @@ impl Visitor for Planner<'_> {
                 evictable,
                 kept,
                 directories: visit.directories,
-                is_orphaned: visit.sources == Presence::Absent
-                    && self.policy.selectors.contains(&Selector::Orphans)
-                    && self.policy.scope.is_everything(),
+                is_leftover: visit.entries.is_empty() && self.policy.scope.admits_directory(visit.relative),
             });
         }
     }
@@ -373,7 +365,7 @@ fn emptied(directories: &[Part]) -> Vec<Box<[u8]>> {
     let mut emptied = Vec::new();
     for part in hollow {
         let below = emptied_in.remove(&*part.relative).unwrap_or(0);
-        let has_reason = !part.victims.is_empty() || below > 0 || part.is_orphaned;
+        let has_reason = !part.victims.is_empty() || below > 0 || part.is_leftover;
         if below == part.directories && has_reason {
             let parent = part.relative.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
             *emptied_in.entry(&part.relative[..parent]).or_default() += 1;
@@ -407,7 +399,7 @@ mod tests {
             evictable: Vec::new(),
             kept: 0,
             directories,
-            is_orphaned: false,
+            is_leftover: false,
         }
     }
 
@@ -422,8 +414,8 @@ mod tests {
         assert_eq!(paths(all), ["a/b/c", "a/b", "d"]);
         // An empty directory that this run has no reason to remove stays, and what holds it.
         assert!(paths(vec![part("a", 1, 0), part("a/b", 0, 0)]).is_empty());
-        let orphaned = Part { is_orphaned: true, ..part("a/b", 0, 0) };
-        assert_eq!(paths(vec![part("a", 1, 0), orphaned]), ["a/b", "a"]);
+        let leftover = Part { is_leftover: true, ..part("a/b", 0, 0) };
+        assert_eq!(paths(vec![part("a", 1, 0), leftover]), ["a/b", "a"]);
         let keeps = Part { kept: 1, ..part("a", 0, 1) };
         assert!(paths(vec![keeps]).is_empty());
     }

@@ -119,7 +119,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Value {
     class: Class,
-    last_used: Moment,
+    /// In days since 1970: relatime tells no more.
+    last_used: i64,
 }
 
 /// The classes in which entries are evicted.
@@ -159,7 +160,7 @@ impl Spared {
     /// The reason in words.
     pub fn explanation(self) -> &'static str {
         match self {
-            Spared::NotBytecode => "it is no bytecode; only --corrupt takes it",
+            Spared::NotBytecode => "it is no bytecode, whatever its name says; prune --corrupt takes it",
             Spared::Unreadable => "its first bytes cannot be read",
             Spared::Changed => "it changed after it was planned",
         }
@@ -216,6 +217,7 @@ impl Policy {
             _ if takes_all => true,
             // Nothing but the request for everything takes what cannot be judged.
             Status::Unknown(_) => false,
+            _ if has(Selector::Corrupt) && matches!(entry.content, Content::Read(_, Bytecode::Never)) => true,
             Status::Orphan(_) if has(Selector::Orphans) => true,
             Status::Stale(_) if has(Selector::Stale) => true,
             Status::Corrupt(_) if has(Selector::Corrupt) => true,
@@ -266,7 +268,7 @@ impl Policy {
             Status::Fresh if is_dead(entry, circumstances) => Class::Dead,
             Status::Fresh => used,
         };
-        Some(Value { class, last_used })
+        Some(Value { class, last_used: last_used.seconds.div_euclid(86_400) })
     }
 }
 

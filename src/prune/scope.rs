@@ -1,7 +1,12 @@
 //! Which part of a store a prune may touch. Scopes narrow what the selectors name. Home of globset.
 
+use crate::entry::Entry;
+use crate::layout;
 use crate::owner::Owner;
+use crate::scan::Visit;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A part of a store. Every condition must hold; an empty list is no condition.
@@ -25,10 +30,21 @@ pub struct Keep {
 
 /// A glob that cannot be understood.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot understand the glob `{glob}`")]
-pub struct BadGlob {
-    glob: String,
-    source: globset::Error,
+pub enum BadGlob {
+    /// Its syntax is wrong.
+    #[error("cannot understand the glob `{glob}`")]
+    Syntax {
+        /// The glob.
+        glob: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
+    /// It can match no absolute path.
+    #[error("the glob `{glob}` matches nothing: it begins neither with / nor with **")]
+    Relative {
+        /// The glob.
+        glob: String,
+    },
 }
 
 impl Keep {
@@ -38,8 +54,11 @@ impl Keep {
     /// The first that cannot be understood.
     pub fn of<'a>(globs: impl IntoIterator<Item = &'a str>) -> Result<Keep, BadGlob> {
         let mut set = GlobSetBuilder::new();
-        let bad = |glob: &str, source| BadGlob { glob: glob.to_string(), source };
+        let bad = |glob: &str, source| BadGlob::Syntax { glob: glob.to_string(), source };
         for glob in globs {
+            if !glob.starts_with('/') && !glob.starts_with("**") {
+                return Err(BadGlob::Relative { glob: glob.to_string() });
+            }
             // A directory's glob keeps what is below it as well.
             for pattern in [glob.to_string(), format!("{}/**", glob.trim_end_matches('/'))] {
                 let built = GlobBuilder::new(&pattern).literal_separator(true).build();
@@ -59,6 +78,25 @@ impl Scope {
     /// Whether nothing is excluded.
     pub fn is_everything(&self) -> bool {
         self.under.is_empty() && self.owners.is_empty() && self.tags.is_empty() && self.keep.globs.is_empty()
+    }
+
+    /// Whether an entry of a scanned directory is in the scope.
+    pub fn admits_entry(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> bool {
+        if self.is_everything() {
+            return true;
+        }
+        let (Some(slot), Some(name)) = (entry.parsed.slot(), entry.source_name()) else { return false };
+        let source = visit.source_directory().join(OsStr::from_bytes(&name));
+        self.admits(&source, slot.tag, || visit.owner())
+    }
+
+    /// Whether an empty directory of the store is in the scope, as far as a directory can be: it has no tag, and
+    /// nobody owns what is not in it.
+    pub fn admits_directory(&self, relative: &[u8]) -> bool {
+        let sources = layout::source_directory(relative);
+        self.owners.is_empty()
+            && self.tags.is_empty()
+            && (self.under.is_empty() || self.under.iter().any(|under| sources.starts_with(under)))
     }
 
     /// Whether an entry with this source, cache tag and owner is in the scope.
@@ -105,6 +143,7 @@ mod tests {
         let keep = Keep::of(["/a/*/keep", "/b/**/x_*.py"]).unwrap();
         assert!(keep.matches(Path::new("/a/p/keep/deep/m.py")) && keep.matches(Path::new("/b/c/d/x_1.py")));
         assert!(!keep.matches(Path::new("/a/p/q/keep/m.py")) && !keep.matches(Path::new("/b/y.py")));
+        assert!(Keep::of(["work/**"]).unwrap_err().to_string().contains("matches nothing"));
         assert!(Keep::of(["/a/[z"]).unwrap_err().to_string().contains("/a/[z"));
     }
 }

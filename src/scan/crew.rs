@@ -142,7 +142,13 @@ pub fn run<J: Send, S: Send>(
         state
     };
     std::thread::scope(|scope| {
-        let mut workers: Vec<_> = (0..threads.first).map(|_| scope.spawn(worker)).collect();
+        // Where the system grants no more threads, those that are there do the work.
+        let hire = || std::thread::Builder::new().spawn_scoped(scope, worker);
+        let mut workers: Vec<_> = (0..threads.first).map_while(|_| hire().ok()).collect();
+        if workers.is_empty() {
+            return vec![worker()];
+        }
+        let mut most = threads.most;
         let mut processor = processor_time();
         for tick in 1.. {
             std::thread::park_timeout(TICK);
@@ -158,9 +164,12 @@ pub fn run<J: Send, S: Send>(
             processor = now;
             // Less than two thirds of one core's time in use: the workers wait for the disk.
             let waits_for_disk = busy < TICK * 2 / 3 * u32::try_from(threads.first).unwrap_or(1);
-            if waits_for_disk && workers.len() < threads.most && shared.idle.load(Ordering::Relaxed) == 0 {
-                let grown = workers.len().min(threads.most - workers.len());
-                workers.extend((0..grown).map(|_| scope.spawn(worker)));
+            if waits_for_disk && workers.len() < most && shared.idle.load(Ordering::Relaxed) == 0 {
+                let wanted = (2 * workers.len()).min(most);
+                workers.extend((workers.len()..wanted).map_while(|_| hire().ok()));
+                if workers.len() < wanted {
+                    most = workers.len();
+                }
             }
         }
         workers

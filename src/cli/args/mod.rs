@@ -16,7 +16,6 @@ use std::path::PathBuf;
     name = "pycstore",
     version,
     max_term_width = 100,
-    infer_subcommands = true,
     subcommand_required = true,
     after_help = "Exit status: 0 all done, nothing to do included; 1 finished, but something could not be read or \
                   removed; 2 nothing done: usage, or a store that is missing or refused."
@@ -266,7 +265,7 @@ pub struct HistoryOptions {
 
 /// Options of `pycstore config`.
 #[derive(Debug, Args)]
-#[command(after_long_help = CONFIG_HELP)]
+#[command(after_help = CONFIG_HELP)]
 pub struct ConfigOptions {
     /// Print the path of the configuration file, there or not
     #[arg(long)]

@@ -15,7 +15,7 @@ pub struct PruneOptions {
     /// Do not ask before --all
     #[arg(long)]
     pub yes: bool,
-    /// Do nothing when the last successful run on this store is younger than AGE
+    /// Do nothing when the last successful run with the same selectors and scopes is younger than AGE
     #[arg(long, value_name = "AGE")]
     pub min_interval: Option<Age>,
     /// How the run goes.

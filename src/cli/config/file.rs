@@ -3,9 +3,11 @@
 //! An unknown key or a wrong type is an error with its place: a policy that was spelled wrong must not silently
 //! become another policy.
 
+use super::home;
 use super::location::Location;
 use super::origin::{Origin, Sourced};
 use crate::cli::env::Environment;
+use pycstore::prune::Keep;
 use pycstore::units::{Age, Size};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -252,7 +254,7 @@ impl InFile<'_> {
     /// An absolute path, dots resolved as on the command line.
     fn path(&self, spanned: Spanned<String>) -> Result<Sourced<PathBuf>, String> {
         let sourced = self.sourced(spanned);
-        let path = match self.home_at_start(&sourced.value)? {
+        let path = match home::at_start(&sourced.value, self.environment)? {
             Some((home, rest)) => home.join(rest.trim_start_matches('/')),
             None => PathBuf::from(&sourced.value),
         };
@@ -265,37 +267,13 @@ impl InFile<'_> {
         Ok(sourced.map(|_| self.environment.absolute(&path)))
     }
 
-    /// A glob with the home written out: what is special in a glob stands for itself there.
+    /// A glob with the home written out.
     fn glob(&self, spanned: Spanned<String>) -> Result<Sourced<String>, String> {
         let sourced = self.sourced(spanned);
-        if sourced.value.is_empty() {
-            return Err("an empty glob keeps nothing".into());
-        }
-        let Some((home, rest)) = self.home_at_start(&sourced.value)? else { return Ok(sourced) };
-        let home = home.to_str().ok_or("the home directory is not UTF-8: write the glob without it")?;
-        let mut glob = String::with_capacity(home.len() + rest.len());
-        for character in home.trim_end_matches('/').chars() {
-            match character {
-                '*' | '?' | '[' | ']' | '{' | '}' => glob.extend(['[', character, ']']),
-                '\\' => glob.push_str("\\\\"),
-                _ => glob.push(character),
-            }
-        }
-        glob.push_str(rest);
+        let glob = home::in_glob(&sourced.value, self.environment)?;
+        // What the command line refuses the file must not pass over.
+        Keep::of([glob.as_str()]).map_err(|error| error.to_string())?;
         Ok(sourced.map(|_| glob))
-    }
-
-    /// The home and what follows it, where a text begins with `~` or `$HOME`.
-    fn home_at_start<'t>(&self, text: &'t str) -> Result<Option<(&Path, &'t str)>, String> {
-        let rest = ["~", "$HOME", "${HOME}"]
-            .iter()
-            .find_map(|home| text.strip_prefix(home))
-            .filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        match (rest, &self.environment.home) {
-            (None, _) => Ok(None),
-            (Some(rest), Some(home)) => Ok(Some((home, rest))),
-            (Some(_), None) => Err(format!("{text:?} cannot be expanded: HOME is not set")),
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod effective;
 mod file;
+pub mod home;
 mod location;
 mod origin;
 mod show;
