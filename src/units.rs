@@ -168,15 +168,15 @@ impl FromStr for Size {
     type Err = SizeError;
 
     fn from_str(text: &str) -> Result<Size, SizeError> {
-        // Five bytes for a slip of the finger would empty a store.
-        if text.trim().ends_with(|last: char| last.is_ascii_digit()) {
-            return Err(SizeError::NoUnit);
-        }
-        parse_size::parse_size(text.trim()).map(Size).map_err(|error| match error {
+        let text = text.trim();
+        let size = parse_size::parse_size(text).map(Size).map_err(|error| match error {
             parse_size::Error::Empty => SizeError::Empty,
             parse_size::Error::PosOverflow => SizeError::TooLarge,
             _ => SizeError::Malformed,
-        })
+        })?;
+        // Five bytes for a slip of the finger would empty a store.
+        let has_unit = !text.ends_with(|last: char| last.is_ascii_digit());
+        if has_unit || size.0 == 0 { Ok(size) } else { Err(SizeError::NoUnit) }
     }
 }
 
@@ -284,14 +284,15 @@ mod tests {
             ("5GiB", 5 << 30),
             ("1.5G", 1_500_000_000),
             ("4k", 4000),
-            ("1234", 1234),
+            ("1234B", 1234),
             ("0", 0),
-            ("18446744073709551615", u64::MAX),
+            ("18446744073709551615B", u64::MAX),
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for (text, error) in [
             ("", SizeError::Empty),
+            ("5", SizeError::NoUnit),
             ("MiB", SizeError::Empty),
             ("-1", SizeError::Malformed),
             ("5 apples", SizeError::Malformed),

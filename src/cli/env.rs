@@ -38,11 +38,16 @@ const NO_DIRECTORY: &str = "/proc/self/cwd";
 /// Where root lives.
 const ROOT_HOME: &str = "/root";
 
-/// The sixth field of passwd(5).
+/// The homes of people and of root in passwd(5); those of system users are any directory at all.
 fn homes_in_passwd() -> Vec<PathBuf> {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let homes = passwd.lines().filter_map(|line| line.split(':').nth(5)).map(PathBuf::from);
-    homes.filter(|home| home.is_absolute() && home != Path::new("/")).collect()
+    let home = |line: &str| {
+        let mut fields = line.split(':').skip(2);
+        let user: u32 = fields.next()?.parse().ok()?;
+        let home = PathBuf::from(fields.nth(2)?);
+        ((user == 0 || user >= 1000) && home.is_absolute() && home != Path::new("/")).then_some(home)
+    };
+    passwd.lines().filter_map(home).collect()
 }
 
 impl Environment {

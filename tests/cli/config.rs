@@ -80,12 +80,12 @@ fn a_flag_is_stronger_than_a_variable_than_the_file_than_the_default() {
 #[test]
 fn the_policy_is_shown_with_its_lines() {
     let world = World::new();
-    let text = "keep = ['~/a/**', '*/b']\n[prune]\norphans = true\nunused-for = '90d'\nmax-size = '500M'\nmax-files = 9\n";
+    let text = "keep = ['~/a/**', '**/b']\n[prune]\norphans = true\nunused-for = '90d'\nmax-size = '500M'\nmax-files = 9\n";
     world.write(PLACE, text);
     let shown = run(&world, &[], &["config", "--assume-gone", "x", "--json"]).exits(0);
     let home = world.home.display();
     let of = |key: &str| values(&shown, key);
-    assert_eq!(of("keep"), [format!("\"{home}/a/**\" \"file\" null 1"), "\"*/b\" \"file\" null 1".into()]);
+    assert_eq!(of("keep"), [format!("\"{home}/a/**\" \"file\" null 1"), "\"**/b\" \"file\" null 1".into()]);
     assert_eq!(of("assume-gone"), [format!("\"{home}/x\" \"flag\" \"--assume-gone\" null")]);
     assert_eq!(of("prune.orphans"), ["true \"file\" null 3"]);
     assert_eq!(of("prune.stale"), ["false \"default\" null null"]);

@@ -4,6 +4,7 @@ use crate::support::{
     Answer, Snapshot, World, age, answer, assert_only_gone, closed_pipe, files, interpreters, newest,
 };
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -224,7 +225,7 @@ fn what_is_no_bytecode_is_kept_and_reported() {
     assert_eq!(answer.json()["skipped"], skipped);
     assert_eq!(dry["skipped"], skipped);
     let line = |path: &Path| {
-        format!("pycstore: kept {}: it is no bytecode; only --corrupt takes it\n", path.display())
+        format!("pycstore: kept {}: it is no bytecode; prune --corrupt takes it\n", path.display())
     };
     assert_eq!(answer.stderr, line(&four) + &line(&zeros));
 
@@ -354,20 +355,25 @@ fn emptied_directories_go_and_the_root_stays() {
 
 #[test]
 fn a_run_that_was_killed_is_finished_by_the_next() {
-    let (world, living, gone) = small();
-    // An empty directory whose sources are there is nobody's leftover, and of no other selector's business.
-    std::fs::create_dir(world.home.join("living/empty")).unwrap();
-    std::fs::create_dir(living.join("empty")).unwrap();
-    std::fs::remove_file(gone.join(format!("b.{}.pyc", newest().tag))).unwrap();
-    let before = store(&world);
-    for selector in ["--stale", "--corrupt", "--temporary"] {
+    for selector in ["--orphans", "--stale", "--corrupt", "--temporary"] {
+        let (world, living, gone) = small();
+        // It was killed between the last file of a directory and the directory itself.
+        std::fs::create_dir_all(living.join("empty/deep")).unwrap();
+        std::fs::remove_file(gone.join(format!("b.{}.pyc", newest().tag))).unwrap();
+        let before = store(&world);
+        let elsewhere = world.home.join("elsewhere");
+        let arguments = [OsStr::new("prune"), selector.as_ref(), "--under".as_ref(), elsewhere.as_os_str()];
+        says(&world.pycstore(arguments).exits(0), "nothing to remove\n", "");
+        assert_only_gone(&before, &store(&world), &[]);
+        let document = world.pycstore(["prune", selector, "--json"]).exits(0).json();
+        assert_eq!(document["removed"], json!({"files": 0, "directories": 3, "bytes": 0, "disk": 0}));
+        assert_only_gone(
+            &before,
+            &store(&world),
+            &[&gone, &living.join("empty"), &living.join("empty/deep")],
+        );
         says(&world.pycstore(["prune", selector]).exits(0), "nothing to remove\n", "");
     }
-    assert_only_gone(&before, &store(&world), &[]);
-    let document = world.pycstore(["prune", "--orphans", "--json"]).exits(0).json();
-    assert_eq!(document["removed"], json!({"files": 0, "directories": 1, "bytes": 0, "disk": 0}));
-    assert_only_gone(&before, &store(&world), &[&gone]);
-    says(&world.pycstore(["prune", "--orphans"]).exits(0), "nothing to remove\n", "");
 }
 
 #[test]

@@ -293,7 +293,7 @@ fn a_read_only_file_system_is_one_problem() {
     let store = world.home.join("store");
     let line = format!("pycstore: cannot remove {} (81 files): Read-only file system\n", store.display());
     assert_eq!(pruned.stderr, line);
-    assert!(pruned.stdout.starts_with("nothing to remove\n"), "{}", pruned.stdout);
+    assert!(pruned.stdout.starts_with("removed nothing\n"), "{}", pruned.stdout);
     assert!(pruned.stdout.contains("would remove 81 files and 41 directories"), "{}", pruned.stdout);
 }
 

@@ -70,7 +70,13 @@ fn entry_of_nothing(world: &World, source: &Path) {
     fs::create_dir_all(entry.parent().unwrap()).unwrap();
     fs::rename(world.entry(&model, newest(), ""), entry).unwrap();
     fs::remove_dir_all(model.parent().unwrap()).unwrap();
-    fs::remove_dir_all(world.mirror(model.parent().unwrap())).unwrap();
+    // Up to the store: what is empty goes with any prune.
+    let mirror = world.mirror(model.parent().unwrap());
+    for directory in mirror.ancestors().take_while(|directory| *directory != world.store) {
+        if fs::remove_dir(directory).is_err() {
+            break;
+        }
+    }
 }
 
 fn set_mode(path: &Path, mode: u32) {
