@@ -11,7 +11,6 @@
 //! * Sources are looked at as `FileFinder` and `SourceLoader.path_stats` do: links followed, regular files only.
 
 use crate::directory::{self, Access, Directory, FileKind, Links, ListBuffer, Metadata};
-use crate::layout;
 use crate::mounts::{Doubt, Mounts};
 use crate::pyc::header::python_mtime;
 use crate::units::Moment;
@@ -289,25 +288,26 @@ impl PresentDirectory {
         }
     }
 
-    /// The regular files here, other than the usual one, that `cache_from_source` sends to this slot.
+    /// The names of everything here but directories, sorted.
     ///
     /// # Errors
     /// What listing the directory answers.
-    pub fn others_for(&self, slot: &layout::Slot<'_>, buffer: &mut ListBuffer) -> io::Result<Vec<Vec<u8>>> {
+    pub fn names(&self, buffer: &mut ListBuffer) -> io::Result<Vec<Vec<u8>>> {
         // An `O_PATH` descriptor cannot be listed.
         let directory = Directory::open(&self.path, Access::List)?;
-        let usual = slot.usual_source();
         let mut names = Vec::new();
         directory.list(buffer, |name, kind| {
-            if name != usual && slot.holds(name) && kind != FileKind::Directory {
+            if kind != FileKind::Directory {
                 names.push(name.to_vec());
             }
         })?;
-        names.retain(|name| {
-            directory.metadata(name, Links::Follow).is_ok_and(|metadata| metadata.kind == FileKind::Regular)
-        });
         names.sort();
         Ok(names)
+    }
+
+    /// Whether a name is a regular file, links followed.
+    pub fn is_file(&self, name: &[u8]) -> bool {
+        self.directory.metadata(name, Links::Follow).is_ok_and(|metadata| metadata.kind == FileKind::Regular)
     }
 
     /// The directory's path as it is spelled in the store.
@@ -431,6 +431,42 @@ mod tests {
         );
         ground.assumed_gone.push(base.join("project"));
         assert_eq!(ground.fate(&base.join("project")), Ok(Fate::Gone));
+    }
+
+    #[test]
+    fn a_directory_made_for_mounts_knows_nothing_of_what_is_missing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("me/.cache/cpython")).unwrap();
+        // Only the store is mounted into a container: its `/home/me` has nothing else.
+        let line =
+            format!("30 22 0:9 / {} rw - ext4 /dev/vda rw\n", base.join("me/.cache/cpython").display());
+        let mounts = Mounts::parse(line.as_bytes(), b"");
+        let ground = Ground { mounts, store: base.join("me/.cache/cpython"), assumed_gone: Vec::new() };
+        assert_eq!(ground.fate(&base.join("me/project")), Err(Why::Unmounted));
+        std::fs::write(base.join("me/.profile"), "").unwrap();
+        assert_eq!(ground.fate(&base.join("me/project")), Ok(Fate::Gone));
+    }
+
+    #[test]
+    fn a_directory_replaced_while_it_is_held_is_looked_at_again() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("p/old")).unwrap();
+        let ground = Ground::default();
+        let SourceDirectory::Present(held) = ground.open(base.join("p"), None, Access::LookUp) else {
+            panic!()
+        };
+        std::fs::remove_dir_all(base.join("p")).unwrap();
+        std::fs::create_dir_all(base.join("p/sub")).unwrap();
+        std::fs::write(base.join("p/m.py"), "").unwrap();
+        let below = ground.open(base.join("p/sub"), Some((&held.directory, b"sub")), Access::LookUp);
+        assert!(matches!(below, SourceDirectory::Present(_)), "it is there under its whole path");
+        assert_eq!(
+            held.look_up(b"m.py", &ground),
+            Source::Unreachable(Why::Io),
+            "what we hold tells nothing"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@
 
 mod crew;
 mod directory;
+mod look;
 mod place;
 
 pub use crew::Threads;

@@ -40,6 +40,7 @@ fn asked() -> BTreeMap<PathBuf, Value> {
     let mut asked = BTreeMap::new();
     for path in directories.iter().flat_map(|directory| names.iter().map(|name| directory.join(name))) {
         let output = Command::new(&path)
+            .env_clear()
             .args(["-E", "-s", "-c", ASK])
             .stdin(Stdio::null())
             .stderr(Stdio::null())
@@ -60,7 +61,7 @@ fn pyenv_root() -> PathBuf {
 /// The program, with nothing of our own environment but what tells where the Pythons are.
 fn program(world: &World) -> Command {
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
-    command.env("HOME", std::env::var_os("HOME").unwrap_or_default()).env("PYENV_ROOT", pyenv_root());
+    command.env("PYENV_ROOT", pyenv_root());
     command
 }
 
@@ -165,8 +166,9 @@ fn a_fresh_virtualenv_leads_to_the_interpreter_that_made_it() {
         let kinds: &[&str] = if is_cpython { &["--symlinks", "--copies"] } else { &["--symlinks"] };
         for kind in kinds {
             let root = world.home.join(format!("env{number}{kind}"));
-            let made =
-                answer(Command::new(path).args(["-E", "-s", "-m", "venv", "--without-pip", kind]).arg(&root));
+            let made = answer(
+                world.command(path).args(["-E", "-s", "-m", "venv", "--without-pip", kind]).arg(&root),
+            );
             assert_eq!(made.code, 0, "{} makes a virtualenv: {made:?}", path.display());
             let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
             command.env("PATH", "/nonexistent").env("VIRTUAL_ENV", &root);
@@ -187,7 +189,7 @@ fn what_writes_to_the_store_is_betrayed_by_it() {
     let world = World::new();
     let base = newest();
     let root = world.home.join("env");
-    let made = answer(Command::new(&base.path).args(["-E", "-s", "-m", "venv", "--without-pip"]).arg(&root));
+    let made = answer(world.command(&base.path).args(["-E", "-s", "-m", "venv", "--without-pip"]).arg(&root));
     assert_eq!(made.code, 0, "{made:?}");
     let minor = base.tag.strip_prefix("cpython-3").unwrap();
     world.write(format!("env/lib/python3.{minor}/site-packages/only.py"), "");
