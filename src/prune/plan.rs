@@ -1,7 +1,7 @@
 //! What a policy comes to on a store: the victims by directory, and the directories that they leave empty.
 
 use super::policy::{Budget, Circumstances, Policy, Spared, Value, Verdict};
-use crate::directory::{Directory, FileKind, Links, is_link_loop};
+use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::Name;
 use crate::owner::Owner;
@@ -288,26 +288,28 @@ pub(super) fn look_again(
     victim: &Victim,
     takes_anything: bool,
 ) -> io::Result<Option<Spared>> {
+    let is_same = |now: &Metadata| {
+        now.kind == FileKind::Regular
+            && now.identity == victim.identity
+            && now.bytes == victim.bytes
+            && now.modified == victim.modified
+    };
     let mut start = [0; 4];
     let (now, start) = if takes_anything || victim.contents == Contents::Known {
         (directory.metadata(&victim.name, Links::Keep)?, None)
     } else {
         match directory.read_start(&victim.name, &mut start) {
             Ok((metadata, start)) => (metadata, Some(start)),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Ok(Some(Spared::Unreadable));
-            }
-            // A link stands where the file was.
-            Err(error) if is_link_loop(&error) => return Ok(Some(Spared::Changed)),
-            Err(error) => return Err(error),
+            // A link, a directory or a socket may stand where the file was.
+            Err(error) => match directory.metadata(&victim.name, Links::Keep)? {
+                now if !is_same(&now) => return Ok(Some(Spared::Changed)),
+                _ if error.kind() == io::ErrorKind::PermissionDenied => return Ok(Some(Spared::Unreadable)),
+                _ => return Err(error),
+            },
         }
     };
-    let is_same = now.kind == FileKind::Regular
-        && now.identity == victim.identity
-        && now.bytes == victim.bytes
-        && now.modified == victim.modified;
     Ok(match start {
-        _ if !is_same => Some(Spared::Changed),
+        _ if !is_same(&now) => Some(Spared::Changed),
         Some(start) if !looks_like_bytecode(start) => Some(Spared::NotBytecode),
         _ => None,
     })

@@ -1,0 +1,668 @@
+//! What happens between a plan and its execution: the disk is another one by then, by accident or on purpose.
+//!
+//! Everything here goes through the library's own steps (open, scan, plan, execute), with the change staged in between,
+//! and for both ways of resolving paths. What could be removed by mistake is always a hard link of what was planned, so
+//! that no comparison of inodes saves it: only the rule under test does.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
+
+use proptest::prelude::*;
+use pycstore::directory::Resolver;
+use pycstore::mounts::Mounts;
+use pycstore::prune::policy::Spared;
+use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, execute};
+use pycstore::scan::{Scan, Threads};
+use pycstore::source::Ground;
+use pycstore::store::{Purpose, Store};
+use pycstore::units::Moment;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The header of an entry of CPython 3.12 for a source of no bytes from 1970.
+const HEADER: &[u8; 16] = b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0";
+
+/// A store, sources that are gone, and a place outside.
+struct Stage {
+    _temporary: tempfile::TempDir,
+    base: PathBuf,
+    store: PathBuf,
+    outside: PathBuf,
+}
+
+/// What a tree is: of each path its kind, inode and contents.
+type Tree = BTreeMap<PathBuf, (fs::FileType, u64, Vec<u8>)>;
+
+impl Stage {
+    fn new() -> Stage {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let [store, outside] = ["store", "outside"].map(|name| base.join(name));
+        fs::create_dir(&store).unwrap();
+        fs::create_dir(&outside).unwrap();
+        Stage { _temporary: temporary, base, store, outside }
+    }
+
+    /// The directory of the store that mirrors `gone/…`, where no source is.
+    fn mirror(&self, directory: &str) -> PathBuf {
+        self.store.join(self.base.strip_prefix("/").unwrap()).join("gone").join(directory)
+    }
+
+    /// Makes an orphan; returns its path.
+    fn orphan(&self, directory: &str, stem: &str) -> PathBuf {
+        let path = self.mirror(directory).join(format!("{stem}.cpython-312.pyc"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, [&HEADER[..], stem.as_bytes()].concat()).unwrap();
+        path
+    }
+
+    /// Gives the place outside a hard link of each file of a directory of the store, and those below it.
+    fn link_outside(&self, directory: &Path) {
+        for entry in walkdir::WalkDir::new(directory).min_depth(1) {
+            let entry = entry.unwrap();
+            let path = self.outside.join(entry.path().strip_prefix(directory).unwrap());
+            if entry.file_type().is_dir() {
+                fs::create_dir_all(path).unwrap();
+            } else {
+                fs::hard_link(entry.path(), path).unwrap();
+            }
+        }
+    }
+
+    fn open(&self, resolver: Option<Resolver>) -> Store {
+        let mut store = Store::open(&self.store, &[], Purpose::Remove).unwrap();
+        if let Some(resolver) = resolver {
+            store.set_resolver(resolver);
+        }
+        store
+    }
+
+    fn tree(&self) -> Tree {
+        tree(&self.base)
+    }
+}
+
+/// The kernel's way, where it has one, and the other.
+const RESOLVERS: [Option<Resolver>; 2] = [None, Some(Resolver::Components)];
+
+fn tree(root: &Path) -> Tree {
+    let mut tree = Tree::new();
+    for entry in walkdir::WalkDir::new(root).min_depth(1) {
+        let entry = entry.unwrap();
+        let contents = match entry.file_type() {
+            kind if kind.is_file() => fs::read(entry.path()).unwrap(),
+            kind if kind.is_symlink() => {
+                fs::read_link(entry.path()).unwrap().into_os_string().into_encoded_bytes()
+            }
+            _ => Vec::new(),
+        };
+        let inode = entry.metadata().unwrap().ino();
+        tree.insert(entry.path().to_path_buf(), (entry.file_type(), inode, contents));
+    }
+    tree
+}
+
+/// Asserts that of a tree these paths are gone and nothing else happened.
+#[track_caller]
+fn assert_only_gone(before: &Tree, after: &Tree, gone: &[&Path]) {
+    let is_gone = |path: &Path| gone.iter().any(|gone| path.starts_with(gone));
+    let expected: Tree = before
+        .iter()
+        .filter(|(path, _)| !is_gone(path))
+        .map(|(path, it)| (path.clone(), it.clone()))
+        .collect();
+    let lost: Vec<_> = expected.keys().filter(|path| !after.contains_key(*path)).collect();
+    let left: Vec<_> = after.keys().filter(|path| !expected.contains_key(*path)).collect();
+    assert!(lost.is_empty() && left.is_empty(), "lost: {lost:#?}\nleft: {left:#?}");
+    assert!(*after == expected, "something else changed");
+}
+
+fn now() -> Moment {
+    SystemTime::now().into()
+}
+
+/// The plan that a policy comes to.
+fn plan(store: &Store, policy: &Policy) -> Plan {
+    let is_dead = |tag: &str, _| tag == "cpython-39";
+    let circumstances = Circumstances { now: now(), clock: Clock::Access, is_dead: &is_dead };
+    let ground = Ground {
+        mounts: Mounts::default(),
+        store: store.real_path().to_path_buf(),
+        assumed_gone: Vec::new(),
+    };
+    let scan = Scan {
+        store,
+        ground: &ground,
+        question: policy.question(),
+        threads: Threads::exactly(2),
+        within: &[],
+        stop: &AtomicBool::new(false),
+    };
+    Plan::collect(scan.run(|| Planner::new(policy, store, circumstances), |_| {}), policy)
+}
+
+fn orphans() -> Policy {
+    Policy::of([Selector::Orphans])
+}
+
+fn carry_out(store: &Store, plan: Plan) -> Outcome {
+    execute::execute(store, plan, Threads::exactly(2), &AtomicBool::new(false), |_| {})
+}
+
+/// Why files were kept.
+fn kept(outcome: &Outcome) -> Vec<(PathBuf, Spared)> {
+    outcome.skipped.iter().map(|skipped| (skipped.path.clone(), skipped.why)).collect()
+}
+
+#[test]
+fn what_is_planned_goes_if_nothing_changes() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        stage.orphan("a", "one");
+        stage.orphan("a/b", "two");
+        fs::write(stage.mirror("a").join("note"), "foreign").unwrap();
+        let store = stage.open(resolver);
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan(&store, &orphans()));
+        assert_only_gone(
+            &before,
+            &stage.tree(),
+            &[&stage.mirror("a/one.cpython-312.pyc"), &stage.mirror("a/b")],
+        );
+        assert_eq!((outcome.removed.files, outcome.directories, outcome.is_complete()), (2, 1, true));
+    }
+}
+
+#[test]
+fn a_directory_swapped_for_a_link_is_not_followed() {
+    for resolver in RESOLVERS {
+        // The directory of the victims, its parent, and the topmost below the root.
+        for swapped in ["a/b/c", "a/b", "a"] {
+            let stage = Stage::new();
+            stage.orphan("a/b/c", "one");
+            stage.orphan("a/b/c", "two");
+            stage.orphan("z", "other");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &orphans());
+            let swapped = stage.mirror(swapped);
+            stage.link_outside(&swapped);
+            fs::rename(&swapped, stage.base.join("aside")).unwrap();
+            symlink(&stage.outside, &swapped).unwrap();
+            let before = stage.tree();
+            let outcome = carry_out(&store, plan);
+            assert_only_gone(&before, &stage.tree(), &[&stage.mirror("z")]);
+            assert_eq!(outcome.removed.files, 1, "{resolver:?}");
+            let failed: Vec<_> = outcome.failures.iter().map(|it| (it.path.clone(), it.files)).collect();
+            assert_eq!(failed, [(stage.mirror("a/b/c"), 2)], "{:?}", outcome.failures);
+        }
+    }
+}
+
+#[test]
+fn a_link_to_another_part_of_the_store_is_not_followed_either() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        stage.orphan("a", "one");
+        let kept = stage.store.join("tmp-kept");
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        fs::create_dir(&kept).unwrap();
+        fs::hard_link(stage.mirror("a/one.cpython-312.pyc"), kept.join("one.cpython-312.pyc")).unwrap();
+        fs::rename(stage.mirror("a"), stage.base.join("aside")).unwrap();
+        symlink(&kept, stage.mirror("a")).unwrap();
+        let before = stage.tree();
+        assert!(!carry_out(&store, plan).is_complete());
+        assert_only_gone(&before, &stage.tree(), &[]);
+    }
+}
+
+#[test]
+fn the_root_is_opened_once() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        stage.orphan("a", "one");
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        // Another store stands at the path now, of the very same files.
+        stage.link_outside(&stage.store);
+        let aside = stage.base.join("aside");
+        fs::rename(&stage.store, &aside).unwrap();
+        fs::rename(&stage.outside, &stage.store).unwrap();
+        let before = stage.tree();
+        carry_out(&store, plan);
+        let emptied = aside.join(stage.base.strip_prefix("/").unwrap()).ancestors().count();
+        let top = aside.join(stage.base.strip_prefix("/").unwrap().components().next().unwrap());
+        assert!(emptied > 1);
+        assert_only_gone(&before, &stage.tree(), &[&top]);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_the_planned_one_any_more_stays() {
+    type Change = fn(&Stage, &Path);
+    let changes: [(&str, Change); 8] = [
+        ("rewritten by Python: another inode, the same size and time", |stage, path| {
+            let new = stage.base.join("new");
+            fs::copy(path, &new).unwrap();
+            let time = fs::metadata(path).unwrap().modified().unwrap();
+            fs::File::options().write(true).open(&new).unwrap().set_modified(time).unwrap();
+            fs::rename(new, path).unwrap();
+        }),
+        ("written in place: the same inode and size, another time", |_, path| {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::now() + Duration::from_secs(2)).unwrap();
+        }),
+        ("the same to the second, another nanosecond", |_, path| {
+            let time = fs::metadata(path).unwrap().modified().unwrap();
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(time + Duration::from_nanos(1)).unwrap();
+        }),
+        ("grown: the same inode and time, another size", |_, path| {
+            let time = fs::metadata(path).unwrap().modified().unwrap();
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_len(4000).unwrap();
+            file.set_modified(time).unwrap();
+        }),
+        ("a link to itself elsewhere", |stage, path| {
+            fs::rename(path, stage.outside.join("it")).unwrap();
+            symlink(stage.outside.join("it"), path).unwrap();
+        }),
+        ("a pipe", |_, path| {
+            fs::remove_file(path).unwrap();
+            let mode = rustix::fs::Mode::from_raw_mode(0o644);
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        }),
+        ("a socket", |_, path| {
+            fs::remove_file(path).unwrap();
+            let mode = rustix::fs::Mode::from_raw_mode(0o644);
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Socket, mode, 0).unwrap();
+        }),
+        ("an empty directory", |_, path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+    ];
+    // One policy plans by the name alone and reads the first bytes at the end, the other has read them.
+    let read = Policy::of([Selector::Orphans, Selector::Stale]);
+    for (resolver, policy) in RESOLVERS.into_iter().flat_map(|it| [(it, orphans()), (it, read.clone())]) {
+        for (what, change) in changes {
+            let stage = Stage::new();
+            let changed = stage.orphan("a", "changed");
+            let other = stage.orphan("a", "other");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &policy);
+            change(&stage, &changed);
+            let before = stage.tree();
+            let outcome = carry_out(&store, plan);
+            assert_only_gone(&before, &stage.tree(), &[&other]);
+            assert_eq!(kept(&outcome), [(changed, Spared::Changed)], "{what}");
+            assert_eq!((outcome.removed.files, outcome.is_complete()), (1, true), "{what}");
+        }
+    }
+}
+
+#[test]
+fn contents_that_were_not_read_are_read_at_the_end() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        let path = stage.orphan("a", "one");
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        let length = fs::metadata(&path).unwrap().len() as usize;
+        fs::write(&path, "x".repeat(length)).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        assert_only_gone(&before, &stage.tree(), &[]);
+        assert_eq!(kept(&outcome), [(path, Spared::NotBytecode)]);
+    }
+}
+
+#[test]
+fn what_appears_in_a_directory_that_is_to_go_stays_with_it() {
+    type Appearance = fn(&Path);
+    let appearances: [Appearance; 4] = [
+        |directory| fs::write(directory.join("new.cpython-312.pyc"), HEADER).unwrap(),
+        |directory| fs::create_dir(directory.join("new")).unwrap(),
+        |directory| symlink("nowhere", directory.join("new")).unwrap(),
+        |directory| fs::write(directory.join("note"), "foreign").unwrap(),
+    ];
+    for resolver in RESOLVERS {
+        for appear in appearances {
+            for place in ["a/b", "a", ""] {
+                let stage = Stage::new();
+                let [one, two] = [stage.orphan("a", "one"), stage.orphan("a/b", "two")];
+                let store = stage.open(resolver);
+                let plan = plan(&store, &orphans());
+                appear(&stage.mirror(place));
+                let before = stage.tree();
+                let outcome = carry_out(&store, plan);
+                let gone = match place {
+                    "a/b" => vec![one.as_path(), two.as_path()],
+                    "a" => vec![one.as_path(), two.parent().unwrap()],
+                    _ => vec![one.parent().unwrap()],
+                };
+                assert_only_gone(&before, &stage.tree(), &gone);
+                assert!(outcome.is_complete(), "{:?}", outcome.failures);
+                assert_eq!(outcome.removed.files, 2);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_vanishes_meanwhile_is_no_failure() {
+    for resolver in RESOLVERS {
+        for vanishing in ["a/one.cpython-312.pyc", "a", "a/b"] {
+            let stage = Stage::new();
+            stage.orphan("a", "one");
+            stage.orphan("a/b", "two");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &orphans());
+            let path = stage.mirror(vanishing);
+            if path.is_dir() {
+                fs::remove_dir_all(&path).unwrap()
+            } else {
+                fs::remove_file(&path).unwrap()
+            }
+            let outcome = carry_out(&store, plan);
+            assert!(outcome.is_complete() && outcome.skipped.is_empty());
+            assert_eq!(tree(&stage.store), Tree::new(), "{vanishing}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_was_made_again_keeps_its_new_files() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        let [one, two] = [stage.orphan("a", "one"), stage.orphan("a", "two")];
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        fs::rename(stage.mirror("a"), stage.base.join("aside")).unwrap();
+        stage.orphan("a", "one");
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        assert_only_gone(&before, &stage.tree(), &[]);
+        assert_eq!(kept(&outcome), [(one, Spared::Changed)]);
+        assert!(!two.exists() && outcome.is_complete());
+    }
+}
+
+#[test]
+fn a_stop_comes_before_the_next_file() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        stage.orphan("a", "one");
+        stage.orphan("b", "two");
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        let planned = plan.tally();
+        let before = stage.tree();
+        let outcome = execute::execute(&store, plan, Threads::exactly(2), &AtomicBool::new(true), |_| {});
+        assert_only_gone(&before, &stage.tree(), &[]);
+        assert_eq!((outcome.left, outcome.removed.files, outcome.directories), (planned, 0, 0));
+    }
+}
+
+/// Runs the test of this name in a mount namespace of its own. Answers true in there, false outside once it passed.
+fn enters_namespace(test: &str) -> bool {
+    const INSIDE: &str = "PYCSTORE_TEST_IN_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let options = if rustix::process::geteuid().is_root() { "-m" } else { "-Urm" };
+    let allowed = Command::new("unshare").args([options, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status();
+    assert!(
+        allowed.is_ok_and(|status| status.success()),
+        "this test mounts in a namespace of its own, which this user may not: run it as root, or allow user namespaces \
+         (sysctl user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1 \
+         kernel.apparmor_restrict_unprivileged_userns=0), and have `unshare` and `mount` (util-linux)"
+    );
+    let mut inside = Command::new("unshare");
+    inside.arg(options).arg(std::env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]);
+    let output = inside.env(INSIDE, "1").output().unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+#[test]
+fn a_mount_made_after_the_plan_is_not_crossed() {
+    if !enters_namespace("a_mount_made_after_the_plan_is_not_crossed") {
+        return;
+    }
+    let mount = |options: &[&str], from: &Path, to: &Path| {
+        assert!(Command::new("mount").args(options).arg(from).arg(to).status().unwrap().success());
+    };
+    for resolver in RESOLVERS {
+        // On the directory of the victims, on its parent, and on itself: the same files at the same place.
+        for (covered, from) in [("a/b", None), ("a", None), ("a/b", Some("a/b")), ("a", Some("a"))] {
+            let stage = Stage::new();
+            stage.orphan("a/b", "one");
+            stage.orphan("a/b", "two");
+            stage.orphan("z", "other");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &orphans());
+            let covered = stage.mirror(covered);
+            if from.is_none() {
+                stage.link_outside(&covered);
+            }
+            let from = from.map_or(stage.outside.clone(), |from| stage.mirror(from));
+            mount(&["--bind"], &from, &covered);
+            let before = stage.tree();
+            let outcome = carry_out(&store, plan);
+            let after = stage.tree();
+            assert!(Command::new("umount").arg(&covered).status().unwrap().success());
+            assert_only_gone(&before, &after, &[&stage.mirror("z")]);
+            let failed: Vec<_> = outcome.failures.iter().map(|it| (it.path.clone(), it.files)).collect();
+            assert!(failed.contains(&(stage.mirror("a/b"), 2)), "{failed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_mount_made_on_an_emptied_directory_stays() {
+    if !enters_namespace("a_mount_made_on_an_emptied_directory_stays") {
+        return;
+    }
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        stage.orphan("a/b", "one");
+        let store = stage.open(resolver);
+        let mut plan = plan(&store, &orphans());
+        // As if the files had been removed already.
+        plan.directories.clear();
+        fs::remove_file(stage.mirror("a/b/one.cpython-312.pyc")).unwrap();
+        let covered = stage.mirror("a/b");
+        assert!(
+            Command::new("mount").arg("--bind").arg(&stage.outside).arg(&covered).status().unwrap().success()
+        );
+        let outcome = carry_out(&store, plan);
+        assert!(Command::new("umount").arg(&covered).status().unwrap().success());
+        assert!(covered.is_dir() && stage.outside.is_dir());
+        assert_eq!(outcome.directories, 0);
+    }
+}
+
+/// Somebody who owns the store swaps a directory for a link all the time, while somebody else prunes it.
+#[test]
+fn a_race_with_links_removes_nothing_outside() {
+    const FILES: usize = 8;
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        let (real, link) = (stage.mirror("a/real"), stage.mirror("a/link"));
+        for number in 0..FILES {
+            stage.orphan("a/real", &format!("m{number}"));
+        }
+        stage.link_outside(&real);
+        fs::write(real.join("note"), "keeps the directory").unwrap();
+        symlink(&stage.outside, &link).unwrap();
+        let outside = tree(&stage.outside);
+        let store = stage.open(resolver);
+        let began = Instant::now();
+        let (mut rounds, mut removed, mut refused) = (0, 0, 0);
+        while began.elapsed() < Duration::from_millis(1500) || (removed == 0 || refused == 0) {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{rounds} rounds met no race: {removed} {refused}"
+            );
+            let directory = if real.is_symlink() { &link } else { &real };
+            for (path, (kind, ..)) in &outside {
+                let path_inside = directory.join(path.strip_prefix(&stage.outside).unwrap());
+                if kind.is_file() && !path_inside.exists() {
+                    fs::hard_link(path, path_inside).unwrap();
+                }
+            }
+            let finished = AtomicBool::new(false);
+            let outcome = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !finished.load(Ordering::Relaxed) {
+                        let (flags, cwd) = (rustix::fs::RenameFlags::EXCHANGE, rustix::fs::CWD);
+                        rustix::fs::renameat_with(cwd, &real, cwd, &link, flags).unwrap();
+                    }
+                });
+                let outcome = carry_out(&store, plan(&store, &orphans()));
+                finished.store(true, Ordering::Relaxed);
+                outcome
+            });
+            assert!(tree(&stage.outside) == outside, "round {rounds}, {resolver:?}");
+            rounds += 1;
+            removed += outcome.removed.files;
+            refused += outcome.failures.len();
+        }
+    }
+}
+
+/// What may happen to a store between a plan and its execution.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Rewrite(usize),
+    Touch(usize),
+    Replace(usize),
+    Vanish(usize),
+    Link(usize),
+    Pipe(usize),
+    Add(usize),
+    AddDirectory(usize),
+    SwapDirectory(usize),
+    MoveDirectory(usize),
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let place = 0..6_usize;
+    let change = prop_oneof![
+        place.clone().prop_map(Change::Rewrite),
+        place.clone().prop_map(Change::Touch),
+        place.clone().prop_map(Change::Replace),
+        place.clone().prop_map(Change::Vanish),
+        place.clone().prop_map(Change::Link),
+        place.clone().prop_map(Change::Pipe),
+        place.clone().prop_map(Change::Add),
+        place.clone().prop_map(Change::AddDirectory),
+        place.clone().prop_map(Change::SwapDirectory),
+        place.prop_map(Change::MoveDirectory),
+    ];
+    proptest::collection::vec(change, 0..6)
+}
+
+/// Directories of the store, each with two orphans.
+const DIRECTORIES: [&str; 6] = ["a", "a/b", "a/b/c", "a/d", "e", "e/f"];
+
+/// Makes a change. One that an earlier change made impossible is none.
+fn change(stage: &Stage, change: Change) {
+    let directory = |index: usize| stage.mirror(DIRECTORIES[index]);
+    let file = |index: usize| directory(index).join("one.cpython-312.pyc");
+    // A pipe would be waited for.
+    let is_pipe = |index: usize| fs::symlink_metadata(file(index)).is_ok_and(|it| it.file_type().is_fifo());
+    if let Change::Rewrite(index) | Change::Touch(index) | Change::Replace(index) = change
+        && is_pipe(index)
+    {
+        return;
+    }
+    let _ = match change {
+        Change::Rewrite(index) => fs::write(file(index), HEADER),
+        Change::Touch(index) => fs::File::options()
+            .write(true)
+            .open(file(index))
+            .and_then(|file| file.set_modified(SystemTime::now() + Duration::from_secs(1))),
+        Change::Replace(index) => {
+            let new = stage.base.join("new");
+            fs::copy(file(index), &new).and_then(|_| fs::rename(new, file(index)))
+        }
+        Change::Vanish(index) => fs::remove_file(file(index)),
+        Change::Link(index) => {
+            fs::remove_file(file(index)).and_then(|()| symlink(stage.outside.join("x"), file(index)))
+        }
+        Change::Pipe(index) => fs::remove_file(file(index)).and_then(|()| {
+            let (cwd, kind) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
+            Ok(rustix::fs::mknodat(cwd, file(index), kind, rustix::fs::Mode::from_raw_mode(0o644), 0)?)
+        }),
+        Change::Add(index) => fs::write(directory(index).join("new.cpython-312.pyc"), HEADER),
+        Change::AddDirectory(index) => fs::create_dir(directory(index).join("new")),
+        Change::SwapDirectory(index) => {
+            let aside = stage.outside.join(format!("swapped{index}"));
+            fs::rename(directory(index), &aside).and_then(|()| symlink(aside, directory(index)))
+        }
+        Change::MoveDirectory(index) => {
+            fs::rename(directory(index), stage.outside.join(format!("moved{index}")))
+        }
+    };
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever happens meanwhile: only planned files go, only as they were planned, and only from the store.
+    #[test]
+    fn only_planned_files_go_as_they_were_planned(changes in changes(), is_kernel: bool) {
+        let stage = Stage::new();
+        for directory in DIRECTORIES {
+            stage.orphan(directory, "one");
+            stage.orphan(directory, "two");
+        }
+        let store = stage.open((!is_kernel).then_some(Resolver::Components));
+        let plan = plan(&store, &orphans());
+        prop_assert_eq!(plan.tally().files, 12);
+        let planned: BTreeMap<PathBuf, (u64, u64, Moment)> = plan
+            .directories
+            .iter()
+            .flat_map(|it| it.victims.iter().map(|victim| {
+                let state = (victim.identity.1, victim.bytes, victim.modified);
+                (store.shown(&it.relative, &victim.name), state)
+            }))
+            .collect();
+        for it in &changes {
+            change(&stage, *it);
+        }
+        let before = stage.tree();
+        let states: BTreeMap<&PathBuf, fs::Metadata> =
+            before.keys().map(|path| (path, fs::symlink_metadata(path).unwrap())).collect();
+        let outcome = carry_out(&store, plan);
+        let after = stage.tree();
+        let mut removed = 0;
+        for (path, (kind, ..)) in &before {
+            if let Some(now) = after.get(path) {
+                prop_assert!(now == &before[path], "{} changed", path.display());
+                continue;
+            }
+            prop_assert!(path.starts_with(&stage.store), "{} is not of the store", path.display());
+            if kind.is_dir() {
+                continue; // the kernel removes none that is not empty
+            }
+            let metadata = &states[path];
+            let modified = Moment { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() as u32 };
+            let state = (metadata.ino(), metadata.size(), modified);
+            prop_assert_eq!(planned.get(path), Some(&state), "{}", path.display());
+            removed += 1;
+        }
+        prop_assert!(after.keys().all(|path| before.contains_key(path)));
+        prop_assert_eq!(outcome.removed.files, removed);
+    }
+}
