@@ -11,6 +11,24 @@
 //!
 //! A directory of sources that is gone answers for its whole subtree without another system call.
 //!
+//! # What was tried
+//!
+//! Warm, on 2 cores, about 300 000 – 400 000 entries on ext4; processor seconds, because walls are shared:
+//!
+//! | tried | gave |
+//! |---|---|
+//! | walkdir, one thread, whole paths | 2.9 s for every header and source; 42 s cold |
+//! | walkdir and rayon's `par_bridge` | 4.0 s: more than walkdir alone |
+//! | `ignore::WalkParallel` | 3.1 s, the best published walker; it hands out whole paths, as they all do |
+//! | directory descriptors and short names | 1.9 s, and the same descriptors make removal safe |
+//! | io_uring in batches of 64 | 2.7 s; at most 15 % better than plain calls with 16 – 32 threads on cold caches |
+//! | opening directories from their parents' descriptors | 1.15 → 0.90 s for `--orphans` |
+//! | listing the sources' directory instead of a `stat` each | half of the calls of `--orphans` |
+//! | no header of an orphan before it is removed | 1.40 → 1.15 s for `--orphans`, and no data block read cold |
+//! | more threads than cores | nothing warm, but a cold scan lives from queue depth: 2 threads 192 s, 64 threads 12 s |
+//!
+//! So walkdir keeps the walks that want it ([`crate::source_tree`]), and io_uring is not used.
+//!
 //! # Invariants
 //!
 //! * Every name below the root is seen once, except below a mount point, a directory that cannot be read or a path
