@@ -110,7 +110,7 @@ impl Session {
             None => "HOME is not set".into(),
         };
         Err(Complaint::new(
-            format!("no store found: no --store given, PYTHONPYCACHEPREFIX is not set, {looked}"),
+            format!("no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, {looked}"),
             "name one with `pycstore --store DIR …`, or let Python make one: \
              export PYTHONPYCACHEPREFIX=~/.cache/cpython",
         )

@@ -61,20 +61,22 @@ fn print_entries_of(
 ) -> anyhow::Result<usize> {
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
     let relative = parent.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
-    let directory = match opened.store.directory(relative) {
-        Ok(directory) => directory,
-        Err(error) if is_missing(&error) => return Ok(0),
-        Err(error) => {
-            return Err(error).with_context(|| opened.store.shown(relative, b"").display().to_string());
-        }
-    };
     let mut names = Vec::new();
-    directory.list(&mut ListBuffer::default(), |name, kind| {
-        let slot = Name::parse(name).slot();
-        if kind == FileKind::Regular && slot.is_some_and(|slot| slot.holds(source_name.as_bytes())) {
-            names.push(name.to_vec());
+    let listed = opened.store.directory(relative).and_then(|directory| {
+        directory.list(&mut ListBuffer::default(), |name, kind| {
+            let slot = Name::parse(name).slot();
+            if kind == FileKind::Regular && slot.is_some_and(|slot| slot.holds(source_name.as_bytes())) {
+                names.push(name.to_vec());
+            }
+        })
+    });
+    match listed {
+        Err(source) if !is_missing(&source) => {
+            // The other sources are asked all the same.
+            complain::problem(&Trouble::Directory { path: opened.store.shown(relative, b""), source });
         }
-    })?;
+        _ => {}
+    }
     names.sort();
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
     let mut count = 0;

@@ -134,6 +134,8 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
             ],
             "skipped": [],
             "failures": [],
+            "left": {"files": 0, "bytes": 0, "disk": 0},
+            "over_budget": {"files": 0, "bytes": 0, "disk": 0},
         })
     };
     assert_eq!(dry, expected(true));
@@ -435,7 +437,8 @@ fn what_cannot_be_removed_is_reported_and_the_rest_goes() {
     assert_only_gone(&before, &store(&world), &[&open]);
     let entry = locked.join(format!("a.{}.pyc", newest().tag));
     let document = answer.exits(1).json();
-    assert_eq!(document["failures"], json!([{"path": entry, "error": "Permission denied (os error 13)"}]));
+    let failure = json!({"path": entry, "error": "Permission denied (os error 13)", "files": 1});
+    assert_eq!(document["failures"], json!([failure]));
     assert_eq!(document["removed"]["files"], 1);
     // Nobody need read the report for the exit code and standard error to tell.
     mode(&locked, 0o555);

@@ -72,14 +72,14 @@ fn no_store_says_what_was_looked_for_and_what_to_type() {
     for command in COMMANDS {
         insta::allow_duplicates! {
             insta::assert_snapshot!(says(&world, &answer(bare(&world).args(command))), @r"
-            pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, /home/me/.cache/cpython is not there
+            pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, /home/me/.cache/cpython is not there
             hint: name one with `pycstore --store DIR …`, or let Python make one: export PYTHONPYCACHEPREFIX=~/.cache/cpython
             ");
         }
     }
     let mut homeless = bare(&world);
     insta::assert_snapshot!(says(&world, &answer(homeless.env_remove("HOME").arg("du"))), @r"
-    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, HOME is not set
+    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, HOME is not set
     hint: name one with `pycstore --store DIR …`, or let Python make one: export PYTHONPYCACHEPREFIX=~/.cache/cpython
     ");
     insta::assert_snapshot!(says(&world, &answer(bare(&world).args(["du", "--store", "missing"]))), @r"

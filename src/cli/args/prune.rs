@@ -40,7 +40,7 @@ pub struct SelectorOptions {
     /// Remove entries that Python would recompile
     #[arg(long)]
     pub stale: bool,
-    /// Remove files that cannot be loaded at all
+    /// Remove what cannot be loaded at all: fewer than 16 bytes, or no bytecode whatever became of the source
     #[arg(long)]
     pub corrupt: bool,
     /// Remove what interrupted writes left, an hour old or more
@@ -90,7 +90,7 @@ pub struct RunOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE, and say what is left
+    /// Stop cleanly after AGE, at most half of it for looking, and say what is left
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
     /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter

@@ -319,6 +319,8 @@ pub struct PruneDocument {
     owners: Vec<OwnerRemoved>,
     skipped: Vec<SkippedLine>,
     failures: Vec<FailureLine>,
+    left: Sum,
+    over_budget: Sum,
 }
 
 #[derive(Debug, Serialize)]
@@ -343,6 +345,8 @@ struct FailureLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     path_bytes: Option<String>,
     error: String,
+    /// How many files are meant; none for a directory.
+    files: u64,
 }
 
 /// Whether a prune's document speaks of what was done or of what would be.
@@ -387,8 +391,11 @@ impl PruneDocument {
                     path: text(&failure.path),
                     path_bytes: bytes(&failure.path),
                     error: failure.source.to_string(),
+                    files: failure.files,
                 })
                 .collect(),
+            left: outcome.left.into(),
+            over_budget: outcome.over_budget.into(),
         }
     }
 }
