@@ -18,6 +18,7 @@ mod ls;
 mod man;
 mod prune;
 mod safety;
+mod selectors;
 mod source;
 mod store;
 mod unattended;
