@@ -10,6 +10,7 @@ mod support;
 mod config;
 mod demo;
 mod du;
+mod forget;
 mod history;
 mod inspect;
 mod interpreters;
