@@ -380,6 +380,7 @@ fn emptied(directories: &[Part]) -> Vec<Box<[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn victim(name: &str, disk: u64) -> Victim {
         Victim {
@@ -420,5 +421,54 @@ mod tests {
         assert_eq!(paths(vec![part("a", 1, 0), leftover]), ["a/b", "a"]);
         let keeps = Part { kept: 1, ..part("a", 0, 1) };
         assert!(paths(vec![keeps]).is_empty());
+    }
+
+    proptest! {
+        /// The least valuable go, as many as the budget wants and no more; of equally valuable ones the larger.
+        #[test]
+        fn a_budget_takes_the_least_valuable_and_no_more(
+            entries in proptest::collection::vec((0..4_usize, 0..7_usize, 0..3_i64, 0..4_u64), 0..40),
+            kept in (0..5_u64, 0..5_u64),
+            files in proptest::option::of(0..30_u64),
+            disk in proptest::option::of(0..40_u64),
+        ) {
+            let mut parts: Vec<Part> = ["a", "b", "c", "d"].iter().map(|path| part(path, 0, 0)).collect();
+            let mut all = Vec::new();
+            let mut in_scope = Tally { files: kept.0, bytes: 0, disk: kept.1 };
+            for (number, &(directory, class, used, disk)) in entries.iter().enumerate() {
+                let name = format!("{number:02}");
+                let value = Value::of_test(class, used);
+                parts[directory].evictable.push((value, victim(&name, disk)));
+                in_scope += Tally::file(disk, disk);
+                all.push((value, Reverse(disk), name));
+            }
+            let over = evict(&mut parts, in_scope, &Budget { disk, files });
+            let gone: Vec<String> = parts
+                .iter()
+                .flat_map(|part| &part.victims)
+                .map(|victim| String::from_utf8(victim.name.to_vec()).unwrap())
+                .collect();
+            prop_assert_eq!(gone.len() + parts.iter().map(|part| part.kept).sum::<usize>(), entries.len());
+            let (gone, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|(.., name)| gone.contains(name));
+            let room = |entries: &[(Value, Reverse<u64>, String)]| entries.iter().map(|it| it.1.0).sum::<u64>();
+            let (files_left, disk_left) = (kept.0 + left.len() as u64, kept.1 + room(&left));
+            // It fits, or everything went that may.
+            let (most_files, most_disk) = (files.unwrap_or(u64::MAX), disk.unwrap_or(u64::MAX));
+            let over_files = files_left.saturating_sub(most_files);
+            let over_disk = disk_left.saturating_sub(most_disk);
+            prop_assert_eq!((over.files, over.disk), (over_files, over_disk));
+            prop_assert!(over_files == 0 || left.is_empty());
+            prop_assert!(over_disk == 0 || left.iter().all(|it| it.1.0 == 0));
+            // None went that is worth more than one that stays, except that what takes no room gives none.
+            for (value, size, _) in &gone {
+                let outlasts = |it: &&(Value, Reverse<u64>, String)| (it.0, it.1) < (*value, *size);
+                let gives_nothing = |it: &(Value, Reverse<u64>, String)| it.1.0 == 0;
+                prop_assert!(left.iter().filter(outlasts).all(gives_nothing));
+            }
+            // The last to go was still needed.
+            if let Some(last) = gone.iter().max_by_key(|(value, size, _)| (*value, *size)) {
+                prop_assert!(files_left + 1 > most_files || disk_left + last.1.0 > most_disk);
+            }
+        }
     }
 }

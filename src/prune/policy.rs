@@ -123,6 +123,16 @@ pub struct Value {
     last_used: i64,
 }
 
+#[cfg(test)]
+impl Value {
+    /// A value for tests of what is made of values: of one of the seven classes, last used at this second.
+    pub(super) fn of_test(class: usize, seconds: i64) -> Value {
+        use Class::{Corrupt, Dead, NeverRead, Orphan, Stale, Temporary, Used};
+        let class = [Temporary, Corrupt, Orphan, Stale, Dead, NeverRead, Used][class];
+        Value { class, last_used: Moment { seconds, nanoseconds: 0 } }
+    }
+}
+
 /// The classes in which entries are evicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {

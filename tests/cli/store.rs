@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a command that reads or cleans a store may be; each must be refused alike.
-const COMMANDS: [&[&str]; 6] = [
+const COMMANDS: [&[&str]; 8] = [
     &["du"],
     &["ls"],
     &["ls", "--json"],
     &["prune", "--orphans"],
     &["prune", "--orphans", "--dry-run"],
+    &["prune", "--all", "--yes"],
+    &["forget", "/"],
     &["which", "/x.py"],
 ];
 
