@@ -57,21 +57,24 @@ impl Environment {
         // As the XDG specification wants it, a variable with a relative path is ignored.
         let xdg = Xdg::new().ok();
         let home = directory(variable("HOME"));
-        // `sudo` may keep a user's HOME: root reads no configuration of theirs and leaves nothing of its own there.
+        // `sudo` may keep a user's HOME: root reads no configuration of theirs and leaves nothing of its own there,
+        // unless a variable says so.
         let is_foreign = pycstore::directory::effective_user() == 0
             && home.as_ref().and_then(|home| home.metadata().ok()).is_some_and(|home| home.uid() != 0);
-        let ours = |directory: PathBuf| {
-            let rest =
-                home.as_ref().filter(|_| is_foreign).and_then(|home| directory.strip_prefix(home).ok());
+        let ours = |directory: PathBuf, name: &str| {
+            let stays = !is_foreign || variable(name).is_some();
+            let rest = home.as_ref().filter(|_| !stays).and_then(|home| directory.strip_prefix(home).ok());
             let directory = rest.map_or(directory.clone(), |rest| Path::new(ROOT_HOME).join(rest));
             directory.is_absolute().then(|| directory.join("pycstore"))
         };
+        let configuration_directory = xdg.as_ref().map(Xdg::config_dir);
+        let state_directory = xdg.as_ref().and_then(Xdg::state_dir);
         Environment {
             places: places(variable, home.clone()),
             prefix: variable("PYTHONPYCACHEPREFIX"),
             configuration: std::env::var_os("PYCSTORE_CONFIG"),
-            configuration_directory: xdg.as_ref().map(Xdg::config_dir).and_then(ours),
-            state_directory: xdg.as_ref().and_then(Xdg::state_dir).and_then(ours),
+            configuration_directory: configuration_directory.and_then(|it| ours(it, "XDG_CONFIG_HOME")),
+            state_directory: state_directory.and_then(|it| ours(it, "XDG_STATE_HOME")),
             homes: home.iter().cloned().chain(homes_in_passwd()).collect(),
             working_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(NO_DIRECTORY)),
             now: SystemTime::now().into(),

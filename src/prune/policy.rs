@@ -125,11 +125,11 @@ pub struct Value {
 
 #[cfg(test)]
 impl Value {
-    /// A value for tests of what is made of values: of one of the seven classes, last used at this second.
-    pub(super) fn of_test(class: usize, seconds: i64) -> Value {
+    /// A value for tests of what is made of values: of one of the seven classes, last used on this day.
+    pub(super) fn of_test(class: usize, last_used: i64) -> Value {
         use Class::{Corrupt, Dead, NeverRead, Orphan, Stale, Temporary, Used};
         let class = [Temporary, Corrupt, Orphan, Stale, Dead, NeverRead, Used][class];
-        Value { class, last_used: Moment { seconds, nanoseconds: 0 } }
+        Value { class, last_used }
     }
 }
 

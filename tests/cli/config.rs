@@ -144,7 +144,11 @@ fn another_file_can_be_named() {
         1,
         "the specification: a relative path is ignored"
     );
-    assert_eq!(threads(&[("HOME", ".")], &[]), serde_json::Value::Null, "a relative home is none");
+    assert_eq!(
+        threads(&[("HOME", "."), ("XDG_CONFIG_HOME", "")], &[]),
+        serde_json::Value::Null,
+        "a relative home is none"
+    );
     for (variables, flags, hint) in [
         (&[("PYCSTORE_CONFIG", "missing.toml")][..], &[][..], "PYCSTORE_CONFIG names it"),
         (&[], &["--config", "missing.toml"], "--config names it"),

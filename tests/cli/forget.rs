@@ -222,7 +222,7 @@ fn what_is_no_entry_and_what_may_still_be_written_stays() {
     let before = World::snapshot(&world.store);
     let told = world.pycstore(["forget", "one"]).exits(0);
     assert_only_gone(&before, &World::snapshot(&world.store), &[&entry("a.py"), &entry("b.py")]);
-    let line = format!("pycstore: kept {}: it is no bytecode; only --corrupt takes it\n", zeros.display());
+    let line = format!("pycstore: kept {}: it is no bytecode; prune --corrupt takes it\n", zeros.display());
     assert_eq!(told.stderr, line);
 }
 

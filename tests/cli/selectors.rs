@@ -324,7 +324,7 @@ fn a_budget_of_room_keeps_the_smaller_of_equals() {
         (disk(&small), None),
     ] {
         stamp_if_there(&stamp, &[&small, &large, &middle]);
-        let document = world.pycstore(["prune", "--max-size", &most.to_string(), "--json"]).exits(0).json();
+        let document = world.pycstore(["prune", "--max-size", &format!("{most}B"), "--json"]).exits(0).json();
         let after = World::snapshot(&world.store);
         assert_only_gone(&before, &after, &gone.map(PathBuf::as_path).into_iter().collect::<Vec<_>>());
         assert_eq!(document["removed"]["files"], u64::from(gone.is_some()), "{most}");

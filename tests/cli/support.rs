@@ -58,6 +58,9 @@ impl World {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &self.home)
+            // Some homes are given to another user, and root would then turn to its own.
+            .env("XDG_CONFIG_HOME", self.home.join(".config"))
+            .env("XDG_STATE_HOME", self.home.join(".local/state"))
             .env("LC_ALL", "C.UTF-8")
             .current_dir(&self.home)
             .stdin(Stdio::null());
