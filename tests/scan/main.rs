@@ -1,0 +1,11 @@
+//! The scan at the level of the library: what it finds is what a plain sequential walk finds, however many threads
+//! it has, and it stands a store that others change meanwhile.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
+
+mod changing;
+mod hostile;
+mod ordinary;
+mod record;
+mod tree;
+mod walk;

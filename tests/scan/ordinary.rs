@@ -1,0 +1,36 @@
+//! Permission bits mean nothing to root: what is about them runs as somebody else.
+
+use rustix::process::{Gid, Uid};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const NOBODY: u32 = 65534;
+
+/// Runs `act` as a user to whom permission bits mean something: ourselves, or where we are root somebody else, to
+/// whom everything in `directory` is given.
+///
+/// The kernel knows a user by the thread, and those that it starts are the same user's: nobody else in this process
+/// becomes another one.
+pub fn as_ordinary_user<R: Send>(directory: &Path, act: impl FnOnce() -> R + Send) -> R {
+    if !rustix::process::geteuid().is_root() {
+        return act();
+    }
+    std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
+    for entry in walkdir::WalkDir::new(directory) {
+        std::os::unix::fs::lchown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let become_nobody = || {
+        let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        rustix::thread::set_thread_groups(&[]).unwrap();
+        rustix::thread::set_thread_res_gid(group, group, group).unwrap();
+        rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+        assert_eq!(rustix::process::geteuid(), user);
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            become_nobody();
+            act()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
