@@ -35,6 +35,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("interpreter", Kind::Facts),
     ("mounts", Kind::Facts),
     ("owner", Kind::Facts),
+    ("package", Kind::Facts),
     ("scan", Kind::Facts),
     ("source", Kind::Facts),
     ("source_tree", Kind::Facts),

@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod du;
 mod forget;
+mod du_views;
 mod history;
 mod inspect;
 mod interpreters;

@@ -2,6 +2,8 @@
 //!
 //! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them.
 
+mod view;
+
 use super::date;
 use base64::Engine;
 use pycstore::directory::Metadata;
@@ -15,13 +17,14 @@ use pycstore::scan::Visit;
 use pycstore::source::Source;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
-use pycstore::usage::Usage;
+use pycstore::usage::{Dimension, Group, Order, Usage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use view::ViewFields;
 
 /// The version of the contract.
 pub const SCHEMA: u32 = 1;
@@ -215,7 +218,7 @@ impl From<&Interpreter> for InterpreterLine {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Sum {
     files: u64,
     bytes: u64,
@@ -267,6 +270,8 @@ pub struct UsageDocument {
     reclaimable: Sum,
     statuses: BTreeMap<&'static str, Sum>,
     owners: Vec<OwnerUsage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<ViewFields>,
 }
 
 #[derive(Debug, Serialize)]
@@ -303,7 +308,13 @@ impl UsageDocument {
             reclaimable: usage.reclaimable.into(),
             statuses: status::NAMES.into_iter().zip(usage.statuses.map(Sum::from)).collect(),
             owners: owners.collect(),
+            view: None,
         }
+    }
+
+    /// Adds a view that was asked for.
+    pub fn add_view(&mut self, dimensions: &[Dimension], order: Order, groups: &[Group]) {
+        self.view = Some(ViewFields::new(dimensions, order, groups));
     }
 }
 
