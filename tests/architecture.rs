@@ -34,6 +34,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("entry", Kind::Facts),
     ("interpreter", Kind::Facts),
     ("mounts", Kind::Facts),
+    ("other_stores", Kind::Facts),
     ("owner", Kind::Facts),
     ("package", Kind::Facts),
     ("scan", Kind::Facts),

@@ -1,11 +1,16 @@
 //! `pycstore du` in other views than that of owners: each has the same total, and names what it groups by.
 
-use crate::support::{World, answer, interpreters, newest};
+use crate::support::{Interpreter, World, answer, interpreters, newest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+
+/// The newest interpreter, and another where there is one.
+fn pair() -> impl Iterator<Item = &'static Interpreter> {
+    std::iter::once(newest()).chain(interpreters().iter().find(|it| it.tag != newest().tag))
+}
 
 /// A store with something of everything: two tags where there are two interpreters, each status but `unknown`, owners
 /// alive and gone, two packages and one that no `RECORD` names.
@@ -25,7 +30,7 @@ fn motley() -> (World, PathBuf) {
     }
     world.write(format!("{site}/unrecorded/__init__.py"), "X = 1\n");
     let vanished = world.project("vanished", &["a.py", "b.py"]);
-    for interpreter in interpreters().iter().rev().take(2) {
+    for interpreter in pair() {
         world.compile(interpreter, &[], &[&project, &vanished]);
     }
     std::fs::write(project.join("stale.py"), "LONGER = 'than it was'\n").unwrap();
@@ -83,7 +88,7 @@ fn the_default_view_is_as_it_was() {
 #[test]
 fn every_view_names_what_it_groups_by() {
     let (world, project) = motley();
-    let pythons = interpreters().len().min(2) as u64;
+    let pythons = pair().count() as u64;
     let of = |by: &str| files_by(&view(&world, &["--by", by]).1, by);
     let expected = |rows: &[(&str, u64)]| -> BTreeMap<String, u64> {
         rows.iter().map(|&(name, files)| (name.to_string(), files)).collect()
@@ -109,7 +114,7 @@ fn every_view_names_what_it_groups_by() {
         ])
     );
     let mut tags = expected(&[("-", 1)]);
-    tags.extend(interpreters().iter().rev().take(2).map(|it| (it.tag.clone(), 10)));
+    tags.extend(pair().map(|it| (it.tag.clone(), 10)));
     *tags.get_mut(&newest().tag).unwrap() += 1;
     assert_eq!(of("tag"), tags);
     let (_, rows) = view(&world, &["--by", "owner,status"]);
@@ -127,7 +132,7 @@ fn every_view_names_what_it_groups_by() {
 #[test]
 fn directories_are_a_tree() {
     let (world, project) = motley();
-    let pythons = interpreters().len().min(2) as u64;
+    let pythons = pair().count() as u64;
     let under = ["--under", project.to_str().unwrap()];
     let (_, rows) = view(&world, &[&under[..], &["--depth", "1", "--sort", "name"]].concat());
     let shown = |row: &Value| {
@@ -160,7 +165,7 @@ fn what_is_under_a_path_is_all_that_counts() {
 #[test]
 fn the_files_of_an_owner_are_its_sources() {
     let (world, project) = motley();
-    let pythons = interpreters().len().min(2) as u64;
+    let pythons = pair().count() as u64;
     let (_, rows) = view(&world, &["--files-of", "project", "--sort", "files"]);
     let mut files = files_by(&rows, "source");
     let file = |name: &str| project.join(name).to_str().unwrap().to_string();
@@ -228,7 +233,7 @@ fn two_spellings_of_a_project_are_one_owner() {
         let (document, _) = view(&world, &["--files-of", spelling]);
         assert_eq!(document["total"]["files"], 3, "{spelling}");
     }
-    let removed = world.pycstore(["prune", "--all", "--json"]).exits(0).json();
+    let removed = world.pycstore(["prune", "--all", "--yes", "--json"]).exits(0).json();
     assert_eq!(removed["owners"].as_array().unwrap().len(), 1, "{removed:#}");
 }
 
@@ -260,6 +265,38 @@ fn a_view_that_makes_no_sense_is_refused() {
         let answer = world.pycstore(["du"].iter().chain(arguments)).exits(2);
         assert!(answer.stdout.is_empty() && !answer.stderr.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn other_stores_are_named_when_asked() {
+    let world = World::new();
+    let project = world.project("project", &["a.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let others: Value = world.pycstore(["du", "--json", "--all-stores"]).exits(0).json();
+    assert_eq!(others["other_stores"], json!([]));
+    assert!(
+        world
+            .pycstore(["du", "--all-stores"])
+            .exits(0)
+            .stdout
+            .ends_with("\nno other store on this machine\n")
+    );
+    // As Python itself does it: a tilde in quotes is a directory of that name in the working directory.
+    let mut python = world.python(newest());
+    python
+        .env("PYTHONPYCACHEPREFIX", "~/.cache/cpython")
+        .env_remove("PYTHONDONTWRITEBYTECODE")
+        .current_dir(&project);
+    answer(python.args(["-c", "import a"])).exits(0);
+    let tilde = project.join("~");
+    assert!(tilde.is_dir(), "Python expands a tilde now");
+    let document = world.pycstore(["du", "--json", "--all-stores"]).exits(0).json();
+    let store = &document["other_stores"][0];
+    assert_eq!((&store["path"], &store["kind"]), (&json!(tilde), &json!("literal-tilde")));
+    let du = answer(world.command("du").args(["-s", "-B1"]).arg(&tilde)).exits(0);
+    assert_eq!(store["disk"], du.stdout.split_whitespace().next().unwrap().parse::<u64>().unwrap());
+    let text = world.pycstore(["du", "--all-stores"]).exits(0).stdout;
+    assert!(text.ends_with(&format!("  literal-tilde  {}\n", tilde.display())), "{text}");
 }
 
 proptest! {

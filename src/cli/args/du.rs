@@ -21,6 +21,10 @@ pub struct DuOptions {
     /// Print comma-separated values: a line for each row and one for the total
     #[arg(long)]
     pub csv: bool,
+    /// Name other stores on this machine as well: in the places where people and applications have them, and
+    /// directories called `~` below the working directory
+    #[arg(long, conflicts_with = "csv")]
+    pub all_stores: bool,
     /// How unchecked hashes are judged.
     #[command(flatten)]
     pub unchecked: Unchecked,

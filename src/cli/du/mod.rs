@@ -1,5 +1,6 @@
 //! `pycstore du`: how much room the store takes, by owner or in another view.
 
+mod others;
 mod table;
 
 use super::args::{DuOptions, ViewOptions};
@@ -65,17 +66,25 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         measure: arrangement.measure,
         groups: arrangement.arrange(usage.groups(), base),
     };
+    let others = options.all_stores.then(|| others::find(session, &opened.store));
+    let others = others.as_deref();
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
         let mut document = UsageDocument::new(opened.store.path(), &usage);
         if !is_default(&options.view) {
             document.add_view(&shown.dimensions, shown.order, &shown.groups);
         }
+        if let Some(others) = others {
+            document.add_other_stores(others);
+        }
         json::print(&mut out, &document)?;
     } else if options.csv {
         comma_separated::print(&mut out, &shown.dimensions, &shown.groups, &usage)?;
     } else {
         table::print(session, &shown, &usage, &mut out)?;
+        if let Some(others) = others {
+            others::print(session, shown.measure, others, &mut out)?;
+        }
     }
     out.flush()?;
     Ok(report(&usage.troubles))

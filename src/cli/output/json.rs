@@ -10,6 +10,7 @@ use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
 use pycstore::interpreter::{Build, Interpreter, StoreUse};
 use pycstore::layout::{self, Name};
+use pycstore::other_stores::OtherStore;
 use pycstore::owner::{Life, Owner};
 use pycstore::prune::Outcome;
 use pycstore::pyc::{InvalidationMode, Magic};
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use view::ViewFields;
+use view::{OtherStoreFields, ViewFields};
 
 /// The version of the contract.
 pub const SCHEMA: u32 = 1;
@@ -272,6 +273,8 @@ pub struct UsageDocument {
     owners: Vec<OwnerUsage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     view: Option<ViewFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_stores: Option<Vec<OtherStoreFields>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -309,7 +312,13 @@ impl UsageDocument {
             statuses: status::NAMES.into_iter().zip(usage.statuses.map(Sum::from)).collect(),
             owners: owners.collect(),
             view: None,
+            other_stores: None,
         }
+    }
+
+    /// Adds the other stores of this machine.
+    pub fn add_other_stores(&mut self, stores: &[OtherStore]) {
+        self.other_stores = Some(stores.iter().map(OtherStoreFields::from).collect());
     }
 
     /// Adds a view that was asked for.

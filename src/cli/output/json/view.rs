@@ -1,7 +1,9 @@
-//! The field `view` of `du --json`: the rows of another view than the default one.
+//! What `du --json` has only when asked: the field `view` with the rows of another view than the default one, and
+//! `other_stores`.
 
 use super::{OwnerHead, Sum, bytes, text};
 use crate::cli::output::date;
+use pycstore::other_stores::OtherStore;
 use pycstore::usage::{Dimension, Group, Key, Order};
 use serde::Serialize;
 use std::path::Path;
@@ -88,6 +90,28 @@ impl Row {
                 self.depth = Some(depth);
             }
             Key::Source(path) | Key::Unpackaged(path) => (self.source, self.source_bytes) = both(path),
+        }
+    }
+}
+
+/// Another store on this machine.
+#[derive(Debug, Serialize)]
+pub(super) struct OtherStoreFields {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    kind: &'static str,
+    #[serde(flatten)]
+    sum: Sum,
+}
+
+impl From<&OtherStore> for OtherStoreFields {
+    fn from(store: &OtherStore) -> OtherStoreFields {
+        OtherStoreFields {
+            path: text(&store.path),
+            path_bytes: bytes(&store.path),
+            kind: store.origin.name(),
+            sum: store.tally.into(),
         }
     }
 }
