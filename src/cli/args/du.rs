@@ -15,12 +15,9 @@ pub struct DuOptions {
     /// Count the files' lengths instead of their room on disk
     #[arg(long)]
     pub apparent_size: bool,
-    /// Print one JSON document; another view than the default one is in its field `view`
-    #[arg(long, conflicts_with = "csv")]
-    pub json: bool,
-    /// Print comma-separated values: a line for each row and one for the total
-    #[arg(long)]
-    pub csv: bool,
+    /// How it is written.
+    #[command(flatten)]
+    pub format: FormatOptions,
     /// Name other stores on this machine as well: in the places where people and applications have them, and
     /// directories called `~` below the working directory
     #[arg(long, conflicts_with = "csv")]
@@ -28,6 +25,17 @@ pub struct DuOptions {
     /// How unchecked hashes are judged.
     #[command(flatten)]
     pub unchecked: Unchecked,
+}
+
+/// How `pycstore du` writes what it shows; a table without any of these.
+#[derive(Debug, Default, Args)]
+pub struct FormatOptions {
+    /// Print one JSON document; another view than the default one is in its field `view`
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print comma-separated values: a line for each row and one for the total
+    #[arg(long)]
+    pub csv: bool,
 }
 
 /// Which files `pycstore du` shows, and how they are grouped.

@@ -25,9 +25,10 @@ use std::io::{self, BufWriter, Write};
 #[derive(Debug)]
 struct Shown {
     dimensions: Vec<Dimension>,
-    order: Order,
     measure: Measure,
     groups: Vec<Group>,
+    /// What was counted at all.
+    focus: Focus,
 }
 
 /// Runs `pycstore du`.
@@ -62,23 +63,23 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     };
     let shown = Shown {
         dimensions,
-        order: arrangement.order,
         measure: arrangement.measure,
         groups: arrangement.arrange(usage.groups(), base),
+        focus: focus.clone(),
     };
     let others = options.all_stores.then(|| others::find(session, &opened.store));
     let others = others.as_deref();
     let mut out = BufWriter::new(io::stdout().lock());
-    if options.json {
+    if options.format.json {
         let mut document = UsageDocument::new(opened.store.path(), &usage);
         if !is_default(&options.view) {
-            document.add_view(&shown.dimensions, shown.order, &shown.groups);
+            document.add_view(&shown.dimensions, arrangement.order, &shown.groups);
         }
         if let Some(others) = others {
             document.add_other_stores(others);
         }
         json::print(&mut out, &document)?;
-    } else if options.csv {
+    } else if options.format.csv {
         comma_separated::print(&mut out, &shown.dimensions, &shown.groups, &usage)?;
     } else {
         table::print(session, &shown, &usage, &mut out)?;

@@ -10,9 +10,9 @@ use pycstore::layout::python_of_tag;
 use pycstore::owner::Life;
 use pycstore::status;
 use pycstore::tally::Tally;
-use pycstore::usage::{Dimension, Group, Key, Measure, Usage};
+use pycstore::usage::{Dimension, Focus, Group, Key, Measure, Usage};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The cells of a bar at full length.
 const BAR: usize = 10;
@@ -35,7 +35,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     let has_bars = session.terminal.is_terminal();
     let mut columns = vec![right("SIZE", 0)];
     if has_bars {
-        columns.extend([left("SHARE", Column::DECORATION), right("%", Column::DECORATION - 1)]);
+        columns.extend([left("SHARE", Column::DECORATION), right("", Column::DECORATION - 1)]);
     }
     columns.extend([right("FILES", 3), right("RECLAIMABLE", 2), left("LAST USED", 5)]);
     columns.extend(has_tags.then(|| left("TAGS", 4)));
@@ -89,12 +89,27 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
         writeln!(
             out,
-            "\n{} in {} can go: pycstore prune --orphans --stale --corrupt --temporary",
+            "\n{} in {} can go: pycstore prune --orphans --stale --corrupt --temporary{}",
             room(usage.reclaimable),
-            human::counted(usage.reclaimable.files, "file")
+            human::counted(usage.reclaimable.files, "file"),
+            scopes(&shown.focus)
         )?;
     }
     Ok(())
+}
+
+/// The options of `prune` that make it take only what was counted.
+fn scopes(focus: &Focus) -> String {
+    let option = |name: &str, path: &PathBuf| {
+        let text = path::escaped(&path.to_string_lossy());
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@%,:".contains(&byte) || byte >= 0x80;
+        let quoted =
+            if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) };
+        format!(" {name} {quoted}")
+    };
+    let under = focus.under.iter().map(|path| option("--under", path));
+    under.chain(focus.owners.iter().map(|path| option("--owner", path))).collect()
 }
 
 fn is_path(dimension: Dimension) -> bool {
@@ -187,6 +202,14 @@ fn tags<'a>(session: &Session, tags: impl Iterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::{Color, Global};
+    use crate::cli::env::Environment;
+    use crate::cli::output::terminal::Terminal;
+    use pycstore::owner::{Owner, OwnerKind};
+    use pycstore::units::Moment;
+    use pycstore::usage::{Arrangement, Order, Share};
+    use std::sync::Arc;
+    use unicode_width::UnicodeWidthStr;
 
     #[test]
     fn shares_are_drawn_and_said() {
@@ -197,5 +220,134 @@ mod tests {
         assert_eq!(drawn(0, 10), (String::new(), "0 %".into()));
         assert_eq!(drawn(0, 0), (String::new(), "-".into()));
         assert_eq!(drawn(u64::MAX, u64::MAX).1, "100 %");
+    }
+
+    /// A session on a terminal of so many columns, or in a pipe.
+    fn session(columns: Option<usize>, color: Color) -> Session {
+        let global =
+            Global { store: None, color, quiet: false, threads: None, assume_gone: Vec::new(), config: None };
+        let session = Session::new(global, Environment::of_test("/home/me"));
+        Session { terminal: Terminal::of_test(columns, "/home/me"), ..session }
+    }
+
+    fn owner_key(root: &str, kind: OwnerKind, life: Life) -> Key {
+        let root = root.into();
+        Key::Owner(Arc::new(Owner { root, kind, life, environment: None, real_root: None }))
+    }
+
+    fn package(name: &str) -> Key {
+        Key::Package(Some(name.into()))
+    }
+
+    /// Shares of which each is a third of the one before.
+    fn shown(dimensions: &[Dimension], keys: Vec<Vec<Key>>, top: Option<usize>) -> (Shown, Usage) {
+        let mut usage = Usage::default();
+        let mut disk = 900 << 20;
+        let mut groups = Vec::new();
+        for (keys, days) in keys.into_iter().zip([0, 1, 9, 70, 800, 3]) {
+            let tally = Tally { files: disk / 20_000, bytes: disk - 999, disk };
+            let reclaimable = if days > 8 { tally } else { Tally::default() };
+            usage.total += tally;
+            usage.reclaimable += reclaimable;
+            let last_used = Some(Moment { seconds: 1_700_000_000 - days * 86_400, nanoseconds: 0 });
+            let tags = ["cpython-312", "cpython-39"].map(String::from).into();
+            groups.push(Group {
+                keys,
+                share: Share { tally, reclaimable, tags, last_used },
+                depth: 0,
+                is_rest: None,
+            });
+            disk /= 3;
+        }
+        usage.directories = Tally { files: 1234, bytes: 0, disk: 1234 * 4096 };
+        let measure = Measure::Disk;
+        let arrangement = Arrangement { order: Order::Size, measure, top, depth: Some(2) };
+        let groups = arrangement.arrange(groups, None);
+        let dimensions = dimensions.to_vec();
+        (Shown { dimensions, measure, groups, focus: Focus::default() }, usage)
+    }
+
+    fn owners() -> (Shown, Usage) {
+        use OwnerKind::*;
+        let keys = [
+            ("/home/me/project", Project, Life::Alive),
+            ("/home/me/プロジェクト/東京", Project, Life::Alive),
+            ("/home/me/cafe\u{301}/.venv", Environment, Life::Gone),
+            ("/home/me/a/rather/long/path/to/a/project/that/nobody/needs", Project, Life::Alive),
+            ("/tmp/pip-build-env-x1y2z3", Build, Life::Gone),
+            ("/usr/\u{1b}[31m\u{202e}", Interpreter, Life::Alive),
+        ];
+        let keys = keys.map(|(root, kind, life)| vec![owner_key(root, kind, life)]);
+        shown(&[Dimension::Owner], keys.into(), None)
+    }
+
+    fn packages() -> (Shown, Usage) {
+        let project = || owner_key("/home/me/project", OwnerKind::Project, Life::Alive);
+        let keys = vec![
+            vec![package("numpy"), project()],
+            vec![package("日本語"), project()],
+            vec![package("cafe\u{301}"), project()],
+            vec![Key::Package(None), project()],
+            vec![package("a-distribution-of-a-long-name"), project()],
+        ];
+        shown(&[Dimension::Package, Dimension::Owner], keys, Some(4))
+    }
+
+    fn tree() -> (Shown, Usage) {
+        let paths =
+            ["/home/me/p/src", "/home/me/p/src/deep/er", "/home/me/東京/x", "/home/me/東京", "/home/me"];
+        shown(&[Dimension::Directory], paths.map(|path| vec![Key::Directory(path.into())]).into(), None)
+    }
+
+    fn printed(session: &Session, (shown, usage): &(Shown, Usage)) -> String {
+        let mut out = Vec::new();
+        print(session, shown, usage, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn stripped(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn tables_fit_every_width() {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../../../tests/snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        for (view, name) in [(owners(), "owners"), (packages(), "packages"), (tree(), "tree")] {
+            for (columns, width) in [(Some(40), "40"), (Some(80), "80"), (Some(200), "200"), (None, "pipe")] {
+                let plain = printed(&session(columns, Color::Never), &view);
+                for line in plain.lines().filter(|line| !line.contains("can go:")) {
+                    assert!(columns.is_none_or(|columns| line.width() <= columns), "{width}: {line:?}");
+                }
+                let coloured = printed(&session(columns, Color::Always), &view);
+                assert_eq!(stripped(&coloured), stripped(&plain), "colours carry nothing alone");
+                settings.bind(|| {
+                    insta::assert_snapshot!(format!("du_{name}_{width}"), plain);
+                    insta::assert_snapshot!(
+                        format!("du_{name}_{width}_coloured"),
+                        coloured.replace('\u{1b}', "␛")
+                    );
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn the_command_takes_what_was_counted() {
+        let focus = Focus { under: vec!["/h/a".into(), "/h/it's mine".into()], owners: vec!["/h/p".into()] };
+        assert_eq!(scopes(&focus), r" --under /h/a --under '/h/it'\''s mine' --owner /h/p");
+    }
+
+    #[test]
+    fn wide_and_combining_names_align() {
+        let table = printed(&session(Some(200), Color::Never), &packages());
+        let starts: Vec<usize> = table
+            .lines()
+            .filter_map(|line| Some(line[..line.find("~/project").or_else(|| line.find("OWNER"))?].width()))
+            .collect();
+        assert_eq!(starts.len(), 5, "{table}");
+        assert!(starts.iter().all(|start| *start == starts[0]), "{starts:?}\n{table}");
     }
 }
