@@ -1,9 +1,9 @@
 //! Owners over real layouts, made by the real tools: venv, virtualenv, uv, pipx, tox, nox, editable installations,
 //! `pip install --user` and interpreters of pyenv and uv. Each with the owner that it must have.
 //!
-//! The tools come from the package index, into a temporary directory. So these tests run only where somebody asks for
-//! them: `.ci/run` does, with `PYCSTORE_LAYOUTS=1`, and so can you (see CONTRIBUTING.md). Then nothing is skipped: a
-//! tool that cannot be had is a failure. Without the variable one test says that they did not run.
+//! The tools come from the package index, into a temporary directory. So plain `cargo test` names these tests as
+//! ignored; `.ci/run` runs them, and so can you (see CONTRIBUTING.md). Then nothing is left out: a tool that cannot be
+//! had is a failure.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
@@ -11,9 +11,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The variable that asks for these tests.
-const ASKED: &str = "PYCSTORE_LAYOUTS";
 
 /// A home with a store and a virtualenv of tools, none of the machine's configuration.
 struct Layouts {
@@ -141,22 +138,13 @@ impl Layouts {
     }
 }
 
-/// The one test without the variable, so that nobody takes silence for success.
-#[test]
-fn asked_for() {
-    if std::env::var_os(ASKED).is_none() {
-        eprintln!("layouts of real tools are not tested: set {ASKED}=1 (they need a package index)");
-    }
-}
-
 macro_rules! layout {
     ($name:ident, $test:expr) => {
         #[test]
+        #[ignore = "needs a package index; .ci/run runs it"]
         fn $name() {
-            if std::env::var_os(ASKED).is_some() {
-                let test: fn(&Layouts) = $test;
-                test(&Layouts::new());
-            }
+            let test: fn(&Layouts) = $test;
+            test(&Layouts::new());
         }
     };
 }
@@ -291,7 +279,7 @@ layout!(what_tox_and_nox_keep, |layouts| {
 });
 
 layout!(interpreters, |layouts| {
-    let code = "import json, sys; print(sys.base_prefix)"; // json is frozen nowhere
+    let code = "import json, sys; print(sys.base_prefix)";
     let prefix = layouts.run(&layouts.python, &["-c", code]);
     let document = layouts.du(&[]);
     let rows = document["owners"].as_array().unwrap();

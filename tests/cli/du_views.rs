@@ -232,6 +232,9 @@ fn two_spellings_of_a_project_are_one_owner() {
     for spelling in ["project", "link"] {
         let (document, _) = view(&world, &["--files-of", spelling]);
         assert_eq!(document["total"]["files"], 3, "{spelling}");
+        let pruned =
+            world.pycstore(["prune", "--all", "--dry-run", "--json", "--owner", spelling]).exits(0).json();
+        assert_eq!(pruned["removed"]["files"], 3, "{spelling}");
     }
     let removed = world.pycstore(["prune", "--all", "--yes", "--json"]).exits(0).json();
     assert_eq!(removed["owners"].as_array().unwrap().len(), 1, "{removed:#}");

@@ -124,13 +124,8 @@ fn dimensions(view: &ViewOptions) -> anyhow::Result<Vec<Dimension>> {
 
 fn focus(session: &Session, view: &ViewOptions) -> Focus {
     let absolute = |path: &std::path::PathBuf| session.environment.absolute(path);
-    let owner = view.files_of.as_ref().map(absolute);
-    // An owner is known by its real path whatever its spelling.
-    let real = owner.as_ref().and_then(|owner| owner.canonicalize().ok());
-    Focus {
-        under: view.under.iter().map(absolute).collect(),
-        owners: owner.into_iter().chain(real).collect(),
-    }
+    let owner = view.files_of.iter().map(absolute).collect();
+    Focus { under: view.under.iter().map(absolute).collect(), owners: selection::with_real(owner) }
 }
 
 /// What a default prune may remove: nothing that the configuration keeps.

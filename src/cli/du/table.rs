@@ -109,7 +109,8 @@ fn scopes(focus: &Focus) -> String {
         format!(" {name} {quoted}")
     };
     let under = focus.under.iter().map(|path| option("--under", path));
-    under.chain(focus.owners.iter().map(|path| option("--owner", path))).collect()
+    // The first is as it was asked for, a second its real path, which `prune` finds by itself.
+    under.chain(focus.owners.first().map(|path| option("--owner", path))).collect()
 }
 
 fn is_path(dimension: Dimension) -> bool {
