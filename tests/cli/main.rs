@@ -18,6 +18,7 @@ mod interpreters;
 mod layout;
 mod ls;
 mod man;
+mod owners;
 mod prune;
 mod safety;
 mod selectors;
