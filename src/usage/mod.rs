@@ -13,7 +13,7 @@ use crate::layout::Name;
 use crate::owner::{Owner, Spellings};
 use crate::prune::policy::{Circumstances, Policy};
 use crate::scan::{Trouble, Visit, Visitor};
-use crate::status::{self, UncheckedHashes};
+use crate::status::{self, Status, UncheckedHashes};
 use crate::tally::Tally;
 use crate::units::Moment;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -47,6 +47,8 @@ pub struct Row {
     pub tally: Tally,
     /// What a default prune may remove of them.
     pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
     /// The last access to one of them.
@@ -104,13 +106,13 @@ impl Usage {
 
 impl Row {
     fn new(owner: Owner, share: Share) -> Row {
-        let Share { tally, reclaimable, tags, last_used } = share;
-        Row { owner, tally, reclaimable, tags, last_used }
+        let Share { tally, reclaimable, statuses, tags, last_used } = share;
+        Row { owner, tally, reclaimable, statuses, tags, last_used }
     }
 
     fn share(&self) -> Share {
-        let Row { tally, reclaimable, tags, last_used, .. } = self.clone();
-        Share { tally, reclaimable, tags, last_used }
+        let Row { tally, reclaimable, statuses, tags, last_used, .. } = self.clone();
+        Share { tally, reclaimable, statuses, tags, last_used }
     }
 }
 
@@ -150,6 +152,8 @@ pub struct Share {
     pub tally: Tally,
     /// What a default prune may remove of them.
     pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
     /// The last use of one of them.
@@ -161,12 +165,16 @@ impl Share {
     pub fn join(&mut self, other: Share) {
         self.tally += other.tally;
         self.reclaimable += other.reclaimable;
+        for (sum, part) in self.statuses.iter_mut().zip(other.statuses) {
+            *sum += part;
+        }
         self.tags.extend(other.tags);
         self.last_used = self.last_used.max(other.last_used);
     }
 
     fn add(&mut self, file: Counted<'_>) {
         self.tally += file.tally;
+        self.statuses[file.status.index()] += file.tally;
         if file.is_reclaimable {
             self.reclaimable += file.tally;
         }
@@ -183,6 +191,7 @@ impl Share {
 #[derive(Debug, Clone, Copy)]
 struct Counted<'a> {
     tally: Tally,
+    status: Status,
     is_reclaimable: bool,
     tag: Option<&'a str>,
     used: Option<Moment>,
@@ -257,6 +266,7 @@ impl Visitor for Survey<'_> {
             let is_condemned = || self.policy.judge(entry, status, &self.circumstances).is_condemned();
             let file = Counted {
                 tally,
+                status,
                 is_reclaimable: self.policy.scope.admits_entry(visit, entry) && is_condemned(),
                 tag,
                 // Written and never read back is no use of it.

@@ -257,6 +257,8 @@ fn an_editable_installation_has_its_sources_elsewhere() {
 #[test]
 fn a_view_that_makes_no_sense_is_refused() {
     let world = World::new();
+    world.compile(newest(), &[], &[&world.project("project", &["a.py"])]);
+    world.pycstore(["du", "--by", "owner,tag"]).exits(0);
     for arguments in [
         &["--by", "owner,owner"][..],
         &["--by", "owner,tag,status"],

@@ -254,7 +254,7 @@ mod tests {
             let tags = ["cpython-312", "cpython-39"].map(String::from).into();
             groups.push(Group {
                 keys,
-                share: Share { tally, reclaimable, tags, last_used },
+                share: Share { tally, reclaimable, tags, last_used, ..Share::default() },
                 depth: 0,
                 is_rest: None,
             });
