@@ -20,7 +20,7 @@
 //!
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`scan`],
-//!   [`source`], [`owner`], [`interpreter`], [`source_tree`].
+//!   [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`prune::policy`],
 //!   [`prune::plan`].
 //! * **Effects**: [`prune::execute`] alone deletes from the store.
@@ -39,7 +39,9 @@ pub mod entry;
 pub mod interpreter;
 pub mod layout;
 pub mod mounts;
+pub mod other_stores;
 pub mod owner;
+pub mod package;
 pub mod prune;
 pub mod pyc;
 pub mod scan;

@@ -3,7 +3,11 @@
 //! The store is scanned by descriptor and in parallel (`scan/`). What is small and needs neither is walked
 //! here, by path, in a fixed order.
 
-use std::path::Path;
+use crate::tally::Tally;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Names that only a directory of sources has: version control and packaging markers.
@@ -21,6 +25,68 @@ pub fn sign_of_sources(root: &Path) -> Option<String> {
             || (name.ends_with(".py") && !entry.file_type().is_dir());
         is_sign.then(|| name.into_owned())
     })
+}
+
+/// Something of a tree that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}", .path.display())]
+pub struct Unreadable {
+    /// Its path.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl Unreadable {
+    /// None for what vanished meanwhile.
+    fn of(error: walkdir::Error, root: &Path) -> Option<Unreadable> {
+        let path = error.path().unwrap_or(root).to_path_buf();
+        let source = io::Error::from(error);
+        (source.kind() != io::ErrorKind::NotFound).then_some(Unreadable { path, source })
+    }
+}
+
+/// The directories in `root` itself, by name; none when it cannot be read. Links are not followed.
+pub fn directories_in(root: &Path) -> Vec<PathBuf> {
+    let below = WalkDir::new(root).min_depth(1).max_depth(1).sort_by_file_name().into_iter().flatten();
+    below.filter(|entry| entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect()
+}
+
+/// The directories of this name below `root`, none of them inside another, in order of their paths. Links are not
+/// followed, no other file system is entered.
+pub fn directories_named(root: &Path, name: &OsStr, unreadable: &mut Vec<Unreadable>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut walk = WalkDir::new(root).min_depth(1).same_file_system(true).sort_by_file_name().into_iter();
+    while let Some(entry) = walk.next() {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() && entry.file_name() == name => {
+                walk.skip_current_dir();
+                found.push(entry.into_path());
+            }
+            Ok(_) => {}
+            Err(error) => unreadable.extend(Unreadable::of(error, root)),
+        }
+    }
+    found
+}
+
+/// What a tree takes: its files, and on disk its directories as well, as GNU `du` counts, except that a file with
+/// several links counts for each. `each` hears the names of the files.
+pub fn tally(root: &Path, unreadable: &mut Vec<Unreadable>, mut each: impl FnMut(&OsStr)) -> Tally {
+    let mut tally = Tally::default();
+    for entry in WalkDir::new(root).same_file_system(true) {
+        match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
+            Ok((metadata, _)) if metadata.is_dir() => {
+                tally.disk += metadata.blocks() * 512;
+            }
+            Ok((metadata, entry)) => {
+                each(entry.file_name());
+                tally += Tally::file(metadata.len(), metadata.blocks() * 512);
+            }
+            Err(error) => unreadable.extend(Unreadable::of(error, root)),
+        }
+    }
+    tally
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Everything happens in one temporary directory that plays the home of a user. Home of tempfile.
 
-use super::args::{DemoOptions, DuOptions, PruneOptions, RunOptions, SelectorOptions, Unchecked};
+use super::args::{DemoOptions, DuOptions, PruneOptions, RunOptions, SelectorOptions};
 use super::env::Environment;
 use super::exit::Exit;
 use super::output::style::Tone;
@@ -71,8 +71,7 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
     global.store = Some(store);
     global.assume_gone.clear();
     let inner = Session::new(global, of_demo);
-    let du_options =
-        DuOptions { apparent_size: false, json: false, unchecked: Unchecked { check_unchecked: false } };
+    let du_options = DuOptions::default();
     let prune_options = |dry_run| PruneOptions {
         selectors: SelectorOptions { orphans: true, ..SelectorOptions::default() },
         run: RunOptions { dry_run, ..RunOptions::default() },

@@ -15,6 +15,8 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// The homes of all users that `/etc/passwd` knows, and `HOME`: no store is or holds one.
     pub homes: Vec<PathBuf>,
+    /// `USER`, else `LOGNAME`.
+    pub user: Option<OsString>,
     /// `PYTHONPYCACHEPREFIX`.
     pub prefix: Option<OsString>,
     /// `PYCSTORE_CONFIG`: another configuration file. Unlike the other variables, set and empty means something:
@@ -71,6 +73,7 @@ impl Environment {
         let state_directory = xdg.as_ref().and_then(Xdg::state_dir);
         Environment {
             places: places(variable, home.clone()),
+            user: variable("USER").or_else(|| variable("LOGNAME")),
             prefix: variable("PYTHONPYCACHEPREFIX"),
             configuration: std::env::var_os("PYCSTORE_CONFIG"),
             configuration_directory: configuration_directory.and_then(|it| ours(it, "XDG_CONFIG_HOME")),
@@ -87,6 +90,7 @@ impl Environment {
     pub fn of_test(home: &str) -> Environment {
         let home = PathBuf::from(home);
         Environment {
+            user: None,
             prefix: None,
             configuration: None,
             configuration_directory: Some(home.join(".config/pycstore")),

@@ -119,7 +119,9 @@ impl Selection {
             paths.iter().map(|path| format!("{what} {}", path.display())).collect()
         };
         names.extend(paths("under", &scope.under));
-        names.extend(paths("owner", &scope.owners));
+        let owners: Vec<PathBuf> =
+            options.scope.owner.iter().map(|path| session.environment.absolute(path)).collect();
+        names.extend(paths("owner", &owners));
         names.extend(scope.tags.iter().map(|tag| format!("tag {tag}")));
         names.extend(options.scope.keep.iter().map(|glob| format!("keep {glob}")));
         // What the file says of intervals belongs to the file's policy.
@@ -163,10 +165,18 @@ fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
     let keep = keep(session, &options.keep)?;
     Ok(Scope {
         under: absolute(&options.under),
-        owners: absolute(&options.owner),
+        // An owner is the same by any spelling of its path.
+        owners: with_real(absolute(&options.owner)),
         tags: options.tag.clone(),
         keep,
     })
+}
+
+/// Paths as they are spelled and where they lead to.
+pub fn with_real(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let real = |path: &PathBuf| path.canonicalize().ok().filter(|real| real != path);
+    let real: Vec<PathBuf> = paths.iter().filter_map(real).collect();
+    paths.into_iter().chain(real).collect()
 }
 
 /// The globs of the command line and of the configuration.

@@ -5,7 +5,7 @@
 use super::plan::{self, Plan, PlannedDirectory, Skipped, Victim};
 use super::policy::Spared;
 use crate::directory::Directory;
-use crate::owner::Owner;
+use crate::owner::{Owner, Spellings};
 use crate::scan::{Threads, run_crew};
 use crate::source::is_missing;
 use crate::store::Store;
@@ -81,9 +81,10 @@ impl Outcome {
     fn collect(parts: Vec<Part>, skipped: Vec<Skipped>) -> Outcome {
         let mut outcome = Outcome { skipped, ..Outcome::default() };
         let mut owners: BTreeMap<Owner, Tally> = BTreeMap::new();
+        let spellings = Spellings::of(parts.iter().flat_map(|part| part.owners.keys()));
         for part in parts {
             for (owner, tally) in part.owners {
-                *owners.entry(Owner { environment: None, ..owner }).or_default() += tally;
+                *owners.entry(spellings.head(&owner)).or_default() += tally;
                 outcome.removed += tally;
             }
             outcome.directories += part.directories;

@@ -103,9 +103,7 @@ impl Scope {
     pub fn admits(&self, source: &Path, tag: &str, owner: impl FnOnce() -> std::sync::Arc<Owner>) -> bool {
         let is_owned = || {
             let owner = owner();
-            self.owners
-                .iter()
-                .any(|wanted| owner.root == *wanted || owner.environment.as_ref() == Some(wanted))
+            self.owners.iter().any(|wanted| owner.is_at(wanted))
         };
         (self.under.is_empty() || self.under.iter().any(|under| source.starts_with(under)))
             && (self.tags.is_empty() || self.tags.iter().any(|wanted| wanted == tag))

@@ -1,7 +1,9 @@
 //! The command line: every command and option, with its help. Home of clap.
 
+mod du;
 mod prune;
 
+pub use du::{DuOptions, ViewOptions};
 pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -86,6 +88,9 @@ pub enum Command {
     /// An owner is the project, environment or interpreter that a source belongs to. Sizes are room on disk, as GNU
     /// du counts it, in units of 1024; the total includes the directories and equals `du -s -B1 STORE`. Reclaimable
     /// is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
+    ///
+    /// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
+    /// at once. Whatever is shown, the total is whole.
     Du(DuOptions),
     /// List every file of the store with its status.
     ///
@@ -150,26 +155,11 @@ pub enum Command {
 }
 
 /// How entries with an unchecked hash are judged.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Default, Clone, Copy, Args)]
 pub struct Unchecked {
     /// Judge entries with an unchecked hash as --check-hash-based-pycs=always would
     #[arg(long)]
     pub check_unchecked: bool,
-}
-
-/// Options of `pycstore du`.
-#[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
-pub struct DuOptions {
-    /// Count the files' lengths instead of their room on disk
-    #[arg(long)]
-    pub apparent_size: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
-    /// How unchecked hashes are judged.
-    #[command(flatten)]
-    pub unchecked: Unchecked,
 }
 
 /// Options of `pycstore ls`.

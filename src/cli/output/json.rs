@@ -2,12 +2,15 @@
 //!
 //! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them.
 
+mod view;
+
 use super::date;
 use base64::Engine;
 use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
 use pycstore::interpreter::{Build, Interpreter, StoreUse};
 use pycstore::layout::{self, Name};
+use pycstore::other_stores::OtherStore;
 use pycstore::owner::{Life, Owner};
 use pycstore::prune::Outcome;
 use pycstore::pyc::{InvalidationMode, Magic};
@@ -15,13 +18,14 @@ use pycstore::scan::Visit;
 use pycstore::source::Source;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
-use pycstore::usage::Usage;
+use pycstore::usage::{Dimension, Group, Order, Usage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use view::{OtherStoreFields, ViewFields};
 
 /// The version of the contract.
 pub const SCHEMA: u32 = 1;
@@ -215,7 +219,7 @@ impl From<&Interpreter> for InterpreterLine {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Sum {
     files: u64,
     bytes: u64,
@@ -267,6 +271,10 @@ pub struct UsageDocument {
     reclaimable: Sum,
     statuses: BTreeMap<&'static str, Sum>,
     owners: Vec<OwnerUsage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<ViewFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_stores: Option<Vec<OtherStoreFields>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -303,7 +311,19 @@ impl UsageDocument {
             reclaimable: usage.reclaimable.into(),
             statuses: status::NAMES.into_iter().zip(usage.statuses.map(Sum::from)).collect(),
             owners: owners.collect(),
+            view: None,
+            other_stores: None,
         }
+    }
+
+    /// Adds the other stores of this machine.
+    pub fn add_other_stores(&mut self, stores: &[OtherStore]) {
+        self.other_stores = Some(stores.iter().map(OtherStoreFields::from).collect());
+    }
+
+    /// Adds a view that was asked for.
+    pub fn add_view(&mut self, dimensions: &[Dimension], order: Order, groups: &[Group]) {
+        self.view = Some(ViewFields::new(dimensions, order, groups));
     }
 }
 

@@ -1,6 +1,8 @@
 //! How things are shown: one file a kind of output.
 
+pub mod comma_separated;
 pub mod complain;
+
 pub mod date;
 pub mod human;
 pub mod json;

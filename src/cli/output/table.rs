@@ -21,6 +21,11 @@ pub struct Column {
     pub gives_way: u8,
 }
 
+impl Column {
+    /// The rank of what only pleases the eye: it and the rank below give way before any path is cut.
+    pub const DECORATION: u8 = 9;
+}
+
 /// How cells are aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alignment {
@@ -107,9 +112,13 @@ impl Table {
         };
         let longest =
             self.rows.iter().map(|row| path::width(&String::from_utf8_lossy(&row.path))).max().unwrap_or(0);
-        let wanted = longest.min(LEAST_PATH);
-        while kept.iter().map(|&index| column_width(index)).sum::<usize>() + wanted > width {
+        loop {
             let rank = |index: &usize| self.columns[*index].gives_way;
+            let is_decorated = kept.iter().any(|index| rank(index) + 1 >= Column::DECORATION);
+            let wanted = if is_decorated { longest } else { longest.min(LEAST_PATH) };
+            if kept.iter().map(|&index| column_width(index)).sum::<usize>() + wanted <= width {
+                break;
+            }
             match kept.iter().copied().max_by_key(rank).filter(|index| rank(index) > 0) {
                 Some(next) => kept.retain(|&index| index != next),
                 None => break,

@@ -20,6 +20,12 @@ impl Terminal {
         Terminal { columns, home: home.map(Path::to_path_buf) }
     }
 
+    /// A terminal of so many columns, or a pipe.
+    #[cfg(test)]
+    pub fn of_test(columns: Option<usize>, home: &str) -> Terminal {
+        Terminal { columns, home: Some(PathBuf::from(home)) }
+    }
+
     /// Whether standard output is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.columns.is_some()

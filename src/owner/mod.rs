@@ -6,12 +6,17 @@
 //! in site-packages starts no project.
 //!
 //! A vanished owner is named by its topmost missing directory and keeps the kind that its path, or its mirror in
-//! the store, still tells.
+//! the store, still tells (`shape`). A project that is reached by several spellings of its path, through symbolic
+//! links, is one owner (`spelling`).
+
+mod shape;
+mod spelling;
+
+pub use spelling::Spellings;
 
 use crate::source;
 use crate::source_tree::PROJECT_MARKERS;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use shape::{build_root, kind_of_gone, prefix_of_library, tool_cache, user_site};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,6 +74,17 @@ pub struct Owner {
     pub life: Life,
     /// The environment that the sources lie in, inside a project or as the owner itself.
     pub environment: Option<PathBuf>,
+    /// The topmost directory without symbolic links on its path, where `root` is spelled with some.
+    pub real_root: Option<PathBuf>,
+}
+
+impl Owner {
+    /// Whether this is the owner, or the sources lie in the environment, that a path names.
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.root == path
+            || self.environment.as_deref() == Some(path)
+            || self.real_root.as_deref() == Some(path)
+    }
 }
 
 /// What a directory passes on to those below it.
@@ -120,6 +136,14 @@ impl Territory {
             return settled;
         }
         let has = |name: &str| std::fs::symlink_metadata(directory.join(name)).is_ok();
+        if let Some(cache) = self.owner().filter(|owner| owner.kind == OwnerKind::ToolCache) {
+            // What tools keep is nobody's project, whatever they cloned. Their environments lie near the top.
+            let depth = directory.components().count().saturating_sub(cache.root.components().count());
+            if depth > 2 {
+                return Territory::Settled(cache.clone());
+            }
+            return if has("pyvenv.cfg") { self.settled_environment(directory) } else { self.clone() };
+        }
         let is_environment = has("pyvenv.cfg") || has("conda-meta");
         if PROJECT_MARKERS.iter().any(|marker| has(marker)) {
             let environment = is_environment.then(|| directory.to_path_buf());
@@ -127,7 +151,7 @@ impl Territory {
             return if is_environment { Territory::Settled(owner) } else { Territory::Claimed(owner) };
         }
         if is_environment {
-            return Territory::Settled(Arc::new(self.environment(directory)));
+            return self.settled_environment(directory);
         }
         match self {
             Territory::Nobody if directory.parent().is_some_and(source::is_temporary_place) => {
@@ -146,18 +170,25 @@ impl Territory {
         if let Territory::Settled(_) = self {
             return self.clone();
         }
-        let shape = shape_of_gone(directory, mirror);
-        let in_project = self.owner().is_some_and(|owner| owner.kind == OwnerKind::Project);
+        let shape = kind_of_gone(directory, mirror);
+        let around = self.owner().map(|owner| owner.kind);
         let kind = match shape {
-            Some(kind @ (OwnerKind::Environment | OwnerKind::Interpreter | OwnerKind::ToolCache)) => kind,
-            _ if in_project => return self.clone(),
+            _ if around == Some(OwnerKind::ToolCache) => return self.clone(),
+            Some(OwnerKind::Build) => OwnerKind::Build,
+            Some(
+                kind @ (OwnerKind::Environment
+                | OwnerKind::Interpreter
+                | OwnerKind::ToolCache
+                | OwnerKind::UserSite),
+            ) => kind,
+            _ if around == Some(OwnerKind::Project) => return self.clone(),
             _ if is_below_temporary_place(directory) => OwnerKind::Build,
             Some(kind) => kind,
             None => OwnerKind::Directory,
         };
         let environment = (kind == OwnerKind::Environment).then(|| directory.to_path_buf());
-        let owner = Owner { root: directory.to_path_buf(), kind, life: Life::Gone, environment };
-        Territory::Settled(Arc::new(owner))
+        let root = directory.to_path_buf();
+        Territory::Settled(Arc::new(Owner { root, kind, life: Life::Gone, environment, real_root: None }))
     }
 
     /// The territory of `directory`, which cannot be reached.
@@ -183,32 +214,65 @@ impl Territory {
         }
     }
 
-    /// Directories whose path alone, or the path and one file, says what they are.
+    /// Directories whose path alone, or the path and a look at a file or two, says what they are.
     fn settled_by_shape(&self, directory: &Path) -> Option<Territory> {
         if let Some(prefix) = prefix_of_library(directory) {
-            let is_stdlib = directory.join("os.py").is_file();
-            let owner = if is_stdlib || prefix == Path::new("/usr") || prefix == Path::new("/usr/local") {
-                alive(OwnerKind::Interpreter, prefix)
-            } else if prefix.file_name() == Some(OsStr::new(".local")) {
-                alive(OwnerKind::UserSite, directory)
-            } else {
-                self.environment(prefix)
-            };
-            return Some(Territory::Settled(Arc::new(owner)));
+            return Some(Territory::Settled(Arc::new(self.owner_of_library(directory, prefix))));
         }
-        tool_cache(directory).then(|| Territory::Settled(Arc::new(alive(OwnerKind::ToolCache, directory))))
+        if user_site(directory) {
+            return Some(Territory::Settled(Arc::new(alive(OwnerKind::UserSite, directory))));
+        }
+        if build_root(directory) {
+            return Some(Territory::Settled(Arc::new(alive(OwnerKind::Build, directory))));
+        }
+        let is_in_cache = self.owner().is_some_and(|owner| owner.kind == OwnerKind::ToolCache);
+        if is_in_cache || !tool_cache(directory) {
+            return None;
+        }
+        Some(Territory::Claimed(Arc::new(alive(OwnerKind::ToolCache, directory))))
     }
 
-    /// An environment belongs to the project around it and is named with it.
+    /// Who owns `PREFIX/lib/python3.12`.
+    fn owner_of_library(&self, library: &Path, prefix: &Path) -> Owner {
+        if let Some(cache) = self.owner().filter(|owner| owner.kind == OwnerKind::ToolCache) {
+            return (**cache).clone();
+        }
+        let system = [Path::new("/usr"), Path::new("/usr/local")];
+        if library.join("os.py").is_file() {
+            alive(OwnerKind::Interpreter, prefix)
+        } else if prefix == system[1] && is_debians(library) {
+            alive(OwnerKind::Interpreter, system[0])
+        } else if system.contains(&prefix) || prefix.join("Cellar").is_dir() {
+            // Homebrew's site-packages lie beside its cellar, for all of its Pythons.
+            alive(OwnerKind::Interpreter, prefix)
+        } else if user_site(library) {
+            alive(OwnerKind::UserSite, library)
+        } else {
+            self.environment(prefix)
+        }
+    }
+
+    fn settled_environment(&self, root: &Path) -> Territory {
+        Territory::Settled(Arc::new(self.environment(root)))
+    }
+
+    /// An environment belongs to the project, or the tool's cache, around it and is named with it.
     fn environment(&self, root: &Path) -> Owner {
         let environment = Some(root.to_path_buf());
         match self.owner() {
-            Some(project) if project.kind == OwnerKind::Project => {
-                Owner { environment, ..(**project).clone() }
+            Some(around) if matches!(around.kind, OwnerKind::Project | OwnerKind::ToolCache) => {
+                Owner { environment, ..(**around).clone() }
             }
             _ => Owner { environment, ..alive(OwnerKind::Environment, root) },
         }
     }
+}
+
+/// Debian's Python keeps its standard library in `/usr/lib/python3.12`, what Debian packages in
+/// `/usr/lib/python3/dist-packages`, and what pip installs in `/usr/local/lib/python3.12/dist-packages`.
+fn is_debians(library: &Path) -> bool {
+    let own = library.file_name().map(|name| Path::new("/usr/lib").join(name));
+    library.join("dist-packages").is_dir() && own.is_some_and(|own| own.join("os.py").is_file())
 }
 
 /// The owner of sources directly in a directory of nobody's.
@@ -216,75 +280,20 @@ pub fn directory_owner(directory: &Path) -> Owner {
     alive(OwnerKind::Directory, directory)
 }
 
+/// Asks once an owner what its path is without symbolic links.
 fn alive(kind: OwnerKind, root: &Path) -> Owner {
-    Owner { root: root.to_path_buf(), kind, life: Life::Alive, environment: None }
-}
-
-/// `PREFIX/lib/python3.12` → `PREFIX`; also `lib64`, `python3` (Debian) and `python3.14t`.
-fn prefix_of_library(directory: &Path) -> Option<&Path> {
-    let parent = directory.parent()?;
-    let is_library = is_python_directory(directory.file_name()?.as_bytes())
-        && matches!(parent.file_name()?.as_bytes(), b"lib" | b"lib64");
-    if is_library { parent.parent() } else { None }
-}
-
-/// `python3`, `python3.12`, `python3.14t`, `pypy3.9`.
-fn is_python_directory(name: &[u8]) -> bool {
-    let version = name.strip_prefix(b"python").or_else(|| name.strip_prefix(b"pypy"));
-    version.is_some_and(|version| {
-        let version = version.strip_suffix(b"t").unwrap_or(version);
-        version.first() == Some(&b'3') && version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
-    })
-}
-
-/// `~/.cache/TOOL`, `~/.local/share/uv/tools/TOOL`, `…/pipx/venvs/TOOL`.
-fn tool_cache(directory: &Path) -> bool {
-    let Some(parent) = directory.parent() else { return false };
-    [".cache", "uv/tools", "pipx/venvs"].iter().any(|place| parent.ends_with(place))
+    let real_root = root.canonicalize().ok().filter(|real| real != root);
+    Owner { root: root.to_path_buf(), kind, life: Life::Alive, environment: None, real_root }
 }
 
 fn is_below_temporary_place(directory: &Path) -> bool {
     directory.ancestors().skip(1).any(source::is_temporary_place)
 }
 
-/// What the mirror of a vanished directory still tells of its kind.
-fn shape_of_gone(directory: &Path, mirror: &dyn Mirror) -> Option<OwnerKind> {
-    if tool_cache(directory) {
-        return Some(OwnerKind::ToolCache);
-    }
-    if let Some(kind) = library_below(directory, mirror) {
-        return Some(kind);
-    }
-    if prefix_of_library(directory).is_some() {
-        // Only the library went: `…/lib/python3.9` of an upgraded installation.
-        return Some(kind_of_library(directory, mirror));
-    }
-    let holds_environment = mirror.names(directory).iter().any(|name| {
-        matches!(name.as_slice(), b".venv" | b"venv" | b"env" | b".tox" | b".nox")
-            && (library_below(&directory.join(OsStr::from_bytes(name)), mirror).is_some()
-                || matches!(name.as_slice(), b".tox" | b".nox"))
-    });
-    holds_environment.then_some(OwnerKind::Project)
-}
-
-/// The kind of a prefix that has `lib/python3.*` in its mirror.
-fn library_below(prefix: &Path, mirror: &dyn Mirror) -> Option<OwnerKind> {
-    ["lib", "lib64"].iter().find_map(|library| {
-        let library = prefix.join(library);
-        let python = mirror.names(&library).into_iter().find(|name| is_python_directory(name))?;
-        Some(kind_of_library(&library.join(OsStr::from_bytes(&python)), mirror))
-    })
-}
-
-/// An installation's library has the standard library in it, an environment's only site-packages.
-fn kind_of_library(library: &Path, mirror: &dyn Mirror) -> OwnerKind {
-    let is_stdlib = |name: &Vec<u8>| name.starts_with(b"os.") || name == b"encodings";
-    if mirror.names(library).iter().any(is_stdlib) { OwnerKind::Interpreter } else { OwnerKind::Environment }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt;
 
     /// A mirror made of the store's directories and files, one path a line.
     struct Listing(&'static [&'static str]);
@@ -376,15 +385,5 @@ mod tests {
         assert_eq!((interpreter.kind, &interpreter.root), (OwnerKind::Interpreter, &base.join("i")));
         assert_eq!(enter("loose").unwrap().kind, OwnerKind::Directory);
         assert_eq!(enter("i"), None);
-    }
-
-    #[test]
-    fn names_of_library_directories() {
-        for name in ["python3", "python3.12", "python3.14t", "pypy3.9"] {
-            assert!(is_python_directory(name.as_bytes()), "{name}");
-        }
-        for name in ["python", "python2.7", "python3.x", "pythonista", "py3"] {
-            assert!(!is_python_directory(name.as_bytes()), "{name}");
-        }
     }
 }

@@ -1,0 +1,126 @@
+//! The options of `pycstore du`.
+
+use super::Unchecked;
+use clap::{Args, ValueEnum};
+use pycstore::usage::{Dimension, Order};
+use std::path::PathBuf;
+
+/// Options of `pycstore du`.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
+pub struct DuOptions {
+    /// What is shown, and how it is grouped.
+    #[command(flatten)]
+    pub view: ViewOptions,
+    /// Count the files' lengths instead of their room on disk
+    #[arg(long)]
+    pub apparent_size: bool,
+    /// How it is written.
+    #[command(flatten)]
+    pub format: FormatOptions,
+    /// Name other stores on this machine as well: in the places where people and applications have them, and
+    /// directories called `~` below the working directory
+    #[arg(long, conflicts_with = "csv")]
+    pub all_stores: bool,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
+}
+
+/// How `pycstore du` writes what it shows; a table without any of these.
+#[derive(Debug, Default, Args)]
+pub struct FormatOptions {
+    /// Print one JSON document; another view than the default one is in its field `view`
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print comma-separated values: a line for each row and one for the total
+    #[arg(long)]
+    pub csv: bool,
+}
+
+/// Which files `pycstore du` shows, and how they are grouped.
+#[derive(Debug, Default, Args)]
+pub struct ViewOptions {
+    /// What the rows are: one of these, or two with a comma between them [default: owner]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "View")]
+    pub by: Vec<Grouping>,
+    /// Show directories as a tree, N levels deep
+    #[arg(long, value_name = "N", help_heading = "View")]
+    pub depth: Option<usize>,
+    /// What comes first
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "size",
+        hide_default_value = true,
+        help_heading = "View"
+    )]
+    pub sort: Sorting,
+    /// Show N rows, and the rest in one (of a tree: N of each directory)
+    #[arg(long, value_name = "N", help_heading = "View")]
+    pub top: Option<usize>,
+    /// Only entries whose source is, or would be, at or below PATH (may be repeated)
+    #[arg(long, value_name = "PATH", help_heading = "View")]
+    pub under: Vec<PathBuf>,
+    /// Show each source of the project, environment or interpreter at OWNER
+    #[arg(long, value_name = "OWNER", conflicts_with_all = ["by", "depth"], help_heading = "View")]
+    pub files_of: Option<PathBuf>,
+}
+
+/// What `du --by` groups by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Grouping {
+    /// The project, environment or interpreter that the source belongs to
+    Owner,
+    /// The installed distribution that the source belongs to
+    Package,
+    /// The cache tag
+    Tag,
+    /// The status
+    Status,
+    /// The kind of owner
+    Kind,
+    /// The directory of the source
+    Directory,
+}
+
+impl From<Grouping> for Dimension {
+    fn from(grouping: Grouping) -> Dimension {
+        match grouping {
+            Grouping::Owner => Dimension::Owner,
+            Grouping::Package => Dimension::Package,
+            Grouping::Tag => Dimension::Tag,
+            Grouping::Status => Dimension::Status,
+            Grouping::Kind => Dimension::Kind,
+            Grouping::Directory => Dimension::Directory,
+        }
+    }
+}
+
+/// What `du --sort` sorts by.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sorting {
+    /// The most room
+    #[default]
+    Size,
+    /// The most files
+    Files,
+    /// The most room that can go
+    Reclaimable,
+    /// What was used last
+    LastUsed,
+    /// By name
+    Name,
+}
+
+impl From<Sorting> for Order {
+    fn from(sorting: Sorting) -> Order {
+        match sorting {
+            Sorting::Size => Order::Size,
+            Sorting::Files => Order::Files,
+            Sorting::Reclaimable => Order::Reclaimable,
+            Sorting::LastUsed => Order::LastUsed,
+            Sorting::Name => Order::Name,
+        }
+    }
+}

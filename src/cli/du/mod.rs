@@ -1,0 +1,152 @@
+//! `pycstore du`: how much room the store takes, by owner or in another view.
+
+mod others;
+mod table;
+
+use super::args::{DuOptions, ViewOptions};
+use super::exit::Exit;
+use super::output::comma_separated;
+use super::output::complain::{self, Complaint};
+use super::output::json::{self, UsageDocument};
+use super::output::path;
+use super::selection;
+use super::session::Session;
+use pycstore::owner::{Life, Owner};
+use pycstore::prune::{Policy, Scope};
+use pycstore::scan::{Question, Scan, Trouble};
+use pycstore::status::UncheckedHashes;
+use pycstore::store::Purpose;
+use pycstore::usage::{
+    Arrangement, CountedLinks, Dimension, Focus, Group, Measure, Order, Survey, Usage, View,
+};
+use std::io::{self, BufWriter, Write};
+
+/// What is shown.
+#[derive(Debug)]
+struct Shown {
+    dimensions: Vec<Dimension>,
+    measure: Measure,
+    groups: Vec<Group>,
+    /// What was counted at all.
+    focus: Focus,
+}
+
+/// Runs `pycstore du`.
+pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
+    let dimensions = dimensions(&options.view)?;
+    let opened = session.open(Purpose::Look)?;
+    let unchecked = UncheckedHashes::from(options.unchecked);
+    let policy = reclaimable(session)?;
+    let links = CountedLinks::default();
+    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
+    let focus = focus(session, &options.view);
+    // Owners alone are counted in any case.
+    let view = View {
+        dimensions: if dimensions == [Dimension::Owner] { Vec::new() } else { dimensions.clone() },
+        ..View::default()
+    };
+    let new_survey = || Survey::new(&policy, unchecked, circumstances, &links).grouped(&view, &focus);
+    let usage = {
+        let mut progress = session.progress("looking at");
+        let scan = Scan { within: &focus.under, ..opened.scan(Question::Everything(unchecked)) };
+        Usage::collect(scan.run(new_survey, |entries| progress.update(entries)))
+    };
+    let arrangement = Arrangement {
+        order: options.view.sort.into(),
+        measure: if options.apparent_size { Measure::Length } else { Measure::Disk },
+        top: options.view.top,
+        depth: options.view.depth,
+    };
+    let base = match focus.under.as_slice() {
+        [base] => Some(base.as_path()),
+        _ => None,
+    };
+    let shown = Shown {
+        dimensions,
+        measure: arrangement.measure,
+        groups: arrangement.arrange(usage.groups(), base),
+        focus: focus.clone(),
+    };
+    let others = options.all_stores.then(|| others::find(session, &opened.store));
+    let others = others.as_deref();
+    let mut out = BufWriter::new(io::stdout().lock());
+    if options.format.json {
+        let mut document = UsageDocument::new(opened.store.path(), &usage);
+        if !is_default(&options.view) {
+            document.add_view(&shown.dimensions, arrangement.order, &shown.groups);
+        }
+        if let Some(others) = others {
+            document.add_other_stores(others);
+        }
+        json::print(&mut out, &document)?;
+    } else if options.format.csv {
+        comma_separated::print(&mut out, &shown.dimensions, &shown.groups, &usage)?;
+    } else {
+        table::print(session, &shown, &usage, &mut out)?;
+        if let Some(others) = others {
+            others::print(session, shown.measure, others, &mut out)?;
+        }
+    }
+    out.flush()?;
+    Ok(report(&usage.troubles))
+}
+
+fn is_default(view: &ViewOptions) -> bool {
+    let ViewOptions { by, depth, sort, top, under, files_of } = view;
+    let is_by_size = Order::from(*sort) == Order::Size;
+    by.is_empty() && depth.is_none() && is_by_size && top.is_none() && under.is_empty() && files_of.is_none()
+}
+
+fn dimensions(view: &ViewOptions) -> anyhow::Result<Vec<Dimension>> {
+    let mut dimensions: Vec<Dimension> = view.by.iter().copied().map(Dimension::from).collect();
+    if view.files_of.is_some() {
+        return Ok(vec![Dimension::Source]);
+    }
+    if view.depth.is_some() && !dimensions.contains(&Dimension::Directory) {
+        if !dimensions.is_empty() {
+            let hint = "add it: --by directory --depth N";
+            return Err(
+                Complaint::new("--depth is for directories, and --by does not name them", hint).into()
+            );
+        }
+        dimensions.push(Dimension::Directory);
+    }
+    match dimensions.as_slice() {
+        [] => Ok(vec![Dimension::Owner]),
+        [_] => Ok(dimensions),
+        [one, other] if one != other => Ok(dimensions),
+        _ => {
+            let hint = "for example: --by owner,tag";
+            Err(Complaint::new("--by takes one name, or two that differ", hint).into())
+        }
+    }
+}
+
+fn focus(session: &Session, view: &ViewOptions) -> Focus {
+    let absolute = |path: &std::path::PathBuf| session.environment.absolute(path);
+    let owner = view.files_of.iter().map(absolute).collect();
+    Focus { under: view.under.iter().map(absolute).collect(), owners: selection::with_real(owner) }
+}
+
+/// What a default prune may remove: nothing that the configuration keeps.
+pub fn reclaimable(session: &Session) -> anyhow::Result<Policy> {
+    let scope = Scope { keep: selection::keep(session, &[])?, ..Scope::default() };
+    Ok(Policy { scope, ..Policy::reclaimable() })
+}
+
+/// Reports what could not be read; a mount point is no fault.
+pub fn report(troubles: &[Trouble]) -> Exit {
+    for trouble in troubles {
+        complain::problem(trouble);
+    }
+    Exit::complete_if(troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. })))
+}
+
+/// An owner's path, and whether it is gone.
+pub fn owner(session: &Session, owner: &Owner) -> Vec<u8> {
+    let mut shown = path::shown(&owner.root, &session.terminal);
+    if owner.life == Life::Gone {
+        shown.extend_from_slice(b" (gone)");
+    }
+    shown
+}

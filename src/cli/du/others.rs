@@ -1,0 +1,51 @@
+//! `pycstore du --all-stores`: the other stores on this machine.
+
+use crate::cli::output::style::Tone;
+use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::{complain, human, path};
+use crate::cli::session::Session;
+use pycstore::other_stores::{OtherStore, Places};
+use pycstore::store::Store;
+use pycstore::usage::Measure;
+use std::io::{self, Write};
+
+/// Looks for them. What cannot be read below the working directory is reported, and is no fault of this store.
+pub(super) fn find(session: &Session, store: &Store) -> Vec<OtherStore> {
+    let environment = &session.environment;
+    let places = Places {
+        home: environment.home.as_deref(),
+        user: environment.user.as_deref(),
+        working_directory: &environment.working_directory,
+        own: Some(store.real_path()),
+    };
+    let (stores, unreadable) = places.search();
+    for trouble in &unreadable {
+        complain::problem(trouble);
+    }
+    stores
+}
+
+/// Prints them below the table of the store itself.
+pub(super) fn print(
+    session: &Session,
+    measure: Measure,
+    stores: &[OtherStore],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if stores.is_empty() {
+        return writeln!(out, "\nno other store on this machine");
+    }
+    writeln!(out)?;
+    let right = |heading| Column { heading, alignment: Alignment::Right, gives_way: 0 };
+    let kind = Column { heading: "KIND", alignment: Alignment::Left, gives_way: 1 };
+    let mut table = Table::new(vec![right("SIZE"), right("FILES"), kind], "OTHER STORE");
+    for store in stores {
+        let size = match measure {
+            Measure::Disk => store.tally.disk,
+            Measure::Length => store.tally.bytes,
+        };
+        let cells = vec![human::size(size), human::count(store.tally.files), store.origin.name().to_string()];
+        table.row(cells, path::shown(&store.path, &session.terminal), Tone::Normal);
+    }
+    table.print(out, &session.terminal, session.style())
+}

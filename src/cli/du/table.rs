@@ -1,0 +1,354 @@
+//! The table of `pycstore du`: a row a group, the rest, the directories' own room, the total, and the sentence that
+//! says what can go.
+
+use super::{Shown, owner};
+use crate::cli::output::style::Tone;
+use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::{date, human, path};
+use crate::cli::session::Session;
+use pycstore::layout::python_of_tag;
+use pycstore::owner::Life;
+use pycstore::status;
+use pycstore::tally::Tally;
+use pycstore::usage::{Dimension, Focus, Group, Key, Measure, Usage};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The cells of a bar at full length.
+const BAR: usize = 10;
+
+/// Prints the table.
+pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut dyn Write) -> io::Result<()> {
+    let measured = |tally: Tally| match shown.measure {
+        Measure::Length => tally.bytes,
+        Measure::Disk => tally.disk,
+    };
+    let room = |tally: Tally| human::size(measured(tally));
+    let reclaimable = |tally: Tally| if tally.is_empty() { "-".into() } else { room(tally) };
+    // What is a path stands last, for it alone may be cut; then the second dimension.
+    let last = shown.dimensions.iter().position(|dimension| is_path(*dimension));
+    let last = last.unwrap_or(shown.dimensions.len() - 1);
+    let other = (0..shown.dimensions.len()).find(|&index| index != last);
+    let right = |heading, gives_way| Column { heading, alignment: Alignment::Right, gives_way };
+    let left = |heading, gives_way| Column { heading, alignment: Alignment::Left, gives_way };
+    let has_tags = !shown.dimensions.contains(&Dimension::Tag);
+    let has_bars = session.terminal.is_terminal();
+    let mut columns = vec![right("SIZE", 0)];
+    if has_bars {
+        columns.extend([left("SHARE", Column::DECORATION), right("", Column::DECORATION - 1)]);
+    }
+    columns.extend([right("FILES", 3), right("RECLAIMABLE", 2), left("LAST USED", 5)]);
+    columns.extend(has_tags.then(|| left("TAGS", 4)));
+    columns.extend(other.map(|index| left(heading(shown.dimensions[index]), 0)));
+    let mut table = Table::new(columns, heading(shown.dimensions[last]));
+    let all = match shown.measure {
+        Measure::Length => usage.total.bytes,
+        Measure::Disk => usage.disk(),
+    };
+    for group in &shown.groups {
+        let share = &group.share;
+        let mut cells = vec![room(share.tally)];
+        if has_bars {
+            cells.extend([bar(measured(share.tally), all), percentage(measured(share.tally), all)]);
+        }
+        cells.extend([
+            human::count(share.tally.files),
+            reclaimable(share.reclaimable),
+            share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, session.environment.now)),
+        ]);
+        cells.extend(has_tags.then(|| tags(session, share.tags.iter().map(String::as_str))));
+        let cell = |index| group.keys.get(index).map_or_else(Vec::new, |key| name(session, key));
+        cells.extend(other.map(|index| String::from_utf8_lossy(&cell(index)).into_owned()));
+        let mut text = b"  ".repeat(group.depth);
+        match group.is_rest {
+            Some(count) => text.extend(format!("{} more", human::count(count as u64)).into_bytes()),
+            // In a tree on a terminal the branch above says the rest of the path.
+            None => match group.keys.get(last) {
+                Some(Key::Directory(path)) if group.depth > 0 && session.terminal.is_terminal() => {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    text.extend(path::escaped(&name).into_bytes());
+                }
+                _ => text.extend(cell(last)),
+            },
+        }
+        table.row(cells, text, tone(group));
+    }
+    let blank = |files: String, reclaimable: String| {
+        let bars = if has_bars { vec![String::new(); 2] } else { Vec::new() };
+        let after = 1 + usize::from(has_tags) + usize::from(other.is_some());
+        bars.into_iter().chain([files, reclaimable]).chain(vec![String::new(); after])
+    };
+    if usage.directories.files > 0 && shown.measure == Measure::Disk {
+        let name = human::counted(usage.directories.files, "directory").into_bytes();
+        let cells = std::iter::once(room(usage.directories)).chain(blank(String::new(), String::new()));
+        table.row(cells.collect(), name, Tone::Quiet);
+    }
+    let sums = blank(human::count(usage.total.files), reclaimable(usage.reclaimable));
+    table.row(std::iter::once(human::size(all)).chain(sums).collect(), b"total".to_vec(), Tone::Total);
+    table.print(out, &session.terminal, session.style())?;
+    if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
+        writeln!(
+            out,
+            "\n{} in {} can go: pycstore prune --orphans --stale --corrupt --temporary{}",
+            room(usage.reclaimable),
+            human::counted(usage.reclaimable.files, "file"),
+            scopes(&shown.focus)
+        )?;
+    }
+    Ok(())
+}
+
+/// The options of `prune` that make it take only what was counted.
+fn scopes(focus: &Focus) -> String {
+    let option = |name: &str, path: &PathBuf| {
+        let text = path::escaped(&path.to_string_lossy());
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@%,:".contains(&byte) || byte >= 0x80;
+        let quoted =
+            if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) };
+        format!(" {name} {quoted}")
+    };
+    let under = focus.under.iter().map(|path| option("--under", path));
+    // The first is as it was asked for, a second its real path, which `prune` finds by itself.
+    under.chain(focus.owners.first().map(|path| option("--owner", path))).collect()
+}
+
+fn is_path(dimension: Dimension) -> bool {
+    matches!(dimension, Dimension::Owner | Dimension::Directory | Dimension::Source)
+}
+
+fn heading(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Owner => "OWNER",
+        Dimension::Package => "PACKAGE",
+        Dimension::Tag => "TAG",
+        Dimension::Status => "STATUS",
+        Dimension::Kind => "KIND",
+        Dimension::Directory => "DIRECTORY",
+        Dimension::Source => "SOURCE",
+    }
+}
+
+fn name(session: &Session, key: &Key) -> Vec<u8> {
+    let text = |text: &str| match session.terminal.is_terminal() {
+        true => path::escaped(text).into_bytes(),
+        false => text.as_bytes().to_vec(),
+    };
+    match key {
+        Key::Owner(it) => owner(session, it),
+        Key::Package(None) | Key::Tag(None) => b"-".to_vec(),
+        Key::Package(Some(name)) | Key::Tag(Some(name)) => text(name),
+        Key::Status(name) => text(name),
+        Key::Kind(kind) => text(kind.name()),
+        Key::Directory(path) | Key::Source(path) | Key::Unpackaged(path) => shown_path(session, path),
+    }
+}
+
+fn shown_path(session: &Session, path: &Path) -> Vec<u8> {
+    path::shown(path, &session.terminal)
+}
+
+fn tone(group: &Group) -> Tone {
+    let can_go = |key: &Key| match key {
+        Key::Owner(owner) => owner.life == Life::Gone,
+        // Colours as for owners: what a default prune takes.
+        Key::Status(name) => {
+            status::NAMES.contains(name) && !matches!(*name, "fresh" | "unknown" | "foreign")
+        }
+        _ => false,
+    };
+    match group.is_rest {
+        Some(_) => Tone::Quiet,
+        None if group.keys.iter().any(can_go) => Tone::Gone,
+        None => Tone::Normal,
+    }
+}
+
+/// `███▌`: eighths of a cell tell small shares apart.
+fn bar(part: u64, whole: u64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let length = (u128::from(part) * BAR as u128 * 8).checked_div(u128::from(whole)).unwrap_or(0);
+    let length = usize::try_from(length).unwrap_or(0).min(BAR * 8);
+    "█".repeat(length / 8) + EIGHTHS[length % 8]
+}
+
+/// `43 %`; what is there and less than one in a hundred is `<1 %`.
+fn percentage(part: u64, whole: u64) -> String {
+    match (u128::from(part) * 100).checked_div(u128::from(whole)) {
+        Some(0) if part > 0 => "<1 %".into(),
+        Some(share) => format!("{share} %"),
+        None => "-".into(),
+    }
+}
+
+/// Cache tags in order of their versions; on a terminal an implementation is named once: `cpython-39 311 312`.
+fn tags<'a>(session: &Session, tags: impl Iterator<Item = &'a str>) -> String {
+    let implementation = |tag: &'a str| tag.trim_end_matches(|character: char| character.is_ascii_digit());
+    let mut tags: Vec<&str> = tags.collect();
+    tags.sort_by_key(|tag| (implementation(tag), python_of_tag(tag)));
+    let mut shown = String::new();
+    let mut last = "";
+    for tag in tags {
+        let prefix = implementation(tag);
+        let is_repeated = session.terminal.is_terminal() && prefix == last && !prefix.is_empty();
+        if !shown.is_empty() {
+            shown.push(' ');
+        }
+        shown.push_str(if is_repeated { &tag[prefix.len()..] } else { tag });
+        last = prefix;
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Color, Global};
+    use crate::cli::env::Environment;
+    use crate::cli::output::terminal::Terminal;
+    use pycstore::owner::{Owner, OwnerKind};
+    use pycstore::units::Moment;
+    use pycstore::usage::{Arrangement, Order, Share};
+    use std::sync::Arc;
+    use unicode_width::UnicodeWidthStr;
+
+    #[test]
+    fn shares_are_drawn_and_said() {
+        let drawn = |part, whole| (bar(part, whole), percentage(part, whole));
+        assert_eq!(drawn(1, 1), ("██████████".into(), "100 %".into()));
+        assert_eq!(drawn(43, 100), ("████▎".into(), "43 %".into()));
+        assert_eq!(drawn(1, 1000), (String::new(), "<1 %".into()));
+        assert_eq!(drawn(0, 10), (String::new(), "0 %".into()));
+        assert_eq!(drawn(0, 0), (String::new(), "-".into()));
+        assert_eq!(drawn(u64::MAX, u64::MAX).1, "100 %");
+    }
+
+    /// A session on a terminal of so many columns, or in a pipe.
+    fn session(columns: Option<usize>, color: Color) -> Session {
+        let global =
+            Global { store: None, color, quiet: false, threads: None, assume_gone: Vec::new(), config: None };
+        let session = Session::new(global, Environment::of_test("/home/me"));
+        Session { terminal: Terminal::of_test(columns, "/home/me"), ..session }
+    }
+
+    fn owner_key(root: &str, kind: OwnerKind, life: Life) -> Key {
+        let root = root.into();
+        Key::Owner(Arc::new(Owner { root, kind, life, environment: None, real_root: None }))
+    }
+
+    fn package(name: &str) -> Key {
+        Key::Package(Some(name.into()))
+    }
+
+    /// Shares of which each is a third of the one before.
+    fn shown(dimensions: &[Dimension], keys: Vec<Vec<Key>>, top: Option<usize>) -> (Shown, Usage) {
+        let mut usage = Usage::default();
+        let mut disk = 900 << 20;
+        let mut groups = Vec::new();
+        for (keys, days) in keys.into_iter().zip([0, 1, 9, 70, 800, 3]) {
+            let tally = Tally { files: disk / 20_000, bytes: disk - 999, disk };
+            let reclaimable = if days > 8 { tally } else { Tally::default() };
+            usage.total += tally;
+            usage.reclaimable += reclaimable;
+            let last_used = Some(Moment { seconds: 1_700_000_000 - days * 86_400, nanoseconds: 0 });
+            let tags = ["cpython-312", "cpython-39"].map(String::from).into();
+            groups.push(Group {
+                keys,
+                share: Share { tally, reclaimable, tags, last_used, ..Share::default() },
+                depth: 0,
+                is_rest: None,
+            });
+            disk /= 3;
+        }
+        usage.directories = Tally { files: 1234, bytes: 0, disk: 1234 * 4096 };
+        let measure = Measure::Disk;
+        let arrangement = Arrangement { order: Order::Size, measure, top, depth: Some(2) };
+        let groups = arrangement.arrange(groups, None);
+        let dimensions = dimensions.to_vec();
+        (Shown { dimensions, measure, groups, focus: Focus::default() }, usage)
+    }
+
+    fn owners() -> (Shown, Usage) {
+        use OwnerKind::*;
+        let keys = [
+            ("/home/me/project", Project, Life::Alive),
+            ("/home/me/プロジェクト/東京", Project, Life::Alive),
+            ("/home/me/cafe\u{301}/.venv", Environment, Life::Gone),
+            ("/home/me/a/rather/long/path/to/a/project/that/nobody/needs", Project, Life::Alive),
+            ("/tmp/pip-build-env-x1y2z3", Build, Life::Gone),
+            ("/usr/\u{1b}[31m\u{202e}", Interpreter, Life::Alive),
+        ];
+        let keys = keys.map(|(root, kind, life)| vec![owner_key(root, kind, life)]);
+        shown(&[Dimension::Owner], keys.into(), None)
+    }
+
+    fn packages() -> (Shown, Usage) {
+        let project = || owner_key("/home/me/project", OwnerKind::Project, Life::Alive);
+        let keys = vec![
+            vec![package("numpy"), project()],
+            vec![package("日本語"), project()],
+            vec![package("cafe\u{301}"), project()],
+            vec![Key::Package(None), project()],
+            vec![package("a-distribution-of-a-long-name"), project()],
+        ];
+        shown(&[Dimension::Package, Dimension::Owner], keys, Some(4))
+    }
+
+    fn tree() -> (Shown, Usage) {
+        let paths =
+            ["/home/me/p/src", "/home/me/p/src/deep/er", "/home/me/東京/x", "/home/me/東京", "/home/me"];
+        shown(&[Dimension::Directory], paths.map(|path| vec![Key::Directory(path.into())]).into(), None)
+    }
+
+    fn printed(session: &Session, (shown, usage): &(Shown, Usage)) -> String {
+        let mut out = Vec::new();
+        print(session, shown, usage, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn stripped(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn tables_fit_every_width() {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../../../tests/snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        for (view, name) in [(owners(), "owners"), (packages(), "packages"), (tree(), "tree")] {
+            for (columns, width) in [(Some(40), "40"), (Some(80), "80"), (Some(200), "200"), (None, "pipe")] {
+                let plain = printed(&session(columns, Color::Never), &view);
+                for line in plain.lines().filter(|line| !line.contains("can go:")) {
+                    assert!(columns.is_none_or(|columns| line.width() <= columns), "{width}: {line:?}");
+                }
+                let coloured = printed(&session(columns, Color::Always), &view);
+                assert_eq!(stripped(&coloured), stripped(&plain), "colours carry nothing alone");
+                settings.bind(|| {
+                    insta::assert_snapshot!(format!("du_{name}_{width}"), plain);
+                    insta::assert_snapshot!(
+                        format!("du_{name}_{width}_coloured"),
+                        coloured.replace('\u{1b}', "␛")
+                    );
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn the_command_takes_what_was_counted() {
+        let focus = Focus { under: vec!["/h/a".into(), "/h/it's mine".into()], owners: vec!["/h/p".into()] };
+        assert_eq!(scopes(&focus), r" --under /h/a --under '/h/it'\''s mine' --owner /h/p");
+    }
+
+    #[test]
+    fn wide_and_combining_names_align() {
+        let table = printed(&session(Some(200), Color::Never), &packages());
+        let starts: Vec<usize> = table
+            .lines()
+            .filter_map(|line| Some(line[..line.find("~/project").or_else(|| line.find("OWNER"))?].width()))
+            .collect();
+        assert_eq!(starts.len(), 5, "{table}");
+        assert!(starts.iter().all(|start| *start == starts[0]), "{starts:?}\n{table}");
+    }
+}

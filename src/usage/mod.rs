@@ -1,0 +1,290 @@
+//! Sizes by owner: a scan folded into rows and a total where it is found, so that memory stays flat.
+//!
+//! # Invariants
+//!
+//! * The total of all rows is the total of the files; with the directories' own room it is what GNU `du -s -B1`
+//!   says of the store. A file with several hard links counts once, as there.
+
+mod view;
+
+pub use view::{Arrangement, Dimension, Focus, Group, Key, Measure, Order, View};
+
+use crate::layout::Name;
+use crate::owner::{Owner, Spellings};
+use crate::prune::policy::{Circumstances, Policy};
+use crate::scan::{Trouble, Visit, Visitor};
+use crate::status::{self, Status, UncheckedHashes};
+use crate::tally::Tally;
+use crate::units::Moment;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a store holds.
+#[derive(Debug, Default)]
+pub struct Usage {
+    /// All files.
+    pub total: Tally,
+    /// The directories: their number, and the room that they take themselves.
+    pub directories: Tally,
+    /// What a default prune may remove.
+    pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
+    /// By owner, the most room on disk first.
+    pub owners: Vec<Row>,
+    /// The groups of the view that was asked for, by their keys; without one, none.
+    pub groups: Vec<Group>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+}
+
+/// One owner's share.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The owner.
+    pub owner: Owner,
+    /// All its files.
+    pub tally: Tally,
+    /// What a default prune may remove of them.
+    pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
+    /// The cache tags among them.
+    pub tags: BTreeSet<String>,
+    /// The last access to one of them.
+    pub last_used: Option<Moment>,
+}
+
+impl Usage {
+    /// Everything on disk, the directories included, in bytes: GNU `du -s -B1`.
+    pub fn disk(&self) -> u64 {
+        self.total.disk + self.directories.disk
+    }
+
+    /// Joins what the workers of a scan found.
+    pub fn collect(surveys: Vec<Survey<'_>>) -> Usage {
+        let mut usage = Usage::default();
+        let mut owners: BTreeMap<Owner, Share> = BTreeMap::new();
+        let spellings = Spellings::of(surveys.iter().flat_map(|survey| survey.shares.keys()));
+        let mut view = None;
+        let mut groups = Vec::new();
+        for survey in surveys {
+            usage.total += survey.total;
+            usage.directories += survey.directories;
+            usage.reclaimable += survey.reclaimable;
+            for (sum, part) in usage.statuses.iter_mut().zip(survey.statuses) {
+                *sum += part;
+            }
+            usage.troubles.extend(survey.troubles);
+            for (owner, share) in survey.shares {
+                owners.entry(spellings.head(&owner)).or_default().join(share);
+            }
+            view = survey.view;
+            groups.push(survey.groups);
+        }
+        usage.groups = view.map(|view| view.collect(groups, &spellings)).unwrap_or_default();
+        let rows = owners.into_iter().filter(|(_, share)| !share.tally.is_empty());
+        usage.owners = rows.map(|(owner, share)| Row::new(owner, share)).collect();
+        usage.owners.sort_by(|one, other| {
+            (other.tally.disk, &one.owner.root).cmp(&(one.tally.disk, &other.owner.root))
+        });
+        usage.troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        usage
+    }
+
+    /// The groups of the view that was asked for; without one, the owners.
+    pub fn groups(&self) -> Vec<Group> {
+        let group = |row: &Row| Group {
+            keys: vec![Key::Owner(Arc::new(row.owner.clone()))],
+            share: row.share(),
+            depth: 0,
+            is_rest: None,
+        };
+        if self.groups.is_empty() { self.owners.iter().map(group).collect() } else { self.groups.clone() }
+    }
+}
+
+impl Row {
+    fn new(owner: Owner, share: Share) -> Row {
+        let Share { tally, reclaimable, statuses, tags, last_used } = share;
+        Row { owner, tally, reclaimable, statuses, tags, last_used }
+    }
+
+    fn share(&self) -> Share {
+        let Row { tally, reclaimable, statuses, tags, last_used, .. } = self.clone();
+        Share { tally, reclaimable, statuses, tags, last_used }
+    }
+}
+
+/// Files with several hard links that were counted already, by device and inode; shared by the workers of a scan.
+#[derive(Debug, Clone, Default)]
+pub struct CountedLinks(Arc<Mutex<HashSet<(u64, u64)>>>);
+
+impl CountedLinks {
+    /// Whether the file with this device and inode is met for the first time.
+    pub(crate) fn is_first(&self, identity: (u64, u64)) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(identity)
+    }
+}
+
+/// One worker's part of a [`Usage`].
+#[derive(Debug)]
+pub struct Survey<'a> {
+    policy: &'a Policy,
+    unchecked: UncheckedHashes,
+    circumstances: Circumstances<'a>,
+    links: CountedLinks,
+    total: Tally,
+    directories: Tally,
+    reclaimable: Tally,
+    statuses: [Tally; status::NAMES.len()],
+    shares: HashMap<Owner, Share>,
+    focus: Option<&'a Focus>,
+    view: Option<&'a View>,
+    groups: view::Groups,
+    troubles: Vec<Trouble>,
+}
+
+/// What some of the files take.
+#[derive(Debug, Clone, Default)]
+pub struct Share {
+    /// All of them.
+    pub tally: Tally,
+    /// What a default prune may remove of them.
+    pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
+    /// The cache tags among them.
+    pub tags: BTreeSet<String>,
+    /// The last use of one of them.
+    pub last_used: Option<Moment>,
+}
+
+impl Share {
+    /// Adds another share.
+    pub fn join(&mut self, other: Share) {
+        self.tally += other.tally;
+        self.reclaimable += other.reclaimable;
+        for (sum, part) in self.statuses.iter_mut().zip(other.statuses) {
+            *sum += part;
+        }
+        self.tags.extend(other.tags);
+        self.last_used = self.last_used.max(other.last_used);
+    }
+
+    fn add(&mut self, file: Counted<'_>) {
+        self.tally += file.tally;
+        self.statuses[file.status.index()] += file.tally;
+        if file.is_reclaimable {
+            self.reclaimable += file.tally;
+        }
+        if let Some(tag) = file.tag
+            && !self.tags.contains(tag)
+        {
+            self.tags.insert(tag.to_string());
+        }
+        self.last_used = self.last_used.max(file.used);
+    }
+}
+
+/// A file as it is added to a share.
+#[derive(Debug, Clone, Copy)]
+struct Counted<'a> {
+    tally: Tally,
+    status: Status,
+    is_reclaimable: bool,
+    tag: Option<&'a str>,
+    used: Option<Moment>,
+}
+
+impl<'a> Survey<'a> {
+    /// An empty part; `policy` says what is reclaimable.
+    pub fn new(
+        policy: &'a Policy,
+        unchecked: UncheckedHashes,
+        circumstances: Circumstances<'a>,
+        links: &CountedLinks,
+    ) -> Survey<'a> {
+        Survey {
+            policy,
+            unchecked,
+            circumstances,
+            links: links.clone(),
+            total: Tally::default(),
+            directories: Tally::default(),
+            reclaimable: Tally::default(),
+            statuses: [Tally::default(); status::NAMES.len()],
+            shares: HashMap::new(),
+            focus: None,
+            view: None,
+            groups: HashMap::new(),
+            troubles: Vec::new(),
+        }
+    }
+
+    /// The same with the groups of a view, of what `focus` admits only. Without dimensions there are none.
+    #[must_use]
+    pub fn grouped(self, view: &'a View, focus: &'a Focus) -> Survey<'a> {
+        let focus = Some(focus).filter(|focus| !focus.is_everything());
+        let view = Some(view).filter(|view| !view.dimensions.is_empty());
+        Survey { view, focus, ..self }
+    }
+}
+
+impl Visitor for Survey<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        if let Some(metadata) = &visit.metadata
+            && self.focus.is_none_or(|focus| focus.admits_directory(visit))
+        {
+            self.directories += Tally::file(metadata.bytes, metadata.disk);
+        }
+        if visit.entries.is_empty() || self.focus.is_some_and(|focus| !focus.admits_owner(&visit.owner())) {
+            return;
+        }
+        let sources = self.focus.map(|_| visit.source_directory());
+        let share = match self.shares.get_mut(&*visit.owner()) {
+            Some(share) => share,
+            None => self.shares.entry((*visit.owner()).clone()).or_default(),
+        };
+        for entry in visit.entries {
+            if let (Some(focus), Some(sources)) = (self.focus, &sources)
+                && !focus.admits_entry(entry, sources)
+            {
+                continue;
+            }
+            let (Some(metadata), Some(status)) = (&entry.metadata, status::judge(entry, self.unchecked))
+            else {
+                continue;
+            };
+            let counts_room = metadata.links < 2 || self.links.is_first(metadata.identity);
+            let (bytes, disk) = if counts_room { (metadata.bytes, metadata.disk) } else { (0, 0) };
+            let tally = Tally::file(bytes, disk);
+            let tag = match entry.parsed {
+                Name::Bytecode(slot) => Some(slot.tag),
+                Name::Temporary(_) | Name::Foreign => None,
+            };
+            let is_condemned = || self.policy.judge(entry, status, &self.circumstances).is_condemned();
+            let file = Counted {
+                tally,
+                status,
+                is_reclaimable: self.policy.scope.admits_entry(visit, entry) && is_condemned(),
+                tag,
+                // Written and never read back is no use of it.
+                used: tag.map(|_| metadata.accessed.max(metadata.modified)),
+            };
+            self.total += tally;
+            self.statuses[status.index()] += tally;
+            if file.is_reclaimable {
+                self.reclaimable += tally;
+            }
+            share.add(file);
+            if let Some(view) = self.view {
+                self.groups.entry(view.keys(visit, entry, status)).or_default().add(file);
+            }
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
