@@ -5,6 +5,7 @@
 
 use super::Dialect;
 use super::object::{Object, Shape};
+use super::text;
 
 /// `CO_VARARGS` and `CO_VARKEYWORDS`.
 const STARRED: [i32; 2] = [0x04, 0x08];
@@ -69,13 +70,13 @@ impl Draft {
     /// Whether the constructor of the dialect's interpreter takes the fields; `body` is what they were read from.
     pub fn check(&self, dialect: Dialect, body: &[u8]) -> Result<(), CodeFault> {
         match dialect {
-            Dialect::CPython(minor @ 11..) => self.check_from_3_11(minor, body),
-            Dialect::CPython(minor) => self.check_until_3_10(minor),
-            Dialect::PyPy(_) => self.check_pypy(),
+            Dialect::CPython(11..) => self.check_from_3_11(body),
+            Dialect::CPython(_) => self.check_until_3_10(),
+            Dialect::PyPy(_) => self.check_pypy(body),
         }
     }
 
-    fn check_until_3_10(&self, minor: u8) -> Result<(), CodeFault> {
+    fn check_until_3_10(&self) -> Result<(), CodeFault> {
         let [arguments, positional, keywords, locals, stack, flags] = self.numbers;
         let [code, consts, names, variables, free, cells, filename, name, table, _] = &self.fields;
         are_counts(&[positional, keywords, locals, stack, flags])?;
@@ -86,20 +87,15 @@ impl Draft {
         have_shape(&[filename, name], Shape::Text)?;
         are_names(&[names, variables, free, cells])?;
         is_consts(consts)?;
-        if minor >= 10 && !code.length.is_multiple_of(2) {
-            return Err(CodeFault::Instructions);
-        }
-        if minor >= 10 && i64::from(locals) != i64::from(variables.length) {
-            return Err(CodeFault::Variables);
-        }
         let starred = STARRED.iter().filter(|&&star| flags & star != 0).count() as i64;
         let wanted = i64::from(arguments) + i64::from(keywords) + starred;
         if wanted > i64::from(variables.length) { Err(CodeFault::Variables) } else { Ok(()) }
     }
 
-    fn check_from_3_11(&self, minor: u8, body: &[u8]) -> Result<(), CodeFault> {
+    fn check_from_3_11(&self, body: &[u8]) -> Result<(), CodeFault> {
         let [arguments, positional, keywords, stack, flags, _] = self.numbers;
-        let [code, consts, names, variables, kinds, filename, name, qualified, lines, exceptions] = &self.fields;
+        let [code, consts, names, variables, kinds, filename, name, qualified, lines, exceptions] =
+            &self.fields;
         are_counts(&[positional, keywords, stack, flags])?;
         if arguments < positional {
             return Err(CodeFault::Number);
@@ -119,19 +115,32 @@ impl Draft {
         let starred = STARRED.iter().filter(|&&star| flags & star != 0).count() as i32;
         // In C the difference may wrap around, and then the arguments fit.
         let left = (locals as i32).wrapping_sub(arguments).wrapping_sub(keywords).wrapping_sub(starred);
-        if left < 0 {
-            return Err(CodeFault::Variables);
-        }
-        let _ = minor;
-        Ok(())
+        if left < 0 { Err(CodeFault::Variables) } else { Ok(()) }
     }
 
-    fn check_pypy(&self) -> Result<(), CodeFault> {
+    fn check_pypy(&self, body: &[u8]) -> Result<(), CodeFault> {
+        let [arguments, positional, keywords, locals, _, flags] = self.numbers;
         let [code, consts, names, variables, free, cells, filename, name, table, _] = &self.fields;
+        // Below zero it does not raise, but ends.
+        are_counts(&[arguments, positional, keywords, locals])?;
         have_shape(&[code, table], Shape::Bytes)?;
-        have_shape(&[filename, name], Shape::Text)?;
-        are_names(&[names, variables, free, cells])?;
-        is_consts(consts)
+        have_shape(&[filename], Shape::Text)?;
+        if !consts.is_iterable() || !matches!(name.shape, Shape::Text | Shape::Bytes) {
+            return Err(CodeFault::Type);
+        }
+        if [names, variables, free, cells].iter().any(|names| !names.yields_names()) {
+            return Err(CodeFault::Name);
+        }
+        let filename =
+            body.get(filename.start as usize..).and_then(|rest| rest.get(..filename.length as usize));
+        if !text::is_pypy_filename(filename.unwrap_or_default()) {
+            return Err(CodeFault::Name);
+        }
+        // It reads the names of arguments past the end of what is there, and ends or not: no compiler writes this.
+        let starred = STARRED.iter().filter(|&&star| flags & star != 0).count() as i64;
+        let wanted = i64::from(arguments) + i64::from(keywords) + starred;
+        let is_short = wanted > i64::from(variables.length) && (starred > 0 || cells.length > 0);
+        if is_short { Err(CodeFault::Variables) } else { Ok(()) }
     }
 }
 

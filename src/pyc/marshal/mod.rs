@@ -132,7 +132,8 @@ pub fn walk(body: &[u8], dialect: Dialect) -> Result<Walked<'_>, Fault> {
             let filename = code::Fields::of(dialect).filename;
             let text = |field: usize| {
                 let object = draft.fields[field];
-                let bytes = body.get(object.start as usize..).and_then(|rest| rest.get(..object.length as usize));
+                let bytes =
+                    body.get(object.start as usize..).and_then(|rest| rest.get(..object.length as usize));
                 encode(bytes.unwrap_or_default())
             };
             Ok(Walked {

@@ -22,16 +22,20 @@ pub(super) enum Shape {
     Text,
     Bytes,
     Tuple,
+    /// A list, set or dictionary: what PyPy takes in place of a tuple.
+    Collection,
     Code,
     Other,
 }
 
 /// `hash(object)` raises.
 const UNHASHABLE: u8 = 1;
-/// A tuple in which something is no string.
+/// Something in it is no string.
 const MIXED: u8 = 2;
 /// A tuple that is reached by reference while its elements are read, or what holds one.
 const KNOTTED: u8 = 4;
+/// Something in it is neither string nor bytes.
+const ODD: u8 = 8;
 
 impl Object {
     pub const NULL: Object = Object::of(Shape::Null);
@@ -39,7 +43,9 @@ impl Object {
     /// A number, `None` and the like.
     pub const ATOM: Object = Object::of(Shape::Other);
     /// A list, set or dictionary.
-    pub const UNHASHABLE: Object = Object { traits: UNHASHABLE, ..Object::ATOM };
+    pub const COLLECTION: Object = Object { traits: UNHASHABLE, ..Object::of(Shape::Collection) };
+    /// The same while it is read.
+    pub const UNFINISHED: Object = Object { traits: UNHASHABLE | MIXED, ..Object::of(Shape::Collection) };
     /// A tuple whose elements are not all there: to hash it, or to look for strings in it, is the end of CPython.
     pub const UNFINISHED_TUPLE: Object =
         Object { traits: UNHASHABLE | MIXED | KNOTTED, ..Object::of(Shape::Tuple) };
@@ -60,10 +66,14 @@ impl Object {
 
     /// Notes an element of a container.
     pub fn take_in(&mut self, element: &Object) {
-        self.traits |= element.traits & (UNHASHABLE | KNOTTED);
-        if element.shape != Shape::Text {
-            self.traits |= MIXED;
+        if self.shape != Shape::Collection {
+            self.traits |= element.traits & (UNHASHABLE | KNOTTED);
         }
+        self.traits |= match element.shape {
+            Shape::Text => 0,
+            Shape::Bytes => MIXED,
+            _ => MIXED | ODD,
+        };
     }
 
     pub fn is_hashable(&self) -> bool {
@@ -72,6 +82,21 @@ impl Object {
 
     pub fn is_knotted(&self) -> bool {
         self.traits & KNOTTED != 0
+    }
+
+    /// Whether PyPy takes names from it.
+    pub fn yields_names(&self) -> bool {
+        let is_container = matches!(self.shape, Shape::Tuple | Shape::Collection);
+        (is_container && self.traits & ODD == 0) || self.shape == Shape::Text || self.is_empty_bytes()
+    }
+
+    /// Whether PyPy iterates over it.
+    pub fn is_iterable(&self) -> bool {
+        matches!(self.shape, Shape::Tuple | Shape::Collection | Shape::Text | Shape::Bytes)
+    }
+
+    fn is_empty_bytes(&self) -> bool {
+        self.shape == Shape::Bytes && self.length == 0
     }
 
     pub fn is_tuple_of_text(&self) -> bool {

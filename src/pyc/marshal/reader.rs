@@ -101,10 +101,8 @@ impl<'a> Reader<'a> {
             b'l' => {
                 let digits = self.number()?.unsigned_abs() as usize;
                 let digits = self.take(digits.checked_mul(2).ok_or(Wrong::End)?)?;
-                if !text::are_digits(digits) {
-                    return Err(Wrong::Digits);
-                }
-                Object::ATOM
+                let are_digits = if self.is_pypy() { text::are_pypy_digits } else { text::are_digits };
+                if are_digits(digits) { Object::ATOM } else { return Err(Wrong::Digits) }
             }
             b's' => {
                 let length = self.length()?;
@@ -112,30 +110,31 @@ impl<'a> Reader<'a> {
             }
             b't' | b'u' => {
                 let length = self.length()?;
-                let object = self.contents(Shape::Text, length)?;
-                if !text::is_utf_8(&self.bytes[self.at - length..self.at]) {
-                    return Err(Wrong::Text);
-                }
-                object
+                self.utf_8(length)?
             }
-            // CPython takes any byte in what is called ASCII, as Latin-1.
             b'a' | b'A' => {
                 let length = self.length()?;
-                self.contents(Shape::Text, length)?
+                self.ascii(length)?
             }
             b'z' | b'Z' => {
                 let length = usize::from(self.byte()?);
-                self.contents(Shape::Text, length)?
+                self.ascii(length)?
             }
             b'r' => {
                 let index = usize::try_from(self.number()?).map_err(|_| Wrong::Reference)?;
                 let object = self.references.get(index).filter(|object| object.shape != Shape::Reserved);
-                return object.copied().map(Step::Finished).ok_or(Wrong::Reference);
+                let object = *object.ok_or(Wrong::Reference)?;
+                if is_referenced && self.is_pypy() {
+                    self.references.push(object);
+                }
+                return Ok(Step::Finished(object));
             }
             kind => return self.open(kind, is_referenced),
         };
         if is_referenced && object.shape != Shape::Null {
             self.references.push(object);
+        } else if is_referenced && self.is_pypy() {
+            self.references.push(Object::RESERVED);
         }
         Ok(Step::Finished(object))
     }
@@ -143,20 +142,20 @@ impl<'a> Reader<'a> {
     /// Reads the start of a container.
     fn open(&mut self, kind: u8, is_referenced: bool) -> Result<Step, Wrong> {
         // What a reference finds while the container is read.
-        let mut meanwhile = Object::UNHASHABLE;
+        let mut meanwhile = Object::UNFINISHED;
         let (kind, object) = match kind {
             b')' | b'(' => {
                 let length = if kind == b')' { u32::from(self.byte()?) } else { self.length()? as u32 };
                 meanwhile = Object::UNFINISHED_TUPLE;
                 (Kind::Sequence(length), Object::container(Shape::Tuple, length))
             }
-            b'[' => (Kind::Sequence(self.length()? as u32), Object::UNHASHABLE),
-            b'<' => (Kind::Set(self.length()? as u32), Object::UNHASHABLE),
+            b'[' => (Kind::Sequence(self.length()? as u32), Object::COLLECTION),
+            b'<' => (Kind::Set(self.length()? as u32), Object::COLLECTION),
             b'>' => {
                 meanwhile = Object::RESERVED;
-                (Kind::Set(self.length()? as u32), Object::ATOM)
+                (Kind::Set(self.length()? as u32), Object::of(Shape::Collection))
             }
-            b'{' => (Kind::Dictionary(None), Object::UNHASHABLE),
+            b'{' => (Kind::Dictionary(None), Object::COLLECTION),
             b'}' if matches!(self.dialect, Dialect::CPython(15..)) => {
                 meanwhile = Object::RESERVED;
                 (Kind::Dictionary(None), Object::ATOM)
@@ -166,14 +165,18 @@ impl<'a> Reader<'a> {
                 (Kind::Slice(3), Object::ATOM)
             }
             b'c' => {
-                meanwhile = Object::RESERVED;
+                // PyPy makes the object first and fills it then.
+                meanwhile = if self.is_pypy() { Object::of(Shape::Code) } else { Object::RESERVED };
                 let mut numbers = [0; 6];
                 let count = Fields::of(self.dialect).numbers;
                 for number in &mut numbers[..count] {
                     *number = self.number()?;
                 }
                 let fields = [Object::NULL; MOST_FIELDS];
-                (Kind::Code(Box::new(Draft { numbers, first_line: 0, fields, read: 0 })), Object::of(Shape::Code))
+                (
+                    Kind::Code(Box::new(Draft { numbers, first_line: 0, fields, read: 0 })),
+                    Object::of(Shape::Code),
+                )
             }
             _ => return Err(Wrong::TypeCode),
         };
@@ -189,7 +192,7 @@ impl<'a> Reader<'a> {
         {
             return Err(Wrong::End);
         }
-        if self.is_pypy() {
+        if self.is_pypy() && object.shape == Shape::Tuple {
             meanwhile = Object::RESERVED;
         }
         let reference = is_referenced.then(|| {
@@ -206,24 +209,24 @@ impl<'a> Reader<'a> {
         let finished = match &mut container.kind {
             Kind::Sequence(_) | Kind::Set(_) if is_null => return Err(Wrong::Null),
             Kind::Sequence(left) => {
-                if container.object.shape == Shape::Tuple {
-                    container.object.take_in(&object);
-                }
+                container.object.take_in(&object);
                 *left -= 1;
                 *left == 0
             }
             Kind::Set(_) if !object.is_hashable() => return Err(Wrong::Unhashable),
             Kind::Set(left) => {
+                container.object.take_in(&object);
                 *left -= 1;
                 *left == 0
             }
-            // A NULL in a value's place ends a dictionary as well, and its key is forgotten.
+            // A NULL in a value's place ends CPython's dictionary as well, and its key is forgotten.
+            Kind::Dictionary(Some(_)) if is_null && self.is_pypy() => return Err(Wrong::Null),
             Kind::Dictionary(_) if is_null => true,
             Kind::Dictionary(key) => {
                 match key.take() {
                     None => *key = Some(object),
                     Some(key) if !key.is_hashable() => return Err(Wrong::Unhashable),
-                    Some(_) => {}
+                    Some(key) => container.object.take_in(&key),
                 }
                 false
             }
@@ -287,10 +290,29 @@ impl<'a> Reader<'a> {
         Ok(Object::at(shape, start, length as u32))
     }
 
+    /// PyPy takes the bytes as they are and finds out later.
+    fn utf_8(&mut self, length: usize) -> Result<Object, Wrong> {
+        let object = self.contents(Shape::Text, length)?;
+        let is_valid = self.is_pypy() || text::is_utf_8(&self.bytes[self.at - length..self.at]);
+        if is_valid { Ok(object) } else { Err(Wrong::Text) }
+    }
+
+    /// What is called ASCII is Latin-1 to CPython, which takes any byte; PyPy does not.
+    fn ascii(&mut self, length: usize) -> Result<Object, Wrong> {
+        let object = self.contents(Shape::Text, length)?;
+        if self.is_pypy() && !self.bytes[self.at - length..self.at].is_ascii() {
+            Err(Wrong::Text)
+        } else {
+            Ok(object)
+        }
+    }
+
     /// A number as text: one byte of length, then that many.
     fn float(&mut self) -> Result<Object, Wrong> {
         let length = usize::from(self.byte()?);
-        if text::is_float(self.take(length)?) { Ok(Object::ATOM) } else { Err(Wrong::Float) }
+        let text = self.take(length)?;
+        let is_float = if self.is_pypy() { text::is_pypy_float(text) } else { text::is_float(text) };
+        if is_float { Ok(Object::ATOM) } else { Err(Wrong::Float) }
     }
 
     fn byte(&mut self) -> Result<u8, Wrong> {
