@@ -30,6 +30,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("pyc", Kind::Vocabulary),
     ("tally", Kind::Vocabulary),
     ("units", Kind::Vocabulary),
+    ("body", Kind::Facts),
     ("directory", Kind::Facts),
     ("entry", Kind::Facts),
     ("interpreter", Kind::Facts),
@@ -43,6 +44,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("census", Kind::Decisions),
     ("usage", Kind::Decisions),
     ("prune", Kind::Decisions),
+    ("verify", Kind::Decisions),
     ("prune/execute", Kind::Effects),
     ("cli", Kind::Terminal),
 ];

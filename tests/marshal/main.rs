@@ -62,13 +62,14 @@ impl Verdict {
 /// Where an interpreter neither loads nor raises, but does what its memory decides. No compiler writes any of these.
 ///
 /// * PyPy, with fewer names than arguments, reads past the end of its list of names. The walk refuses.
-/// * CPython 3.12, at the opcodes 253 and 254, asks for monitoring data that is not there (`_Py_GetBaseOpcode`). The
-///   walk does not look at instructions and lets it pass.
+/// * CPython 3.12 and later, at an opcode of 236 or above (`INSTRUMENTED_…`) in an instruction's place, asks for
+///   monitoring data that is not there (`_Py_GetBaseOpcode`, from `_PyCode_Quicken`). The walk does not look at
+///   instructions and lets it pass.
 fn is_chance(body: &[u8], dialect: Dialect, answer: Verdict) -> bool {
     match (dialect, walk(body, dialect).map_err(|fault| fault.wrong)) {
         (Dialect::PyPy(_), Err(Wrong::Code(CodeFault::Variables))) => true,
-        (Dialect::CPython(12), Ok(_)) => {
-            answer == Verdict::Crash && body.iter().any(|byte| matches!(byte, 253 | 254))
+        (Dialect::CPython(12..), Ok(_)) => {
+            answer == Verdict::Crash && body.iter().any(|byte| matches!(byte, 236..))
         }
         _ => false,
     }
