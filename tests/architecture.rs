@@ -112,7 +112,8 @@ fn root() -> &'static Path {
 fn sources() -> Vec<SourceFile> {
     let files = walkdir::WalkDir::new(root().join("src")).sort_by_file_name();
     let files = files.into_iter().map(|entry| entry.unwrap().into_path());
-    let sources: Vec<SourceFile> = files.filter(|path| path.is_file()).map(|path| read(&path)).collect();
+    let sources: Vec<SourceFile> =
+        files.filter(|path| path.extension().is_some_and(|it| it == "rs")).map(|path| read(&path)).collect();
     assert!(sources.len() > 20, "src/ is elsewhere");
     sources
 }

@@ -62,8 +62,8 @@ pub enum What {
     /// `co_filename` is another path.
     #[error("compiled from {}", .0.display())]
     Moved(PathBuf),
-    /// It is not what the source compiles to, and no edit explains it.
-    #[error("not what the source compiles to, and no edit explains it")]
+    /// It is not what the source compiles to, and no time shows an edit.
+    #[error("not what the source compiles to, and no time shows an edit")]
     Forged,
     /// It is not what the source compiles to, and the header could not show an edit.
     #[error("not what the source compiles to: the source was changed, and the header does not show it")]
