@@ -37,7 +37,7 @@ pub struct Inspector<'a> {
     pub findings: Vec<Finding>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
-    /// The entries that a recompilation can prove: their bodies are loadable.
+    /// The entries that a recompilation can prove: their bodies are loadable, as far as can be told.
     pub candidates: Vec<Candidate>,
     /// How many fresh entries were looked at.
     pub entries: u64,
@@ -130,7 +130,8 @@ impl<'a> Inspector<'a> {
                 found.extend(moved(&walked.filename, source_path).map(What::Moved));
             }
             Ok(Body::Faulty(fault)) => found.push(What::Body(fault)),
-            Ok(Body::UnknownDialect) => {}
+            // Its interpreter may know.
+            Ok(Body::UnknownDialect) => is_loadable = true,
             // Others use the store meanwhile.
             Err(error) if crate::source::is_missing(&error) => return,
             Err(error) => {

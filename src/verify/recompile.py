@@ -2,12 +2,15 @@
 
 Questions on standard input, each: the optimization as one byte (0, 1 or 2), then the source's path and the entry's
 body, each as four bytes of length (little-endian) and that many bytes. The answer to each is one byte: S, the body is
-what the source compiles to; D, it is not; U, the source cannot be read; B, the body cannot be loaded.
+what the source compiles to; D, it is not; U, the source cannot be read; B, the body cannot be loaded; M, the entries'
+magic (the first argument, in hexadecimal) is not this interpreter's.
 """
 import marshal
 import os
 import sys
 import types
+
+from _frozen_importlib_external import MAGIC_NUMBER
 
 NAMES = (
     "co_argcount co_posonlyargcount co_kwonlyargcount co_nlocals co_stacksize co_flags co_code co_names co_varnames "
@@ -35,6 +38,8 @@ def key(value):
 
 
 def answer(optimization, path, body):
+    if MAGIC_NUMBER.hex() != sys.argv[1]:
+        return b"M"
     try:
         old = marshal.loads(body)
         filename = old.co_filename

@@ -4,13 +4,14 @@
 //! body unmarshalled, neither is run. One process answers many questions over a pipe. A process that ends or does not
 //! answer in time leaves its question unanswered, and another goes on with the rest.
 //!
-//! Two releases with the same magic may compile differently: so every installation with the entry's magic is asked
+//! An installation whose magic reading the disk did not tell is asked for it. Two releases with the same magic may compile differently: so every installation with the entry's magic is asked
 //! until one makes the same.
 
 use super::inspector::{Candidate, Pin};
 use super::{Finding, What};
 use crate::body::Bodies;
 use crate::interpreter::Interpreters;
+use crate::pyc::Magic;
 use crate::scan::{Threads, run_crew};
 use crate::store::Store;
 use std::io::{self, Read, Write};
@@ -115,8 +116,9 @@ pub fn recompile(
 /// One batch, all of one tag and magic.
 fn prove(store: &Store, batch: &[Candidate], interpreters: &Interpreters, proof: &mut Proof) {
     let Some(first) = batch.first() else { return };
-    let able =
-        interpreters.with_store().filter(|(tag, it)| *tag == &*first.tag && it.magic == Some(first.magic));
+    let able = interpreters
+        .with_store()
+        .filter(|(tag, it)| *tag == &*first.tag && it.magic.is_none_or(|magic| magic == first.magic));
     let executables: Vec<&Path> = able.filter_map(|(_, it)| it.executable.as_deref()).collect();
     let nobody = Answer::Unknown(Doubt::NoInterpreter(first.tag.clone()));
     let mut answers = vec![nobody; batch.len()];
@@ -156,12 +158,13 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
             continue;
         };
         if running.is_none() {
-            running = Running::start(executable).ok();
+            running = Running::start(executable, question.magic).ok();
         }
         let answer = running.as_mut().and_then(|running| running.ask(question, body).ok());
         answers.push(match answer {
             Some(b'S') => Answer::Same,
             Some(b'D') => Answer::Differs,
+            Some(b'M') => Answer::Unknown(Doubt::NoInterpreter(question.tag.clone())),
             Some(b'U') => Answer::Unknown(Doubt::Source),
             Some(b'B') => Answer::Unknown(Doubt::Entry),
             _ => {
@@ -182,9 +185,10 @@ struct Running {
 }
 
 impl Running {
-    fn start(executable: &Path) -> io::Result<Running> {
+    fn start(executable: &Path, magic: Magic) -> io::Result<Running> {
         let mut child = Command::new(executable)
             .args(["-I", "-S", "-B", "-W", "ignore", "-c", SCRIPT])
+            .arg(magic.0.map(|byte| format!("{byte:02x}")).concat())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
