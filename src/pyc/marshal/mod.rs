@@ -184,10 +184,15 @@ mod tests {
 
     /// `marshal.dumps(compile("x = 1", "/a/b.hy", "exec"))` with Python 3.11.
     fn code_3_11() -> Vec<u8> {
+        code_with(b"\x29\x02\xe9\x01\0\0\0N") // consts (1, None)
+    }
+
+    /// The same with other constants. 3.14 and 3.15 have the same fields.
+    fn code_with(consts: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0xe3];
         bytes.extend([0; 20]); // counts, stack size, flags
         bytes.extend(b"s\x02\0\0\0ab"); // code
-        bytes.extend(b"\x29\x02\xe9\x01\0\0\0N"); // consts (1, None)
+        bytes.extend(consts);
         bytes.extend(b"\x29\x01\xda\x01x"); // names
         bytes.extend(b"\x29\0s\0\0\0\0"); // localsplusnames, kinds
         bytes.extend(b"\xfa\x07/a/b.hy\xda\x08<module>r\x03\0\0\0"); // filename, name, qualname
@@ -229,6 +234,38 @@ mod tests {
         assert_eq!(encode(b"/a/\xed\xb3\xbf\xed\xb2\x80.py")[..], b"/a/\xff\x80.py"[..]);
         // U+D000 and U+DBFF are not from surrogateescape.
         assert_eq!(encode(b"\xed\x80\x80\xed\xaf\xbf\xed\xb3")[..], b"\xed\x80\x80\xed\xaf\xbf\xed\xb3"[..]);
+    }
+
+    #[test]
+    fn slices_and_frozendicts_are_known_to_those_who_write_them() {
+        let is_loadable = |consts: &[u8], minor| walk(&code_with(consts), Dialect::CPython(minor)).is_ok();
+        let loads = |consts: &[u8]| [13, 14, 15].map(|minor| is_loadable(consts, minor));
+        assert_eq!(loads(b")\x01:NNN"), [false, true, true]);
+        assert_eq!(loads(b")\x01}0"), [false, false, true]);
+        // As elements of a set: with a list in them they have no hash.
+        assert_eq!(loads(b")\x01<\x01\0\0\0:N[\0\0\0\0N"), [false, false, false]);
+        assert_eq!(loads(b")\x01<\x01\0\0\0}NN0"), [false, false, true]);
+        assert_eq!(loads(b")\x01<\x01\0\0\0}N[\0\0\0\x000"), [false, false, false]);
+        // Constants are searched in tuples, not in slices: a tuple may hold itself there only.
+        assert_eq!(loads(b"\xa9\x01r\x01\0\0\0"), [false, false, false]);
+        assert_eq!(loads(b"\xa9\x01:NNr\x01\0\0\0"), [false, true, true]);
+    }
+
+    #[test]
+    fn what_a_whole_body_says() {
+        let walked = walk(
+            include_bytes!("../../../tests/data/rich.cpython-315.pyc").get(16..).unwrap_or_default(),
+            Dialect::CPython(15),
+        );
+        let walked = walked.unwrap();
+        assert_eq!((&walked.filename[..], &walked.name[..]), (&b"/tmp/rich.py"[..], &b"<module>"[..]));
+        // module, f, its two lambdas and its `__annotate__`, K, m, co.
+        assert_eq!((walked.first_line, walked.codes), (1, 8));
+        let mut longer = code_3_11();
+        let length = longer.len();
+        longer.extend(b"more");
+        assert_eq!(walk(&longer, Dialect::CPython(11)).map(|walked| walked.length), Ok(length));
+        assert_eq!(walk(b"N", Dialect::CPython(11)), Err(Fault { at: 1, wrong: Wrong::NotCode }));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) enum Shape {
 const UNHASHABLE: u8 = 1;
 /// Something in it is no string.
 const MIXED: u8 = 2;
-/// A tuple that is reached by reference while its elements are read, or what holds one.
+/// A tuple that is reached by reference while its elements are read, or a tuple that holds one.
 const KNOTTED: u8 = 4;
 /// Something in it is neither string nor bytes.
 const ODD: u8 = 8;
@@ -67,7 +67,10 @@ impl Object {
     /// Notes an element of a container.
     pub fn take_in(&mut self, element: &Object) {
         if self.shape != Shape::Collection {
-            self.traits |= element.traits & (UNHASHABLE | KNOTTED);
+            self.traits |= element.traits & UNHASHABLE;
+        }
+        if self.shape == Shape::Tuple {
+            self.traits |= element.traits & KNOTTED;
         }
         self.traits |= match element.shape {
             Shape::Text => 0,

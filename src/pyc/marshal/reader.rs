@@ -226,7 +226,13 @@ impl<'a> Reader<'a> {
                 match key.take() {
                     None => *key = Some(object),
                     Some(key) if !key.is_hashable() => return Err(Wrong::Unhashable),
-                    Some(key) => container.object.take_in(&key),
+                    Some(key) => {
+                        container.object.take_in(&key);
+                        // A frozendict has a hash if its values have.
+                        if container.object.shape == Shape::Other {
+                            container.object.take_in(&object);
+                        }
+                    }
                 }
                 false
             }
