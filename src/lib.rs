@@ -19,10 +19,10 @@
 //! ```
 //!
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`units`].
-//! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`scan`],
+//! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`body`], [`scan`],
 //!   [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`prune::policy`],
-//!   [`prune::plan`].
+//!   [`prune::plan`], [`verify`].
 //! * **Effects**: [`prune::execute`] alone deletes from the store.
 //! * The terminal is the binary's half and not in this library.
 //!
@@ -33,6 +33,7 @@
 //!   entries or temporaries below the vetted root ([`prune`] has the whole list).
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.
 
+pub mod body;
 pub mod census;
 pub mod directory;
 pub mod entry;
@@ -52,3 +53,4 @@ pub mod store;
 pub mod tally;
 pub mod units;
 pub mod usage;
+pub mod verify;

@@ -61,6 +61,8 @@ pub enum Corrupt {
     Truncated,
     /// Bytes 2–3 are not `\r\n`.
     NotBytecode,
+    /// The header is good, but every import fails at the body. Only who reads bodies finds that out.
+    Body,
 }
 
 /// The statuses' names, in the order in which they are shown.
@@ -99,6 +101,7 @@ impl Status {
             Status::Orphan(Orphan::Root) => Some("root"),
             Status::Corrupt(Corrupt::Truncated) => Some("truncated"),
             Status::Corrupt(Corrupt::NotBytecode) => Some("not-bytecode"),
+            Status::Corrupt(Corrupt::Body) => Some("body"),
             Status::Unknown(why) => Some(why.name()),
             Status::Fresh | Status::Temporary | Status::Foreign => None,
         }

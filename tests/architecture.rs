@@ -30,6 +30,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("pyc", Kind::Vocabulary),
     ("tally", Kind::Vocabulary),
     ("units", Kind::Vocabulary),
+    ("body", Kind::Facts),
     ("directory", Kind::Facts),
     ("entry", Kind::Facts),
     ("interpreter", Kind::Facts),
@@ -45,6 +46,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("census", Kind::Decisions),
     ("usage", Kind::Decisions),
     ("prune", Kind::Decisions),
+    ("verify", Kind::Decisions),
     ("prune/execute", Kind::Effects),
     ("cli", Kind::Terminal),
 ];
@@ -112,7 +114,8 @@ fn root() -> &'static Path {
 fn sources() -> Vec<SourceFile> {
     let files = walkdir::WalkDir::new(root().join("src")).sort_by_file_name();
     let files = files.into_iter().map(|entry| entry.unwrap().into_path());
-    let sources: Vec<SourceFile> = files.filter(|path| path.is_file()).map(|path| read(&path)).collect();
+    let sources: Vec<SourceFile> =
+        files.filter(|path| path.extension().is_some_and(|it| it == "rs")).map(|path| read(&path)).collect();
     assert!(sources.len() > 20, "src/ is elsewhere");
     sources
 }

@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use pycstore::entry::{Bytecode, Content};
 use pycstore::layout::{Name, entry_name};
 use pycstore::mounts::Mounts;
+use pycstore::pyc::marshal::Dialect;
 use pycstore::pyc::{Header, Malformed, header, marshal};
 
 fuzz_target!(|input: &[u8]| {
@@ -49,6 +50,17 @@ fn body(bytes: &[u8]) {
     let Some((&minor, body)) = bytes.split_first() else { return };
     if let Some(name) = marshal::code_filename(body, minor % 20) {
         assert!(name.len() <= body.len());
+    }
+    for dialect in [Dialect::CPython(minor % 20), Dialect::PyPy(minor % 20)] {
+        match marshal::walk(body, dialect) {
+            Ok(walked) => {
+                assert!(walked.length <= body.len() && walked.codes > 0);
+                // Bytes after the end do not matter, and without the last byte it is no code object.
+                assert_eq!(marshal::walk(&body[..walked.length], dialect).as_ref(), Ok(&walked));
+                assert!(marshal::walk(&body[..walked.length - 1], dialect).is_err());
+            }
+            Err(fault) => assert!(fault.at <= body.len() as u64),
+        }
     }
 }
 

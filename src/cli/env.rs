@@ -28,6 +28,8 @@ pub struct Environment {
     pub state_directory: Option<PathBuf>,
     /// Where this machine's Pythons may be, as far as the environment tells.
     pub places: Places,
+    /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
+    pub source_date_epoch: Option<i64>,
     /// The working directory.
     pub working_directory: PathBuf,
     /// The moment at which the program began.
@@ -79,6 +81,7 @@ impl Environment {
             configuration_directory: configuration_directory.and_then(|it| ours(it, "XDG_CONFIG_HOME")),
             state_directory: state_directory.and_then(|it| ours(it, "XDG_STATE_HOME")),
             homes: home.iter().cloned().chain(homes_in_passwd()).collect(),
+            source_date_epoch: variable("SOURCE_DATE_EPOCH").and_then(|epoch| epoch.to_str()?.parse().ok()),
             working_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(NO_DIRECTORY)),
             now: SystemTime::now().into(),
             home,
@@ -96,6 +99,7 @@ impl Environment {
             configuration_directory: Some(home.join(".config/pycstore")),
             state_directory: Some(home.join(".local/state/pycstore")),
             places: Places { root: home.clone(), ..Places::default() },
+            source_date_epoch: None,
             working_directory: home.clone(),
             homes: vec![home.clone()],
             home: Some(home),

@@ -22,6 +22,7 @@ mod selection;
 mod session;
 mod source;
 mod stop;
+mod verify;
 mod which;
 
 use args::{Arguments, Command};
@@ -63,6 +64,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Source(options) => source::run(&session, &options),
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
+        Command::Verify(options) => verify::run(&session, &options),
         Command::History(options) => history::run(&session, &options),
         Command::Config(options) => config::run(&session, &options),
         Command::Generate(options) => generate::run(&options),

@@ -36,6 +36,7 @@ impl Chosen {
             (options.orphans, Selector::Orphans),
             (options.stale, Selector::Stale),
             (options.corrupt, Selector::Corrupt),
+            (options.deep, Selector::Bodies),
             (options.temporary, Selector::Temporary),
             (options.dead_interpreters, Selector::DeadInterpreters),
             (options.all, Selector::All),
@@ -157,6 +158,17 @@ impl Selection {
         let scope = Scope { under, tags: tags.to_vec(), ..Scope::default() };
         let policy = Policy { scope, ..Policy::of([Selector::Forgotten]) };
         Selection { policy, names, min_interval: None, max_runtime }
+    }
+}
+
+impl Selection {
+    /// What `pycstore verify --fix` removes: entries with a body at which imports fail, at or below `paths`.
+    pub fn of_verify(paths: &[PathBuf]) -> Selection {
+        let mut names = vec![Selector::Bodies.name().to_string()];
+        names.extend(paths.iter().map(|path| format!("under {}", path.display())));
+        let scope = Scope { under: paths.to_vec(), ..Scope::default() };
+        let policy = Policy { scope, ..Policy::of([Selector::Bodies]) };
+        Selection { policy, names, min_interval: None, max_runtime: None }
     }
 }
 

@@ -1,13 +1,15 @@
 //! What a policy comes to on a store: the victims by directory, and the directories that they leave empty.
 
-use super::policy::{Budget, Circumstances, Policy, Spared, Value, Verdict};
+use super::policy::{Budget, Circumstances, Policy, Selector, Spared, Value, Verdict};
+use crate::body::{Bodies, Body};
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::Name;
 use crate::owner::Owner;
 use crate::pyc::header::looks_like_bytecode;
 use crate::scan::{Threads, Trouble, Visit, Visitor, run_crew};
-use crate::status::{self, Status, UncheckedHashes};
+use crate::source::is_missing;
+use crate::status::{self, Corrupt, Status, UncheckedHashes};
 use crate::store::Store;
 use crate::tally::Tally;
 use crate::units::Moment;
@@ -95,6 +97,7 @@ pub struct Planner<'a> {
     policy: &'a Policy,
     store: &'a Store,
     circumstances: Circumstances<'a>,
+    bodies: Bodies<'a>,
     directories: Vec<Part>,
     skipped: Vec<Skipped>,
     troubles: Vec<Trouble>,
@@ -125,6 +128,7 @@ impl<'a> Planner<'a> {
             policy,
             store,
             circumstances,
+            bodies: Bodies::of(store),
             directories: Vec::new(),
             skipped: Vec::new(),
             troubles: Vec::new(),
@@ -135,6 +139,30 @@ impl<'a> Planner<'a> {
     fn is_in_scope(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> bool {
         self.policy.scope.admits_entry(visit, entry)
     }
+
+    /// The status of an entry after a look at its body, where the policy wants that. Python reads no others than the
+    /// fresh ones.
+    fn look_at_body(
+        &mut self,
+        visit: &Visit<'_>,
+        entry: &Entry<'_>,
+        status: Option<Status>,
+    ) -> Option<Status> {
+        let (Some(Status::Fresh), Some(slot)) = (status, entry.parsed.slot()) else { return status };
+        if !self.policy.selectors.contains(&Selector::Bodies) || !self.is_in_scope(visit, entry) {
+            return status;
+        }
+        match self.bodies.walk(visit.relative, entry.name, slot.tag) {
+            Ok(Body::Faulty(_)) => Some(Status::Corrupt(Corrupt::Body)),
+            Ok(Body::Loadable(_) | Body::UnknownDialect) => status,
+            Err(error) if is_missing(&error) => status,
+            Err(source) => {
+                let path = self.store.shown(visit.relative, entry.name);
+                self.troubles.push(Trouble::File { path, source });
+                status
+            }
+        }
+    }
 }
 
 impl Visitor for Planner<'_> {
@@ -144,6 +172,7 @@ impl Visitor for Planner<'_> {
         let mut kept = 0;
         for entry in visit.entries {
             let status = status::judge(entry, UncheckedHashes::Trust);
+            let status = self.look_at_body(visit, entry, status);
             let verdict = match status {
                 Some(status) if status != Status::Foreign && self.is_in_scope(visit, entry) => {
                     if let Some(metadata) = &entry.metadata {

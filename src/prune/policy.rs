@@ -5,7 +5,7 @@ use crate::directory::Metadata;
 use crate::entry::{Bytecode, Content, Entry};
 use crate::pyc::Magic;
 use crate::scan::Question;
-use crate::status::{Status, UncheckedHashes};
+use crate::status::{Corrupt, Status, UncheckedHashes};
 use crate::units::Moment;
 use std::collections::BTreeSet;
 
@@ -21,6 +21,8 @@ pub enum Selector {
     Stale,
     /// Not loadable at all.
     Corrupt,
+    /// The header is good, but every import fails at the body: all bodies are read for that.
+    Bodies,
     /// An interrupted write, an hour old or more.
     Temporary,
     /// No interpreter on this machine loads its tag and magic.
@@ -38,6 +40,7 @@ impl Selector {
             Selector::Orphans => "orphans",
             Selector::Stale => "stale",
             Selector::Corrupt => "corrupt",
+            Selector::Bodies => "bodies",
             Selector::Temporary => "temporary",
             Selector::DeadInterpreters => "dead-interpreters",
             Selector::Forgotten => "forget",
@@ -230,6 +233,7 @@ impl Policy {
             _ if has(Selector::Corrupt) && matches!(entry.content, Content::Read(_, Bytecode::Never)) => true,
             Status::Orphan(_) if has(Selector::Orphans) => true,
             Status::Stale(_) if has(Selector::Stale) => true,
+            Status::Corrupt(Corrupt::Body) if has(Selector::Bodies) => true,
             Status::Corrupt(_) if has(Selector::Corrupt) => true,
             Status::Orphan(_) | Status::Stale(_) | Status::Corrupt(_) | Status::Fresh => {
                 (has(Selector::DeadInterpreters) && is_dead(entry, circumstances))

@@ -26,5 +26,6 @@ mod source;
 mod store;
 mod unattended;
 mod unknown;
+mod verify;
 mod which;
 mod which_expected;

@@ -132,6 +132,13 @@ pub enum Command {
     ///
     /// That is its status, what Python does at the next import, what its header pins and what its source has now.
     Inspect(InspectOptions),
+    /// Find what headers cannot tell: entries that break imports or run old code.
+    ///
+    /// Looks at every entry that Python would load: whether its body is a code object (else every import fails), whether
+    /// an edit of the source could have gone unnoticed (racy, frozen), and whether it was compiled elsewhere (moved).
+    /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
+    /// compared: what differs is outdated where an unnoticed edit may explain it, else forged.
+    Verify(VerifyOptions),
     /// Show past runs of prune.
     ///
     /// One line a run, newest first; dry runs are none. With --store only the runs on that store, which need not be
@@ -237,6 +244,31 @@ pub struct InspectOptions {
     /// How unchecked hashes are judged.
     #[command(flatten)]
     pub unchecked: Unchecked,
+}
+
+/// Options of `pycstore verify`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    after_help = "Exit status: 0 no fault, or --fix removed all there were; 1 a fault, or something could not be read or \
+                        proved; 2 no store."
+)]
+pub struct VerifyOptions {
+    /// Only entries whose source is at or below PATH
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Let the owning interpreters compile the sources again, and compare
+    #[arg(long)]
+    pub recompile: bool,
+    /// Remove the entries at whose bodies imports fail
+    #[arg(long)]
+    pub fix: bool,
+    /// Show notices as well: what only may go wrong
+    #[arg(long)]
+    pub notices: bool,
+    /// Print one JSON object a line for each finding, notices included
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `pycstore history`.

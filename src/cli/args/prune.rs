@@ -43,6 +43,9 @@ pub struct SelectorOptions {
     /// Remove what cannot be loaded at all: fewer than 16 bytes, or no bytecode whatever became of the source
     #[arg(long)]
     pub corrupt: bool,
+    /// With --corrupt: read the body of every entry as well, and remove those at which an import fails
+    #[arg(long, requires = "corrupt")]
+    pub deep: bool,
     /// Remove what interrupted writes left, an hour old or more
     #[arg(long)]
     pub temporary: bool,

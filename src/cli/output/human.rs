@@ -25,6 +25,7 @@ pub fn count(number: u64) -> String {
 pub fn counted(number: u64, noun: &str) -> String {
     let plural = match noun {
         "directory" => "directories".to_string(),
+        "entry" => "entries".to_string(),
         noun => format!("{noun}s"),
     };
     format!("{} {}", count(number), if number == 1 { noun } else { &plural })

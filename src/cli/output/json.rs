@@ -19,6 +19,7 @@ use pycstore::source::Source;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
 use pycstore::usage::{Dimension, Group, Order, Usage};
+use pycstore::verify::Finding;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -139,6 +140,31 @@ impl EntryLine {
                 environment: owner.environment.as_deref().map(text),
                 gone: owner.life == Life::Gone,
             }),
+        }
+    }
+}
+
+/// One line of `verify --json`.
+#[derive(Debug, Serialize)]
+pub struct FindingLine {
+    schema: u32,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    finding: &'static str,
+    severity: &'static str,
+    detail: String,
+}
+
+impl From<&Finding> for FindingLine {
+    fn from(finding: &Finding) -> FindingLine {
+        FindingLine {
+            schema: SCHEMA,
+            path: text(&finding.path),
+            path_bytes: bytes(&finding.path),
+            finding: finding.what.name(),
+            severity: finding.what.severity().name(),
+            detail: finding.what.to_string(),
         }
     }
 }

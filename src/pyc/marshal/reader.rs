@@ -1,0 +1,338 @@
+//! The walk itself: `r_object` of `Python/marshal.c` with a stack of its own instead of recursion.
+
+use super::code::{Draft, Fields, MOST_FIELDS};
+use super::object::{Object, Shape};
+use super::{Dialect, Fault, Wrong, text};
+
+/// `MAX_MARSHAL_STACK_DEPTH` of CPython, on every system but Windows and some telephones.
+const DEEPEST: usize = 2000;
+
+/// The bit of a type code that adds the object to the list of references.
+const FLAG_REF: u8 = 0x80;
+
+/// A container whose contents are being read.
+struct Open {
+    kind: Kind,
+    object: Object,
+    /// Its place among the references.
+    reference: Option<usize>,
+}
+
+enum Kind {
+    /// A tuple or list: so many objects are still to come.
+    Sequence(u32),
+    /// A set: so many are still to come, and each is hashed.
+    Set(u32),
+    /// Keys and values until NULL; the key that waits for its value.
+    Dictionary(Option<Object>),
+    /// Start, stop and step: so many are still to come.
+    Slice(u32),
+    Code(Box<Draft>),
+}
+
+/// Whether the objects in a container go on.
+enum Step {
+    Finished(Object),
+    Opened,
+}
+
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    dialect: Dialect,
+    references: Vec<Object>,
+    open: Vec<Open>,
+    /// The code object that was finished last: in the end the outermost.
+    pub last: Option<Box<Draft>>,
+    /// How many code objects were finished.
+    pub codes: u32,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8], dialect: Dialect) -> Reader<'a> {
+        Reader { bytes, at: 0, dialect, references: Vec::new(), open: Vec::new(), last: None, codes: 0 }
+    }
+
+    /// How many bytes were read.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The outermost object, with everything in it.
+    pub fn read(&mut self) -> Result<Object, Fault> {
+        self.read_all().map_err(|wrong| Fault { at: self.at as u64, wrong })
+    }
+
+    fn read_all(&mut self) -> Result<Object, Wrong> {
+        loop {
+            let mut step = self.begin()?;
+            // A finished object may finish the container around it, and so on outwards.
+            while let Step::Finished(finished) = step {
+                let Some(container) = self.open.pop() else { return Ok(finished) };
+                step = self.put(container, finished)?;
+            }
+        }
+    }
+
+    /// Reads one object, a container only as far as its contents.
+    fn begin(&mut self) -> Result<Step, Wrong> {
+        let code = self.byte()?;
+        if self.open.len() >= DEEPEST {
+            return Err(Wrong::Depth);
+        }
+        let is_referenced = code & FLAG_REF != 0;
+        let object = match code & !FLAG_REF {
+            b'0' => Object::NULL,
+            b'N' | b'F' | b'T' | b'S' | b'.' => {
+                // These are never referred to; CPython does not count them, flag or no flag.
+                if is_referenced && self.is_pypy() {
+                    self.references.push(Object::ATOM);
+                }
+                return Ok(Step::Finished(Object::ATOM));
+            }
+            b'i' => self.skip(4)?,
+            b'I' | b'g' => self.skip(8)?,
+            b'y' => self.skip(16)?,
+            b'f' => self.float()?,
+            b'x' => {
+                self.float()?;
+                self.float()?
+            }
+            b'l' => {
+                let digits = self.number()?.unsigned_abs() as usize;
+                let digits = self.take(digits.checked_mul(2).ok_or(Wrong::End)?)?;
+                let are_digits = if self.is_pypy() { text::are_pypy_digits } else { text::are_digits };
+                if are_digits(digits) { Object::ATOM } else { return Err(Wrong::Digits) }
+            }
+            b's' => {
+                let length = self.length()?;
+                self.contents(Shape::Bytes, length)?
+            }
+            b't' | b'u' => {
+                let length = self.length()?;
+                self.utf_8(length)?
+            }
+            b'a' | b'A' => {
+                let length = self.length()?;
+                self.ascii(length)?
+            }
+            b'z' | b'Z' => {
+                let length = usize::from(self.byte()?);
+                self.ascii(length)?
+            }
+            b'r' => {
+                let index = usize::try_from(self.number()?).map_err(|_| Wrong::Reference)?;
+                let object = self.references.get(index).filter(|object| object.shape != Shape::Reserved);
+                let object = *object.ok_or(Wrong::Reference)?;
+                if is_referenced && self.is_pypy() {
+                    self.references.push(object);
+                }
+                return Ok(Step::Finished(object));
+            }
+            kind => return self.open(kind, is_referenced),
+        };
+        if is_referenced && object.shape != Shape::Null {
+            self.references.push(object);
+        } else if is_referenced && self.is_pypy() {
+            self.references.push(Object::RESERVED);
+        }
+        Ok(Step::Finished(object))
+    }
+
+    /// Reads the start of a container.
+    fn open(&mut self, kind: u8, is_referenced: bool) -> Result<Step, Wrong> {
+        // What a reference finds while the container is read.
+        let mut meanwhile = Object::UNFINISHED;
+        let (kind, object) = match kind {
+            b')' | b'(' => {
+                let length = if kind == b')' { u32::from(self.byte()?) } else { self.length()? as u32 };
+                meanwhile = Object::UNFINISHED_TUPLE;
+                (Kind::Sequence(length), Object::container(Shape::Tuple, length))
+            }
+            b'[' => (Kind::Sequence(self.length()? as u32), Object::COLLECTION),
+            b'<' => (Kind::Set(self.length()? as u32), Object::COLLECTION),
+            b'>' => {
+                meanwhile = Object::RESERVED;
+                (Kind::Set(self.length()? as u32), Object::of(Shape::Collection))
+            }
+            b'{' => (Kind::Dictionary(None), Object::COLLECTION),
+            b'}' if matches!(self.dialect, Dialect::CPython(15..)) => {
+                meanwhile = Object::RESERVED;
+                (Kind::Dictionary(None), Object::ATOM)
+            }
+            b':' if matches!(self.dialect, Dialect::CPython(14..)) => {
+                meanwhile = Object::RESERVED;
+                (Kind::Slice(3), Object::ATOM)
+            }
+            b'c' => {
+                // PyPy makes the object first and fills it then.
+                meanwhile = if self.is_pypy() { Object::of(Shape::Code) } else { Object::RESERVED };
+                let mut numbers = [0; 6];
+                let count = Fields::of(self.dialect).numbers;
+                for number in &mut numbers[..count] {
+                    *number = self.number()?;
+                }
+                let fields = [Object::NULL; MOST_FIELDS];
+                (
+                    Kind::Code(Box::new(Draft { numbers, first_line: 0, fields, read: 0 })),
+                    Object::of(Shape::Code),
+                )
+            }
+            _ => return Err(Wrong::TypeCode),
+        };
+        if let Kind::Sequence(0) | Kind::Set(0) = kind {
+            if is_referenced {
+                self.references.push(object);
+            }
+            return Ok(Step::Finished(object));
+        }
+        // An object has at least one byte.
+        if let Kind::Sequence(length) | Kind::Set(length) = kind
+            && length as usize > self.bytes.len() - self.at
+        {
+            return Err(Wrong::End);
+        }
+        if self.is_pypy() && object.shape == Shape::Tuple {
+            meanwhile = Object::RESERVED;
+        }
+        let reference = is_referenced.then(|| {
+            self.references.push(meanwhile);
+            self.references.len() - 1
+        });
+        self.open.push(Open { kind, object, reference });
+        Ok(Step::Opened)
+    }
+
+    /// Puts a finished object into its container; finishes that if it is complete.
+    fn put(&mut self, mut container: Open, object: Object) -> Result<Step, Wrong> {
+        let is_null = object.shape == Shape::Null;
+        let finished = match &mut container.kind {
+            Kind::Sequence(_) | Kind::Set(_) if is_null => return Err(Wrong::Null),
+            Kind::Sequence(left) => {
+                container.object.take_in(&object);
+                *left -= 1;
+                *left == 0
+            }
+            Kind::Set(_) if !object.is_hashable() => return Err(Wrong::Unhashable),
+            Kind::Set(left) => {
+                container.object.take_in(&object);
+                *left -= 1;
+                *left == 0
+            }
+            // A NULL in a value's place ends CPython's dictionary as well, and its key is forgotten.
+            Kind::Dictionary(Some(_)) if is_null && self.is_pypy() => return Err(Wrong::Null),
+            Kind::Dictionary(_) if is_null => true,
+            Kind::Dictionary(key) => {
+                match key.take() {
+                    None => *key = Some(object),
+                    Some(key) if !key.is_hashable() => return Err(Wrong::Unhashable),
+                    Some(key) => {
+                        container.object.take_in(&key);
+                        // A frozendict has a hash if its values have.
+                        if container.object.shape == Shape::Other {
+                            container.object.take_in(&object);
+                        }
+                    }
+                }
+                false
+            }
+            // With a NULL in them they are NULL themselves, and no reference leads to them.
+            Kind::Slice(_) | Kind::Code(_) if is_null => {
+                if self.is_pypy() {
+                    return Err(Wrong::Null);
+                }
+                return Ok(Step::Finished(Object::NULL));
+            }
+            Kind::Slice(left) => {
+                container.object.take_in(&object);
+                *left -= 1;
+                *left == 0
+            }
+            Kind::Code(draft) => {
+                let fields = Fields::of(self.dialect);
+                draft.fields[draft.read] = object;
+                draft.read += 1;
+                if draft.read == fields.first_line {
+                    draft.first_line = self.number()?;
+                }
+                draft.read == fields.all
+            }
+        };
+        if !finished {
+            self.open.push(container);
+            return Ok(Step::Opened);
+        }
+        if let Kind::Code(draft) = container.kind {
+            draft.check(self.dialect, self.bytes).map_err(Wrong::Code)?;
+            // Its hash is that of its constants, among others.
+            container.object.take_in(&draft.fields[1]);
+            self.codes = self.codes.saturating_add(1);
+            self.last = Some(draft);
+        }
+        if let Some(index) = container.reference {
+            self.references[index] = container.object;
+        }
+        Ok(Step::Finished(container.object))
+    }
+
+    fn is_pypy(&self) -> bool {
+        matches!(self.dialect, Dialect::PyPy(_))
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Wrong> {
+        let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..length)).ok_or(Wrong::End)?;
+        self.at += length;
+        Ok(taken)
+    }
+
+    fn skip(&mut self, length: usize) -> Result<Object, Wrong> {
+        self.take(length)?;
+        Ok(Object::ATOM)
+    }
+
+    fn contents(&mut self, shape: Shape, length: usize) -> Result<Object, Wrong> {
+        let start = self.at as u32;
+        self.take(length)?;
+        Ok(Object::at(shape, start, length as u32))
+    }
+
+    /// PyPy takes the bytes as they are and finds out later.
+    fn utf_8(&mut self, length: usize) -> Result<Object, Wrong> {
+        let object = self.contents(Shape::Text, length)?;
+        let is_valid = self.is_pypy() || text::is_utf_8(&self.bytes[self.at - length..self.at]);
+        if is_valid { Ok(object) } else { Err(Wrong::Text) }
+    }
+
+    /// What is called ASCII is Latin-1 to CPython, which takes any byte; PyPy does not.
+    fn ascii(&mut self, length: usize) -> Result<Object, Wrong> {
+        let object = self.contents(Shape::Text, length)?;
+        if self.is_pypy() && !self.bytes[self.at - length..self.at].is_ascii() {
+            Err(Wrong::Text)
+        } else {
+            Ok(object)
+        }
+    }
+
+    /// A number as text: one byte of length, then that many.
+    fn float(&mut self) -> Result<Object, Wrong> {
+        let length = usize::from(self.byte()?);
+        let text = self.take(length)?;
+        let is_float = if self.is_pypy() { text::is_pypy_float(text) } else { text::is_float(text) };
+        if is_float { Ok(Object::ATOM) } else { Err(Wrong::Float) }
+    }
+
+    fn byte(&mut self) -> Result<u8, Wrong> {
+        let byte = *self.bytes.get(self.at).ok_or(Wrong::End)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn number(&mut self) -> Result<i32, Wrong> {
+        let bytes = self.take(4)?;
+        bytes.first_chunk().map(|bytes| i32::from_le_bytes(*bytes)).ok_or(Wrong::End)
+    }
+
+    fn length(&mut self) -> Result<usize, Wrong> {
+        usize::try_from(self.number()?).map_err(|_| Wrong::Length)
+    }
+}

@@ -1,0 +1,201 @@
+//! The interpreters are the oracle: the walk over a body says what `marshal.loads` of the owning interpreter says.
+//!
+//! Real entries of the standard library, mutations of them by chance with a seed (a new one each run, printed, and
+//! settable by `PYCSTORE_SEED`), every truncation of small ones, and invented code objects are given to both. A body
+//! at which an interpreter crashes has no verdict of its; it has to be one that the walk refuses.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
+
+mod bodies;
+#[path = "../oracle/random.rs"]
+#[allow(dead_code, reason = "the oracle uses the rest")]
+mod random;
+#[path = "../cli/support.rs"]
+#[allow(dead_code, reason = "the tests of the commands use the rest")]
+mod support;
+
+use bodies::{Inventor, mutated};
+use pycstore::pyc::marshal::{CodeFault, Dialect, Wrong, walk};
+use random::Random;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::{Interpreter, World, implementations};
+
+/// How many modules of each standard library are asked about.
+const MODULES: usize = 250;
+
+/// How many mutations of them, for each interpreter.
+const MUTATIONS: usize = 4000;
+
+/// How many invented bodies, for each interpreter.
+const INVENTIONS: usize = 4000;
+
+/// Bodies of at most this many bytes are mutated: much is decided early in them.
+const MUTABLE: usize = 6000;
+
+/// What `marshal.loads` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Code,
+    Other,
+    Error,
+    Crash,
+}
+
+impl Verdict {
+    fn of(body: &[u8], dialect: Dialect) -> Verdict {
+        match walk(body, dialect) {
+            Ok(_) => Verdict::Code,
+            Err(fault) if fault.wrong == Wrong::NotCode => Verdict::Other,
+            Err(_) => Verdict::Error,
+        }
+    }
+
+    /// Whether an import with this answer is what the walk foretold; a crash is the end of it as well.
+    fn is_as_foretold(self, walk: Verdict) -> bool {
+        self == walk || (self == Verdict::Crash && walk == Verdict::Error)
+    }
+}
+
+/// Where an interpreter neither loads nor raises, but does what its memory decides. No compiler writes any of these.
+///
+/// * PyPy, with fewer names than arguments, reads past the end of its list of names. The walk refuses.
+/// * CPython 3.12 and later, at an opcode of 236 or above (`INSTRUMENTED_…`) in an instruction's place, asks for
+///   monitoring data that is not there (`_Py_GetBaseOpcode`, from `_PyCode_Quicken`). The walk does not look at
+///   instructions and lets it pass.
+fn is_chance(body: &[u8], dialect: Dialect, answer: Verdict) -> bool {
+    match (dialect, walk(body, dialect).map_err(|fault| fault.wrong)) {
+        (Dialect::PyPy(_), Err(Wrong::Code(CodeFault::Variables))) => true,
+        (Dialect::CPython(12..), Ok(_)) => {
+            answer == Verdict::Crash && body.iter().any(|byte| matches!(byte, 236..))
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn every_body_is_judged_as_its_interpreter_judges_it() {
+    let tags: Vec<&str> = implementations().iter().map(|it| it.tag.as_str()).collect();
+    let seed = random::seed(&format!("marshal, asking {}", tags.join(" ")));
+    let world = World::new();
+    let mut disagreements = Vec::new();
+    for interpreter in implementations() {
+        // A seed of each one's own: what is asked of one does not depend on which others there are.
+        let random = &mut Random::new(
+            interpreter.tag.bytes().fold(seed, |seed, byte| seed.rotate_left(7) ^ u64::from(byte)),
+        );
+        let dialect = Dialect::of_tag(&interpreter.tag).unwrap();
+        let asked = questions(&world, interpreter, dialect, random);
+        let answers = ask(&world, interpreter, &asked);
+        let mut counts = BTreeMap::new();
+        for (body, &answer) in asked.iter().zip(&answers) {
+            *counts.entry(answer).or_insert(0) += 1;
+            let verdict = Verdict::of(body, dialect);
+            if answer.is_as_foretold(verdict) || is_chance(body, dialect, answer) {
+                continue;
+            }
+            // What another body did to the interpreter's memory is not this one's doing.
+            let alone = ask(&world, interpreter, std::slice::from_ref(body))[0];
+            if !alone.is_as_foretold(verdict) {
+                let (tag, walked) = (&interpreter.tag, walk(body, dialect).map(|it| it.length));
+                disagreements
+                    .push(format!("{tag}: {alone:?}, but the walk {walked:?}: {}", body.escape_ascii()));
+            }
+        }
+        println!("{}: {counts:?}", interpreter.tag);
+        assert!(counts[&Verdict::Code] > 1000 && counts[&Verdict::Error] > 1000, "{counts:?}");
+    }
+    let count = disagreements.len();
+    disagreements.truncate(20);
+    assert!(count == 0, "{count} disagreements, such as\n{}", disagreements.join("\n\n"));
+}
+
+/// All that one interpreter is asked.
+fn questions(
+    world: &World,
+    interpreter: &Interpreter,
+    dialect: Dialect,
+    random: &mut Random,
+) -> Vec<Vec<u8>> {
+    let real = compiled(world, interpreter);
+    let small: Vec<&Vec<u8>> = real.iter().filter(|body| body.len() < MUTABLE).collect();
+    assert!(small.len() > 20, "{}: {} small modules", interpreter.tag, small.len());
+    let mut asked = real.clone();
+    for body in &small[..3] {
+        asked.extend((0..body.len()).map(|length| body[..length].to_vec()));
+    }
+    for _ in 0..MUTATIONS {
+        let (body, other) = (random.pick(&small), random.pick(&small));
+        asked.push(mutated(random, body, other));
+    }
+    let (minor, is_pypy) = match dialect {
+        Dialect::CPython(minor) => (minor, false),
+        Dialect::PyPy(minor) => (minor, true),
+    };
+    for index in 0..INVENTIONS {
+        let body = Inventor { random, minor, is_pypy }.body();
+        let body = if index % 4 == 0 { mutated(random, &body, &body) } else { body };
+        asked.push(body);
+    }
+    asked
+}
+
+/// The bodies of modules of the interpreter's own library.
+fn compiled(world: &World, interpreter: &Interpreter) -> Vec<Vec<u8>> {
+    let script = world.write("compile.py", include_str!("compile.py"));
+    let out = world.home.join("compiled");
+    let status = isolated(world, interpreter)
+        .args([script.as_os_str(), out.as_os_str()])
+        .arg(MODULES.to_string())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{}: {status}", interpreter.tag);
+    let bytes = fs::read(out).unwrap();
+    let mut rest = &bytes[..];
+    let mut bodies = Vec::new();
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let (body, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
+        bodies.push(body.to_vec());
+        rest = tail;
+    }
+    bodies
+}
+
+/// What the interpreter says of each body.
+fn ask(world: &World, interpreter: &Interpreter, bodies: &[Vec<u8>]) -> Vec<Verdict> {
+    let script = world.write("loads.py", include_str!("loads.py"));
+    let mut bytes = Vec::new();
+    for body in bodies {
+        bytes.extend((body.len() as u32).to_le_bytes());
+        bytes.extend(body);
+    }
+    let file = world.write("bodies", bytes);
+    let mut verdicts = Vec::new();
+    while verdicts.len() < bodies.len() {
+        let letters = letters(world, interpreter, &script, &file, verdicts.len());
+        verdicts.extend(letters.iter().map(|letter| match letter {
+            b'c' => Verdict::Code,
+            b'o' => Verdict::Other,
+            b'e' => Verdict::Error,
+            other => panic!("{}: answered {other}", interpreter.tag),
+        }));
+        if verdicts.len() < bodies.len() {
+            verdicts.push(Verdict::Crash);
+        }
+    }
+    verdicts
+}
+
+fn letters(world: &World, interpreter: &Interpreter, script: &Path, file: &Path, first: usize) -> Vec<u8> {
+    let mut command = isolated(world, interpreter);
+    command.args([script, file]).arg(first.to_string()).stderr(Stdio::null());
+    command.output().unwrap().stdout
+}
+
+fn isolated(world: &World, interpreter: &Interpreter) -> Command {
+    let mut command = world.command(&interpreter.path);
+    command.args(["-I", "-S", "-B"]);
+    command
+}
