@@ -41,6 +41,8 @@ pub struct Row {
     pub tally: Tally,
     /// What a default prune may remove of them.
     pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
     /// The last access to one of them.
@@ -72,11 +74,15 @@ impl Usage {
                     owner: owner.clone(),
                     tally: Tally::default(),
                     reclaimable: Tally::default(),
+                    statuses: Default::default(),
                     tags: BTreeSet::new(),
                     last_used: None,
                 });
                 row.tally += share.tally;
                 row.reclaimable += share.reclaimable;
+                for (sum, part) in row.statuses.iter_mut().zip(share.statuses) {
+                    *sum += part;
+                }
                 row.tags.extend(share.tags);
                 row.last_used = row.last_used.max(share.last_used);
             }
@@ -120,6 +126,7 @@ pub struct Survey<'a> {
 struct Share {
     tally: Tally,
     reclaimable: Tally,
+    statuses: [Tally; status::NAMES.len()],
     tags: BTreeSet<String>,
     last_used: Option<Moment>,
 }
@@ -170,6 +177,7 @@ impl Visitor for Survey<'_> {
             self.total += tally;
             self.statuses[status.index()] += tally;
             share.tally += tally;
+            share.statuses[status.index()] += tally;
             let is_condemned = || self.policy.judge(entry, status, &self.circumstances).is_condemned();
             if self.policy.scope.admits_entry(visit, entry) && is_condemned() {
                 self.reclaimable += tally;

@@ -256,6 +256,10 @@ impl From<&Owner> for OwnerHead {
     }
 }
 
+fn statuses(tallies: [Tally; status::NAMES.len()]) -> impl Iterator<Item = (&'static str, Sum)> {
+    status::NAMES.into_iter().zip(tallies.map(Sum::from))
+}
+
 /// `du --json`.
 #[derive(Debug, Serialize)]
 pub struct UsageDocument {
@@ -276,6 +280,7 @@ struct OwnerUsage {
     #[serde(flatten)]
     sum: Sum,
     reclaimable: Sum,
+    statuses: BTreeMap<&'static str, Sum>,
     tags: Vec<String>,
     last_used: Option<String>,
 }
@@ -287,6 +292,7 @@ impl UsageDocument {
             owner: (&row.owner).into(),
             sum: row.tally.into(),
             reclaimable: row.reclaimable.into(),
+            statuses: statuses(row.statuses).filter(|(_, sum)| sum.files > 0).collect(),
             tags: row.tags.iter().cloned().collect(),
             last_used: row.last_used.map(date::rfc3339),
         });
@@ -301,7 +307,7 @@ impl UsageDocument {
                 disk: usage.disk(),
             },
             reclaimable: usage.reclaimable.into(),
-            statuses: status::NAMES.into_iter().zip(usage.statuses.map(Sum::from)).collect(),
+            statuses: statuses(usage.statuses).collect(),
             owners: owners.collect(),
         }
     }
