@@ -18,7 +18,8 @@
 //!                                                          └─► execute ─► Outcome ─► shown
 //! ```
 //!
-//! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`units`].
+//! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
+//!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`scan`],
 //!   [`source`], [`owner`], [`interpreter`], [`source_tree`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`prune::policy`],
@@ -48,5 +49,6 @@ pub mod source_tree;
 pub mod status;
 pub mod store;
 pub mod tally;
+pub mod treemap;
 pub mod units;
 pub mod usage;

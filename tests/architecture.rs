@@ -29,6 +29,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("layout", Kind::Vocabulary),
     ("pyc", Kind::Vocabulary),
     ("tally", Kind::Vocabulary),
+    ("treemap", Kind::Vocabulary),
     ("units", Kind::Vocabulary),
     ("directory", Kind::Facts),
     ("entry", Kind::Facts),
