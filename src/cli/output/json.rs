@@ -2,7 +2,7 @@
 //!
 //! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them.
 
-use super::date;
+use super::{date, path};
 use base64::Engine;
 use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
@@ -15,6 +15,7 @@ use pycstore::scan::Visit;
 use pycstore::source::Source;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
+use pycstore::units::Moment;
 use pycstore::usage::Usage;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -311,6 +312,46 @@ impl UsageDocument {
             owners: owners.collect(),
         }
     }
+}
+
+/// What the page of `report` has within it: `du --json`, when and by what it was made, and what it could not read.
+#[derive(Debug, Serialize)]
+pub struct ReportDocument {
+    #[serde(flatten)]
+    usage: UsageDocument,
+    generated: String,
+    program: &'static str,
+    troubles: Vec<String>,
+}
+
+impl ReportDocument {
+    /// The document for a store at `store` as it is now.
+    pub fn new(store: &Path, usage: &Usage, now: Moment) -> ReportDocument {
+        ReportDocument {
+            usage: UsageDocument::new(store, usage),
+            generated: date::rfc3339(now),
+            program: concat!("pycstore ", env!("CARGO_PKG_VERSION")),
+            troubles: usage.troubles.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// A document that can stand in a `<script>` of HTML: nothing in it ends the script or reorders a line.
+///
+/// # Errors
+/// Where a document cannot be JSON; ours can.
+pub fn embedded(document: &impl Serialize) -> io::Result<String> {
+    let json = serde_json::to_string(document)?;
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        // All of these stand within strings only.
+        if matches!(character, '<' | '>' | '&') || path::is_obeyed(character) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            safe.push(character);
+        }
+    }
+    Ok(safe)
 }
 
 /// `prune --json`, dry or not.

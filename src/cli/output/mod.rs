@@ -2,6 +2,7 @@
 
 pub mod complain;
 pub mod date;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod metrics;
