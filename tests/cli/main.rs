@@ -18,6 +18,7 @@ mod layout;
 mod ls;
 mod man;
 mod prune;
+mod report;
 mod safety;
 mod selectors;
 mod source;
