@@ -1,7 +1,8 @@
 //! The shape of the sources: who may import what, who may delete, who may talk to the world.
 //!
-//! `src/` is read as text, without comments and without the unit tests at the end of each file. Every file is one
-//! of five kinds, and uses only its own and those before it: vocabulary, facts, decisions, effects, terminal.
+//! The Rust files of `src/` are read as text, without comments and without the unit tests at the end of each file.
+//! Every file is one of five kinds, and uses only its own and those before it: vocabulary, facts, decisions, effects,
+//! terminal.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
@@ -111,7 +112,8 @@ fn root() -> &'static Path {
 fn sources() -> Vec<SourceFile> {
     let files = walkdir::WalkDir::new(root().join("src")).sort_by_file_name();
     let files = files.into_iter().map(|entry| entry.unwrap().into_path());
-    let sources: Vec<SourceFile> = files.filter(|path| path.is_file()).map(|path| read(&path)).collect();
+    let sources: Vec<SourceFile> =
+        files.filter(|path| path.extension().is_some_and(|it| it == "rs")).map(|path| read(&path)).collect();
     assert!(sources.len() > 20, "src/ is elsewhere");
     sources
 }
