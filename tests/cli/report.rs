@@ -217,13 +217,12 @@ fn areas_are_sizes_and_colours_are_statuses() {
     let of_files: u64 =
         data["statuses"].as_object().unwrap().values().map(|tally| tally["disk"].as_u64().unwrap()).sum();
     for (index, owner) in data["owners"].as_array().unwrap().iter().enumerate() {
+        let index = index.to_string();
         for (status, tally) in owner["statuses"].as_object().unwrap() {
             let class = format!("part {status}");
             let area: f64 = parts
                 .iter()
-                .filter(|part| {
-                    part["parent"]["data-owner"] == index.to_string() && part["attributes"]["class"] == class
-                })
+                .filter(|part| part["parent"]["data-owner"] == index && part["attributes"]["class"] == class)
                 .map(|part| number(part, "width") * number(part, "height"))
                 .sum();
             let expected = 2.0 * 10_000.0 * tally["disk"].as_f64().unwrap() / of_files as f64;
