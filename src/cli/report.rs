@@ -61,7 +61,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
 
 /// That of the file that is replaced.
 fn mode(file: &Path) -> u32 {
-    file.metadata().map_or(PRIVATE, |metadata| metadata.permissions().mode() & 0o777)
+    file.symlink_metadata().map_or(PRIVATE, |metadata| metadata.permissions().mode() & 0o777)
 }
 
 /// The page could not be written.

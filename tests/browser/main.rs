@@ -280,7 +280,7 @@ fn it_can_be_read_in_light_and_dark_on_wide_and_narrow_screens() {
     on_page(&world, |browser, page| {
         for (scheme, is_bright) in [("light", true), ("dark", false)] {
             browser.colours(scheme);
-            for (width, map) in [(1280, "wide"), (390, "tall")] {
+            for (width, map) in [(1280, "wide"), (1160, "wide"), (800, "wide"), (390, "tall")] {
                 browser.window(width, 800);
                 browser.open(page, "");
                 let measured = browser.evaluate(CONTRAST);

@@ -364,8 +364,10 @@ fn the_file_is_replaced_as_a_whole() {
     assert_eq!(mode(&new), 0o600, "a new one is for its user alone");
     let link = world.home.join("out/link.html");
     symlink("old.html", &link).unwrap();
-    write(&world, &link).exits(0);
-    assert!(link.is_symlink());
+    let page = std::fs::read(&file).unwrap();
+    write(&world, &link).exits(2);
+    assert!(link.is_symlink(), "somebody else may have put it there");
+    assert_eq!(std::fs::read(&file).unwrap(), page);
     assert_eq!(names(&world.home.join("out")), ["link.html", "new.html", "old.html"].map(PathBuf::from));
 }
 

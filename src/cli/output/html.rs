@@ -27,7 +27,7 @@ const STYLE: &str = include_str!("report/style.css");
 const SCRIPT: &str = include_str!("report/script.js");
 
 /// What the Content Security Policy admits; a test compares them with the page's style and script.
-const STYLE_HASH: &str = "sha256-FNsSuBioR5oQnLk1y2iTAs9+ElmR4TWrbN2TwakXWdk=";
+const STYLE_HASH: &str = "sha256-4sp2ItU149Mh3BH++YSroGZflJmIjmtXDWHrozwJwJo=";
 const SCRIPT_HASH: &str = "sha256-8Jqn9T5shejD0UZP/V9K6WJeyrPVjgecgjDFqJ3Fa3o=";
 
 /// What each of [`status::NAMES`] means.
@@ -168,7 +168,7 @@ fn totals(usage: &Usage) -> String {
     let of_all = percentage(share(usage.reclaimable.disk, usage.disk()));
     let reclaimable = human::counted(usage.reclaimable.files, "file");
     let number = |number: u64| format!(r#"<data value="{number}">{}</data>"#, human::count(number));
-    let directories = format!("{} in the directories", human::size(usage.directories.disk));
+    let directories = format!("take {}", human::size(usage.directories.disk));
     let cards = [
         ("total-disk", "Room on disk", size(usage.disk()), "directories included".to_string()),
         ("total-bytes", "Length of the files", size(usage.total.bytes), String::new()),
@@ -179,7 +179,7 @@ fn totals(usage: &Usage) -> String {
             "total-reclaimable",
             "Reclaimable",
             size(usage.reclaimable.disk),
-            format!("{reclaimable}, {of_all} of the room"),
+            format!("{reclaimable}, {of_all}"),
         ),
     ];
     let card = |(id, name, value, note): (&str, &str, String, String)| {
@@ -326,10 +326,10 @@ fn caption(svg: &mut String, name: &str, disk: u64, rectangle: Rectangle, shape:
 fn label(name: &str, columns: usize) -> Option<String> {
     const LEAST: usize = 8;
     let fits = |text: &String| path::width(text) <= columns;
-    let ends = name.match_indices('/').map(|(at, _)| format!("…{}", &name[at..]));
-    let last = name.rsplit('/').next().unwrap_or(name);
-    let whole = std::iter::once(name.to_string()).chain(ends).chain([last.to_string()]).find(fits);
-    whole.or_else(|| (columns >= LEAST).then(|| path::fitted(last, columns)))
+    let (parents, last) = name.rsplit_once('/').unwrap_or(("", name));
+    let ends = parents.match_indices('/').map(|(at, _)| format!("…{}", &name[at..]));
+    let found = std::iter::once(name.to_string()).chain(ends).chain([last.to_string()]).find(fits);
+    found.or_else(|| (columns >= LEAST).then(|| path::fitted(last, columns)))
 }
 
 fn rows(report: Report<'_>) -> String {
@@ -350,16 +350,16 @@ fn rows(report: Report<'_>) -> String {
         let reclaimable = if row.reclaimable.is_empty() { "-".into() } else { size(row.reclaimable.disk) };
         let _ = writeln!(
             rows,
-            r#"<tr id="owner-{index}"{}><th scope="row"><bdi>{}</bdi></th><td>{}{}</td><td class="number">{}</td><td class="share">{}{}</td><td class="number">{}</td><td class="number">{reclaimable}</td><td class="wrapping">{}</td><td class="wrapping">{}</td><td>{used}</td></tr>"#,
+            r#"<tr id="owner-{index}"{}><th scope="row"><bdi>{}</bdi></th><td class="number">{}</td><td class="share">{}{}</td><td class="number">{}</td><td class="number">{reclaimable}</td><td class="wrapping">{}</td><td>{}{}</td><td class="wrapping">{}</td><td>{used}</td></tr>"#,
             if is_gone { r#" class="gone""# } else { "" },
             text(&path::at_home(&row.owner.root, report.home)),
-            row.owner.kind.name(),
-            if is_gone { ", gone" } else { "" },
             size(row.tally.disk),
             bar(row, largest),
             percentage(share(row.tally.disk, usage.disk())),
             human::count(row.tally.files),
             statuses(row),
+            row.owner.kind.name(),
+            if is_gone { ", gone" } else { "" },
             text(&tags(row)),
         );
     }
@@ -413,7 +413,7 @@ fn foot(usage: &Usage) -> String {
     let directories = usage.directories;
     let line = |class: &str, name: &str, disk: u64, files: &str, reclaimable: &str| {
         format!(
-            r#"<tr class="{class}"><th scope="row">{name}</th><td></td><td class="number">{}</td><td>{}</td><td class="number">{files}</td><td class="number">{reclaimable}</td><td></td><td></td><td></td></tr>{}"#,
+            r#"<tr class="{class}"><th scope="row">{name}</th><td class="number">{}</td><td>{}</td><td class="number">{files}</td><td class="number">{reclaimable}</td><td></td><td></td><td></td><td></td></tr>{}"#,
             size(disk),
             percentage(share(disk, usage.disk())),
             '\n'
@@ -454,11 +454,12 @@ mod tests {
         let name = "/root/.pyenv/versions/3.11.7";
         assert_eq!(label(name, 28).unwrap(), name);
         assert_eq!(label(name, 27).unwrap(), "…/.pyenv/versions/3.11.7");
-        assert_eq!(label(name, 9).unwrap(), "…/3.11.7");
+        assert_eq!(label(name, 17).unwrap(), "…/versions/3.11.7");
+        assert_eq!(label(name, 16).unwrap(), "3.11.7");
         assert_eq!(label(name, 6).unwrap(), "3.11.7");
         assert_eq!(label(name, 5), None);
         assert_eq!(label("/home/me/a-long-name", 8).unwrap(), "a-…-name");
-        assert_eq!(label("/home/me/東京東京東京", 11).unwrap(), "東…東京東");
+        assert_eq!(label("/home/me/東京東京東京", 11).unwrap(), "東…東京東京");
     }
 
     #[test]
