@@ -18,7 +18,8 @@
 //!                                                          └─► execute ─► Outcome ─► shown
 //! ```
 //!
-//! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`units`].
+//! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
+//!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`body`], [`scan`],
 //!   [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`prune::policy`],
@@ -51,6 +52,7 @@ pub mod source_tree;
 pub mod status;
 pub mod store;
 pub mod tally;
+pub mod treemap;
 pub mod units;
 pub mod usage;
 pub mod verify;

@@ -1,7 +1,8 @@
 //! The shape of the sources: who may import what, who may delete, who may talk to the world.
 //!
-//! `src/` is read as text, without comments and without the unit tests at the end of each file. Every file is one
-//! of five kinds, and uses only its own and those before it: vocabulary, facts, decisions, effects, terminal.
+//! The Rust files of `src/` are read as text, without comments and without the unit tests at the end of each file.
+//! Every file is one of five kinds, and uses only its own and those before it: vocabulary, facts, decisions, effects,
+//! terminal.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
@@ -29,6 +30,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("layout", Kind::Vocabulary),
     ("pyc", Kind::Vocabulary),
     ("tally", Kind::Vocabulary),
+    ("treemap", Kind::Vocabulary),
     ("units", Kind::Vocabulary),
     ("body", Kind::Facts),
     ("directory", Kind::Facts),

@@ -18,6 +18,7 @@ mod ls;
 mod output;
 mod prune;
 mod replace;
+mod report;
 mod selection;
 mod session;
 mod source;
@@ -56,6 +57,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     };
     match command {
         Command::Du(options) => du::run(&session, &options),
+        Command::Report(options) => report::run(&session, &options),
         Command::Ls(options) => ls::run(&session, &options),
         Command::Prune(options) => prune::run(&session, &options),
         Command::Forget(options) => forget::run(&session, &options),

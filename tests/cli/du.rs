@@ -114,6 +114,7 @@ fn the_json_contract_is_kept() {
                 {
                     "kind": "project", "root": project, "gone": false,
                     "files": 2, "bytes": both["bytes"], "disk": both["disk"], "reclaimable": sum(&[&b]),
+                    "statuses": {"fresh": sum(&[&a]), "orphan": sum(&[&b])},
                     "tags": [newest().tag], "last_used": "2023-11-14T22:14:20Z",
                 },
                 foreign_owner,

@@ -92,6 +92,12 @@ pub enum Command {
     /// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
     /// at once. Whatever is shown, the total is whole.
     Du(DuOptions),
+    /// Write a page that shows how much room the store takes, by owner and status.
+    ///
+    /// The page has a treemap, the totals of `pycstore du --json` and a table to sort and filter. It is one file that
+    /// loads nothing, neither from the network nor from the disk, and has the data within it as JSON: of `du --json`,
+    /// with the moment (generated), the program and what could not be read (troubles).
+    Report(ReportOptions),
     /// List every file of the store with its status.
     ///
     /// Each line has the status, its reason, the room on disk and the path. The statuses are: fresh (Python would load
@@ -167,6 +173,21 @@ pub struct Unchecked {
     /// Judge entries with an unchecked hash as --check-hash-based-pycs=always would
     #[arg(long)]
     pub check_unchecked: bool,
+}
+
+/// Options of `pycstore report`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store, or nothing written."
+)]
+pub struct ReportOptions {
+    /// Write the page to FILE, or to standard output if it is `-`. An old one is replaced when the new one is whole,
+    /// and keeps its mode; a new one is readable by you alone
+    #[arg(long, value_name = "FILE", required = true)]
+    pub html: PathBuf,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
 }
 
 /// Options of `pycstore ls`.

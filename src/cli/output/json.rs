@@ -4,7 +4,7 @@
 
 mod view;
 
-use super::date;
+use super::{date, path};
 use base64::Engine;
 use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
@@ -18,6 +18,7 @@ use pycstore::scan::Visit;
 use pycstore::source::Source;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
+use pycstore::units::Moment;
 use pycstore::usage::{Dimension, Group, Order, Usage};
 use pycstore::verify::Finding;
 use serde::Serialize;
@@ -286,6 +287,10 @@ impl From<&Owner> for OwnerHead {
     }
 }
 
+fn statuses(tallies: [Tally; status::NAMES.len()]) -> impl Iterator<Item = (&'static str, Sum)> {
+    status::NAMES.into_iter().zip(tallies.map(Sum::from))
+}
+
 /// `du --json`.
 #[derive(Debug, Serialize)]
 pub struct UsageDocument {
@@ -310,6 +315,7 @@ struct OwnerUsage {
     #[serde(flatten)]
     sum: Sum,
     reclaimable: Sum,
+    statuses: BTreeMap<&'static str, Sum>,
     tags: Vec<String>,
     last_used: Option<String>,
 }
@@ -321,6 +327,7 @@ impl UsageDocument {
             owner: (&row.owner).into(),
             sum: row.tally.into(),
             reclaimable: row.reclaimable.into(),
+            statuses: statuses(row.statuses).filter(|(_, sum)| sum.files > 0).collect(),
             tags: row.tags.iter().cloned().collect(),
             last_used: row.last_used.map(date::rfc3339),
         });
@@ -335,7 +342,7 @@ impl UsageDocument {
                 disk: usage.disk(),
             },
             reclaimable: usage.reclaimable.into(),
-            statuses: status::NAMES.into_iter().zip(usage.statuses.map(Sum::from)).collect(),
+            statuses: statuses(usage.statuses).collect(),
             owners: owners.collect(),
             view: None,
             other_stores: None,
@@ -351,6 +358,46 @@ impl UsageDocument {
     pub fn add_view(&mut self, dimensions: &[Dimension], order: Order, groups: &[Group]) {
         self.view = Some(ViewFields::new(dimensions, order, groups));
     }
+}
+
+/// What the page of `report` has within it: `du --json`, when and by what it was made, and what it could not read.
+#[derive(Debug, Serialize)]
+pub struct ReportDocument {
+    #[serde(flatten)]
+    usage: UsageDocument,
+    generated: String,
+    program: &'static str,
+    troubles: Vec<String>,
+}
+
+impl ReportDocument {
+    /// The document for a store at `store` as it is now.
+    pub fn new(store: &Path, usage: &Usage, now: Moment) -> ReportDocument {
+        ReportDocument {
+            usage: UsageDocument::new(store, usage),
+            generated: date::rfc3339(now),
+            program: concat!("pycstore ", env!("CARGO_PKG_VERSION")),
+            troubles: usage.troubles.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// A document that can stand in a `<script>` of HTML: nothing in it ends the script or reorders a line.
+///
+/// # Errors
+/// Where a document cannot be JSON; ours can.
+pub fn embedded(document: &impl Serialize) -> io::Result<String> {
+    let json = serde_json::to_string(document)?;
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        // All of these stand within strings only.
+        if matches!(character, '<' | '>' | '&') || path::is_obeyed(character) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            safe.push(character);
+        }
+    }
+    Ok(safe)
 }
 
 /// `prune --json`, dry or not.

@@ -4,6 +4,7 @@ pub mod comma_separated;
 pub mod complain;
 
 pub mod date;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod metrics;

@@ -11,13 +11,16 @@ pub fn shown(path: &Path, terminal: &Terminal) -> Vec<u8> {
     if !terminal.is_terminal() {
         return path.as_os_str().as_bytes().to_vec();
     }
-    let shortened = terminal.home().and_then(|home| path.strip_prefix(home).ok());
-    let text = match shortened {
+    escaped(&at_home(path, terminal.home())).into_bytes()
+}
+
+/// A path, lossily, with the home as `~`. Nothing is escaped.
+pub fn at_home(path: &Path, home: Option<&Path>) -> String {
+    match home.and_then(|home| path.strip_prefix(home).ok()) {
         Some(rest) if rest.as_os_str().is_empty() => "~".into(),
         Some(rest) => format!("~/{}", rest.to_string_lossy()),
         None => path.to_string_lossy().into_owned(),
-    };
-    escaped(&text).into_bytes()
+    }
 }
 
 /// Text without anything that a terminal would obey or that would reorder a line: control characters,
@@ -25,17 +28,21 @@ pub fn shown(path: &Path, terminal: &Terminal) -> Vec<u8> {
 pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        let is_dangerous = character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}');
         match character {
             '\u{0}'..='\u{1f}' | '\u{7f}' if !matches!(character, '\n' | '\r' | '\t') => {
                 safe.push_str(&format!("\\x{:02x}", u32::from(character)));
             }
-            _ if is_dangerous => safe.extend(character.escape_default()),
+            _ if is_obeyed(character) => safe.extend(character.escape_default()),
             _ => safe.push(character),
         }
     }
     safe
+}
+
+/// Whether a terminal or a page would obey this character rather than show it.
+pub fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}')
 }
 
 /// The columns that a text takes on a terminal.

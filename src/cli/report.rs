@@ -1,0 +1,73 @@
+//! `pycstore report`: the store as a page to look at.
+
+use super::args::ReportOptions;
+use super::du;
+use super::exit::Exit;
+use super::output::complain::Complaint;
+use super::output::html::{self, Report};
+use super::output::{human, path};
+use super::replace::replace;
+use super::session::Session;
+use pycstore::scan::Question;
+use pycstore::status::UncheckedHashes;
+use pycstore::store::Purpose;
+use pycstore::usage::{CountedLinks, Survey, Usage};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A new page names what its user works on.
+const PRIVATE: u32 = 0o600;
+
+/// Runs `pycstore report`.
+pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
+    let opened = session.open(Purpose::Look)?;
+    let unchecked = UncheckedHashes::from(options.unchecked);
+    let policy = du::reclaimable(session)?;
+    let links = CountedLinks::default();
+    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
+    let new_survey = || Survey::new(&policy, unchecked, circumstances, &links);
+    let usage = {
+        let mut progress = session.progress("looking at");
+        let scan = opened.scan(Question::Everything(unchecked));
+        Usage::collect(scan.run(new_survey, |entries| progress.update(entries)))
+    };
+    let page = html::page(Report {
+        store: opened.store.path(),
+        usage: &usage,
+        home: session.environment.home.as_deref(),
+        now: session.environment.now,
+    })?;
+    if options.html == Path::new("-") {
+        let mut out = io::stdout().lock();
+        out.write_all(page.as_bytes())?;
+        out.flush()?;
+    } else {
+        let file = &options.html;
+        replace(file, page.as_bytes(), mode(file)).map_err(|error| {
+            let unwritten = Unwritten { file: file.display().to_string(), source: error };
+            Complaint::caused(unwritten, "name a file in a directory that you may write to, or `-`")
+        })?;
+        if session.terminal.is_terminal() && !session.global.quiet {
+            let mut out = io::stdout().lock();
+            out.write_all(b"wrote ")?;
+            out.write_all(&path::shown(file, &session.terminal))?;
+            let owners = human::counted(usage.owners.len() as u64, "owner");
+            writeln!(out, ": {} of {owners}", human::size(usage.disk()))?;
+        }
+    }
+    Ok(du::report(&usage.troubles))
+}
+
+/// That of the file that is replaced.
+fn mode(file: &Path) -> u32 {
+    file.symlink_metadata().map_or(PRIVATE, |metadata| metadata.permissions().mode() & 0o777)
+}
+
+/// The page could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {file}")]
+struct Unwritten {
+    file: String,
+    source: io::Error,
+}
