@@ -267,12 +267,16 @@ impl PresentDirectory {
         if ground.is_assumed_gone(&path) {
             return Source::Absent(Gone::Source);
         }
-        // A dangling link may point into a volume that is not mounted.
-        if let Ok(metadata) = self.directory.metadata(name, Links::Keep)
-            && metadata.kind == FileKind::Link
-            && let Err(why) = ground.fate(&path)
-        {
-            return Source::Unreachable(why);
+        match self.directory.metadata(name, Links::Keep) {
+            // A dangling link may point into a volume that is not mounted.
+            Ok(metadata) if metadata.kind == FileKind::Link => {
+                if let Err(why) = ground.fate(&path) {
+                    return Source::Unreachable(why);
+                }
+            }
+            // A directory that may be listed but not searched proves nothing.
+            Err(error) if !is_missing(&error) => return Source::Unreachable(Why::of(&error)),
+            _ => {}
         }
         let vouches = self.vouches.get_or_init(|| {
             let of = |error: io::Error| Why::of(&error);

@@ -155,7 +155,11 @@ impl<V: Visitor> Look<'_, V> {
             }
         }
         match (self.scan.question, &mut entry.source) {
-            (Question::Orphans, Source::Absent(_)) => entry.metadata = Some(self.metadata(name)?),
+            (Question::Orphans, Source::Absent(_)) => {
+                // Something else may have taken its name.
+                let is_file = |metadata: &Metadata| metadata.kind == FileKind::Regular;
+                entry.metadata = Some(self.metadata(name).filter(is_file)?);
+            }
             (Question::Orphans, _) => {}
             (Question::Everything(_), source) => {
                 (entry.metadata, entry.content) = self.read_start(name)?;
@@ -171,6 +175,7 @@ impl<V: Visitor> Look<'_, V> {
     fn read_start(&mut self, name: &[u8]) -> Option<(Option<Metadata>, Content)> {
         let mut start = [0; header::LENGTH];
         match self.directory.read_start(name, &mut start) {
+            Ok((metadata, _)) if metadata.kind != FileKind::Regular => None,
             Ok((metadata, start)) => Some((Some(metadata), Content::of(start))),
             Err(error) if is_missing(&error) => None,
             Err(error) => {
