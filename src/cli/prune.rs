@@ -280,8 +280,8 @@ fn explain(outcome: &Outcome) {
     for failure in &outcome.failures {
         complain::problem(failure);
     }
-    if !outcome.left.is_empty() {
-        complain::note(&format!("stopped early: {} left", files_and_size(outcome.left)));
+    if !outcome.left.is_empty() || outcome.directories_left > 0 {
+        complain::note(&format!("stopped early: {} left", sum(outcome.left, outcome.directories_left)));
     }
     if outcome.over_budget != Tally::default() {
         let Tally { files, disk, .. } = outcome.over_budget;
@@ -292,8 +292,14 @@ fn explain(outcome: &Outcome) {
     }
 }
 
-fn files_and_size(tally: Tally) -> String {
-    format!("{}, {}", human::counted(tally.files, "file"), human::size(tally.disk))
+/// `12 files and 3 directories, 48 KiB`
+fn sum(files: Tally, directories: u64) -> String {
+    format!(
+        "{} and {}, {}",
+        human::counted(files.files, "file"),
+        human::counted(directories, "directory"),
+        human::size(files.disk)
+    )
 }
 
 /// A signal leaves work undone, the end of the allowed time is what was asked for.
@@ -327,12 +333,7 @@ fn print(session: &Session, outcome: &Outcome, mode: Mode, out: &mut dyn Write) 
             "removed nothing".to_string()
         }
         (true, 0) => "nothing to remove".to_string(),
-        (_, directories) => format!(
-            "{verb} {} and {}, {}",
-            human::counted(outcome.removed.files, "file"),
-            human::counted(directories, "directory"),
-            human::size(outcome.removed.disk)
-        ),
+        (_, directories) => format!("{verb} {}", sum(outcome.removed, directories)),
     };
     out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
     out.write_all(b"\n")

@@ -28,8 +28,10 @@ pub struct Outcome {
     pub skipped: Vec<Skipped>,
     /// What could not be removed, sorted by path.
     pub failures: Vec<Failure>,
-    /// What was left when the run was told to stop.
+    /// What was left when the run was told to stop, in files.
     pub left: Tally,
+    /// How many emptied directories were left then.
+    pub directories_left: u64,
     /// By how much the budget is missed although everything went that may.
     pub over_budget: Tally,
 }
@@ -58,6 +60,7 @@ struct Part {
     skipped: Vec<Skipped>,
     failures: Vec<Failure>,
     left: Tally,
+    directories_left: u64,
 }
 
 impl Outcome {
@@ -91,6 +94,7 @@ impl Outcome {
             outcome.skipped.extend(part.skipped);
             outcome.failures.extend(part.failures);
             outcome.left += part.left;
+            outcome.directories_left += part.directories_left;
         }
         outcome.owners = owners.into_iter().collect();
         outcome.owners.sort_by(|(one, one_tally), (other, tally)| {
@@ -170,6 +174,7 @@ pub fn execute(
     if let Some(first) = same.into_iter().next() {
         outcome.failures.push(Failure { path: store.path().to_path_buf(), files, ..first });
         outcome.left = Tally::default();
+        outcome.directories_left = 0;
     }
     outcome
 }
@@ -261,7 +266,8 @@ impl Removal<'_> {
         let Ok(directory) = self.store.directory(&parent.relative) else { return };
         for name in &parent.names {
             if self.is_stopped() {
-                return;
+                part.directories_left += 1;
+                continue;
             }
             match directory.remove_directory(name) {
                 Ok(()) => part.directories += 1,

@@ -15,6 +15,7 @@ mod forget;
 mod history;
 mod inspect;
 mod interpreters;
+mod interruption;
 mod layout;
 mod ls;
 mod man;

@@ -1,0 +1,311 @@
+//! Runs that do not come to their end: killed at any moment, told to stop, out of time. What they leave is a store.
+
+use crate::support::{Answer, Interpreter, World, answer, assert_only_gone, files, interpreters, newest};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Makes orphans in so many directories of the store; returns the directory that holds them all. Those that are there
+/// already stay. They are links to one file: making thousands of files takes some disks many seconds.
+fn grow(world: &World, directories: usize, each: usize) -> PathBuf {
+    let mirror = world.mirror(&world.home.join("gone"));
+    let entry = world.home.join("entry");
+    if !entry.exists() {
+        fs::write(&entry, b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
+    }
+    for number in 0..directories {
+        let directory = mirror.join(format!("d{number:03}"));
+        fs::create_dir_all(&directory).unwrap();
+        for file in 0..each {
+            let path = directory.join(format!("m{file:03}.cpython-312.pyc"));
+            if fs::symlink_metadata(&path).is_err() {
+                fs::hard_link(&entry, path).unwrap();
+            }
+        }
+    }
+    mirror
+}
+
+/// How many files are below a directory, which need not be there.
+fn count(directory: &Path) -> usize {
+    let entries = walkdir::WalkDir::new(directory).into_iter().flatten();
+    entries.filter(|entry| entry.file_type().is_file()).count()
+}
+
+fn start(world: &World, arguments: &[&str]) -> Child {
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn ended(child: Child) -> (Answer, Option<i32>) {
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let code = status.code().unwrap_or(-1);
+    (Answer { code, stdout: text(stdout), stderr: text(stderr) }, status.signal())
+}
+
+/// The first number after these words, thousands set apart or not.
+#[track_caller]
+fn number_after(text: &str, words: &str) -> usize {
+    let at = text.find(words).unwrap_or_else(|| panic!("{words:?} is not in {text:?}")) + words.len();
+    let number: String =
+        text[at..].chars().take_while(|it| !it.is_alphabetic()).filter(char::is_ascii_digit).collect();
+    number.parse().unwrap()
+}
+
+/// Numbers that differ from run to run; the seed is printed, and a failure shows it.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Chance {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        println!("seed {}", now.as_nanos() as u64);
+        Chance(now.as_nanos() as u64 | 1)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit.max(1)
+    }
+}
+
+#[test]
+fn a_signal_stops_between_two_files() {
+    const DIRECTORIES: usize = 150;
+    const EACH: usize = 150;
+    let all = DIRECTORIES * EACH;
+    let world = World::new();
+    let living = world.project("living", &["a.py"]);
+    world.compile(newest(), &[], &[&living]);
+    let before = World::snapshot(&world.store);
+    for signal in [Signal::INT, Signal::TERM] {
+        let gone = grow(&world, DIRECTORIES, EACH);
+        let child = start(&world, &["--threads", "1", "prune", "--orphans"]);
+        // It begins at one end or at the other.
+        let ends = [0, DIRECTORIES - 1].map(|number| gone.join(format!("d{number:03}/m000.cpython-312.pyc")));
+        let began = Instant::now();
+        while ends.iter().all(|path| path.exists()) {
+            assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let (told, _) = ended(child);
+        let told = told.exits(1);
+        let left = number_after(&told.stderr, "pycstore: stopped early: ");
+        let removed = number_after(&told.stdout, "\nremoved ");
+        assert_eq!((left, removed + left), (count(&gone), all), "{told:?}");
+        assert!(left > 0 && told.stderr.lines().count() == 1, "{told:?}");
+        let history = world.pycstore(["history", "--json"]).exits(0).json_lines();
+        assert_eq!((&history[0]["left"]["files"], &history[0]["exit"]), (&left.into(), &1.into()));
+        // The next run finishes.
+        let next = world.pycstore(["prune", "--orphans"]).exits(0);
+        assert_eq!(number_after(&next.stdout, "\nremoved "), left);
+        assert_only_gone(&before, &World::snapshot(&world.store), &[&gone]);
+    }
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_a_whole_report() {
+    let world = World::new();
+    let living = world.project("living", &["a.py"]);
+    world.compile(newest(), &[], &[&living]);
+    let before = World::snapshot(&world.store);
+    let mut chance = Chance::new();
+    let took = Instant::now();
+    let mut gone = grow(&world, 40, 50);
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    let longest = took.elapsed().as_micros() as u64;
+    for round in 0..30 {
+        gone = grow(&world, 40, 50);
+        let child = start(&world, &["prune", "--orphans"]);
+        std::thread::sleep(Duration::from_micros(chance.below(longest)));
+        let signal = if round % 2 == 0 { Signal::INT } else { Signal::TERM };
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let (told, by_signal) = ended(child);
+        let left = count(&gone);
+        match told.code {
+            // Before it listens, a signal ends it; so it does when nothing is left to stop.
+            -1 => assert!(by_signal.is_some() && (left == 2000 || left == 0), "{told:?}"),
+            0 => assert_eq!((left, told.stderr.as_str()), (0, "")),
+            1 if told.stderr.contains("nothing was removed") => assert_eq!(left, 2000),
+            1 if told.stderr.is_empty() => assert_eq!(left, 0),
+            1 => assert_eq!(number_after(&told.stderr, "stopped early: "), left, "{told:?}"),
+            _ => panic!("{told:?}"),
+        }
+    }
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    assert_only_gone(&before, &World::snapshot(&world.store), &[&gone]);
+}
+
+#[test]
+fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
+    let world = World::new();
+    let living = world.project("living", &["a.py"]);
+    world.compile(newest(), &[], &[&living]);
+    let before = World::snapshot(&world.store);
+    let mut gone = grow(&world, 150, 150);
+    let (mut microseconds, mut were_stopped) = (1000, 0);
+    loop {
+        let there = count(&gone);
+        let age = format!("{microseconds}us");
+        let told = world.pycstore(["--threads", "1", "prune", "--orphans", "--max-runtime", &age]).exits(0);
+        let left = count(&gone);
+        if told.stderr.is_empty() {
+            assert_eq!(left, 0);
+            break;
+        } else if told.stderr.contains("nothing was removed") {
+            assert_eq!(left, there);
+            let line = "pycstore: stopped before all entries were looked at: nothing was removed\n";
+            assert_eq!(told.stderr, line);
+        } else {
+            assert_eq!(number_after(&told.stderr, "pycstore: stopped early: "), left);
+            assert_eq!(number_after(&told.stdout, "\nremoved "), there - left);
+            // What was emptied is there still, and this is the only word of it.
+            assert!(number_after(&told.stderr, " and ") > 0, "{told:?}");
+            were_stopped += usize::from(left > 0);
+            gone = grow(&world, 150, 150);
+        }
+        microseconds = microseconds * 5 / 4;
+    }
+    assert!(were_stopped > 0, "no run was stopped while it removed");
+    assert_only_gone(&before, &World::snapshot(&world.store), &[&gone]);
+    // Also from the configuration.
+    let gone = grow(&world, 150, 150);
+    world.write(".config/pycstore/config.toml", "[prune]\norphans = true\nmax-runtime = '1us'\n");
+    let told = world.pycstore(["prune"]).exits(0);
+    assert!(told.stderr.contains("pycstore: stopped "), "{}", told.stderr);
+    assert!(count(&gone) > 0);
+}
+
+/// Imports its modules again and again, edits one now and then, and demands the newest value each time.
+const IMPORTER: &str = r#"
+import importlib, os, random, sys
+root, name, stop, seed = sys.argv[1:5]
+sys.path.insert(0, root)
+chance = random.Random(seed)
+values, count = {}, 0
+def edit(module):
+    # Another size each time: an edit in the same second and of the same size escapes Python itself.
+    values[module] = count
+    path = os.path.join(root, module + ".py")
+    with open(path + ".new", "w") as file:
+        file.write(f"VALUE = {count}\n#" + "x" * (count % 5000) + "\n")
+    os.replace(path + ".new", path)
+modules = [f"{name}_{number}" for number in range(12)]
+for module in modules:
+    count += 1
+    edit(module)
+while not os.path.exists(stop):
+    for module in modules:
+        count += 1
+        if chance.random() < 0.2:
+            edit(module)
+        importlib.invalidate_caches()
+        sys.modules.pop(module, None)
+        assert importlib.import_module(module).VALUE == values[module], module
+print(count)
+"#;
+
+fn importer(world: &World, interpreter: &Interpreter, root: &Path, stop: &Path) -> Command {
+    let name = interpreter.tag.replace('-', "_");
+    let mut command = world.python(interpreter);
+    command.args(["-c", IMPORTER]).arg(root).arg(&name).arg(stop).arg(&name);
+    command
+}
+
+#[test]
+fn killed_a_hundred_times_while_interpreters_import_and_write() {
+    const SELECTORS: [&str; 5] = ["prune", "--orphans", "--stale", "--corrupt", "--temporary"];
+    const DIRECTORIES: usize = 60;
+    const EACH: usize = 40;
+    let mut chance = Chance::new();
+    let world = World::new();
+    let modules: Vec<String> = (0..40).map(|number| format!("m{number}.py")).collect();
+    let names: Vec<&str> = modules.iter().map(String::as_str).collect();
+    let quiet = world.project("quiet", &names);
+    // The oldest, the newest and one between: each writes into the same store.
+    let all = interpreters();
+    let mut chosen: Vec<&Interpreter> = [0, all.len() / 2, all.len() - 1].map(|at| &all[at]).to_vec();
+    chosen.dedup_by_key(|interpreter| &interpreter.tag);
+    for interpreter in &chosen {
+        world.compile(interpreter, &[], &[&quiet]);
+    }
+    let fresh = World::snapshot(&world.mirror(&quiet));
+    assert_eq!(fresh.len(), 40 * chosen.len());
+
+    let root = world.home.join("busy");
+    fs::create_dir(&root).unwrap();
+    let stop = world.home.join("stop");
+    let importers: Vec<Child> = chosen
+        .iter()
+        .map(|interpreter| {
+            let mut command = importer(&world, interpreter, &root, &stop);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+
+    // About how long a whole run takes here and now, in microseconds.
+    grow(&world, DIRECTORIES, EACH);
+    let began = Instant::now();
+    world.pycstore(SELECTORS).exits(0);
+    let mut whole = began.elapsed().as_micros() as u64;
+    let began = Instant::now();
+    let (mut killed, mut while_removing) = (0, 0);
+    while killed < 100 || while_removing < 5 {
+        assert!(
+            began.elapsed() < Duration::from_secs(180),
+            "{killed} killed, {while_removing} while removing"
+        );
+        let gone = grow(&world, DIRECTORIES, EACH);
+        let threads = ["1", "2", "8"][chance.below(3) as usize];
+        let mut child = start(&world, &[&["--threads", threads], &SELECTORS[..]].concat());
+        std::thread::sleep(Duration::from_micros(chance.below(whole)));
+        child.kill().unwrap();
+        let (_, by_signal) = ended(child);
+        let left = count(&gone);
+        if by_signal == Some(9) {
+            killed += 1;
+            while_removing += usize::from(0 < left && left < DIRECTORIES * EACH);
+            whole += whole / 50;
+        } else {
+            whole -= whole / 10;
+        }
+    }
+    println!("{killed} were killed, {while_removing} of them while they removed");
+
+    fs::write(&stop, "").unwrap();
+    for (importer, interpreter) in importers.into_iter().zip(&chosen) {
+        let (told, _) = ended(importer);
+        let told = told.exits(0);
+        let imports: usize = told.stdout.trim().parse().unwrap();
+        println!("{} imported {imports} times", interpreter.tag);
+        assert!(imports > 100, "{told:?}");
+    }
+    // What was fresh is as it was, byte for byte.
+    assert_only_gone(&fresh, &World::snapshot(&world.mirror(&quiet)), &[]);
+
+    // A whole run finishes the job, and then nothing is left to do.
+    world.pycstore(SELECTORS).exits(0);
+    assert!(!world.mirror(&world.home.join("gone")).exists());
+    assert_eq!(world.pycstore(SELECTORS).exits(0).stdout, "nothing to remove\n");
+    let statuses = world.pycstore(["du", "--json"]).exits(0).json()["statuses"].clone();
+    for (status, tally) in statuses.as_object().unwrap() {
+        assert!(status == "fresh" || tally["files"] == 0, "{statuses}");
+    }
+    // Every import works, whether its entry is there or not.
+    for interpreter in &chosen {
+        let name = interpreter.tag.replace('-', "_");
+        let code = format!(
+            "import sys\nsys.path[:0] = {root:?}, {quiet:?}\nfrom {name}_0 import VALUE\n\
+             for number in range(12): __import__(f'{name}_{{number}}')\n\
+             for number in range(40): assert __import__(f'm{{number}}').NAME == f'm{{number}}.py'\n",
+        );
+        answer(world.python(interpreter).args(["-c", &code])).exits(0);
+    }
+    assert!(files(&world.mirror(&quiet)).len() >= fresh.len());
+}
