@@ -158,7 +158,12 @@ impl Directory {
                     if mount_of(next.as_fd())? != mount {
                         return Err(Errno::XDEV.into());
                     }
-                    current = rustix::fs::openat(&next, ".", flags, Mode::empty())?;
+                    // By its name again: `.` of a directory that may be listed but not searched cannot be opened.
+                    let opened = rustix::fs::openat(&current, component, flags, Mode::empty())?;
+                    if mount_of(opened.as_fd())? != mount {
+                        return Err(Errno::XDEV.into());
+                    }
+                    current = opened;
                 }
                 current
             }
