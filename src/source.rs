@@ -267,12 +267,19 @@ impl PresentDirectory {
         if ground.is_assumed_gone(&path) {
             return Source::Absent(Gone::Source);
         }
-        // A dangling link may point into a volume that is not mounted.
-        if let Ok(metadata) = self.directory.metadata(name, Links::Keep)
-            && metadata.kind == FileKind::Link
-            && let Err(why) = ground.fate(&path)
-        {
-            return Source::Unreachable(why);
+        match self.directory.metadata(name, Links::Keep) {
+            // A dangling link may point into a volume that is not mounted.
+            Ok(metadata) if metadata.kind == FileKind::Link => {
+                if let Err(why) = ground.fate(&path) {
+                    return Source::Unreachable(why);
+                }
+            }
+            // It came after it was looked for: an editor replaces a file as a whole.
+            Ok(metadata) if metadata.kind == FileKind::Regular => return Source::Present(metadata.into()),
+            Ok(_) => {}
+            Err(error) if is_missing(&error) => {}
+            // A directory that may be listed but not searched does not vouch for what it lacks.
+            Err(error) => return Source::Unreachable(Why::of(&error)),
         }
         let vouches = self.vouches.get_or_init(|| {
             let of = |error: io::Error| Why::of(&error);

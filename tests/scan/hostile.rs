@@ -196,7 +196,7 @@ fn reasons(found: &Found) -> BTreeSet<&'static str> {
 
 /// Asserts that a scan found exactly what the walk found.
 #[track_caller]
-fn assert_same(scanned: &Found, walked: &Found, manner: &str) {
+pub fn assert_same(scanned: &Found, walked: &Found, manner: &str) {
     let differ = |path: &&PathBuf| scanned.files.get(*path) != walked.files.get(*path);
     let all: BTreeSet<&PathBuf> = scanned.files.keys().chain(walked.files.keys()).collect();
     let different: Vec<String> = all

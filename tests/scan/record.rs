@@ -90,8 +90,6 @@ pub struct Recorded {
     pub files: Vec<(PathBuf, Known)>,
     pub directories: Vec<(PathBuf, usize)>,
     pub troubles: Vec<Trouble>,
-    /// How many files the progress last spoke of.
-    pub progress: u64,
 }
 
 /// Scans the store at `path`.
@@ -106,9 +104,8 @@ pub fn scan(path: &Path, question: Question, resolving: Resolving, threads: Thre
     let scan = Scan { store: &store, ground: &ground, question, threads, within: &[], stop: &stop };
     let new_recorder =
         || Recorder { store: &store, files: Vec::new(), directories: Vec::new(), troubles: Vec::new() };
-    let mut recorded =
-        Recorded { files: Vec::new(), directories: Vec::new(), troubles: Vec::new(), progress: 0 };
-    for part in scan.run(new_recorder, |files| recorded.progress = files) {
+    let mut recorded = Recorded { files: Vec::new(), directories: Vec::new(), troubles: Vec::new() };
+    for part in scan.run(new_recorder, |_| {}) {
         recorded.files.extend(part.files);
         recorded.directories.extend(part.directories);
         recorded.troubles.extend(part.troubles);
