@@ -158,7 +158,11 @@ impl Directory {
                     if mount_of(next.as_fd())? != mount {
                         return Err(Errno::XDEV.into());
                     }
-                    current = rustix::fs::openat(&next, ".", flags, Mode::empty())?;
+                    // By its name again: "." in it would ask for permission to search it, which listing does not need.
+                    current = rustix::fs::openat(&current, component, flags, Mode::empty())?;
+                    if mount_of(current.as_fd())? != mount {
+                        return Err(Errno::XDEV.into());
+                    }
                 }
                 current
             }
