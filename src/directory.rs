@@ -215,14 +215,25 @@ impl Directory {
         Ok(rustix::fs::fstat(&self.descriptor)?.into())
     }
 
-    /// The metadata and the first bytes of a regular file, as many as fit; a link is not followed.
+    /// The metadata and the first bytes of a file, as many as fit; a link is not followed. Of what is no regular file
+    /// nothing is read: something may have taken a file's name since it was listed.
     ///
     /// # Errors
     /// What opening or reading answers. Last use is not disturbed where we may ask for that (`O_NOATIME`
     /// needs the file's owner or root).
     pub fn read_start<'a>(&self, name: &[u8], start: &'a mut [u8]) -> io::Result<(Metadata, &'a [u8])> {
-        let file = self.open_entry(name)?;
-        let metadata = rustix::fs::fstat(&file)?.into();
+        let file = match self.open_entry(name) {
+            Ok(file) => file,
+            // A link and a socket cannot be opened in this way.
+            Err(error) => match self.metadata(name, Links::Keep) {
+                Ok(metadata) if metadata.kind != FileKind::Regular => return Ok((metadata, &[])),
+                _ => return Err(error),
+            },
+        };
+        let metadata = Metadata::from(rustix::fs::fstat(&file)?);
+        if metadata.kind != FileKind::Regular {
+            return Ok((metadata, &[]));
+        }
         let mut length = 0;
         while length < start.len() {
             match rustix::io::read(&file, &mut start[length..]) {

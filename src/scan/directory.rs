@@ -3,10 +3,11 @@
 use super::look::{Look, SourceNames, Sources, append};
 use super::place::{Facts, Place};
 use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
-use crate::directory::{Directory, FileKind, Links, ListBuffer};
+use crate::directory::{Directory, FileKind, Links, ListBuffer, is_link_loop};
 use crate::entry::Entry;
 use crate::layout::{self, Name};
 use crate::source::is_missing;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,6 +56,8 @@ pub(super) fn scan<V: Visitor>(
     };
     let store_directory = match opened {
         Ok(directory) => directory,
+        // It was a directory when its parent was listed: something else took its name, or that of one above it.
+        Err(error) if !place.relative.is_empty() && is_no_directory(&error) => return 0,
         Err(error) => {
             trouble_with_directory(scan.store, &place.relative, error)
                 .into_iter()
@@ -205,6 +208,10 @@ pub(super) fn one<R>(
         store: scan.store,
     };
     Ok(Some(answer(&visit, &entries[0])))
+}
+
+fn is_no_directory(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotADirectory || is_link_loop(error)
 }
 
 fn holds_bytecode(directory: &Directory) -> bool {

@@ -155,7 +155,13 @@ impl<V: Visitor> Look<'_, V> {
             }
         }
         match (self.scan.question, &mut entry.source) {
-            (Question::Orphans, Source::Absent(_)) => entry.metadata = Some(self.metadata(name)?),
+            (Question::Orphans, Source::Absent(_)) => {
+                let metadata = self.metadata(name)?;
+                if metadata.kind != FileKind::Regular {
+                    return None; // something else took its name
+                }
+                entry.metadata = Some(metadata);
+            }
             (Question::Orphans, _) => {}
             (Question::Everything(_), source) => {
                 (entry.metadata, entry.content) = self.read_start(name)?;
@@ -171,6 +177,8 @@ impl<V: Visitor> Look<'_, V> {
     fn read_start(&mut self, name: &[u8]) -> Option<(Option<Metadata>, Content)> {
         let mut start = [0; header::LENGTH];
         match self.directory.read_start(name, &mut start) {
+            // Something else took its name.
+            Ok((metadata, _)) if metadata.kind != FileKind::Regular => None,
             Ok((metadata, start)) => Some((Some(metadata), Content::of(start))),
             Err(error) if is_missing(&error) => None,
             Err(error) => {
