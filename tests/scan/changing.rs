@@ -48,7 +48,7 @@ fn write(tree: &Tree, turn: u64) {
     let temporary = directory.join(format!("new{}.cpython-312.pyc.{}", turn % 3, turn + 1));
     fs::write(&temporary, bytecode()).ok();
     fs::rename(&temporary, &entry).ok();
-    if turn % 4 > 0 {
+    if !turn.is_multiple_of(4) {
         fs::remove_file(&entry).ok();
     }
 }
