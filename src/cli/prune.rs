@@ -135,7 +135,13 @@ fn remove(
             }
             match mode {
                 Mode::DryRun => {
-                    plan.look_into(&opened.store, opened.threads());
+                    let unread = plan.look_into(&opened.store, opened.threads());
+                    if unread > 0 && !session.global.quiet {
+                        let files = human::counted(unread, "file");
+                        complain::note(&format!(
+                            "{files} not looked into: what is no bytecode among them will be kept"
+                        ));
+                    }
                     Outcome::expected(plan)
                 }
                 Mode::Real => {

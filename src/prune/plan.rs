@@ -19,6 +19,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// So many files a plan that is only shown looks into.
+pub const MOST_LOOKED_INTO: u64 = 10_000;
+
 /// What is to be removed. Nothing outside it ever is.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -264,9 +267,18 @@ impl Plan {
 
     /// Looks into the victims whose first bytes are to be read, as the executor does, and strikes out what is no
     /// bytecode: for a plan that is only shown. Directories that keep such a file stay with it.
-    pub fn look_into(&mut self, store: &Store, threads: Threads) {
-        if self.takes_anything {
-            return;
+    ///
+    /// More than [`MOST_LOOKED_INTO`] files are not looked into, for that takes longer than all the rest; their number
+    /// is returned.
+    pub fn look_into(&mut self, store: &Store, threads: Threads) -> u64 {
+        let is_unread = |victim: &&Victim| victim.contents == Contents::ToBeRead;
+        let victims = self.directories.iter().flat_map(|planned| &planned.victims);
+        let unread_files = if self.takes_anything { 0 } else { victims.filter(is_unread).count() as u64 };
+        if unread_files == 0 {
+            return 0;
+        }
+        if unread_files > MOST_LOOKED_INTO {
+            return unread_files;
         }
         let look = |found: &mut Vec<(Box<[u8]>, Vec<Skipped>)>, planned: &PlannedDirectory, _: &mut _| {
             let Ok(directory) = store.directory(&planned.relative) else { return };
@@ -296,6 +308,7 @@ impl Plan {
             self.skipped.extend(spared);
         }
         self.skipped.sort();
+        0
     }
 
     /// The sum of all victims.
