@@ -251,18 +251,21 @@ fn a_directory_swapped_for_a_link_is_not_followed() {
 #[test]
 fn a_link_to_another_part_of_the_store_is_not_followed_either() {
     for resolver in RESOLVERS {
-        let stage = Stage::new();
-        stage.orphan("a", "one");
-        let kept = stage.store.join("tmp-kept");
-        let store = stage.open(resolver);
-        let plan = plan(&store, &orphans());
-        fs::create_dir(&kept).unwrap();
-        fs::hard_link(stage.mirror("a/one.cpython-312.pyc"), kept.join("one.cpython-312.pyc")).unwrap();
-        fs::rename(stage.mirror("a"), stage.base.join("aside")).unwrap();
-        symlink(&kept, stage.mirror("a")).unwrap();
-        let before = stage.tree();
-        assert!(!carry_out(&store, plan).is_complete());
-        assert_only_gone(&before, &stage.tree(), &[]);
+        // Relative, and never out of the store: only that it is a link tells.
+        for (swapped, kept) in [("a", "kept/b"), ("a/b", "a/kept")] {
+            let stage = Stage::new();
+            stage.orphan("a/b", "one");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &orphans());
+            let kept = stage.mirror(kept);
+            fs::create_dir_all(&kept).unwrap();
+            fs::hard_link(stage.mirror("a/b/one.cpython-312.pyc"), kept.join("one.cpython-312.pyc")).unwrap();
+            fs::rename(stage.mirror(swapped), stage.base.join("aside")).unwrap();
+            symlink("kept", stage.mirror(swapped)).unwrap();
+            let before = stage.tree();
+            assert!(!carry_out(&store, plan).is_complete());
+            assert_only_gone(&before, &stage.tree(), &[]);
+        }
     }
 }
 
