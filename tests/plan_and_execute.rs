@@ -8,16 +8,18 @@
 
 use proptest::prelude::*;
 use pycstore::directory::Resolver;
+use pycstore::interpreter::{Interpreters, Loads, Places};
 use pycstore::mounts::Mounts;
 use pycstore::prune::policy::Spared;
 use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, execute};
+use pycstore::pyc::Magic;
 use pycstore::scan::{Scan, Threads};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Store};
 use pycstore::units::Moment;
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,8 +129,12 @@ fn now() -> Moment {
 
 /// The plan that a policy comes to.
 fn plan(store: &Store, policy: &Policy) -> Plan {
-    let is_dead = |tag: &str, _| tag == "cpython-39";
-    let circumstances = Circumstances { now: now(), clock: Clock::Access, is_dead: &is_dead };
+    plan_where(store, policy, &|_, _| false)
+}
+
+/// The plan that a policy comes to where these tags and magics are dead.
+fn plan_where(store: &Store, policy: &Policy, is_dead: &(dyn Fn(&str, Magic) -> bool + Sync)) -> Plan {
+    let circumstances = Circumstances { now: now(), clock: Clock::Access, is_dead };
     let ground = Ground {
         mounts: Mounts::default(),
         store: store.real_path().to_path_buf(),
@@ -151,6 +157,46 @@ fn orphans() -> Policy {
 
 fn carry_out(store: &Store, plan: Plan) -> Outcome {
     execute::execute(store, plan, Threads::exactly(2), &AtomicBool::new(false), |_| {})
+}
+
+#[test]
+fn dead_entries_go_only_where_the_interpreters_are_known() {
+    let stage = Stage::new();
+    // A source that is there, and what 3.12 and 3.9 made of it.
+    let source = stage.base.join("living/a.py");
+    fs::create_dir(source.parent().unwrap()).unwrap();
+    fs::write(&source, "").unwrap();
+    fs::File::options().write(true).open(&source).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let mirror = stage.store.join(source.parent().unwrap().strip_prefix("/").unwrap());
+    fs::create_dir_all(&mirror).unwrap();
+    let [living, dead] = ["312", "39"].map(|tag| mirror.join(format!("a.cpython-{tag}.pyc")));
+    fs::write(&living, HEADER).unwrap();
+    fs::write(&dead, [&3425_u16.to_le_bytes()[..], &HEADER[2..]].concat()).unwrap();
+    let policy = Policy::of([Selector::DeadInterpreters]);
+    let store = stage.open(None);
+    let victims = |interpreters: &Interpreters| {
+        let is_dead = |tag: &str, magic| interpreters.loads(tag, magic) == Loads::No;
+        plan_where(&store, &policy, &is_dead).tally().files
+    };
+    // A machine that has nothing, one whose Python cannot be told, one that has 3.12.
+    let root = stage.base.join("machine");
+    let places = Places { root: root.clone(), ..Places::default() };
+    assert_eq!(victims(&Interpreters::find(&places)), 0, "nothing is known");
+    let library = root.join("usr/lib/python3.12");
+    fs::create_dir_all(&library).unwrap();
+    fs::create_dir_all(root.join("usr/bin")).unwrap();
+    fs::write(library.join("os.py"), "").unwrap();
+    assert_eq!(victims(&Interpreters::find(&places)), 1);
+    fs::create_dir_all(root.join("opt/odd/bin")).unwrap();
+    let odd = root.join("opt/odd/bin/python3");
+    fs::write(&odd, "\x7fELF").unwrap();
+    fs::set_permissions(&odd, PermissionsExt::from_mode(0o755)).unwrap();
+    assert_eq!(victims(&Interpreters::find(&places)), 0, "one cannot be told");
+    fs::remove_file(odd).unwrap();
+    let before = stage.tree();
+    let is_dead = |tag: &str, _| tag == "cpython-39";
+    carry_out(&store, plan_where(&store, &policy, &is_dead));
+    assert_only_gone(&before, &stage.tree(), &[&dead]);
 }
 
 /// Why files were kept.
@@ -205,18 +251,21 @@ fn a_directory_swapped_for_a_link_is_not_followed() {
 #[test]
 fn a_link_to_another_part_of_the_store_is_not_followed_either() {
     for resolver in RESOLVERS {
-        let stage = Stage::new();
-        stage.orphan("a", "one");
-        let kept = stage.store.join("tmp-kept");
-        let store = stage.open(resolver);
-        let plan = plan(&store, &orphans());
-        fs::create_dir(&kept).unwrap();
-        fs::hard_link(stage.mirror("a/one.cpython-312.pyc"), kept.join("one.cpython-312.pyc")).unwrap();
-        fs::rename(stage.mirror("a"), stage.base.join("aside")).unwrap();
-        symlink(&kept, stage.mirror("a")).unwrap();
-        let before = stage.tree();
-        assert!(!carry_out(&store, plan).is_complete());
-        assert_only_gone(&before, &stage.tree(), &[]);
+        // Relative, and never out of the store: only that it is a link tells.
+        for (swapped, kept) in [("a", "kept/b"), ("a/b", "a/kept")] {
+            let stage = Stage::new();
+            stage.orphan("a/b", "one");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &orphans());
+            let kept = stage.mirror(kept);
+            fs::create_dir_all(&kept).unwrap();
+            fs::hard_link(stage.mirror("a/b/one.cpython-312.pyc"), kept.join("one.cpython-312.pyc")).unwrap();
+            fs::rename(stage.mirror(swapped), stage.base.join("aside")).unwrap();
+            symlink("kept", stage.mirror(swapped)).unwrap();
+            let before = stage.tree();
+            assert!(!carry_out(&store, plan).is_complete());
+            assert_only_gone(&before, &stage.tree(), &[]);
+        }
     }
 }
 

@@ -1,8 +1,11 @@
-//! What a nightly job relies on: the policy of the configuration, the interval, the history, the metrics.
+//! What a nightly job relies on: the policy of the configuration, the interval, the lock, the history, the metrics, and
+//! that nobody is asked.
 
-use crate::support::{Answer, World, answer, newest};
+use crate::support::{Answer, Snapshot, World, answer, assert_only_gone, newest};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 
 /// A world with two projects in the store, one of them deleted.
 fn world() -> World {
@@ -177,4 +180,199 @@ fn metrics_that_cannot_be_written_do_not_stop_a_prune() {
     );
     assert_eq!(history(&world).len(), 1);
     assert!(!Path::new("/nowhere").exists());
+}
+
+#[test]
+fn a_run_is_due_again_when_the_last_one_is_old_or_was_no_success() {
+    let world = world();
+    let nightly = ["prune", "--orphans", "--min-interval", "20h"];
+    world.pycstore(nightly).exits(0);
+    let state = world.home.join(".local/state/pycstore");
+    let directory = std::fs::read_dir(&state).unwrap().next().unwrap().unwrap().path();
+    let journal = directory.join("history.jsonl");
+    let line = std::fs::read_to_string(&journal).unwrap();
+    let mut run: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let is_due = |world: &World| {
+        add_orphan(world);
+        let before = files(world).len();
+        world.pycstore(nightly).exits(0);
+        before > files(world).len()
+    };
+    assert!(!is_due(&world));
+    run["started"] = "2001-01-01T00:00:00Z".into();
+    std::fs::write(&journal, format!("{run}\n")).unwrap();
+    assert!(is_due(&world), "the last run is years old");
+    assert!(!is_due(&world), "and now it is not");
+    let mut run: serde_json::Value = serde_json::from_str(&line).unwrap();
+    run["exit"] = 1.into();
+    std::fs::write(&journal, format!("{run}\n")).unwrap();
+    assert!(is_due(&world), "the last run left something undone");
+    std::fs::write(&journal, "not a line\n").unwrap();
+    assert!(is_due(&world), "nobody knows when the last run was");
+    // A dry run is looked at whenever one likes.
+    let dry = world.pycstore(["prune", "--orphans", "--min-interval", "20h", "-n"]).exits(0);
+    assert!(dry.stdout.contains("nothing to remove"), "{}", dry.stdout);
+}
+
+/// A process that holds the lock of a store until it is killed.
+fn lock_holder(world: &World) -> Child {
+    const CODE: &str = "
+import fcntl, os, sys
+directory = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(directory, fcntl.LOCK_EX)
+print('held', flush=True)
+sys.stdin.read()
+";
+    let mut command = world.command(&newest().path);
+    command.args(["-c", CODE]).arg(&world.store).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    holder
+}
+
+#[test]
+fn one_prune_at_a_time() {
+    let world = world();
+    let before = World::snapshot(&world.store);
+    let mut holder = lock_holder(&world);
+    let gone = world.home.join("gone");
+    let line = format!("pycstore: another prune is at work on {}\n", world.store.display());
+    for arguments in [
+        &["prune", "--orphans"][..],
+        &["prune", "--all", "--yes", "--json"],
+        &["forget", gone.to_str().unwrap()],
+    ] {
+        let told = world.pycstore(arguments).exits(0);
+        assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("", line.as_str()));
+    }
+    assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+    assert_eq!(history(&world).len(), 0, "nothing was done");
+    // Looking needs no lock.
+    let dry = world.pycstore(["prune", "--orphans", "--dry-run"]).exits(0);
+    assert!(dry.stdout.contains("would remove 3 files"), "{}", dry.stdout);
+    world.pycstore(["du"]).exits(0);
+    // The lock ends with its process, however that ends.
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    assert_only_gone(&before, &World::snapshot(&world.store), &[&world.mirror(&gone)]);
+}
+
+#[test]
+fn quiet_says_what_went_wrong_and_nothing_else() {
+    let world = world();
+    let kept = world.mirror(&world.home.join("kept")).join(format!("odd.{}.pyc", newest().tag));
+    let locked = world.mirror(&world.home.join("gone/sub"));
+    std::fs::write(&kept, [0; 400]).unwrap();
+    let mut program = world.unprivileged();
+    std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o555)).unwrap();
+    let told = answer(program.args(["-q", "prune", "--orphans"]));
+    std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o755)).unwrap();
+    let entry = locked.join(format!("c.{}.pyc", newest().tag));
+    assert_eq!(told.stdout, "");
+    let mut said: Vec<&str> = told.stderr.lines().collect();
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            format!("pycstore: cannot remove {}: Permission denied", entry.display()),
+            format!("pycstore: kept {}: it is no bytecode; only --corrupt takes it", kept.display()),
+        ]
+    );
+    assert_eq!((told.code, files(&world).len()), (1, 3));
+}
+
+#[test]
+fn all_without_anybody_to_ask_needs_a_yes() {
+    let world = world();
+    let before = World::snapshot(&world.store);
+    for arguments in
+        [&["prune", "--all"][..], &["prune", "--all", "--json"], &["-q", "prune", "--all", "--stale"]]
+    {
+        let told = world.pycstore(arguments).exits(2);
+        assert_eq!(
+            (told.stdout.as_str(), told.stderr.as_str()),
+            (
+                "",
+                "pycstore: --all removes every entry, and nobody is here to be asked\n\
+                 hint: say --yes as well, or look first with --dry-run\n"
+            )
+        );
+    }
+    let dry = world.pycstore(["prune", "--all", "--dry-run"]).exits(0);
+    assert!(dry.stdout.contains("would remove 4 files"), "{}", dry.stdout);
+    assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+    world.pycstore(["prune", "--all", "--yes"]).exits(0);
+    assert!(World::snapshot(&world.store).is_empty());
+}
+
+/// Runs the program with a terminal for everything, types `reply` when it asks, and answers what the terminal showed;
+/// the code is the shell's, 128 and the signal's number where one ended it.
+fn on_terminal(world: &World, arguments: &[&str], reply: &str) -> Answer {
+    const CODE: &str = r#"
+import os, pty, sys
+reply = sys.argv[1].encode()
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+shown, is_asked = b"", False
+while True:
+    try:
+        portion = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not portion:
+        break
+    shown += portion
+    if b"[y/N] " in shown and not is_asked:
+        is_asked = True
+        os.write(terminal, reply)
+os.write(1, shown)
+status = os.waitpid(child, 0)[1]
+sys.exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
+"#;
+    let mut command = world.python(newest());
+    answer(
+        command
+            .args(["-I", "-B", "-c", CODE, reply, env!("CARGO_BIN_EXE_pycstore")])
+            .args(["--color", "never"])
+            .args(arguments),
+    )
+}
+
+#[test]
+fn all_asks_on_a_terminal() {
+    let world = world();
+    let before: Snapshot = World::snapshot(&world.store);
+    let all = ["prune", "--all"];
+    let question = format!("Remove 4 files (16 KiB) from {}? [y/N] ", world.store.display());
+    let room = |text: &str| text.replace(|it: char| it.is_ascii_digit(), "");
+    // The end of the input is no yes either; neither is what only begins like one.
+    for reply in ["n\n", "\n", "no\n", "yess\n", "\u{4}", "j\n"] {
+        let told = on_terminal(&world, &all, reply).exits(0);
+        assert!(room(&told.stdout).starts_with(&room(&question)), "{}", told.stdout);
+        assert!(told.stdout.ends_with("pycstore: nothing was removed\r\n"), "{}", told.stdout);
+        assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+    }
+    // Ctrl-C at the question ends it.
+    assert_eq!(on_terminal(&world, &all, "\u{3}").code, 128 + 2);
+    assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+    assert_eq!(history(&world).len(), 0);
+    for reply in ["y\n", "YES\n"] {
+        let told = on_terminal(&world, &all, reply).exits(0);
+        assert!(told.stdout.contains("removed 4 files"), "{}", told.stdout);
+        assert!(World::snapshot(&world.store).is_empty());
+        for project in ["gone", "kept"] {
+            world.project(project, &["a.py", "b.py"]);
+            world.compile(newest(), &[], &[&world.home.join(project)]);
+        }
+        std::fs::remove_file(world.entry(&world.home.join("kept/d.py"), newest(), "")).unwrap();
+    }
+    // What names less than everything asks nobody.
+    let told = on_terminal(&world, &["prune", "--stale"], "n\n").exits(0);
+    assert!(!told.stdout.contains("[y/N]"), "{}", told.stdout);
+    let told = on_terminal(&world, &["prune", "--all", "--yes"], "n\n").exits(0);
+    assert!(!told.stdout.contains("[y/N]") && World::snapshot(&world.store).is_empty(), "{}", told.stdout);
 }
