@@ -29,7 +29,7 @@ use report::Report;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::process::{Command, ExitCode};
-use subjects::{DELETE, DU, GNU_DU, PRUNE, RM, Room, Subjects, floor_name};
+use subjects::{BUDGET, DELETE, DU, GNU_DU, PRUNE, RM, Room, Subjects, floor_name};
 use synthetic::{Synthetic, Truth};
 
 const VERSION: &str = "pycstore --version";
@@ -48,7 +48,7 @@ const COLD: [Bar; 3] = [
 ];
 const DELETING: [Bar; 1] = [Bar { subject: DELETE, over: &[RM], most: 1.1 }];
 /// Peak memory in units of 10⁶ bytes.
-const MEMORY: [(&str, f64); 3] = [(DU, 64.0), (PRUNE, 96.0), (DELETE, 96.0)];
+const MEMORY: [(&str, f64); 4] = [(DU, 64.0), (PRUNE, 96.0), (BUDGET, 96.0), (DELETE, 96.0)];
 /// Milliseconds that a command may take which needs no scan.
 const START: f64 = 5.0;
 const STARTS: usize = 50;
@@ -230,6 +230,7 @@ impl Bench<'_> {
             let mut subjects = [
                 self.subjects.du(DU, threads, &room),
                 self.subjects.prune(PRUNE, &[threads, &["--dry-run"]].concat()),
+                self.subjects.budget(threads),
             ];
             measure::run(&self.subjects.runner, &mut subjects, 1, "memory")?;
             keep_peaks(&mut peaks, &subjects);

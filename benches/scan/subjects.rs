@@ -17,6 +17,8 @@ pub const GNU_DU: &str = "GNU du -s";
 pub const DU: &str = "pycstore du";
 /// The program's dry run.
 pub const PRUNE: &str = "pycstore prune --orphans --dry-run";
+/// The program weighs every entry against a budget that nearly none fits.
+pub const BUDGET: &str = "pycstore prune --max-files 1 --dry-run";
 /// The program deletes.
 pub const DELETE: &str = "pycstore prune --orphans";
 /// GNU `rm` deletes the same.
@@ -88,6 +90,17 @@ impl Subjects {
         let arguments = [&["prune", "--orphans", "--json", "--quiet"], options].concat();
         let truth = self.synthetic.truth;
         Subject::new(name, move || self.program(&arguments), move |finished| check_prune(finished, &truth))
+    }
+
+    /// The program's dry run of a budget of one file, with further options.
+    pub fn budget<'s>(&'s self, options: &[&'s str]) -> Subject<'s> {
+        let arguments = [&["prune", "--max-files", "1", "--dry-run", "--json", "--quiet"], options].concat();
+        let evicted = self.synthetic.truth.entries() - 1;
+        Subject::new(
+            BUDGET,
+            move || self.program(&arguments),
+            move |finished| number(&serde_json::from_str(&finished.stdout)?, "/removed/files", evicted),
+        )
     }
 
     /// The program's `prune --orphans`, on orphans made again before.

@@ -57,6 +57,8 @@ pub struct Victim {
     pub name: Box<[u8]>,
     /// Why it goes.
     pub status: Status,
+    /// What it was worth to the budget that evicts it; `None` of what goes in any case.
+    pub value: Option<Value>,
     /// Whether its first bytes were read and may be bytecode's; else the executor reads them.
     pub contents: Contents,
     /// Device and inode.
@@ -107,14 +109,14 @@ pub struct Planner<'a> {
     in_scope: Tally,
 }
 
-/// A directory that has victims, has entries that a budget may evict, or may be left empty.
+/// A directory that has victims or entries that a budget may evict, or may be left empty.
 #[derive(Debug)]
 struct Part {
     relative: Box<[u8]>,
     /// The owner, where there is a victim or an evictable entry.
     owner: Option<Arc<Owner>>,
+    /// Sorted by name; those with a value only if the budget says so.
     victims: Vec<Victim>,
-    evictable: Vec<(Value, Victim)>,
     /// How many of its files stay in any case.
     kept: usize,
     /// How many directories it has.
@@ -171,7 +173,6 @@ impl<'a> Planner<'a> {
 impl Visitor for Planner<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         let mut victims = Vec::new();
-        let mut evictable = Vec::new();
         let mut kept = 0;
         for entry in visit.entries {
             let status = status::judge(entry, UncheckedHashes::Trust);
@@ -185,28 +186,29 @@ impl Visitor for Planner<'_> {
                 }
                 _ => Verdict::Keep,
             };
-            let victim = match (verdict, status) {
-                (Verdict::Condemn | Verdict::Evictable(_), Some(status)) => victim(entry, status),
+            let value = match verdict {
+                Verdict::Evictable(value) => Some(value),
                 _ => None,
             };
-            match (verdict, victim) {
-                (Verdict::Condemn, Some(victim)) => victims.push(victim),
-                (Verdict::Evictable(value), Some(victim)) => evictable.push((value, victim)),
-                (Verdict::Spare(why), _) => {
-                    kept += 1;
-                    self.skipped.push(Skipped { path: self.store.shown(visit.relative, entry.name), why });
-                }
-                (Verdict::Keep | Verdict::Condemn | Verdict::Evictable(_), _) => kept += 1,
+            let victim = match (verdict, status) {
+                (Verdict::Condemn | Verdict::Evictable(_), Some(status)) => victim(entry, status, value),
+                _ => None,
+            };
+            if let Verdict::Spare(why) = verdict {
+                self.skipped.push(Skipped { path: self.store.shown(visit.relative, entry.name), why });
+            }
+            match victim {
+                Some(victim) => victims.push(victim),
+                None => kept += 1,
             }
         }
-        let has_own = !victims.is_empty() || !evictable.is_empty();
+        let has_own = !victims.is_empty();
         if has_own || kept == 0 {
             victims.shrink_to_fit();
             self.directories.push(Part {
                 relative: visit.relative.into(),
                 owner: has_own.then(|| visit.owner()),
                 victims,
-                evictable,
                 kept,
                 directories: visit.directories,
                 is_leftover: visit.entries.is_empty() && self.policy.scope.admits_directory(visit.relative),
@@ -219,12 +221,13 @@ impl Visitor for Planner<'_> {
     }
 }
 
-fn victim(entry: &Entry<'_>, status: Status) -> Option<Victim> {
+fn victim(entry: &Entry<'_>, status: Status, value: Option<Value>) -> Option<Victim> {
     debug_assert!(entry.parsed != Name::Foreign);
     let metadata = entry.metadata?;
     Some(Victim {
         name: entry.name.into(),
         status,
+        value,
         contents: match entry.content {
             Content::Read(..) => Contents::Known,
             Content::NotRead | Content::Unreadable(_) => Contents::ToBeRead,
@@ -366,35 +369,48 @@ fn is_at_or_below(path: &[u8], ancestor: &[u8]) -> bool {
 /// The least valuable go first; of equally valuable ones the largest, so that a tie keeps the smaller.
 fn evict(directories: &mut [Part], in_scope: Tally, budget: &Budget) -> Tally {
     let mut left = in_scope;
-    let remove = |left: &mut Tally, victim: &Victim| {
+    let remove = |left: &mut Tally, disk: u64| {
         left.files = left.files.saturating_sub(1);
-        left.disk = left.disk.saturating_sub(victim.disk);
+        left.disk = left.disk.saturating_sub(disk);
     };
-    for victim in directories.iter().flat_map(|directory| &directory.victims) {
-        remove(&mut left, victim);
-    }
+    let victims = || {
+        (0..).zip(directories.iter()).flat_map(|(place, part)| {
+            (0..).zip(&part.victims).map(move |(index, victim)| (place, index, victim))
+        })
+    };
+    let candidates =
+        || victims().filter_map(|(place, index, victim)| Some((victim.value?, place, index, victim.disk)));
+    victims()
+        .filter(|(.., victim)| victim.value.is_none())
+        .for_each(|(.., victim)| remove(&mut left, victim.disk));
     let excess = |left: &Tally| Tally {
         files: budget.files.map_or(0, |most| left.files.saturating_sub(most)),
         bytes: 0,
         disk: budget.disk.map_or(0, |most| left.disk.saturating_sub(most)),
     };
-    let mut candidates: Vec<(Value, Reverse<u64>, usize, Victim)> = Vec::new();
-    for (index, directory) in directories.iter_mut().enumerate() {
-        let evictable = directory.evictable.drain(..);
-        candidates.extend(evictable.map(|(value, victim)| (value, Reverse(victim.disk), index, victim)));
-    }
-    candidates.sort_by(|one, other| {
-        (one.0, one.1, one.2, &one.3.name).cmp(&(other.0, other.1, other.2, &other.3.name))
-    });
-    for (_, _, index, victim) in candidates {
+    // Their places, not themselves: there may be a million. Within a directory they are sorted by name.
+    let mut evicted: Vec<(Value, Reverse<u64>, u32, u32)> = Vec::with_capacity(candidates().count());
+    evicted.extend(candidates().map(|(value, place, index, disk)| (value, Reverse(disk), place, index)));
+    evicted.sort_unstable();
+    evicted.retain(|(_, Reverse(disk), ..)| {
         let now = excess(&left);
         // A budget of bytes alone gains nothing by an entry that takes no room.
-        if now.files > 0 || (now.disk > 0 && victim.disk > 0) {
-            remove(&mut left, &victim);
-            directories[index].victims.push(victim);
-        } else {
-            directories[index].kept += 1;
+        let goes = now.files > 0 || (now.disk > 0 && *disk > 0);
+        if goes {
+            remove(&mut left, *disk);
         }
+        goes
+    });
+    evicted.sort_unstable_by_key(|&(.., place, index)| (place, index));
+    let mut evicted = evicted.into_iter().map(|(.., place, index)| (place, index)).peekable();
+    for (place, part) in (0_u32..).zip(directories) {
+        let before = part.victims.len();
+        let mut index = 0_u32..;
+        part.victims.retain(|victim| {
+            let here = index.next().map(|index| (place, index));
+            victim.value.is_none() || evicted.next_if(|next| Some(*next) == here).is_some()
+        });
+        part.kept += before - part.victims.len();
     }
     excess(&left)
 }
@@ -428,6 +444,7 @@ mod tests {
         Victim {
             name: name.as_bytes().into(),
             status: Status::Fresh,
+            value: None,
             contents: Contents::Known,
             identity: (1, 1),
             bytes: disk,
@@ -441,7 +458,6 @@ mod tests {
             relative: relative.as_bytes().into(),
             owner: None,
             victims: (0..victims).map(|_| victim("m", 1)).collect(),
-            evictable: Vec::new(),
             kept: 0,
             directories,
             is_leftover: false,
@@ -469,7 +485,7 @@ mod tests {
         /// The least valuable go, as many as the budget wants and no more; of equally valuable ones the larger.
         #[test]
         fn a_budget_takes_the_least_valuable_and_no_more(
-            entries in proptest::collection::vec((0..4_usize, 0..7_usize, 0..3_i64, 0..4_u64), 0..40),
+            entries in proptest::collection::vec((0..4_usize, 0..7_usize, 0..3_i32, 0..4_u64), 0..40),
             kept in (0..5_u64, 0..5_u64),
             files in proptest::option::of(0..30_u64),
             disk in proptest::option::of(0..40_u64),
@@ -480,7 +496,7 @@ mod tests {
             for (number, &(directory, class, used, disk)) in entries.iter().enumerate() {
                 let name = format!("{number:02}");
                 let value = Value::of_test(class, used);
-                parts[directory].evictable.push((value, victim(&name, disk)));
+                parts[directory].victims.push(Victim { value: Some(value), ..victim(&name, disk) });
                 in_scope += Tally::file(disk, disk);
                 all.push((value, Reverse(disk), name));
             }

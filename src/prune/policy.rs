@@ -123,13 +123,13 @@ pub enum Verdict {
 pub struct Value {
     class: Class,
     /// In days since 1970: relatime tells no more.
-    last_used: i64,
+    last_used: i32,
 }
 
 #[cfg(test)]
 impl Value {
     /// A value for tests of what is made of values: of one of the seven classes, last used on this day.
-    pub(super) fn of_test(class: usize, last_used: i64) -> Value {
+    pub(super) fn of_test(class: usize, last_used: i32) -> Value {
         use Class::{Corrupt, Dead, NeverRead, Orphan, Stale, Temporary, Used};
         let class = [Temporary, Corrupt, Orphan, Stale, Dead, NeverRead, Used][class];
         Value { class, last_used }
@@ -282,8 +282,14 @@ impl Policy {
             Status::Fresh if is_dead(entry, circumstances) => Class::Dead,
             Status::Fresh => used,
         };
-        Some(Value { class, last_used: last_used.seconds.div_euclid(86_400) })
+        Some(Value { class, last_used: days(last_used) })
     }
+}
+
+/// Whole days since 1970, for as many as a file system can say.
+fn days(moment: Moment) -> i32 {
+    let days = moment.seconds.div_euclid(86_400);
+    i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
 }
 
 /// Whether no interpreter here loads the entry.

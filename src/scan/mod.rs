@@ -25,6 +25,7 @@
 //! | opening directories from their parents' descriptors | 1.15 → 0.90 s for `--orphans` |
 //! | listing the sources' directory instead of a `stat` each | half of the calls of `--orphans` |
 //! | no header of an orphan before it is removed | 1.40 → 1.15 s for `--orphans`, and no data block read cold |
+//! | no read-ahead of what follows a header (`fadvise`) | nothing warm; cold 11.0 → 9.7 s, half the pages of small entries |
 //! | more threads than cores | nothing warm, but a cold scan lives from queue depth: 2 threads 192 s, 64 threads 12 s |
 //!
 //! So walkdir keeps the walks that want it ([`crate::source_tree`]), and io_uring is not used.

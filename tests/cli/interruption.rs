@@ -30,18 +30,18 @@ fn grow(world: &World, directories: usize, each: usize) -> PathBuf {
 }
 
 /// How many files are below a directory, which need not be there.
-fn count(directory: &Path) -> usize {
+pub fn count(directory: &Path) -> usize {
     let entries = walkdir::WalkDir::new(directory).into_iter().flatten();
     entries.filter(|entry| entry.file_type().is_file()).count()
 }
 
-fn start(world: &World, arguments: &[&str]) -> Child {
+pub fn start(world: &World, arguments: &[&str]) -> Child {
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn ended(child: Child) -> (Answer, Option<i32>) {
+pub fn ended(child: Child) -> (Answer, Option<i32>) {
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let code = status.code().unwrap_or(-1);
@@ -58,16 +58,18 @@ fn number_after(text: &str, words: &str) -> usize {
 }
 
 /// Numbers that differ from run to run; the seed is printed, and a failure shows it.
-struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
-    fn new() -> Chance {
+    /// A new seed.
+    pub fn new() -> Chance {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         println!("seed {}", now.as_nanos() as u64);
         Chance(now.as_nanos() as u64 | 1)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    /// A number from zero to below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -217,7 +219,7 @@ while not os.path.exists(stop):
 print(count)
 "#;
 
-fn importer(world: &World, interpreter: &Interpreter, root: &Path, stop: &Path) -> Command {
+pub fn importer(world: &World, interpreter: &Interpreter, root: &Path, stop: &Path) -> Command {
     let name = interpreter.tag.replace('-', "_");
     let mut command = world.python(interpreter);
     command.args(["-c", IMPORTER]).arg(root).arg(&name).arg(stop).arg(&name);

@@ -24,6 +24,7 @@ mod prune;
 mod report;
 mod safety;
 mod selectors;
+mod soak;
 mod source;
 mod store;
 mod unattended;
