@@ -7,10 +7,12 @@
 //!
 //! * *Warm*: each command has run before.
 //! * *Cold*: the kernel's caches are dropped before each command; only root may do that.
+//! * *Bodies* (`bodies.rs`): what headers cannot tell, against CPython's own `marshal.loads`.
 //! * The *floor* (`floor.rs`) makes the fewest system calls that answer the same question.
 
 #![allow(missing_docs, reason = "a bench has no callers")]
 
+mod bodies;
 mod floor;
 mod machine;
 mod measure;
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let result = if arguments.first().is_some_and(|first| first == "--floor") {
         floor::main(arguments.into_iter().skip(1))
+    } else if arguments.first().is_some_and(|first| first == "--walk") {
+        bodies::main(arguments.into_iter().skip(1))
     } else if arguments.iter().any(|argument| argument == "--bench") {
         Options::parse(arguments.into_iter()).and_then(|options| bench(&options))
     } else {
@@ -100,6 +104,9 @@ fn bench(options: &Options) -> anyhow::Result<()> {
     bench.deletions(&mut report, &mut peaks)?;
     bench.memory(&mut report, peaks)?;
     bench.start(&mut report)?;
+    if options.wants(Section::Bodies) {
+        bodies::measure(&bench.subjects, &options.directory, options.rounds, &mut report)?;
+    }
     report.end();
     Ok(())
 }

@@ -10,7 +10,7 @@ usage: cargo bench --bench scan -- [OPTION]…
 
   --entries N      files in the synthetic store [400000; at least 100000]
   --rounds N       rounds, each command once in each [7]
-  --only SECTION   du, prune, delete, memory or start (may be repeated) [all of them]
+  --only SECTION   du, prune, delete, memory, start or bodies (may be repeated) [all of them]
   --cold           cold caches as well; needs root [when root]
   --no-cold        warm caches only
   --directory DIR  where the store is kept [target/bench-store]
@@ -32,6 +32,8 @@ pub enum Section {
     Memory,
     /// Commands that need no scan.
     Start,
+    /// The walk over bodies.
+    Bodies,
 }
 
 /// Whether cold caches are measured as well.
@@ -135,6 +137,7 @@ fn section(value: &OsString) -> anyhow::Result<Section> {
         Some("delete") => Section::Delete,
         Some("memory") => Section::Memory,
         Some("start") => Section::Start,
+        Some("bodies") => Section::Bodies,
         _ => bail!("not a section: {}\n{USAGE}", value.display()),
     })
 }

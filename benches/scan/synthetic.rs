@@ -333,7 +333,7 @@ pub fn clean(directory: &Path) -> anyhow::Result<()> {
     // Until the end there is a manifest: what is interrupted can be taken up again.
     let unfinished = directory.join(MANIFEST_UNFINISHED);
     fs::rename(first, &unfinished)?;
-    for name in ["store", "src", "home", "stdout", "stderr"] {
+    for name in ["store", "src", "home", "bodies", "stdout", "stderr"] {
         let path = directory.join(name);
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match removed {

@@ -7,16 +7,18 @@ use super::output::style::Tone;
 use super::output::{date, human, path};
 use super::session::Session;
 use super::source::with_entry;
+use pycstore::body::{Bodies, Body};
 use pycstore::entry::{Content, Entry};
 use pycstore::layout::{Name, Slot};
 use pycstore::owner::Life;
 use pycstore::pyc::magic::Release;
-use pycstore::pyc::{Header, InvalidationMode, Magic, Malformed};
+use pycstore::pyc::{Header, InvalidationMode, Magic, Malformed, header};
 use pycstore::scan::{Question, Visit};
 use pycstore::source::{Source, SourceFile};
-use pycstore::status::{self, Status, UncheckedHashes};
+use pycstore::status::{self, Corrupt, Status, UncheckedHashes};
 use pycstore::store::Purpose;
 use pycstore::units::Moment;
+use pycstore::verify::inspector::moved;
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -27,6 +29,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     let opened = session.open(Purpose::Look)?;
     let unchecked = UncheckedHashes::from(options.unchecked);
     let mut out = BufWriter::new(io::stdout().lock());
+    let mut bodies = Bodies::of(&opened.store);
     let mut all_found = true;
     for path_given in &options.entries {
         let absolute = session.environment.absolute(path_given);
@@ -35,13 +38,22 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
                 let Some(status) = status::judge(entry, unchecked) else { return Ok(()) };
                 let source =
                     entry.source_name().map(|name| visit.source_directory().join(OsStr::from_bytes(&name)));
+                let body = body(&mut bodies, visit, entry);
+                let status = match body {
+                    Some(Body::Faulty(_)) if status == Status::Fresh => Status::Corrupt(Corrupt::Body),
+                    _ => status,
+                };
                 if options.json {
-                    return json::print(
-                        &mut out,
-                        &Inspection::new(&absolute, entry, status, source.as_deref(), visit),
-                    );
+                    let inspection =
+                        Inspection::new(&absolute, entry, status, source.as_deref(), visit, body.as_ref());
+                    return json::print(&mut out, &inspection);
                 }
-                Page { session, out: &mut out }.print(&absolute, visit, entry, status, source.as_deref())
+                let mut page = Page { session, out: &mut out };
+                page.print(&absolute, visit, entry, status, source.as_deref())?;
+                match (&body, entry.metadata) {
+                    (Some(body), Some(metadata)) => page.body(body, source.as_deref(), metadata.bytes),
+                    _ => Ok(()),
+                }
             });
         match found {
             Some(printed) => printed?,
@@ -50,6 +62,12 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     }
     out.flush()?;
     Ok(Exit::complete_if(all_found))
+}
+
+/// What the body of an entry with a header says; `None` where there is none, or none that can be read.
+fn body<'b>(bodies: &'b mut Bodies<'_>, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Body<'b>> {
+    let Content::Read(Ok(_), _) = entry.content else { return None };
+    bodies.walk(visit.relative, entry.name, entry.parsed.slot()?.tag).ok()
 }
 
 /// The lines about one entry.
@@ -143,6 +161,29 @@ impl Page<'_> {
         }
     }
 
+    /// What the code object says of itself; `bytes` is the entry's length.
+    fn body(&mut self, body: &Body<'_>, source: Option<&Path>, bytes: u64) -> io::Result<()> {
+        let walked = match body {
+            Body::Loadable(walked) => walked,
+            Body::Faulty(fault) => return self.line("body", &format!("none that loads: {fault}")),
+            Body::UnknownDialect => return self.line("body", "in a format that is not known"),
+        };
+        let codes = human::counted(u64::from(walked.codes), "code object");
+        self.line("body", &format!("{codes}, lines {}-{}", walked.first_line, walked.last_line))?;
+        let name = path::shown(Path::new(OsStr::from_bytes(&walked.name)), &self.session.terminal);
+        self.bytes_line("  name", &name)?;
+        let filename = Path::new(OsStr::from_bytes(&walked.filename));
+        let mut compiled = path::shown(filename, &self.session.terminal).to_vec();
+        if source.is_some_and(|source| moved(&walked.filename, source).is_some()) {
+            compiled.extend(b" (moved since)");
+        }
+        self.bytes_line("  compiled from", &compiled)?;
+        match bytes.saturating_sub((header::LENGTH + walked.length) as u64) {
+            0 => Ok(()),
+            more => self.line("  after the end", &format!("{} bytes, ignored by Python", human::count(more))),
+        }
+    }
+
     fn hash_line(&mut self, file: &SourceFile) -> io::Result<()> {
         match file.hash {
             Some(Ok(hash)) => self.line("  hash", &hexadecimal(&hash)),
@@ -156,8 +197,12 @@ impl Page<'_> {
     }
 
     fn path_line(&mut self, name: &str, value: &Path) -> io::Result<()> {
+        self.bytes_line(name, &path::shown(value, &self.session.terminal))
+    }
+
+    fn bytes_line(&mut self, name: &str, value: &[u8]) -> io::Result<()> {
         write!(self.out, "  {name:<20} ")?;
-        self.out.write_all(&path::shown(value, &self.session.terminal))?;
+        self.out.write_all(value)?;
         self.out.write_all(b"\n")
     }
 }
@@ -167,6 +212,9 @@ fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
     let loader = entry.parsed.slot().map_or_else(|| "Python".into(), |slot| loader(&slot));
     match status {
         Status::Fresh => format!("{loader} loads it"),
+        Status::Corrupt(Corrupt::Body) => {
+            format!("{loader} fails at every import, until the entry is removed: pycstore verify --fix")
+        }
         Status::Stale(_) | Status::Corrupt(_) => {
             format!("{loader} compiles the source again and replaces it")
         }

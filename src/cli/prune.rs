@@ -300,12 +300,11 @@ fn explain(outcome: &Outcome) {
 
 /// `12 files and 3 directories, 48 KiB`
 fn sum(files: Tally, directories: u64) -> String {
-    format!(
-        "{} and {}, {}",
-        human::counted(files.files, "file"),
-        human::counted(directories, "directory"),
-        human::size(files.disk)
-    )
+    let directories = match directories {
+        0 => String::new(),
+        some => format!(" and {}", human::counted(some, "directory")),
+    };
+    format!("{}{directories}, {}", human::counted(files.files, "file"), human::size(files.disk))
 }
 
 /// A signal leaves work undone, the end of the allowed time is what was asked for.

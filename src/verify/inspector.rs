@@ -228,7 +228,7 @@ impl Tree {
 
 /// The path in the code object where it is not that of the mirrored source. A relative one tells nothing: it began in
 /// a working directory that nobody knows. Dots are resolved as the mirror's path resolves them.
-fn moved(filename: &[u8], source: &Path) -> Option<PathBuf> {
+pub fn moved(filename: &[u8], source: &Path) -> Option<PathBuf> {
     let filename = Path::new(OsStr::from_bytes(filename));
     if !filename.is_absolute() {
         return None;

@@ -111,7 +111,63 @@ fn a_timestamp_entry_is_laid_open() {
         assert_says(&page, "pinned mtime", "1700000000 (2023-11-14 22:13:20 +00:00)");
         assert_says(&page, "pinned size", "6 bytes");
         assert_says(&page, "owner (project)", project.to_str().unwrap());
+
+        let length = bytes.len() - 16;
+        let body = json!({"filename": one.source, "name": "<module>", "first_line": 1, "last_line": 1, "code_objects": 1, "bytes": length});
+        assert_eq!(line["body"], body, "{}", interpreter.tag);
+        assert_says(&page, "body", "1 code object, lines 1-1");
+        assert_says(&page, "name", "<module>");
+        assert_says(&page, "compiled from", one.source.to_str().unwrap());
+        assert!(!page.iter().any(|(name, _)| name == "after the end"), "{page:#?}");
     }
+}
+
+#[test]
+fn a_body_is_laid_open() {
+    let one = One::new();
+    fs::write(&one.source, "import os\n\n\ndef f():\n    return lambda: os\n").unwrap();
+    touch(&one.source);
+    for interpreter in implementations() {
+        let entry = one.compile(interpreter, "TIMESTAMP");
+        let mut bytes = fs::read(&entry).unwrap();
+        bytes.extend(b"more");
+        fs::write(&entry, &bytes).unwrap();
+        let page = one.page(&entry, &[]);
+        assert_says(&page, "status", "fresh");
+        assert_says(&page, "body", "3 code objects, lines 1-5");
+        assert_says(&page, "after the end", "4 bytes, ignored by Python");
+        // Its import works, as the page says.
+        answer(one.world.python(interpreter).args(["-c", "import one.a"])).exits(0);
+
+        bytes.truncate(40);
+        fs::write(&entry, &bytes).unwrap();
+        let name = if interpreter.tag.starts_with("pypy") { "PyPy" } else { "Python" };
+        let (_, minor) = pycstore::layout::python_of_tag(&interpreter.tag).unwrap();
+        let page = one.page(&entry, &[]);
+        assert_says(&page, "status", "corrupt (body)");
+        let next = "fails at every import, until the entry is removed: pycstore verify --fix";
+        assert_says(&page, "next", &format!("{name} 3.{minor} {next}"));
+        let body = page.iter().find(|(name, _)| name == "body").unwrap();
+        assert!(body.1.starts_with("none that loads: the body ends too early, at byte 2"), "{body:?}");
+        let line = one.json(&entry, &[]);
+        assert_eq!((&line["status"], &line["reason"]), (&json!("corrupt"), &json!("body")));
+        assert_eq!(line["body"]["fault"], "the body ends too early");
+        let import = answer(one.world.python(interpreter).args(["-c", "import one.a"]));
+        assert_eq!(import.code, 1, "{}: {import:?}", interpreter.tag);
+    }
+}
+
+#[test]
+fn a_body_compiled_elsewhere_says_where() {
+    let one = One::new();
+    let entry = one.compile(newest(), "TIMESTAMP");
+    let moved = one.world.home.join("two");
+    fs::rename(one.source.parent().unwrap(), &moved).unwrap();
+    let mirrored = one.world.mirror(&moved);
+    fs::rename(entry.parent().unwrap(), &mirrored).unwrap();
+    let page = one.page(&mirrored.join(entry.file_name().unwrap()), &[]);
+    assert_says(&page, "status", "fresh");
+    assert_says(&page, "compiled from", &format!("{} (moved since)", one.source.display()));
 }
 
 #[test]

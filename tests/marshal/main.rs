@@ -19,7 +19,7 @@ use pycstore::pyc::marshal::{CodeFault, Dialect, Wrong, walk};
 use random::Random;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use support::{Interpreter, World, implementations};
 
@@ -152,7 +152,23 @@ fn compiled(world: &World, interpreter: &Interpreter) -> Vec<Vec<u8>> {
         .status()
         .unwrap();
     assert!(status.success(), "{}: {status}", interpreter.tag);
-    let bytes = fs::read(out).unwrap();
+    read_bodies(&out)
+}
+
+/// The body of one source.
+fn compile(world: &World, interpreter: &Interpreter, source: &str) -> Vec<Vec<u8>> {
+    const CODE: &str = "
+import marshal, sys
+body = marshal.dumps(compile(sys.argv[1], '/odd.py', 'exec'))
+open(sys.argv[2], 'wb').write(len(body).to_bytes(4, 'little') + body)";
+    let out = world.home.join("compiled");
+    let status = isolated(world, interpreter).args(["-c", CODE, source]).arg(&out).status().unwrap();
+    assert!(status.success(), "{}: {status}", interpreter.tag);
+    read_bodies(&out)
+}
+
+fn read_bodies(file: &Path) -> Vec<Vec<u8>> {
+    let bytes = fs::read(file).unwrap();
     let mut rest = &bytes[..];
     let mut bodies = Vec::new();
     while let Some((length, tail)) = rest.split_first_chunk::<4>() {
@@ -163,15 +179,44 @@ fn compiled(world: &World, interpreter: &Interpreter) -> Vec<Vec<u8>> {
     bodies
 }
 
-/// What the interpreter says of each body.
-fn ask(world: &World, interpreter: &Interpreter, bodies: &[Vec<u8>]) -> Vec<Verdict> {
-    let script = world.write("loads.py", include_str!("loads.py"));
+/// A file of bodies, each after its length as four bytes.
+fn write_bodies(world: &World, bodies: &[Vec<u8>]) -> PathBuf {
     let mut bytes = Vec::new();
     for body in bodies {
         bytes.extend((body.len() as u32).to_le_bytes());
         bytes.extend(body);
     }
-    let file = world.write("bodies", bytes);
+    world.write("bodies", bytes)
+}
+
+#[test]
+fn a_body_says_what_its_code_objects_say() {
+    let world = World::new();
+    let script = world.write("says.py", include_str!("says.py"));
+    for interpreter in implementations() {
+        let dialect = Dialect::of_tag(&interpreter.tag).unwrap();
+        let mut bodies = compiled(&world, interpreter);
+        // A line far from the one before it, up and down, and lines without any code.
+        let odd =
+            format!("x = (1,\n{}2)\n{}def f():\n    pass\n\n", "\n".repeat(300), "# no code\n".repeat(700));
+        bodies.extend(compile(&world, interpreter, &odd));
+        let file = write_bodies(&world, &bodies);
+        let output = isolated(&world, interpreter).args([&script, &file]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said.lines().count(), bodies.len(), "{}", String::from_utf8_lossy(&output.stderr));
+        for (body, said) in bodies.iter().zip(said.lines()) {
+            let walked = walk(body, dialect).unwrap();
+            let name = String::from_utf8(walked.name.into_owned()).unwrap();
+            let found = format!("{} {} {} {name}", walked.codes, walked.first_line, walked.last_line);
+            assert_eq!(found, said, "{}: {}", interpreter.tag, String::from_utf8_lossy(&walked.filename));
+        }
+    }
+}
+
+/// What the interpreter says of each body.
+fn ask(world: &World, interpreter: &Interpreter, bodies: &[Vec<u8>]) -> Vec<Verdict> {
+    let script = world.write("loads.py", include_str!("loads.py"));
+    let file = write_bodies(world, bodies);
     let mut verdicts = Vec::new();
     while verdicts.len() < bodies.len() {
         let letters = letters(world, interpreter, &script, &file, verdicts.len());

@@ -2,7 +2,12 @@
 //!
 //! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them.
 
+mod inspection;
+mod prune;
 mod view;
+
+pub use inspection::Inspection;
+pub use prune::{Mode, PruneDocument};
 
 use super::{date, path};
 use base64::Engine;
@@ -12,10 +17,7 @@ use pycstore::interpreter::{Build, Interpreter, StoreUse};
 use pycstore::layout::{self, Name};
 use pycstore::other_stores::OtherStore;
 use pycstore::owner::{Life, Owner};
-use pycstore::prune::Outcome;
-use pycstore::pyc::{InvalidationMode, Magic};
-use pycstore::scan::Visit;
-use pycstore::source::Source;
+use pycstore::pyc::Magic;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
 use pycstore::units::Moment;
@@ -398,159 +400,4 @@ pub fn embedded(document: &impl Serialize) -> io::Result<String> {
         }
     }
     Ok(safe)
-}
-
-/// `prune --json`, dry or not.
-#[derive(Debug, Serialize)]
-pub struct PruneDocument {
-    schema: u32,
-    store: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    store_bytes: Option<String>,
-    dry_run: bool,
-    removed: Total,
-    owners: Vec<OwnerRemoved>,
-    skipped: Vec<SkippedLine>,
-    failures: Vec<FailureLine>,
-    left: Sum,
-    over_budget: Sum,
-}
-
-#[derive(Debug, Serialize)]
-struct OwnerRemoved {
-    #[serde(flatten)]
-    owner: OwnerHead,
-    #[serde(flatten)]
-    sum: Sum,
-}
-
-#[derive(Debug, Serialize)]
-struct SkippedLine {
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_bytes: Option<String>,
-    why: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct FailureLine {
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_bytes: Option<String>,
-    error: String,
-    /// How many files are meant; none for a directory.
-    files: u64,
-}
-
-/// Whether a prune's document speaks of what was done or of what would be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// It was done.
-    Real,
-    /// Nothing was touched.
-    DryRun,
-}
-
-impl PruneDocument {
-    /// The document for a store at `store`.
-    pub fn new(store: &Path, outcome: &Outcome, mode: Mode) -> PruneDocument {
-        let owner =
-            |(owner, tally): &(Owner, Tally)| OwnerRemoved { owner: owner.into(), sum: (*tally).into() };
-        PruneDocument {
-            schema: SCHEMA,
-            store: text(store),
-            store_bytes: bytes(store),
-            dry_run: mode == Mode::DryRun,
-            removed: Total {
-                files: outcome.removed.files,
-                directories: outcome.directories,
-                bytes: outcome.removed.bytes,
-                disk: outcome.removed.disk,
-            },
-            owners: outcome.owners.iter().map(owner).collect(),
-            skipped: outcome
-                .skipped
-                .iter()
-                .map(|skipped| SkippedLine {
-                    path: text(&skipped.path),
-                    path_bytes: bytes(&skipped.path),
-                    why: skipped.why.name(),
-                })
-                .collect(),
-            failures: outcome
-                .failures
-                .iter()
-                .map(|failure| FailureLine {
-                    path: text(&failure.path),
-                    path_bytes: bytes(&failure.path),
-                    error: failure.source.to_string(),
-                    files: failure.files,
-                })
-                .collect(),
-            left: outcome.left.into(),
-            over_budget: outcome.over_budget.into(),
-        }
-    }
-}
-
-/// One line of `inspect --json`: an entry's line, its header and what its source has now.
-#[derive(Debug, Serialize)]
-pub struct Inspection {
-    #[serde(flatten)]
-    entry: EntryLine,
-    header: Option<HeaderFields>,
-    source_now: Option<SourceFields>,
-}
-
-#[derive(Debug, Serialize)]
-struct HeaderFields {
-    magic: u16,
-    flags: u32,
-    source_mtime: Option<u32>,
-    source_size: Option<u32>,
-    source_hash: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct SourceFields {
-    mtime: i64,
-    modified: String,
-    bytes: u64,
-    hash: Option<String>,
-}
-
-impl Inspection {
-    /// The line of an entry at `path` in the directory `visit`.
-    pub fn new(
-        path: &Path,
-        entry: &Entry<'_>,
-        status: Status,
-        source: Option<&Path>,
-        visit: &Visit<'_>,
-    ) -> Inspection {
-        let hexadecimal = |bytes: [u8; 8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let header = match entry.content {
-            Content::Read(Ok(header), _) => {
-                let is_timestamp = header.invalidation_mode() == InvalidationMode::Timestamp;
-                Some(HeaderFields {
-                    magic: header.magic.number(),
-                    flags: header.flags,
-                    source_mtime: is_timestamp.then(|| header.source_mtime()),
-                    source_size: is_timestamp.then(|| header.source_size()),
-                    source_hash: (!is_timestamp).then(|| hexadecimal(header.pin)),
-                })
-            }
-            _ => None,
-        };
-        let source_now = match &entry.source {
-            Source::Present(file) => Some(SourceFields {
-                mtime: file.python_mtime,
-                modified: date::rfc3339(file.modified),
-                bytes: file.bytes,
-                hash: file.hash.and_then(Result::ok).map(hexadecimal),
-            }),
-            _ => None,
-        };
-        Inspection { entry: EntryLine::new(path, entry, status, source, &visit.owner()), header, source_now }
-    }
 }

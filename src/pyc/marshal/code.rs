@@ -24,12 +24,14 @@ pub(super) struct Fields {
     pub filename: usize,
     /// After name, and qualname from 3.11 on, comes `co_firstlineno`.
     pub first_line: usize,
-    /// With lnotab, or linetable and exceptiontable.
+    /// lnotab or linetable.
+    pub lines: usize,
+    /// With exceptiontable from 3.11 on.
     pub all: usize,
 }
 
-const UNTIL_3_10: Fields = Fields { numbers: 6, filename: 6, first_line: 8, all: 9 };
-const FROM_3_11: Fields = Fields { numbers: 5, filename: 5, first_line: 8, all: 10 };
+const UNTIL_3_10: Fields = Fields { numbers: 6, filename: 6, first_line: 8, lines: 8, all: 9 };
+const FROM_3_11: Fields = Fields { numbers: 5, filename: 5, first_line: 8, lines: 8, all: 10 };
 
 impl Fields {
     pub fn of(dialect: Dialect) -> &'static Fields {
@@ -110,8 +112,7 @@ impl Draft {
         if !code.length.is_multiple_of(2) {
             return Err(CodeFault::Instructions);
         }
-        let kinds = body.get(kinds.start as usize..).and_then(|rest| rest.get(..kinds.length as usize));
-        let locals = kinds.unwrap_or_default().iter().filter(|&&kind| kind & FAST_LOCAL != 0).count();
+        let locals = kinds.bytes_in(body).iter().filter(|&&kind| kind & FAST_LOCAL != 0).count();
         let starred = STARRED.iter().filter(|&&star| flags & star != 0).count() as i32;
         // In C the difference may wrap around, and then the arguments fit.
         let left = (locals as i32).wrapping_sub(arguments).wrapping_sub(keywords).wrapping_sub(starred);
@@ -131,9 +132,7 @@ impl Draft {
         if [names, variables, free, cells].iter().any(|names| !names.yields_names()) {
             return Err(CodeFault::Name);
         }
-        let filename =
-            body.get(filename.start as usize..).and_then(|rest| rest.get(..filename.length as usize));
-        if !text::is_pypy_filename(filename.unwrap_or_default()) {
+        if !text::is_pypy_filename(filename.bytes_in(body)) {
             return Err(CodeFault::Name);
         }
         // It reads the names of arguments past the end of what is there, and ends or not: no compiler writes this.

@@ -14,6 +14,7 @@
 //!   container; containers nest 2000 deep at most. Its time is linear in the bytes.
 
 mod code;
+mod lines;
 mod object;
 mod reader;
 mod text;
@@ -108,6 +109,8 @@ pub struct Walked<'a> {
     pub name: Cow<'a, [u8]>,
     /// `co_firstlineno`.
     pub first_line: i32,
+    /// The greatest line that the line table of any code object names: where the code ends.
+    pub last_line: i32,
     /// How many code objects there are: this one and those within.
     pub codes: u32,
     /// How many bytes it takes; those after it are ignored by Python.
@@ -130,16 +133,12 @@ pub fn walk(body: &[u8], dialect: Dialect) -> Result<Walked<'_>, Fault> {
         (Shape::Null, _) => Err(not_code(Wrong::Null)),
         (Shape::Code, Some(draft)) => {
             let filename = code::Fields::of(dialect).filename;
-            let text = |field: usize| {
-                let object = draft.fields[field];
-                let bytes =
-                    body.get(object.start as usize..).and_then(|rest| rest.get(..object.length as usize));
-                encode(bytes.unwrap_or_default())
-            };
+            let text = |field: usize| encode(draft.fields[field].bytes_in(body));
             Ok(Walked {
                 filename: text(filename),
                 name: text(filename + 1),
                 first_line: draft.first_line,
+                last_line: reader.last_line,
                 codes: reader.codes,
                 length,
             })

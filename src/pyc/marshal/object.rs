@@ -64,6 +64,12 @@ impl Object {
         Object { start, ..Object::container(shape, length) }
     }
 
+    /// The contents of a string or bytes in the body that it was read from.
+    pub fn bytes_in<'b>(&self, body: &'b [u8]) -> &'b [u8] {
+        let contents = body.get(self.start as usize..).and_then(|rest| rest.get(..self.length as usize));
+        contents.unwrap_or_default()
+    }
+
     /// Notes an element of a container.
     pub fn take_in(&mut self, element: &Object) {
         if self.shape != Shape::Collection {

@@ -2,7 +2,7 @@
 
 use super::code::{Draft, Fields, MOST_FIELDS};
 use super::object::{Object, Shape};
-use super::{Dialect, Fault, Wrong, text};
+use super::{Dialect, Fault, Wrong, lines, text};
 
 /// `MAX_MARSHAL_STACK_DEPTH` of CPython, on every system but Windows and some telephones.
 const DEEPEST: usize = 2000;
@@ -46,11 +46,25 @@ pub(super) struct Reader<'a> {
     pub last: Option<Box<Draft>>,
     /// How many code objects were finished.
     pub codes: u32,
+    /// The greatest line that any of them names.
+    pub last_line: i32,
+    /// How many bytes of line tables may still be read.
+    tables_left: usize,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8], dialect: Dialect) -> Reader<'a> {
-        Reader { bytes, at: 0, dialect, references: Vec::new(), open: Vec::new(), last: None, codes: 0 }
+        Reader {
+            bytes,
+            at: 0,
+            dialect,
+            references: Vec::new(),
+            open: Vec::new(),
+            last: None,
+            codes: 0,
+            last_line: 0,
+            tables_left: 2 * bytes.len(),
+        }
     }
 
     /// How many bytes were read.
@@ -267,12 +281,26 @@ impl<'a> Reader<'a> {
             // Its hash is that of its constants, among others.
             container.object.take_in(&draft.fields[1]);
             self.codes = self.codes.saturating_add(1);
+            self.last_line = self.last_line.max(self.last_line_of(&draft));
             self.last = Some(draft);
         }
         if let Some(index) = container.reference {
             self.references[index] = container.object;
         }
         Ok(Step::Finished(container.object))
+    }
+
+    /// The last line of one code object. Compilers let code objects share equal line tables; a body in which thousands
+    /// share a long one is no compiler's, and not worth more than linear time.
+    fn last_line_of(&mut self, draft: &Draft) -> i32 {
+        let table = draft.fields[Fields::of(self.dialect).lines].bytes_in(self.bytes);
+        match self.tables_left.checked_sub(table.len()) {
+            Some(left) => {
+                self.tables_left = left;
+                lines::last(table, draft.first_line, self.dialect)
+            }
+            None => draft.first_line,
+        }
     }
 
     fn is_pypy(&self) -> bool {
