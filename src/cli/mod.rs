@@ -7,6 +7,7 @@ mod args;
 mod config;
 mod demo;
 mod du;
+mod edits;
 mod env;
 mod exit;
 mod forget;
