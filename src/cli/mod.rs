@@ -22,6 +22,7 @@ mod replace;
 mod report;
 mod selection;
 mod session;
+mod setup;
 mod source;
 mod stop;
 mod verify;
@@ -68,6 +69,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
         Command::Verify(options) => verify::run(&session, &options),
+        Command::Setup(options) => setup::run(&session, &options),
         Command::History(options) => history::run(&session, &options),
         Command::Config(options) => config::run(&session, &options),
         Command::Generate(options) => generate::run(&options),

@@ -2,9 +2,11 @@
 
 mod du;
 mod prune;
+mod setup;
 
 pub use du::{DuOptions, ViewOptions};
 pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
+pub use setup::{SetupOptions, Target};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -145,6 +147,16 @@ pub enum Command {
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
     /// compared: what differs is outdated where an unnoticed edit may explain it, else forged.
     Verify(VerifyOptions),
+    /// Put the prefix in place: in shells, systemd sessions and cron; and hide __pycache__ from git and editors.
+    ///
+    /// Shows what would change, asks, and changes it; a second run finds nothing to do. What is added stands between
+    /// two marks, and --undo takes exactly that back. The store is made for you alone, and tagged as a cache for
+    /// backups to pass by.
+    ///
+    /// Targets: bash, zsh, fish; profile (whichever file the login shell reads), environment.d (what systemd starts for
+    /// you: desktop programs, IDEs), cron (the jobs of your crontab); git (the ignore file of all your repositories),
+    /// vscode (files.exclude). Snippets to copy, for what has no one file: nvim-tree, nerdtree, docker, make.
+    Setup(SetupOptions),
     /// Show past runs of prune.
     ///
     /// One line a run, newest first; dry runs are none. With --store only the runs on that store, which need not be

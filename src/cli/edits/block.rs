@@ -76,7 +76,12 @@ impl Block {
     ///
     /// # Errors
     /// When the text has a torn block.
-    pub fn put(&self, text: Option<&[u8]>, lines: &str, placement: Placement) -> Result<Vec<u8>, BlockError> {
+    pub fn put(
+        &self,
+        text: Option<&[u8]>,
+        lines: &[u8],
+        placement: Placement,
+    ) -> Result<Vec<u8>, BlockError> {
         let old = text.unwrap_or_default();
         if let Some(found) = self.find(old)? {
             let remark = match (found.made, found.ended) {
@@ -85,7 +90,7 @@ impl Block {
                 (false, false) => None,
             };
             let block = self.render(remark, lines);
-            return Ok([&old[..found.range.start], block.as_bytes(), &old[found.range.end..]].concat());
+            return Ok([&old[..found.range.start], &block, &old[found.range.end..]].concat());
         }
         let at = match placement {
             Placement::Top => self.end_of_first_comment(old),
@@ -99,7 +104,7 @@ impl Block {
         };
         let newline: &[u8] = if is_ended { b"" } else { b"\n" };
         let block = self.render(remark, lines);
-        Ok([&old[..at], newline, block.as_bytes(), &old[at..]].concat())
+        Ok([&old[..at], newline, &block, &old[at..]].concat())
     }
 
     /// The text without the block.
@@ -142,14 +147,16 @@ impl Block {
     }
 
     /// The block as it stands in a file that was there before.
-    pub fn shown(&self, lines: &str) -> String {
+    pub fn shown(&self, lines: &[u8]) -> Vec<u8> {
         self.render(None, lines)
     }
 
-    fn render(&self, remark: Option<&str>, lines: &str) -> String {
+    fn render(&self, remark: Option<&str>, lines: &[u8]) -> Vec<u8> {
         let Block { name, comment } = self;
         let remark = remark.map(|remark| format!("{comment} {remark}\n")).unwrap_or_default();
-        format!("{comment} >>> {name} >>>\n{remark}{lines}{comment} <<< {name} <<<\n")
+        let begin = format!("{comment} >>> {name} >>>\n{remark}");
+        let end = format!("{comment} <<< {name} <<<\n");
+        [begin.as_bytes(), lines, end.as_bytes()].concat()
     }
 
     fn is_remark(&self, line: &[u8]) -> bool {
@@ -228,7 +235,7 @@ mod tests {
     const VIM: Block = Block { name: "pycstore", comment: "\"" };
 
     fn put(text: &[u8], placement: Placement) -> Vec<u8> {
-        SHELL.put(Some(text), "export A=1\n", placement).unwrap()
+        SHELL.put(Some(text), b"export A=1\n", placement).unwrap()
     }
 
     #[test]
@@ -271,11 +278,11 @@ mod tests {
         for text in texts {
             for placement in [Placement::Top, Placement::End] {
                 for block in [SHELL, VIM] {
-                    let with = block.put(Some(text), "a\nb\n", placement).unwrap();
+                    let with = block.put(Some(text), b"a\nb\n", placement).unwrap();
                     let shown = String::from_utf8_lossy(&with).into_owned();
                     assert_eq!(block.take(&with).unwrap(), Rest::Text(text.to_vec()), "{shown}");
-                    assert_eq!(block.put(Some(&with), "a\nb\n", placement).unwrap(), with, "{shown}");
-                    let other = block.put(Some(&with), "c\n", placement).unwrap();
+                    assert_eq!(block.put(Some(&with), b"a\nb\n", placement).unwrap(), with, "{shown}");
+                    let other = block.put(Some(&with), b"c\n", placement).unwrap();
                     assert_ne!(other, with);
                     assert_eq!(block.take(&other).unwrap(), Rest::Text(text.to_vec()), "{shown}");
                     assert_eq!(block.lines_in(&with).unwrap().unwrap(), [b"a", b"b"], "{shown}");
@@ -309,33 +316,33 @@ mod tests {
             let text = text.as_bytes();
             let placement = if is_top { Placement::Top } else { Placement::End };
             if OTHER.take(text) == Ok(Rest::Untouched) {
-                let with = OTHER.put(Some(text), "c\n", placement).unwrap();
+                let with = OTHER.put(Some(text), b"c\n", placement).unwrap();
                 prop_assert_eq!(OTHER.take(&with), Ok(Rest::Text(text.to_vec())));
             }
             match SHELL.take(text) {
                 Ok(Rest::Untouched) => {
-                    let with = SHELL.put(Some(text), "c\n", placement).unwrap();
+                    let with = SHELL.put(Some(text), b"c\n", placement).unwrap();
                     prop_assert_eq!(SHELL.take(&with), Ok(Rest::Text(text.to_vec())));
                 }
                 Ok(rest) => {
                     // A block is there already: another in its place leaves the same.
-                    let with = SHELL.put(Some(text), "c\n", placement).unwrap();
+                    let with = SHELL.put(Some(text), b"c\n", placement).unwrap();
                     prop_assert_eq!(SHELL.take(&with), Ok(rest));
                 }
-                Err(error) => prop_assert_eq!(SHELL.put(Some(text), "c\n", placement), Err(error)),
+                Err(error) => prop_assert_eq!(SHELL.put(Some(text), b"c\n", placement), Err(error)),
             }
         }
     }
 
     #[test]
     fn a_file_that_was_made_goes_with_its_block() {
-        let made = SHELL.put(None, "a\n", Placement::End).unwrap();
+        let made = SHELL.put(None, b"a\n", Placement::End).unwrap();
         assert_eq!(SHELL.take(&made).unwrap(), Rest::NoFile);
-        let again = SHELL.put(Some(&made), "b\n", Placement::End).unwrap();
+        let again = SHELL.put(Some(&made), b"b\n", Placement::End).unwrap();
         assert_eq!(SHELL.take(&again).unwrap(), Rest::NoFile);
         let used = [&again[..], b"theirs\n"].concat();
         assert_eq!(SHELL.take(&used).unwrap(), Rest::Text(b"theirs\n".to_vec()));
-        let empty = SHELL.put(Some(b""), "a\n", Placement::End).unwrap();
+        let empty = SHELL.put(Some(b""), b"a\n", Placement::End).unwrap();
         assert_eq!(SHELL.take(&empty).unwrap(), Rest::Text(Vec::new()), "the empty file was theirs");
     }
 
@@ -364,7 +371,7 @@ mod tests {
         ];
         for (text, error) in cases {
             assert_eq!(SHELL.take(text.as_bytes()), Err(error), "{text}");
-            assert_eq!(SHELL.put(Some(text.as_bytes()), "a\n", Placement::End), Err(error), "{text}");
+            assert_eq!(SHELL.put(Some(text.as_bytes()), b"a\n", Placement::End), Err(error), "{text}");
         }
     }
 

@@ -14,14 +14,11 @@ pub enum Consent {
 }
 
 impl Consent {
-    /// As the command line says it. Before anything is shown: without a terminal nobody can be asked.
+    /// Before anything is shown: without a terminal nobody can be asked.
     ///
     /// # Errors
-    /// When the user would have to be asked and cannot be.
-    pub fn of(is_given: bool) -> Result<Consent, Complaint> {
-        if is_given {
-            return Ok(Consent::Given);
-        }
+    /// When the user cannot be asked.
+    pub fn of_terminal() -> Result<Consent, Complaint> {
         if io::stdin().is_terminal() {
             return Ok(Consent::ToBeAsked);
         }

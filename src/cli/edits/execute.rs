@@ -64,7 +64,7 @@ mod tests {
 
     fn put(path: &Path) -> Plan {
         let mut plan = Plan::default();
-        plan.put(&Place::File(path.to_path_buf()), &BLOCK, "x\n", Placement::End).unwrap();
+        plan.put(&Place::File(path.to_path_buf()), &BLOCK, b"x\n", Placement::End).unwrap();
         plan
     }
 
@@ -159,8 +159,8 @@ mod tests {
         symlink("file", &link).unwrap();
         let mut plan = put(&file);
         let other = Block { name: "other", comment: "#" };
-        plan.put(&Place::File(link.clone()), &other, "y\n", Placement::End).unwrap();
-        plan.put(&Place::File(link), &BLOCK, "x\n", Placement::Top).unwrap();
+        plan.put(&Place::File(link.clone()), &other, b"y\n", Placement::End).unwrap();
+        plan.put(&Place::File(link), &BLOCK, b"x\n", Placement::Top).unwrap();
         assert_eq!(plan.edits().count(), 1);
         carry_out(&plan).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();

@@ -8,6 +8,7 @@
 //! * `crontab`: the way to the crontab.
 //! * `plan`: several edits, each computed from what the one before leaves.
 //! * `diff`: a plan as people read it.
+//! * `carry`: the way of every plan: shown, agreed to, carried out.
 //! * `consent`: whether the user agrees.
 //! * `execute`: the files are written.
 //!
@@ -20,6 +21,7 @@
 //! * The only file that is removed is one that holds nothing but our block, and that we made.
 
 mod block;
+mod carry;
 mod consent;
 mod crontab;
 mod diff;
@@ -27,8 +29,7 @@ mod execute;
 mod place;
 mod plan;
 
-pub use block::{Block, BlockError, Placement, Rest};
-pub use consent::{Consent, agreed};
-pub use execute::execute;
-pub use place::{EditError, Place, Text};
-pub use plan::{Edit, Plan};
+pub use block::{Block, Placement};
+pub use carry::{Direction, Manner, Outcome, carry_through, complain_of};
+pub use place::{EditError, Place};
+pub use plan::Plan;

@@ -59,7 +59,7 @@ impl Plan {
         &mut self,
         place: &Place,
         block: &Block,
-        lines: &str,
+        lines: &[u8],
         placement: Placement,
     ) -> Result<(), EditError> {
         self.change(place, |text| {
