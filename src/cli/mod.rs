@@ -20,6 +20,7 @@ mod output;
 mod prune;
 mod replace;
 mod report;
+mod schedule;
 mod selection;
 mod session;
 mod setup;
@@ -70,6 +71,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Demo(options) => demo::run(&session, &options),
         Command::Verify(options) => verify::run(&session, &options),
         Command::Setup(options) => setup::run(&session, &options),
+        Command::Schedule(options) => schedule::run(&session, &options),
         Command::History(options) => history::run(&session, &options),
         Command::Config(options) => config::run(&session, &options),
         Command::Generate(options) => generate::run(&options),

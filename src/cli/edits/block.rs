@@ -146,11 +146,6 @@ impl Block {
         Ok(blanked)
     }
 
-    /// The block as it stands in a file that was there before.
-    pub fn shown(&self, lines: &[u8]) -> Vec<u8> {
-        self.render(None, lines)
-    }
-
     fn render(&self, remark: Option<&str>, lines: &[u8]) -> Vec<u8> {
         let Block { name, comment } = self;
         let remark = remark.map(|remark| format!("{comment} {remark}\n")).unwrap_or_default();

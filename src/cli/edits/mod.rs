@@ -10,6 +10,7 @@
 //! * `diff`: a plan as people read it.
 //! * `carry`: the way of every plan: shown, agreed to, carried out.
 //! * `consent`: whether the user agrees.
+//! * `home`: whose files.
 //! * `execute`: the files are written.
 //!
 //! # Invariants
@@ -26,10 +27,12 @@ mod consent;
 mod crontab;
 mod diff;
 mod execute;
+mod home;
 mod place;
 mod plan;
 
 pub use block::{Block, Placement};
 pub use carry::{Direction, Manner, Outcome, carry_through, complain_of};
-pub use place::{EditError, Place};
+pub use home::home_of_user;
+pub use place::{EditError, Place, Text};
 pub use plan::Plan;

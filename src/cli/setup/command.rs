@@ -6,7 +6,7 @@ use super::{shell, vscode};
 use crate::cli::args::{SetupOptions, Target};
 use crate::cli::config::{self, Origin};
 use crate::cli::edits::{
-    Block, Direction, EditError, Manner, Outcome, Place, Plan, carry_through, complain_of,
+    Block, Direction, EditError, Manner, Outcome, Place, Plan, carry_through, complain_of, home_of_user,
 };
 use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
@@ -14,36 +14,15 @@ use crate::cli::output::path;
 use crate::cli::session::Session;
 use pycstore::store::Purpose;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Runs `pycstore setup`.
 pub fn run(session: &Session, options: &SetupOptions) -> anyhow::Result<Exit> {
-    let home = home(session)?;
+    let home = home_of_user(&session.environment)?;
     let targets = targets(session, options)?;
     match options.undo {
         true => undo(session, options, &targets, &home),
         false => put(session, options, &targets, &home),
-    }
-}
-
-/// The home whose files are edited.
-fn home(session: &Session) -> Result<PathBuf, Complaint> {
-    let home = session.environment.home.clone();
-    let home =
-        home.ok_or_else(|| Complaint::new("whose files? HOME is not set", "HOME=/home/me pycstore setup …"))?;
-    let user = pycstore::directory::effective_user();
-    match home.metadata() {
-        Ok(metadata) if metadata.uid() != user => Err(Complaint::new(
-            format!(
-                "refused: {} is the home of user {}, and we are user {user}",
-                home.display(),
-                metadata.uid()
-            ),
-            "run it as that user",
-        )),
-        Ok(_) => Ok(home),
-        Err(error) => Err(Complaint::new(format!("no home at {}: {error}", home.display()), "set HOME")),
     }
 }
 

@@ -71,6 +71,7 @@ impl Preparation {
     }
 
     /// Whether it lacks nothing.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
