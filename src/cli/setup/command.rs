@@ -133,14 +133,15 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
             false => planned.push(*target),
         }
     }
-    let preparation = match planned.iter().any(|target| work::promises_store(*target)) {
+    let is_promised = prepared.iter().any(|it| work::promises_store(it.target));
+    let preparation = match is_promised && !(planned.is_empty() && plan.is_empty()) {
         true => Some(Preparation::of(&store, home)?),
         false => None,
     };
     let lines =
         preparation.as_ref().map(|it| it.lines(&path::at_home(&store, Some(home)))).unwrap_or_default();
     let is_snippet_only = prepared.iter().all(|it| matches!(it.work, Work::Snippet(_)));
-    let outcome = if planned.is_empty() || is_snippet_only {
+    let outcome = if planned.is_empty() && plan.is_empty() || is_snippet_only {
         Outcome::default()
     } else {
         let carry_out = || match &preparation {
