@@ -30,7 +30,7 @@ pub struct SetupOptions {
 /// What can be set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Target {
-    /// bash as a login or interactive shell, and under ssh
+    /// As a login or interactive shell, and under ssh
     Bash,
     /// Every zsh, scripts included
     Zsh,
@@ -43,9 +43,9 @@ pub enum Target {
     EnvironmentD,
     /// The jobs of your crontab
     Cron,
-    /// git: __pycache__ is ignored in all your repositories
+    /// Ignore __pycache__ in all your repositories
     Git,
-    /// VS Code and its kin: __pycache__ is hidden (files.exclude)
+    /// Hide __pycache__ in VS Code and its kin (files.exclude)
     Vscode,
     /// A snippet for nvim-tree
     NvimTree,
