@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
 mod confinement;
+mod spool;
 mod support;
 
 mod config;
@@ -23,7 +24,10 @@ mod owners;
 mod prune;
 mod report;
 mod safety;
+mod schedule;
 mod selectors;
+mod setup;
+mod setup_shells;
 mod soak;
 mod source;
 mod store;
