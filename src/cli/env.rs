@@ -17,8 +17,18 @@ pub struct Environment {
     pub homes: Vec<PathBuf>,
     /// `USER`, else `LOGNAME`.
     pub user: Option<OsString>,
+    /// `HOME`, unless we are root and it is another user's: then nothing in it is run.
+    pub own_home: Option<PathBuf>,
     /// `PYTHONPYCACHEPREFIX`.
     pub prefix: Option<OsString>,
+    /// The same as it is, an empty value included.
+    pub given_prefix: Option<OsString>,
+    /// `PYTHONDONTWRITEBYTECODE`.
+    pub writes_nothing: Option<OsString>,
+    /// `PATH`.
+    pub search_path: Option<OsString>,
+    /// Whether `XDG_RUNTIME_DIR` is set, below which the user's systemd is reached.
+    pub has_runtime_directory: bool,
     /// `PYCSTORE_CONFIG`: another configuration file. Unlike the other variables, set and empty means something:
     /// no file at all.
     pub configuration: Option<OsString>,
@@ -76,7 +86,12 @@ impl Environment {
         Environment {
             places: places(variable, home.clone()),
             user: variable("USER").or_else(|| variable("LOGNAME")),
+            own_home: home.clone().filter(|_| !is_foreign),
             prefix: variable("PYTHONPYCACHEPREFIX"),
+            given_prefix: std::env::var_os("PYTHONPYCACHEPREFIX"),
+            writes_nothing: variable("PYTHONDONTWRITEBYTECODE"),
+            search_path: variable("PATH"),
+            has_runtime_directory: variable("XDG_RUNTIME_DIR").is_some(),
             configuration: std::env::var_os("PYCSTORE_CONFIG"),
             configuration_directory: configuration_directory.and_then(|it| ours(it, "XDG_CONFIG_HOME")),
             state_directory: state_directory.and_then(|it| ours(it, "XDG_STATE_HOME")),
@@ -94,7 +109,12 @@ impl Environment {
         let home = PathBuf::from(home);
         Environment {
             user: None,
+            own_home: Some(home.clone()),
             prefix: None,
+            given_prefix: None,
+            writes_nothing: None,
+            search_path: None,
+            has_runtime_directory: false,
             configuration: None,
             configuration_directory: Some(home.join(".config/pycstore")),
             state_directory: Some(home.join(".local/state/pycstore")),

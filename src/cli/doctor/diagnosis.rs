@@ -1,0 +1,464 @@
+//! What is wrong: pure, from facts to findings.
+
+use super::facts::{Coverage, Facts, NamedBy, OpenStore, Reads, StoreState};
+use super::finding::{self, Finding, Kind, Severity, quoted};
+use super::interpreters::{AskedInterpreter, Said};
+use super::variable;
+use crate::cli::output::{complain, date, human};
+use pycstore::ancestry::Step;
+use pycstore::directory::Room;
+use pycstore::exposure::{Approach, Guard, Intruder, Parts};
+use pycstore::interpreter::StoreUse;
+use pycstore::other_stores::Origin;
+use pycstore::scan::Trouble;
+use pycstore::tally::Tally;
+use std::path::{Path, PathBuf};
+
+/// A file system is nearly full below this share of room or files, in percent.
+const LEAST_LEFT: u64 = 1;
+
+/// What no module fits into.
+const NOTHING: u64 = 1 << 20;
+
+/// A scheduled prune that did not run for so many seconds does not run: two weeks.
+const LONGEST_PAUSE: i64 = 14 * 86_400;
+
+impl Facts {
+    /// Whether there is a store.
+    pub fn store_is_there(&self) -> bool {
+        matches!(self.store, StoreState::Open(_))
+    }
+
+    /// A path, links resolved as far as it is there.
+    pub fn resolved(&self, path: &Path) -> PathBuf {
+        path.canonicalize().unwrap_or_else(|_| path.components().collect())
+    }
+}
+
+/// All findings, the worst first.
+pub fn diagnose(facts: &Facts) -> Vec<Finding> {
+    let mut findings = variable::judge(facts);
+    findings.extend(ways(facts));
+    match &facts.store {
+        StoreState::Nowhere => {}
+        StoreState::Missing(path) => findings.push(
+            Finding::new(
+                Severity::Note,
+                Kind::Missing,
+                format!(
+                    "{} is not there yet: Python makes it at the first import that compiles",
+                    path.display()
+                ),
+                "pycstore setup makes one that is yours alone",
+            )
+            .at(path),
+        ),
+        StoreState::Refused { path, message, hint } => {
+            let hint = hint.clone().unwrap_or_else(|| "name another store".into());
+            findings.push(Finding::new(Severity::Error, Kind::Refused, message, hint).at(path));
+        }
+        StoreState::Open(store) => findings.extend(of_store(facts, store)),
+    }
+    findings.extend(interpreters(&facts.interpreters));
+    findings.extend(around(facts));
+    finding::sort(&mut findings);
+    findings
+}
+
+fn who(facts: &Facts, intruder: Intruder) -> String {
+    match intruder {
+        Intruder::Everyone => "everyone".into(),
+        Intruder::Group(group) => format!("the members of group {group}"),
+        Intruder::User(user) => format!("user {}", facts.accounts.name(user)),
+    }
+}
+
+fn approaches(facts: &Facts) -> Vec<Approach<'_>> {
+    let guard = Guard { user: facts.user, accounts: &facts.accounts };
+    let is_there = facts.store_is_there();
+    let way = |way: &'_ Vec<Step>| way.len() - usize::from(is_there).min(way.len());
+    facts.ways.iter().map(|steps| guard.approach(&steps[..way(steps)])).collect()
+}
+
+/// The first directory that keeps everybody else out, on every way to the store or in it.
+fn shield(facts: &Facts) -> Option<&Step> {
+    let guard = Guard { user: facts.user, accounts: &facts.accounts };
+    let shields: Option<Vec<&Step>> = facts.ways.iter().map(|way| guard.approach(way).shield).collect();
+    shields?.into_iter().next()
+}
+
+/// Directories on the way to the store.
+fn ways(facts: &Facts) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for (step, intruder) in approaches(facts).into_iter().flat_map(|approach| approach.breaches) {
+        let path = quoted(&step.path);
+        let hint = match intruder {
+            Intruder::Everyone => {
+                format!("chmod o-w {path}, or chmod +t {path} where everyone has to write there")
+            }
+            Intruder::Group(_) => {
+                format!("chmod g-w {path}, or chmod +t {path} where the group has to write there")
+            }
+            Intruder::User(_) => {
+                "put the store below directories of your own, such as ~/.cache/cpython".into()
+            }
+        };
+        let detail = format!(
+            "{} can be changed by {}, who can put another store in the place of this one: Python runs what is there",
+            step.path.display(),
+            who(facts, intruder)
+        );
+        let finding = Finding::new(Severity::Error, Kind::Ancestor, detail, hint).at(&step.path);
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+    // Where the store is not there yet, a sticky bit keeps nobody from making it first.
+    let last = facts.ways.first().and_then(|way| way.last());
+    if let Some(step) = last.filter(|step| !facts.store_is_there() && step.mode & 0o1002 == 0o1002)
+        && let StoreState::Missing(path) = &facts.store
+    {
+        let detail = format!(
+            "everyone can make {} in {} before you do: Python runs what is there",
+            path.display(),
+            step.path.display()
+        );
+        let hint = format!("make it yourself: (umask 077 && mkdir -p {})", quoted(path));
+        findings.push(Finding::new(Severity::Warning, Kind::Ancestor, detail, hint).at(&step.path));
+    }
+    findings
+}
+
+fn counted(parts: &Parts) -> String {
+    match (parts.files, parts.directories) {
+        (files, 0) => human::counted(files, "file"),
+        (0, directories) => human::counted(directories, "directory"),
+        (files, directories) => {
+            format!("{} and {}", human::counted(files, "file"), human::counted(directories, "directory"))
+        }
+    }
+}
+
+/// A finding about some parts of the store: how many, and one of them.
+fn about(parts: &Parts, severity: Severity, kind: Kind, what: &str, hint: String) -> Option<Finding> {
+    let example = parts.example.as_ref()?;
+    let is_one = parts.files + parts.directories == 1;
+    let verb = if is_one { "" } else { ", such as " };
+    let detail = match is_one {
+        true => format!("{} {what}", example.display()),
+        false => format!("{} {what}{verb}{}", counted(parts), example.display()),
+    };
+    Some(Finding::new(severity, kind, detail, hint).at(example))
+}
+
+fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
+    let path = quoted(&store.path);
+    let option = match store.named_by {
+        NamedBy::Flag => format!(" --store {path}"),
+        NamedBy::Surroundings => String::new(),
+    };
+    let mut findings = Vec::new();
+    let user = facts.accounts.name(facts.user);
+    let chown = format!("chown -R {user} {path}");
+    let chown = if facts.user == 0 { chown } else { format!("sudo {chown}") };
+    let is_foreign = store.user != facts.user;
+    if is_foreign {
+        let owner = facts.accounts.name(store.user);
+        let detail = match store.user {
+            0 => {
+                format!("{} belongs to root, not to {user}: Python cannot write there", store.path.display())
+            }
+            _ => format!("{} belongs to {owner}, whose code {user} runs", store.path.display()),
+        };
+        let hint = match store.user {
+            0 => chown.clone(),
+            _ => "use a store of your own: pycstore setup".into(),
+        };
+        findings.push(Finding::new(Severity::Error, Kind::Owner, detail, hint).at(&store.path));
+    }
+    let parts = &store.exposure;
+    if !is_foreign {
+        let what =
+            "of the store belong to root, as `sudo python` leaves them: Python may be unable to write there";
+        findings.extend(about(&parts.root, Severity::Warning, Kind::ForeignParts, what, chown.clone()));
+        let what = "of the store belong to somebody else, whose code Python runs";
+        let hint = format!("look at them (ls -ld), then pycstore prune --all{option}, or {chown}");
+        findings.extend(about(&parts.others, Severity::Error, Kind::ForeignParts, what, hint));
+    }
+    findings.extend(writable(facts, store, &path));
+    findings.extend(file_system(store));
+    findings.extend(unreadable(store));
+    findings.extend(history(facts, store, &option));
+    let Tally { files, disk, .. } = store.temporary;
+    if files > 0 {
+        let detail =
+            format!("{} left by interrupted writes, {}", human::counted(files, "file"), human::size(disk));
+        let hint = format!("pycstore prune --temporary{option}");
+        findings.push(Finding::new(Severity::Note, Kind::Temporary, detail, hint).at(&store.path));
+    }
+    let Tally { files, disk, .. } = store.reclaimable;
+    if files > 0 {
+        let detail = format!(
+            "{} that Python cannot use any more, {}",
+            human::counted(files, "file"),
+            human::size(disk)
+        );
+        let hint = format!("pycstore prune --orphans --stale --corrupt{option}");
+        findings.push(Finding::new(Severity::Note, Kind::Reclaimable, detail, hint).at(&store.path));
+    }
+    findings
+}
+
+/// Parts that others may write to; harmless where a directory keeps them out.
+fn writable(facts: &Facts, store: &OpenStore, path: &str) -> Vec<Finding> {
+    let shield = shield(facts);
+    let graded = |severity| if shield.is_some() { Severity::Note } else { severity };
+    let reach = match shield {
+        Some(step) => format!(", but nobody else gets through {}", step.path.display()),
+        None => ": Python runs what they write".into(),
+    };
+    let everyone = about(
+        &store.exposure.everyone,
+        graded(Severity::Error),
+        Kind::Writable,
+        "of the store can be written by everyone",
+        format!("chmod -R go-w {path}"),
+    );
+    let group = about(
+        &store.exposure.group,
+        graded(Severity::Warning),
+        Kind::Writable,
+        "of the store can be written by a group with others in it",
+        format!("chmod -R g-w {path}"),
+    );
+    let said = |finding: Finding| Finding { detail: format!("{}{reach}", finding.detail), ..finding };
+    everyone.into_iter().chain(group).map(said).collect()
+}
+
+fn file_system(store: &OpenStore) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut say = |severity, kind, detail: String, hint: &str| {
+        findings.push(Finding::new(severity, kind, detail, hint).at(&store.path));
+    };
+    let place = store.path.display();
+    if let Some(Room { bytes, available, files, files_left, is_read_only }) = store.room {
+        let is_low =
+            |left: u64, all: u64| all > 0 && left.saturating_mul(100) < all.saturating_mul(LEAST_LEFT);
+        let hint = "make room, for example: pycstore prune --orphans --stale --max-size 1GiB";
+        if is_read_only {
+            let hint = "mount it writable, or name another store";
+            say(
+                Severity::Warning,
+                Kind::ReadOnly,
+                format!("{place} is on a read-only file system: Python writes nothing there"),
+                hint,
+            );
+        } else if available < NOTHING || (files > 0 && files_left == 0) {
+            say(
+                Severity::Error,
+                Kind::Full,
+                format!(
+                    "the file system of {place} is full: Python writes nothing there, and does not say so"
+                ),
+                hint,
+            );
+        } else if is_low(available, bytes) || is_low(files_left, files) {
+            let left = format!("{} and {} left", human::size(available), human::counted(files_left, "file"));
+            say(
+                Severity::Warning,
+                Kind::Full,
+                format!("the file system of {place} is nearly full: {left}"),
+                hint,
+            );
+        }
+    }
+    if let Some(kind) = &store.network {
+        let hint =
+            "a store on a local disk is faster and no other machine's sources are in it: pycstore setup";
+        say(Severity::Note, Kind::Network, format!("{place} is on a network file system ({kind})"), hint);
+    }
+    if store.reads == Reads::Lost {
+        let hint = "mount it with relatime, if --unused-for and --max-size are to know what is in use";
+        say(
+            Severity::Note,
+            Kind::Noatime,
+            format!("the mount of {place} is noatime: the time of compilation counts as last use"),
+            hint,
+        );
+    }
+    findings
+}
+
+fn unreadable(store: &OpenStore) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let faults: Vec<&Trouble> =
+        store.exposure.troubles.iter().filter(|it| !matches!(it, Trouble::MountPoint { .. })).collect();
+    if let Some(first) = faults.first() {
+        let mut detail = complain::one_line(*first);
+        if faults.len() > 1 {
+            detail += &format!("; and {} more", human::count(faults.len() as u64 - 1));
+        }
+        let hint = "look at it with ls -ld; run as its owner or as root";
+        findings.push(Finding::new(Severity::Warning, Kind::Unreadable, detail, hint).at(first.path()));
+    }
+    if store.coverage == Coverage::Stopped {
+        let detail = "stopped before the whole store was looked at";
+        findings
+            .push(Finding::new(Severity::Warning, Kind::Unreadable, detail, "run it again").at(&store.path));
+    }
+    findings
+}
+
+/// The runs of `prune`.
+fn history(facts: &Facts, store: &OpenStore, option: &str) -> Option<Finding> {
+    let prune = format!("pycstore prune --orphans --stale{option}");
+    let finding = match &store.last_run {
+        Err(why) => Finding::new(Severity::Warning, Kind::Schedule, why, "look at the file, or remove it"),
+        Ok(None) => Finding::new(
+            Severity::Note,
+            Kind::Schedule,
+            "nothing prunes the store: no run of `pycstore prune` is recorded",
+            "pycstore schedule install",
+        ),
+        Ok(Some(run)) if !run.is_success() => Finding::new(
+            Severity::Warning,
+            Kind::Schedule,
+            format!(
+                "the last prune, at {}, did not end well: {}",
+                date::local_minute(run.started),
+                run.result()
+            ),
+            format!("see what it says: {prune}"),
+        ),
+        Ok(Some(run)) if facts.now.seconds_since(run.started) > LONGEST_PAUSE => Finding::new(
+            Severity::Note,
+            Kind::Schedule,
+            format!(
+                "the last prune was at {}, {}",
+                date::local_minute(run.started),
+                date::ago(run.started, facts.now)
+            ),
+            "pycstore schedule install",
+        ),
+        Ok(Some(_)) => return None,
+    };
+    Some(finding.at(&store.path))
+}
+
+/// Interpreters: what goes for several is one finding.
+fn interpreters(asked: &[AskedInterpreter]) -> Vec<Finding> {
+    let such = |wanted: &dyn Fn(&AskedInterpreter) -> bool| -> Vec<&AskedInterpreter> {
+        asked.iter().filter(|interpreter| wanted(interpreter)).collect()
+    };
+    let named = |found: &[&AskedInterpreter]| -> Option<(PathBuf, String)> {
+        let first = found.first()?;
+        let mut text = format!("Python {} ({})", first.version, first.executable.display());
+        if found.len() > 1 {
+            text += &format!(" and {} more", found.len() - 1);
+        }
+        Some((first.executable.clone(), text))
+    };
+    let plural = |found: &[&AskedInterpreter], one: &'static str, more: &'static str| {
+        if found.len() == 1 { one } else { more }
+    };
+    let mut findings = Vec::new();
+    let mut say = |severity, found: Vec<&AskedInterpreter>, words: [&'static str; 2], hint: &str| {
+        if let Some((path, text)) = named(&found) {
+            let detail = format!("{text} {}", plural(&found, words[0], words[1]));
+            findings.push(Finding::new(severity, Kind::Interpreter, detail, hint).at(path));
+        }
+    };
+    let is_old = |it: &AskedInterpreter| it.expected == StoreUse::Ignores && it.said != Said::Honours;
+    say(
+        Severity::Note,
+        such(&|it| is_old(it) && (it.said == Said::Ignores || it.said == Said::NotAsked)),
+        [
+            "is before 3.8 and ignores the prefix: it writes beside the sources",
+            "are before 3.8 and ignore the prefix: they write beside the sources",
+        ],
+        "use Python 3.8 or later, or set PYTHONDONTWRITEBYTECODE for the old one alone",
+    );
+    say(
+        Severity::Warning,
+        such(&|it| it.expected == StoreUse::Uses && it.said == Said::Ignores),
+        [
+            "ignores the prefix, though its version knows it",
+            "ignore the prefix, though their versions know it",
+        ],
+        "see whether it is a wrapper that clears the environment or runs python -I or -E",
+    );
+    say(
+        Severity::Note,
+        such(&|it| it.expected == StoreUse::Uses && it.said == Said::NotAsked),
+        ["was not asked: others may change it", "were not asked: others may change them"],
+        "ask as their owner: pycstore doctor",
+    );
+    for interpreter in asked {
+        if let Said::Nothing(why) = &interpreter.said {
+            let AskedInterpreter { version, executable, .. } = interpreter;
+            let detail = format!("Python {version} ({}) {why}", executable.display());
+            let hint = format!("try it: {} -S -c 'print(1)'", quoted(executable));
+            findings.push(Finding::new(Severity::Note, Kind::Interpreter, detail, hint).at(executable));
+        }
+    }
+    if !asked.iter().any(|interpreter| interpreter.expected == StoreUse::Uses) {
+        let detail = "no Python 3.8 or later found on this machine: nobody uses a store";
+        findings.push(Finding::new(
+            Severity::Warning,
+            Kind::Interpreter,
+            detail,
+            "install Python 3.8 or later",
+        ));
+    }
+    findings
+}
+
+/// What lies around the store.
+fn around(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for other in &facts.others {
+        let (path, Tally { files, disk, .. }) = (quoted(&other.path), other.tally);
+        let size = format!("{}, {}", human::counted(files, "file"), human::size(disk));
+        let look = format!("pycstore du --store {path}; to empty it: pycstore prune --all --store {path}");
+        findings.push(match other.origin {
+            Origin::LiteralTilde => Finding::new(
+                Severity::Warning,
+                Kind::LiteralTilde,
+                format!("{} was made by a prefix whose `~` nobody expanded: {size}", other.path.display()),
+                format!("write the whole path into the variable, then: rm -r -- {path}"),
+            )
+            .at(&other.path),
+            Origin::Convention | Origin::Apple | Origin::Application => Finding::new(
+                Severity::Note,
+                Kind::OtherStore,
+                format!("another store is at {}: {size}", other.path.display()),
+                look,
+            )
+            .at(&other.path),
+        });
+    }
+    if let Some((root, in_tree)) = &facts.project
+        && in_tree.directories > 0
+    {
+        let directories = match in_tree.directories {
+            1 => "1 __pycache__ directory".to_string(),
+            number => format!("{} __pycache__ directories", human::count(number)),
+        };
+        let detail = format!(
+            "{directories} still in {}: {}, {}",
+            root.display(),
+            human::counted(in_tree.tally.files, "file"),
+            human::size(in_tree.tally.disk)
+        );
+        findings.push(
+            Finding::new(
+                Severity::Note,
+                Kind::InTree,
+                detail,
+                format!("pycstore sweep --adopt {}", quoted(root)),
+            )
+            .at(root),
+        );
+    }
+    findings
+}

@@ -1,0 +1,315 @@
+//! All that `doctor` judges, gathered in one place. What cannot be found out is a fact as well.
+
+use super::interpreters::{self, AskedInterpreter};
+use super::place::{Asked, Place, Setting};
+use super::{cron, shells, systemd};
+use crate::cli::args::DoctorOptions;
+use crate::cli::config::{self, Origin, Sourced};
+use crate::cli::du::reclaimable;
+use crate::cli::history::{Journal, Run};
+use crate::cli::output::complain;
+use crate::cli::session::{Opened, Session};
+use pycstore::accounts::Accounts;
+use pycstore::ancestry::{self, Step};
+use pycstore::census::{Census, Counting};
+use pycstore::directory::{self, Room};
+use pycstore::exposure::{Exposure, Guard, Watch};
+use pycstore::other_stores::{OtherStore, Places, Reach};
+use pycstore::scan::Question;
+use pycstore::source_tree::{self, InTree};
+use pycstore::status::{self, UncheckedHashes};
+use pycstore::store::Purpose;
+use pycstore::tally::Tally;
+use pycstore::units::Moment;
+use pycstore::usage::CountedLinks;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The facts.
+#[derive(Debug)]
+pub struct Facts {
+    /// When they were gathered.
+    pub now: Moment,
+    /// Who is meant to use the store.
+    pub user: u32,
+    /// The users and groups of this machine.
+    pub accounts: Accounts,
+    /// The home that is this user's; none where it is somebody else's, as `sudo` may leave it.
+    pub home: Option<PathBuf>,
+    /// What each place has.
+    pub places: Vec<Asked>,
+    /// Why the shells could not be asked.
+    pub unasked: Option<String>,
+    /// The store that the configuration names.
+    pub configured: Option<PathBuf>,
+    /// The store.
+    pub store: StoreState,
+    /// The ways to it, as far as there is anything.
+    pub ways: Vec<Vec<Step>>,
+    /// The interpreters.
+    pub interpreters: Vec<AskedInterpreter>,
+    /// The other stores.
+    pub others: Vec<OtherStore>,
+    /// The current project and the bytecode in it.
+    pub project: Option<(PathBuf, InTree)>,
+}
+
+/// The store as it was found.
+#[derive(Debug)]
+pub enum StoreState {
+    /// Nobody names one, and there is no home.
+    Nowhere,
+    /// Nothing is there.
+    Missing(PathBuf),
+    /// It cannot be used.
+    Refused {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// It is there.
+    Open(Box<OpenStore>),
+}
+
+impl StoreState {
+    /// Its path, there or not.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            StoreState::Nowhere => None,
+            StoreState::Missing(path) | StoreState::Refused { path, .. } => Some(path),
+            StoreState::Open(store) => Some(&store.path),
+        }
+    }
+}
+
+/// What is known of a store.
+#[derive(Debug)]
+pub struct OpenStore {
+    /// Its path.
+    pub path: PathBuf,
+    /// The user it belongs to.
+    pub user: u32,
+    /// Whether `--store` named it: then hints name it as well.
+    pub named_by: NamedBy,
+    /// Who may change it.
+    pub exposure: Exposure,
+    /// What interrupted writes left an hour ago or earlier.
+    pub temporary: Tally,
+    /// What else a default prune would remove.
+    pub reclaimable: Tally,
+    /// What its file system has left.
+    pub room: Option<Room>,
+    /// The type of its file system where that is another machine's.
+    pub network: Option<String>,
+    /// Whether its mount remembers when files were read.
+    pub reads: Reads,
+    /// Whether everything was looked at.
+    pub coverage: Coverage,
+    /// The newest run of `prune`, if the history can be read.
+    pub last_run: Result<Option<Run>, String>,
+}
+
+/// Who names the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// `--store`.
+    Flag,
+    /// What holds without it as well.
+    Surroundings,
+}
+
+/// Whether reads are remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Access times are kept.
+    Kept,
+    /// The mount is `noatime`.
+    Lost,
+}
+
+/// Whether a scan saw everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// It did.
+    Whole,
+    /// It was stopped.
+    Stopped,
+}
+
+/// Gathers them.
+///
+/// # Errors
+/// When the process cannot be told of signals, or a glob of the configuration is wrong.
+pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Facts> {
+    let environment = &session.environment;
+    let patience = options.patience.duration();
+    let accounts = Accounts::read();
+    let us = directory::effective_user();
+    let home = environment.own_home.clone();
+    let (places, unasked) = ask_places(session, &accounts, us, patience);
+
+    let Sourced { value: path, origin } = config::store(session);
+    let named_by = match origin {
+        Origin::Flag(_) => NamedBy::Flag,
+        Origin::Variable(_) | Origin::File { .. } | Origin::Default => NamedBy::Surroundings,
+    };
+    let ways = path.as_deref().map(ancestry::ways).unwrap_or_default();
+    // Whoever names another user's store wants to know whether it is in order for that user.
+    let owner = path.as_deref().and_then(|path| ancestry::ways(path).pop()?.pop());
+    let owner = owner.filter(|step| path.as_deref().is_some_and(|path| is_at(step, path)));
+    let user = match (named_by, owner) {
+        (NamedBy::Flag, Some(owner)) if us == 0 => owner.user,
+        _ => us,
+    };
+    let guard = Guard { user, accounts: &accounts };
+    let (store, found) = match path {
+        None => (StoreState::Nowhere, crate::cli::interpreters::find(session)),
+        Some(path) if path.symlink_metadata().is_err() => {
+            (StoreState::Missing(path), crate::cli::interpreters::find(session))
+        }
+        Some(path) => match session.open(Purpose::Look) {
+            Ok(opened) => {
+                opened.stop.on_signals()?;
+                let store = StoreState::Open(Box::new(look(session, &opened, guard, named_by)?));
+                (store, crate::cli::interpreters::of_store(session, &opened))
+            }
+            Err(error) => {
+                let (message, hint) = complain::told(&error);
+                (StoreState::Refused { path, message, hint }, crate::cli::interpreters::find(session))
+            }
+        },
+    };
+    // We run them, whoever's store it is.
+    let interpreters = interpreters::ask(&found, Guard { user: us, accounts: &accounts }, patience);
+
+    let mut unreadable = Vec::new();
+    let project = source_tree::project_of(&environment.working_directory, &environment.homes);
+    let project = project.map(|root| (root.clone(), source_tree::in_tree(&root, &mut unreadable)));
+    let own = store.path().map(|path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf()));
+    let (working_directory, reach) = match &project {
+        Some((root, _)) => (root, Reach::Below),
+        // Anything may be below a directory that is no project, a home with all that is in it included.
+        None => (&environment.working_directory, Reach::Itself),
+    };
+    let others = Places {
+        home: home.as_deref(),
+        user: environment.user.as_deref(),
+        working_directory,
+        reach,
+        own: own.as_deref(),
+    };
+    let (others, more_unreadable) = others.search();
+    unreadable.iter().chain(&more_unreadable).for_each(|trouble| complain::problem(trouble));
+
+    let configured = session.configuration.store.as_ref().map(|store| store.value.clone());
+    let now = environment.now;
+    Ok(Facts {
+        now,
+        user,
+        accounts,
+        home,
+        places,
+        unasked,
+        configured,
+        store,
+        ways,
+        interpreters,
+        others,
+        project,
+    })
+}
+
+fn is_at(step: &Step, path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|real| real == step.path) || step.path == path
+}
+
+/// Asks every place what it has; and why the shells could not be asked.
+fn ask_places(
+    session: &Session,
+    accounts: &Accounts,
+    us: u32,
+    patience: Duration,
+) -> (Vec<Asked>, Option<String>) {
+    let environment = &session.environment;
+    let here = Setting {
+        prefix: environment.given_prefix.clone(),
+        not_exported: None,
+        writes_nothing: environment.writes_nothing.clone(),
+    };
+    let mut places: Vec<Asked> = vec![(Place::Here, Ok(here))];
+    let of_every_login =
+        std::fs::read("/etc/environment").map(|text| shells::read_etc_environment(&text)).unwrap_or_default();
+    if of_every_login != Setting::default() {
+        places.push((Place::EtcEnvironment, Ok(of_every_login.clone())));
+    }
+    let Some(home) = environment.own_home.as_deref() else {
+        let why = match environment.home {
+            Some(_) => "HOME is another user's, whose startup files root does not run",
+            None => "HOME is not set",
+        };
+        return (places, Some(why.into()));
+    };
+    let user = accounts.user(us);
+    let mut unasked = None;
+    match shells::ask(environment, home, user, &of_every_login, patience) {
+        Ok(shells) => places.extend(shells),
+        Err(why) => unasked = Some(why),
+    }
+    let session_has = systemd::of_session(environment, us, patience);
+    // Without a session these files are for nobody, unless they say something.
+    let files_have = systemd::of_environment_d(environment, home, patience)
+        .filter(|setting| session_has.is_some() || *setting != of_every_login);
+    places.extend(session_has.map(|setting| (Place::Session, Ok(setting))));
+    places.extend(files_have.map(|setting| (Place::EnvironmentD, Ok(setting))));
+    places.extend(cron::ask_cron(environment, patience));
+    (places, unasked)
+}
+
+/// Looks at the store: one scan counts who may change what, and what can go.
+fn look(
+    session: &Session,
+    opened: &Opened,
+    guard: Guard<'_>,
+    named_by: NamedBy,
+) -> anyhow::Result<OpenStore> {
+    let store = &opened.store;
+    let (policy, links) = (reclaimable(session)?, CountedLinks::default());
+    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
+    let new_visitors = || (Watch::new(guard, store), Some(Counting::new(&policy, circumstances, &links)));
+    let (watches, countings): (Vec<_>, Vec<_>) = {
+        let mut progress = session.progress("looking at");
+        let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
+        scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
+    };
+    let census = Census::collect(countings.into_iter().flatten());
+    let (mut temporary, mut rest) = (Tally::default(), Tally::default());
+    for shares in census.tags.values() {
+        for (share, name) in shares.iter().zip(status::NAMES) {
+            let sum = if name == "temporary" { &mut temporary } else { &mut rest };
+            *sum += share.reclaimable;
+        }
+    }
+    let mounts = &opened.ground.mounts;
+    let network = mounts.is_network(store.real_path());
+    let mount = mounts.of(store.real_path());
+    let is_noatime = mount.is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime"));
+    let last_run = Journal::of_store(&session.environment, store)
+        .and_then(|journal| journal.last())
+        .map_err(|error| complain::one_line(&error));
+    Ok(OpenStore {
+        path: store.path().to_path_buf(),
+        user: store.metadata().user,
+        named_by,
+        exposure: Exposure::collect(watches),
+        temporary,
+        reclaimable: rest,
+        room: directory::room(store.real_path()).ok(),
+        network: mount.filter(|_| network).map(|mount| mount.kind.clone()),
+        reads: if is_noatime { Reads::Lost } else { Reads::Kept },
+        coverage: if opened.stop.has_looked_enough() { Coverage::Stopped } else { Coverage::Whole },
+        last_run,
+    })
+}
