@@ -60,6 +60,12 @@ pub enum Silence {
     TooLate(Duration),
 }
 
+/// A question, until somebody asks it, and its answer.
+struct Slot {
+    question: Option<Question>,
+    answer: Result<Answer, Silence>,
+}
+
 /// A command that runs `program` in a session of its own, without a terminal, by way of setsid(1).
 pub fn apart(setsid: &Path, program: &Path) -> Command {
     let mut command = Command::new(setsid);
@@ -69,14 +75,14 @@ pub fn apart(setsid: &Path, program: &Path) -> Command {
 
 /// Asks all of them, some at a time; the answers are in the order of the questions.
 pub fn ask_all(questions: Vec<Question>, patience: Duration) -> Vec<Result<Answer, Silence>> {
-    let slots: Vec<Mutex<(Option<Question>, Result<Answer, Silence>)>> =
-        questions.into_iter().map(|question| Mutex::new((Some(question), Err(Silence::Ended)))).collect();
+    let slot = |question| Mutex::new(Slot { question: Some(question), answer: Err(Silence::Ended) });
+    let slots: Vec<Mutex<Slot>> = questions.into_iter().map(slot).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(question) = slot.0.take() {
-                slot.1 = ask(question, patience);
+            if let Some(question) = slot.question.take() {
+                slot.answer = ask(question, patience);
             }
         }
     };
@@ -85,7 +91,7 @@ pub fn ask_all(questions: Vec<Question>, patience: Duration) -> Vec<Result<Answe
             scope.spawn(work);
         }
     });
-    slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner).1).collect()
+    slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner).answer).collect()
 }
 
 /// Asks one.
