@@ -15,7 +15,7 @@ pub fn run(options: &CompletionsOptions) -> anyhow::Result<Exit> {
     };
     // Into memory first: the generator takes a closed pipe for a defect of the program.
     let mut script = Vec::new();
-    generate(shell, &mut args::definition(), "pycstore", &mut script);
+    generate(shell, &mut args::visible(), "pycstore", &mut script);
     let mut out = io::stdout().lock();
     out.write_all(&script)?;
     out.flush()?;

@@ -7,8 +7,11 @@
 mod confinement;
 mod support;
 
+mod completions;
 mod config;
 mod demo;
+mod doctor;
+mod doctor_variable;
 mod du;
 mod du_views;
 mod forget;

@@ -49,6 +49,16 @@ pub fn definition() -> clap::Command {
     definition
 }
 
+/// The command line as far as the help shows it.
+pub fn visible() -> clap::Command {
+    let all = Arguments::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    clap::Command::new("pycstore")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments().cloned())
+        .subcommands(shown)
+}
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {

@@ -26,7 +26,7 @@ fn startup_files(shell: Shell) -> &'static [&'static str] {
     match shell {
         Shell::Bash => &[".bashrc", ".bash_profile", ".bash_login"],
         Shell::Zsh => &[".zshenv", ".zprofile", ".zshrc", ".zlogin"],
-        Shell::Fish => &[".config/fish"],
+        Shell::Fish => &[],
     }
 }
 
@@ -38,9 +38,11 @@ pub fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
     environment.places.path.iter().map(|directory| directory.join(name)).find(is_executable)
 }
 
-/// Whether the user uses a shell: it is their login shell, or it has a startup file in their home.
-fn is_in_use(shell: Shell, home: &Path, user: Option<&User>) -> bool {
+/// Whether the user uses a shell: it is their login shell, or it has a startup file in their home, or a directory of
+/// its own among their configuration as fish has.
+fn is_in_use(shell: Shell, home: &Path, configuration: Option<&Path>, user: Option<&User>) -> bool {
     user.is_some_and(|user| user.shell.file_name() == Some(OsStr::new(shell.name())))
+        || shell == Shell::Fish && configuration.is_some_and(|it| it.join("fish").is_dir())
         || startup_files(shell).iter().any(|file| home.join(file).symlink_metadata().is_ok())
 }
 
@@ -55,7 +57,8 @@ pub fn ask(
     base: &Setting,
     patience: Duration,
 ) -> Result<Vec<Asked>, String> {
-    let in_use = Shell::ALL.into_iter().filter(|shell| is_in_use(*shell, home, user));
+    let configuration = environment.configuration_directory.as_deref().and_then(Path::parent);
+    let in_use = Shell::ALL.into_iter().filter(|shell| is_in_use(*shell, home, configuration, user));
     let installed: Vec<(Shell, PathBuf)> =
         in_use.filter_map(|shell| Some((shell, program(environment, shell.name())?))).collect();
     if installed.is_empty() {
@@ -69,6 +72,8 @@ pub fn ask(
             command.args(options).args(["-c", SCRIPT]).env_clear().current_dir(home);
             command.env("HOME", home).env("SHELL", &path).env("TERM", "dumb");
             command.envs(environment.search_path.as_ref().map(|path| ("PATH", path)));
+            // What a session says once, no startup file of a shell says again.
+            command.envs(configuration.map(|directory| ("XDG_CONFIG_HOME", directory)));
             command.envs(user.map(|user| ("USER", &user.name)));
             command.envs(user.map(|user| ("LOGNAME", &user.name)));
             command.envs(base.prefix.as_ref().map(|value| (super::place::PREFIX, value)));
@@ -91,7 +96,10 @@ fn read(output: &[u8]) -> Option<Setting> {
     let end = find(output, END)?;
     let (environment, own) = (&output[..end], &output[end + END.len()..]);
     let own = &own[..find(own, OVER)?];
-    let mut setting = Setting::of(environment.split(|&byte| byte == 0).filter_map(assignment));
+    // There is a home in it at least, unless env(1) was not found.
+    let variables: Vec<_> = environment.split(|&byte| byte == 0).filter_map(assignment).collect();
+    variables.first()?;
+    let mut setting = Setting::of(variables);
     if setting.prefix.is_none() && !own.is_empty() {
         setting.not_exported = Some(OsString::from_vec(own.to_vec()));
     }
@@ -144,6 +152,7 @@ mod tests {
             Some((some(""), None, None))
         );
         assert_eq!(read(&format!("{welcome}A=1\0")), None);
+        assert_eq!(read(&format!("{welcome}pycstore:end\0/a\0pycstore:over\0")), None);
         assert_eq!(read("nothing"), None);
     }
 

@@ -16,7 +16,7 @@ use std::io::{self, Write};
 /// How far the text is from the left.
 const INDENT: usize = 9;
 
-/// Where a terminal is narrower than this, the text begins below the severity.
+/// Where a terminal is narrower than this, the text is indented less.
 const NARROW: usize = 60;
 
 /// Prints them: as JSON, or for people.
@@ -85,32 +85,24 @@ fn shown(finding: &Finding, terminal: &Terminal, style: Style) -> Vec<u8> {
     text
 }
 
-/// A label and a text beside it, wrapped where there is a terminal; the label is painted, the text is not unless it
-/// stands alone.
+/// A label and a text beside it, wrapped where there is a terminal, the lines after the first indented. The label is
+/// painted; without one the text is.
 fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Style, tone: Tone) -> Vec<u8> {
     let text = match terminal.columns() {
         Some(_) => path::escaped(&with_home(text, terminal)),
         // A line stays a line, whatever a file is called.
         None => text.replace('\n', "\\n"),
     };
-    let mut out = Vec::new();
-    let mut label = label;
-    if !label.is_empty() && label.len() >= indent {
-        out.extend(style.paint(label.as_bytes(), tone));
+    let first = if label.is_empty() { indent } else { indent.max(label.len() + 1) };
+    let room =
+        |used: usize| terminal.columns().map_or(usize::MAX, |columns| columns.saturating_sub(used).max(8));
+    let mut out = style.paint(label.as_bytes(), tone);
+    let mut pad = first - label.len();
+    for line in wrapped(&text, room(first), room(indent)) {
+        out.extend(" ".repeat(pad).bytes());
+        out.extend(style.paint(line.as_bytes(), if indent == 0 { tone } else { Tone::Normal }));
         out.push(b'\n');
-        label = "";
-    }
-    let room = terminal.columns().map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(20));
-    for line in wrapped(&text, room) {
-        let pad = " ".repeat(indent - label.len());
-        out.extend(style.paint(label.as_bytes(), tone));
-        out.extend(pad.bytes());
-        match indent {
-            0 => out.extend(style.paint(line.as_bytes(), tone)),
-            _ => out.extend(line.bytes()),
-        }
-        out.push(b'\n');
-        label = "";
+        pad = indent;
     }
     out
 }
@@ -129,15 +121,16 @@ fn with_home(text: &str, terminal: &Terminal) -> String {
     }
 }
 
-/// The text in lines of at most `room` columns, broken at blanks; what has none is broken where the line ends.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
+/// The text in lines of at most so many columns, the first and the others, broken at blanks; what has none is broken
+/// where the line ends.
+fn wrapped(text: &str, first: usize, others: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    let mut used = 0;
+    let (mut room, mut used) = (first, 0);
     for word in text.split(' ') {
         let width = path::width(word);
         if used > 0 && used + 1 + width > room {
             lines.push(String::new());
-            used = 0;
+            (room, used) = (others, 0);
         } else if used > 0 {
             lines.last_mut().into_iter().for_each(|line| line.push(' '));
             used += 1;
@@ -146,7 +139,7 @@ fn wrapped(text: &str, room: usize) -> Vec<String> {
             let width = path::width(character.encode_utf8(&mut [0; 4]));
             if used + width > room {
                 lines.push(String::new());
-                used = 0;
+                (room, used) = (others, 0);
             }
             lines.last_mut().into_iter().for_each(|line| line.push(character));
             used += width;
@@ -178,7 +171,7 @@ mod tests {
         );
         assert_eq!(
             text(Some(40)),
-            "error\n  12 files of the store can be written\n  by everyone, such as\n  \
+            "error 12 files of the store can be\n  written by everyone, such as\n  \
              ~/.cache/cpython/a/b.cpython-312.pyc\n  hint: chmod -R go-w ~/.cache/cpython\n"
         );
         assert_eq!(text(Some(200)).lines().count(), 2);
@@ -192,8 +185,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_for_a_line_is_broken_and_whole() {
-        assert_eq!(wrapped("ab cdefgh i", 4), ["ab", "cdef", "gh i"]);
-        assert_eq!(wrapped("東京東京", 4), ["東京", "東京"]);
-        assert_eq!(wrapped("", 4), [""]);
+        assert_eq!(wrapped("ab cdefgh i", 4, 3), ["ab", "cde", "fgh", "i"]);
+        assert_eq!(wrapped("東京東京", 4, 4), ["東京", "東京"]);
+        assert_eq!(wrapped("", 4, 4), [""]);
     }
 }
