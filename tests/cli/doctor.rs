@@ -479,10 +479,7 @@ fn people_get_a_line_a_hint_and_a_sum() {
     let lines: Vec<&str> = shown.stdout.lines().collect();
     assert_eq!(
         lines[0],
-        format!(
-            "error    {} of the store can be written by everyone: Python runs what they write",
-            entry.display()
-        )
+        format!("error    {} can be written by everyone: Python runs what they write", entry.display())
     );
     assert_eq!(lines[1], format!("         hint: chmod -R go-w {}", world.store.display()));
     assert!(lines.last().unwrap().starts_with("1 error, 0 warnings, "), "{}", shown.stdout);

@@ -139,14 +139,20 @@ fn counted(parts: &Parts) -> String {
     }
 }
 
-/// A finding about some parts of the store: how many, and one of them.
-fn about(parts: &Parts, severity: Severity, kind: Kind, what: &str, hint: String) -> Option<Finding> {
+/// A finding about some parts of the store: what is to be said of one, and of several with their number and one of
+/// them.
+fn about(
+    parts: &Parts,
+    severity: Severity,
+    kind: Kind,
+    [of_one, of_several]: [&str; 2],
+    hint: String,
+) -> Option<Finding> {
     let example = parts.example.as_ref()?;
-    let is_one = parts.files + parts.directories == 1;
-    let verb = if is_one { "" } else { ", such as " };
-    let detail = match is_one {
-        true => format!("{} {what}", example.display()),
-        false => format!("{} {what}{verb}{}", counted(parts), example.display()),
+    let shown = example.display();
+    let detail = match parts.files + parts.directories {
+        1 => format!("{shown} {of_one}"),
+        _ => format!("{} of the store {of_several}, such as {shown}", counted(parts)),
     };
     Some(Finding::new(severity, kind, detail, hint).at(example))
 }
@@ -178,10 +184,15 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
     }
     let parts = &store.exposure;
     if !is_foreign {
-        let what =
-            "of the store belong to root, as `sudo python` leaves them: Python may be unable to write there";
+        let what = [
+            "belongs to root, as `sudo python` leaves it: Python may be unable to write there",
+            "belong to root, as `sudo python` leaves them: Python may be unable to write there",
+        ];
         findings.extend(about(&parts.root, Severity::Warning, Kind::ForeignParts, what, chown.clone()));
-        let what = "of the store belong to somebody else, whose code Python runs";
+        let what = [
+            "belongs to somebody else, whose code Python runs",
+            "belong to somebody else, whose code Python runs",
+        ];
         let hint = format!("look at them (ls -ld), then pycstore prune --all{option}, or {chown}");
         findings.extend(about(&parts.others, Severity::Error, Kind::ForeignParts, what, hint));
     }
@@ -221,14 +232,14 @@ fn writable(facts: &Facts, store: &OpenStore, path: &str) -> Vec<Finding> {
         &store.exposure.everyone,
         graded(Severity::Error),
         Kind::Writable,
-        "of the store can be written by everyone",
+        ["can be written by everyone"; 2],
         format!("chmod -R go-w {path}"),
     );
     let group = about(
         &store.exposure.group,
         graded(Severity::Warning),
         Kind::Writable,
-        "of the store can be written by a group with others in it",
+        ["can be written by a group with others in it"; 2],
         format!("chmod -R g-w {path}"),
     );
     let said = |finding: Finding| Finding { detail: format!("{}{reach}", finding.detail), ..finding };
@@ -461,4 +472,186 @@ fn around(facts: &Facts) -> Vec<Finding> {
         );
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::tests::{facts, open_store};
+    use super::*;
+    use pycstore::other_stores::OtherStore;
+    use pycstore::source_tree::InTree;
+    use pycstore::units::Moment;
+
+    /// `severity kind`, in the order in which they are shown.
+    fn kinds(facts: &Facts) -> Vec<String> {
+        diagnose(facts).iter().map(|it| format!("{} {}", it.severity.name(), it.kind.name())).collect()
+    }
+
+    fn with_store(change: impl FnOnce(&mut OpenStore)) -> Facts {
+        let mut store = open_store();
+        change(&mut store);
+        Facts { store: StoreState::Open(Box::new(store)), ..facts() }
+    }
+
+    fn parts(files: u64, directories: u64) -> Parts {
+        Parts { files, directories, example: Some(PathBuf::from("/home/me/.cache/cpython/x")) }
+    }
+
+    #[test]
+    fn where_all_is_in_order_there_is_nothing_to_say() {
+        assert_eq!(diagnose(&facts()), []);
+    }
+
+    #[test]
+    fn each_fact_about_the_store_has_its_finding() {
+        let room = |available, files_left| Room {
+            bytes: 1 << 40,
+            available,
+            files: 1_000_000,
+            files_left,
+            is_read_only: false,
+        };
+        type Change = Box<dyn FnOnce(&mut OpenStore)>;
+        let table: Vec<(Change, &[&str])> = vec![
+            (Box::new(|it| it.user = 0), &["error owner"]),
+            (Box::new(|it| it.user = 1001), &["error owner"]),
+            (Box::new(|it| it.exposure.root = parts(1, 0)), &["warning foreign-parts"]),
+            (Box::new(|it| it.exposure.others = parts(1, 0)), &["error foreign-parts"]),
+            (Box::new(|it| it.exposure.everyone = parts(2, 1)), &["error writable"]),
+            (Box::new(|it| it.exposure.group = parts(2, 1)), &["warning writable"]),
+            (Box::new(move |it| it.room = Some(room(1 << 39, 999_999))), &[]),
+            (Box::new(move |it| it.room = Some(room(1 << 33, 999_999))), &["warning full"]),
+            (Box::new(move |it| it.room = Some(room(1 << 39, 9_999))), &["warning full"]),
+            (Box::new(move |it| it.room = Some(room(4096, 999_999))), &["error full"]),
+            (Box::new(move |it| it.room = Some(room(1 << 39, 0))), &["error full"]),
+            (
+                Box::new(move |it| it.room = Some(Room { is_read_only: true, ..room(0, 0) })),
+                &["warning read-only"],
+            ),
+            // btrfs and others count no files.
+            (Box::new(move |it| it.room = Some(Room { files: 0, ..room(1 << 39, 0) })), &[]),
+            (Box::new(|it| it.network = Some("nfs4".into())), &["note network"]),
+            (Box::new(|it| it.reads = Reads::Lost), &["note noatime"]),
+            (Box::new(|it| it.temporary = Tally::file(1, 1)), &["note temporary"]),
+            (Box::new(|it| it.reclaimable = Tally::file(1, 1)), &["note reclaimable"]),
+            (Box::new(|it| it.coverage = Coverage::Stopped), &["warning unreadable"]),
+            (Box::new(|it| it.last_run = Ok(None)), &["note schedule"]),
+            (Box::new(|it| it.last_run = Err("cannot read".into())), &["warning schedule"]),
+        ];
+        for (index, (change, expected)) in table.into_iter().enumerate() {
+            assert_eq!(kinds(&with_store(change)), expected, "row {index}");
+        }
+    }
+
+    #[test]
+    fn the_worst_comes_first() {
+        let facts = with_store(|store| {
+            store.temporary = Tally::file(1, 1);
+            store.exposure.root = parts(1, 0);
+            store.exposure.everyone = parts(1, 0);
+        });
+        assert_eq!(kinds(&facts), ["error writable", "warning foreign-parts", "note temporary"]);
+    }
+
+    #[test]
+    fn many_of_one_kind_are_one_line_with_a_count_and_an_example() {
+        let detail = |parts| diagnose(&with_store(|it| it.exposure.everyone = parts)).remove(0).detail;
+        assert_eq!(
+            detail(parts(1200, 3)),
+            "1 200 files and 3 directories of the store can be written by everyone, such as \
+             /home/me/.cache/cpython/x: Python runs what they write"
+        );
+        assert_eq!(
+            detail(parts(1, 0)),
+            "/home/me/.cache/cpython/x can be written by everyone: Python runs what they write"
+        );
+    }
+
+    #[test]
+    fn hints_name_the_store_that_was_named() {
+        let hint = |named_by| {
+            let change = |it: &mut OpenStore| {
+                it.temporary = Tally::file(1, 1);
+                it.path = "/a b/store".into();
+                it.named_by = named_by;
+            };
+            diagnose(&with_store(change)).remove(0).hint
+        };
+        assert_eq!(hint(NamedBy::Surroundings), "pycstore prune --temporary");
+        assert_eq!(hint(NamedBy::Flag), "pycstore prune --temporary --store '/a b/store'");
+    }
+
+    #[test]
+    fn an_old_run_is_worth_a_note() {
+        let now = |days: i64| {
+            let moment = Moment { seconds: facts().now.seconds + days * 86_400, nanoseconds: 0 };
+            kinds(&Facts { now: moment, ..facts() })
+        };
+        assert_eq!(now(13), [""; 0]);
+        assert_eq!(now(15), ["note schedule"]);
+    }
+
+    #[test]
+    fn a_store_may_be_missing_or_refused() {
+        let missing = StoreState::Missing("/home/me/.cache/cpython".into());
+        assert_eq!(kinds(&Facts { store: missing, ..facts() }), ["note missing"]);
+        let path = PathBuf::from("/home/me");
+        let refused = StoreState::Refused { path, message: "refused".into(), hint: None };
+        assert_eq!(kinds(&Facts { store: refused, ..facts() }), ["error refused"]);
+    }
+
+    #[test]
+    fn interpreters_of_one_kind_are_one_line() {
+        let asked = |version: &str, expected, said: &Said| AskedInterpreter {
+            executable: format!("/opt/{version}/bin/python").into(),
+            version: version.into(),
+            expected,
+            said: said.clone(),
+        };
+        let (uses, ignores) = (StoreUse::Uses, StoreUse::Ignores);
+        let good = asked("3.12.1", uses, &Said::Honours);
+        let told = |more: &[AskedInterpreter]| -> Vec<String> {
+            let interpreters = [&[good.clone()], more].concat();
+            let findings = diagnose(&Facts { interpreters, ..facts() });
+            findings.iter().map(|it| format!("{} {}", it.severity.name(), it.detail)).collect()
+        };
+        let old = [asked("2.7.18", ignores, &Said::Ignores), asked("3.6.1", ignores, &Said::NotAsked)];
+        assert_eq!(
+            told(&old),
+            ["note Python 2.7.18 (/opt/2.7.18/bin/python) and 1 more are before 3.8 and ignore the prefix: \
+              they write beside the sources"]
+        );
+        assert_eq!(
+            told(&[asked("3.11.1", uses, &Said::Ignores)]),
+            [
+                "warning Python 3.11.1 (/opt/3.11.1/bin/python) ignores the prefix, though its version knows it"
+            ]
+        );
+        assert_eq!(
+            told(&[
+                asked("3.11.1", uses, &Said::NotAsked),
+                asked("3.9.1", uses, &Said::Nothing("hangs".into()))
+            ]),
+            [
+                "note Python 3.11.1 (/opt/3.11.1/bin/python) was not asked: others may change it",
+                "note Python 3.9.1 (/opt/3.9.1/bin/python) hangs",
+            ]
+        );
+        let none = Facts { interpreters: old.to_vec(), ..facts() };
+        assert_eq!(kinds(&none), ["warning interpreter", "note interpreter"]);
+    }
+
+    #[test]
+    fn what_lies_around() {
+        let other = |origin| OtherStore { path: "/home/me/x".into(), origin, tally: Tally::file(1, 1) };
+        let others = vec![other(Origin::Convention), other(Origin::LiteralTilde)];
+        let in_tree = InTree { directories: 2, tally: Tally::file(1, 1), example: None };
+        let project = Some((PathBuf::from("/home/me/work"), in_tree));
+        assert_eq!(
+            kinds(&Facts { others, project, ..facts() }),
+            ["warning literal-tilde", "note in-tree", "note other-store"]
+        );
+        let project = Some((PathBuf::from("/home/me/work"), InTree::default()));
+        assert_eq!(kinds(&Facts { project, ..facts() }), [""; 0]);
+    }
 }

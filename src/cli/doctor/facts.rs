@@ -313,3 +313,62 @@ fn look(
         last_run,
     })
 }
+
+#[cfg(test)]
+pub mod tests {
+    //! Facts in which nothing is wrong, for tests of what is made of them.
+
+    use super::super::place::{Shell, Start};
+    use super::*;
+    use crate::cli::doctor::interpreters::Said;
+    use crate::cli::exit::Exit;
+    use pycstore::interpreter::StoreUse;
+
+    /// A store in order, of user 1000, pruned yesterday.
+    pub fn open_store() -> OpenStore {
+        let temporary = tempfile::tempdir().unwrap();
+        let store = crate::cli::history::tests::store(&temporary, "store");
+        let run = crate::cli::history::tests::run(&store, 1_700_000_000 - 86_400, 3, Exit::Done);
+        OpenStore {
+            path: "/home/me/.cache/cpython".into(),
+            user: 1000,
+            named_by: NamedBy::Surroundings,
+            exposure: Exposure::default(),
+            temporary: Tally::default(),
+            reclaimable: Tally::default(),
+            room: None,
+            network: None,
+            reads: Reads::Kept,
+            coverage: Coverage::Whole,
+            last_run: Ok(Some(run)),
+        }
+    }
+
+    /// Bash alone, with the variable.
+    pub fn facts() -> Facts {
+        let setting = || Ok(Setting { prefix: Some("/home/me/.cache/cpython".into()), ..Setting::default() });
+        let step = |path: &str, user| Step { path: path.into(), user, group: user, mode: 0o40_755 };
+        Facts {
+            now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
+            user: 1000,
+            accounts: Accounts::parse(
+                "root:x:0:0::/root:/bin/bash\nme:x:1000:1000::/home/me:/bin/bash\n",
+                "root:x:0:\nme:x:1000:\n",
+            ),
+            home: Some("/home/me".into()),
+            places: vec![(Place::Here, setting()), (Place::Shell(Shell::Bash, Start::Login), setting())],
+            unasked: None,
+            configured: None,
+            store: StoreState::Open(Box::new(open_store())),
+            ways: vec![vec![step("/", 0), step("/home", 0), step("/home/me", 1000)]],
+            interpreters: vec![AskedInterpreter {
+                executable: "/usr/bin/python3.12".into(),
+                version: "3.12.1".into(),
+                expected: StoreUse::Uses,
+                said: Said::Honours,
+            }],
+            others: Vec::new(),
+            project: None,
+        }
+    }
+}

@@ -200,9 +200,14 @@ mod tests {
         let pids = std::fs::read_to_string(pids).unwrap();
         assert_eq!(pids.lines().count(), 2);
         for pid in pids.lines() {
-            // Whoever was ended and is waited for by nobody yet is a zombie.
-            let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            assert!(state.is_empty() || state.contains(") Z "), "{state}");
+            // To die takes a moment; whoever is waited for by nobody yet is a zombie.
+            let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let is_over = |state: String| state.is_empty() || state.contains(") Z ");
+            let until = Instant::now() + Duration::from_secs(20);
+            while !is_over(state()) {
+                assert!(Instant::now() < until, "{}", state());
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
     }
 }

@@ -230,3 +230,140 @@ fn drift(answered: &[(Place, &Setting)], facts: &Facts) -> Option<Finding> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::tests::facts;
+    use super::super::place::{Asked, Shell, Start};
+    use super::*;
+
+    const BASH: Place = Place::Shell(Shell::Bash, Start::Interactive);
+    const ZSH: Place = Place::Shell(Shell::Zsh, Start::Login);
+
+    fn set(place: Place, value: &str) -> Asked {
+        (place, Ok(Setting { prefix: Some(value.into()), ..Setting::default() }))
+    }
+
+    fn nothing(place: Place) -> Asked {
+        (place, Ok(Setting::default()))
+    }
+
+    /// `severity kind | detail | hint`
+    fn told(places: &[Asked]) -> Vec<String> {
+        let findings = judge(&Facts { places: places.to_vec(), ..facts() });
+        let line =
+            |it: &Finding| format!("{} {} | {} | {}", it.severity.name(), it.kind.name(), it.detail, it.hint);
+        findings.iter().map(line).collect()
+    }
+
+    #[test]
+    fn one_store_everywhere_is_right() {
+        assert_eq!(told(&[set(Place::Here, "/x"), set(BASH, "/x/"), set(Place::Cron(None), "//x")]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_missing_is_put_in_place_where_it_is_missing() {
+        let with = |place| told(&[set(ZSH, "/x"), nothing(place)]);
+        for (place, name, hint) in [
+            (BASH, "interactive bash", "pycstore setup bash"),
+            (Place::Session, "the systemd user session", "pycstore setup environment.d"),
+            (Place::EnvironmentD, "environment.d", "pycstore setup environment.d"),
+            (Place::Cron(None), "cron", "pycstore setup cron"),
+            (Place::Cron(Some(3)), "line 3 of the crontab", "pycstore setup cron"),
+            (
+                Place::Here,
+                "this environment",
+                "start a new shell; if it is missing there as well: pycstore setup",
+            ),
+        ] {
+            let expected = format!(
+                "warning unset | PYTHONPYCACHEPREFIX is not set in {name}, though it is in login zsh | {hint}"
+            );
+            assert_eq!(with(place), [expected]);
+        }
+        // PAM's file need not say what others do.
+        assert_eq!(with(Place::EtcEnvironment), [""; 0]);
+        let waits = told(&[set(Place::EnvironmentD, "/x"), nothing(Place::Session)]);
+        assert!(waits[0].ends_with("| log out and in again"), "{waits:?}");
+        let shells = told(&[set(Place::Here, "/x"), nothing(BASH), nothing(ZSH)]);
+        assert_eq!(shells.len(), 2, "one for each that is to be put right: {shells:?}");
+        let nowhere = told(&[nothing(Place::Here), nothing(BASH)]);
+        assert_eq!(
+            nowhere,
+            ["warning unset | PYTHONPYCACHEPREFIX is set nowhere: no Python uses /home/me/.cache/cpython \
+              | pycstore setup"]
+        );
+    }
+
+    #[test]
+    fn values_are_judged_as_python_takes_them() {
+        for (value, kind, path) in [
+            ("~/x y", "error unexpanded", "'/home/me/x y'"),
+            ("~", "error unexpanded", "/home/me/"),
+            ("~you/x", "error unexpanded", "/home/me/.cache/cpython"),
+            ("$HOME/x", "error unexpanded", "/home/me/x"),
+            ("/tmp/$USER/pycache", "error unexpanded", "/home/me/.cache/cpython"),
+            ("x/y", "error relative", "/home/me/.cache/cpython"),
+            ("./x", "error relative", "/home/me/.cache/cpython"),
+        ] {
+            let told = told(&[set(BASH, value), set(Place::Here, "/x")]);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with(&format!("{kind} | PYTHONPYCACHEPREFIX is ")), "{told:?}");
+            let expected = format!("PYTHONPYCACHEPREFIX={path}");
+            assert!(told[0].ends_with(&expected), "{told:?}");
+        }
+        let empty = told(&[set(BASH, ""), set(Place::Here, "/x")]);
+        assert_eq!(
+            empty,
+            [
+                "warning empty | PYTHONPYCACHEPREFIX is empty in interactive bash: Python takes that for unset \
+              | pycstore setup bash"
+            ]
+        );
+        // A name may have a dollar or a tilde in it.
+        assert_eq!(told(&[set(BASH, "/x/a$b~c"), set(Place::Here, "/x/a$b~c")]), [""; 0]);
+    }
+
+    #[test]
+    fn different_stores_are_one_finding() {
+        let told = |places: &[Asked], configured: Option<&str>| {
+            let configured = configured.map(PathBuf::from);
+            judge(&Facts { places: places.to_vec(), configured, ..facts() })
+        };
+        let both = [set(Place::Here, "/x"), set(BASH, "/x"), set(ZSH, "/y")];
+        let drift = told(&both, None);
+        assert_eq!(drift.len(), 1);
+        let detail =
+            "different stores are named: /x in this environment and interactive bash; /y in login zsh";
+        assert_eq!(drift[0].detail, detail);
+        assert_eq!(drift[0].hint, "decide on one, such as /x, and name it everywhere");
+        let here = told(&[set(Place::Here, "/x"), set(BASH, "/y"), set(ZSH, "/y")], None);
+        assert_eq!(here[0].hint, "start a new shell");
+        let configured = told(&both[..2], Some("/z"));
+        assert!(configured[0].hint.contains("pycstore config --path"), "{configured:?}");
+        assert_eq!(told(&both[..2], Some("/x")), []);
+    }
+
+    #[test]
+    fn what_is_not_exported_is_not_missing_as_well() {
+        let not_exported = Setting { not_exported: Some("/x".into()), ..Setting::default() };
+        let told = told(&[set(Place::Here, "/x"), (ZSH, Ok(not_exported))]);
+        assert_eq!(
+            told,
+            [
+                "warning not-exported | PYTHONPYCACHEPREFIX is /x in login zsh, but not exported: Python does not \
+              see it | pycstore setup zsh"
+            ]
+        );
+    }
+
+    #[test]
+    fn who_does_not_answer_is_not_accused() {
+        let told = told(&[set(Place::Here, "/x"), (BASH, Err("gave no answer within 10.0 s".into()))]);
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].starts_with("note no-answer | interactive bash gave no answer within 10.0 s: "),
+            "{told:?}"
+        );
+    }
+}
