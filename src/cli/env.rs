@@ -32,10 +32,20 @@ pub struct Environment {
     /// `PYCSTORE_CONFIG`: another configuration file. Unlike the other variables, set and empty means something:
     /// no file at all.
     pub configuration: Option<OsString>,
+    /// The directory of all programs' configurations, `$XDG_CONFIG_HOME`, else `~/.config`. `None` without a home.
+    pub configurations: Option<PathBuf>,
     /// Our directory for configuration, `$XDG_CONFIG_HOME/pycstore`, else `~/.config/pycstore`. `None` without a home.
     pub configuration_directory: Option<PathBuf>,
     /// Our directory for state, `$XDG_STATE_HOME/pycstore`, else `~/.local/state/pycstore`. `None` without a home.
     pub state_directory: Option<PathBuf>,
+    /// `SHELL`: the login shell.
+    pub shell: Option<PathBuf>,
+    /// The name of the process that started us, where the system tells.
+    pub parent: Option<String>,
+    /// `ZDOTDIR`: where zsh's files are, instead of the home.
+    pub zsh_directory: Option<PathBuf>,
+    /// This program, by the path that finds it again after an upgrade: the name on `PATH` rather than what it links to.
+    pub executable: Option<PathBuf>,
     /// Where this machine's Pythons may be, as far as the environment tells.
     pub places: Places,
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
@@ -85,6 +95,11 @@ impl Environment {
         let state_directory = xdg.as_ref().and_then(Xdg::state_dir);
         Environment {
             places: places(variable, home.clone()),
+            configurations: configuration_directory.clone().filter(|directory| directory.is_absolute()),
+            shell: variable("SHELL").map(PathBuf::from),
+            parent: name_of_process(std::os::unix::process::parent_id()),
+            zsh_directory: directory(variable("ZDOTDIR")),
+            executable: executable(variable("PATH")),
             user: variable("USER").or_else(|| variable("LOGNAME")),
             own_home: home.clone().filter(|_| !is_foreign),
             prefix: variable("PYTHONPYCACHEPREFIX"),
@@ -118,6 +133,11 @@ impl Environment {
             configuration: None,
             configuration_directory: Some(home.join(".config/pycstore")),
             state_directory: Some(home.join(".local/state/pycstore")),
+            configurations: Some(home.join(".config")),
+            shell: None,
+            parent: None,
+            zsh_directory: None,
+            executable: Some(home.join(".local/bin/pycstore")),
             places: Places { root: home.clone(), ..Places::default() },
             source_date_epoch: None,
             working_directory: home.clone(),
@@ -154,6 +174,27 @@ impl Environment {
 
 fn directory(value: Option<OsString>) -> Option<PathBuf> {
     value.map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// What proc(5) calls a process; a script is called by its own name.
+fn name_of_process(id: u32) -> Option<String> {
+    let name = std::fs::read(format!("/proc/{id}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_string())
+}
+
+/// This program: as it was called by a path, else by its name on `path`, else where it really is.
+fn executable(path: Option<OsString>) -> Option<PathBuf> {
+    let real = std::env::current_exe().ok()?;
+    let called = PathBuf::from(std::env::args_os().next()?);
+    let candidates = match called.components().count() {
+        0 | 1 => std::env::split_paths(&path.unwrap_or_default())
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join(&called))
+            .collect(),
+        _ => vec![std::env::current_dir().ok()?.join(&called)],
+    };
+    let is_this = |candidate: &PathBuf| candidate.canonicalize().is_ok_and(|found| found == real);
+    Some(candidates.into_iter().find(is_this).unwrap_or(real))
 }
 
 /// Where Pythons may be. What is not absolute names a place only to a process in the right working directory.

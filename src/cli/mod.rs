@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod doctor;
 mod du;
+mod edits;
 mod env;
 mod exit;
 mod forget;
@@ -21,8 +22,10 @@ mod output;
 mod prune;
 mod replace;
 mod report;
+mod schedule;
 mod selection;
 mod session;
+mod setup;
 mod source;
 mod stop;
 mod verify;
@@ -75,6 +78,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
         Command::Verify(options) => verify::run(&session, &options),
+        Command::Setup(options) => setup::run(&session, &options),
+        Command::Schedule(options) => schedule::run(&session, &options),
         Command::History(options) => history::run(&session, &options),
         Command::Config(options) => config::run(&session, &options),
         Command::Doctor(options) => doctor::run(session.global, session.environment, &options),

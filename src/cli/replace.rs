@@ -4,10 +4,11 @@
 //! crash or a full disk leaves the old one as it was.
 
 use std::ffi::OsStr;
-use std::fs::Permissions;
+use std::fs::{Metadata, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
+use tempfile::NamedTempFile;
 
 /// Writes `contents` to `path` with this mode, whatever the umask says. A symbolic link at `path` is not followed:
 /// somebody else may own the directory and have put it there.
@@ -15,6 +16,27 @@ use std::path::Path;
 /// # Errors
 /// What the system says; `InvalidInput` where something other than a file is there: it is not replaced.
 pub fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    put(path, contents, |temporary| temporary.as_file().set_permissions(Permissions::from_mode(mode)))
+}
+
+/// Writes `contents` to `path` with the mode and the owner of the file that `old` tells of. A symbolic link at `path`
+/// is not followed.
+///
+/// # Errors
+/// As of [`replace`]; and when the new file cannot be given to the old one's owner: then nothing was replaced.
+pub fn replace_like(path: &Path, contents: &[u8], old: &Metadata) -> io::Result<()> {
+    put(path, contents, |temporary| {
+        let file = temporary.as_file();
+        let new = file.metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            fchown(file, Some(old.uid()), Some(old.gid()))?;
+        }
+        // Behind that: giving a file away clears bits of its mode.
+        file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))
+    })
+}
+
+fn put(path: &Path, contents: &[u8], dress: impl FnOnce(&NamedTempFile) -> io::Result<()>) -> io::Result<()> {
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
@@ -33,7 +55,7 @@ pub fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     prefix.push(".");
     let mut temporary = tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(directory)?;
     temporary.write_all(contents)?;
-    temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
+    dress(&temporary)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
     Ok(())

@@ -100,6 +100,11 @@ impl Chosen {
 }
 
 impl Selection {
+    /// Whether the configuration has a policy.
+    pub fn is_configured(session: &Session) -> bool {
+        !Chosen::configured(session).is_empty()
+    }
+
     /// What `pycstore prune` with these options removes: what the command line selects, else what the
     /// configuration does.
     pub fn of_prune(session: &Session, options: &PruneOptions) -> anyhow::Result<Selection> {

@@ -4,11 +4,15 @@ mod completions;
 mod doctor;
 mod du;
 mod prune;
+mod schedule;
+mod setup;
 
 pub use completions::{CompletedShell, CompletionsOptions};
 pub use doctor::DoctorOptions;
 pub use du::{DuOptions, ViewOptions};
 pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
+pub use schedule::{Action, ScheduleOptions, Scheduler};
+pub use setup::{SetupOptions, Target};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -159,6 +163,24 @@ pub enum Command {
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
     /// compared: what differs is outdated where an unnoticed edit may explain it, else forged.
     Verify(VerifyOptions),
+    /// Put the prefix in place: in shells, systemd sessions and cron; and hide __pycache__ from git and editors.
+    ///
+    /// Shows what would change, asks, and changes it; a second run finds nothing to do. What is added stands between
+    /// two marks, and --undo takes exactly that back. The store is made for you alone, and tagged as a cache for
+    /// backups to pass by.
+    ///
+    /// Targets: bash, zsh, fish; profile (whichever file the login shell reads), environment.d (what systemd starts for
+    /// you: desktop programs, IDEs), cron (the jobs of your crontab); git (the ignore file of all your repositories),
+    /// vscode (files.exclude). Snippets to copy, for what has no one file: nvim-tree, nerdtree, docker, make.
+    Setup(SetupOptions),
+    /// Prune every night, by whoever keeps the time on this machine.
+    ///
+    /// install puts a timer of the systemd user manager in place, else a line in the crontab (which is kept byte for
+    /// byte otherwise), on macOS an agent of launchd; remove takes it back; status says whether it is in place and when
+    /// it runs; run does now what it does. The policy is the configuration's, else orphans, stale, corrupt and temporary.
+    /// The job has the lowest priority, begins at another minute on each machine, and says nothing unless something is
+    /// wrong: by mail from cron, or in the journal (journalctl --user -u pycstore).
+    Schedule(ScheduleOptions),
     /// Show past runs of prune.
     ///
     /// One line a run, newest first; dry runs are none. With --store only the runs on that store, which need not be

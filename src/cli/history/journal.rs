@@ -220,6 +220,24 @@ pub fn read_all(state: &Path) -> Result<Vec<History>, JournalError> {
     Ok(all)
 }
 
+/// The newest run on the store with this real path that had these selectors and scopes.
+///
+/// # Errors
+/// When the directory of state or a history in it cannot be read.
+pub fn newest(state: &Path, store: &Path, selectors: &[String]) -> Result<Option<Run>, JournalError> {
+    let store = json::text(store);
+    let mut newest: Option<Run> = None;
+    for (_, recorded) in read_all(state)? {
+        for run in recorded?.runs {
+            let is_newer = newest.as_ref().is_none_or(|newest| run.started >= newest.started);
+            if run.store == store && run.selectors == selectors && is_newer {
+                newest = Some(run);
+            }
+        }
+    }
+    Ok(newest)
+}
+
 /// Reads a history file; one that is not there is empty.
 fn read(path: &Path) -> Result<Recorded, JournalError> {
     let mut contents = Vec::new();

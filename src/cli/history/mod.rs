@@ -11,7 +11,7 @@ mod journal;
 mod run;
 mod show;
 
-pub use journal::{Due, Journal, JournalError};
+pub use journal::{Due, Journal, JournalError, newest};
 pub use run::Run;
 pub use show::run;
 

@@ -1,6 +1,6 @@
 //! Moments for people and machines. Home of chrono.
 
-use chrono::{DateTime, Local, SecondsFormat, Utc};
+use chrono::{DateTime, Days, Local, NaiveTime, SecondsFormat, Utc};
 use pycstore::units::Moment;
 
 /// `2026-11-22T06:00:00Z`. A moment outside chrono's years is given in seconds since 1970.
@@ -49,6 +49,17 @@ pub fn ago(moment: Moment, now: Moment) -> String {
     }
 }
 
+/// The next moment at which the clock shows this time, in local time; a time that a change of the clock leaves out is
+/// passed over.
+pub fn next_daily(now: Moment, hour: u8, minute: u8) -> Option<Moment> {
+    let local = utc(now)?.with_timezone(&Local);
+    let time = NaiveTime::from_hms_opt(u32::from(hour), u32::from(minute), 0)?;
+    let days = (0..3).filter_map(|days| local.date_naive().checked_add_days(Days::new(days)));
+    let moments = days.filter_map(|day| day.and_time(time).and_local_timezone(Local).earliest());
+    let next = moments.into_iter().find(|moment| *moment > local)?;
+    Some(Moment { seconds: next.timestamp(), nanoseconds: 0 })
+}
+
 fn utc(moment: Moment) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(moment.seconds, moment.nanoseconds)
 }
@@ -71,6 +82,17 @@ mod tests {
         let exact = Moment { seconds: -1, nanoseconds: 123_456_789 };
         assert_eq!(parse_rfc3339(&rfc3339(exact)), Some(exact));
         assert_eq!(parse_rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn the_next_time_of_day_is_within_a_day() {
+        let now = at(1_700_000_000);
+        for (hour, minute) in [(0, 0), (3, 17), (22, 13), (23, 59)] {
+            let next = next_daily(now, hour, minute).unwrap();
+            assert!((1..=90_000).contains(&next.seconds_since(now)), "{hour}:{minute}");
+            assert!(local(next).contains(&format!(" {hour:02}:{minute:02}:00 ")), "{}", local(next));
+        }
+        assert_eq!(next_daily(now, 24, 0), None);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum Tone {
     Total,
     /// Something that is gone or can go.
     Gone,
+    /// Something that is new.
+    Added,
     /// Something of less weight.
     Quiet,
     /// Ordinary text.
@@ -43,6 +45,7 @@ impl Style {
             Tone::Heading => anstyle::Style::new().effects(Effects::BOLD),
             Tone::Total => anstyle::Style::new().effects(Effects::BOLD),
             Tone::Gone => AnsiColor::Yellow.on_default(),
+            Tone::Added => AnsiColor::Green.on_default(),
             Tone::Quiet => anstyle::Style::new().effects(Effects::DIMMED),
             Tone::Normal => return text.to_vec(),
         };

@@ -1,0 +1,65 @@
+//! The options of `pycstore setup`.
+
+use clap::{Args, ValueEnum};
+
+/// Options of `pycstore setup`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    after_help = "Exit status: 0 all done, nothing to do included; 1 something could not be changed; 2 nothing \
+                        done: usage, no consent, a file or a store that was refused."
+)]
+pub struct SetupOptions {
+    /// What to set up [default: the shell in use]
+    #[arg(value_name = "TARGET", hide_possible_values = true)]
+    pub targets: Vec<Target>,
+    /// Print what would be added, to put it somewhere yourself; nothing is changed
+    #[arg(long, conflicts_with_all = ["undo", "dry_run", "yes"])]
+    pub print: bool,
+    /// Show what would change in which file, as a diff; nothing is changed
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Take back exactly what setup put there: the files are byte for byte what they were
+    #[arg(long)]
+    pub undo: bool,
+}
+
+/// What can be set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// bash, as a login shell or not
+    Bash,
+    /// zsh, scripts included
+    Zsh,
+    /// fish, scripts included
+    Fish,
+    /// The file that the login shell reads, whichever it is
+    Profile,
+    /// What systemd starts for you
+    #[value(name = "environment.d")]
+    EnvironmentD,
+    /// The jobs of your crontab
+    Cron,
+    /// git: ignore __pycache__ everywhere
+    Git,
+    /// VS Code and its kin: hide __pycache__
+    Vscode,
+    /// A snippet for nvim-tree
+    NvimTree,
+    /// A snippet for NERDTree
+    Nerdtree,
+    /// Lines for a Dockerfile
+    Docker,
+    /// A target for a Makefile
+    Make,
+}
+
+impl Target {
+    /// As it is spelled on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,380 @@
+//! The marked block: the part of somebody else's file that is ours.
+//!
+//! ```text
+//! # >>> pycstore >>>
+//! export PYTHONPYCACHEPREFIX="$HOME/.cache/cpython"
+//! # <<< pycstore <<<
+//! ```
+//!
+//! Two things about a file cannot be seen any more once the block is in it: that the file was not there, and that its
+//! last line had no end. A remark within the block keeps them, so that taking the block back gives the very bytes.
+//!
+//! # Invariants
+//!
+//! * Pure. `take(put(text)) == text` for every text without a block; `put` twice is `put` once.
+//! * A block that somebody has torn (one marker without the other, two blocks) is an error: nobody knows what is ours.
+
+use std::ops::Range;
+
+/// A kind of marked block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// What the markers say: `pycstore`, `pycstore schedule`.
+    pub name: &'static str,
+    /// What begins a comment in this kind of file.
+    pub comment: &'static str,
+}
+
+/// Where a new block goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Behind the comment that begins the file: before anything can return early.
+    Top,
+    /// Behind everything.
+    End,
+}
+
+/// What taking a block back leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rest {
+    /// There was no block: everything.
+    Untouched,
+    /// The text without the block.
+    Text(Vec<u8>),
+    /// Nothing, in a file that was made for the block.
+    NoFile,
+}
+
+/// Why a block cannot be put or taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// A beginning without an end.
+    #[error("line {0}: this begins a block that has no end")]
+    NoEnd(usize),
+    /// An end without a beginning.
+    #[error("line {0}: this ends a block that has no beginning")]
+    NoBeginning(usize),
+    /// A second block.
+    #[error("line {0}: this begins a second block")]
+    Second(usize),
+}
+
+const MADE: &str = "(this file was made for this block)";
+const ENDED: &str = "(the line above had no end before this block)";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What the block that was found says of the file.
+struct Found {
+    /// Both markers and what is between, with the end of the last line.
+    range: Range<usize>,
+    made: bool,
+    ended: bool,
+}
+
+impl Block {
+    /// The text with a block that holds these lines, each with its end; in place of the old one where there is one.
+    ///
+    /// # Errors
+    /// When the text has a torn block.
+    pub fn put(
+        &self,
+        text: Option<&[u8]>,
+        lines: &[u8],
+        placement: Placement,
+    ) -> Result<Vec<u8>, BlockError> {
+        let old = text.unwrap_or_default();
+        if let Some(found) = self.find(old)? {
+            let remark = match (found.made, found.ended) {
+                (true, _) => Some(MADE),
+                (false, true) => Some(ENDED),
+                (false, false) => None,
+            };
+            let block = self.render(remark, lines);
+            return Ok([&old[..found.range.start], &block, &old[found.range.end..]].concat());
+        }
+        let at = match placement {
+            Placement::Top => self.end_of_first_comment(old),
+            Placement::End => old.len(),
+        };
+        let is_ended = at == start_of(old) || old[..at].ends_with(b"\n");
+        let remark = match (text, is_ended) {
+            (None, _) => Some(MADE),
+            (Some(_), false) => Some(ENDED),
+            (Some(_), true) => None,
+        };
+        let newline: &[u8] = if is_ended { b"" } else { b"\n" };
+        let block = self.render(remark, lines);
+        Ok([&old[..at], newline, &block, &old[at..]].concat())
+    }
+
+    /// The text without the block.
+    ///
+    /// # Errors
+    /// When the text has a torn block.
+    pub fn take(&self, text: &[u8]) -> Result<Rest, BlockError> {
+        let Some(Found { range, made, ended }) = self.find(text)? else { return Ok(Rest::Untouched) };
+        let (mut before, after) = (&text[..range.start], &text[range.end..]);
+        if ended && after.is_empty() {
+            before = before.strip_suffix(b"\n").unwrap_or(before);
+        }
+        let rest = [before, after].concat();
+        Ok(if made && rest.is_empty() { Rest::NoFile } else { Rest::Text(rest) })
+    }
+
+    /// The lines between the markers without our remarks, if there is a block.
+    ///
+    /// # Errors
+    /// When the text has a torn block.
+    pub fn lines_in<'t>(&self, text: &'t [u8]) -> Result<Option<Vec<&'t [u8]>>, BlockError> {
+        let found = self.find(text)?;
+        Ok(found.map(|found| {
+            let lines: Vec<&[u8]> = lines_of(&text[found.range]).map(|(_, line)| line).collect();
+            let within = lines.get(1..lines.len() - 1).unwrap_or_default();
+            within.iter().copied().filter(|line| !self.is_remark(line)).collect()
+        }))
+    }
+
+    /// The text with every byte of the block made a space but the ends of lines, so that numbers of lines stay.
+    ///
+    /// # Errors
+    /// When the text has a torn block.
+    pub fn blanked(&self, text: &[u8]) -> Result<Vec<u8>, BlockError> {
+        let mut blanked = text.to_vec();
+        if let Some(found) = self.find(text)? {
+            blanked[found.range].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+        }
+        Ok(blanked)
+    }
+
+    fn render(&self, remark: Option<&str>, lines: &[u8]) -> Vec<u8> {
+        let Block { name, comment } = self;
+        let remark = remark.map(|remark| format!("{comment} {remark}\n")).unwrap_or_default();
+        let begin = format!("{comment} >>> {name} >>>\n{remark}");
+        let end = format!("{comment} <<< {name} <<<\n");
+        [begin.as_bytes(), lines, end.as_bytes()].concat()
+    }
+
+    fn is_remark(&self, line: &[u8]) -> bool {
+        [MADE, ENDED].iter().any(|remark| line == format!("{} {remark}", self.comment).as_bytes())
+    }
+
+    fn find(&self, text: &[u8]) -> Result<Option<Found>, BlockError> {
+        let Block { name, comment } = self;
+        let [begin, end, made, ended] = [
+            format!("{comment} >>> {name} >>>"),
+            format!("{comment} <<< {name} <<<"),
+            format!("{comment} {MADE}"),
+            format!("{comment} {ENDED}"),
+        ]
+        .map(String::into_bytes);
+        let mut open: Option<(usize, Found)> = None;
+        let mut found = None;
+        let start = start_of(text);
+        for (index, (range, line)) in lines_of(&text[start..]).enumerate() {
+            let (number, range) = (index + 1, range.start + start..range.end + start);
+            if line == begin {
+                match &open {
+                    _ if found.is_some() => return Err(BlockError::Second(number)),
+                    Some((opened, _)) => return Err(BlockError::NoEnd(*opened)),
+                    None => open = Some((number, Found { range, made: false, ended: false })),
+                }
+            } else if line == end {
+                let Some((_, mut block)) = open.take() else { return Err(BlockError::NoBeginning(number)) };
+                block.range.end = range.end;
+                found = Some(block);
+            } else if let Some((_, block)) = &mut open {
+                block.made |= line == made;
+                block.ended |= line == ended;
+            }
+        }
+        match open {
+            Some((number, _)) => Err(BlockError::NoEnd(number)),
+            None => Ok(found),
+        }
+    }
+
+    /// Where the comment that begins the text ends: a shebang, a modeline, what the file is for.
+    fn end_of_first_comment(&self, text: &[u8]) -> usize {
+        let start = start_of(text);
+        // Markers, ours or another program's, belong to what follows them.
+        let comments = lines_of(&text[start..])
+            .take_while(|(_, line)| line.starts_with(self.comment.as_bytes()) && !line.ends_with(b">>>"));
+        start + comments.last().map_or(0, |(range, _)| range.end)
+    }
+}
+
+/// Where the text itself begins.
+fn start_of(text: &[u8]) -> usize {
+    if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
+}
+
+/// The lines of a text, each with its place, end included, and without its end.
+fn lines_of(text: &[u8]) -> impl Iterator<Item = (Range<usize>, &[u8])> {
+    let mut start = 0;
+    text.split_inclusive(|&byte| byte == b'\n').map(move |line| {
+        let range = start..start + line.len();
+        start = range.end;
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        // An editor may have turned all ends of lines into those of Windows.
+        (range, line.strip_suffix(b"\r").unwrap_or(line))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SHELL: Block = Block { name: "pycstore", comment: "#" };
+    const OTHER: Block = Block { name: "pycstore schedule", comment: "#" };
+    const VIM: Block = Block { name: "pycstore", comment: "\"" };
+
+    fn put(text: &[u8], placement: Placement) -> Vec<u8> {
+        SHELL.put(Some(text), b"export A=1\n", placement).unwrap()
+    }
+
+    #[test]
+    fn a_block_goes_to_the_end_or_behind_the_first_comment() {
+        let block = "# >>> pycstore >>>\nexport A=1\n# <<< pycstore <<<\n";
+        assert_eq!(put(b"x\n", Placement::End), format!("x\n{block}").into_bytes());
+        assert_eq!(put(b"x\n", Placement::Top), format!("{block}x\n").into_bytes());
+        assert_eq!(
+            put(b"#!/bin/sh\n# what for\n\n# if\nreturn\n", Placement::Top),
+            format!("#!/bin/sh\n# what for\n{block}\n# if\nreturn\n").into_bytes()
+        );
+        let conda = "# >>> conda initialize >>>\n# !! ours\n# <<< conda initialize <<<\n";
+        assert_eq!(put(conda.as_bytes(), Placement::Top), format!("{block}{conda}").into_bytes());
+        assert_eq!(
+            put(b"\xef\xbb\xbfx\n", Placement::Top),
+            [b"\xef\xbb\xbf", block.as_bytes(), b"x\n"].concat()
+        );
+    }
+
+    #[test]
+    fn what_is_taken_back_leaves_the_very_bytes() {
+        let texts: [&[u8]; 16] = [
+            b"",
+            b"\n",
+            b"x",
+            b"x\n",
+            b"x\r\ny\r\n",
+            b"x\r\ny",
+            b"\r",
+            b"# only a comment",
+            b"# only a comment\n",
+            b"#!/bin/sh\r\nx",
+            b"\xff\xfe\0\n\x80",
+            b"\xef\xbb\xbf",
+            b"\xef\xbb\xbf# x",
+            b"# >>> conda initialize >>>\nx\n# <<< conda initialize <<<",
+            b"  # >>> pycstore >>>\n",
+            b"# >>> pycstore schedule >>>\n1 2 * * * x\n# <<< pycstore schedule <<<\n",
+        ];
+        for text in texts {
+            for placement in [Placement::Top, Placement::End] {
+                for block in [SHELL, VIM] {
+                    let with = block.put(Some(text), b"a\nb\n", placement).unwrap();
+                    let shown = String::from_utf8_lossy(&with).into_owned();
+                    assert_eq!(block.take(&with).unwrap(), Rest::Text(text.to_vec()), "{shown}");
+                    assert_eq!(block.put(Some(&with), b"a\nb\n", placement).unwrap(), with, "{shown}");
+                    let other = block.put(Some(&with), b"c\n", placement).unwrap();
+                    assert_ne!(other, with);
+                    assert_eq!(block.take(&other).unwrap(), Rest::Text(text.to_vec()), "{shown}");
+                    assert_eq!(block.lines_in(&with).unwrap().unwrap(), [b"a", b"b"], "{shown}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_back(text in any::<Vec<u8>>(), is_top in any::<bool>()) {
+            let placement = if is_top { Placement::Top } else { Placement::End };
+            let with = put(&text, placement);
+            prop_assert_eq!(put(&with, placement), with.clone());
+            prop_assert_eq!(SHELL.take(&with), Ok(Rest::Text(text)));
+        }
+
+        /// Texts with markers whole and torn, comments, blank lines and every end of line.
+        #[test]
+        fn any_lines_come_back(
+            lines in proptest::collection::vec(
+                (0..8_usize, prop_oneof![Just("\n"), Just("\r\n"), Just("")]), 0..12
+            ),
+            is_top in any::<bool>(),
+        ) {
+            const PARTS: [&str; 8] = [
+                "# >>> pycstore >>>", "# <<< pycstore <<<", "# >>> pycstore schedule >>>", "# <<< pycstore schedule <<<",
+                "# comment", "", "x=1", "# (this file was made for this block)",
+            ];
+            let text: String = lines.iter().map(|(part, end)| format!("{}{end}", PARTS[*part])).collect();
+            let text = text.as_bytes();
+            let placement = if is_top { Placement::Top } else { Placement::End };
+            if OTHER.take(text) == Ok(Rest::Untouched) {
+                let with = OTHER.put(Some(text), b"c\n", placement).unwrap();
+                prop_assert_eq!(OTHER.take(&with), Ok(Rest::Text(text.to_vec())));
+            }
+            match SHELL.take(text) {
+                Ok(Rest::Untouched) => {
+                    let with = SHELL.put(Some(text), b"c\n", placement).unwrap();
+                    prop_assert_eq!(SHELL.take(&with), Ok(Rest::Text(text.to_vec())));
+                }
+                Ok(rest) => {
+                    // A block is there already: another in its place leaves the same.
+                    let with = SHELL.put(Some(text), b"c\n", placement).unwrap();
+                    prop_assert_eq!(SHELL.take(&with), Ok(rest));
+                }
+                Err(error) => prop_assert_eq!(SHELL.put(Some(text), b"c\n", placement), Err(error)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_made_goes_with_its_block() {
+        let made = SHELL.put(None, b"a\n", Placement::End).unwrap();
+        assert_eq!(SHELL.take(&made).unwrap(), Rest::NoFile);
+        let again = SHELL.put(Some(&made), b"b\n", Placement::End).unwrap();
+        assert_eq!(SHELL.take(&again).unwrap(), Rest::NoFile);
+        let used = [&again[..], b"theirs\n"].concat();
+        assert_eq!(SHELL.take(&used).unwrap(), Rest::Text(b"theirs\n".to_vec()));
+        let empty = SHELL.put(Some(b""), b"a\n", Placement::End).unwrap();
+        assert_eq!(SHELL.take(&empty).unwrap(), Rest::Text(Vec::new()), "the empty file was theirs");
+    }
+
+    #[test]
+    fn what_was_appended_to_an_ended_line_stays_on_a_line_of_its_own() {
+        let with = [&put(b"x", Placement::End)[..], b"y\n"].concat();
+        assert_eq!(SHELL.take(&with).unwrap(), Rest::Text(b"x\ny\n".to_vec()));
+    }
+
+    #[test]
+    fn a_block_whose_ends_of_lines_were_turned_is_found() {
+        let with = String::from_utf8(put(b"x\n", Placement::End)).unwrap().replace('\n', "\r\n");
+        assert_eq!(SHELL.take(with.as_bytes()).unwrap(), Rest::Text(b"x\r\n".to_vec()));
+    }
+
+    #[test]
+    fn a_torn_block_is_an_error() {
+        let cases: [(&str, BlockError); 4] = [
+            ("x\n# >>> pycstore >>>\nx\n", BlockError::NoEnd(2)),
+            ("# <<< pycstore <<<\n", BlockError::NoBeginning(1)),
+            ("# >>> pycstore >>>\n# >>> pycstore >>>\n# <<< pycstore <<<\n", BlockError::NoEnd(1)),
+            (
+                "# >>> pycstore >>>\n# <<< pycstore <<<\n# >>> pycstore >>>\n# <<< pycstore <<<",
+                BlockError::Second(3),
+            ),
+        ];
+        for (text, error) in cases {
+            assert_eq!(SHELL.take(text.as_bytes()), Err(error), "{text}");
+            assert_eq!(SHELL.put(Some(text.as_bytes()), b"a\n", Placement::End), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_outside_of_the_block_can_be_looked_at() {
+        let with = put(b"x\n", Placement::Top);
+        let blanked = SHELL.blanked(&with).unwrap();
+        assert_eq!(blanked.split(|&byte| byte == b'\n').nth(3).unwrap(), b"x");
+        assert!(!String::from_utf8(blanked).unwrap().contains("export"));
+    }
+}

@@ -1,0 +1,121 @@
+//! The way of every plan: shown, agreed to, carried out.
+
+use super::consent::{Consent, agreed};
+use super::execute::execute;
+use super::place::EditError;
+use super::plan::Plan;
+use crate::cli::output::complain::{self, Complaint};
+use crate::cli::output::path;
+use crate::cli::session::Session;
+use std::io::{self, BufWriter, Write};
+
+/// How far a plan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Shown only.
+    DryRun,
+    /// Carried out when the user says yes.
+    Asking,
+    /// Carried out: the user said yes before.
+    Agreed,
+}
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// How many texts were changed, and what was done before them.
+    pub edited: usize,
+    /// How many could not be changed.
+    pub failures: usize,
+    /// Nothing was left to do, or the user only wanted to look.
+    pub is_settled: bool,
+    /// The user said no.
+    pub is_declined: bool,
+}
+
+impl Outcome {
+    /// Whether everything is as it was asked for.
+    pub fn is_done(&self) -> bool {
+        self.failures == 0 && !self.is_declined && (self.edited > 0 || self.is_settled)
+    }
+}
+
+/// Shows a plan, asks, and carries it out; `first` is what has to be done before the files, described by `lines`.
+pub fn carry_through(
+    session: &Session,
+    manner: Manner,
+    plan: &Plan,
+    lines: &[String],
+    first: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Outcome> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if plan.is_empty() && lines.is_empty() {
+        if !session.global.quiet {
+            writeln!(out, "nothing to do")?;
+        }
+        out.flush()?;
+        return Ok(Outcome { is_settled: true, ..Outcome::default() });
+    }
+    let consent = match manner {
+        Manner::DryRun | Manner::Agreed => Consent::Given,
+        Manner::Asking => Consent::of_terminal()?,
+    };
+    if !session.global.quiet || manner != Manner::Agreed {
+        for line in lines {
+            let line = if session.terminal.is_terminal() { path::escaped(line) } else { line.clone() };
+            writeln!(out, "{line}")?;
+        }
+        plan.show(&mut out, &session.terminal, session.style())?;
+    }
+    out.flush()?;
+    if manner == Manner::DryRun {
+        return Ok(Outcome { is_settled: true, ..Outcome::default() });
+    }
+    if !agreed(consent, "Do this?")? {
+        complain::note("nothing was changed");
+        return Ok(Outcome { is_declined: true, ..Outcome::default() });
+    }
+    first()?;
+    let mut outcome = Outcome { edited: usize::from(!lines.is_empty()), ..Outcome::default() };
+    for edit in plan.edits() {
+        match execute(edit) {
+            Ok(()) => outcome.edited += 1,
+            Err(error) => {
+                complain_of(error, Direction::Put);
+                outcome.failures += 1;
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// How a text was to be changed.
+#[derive(Debug, Clone, Copy)]
+pub enum Direction {
+    /// By putting something there.
+    Put,
+    /// By taking it back.
+    Take,
+}
+
+/// Says why a text was not changed, and what to do.
+pub fn complain_of(error: EditError, direction: Direction) {
+    let hint = match (&error, direction) {
+        (EditError::NoCrontab(_), _) => "install cron, for example: apt install cron",
+        (EditError::Contents { .. }, Direction::Put) => {
+            "change that by hand, or leave it; `--print` shows what would be added"
+        }
+        (EditError::Contents { .. } | EditError::Block { .. }, _) => {
+            "put it right in an editor, and run this again"
+        }
+        (EditError::Changed(_), _) => "run it again",
+        (EditError::NoFile(_) | EditError::ReadOnly(_) | EditError::SeveralNames { .. }, _) => {
+            "edit it by hand; `--print` shows what would be added"
+        }
+        _ => {
+            complain::problem(&error);
+            return;
+        }
+    };
+    complain::fatal(&Complaint::caused(error, hint).into());
+}

@@ -1,0 +1,44 @@
+//! Whether the user agrees to a plan that was shown.
+
+use crate::cli::output::complain::Complaint;
+use anyhow::Context;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+/// How the user agrees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// By `--yes`.
+    Given,
+    /// By answering on the terminal.
+    ToBeAsked,
+}
+
+impl Consent {
+    /// Before anything is shown: without a terminal nobody can be asked.
+    ///
+    /// # Errors
+    /// When the user cannot be asked.
+    pub fn of_terminal() -> Result<Consent, Complaint> {
+        if io::stdin().is_terminal() {
+            return Ok(Consent::ToBeAsked);
+        }
+        let hint = "say --yes as well, or look first with --dry-run";
+        Err(Complaint::new("files would be changed, and nobody is here to be asked", hint))
+    }
+}
+
+/// Whether the user agrees; asks on the terminal where nothing was said before.
+///
+/// # Errors
+/// When there is no answer to be had.
+pub fn agreed(consent: Consent, question: &str) -> anyhow::Result<bool> {
+    if consent == Consent::Given {
+        return Ok(true);
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question} [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

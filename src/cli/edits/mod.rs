@@ -1,0 +1,38 @@
+//! Edits of the user's text files: planned, shown as a diff, agreed to, executed, and taken back.
+//!
+//! What `setup` and `schedule` put into files that belong to the user (shell files, a crontab, ignore lists) goes
+//! through here, in the shape of everything else: facts (what the text is), decisions (what it becomes, purely), effects.
+//!
+//! * `block`: the marked block, the only part of a file that is ours.
+//! * `place`: where a text is, a file or the user's crontab, and what it is now.
+//! * `crontab`: the way to the crontab.
+//! * `plan`: several edits, each computed from what the one before leaves.
+//! * `diff`: a plan as people read it.
+//! * `carry`: the way of every plan: shown, agreed to, carried out.
+//! * `consent`: whether the user agrees.
+//! * `home`: whose files.
+//! * `execute`: the files are written.
+//!
+//! # Invariants
+//!
+//! * Outside of the marked block no byte changes; taking the block back gives the bytes that were there before.
+//! * A file is replaced as a whole, keeping mode and owner; a symbolic link stays, and the file that it leads to is
+//!   replaced: dotfiles often lie in a repository.
+//! * What changed between plan and execution is not overwritten.
+//! * The only file that is removed is one that holds nothing but our block, and that we made.
+
+mod block;
+mod carry;
+mod consent;
+mod crontab;
+mod diff;
+mod execute;
+mod home;
+mod place;
+mod plan;
+
+pub use block::{Block, Placement};
+pub use carry::{Direction, Manner, Outcome, carry_through, complain_of};
+pub use home::home_of_user;
+pub use place::{EditError, Place, Text};
+pub use plan::Plan;

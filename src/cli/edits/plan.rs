@@ -1,0 +1,92 @@
+//! Several edits, each computed from what the one before leaves.
+
+use super::block::{Block, Placement, Rest};
+use super::place::{EditError, Place, Text};
+
+/// One text and what it becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Where, as the user knows it.
+    pub place: Place,
+    /// What is there.
+    pub text: Text,
+    /// What is to be there; `None` for nothing.
+    pub after: Option<Vec<u8>>,
+}
+
+/// Edits, at most one of each text.
+#[derive(Debug, Default)]
+pub struct Plan {
+    edits: Vec<Edit>,
+}
+
+impl Plan {
+    /// The edits that change something.
+    pub fn edits(&self) -> impl Iterator<Item = &Edit> {
+        self.edits.iter().filter(|edit| edit.text.contents != edit.after)
+    }
+
+    /// Whether everything is already as it shall be.
+    pub fn is_empty(&self) -> bool {
+        self.edits().next().is_none()
+    }
+
+    /// Changes the text at a place: the function is given what is there, after the edits before.
+    ///
+    /// # Errors
+    /// When the text cannot be read, or the function's own.
+    pub fn change(
+        &mut self,
+        place: &Place,
+        change: impl FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, EditError>,
+    ) -> Result<(), EditError> {
+        let text = Text::read(place)?;
+        match self.edits.iter_mut().find(|edit| edit.text.real == text.real) {
+            Some(edit) => edit.after = change(edit.after.as_deref())?,
+            None => {
+                let after = change(text.contents.as_deref())?;
+                self.edits.push(Edit { place: place.clone(), text, after });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a block with these lines into the text at a place, in place of the old one where there is one.
+    ///
+    /// # Errors
+    /// When the text cannot be read, or its block is torn.
+    pub fn put(
+        &mut self,
+        place: &Place,
+        block: &Block,
+        lines: &[u8],
+        placement: Placement,
+    ) -> Result<(), EditError> {
+        self.change(place, |text| {
+            let torn = |source| EditError::Block { place: place.clone(), source };
+            block.put(text, lines, placement).map(Some).map_err(torn)
+        })
+    }
+
+    /// Takes the block back from the text at a place; a file that was made for it goes.
+    ///
+    /// # Errors
+    /// When the text cannot be read, or its block is torn.
+    pub fn take(&mut self, place: &Place, block: &Block) -> Result<(), EditError> {
+        self.change(place, |text| {
+            let Some(text) = text else { return Ok(None) };
+            let torn = |source| EditError::Block { place: place.clone(), source };
+            Ok(match block.take(text).map_err(torn)? {
+                Rest::Untouched => Some(text.to_vec()),
+                Rest::Text(rest) => Some(rest),
+                Rest::NoFile => None,
+            })
+        })
+    }
+
+    /// An edit as it is.
+    #[cfg(test)]
+    pub fn push(&mut self, edit: Edit) {
+        self.edits.push(edit);
+    }
+}

@@ -1,0 +1,341 @@
+//! The actions of `pycstore schedule`.
+
+use super::cron::Time;
+use super::job::{self, Job};
+use super::{Installed, cron, installed, last_run, launchd, systemd};
+use crate::cli::args::{Action, ScheduleOptions, Scheduler};
+use crate::cli::config;
+use crate::cli::edits::{EditError, Manner, Outcome, Place, Placement, Plan, carry_through, home_of_user};
+use crate::cli::exit::Exit;
+use crate::cli::output::complain::{self, Complaint};
+use crate::cli::output::{date, human, path};
+use crate::cli::prune;
+use crate::cli::session::Session;
+use pycstore::units::Moment;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Runs `pycstore schedule`.
+pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    if options.print && options.action != Action::Install {
+        return Err(Complaint::new("--print is of install", "pycstore schedule install --print").into());
+    }
+    match options.action {
+        Action::Run => prune::run(session, &job::policy(session, options.dry_run)),
+        Action::Status => status(session),
+        Action::Install if options.print => print(session, options),
+        Action::Install => install(session, options),
+        Action::Remove => remove(session, options),
+    }
+}
+
+/// Who keeps the time: whom the user names, else who does already, else who can.
+fn scheduler(options: &ScheduleOptions, installed: &[Installed]) -> Scheduler {
+    let already = || installed.first().map(|installed| installed.scheduler);
+    let able = || match () {
+        () if cfg!(target_os = "macos") => Scheduler::Launchd,
+        () if systemd::manager_runs() => Scheduler::Systemd,
+        () => Scheduler::Cron,
+    };
+    options.with.or_else(already).unwrap_or_else(able)
+}
+
+/// Where the units are, and the home.
+fn units(session: &Session) -> Result<systemd::Units, Complaint> {
+    let hint = "set HOME or XDG_CONFIG_HOME";
+    systemd::Units::of(&session.environment).ok_or_else(|| Complaint::new("no directory for units", hint))
+}
+
+fn agent(session: &Session) -> Result<(PathBuf, PathBuf), Complaint> {
+    let (place, home) = (launchd::place(&session.environment), session.environment.home.clone());
+    place.zip(home).ok_or_else(|| Complaint::new("no directory for agents", "set HOME"))
+}
+
+fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    let found = installed(&session.environment).unwrap_or_default();
+    let job = Job::of(session)?;
+    let mut out = io::stdout().lock();
+    let say = |place: &Path| {
+        if !session.global.quiet {
+            let place = path::at_home(place, session.environment.home.as_deref());
+            complain::note(&format!("for {place}"));
+        }
+    };
+    let scheduler = scheduler(options, &found);
+    let time = time(&found, scheduler);
+    match scheduler {
+        Scheduler::Systemd => {
+            let units = units(session)?;
+            for (path, text) in [(&units.service, systemd::service(&job)), (&units.timer, systemd::timer())] {
+                say(path);
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                writeln!(out, "# {name}")?;
+                out.write_all(&text)?;
+            }
+        }
+        Scheduler::Cron => {
+            say(Path::new("the crontab"));
+            out.write_all(&cron::line(&job, time))?;
+        }
+        Scheduler::Launchd => {
+            let (place, home) = agent(session)?;
+            say(&place);
+            out.write_all(&property_list(&job, time, &home)?)?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn property_list(job: &Job, time: Time, home: &Path) -> Result<Vec<u8>, Complaint> {
+    launchd::property_list(job, time, home).map_err(|why| Complaint::new(why, "choose another name"))
+}
+
+/// The time that was chosen once, else another.
+fn time(found: &[Installed], scheduler: Scheduler) -> Time {
+    let kept = found.iter().find(|installed| installed.scheduler == scheduler).and_then(|it| it.time);
+    kept.unwrap_or_else(Time::random)
+}
+
+fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    home_of_user(&session.environment)?;
+    let found = installed(&session.environment)?;
+    let scheduler = scheduler(options, &found);
+    let job = Job::of(session)?;
+    let (names, origin) = job::described(session)?;
+    let mut plan = Plan::default();
+    let mut lines = Vec::new();
+    // One schedule is enough: another kind gives way.
+    let others: Vec<Scheduler> =
+        found.iter().map(|it| it.scheduler).filter(|other| *other != scheduler).collect();
+    for &other in &others {
+        take(session, &mut plan, other, &mut lines)?;
+    }
+    match scheduler {
+        Scheduler::Systemd => {
+            if !systemd::manager_runs() {
+                return Err(Complaint::new(
+                    "no systemd user manager runs here",
+                    "pycstore schedule install --with cron; or --print --with systemd, and enable the timer yourself",
+                )
+                .into());
+            }
+            let units = units(session)?;
+            let block = systemd::BLOCK;
+            plan.put(&Place::File(units.service.clone()), &block, &systemd::service(&job), Placement::End)?;
+            plan.put(&Place::File(units.timer.clone()), &block, &systemd::timer(), Placement::End)?;
+            if !plan.is_empty() || !units.are_enabled() {
+                lines.push("enable and start pycstore.timer (systemctl --user)".into());
+            }
+        }
+        Scheduler::Cron => {
+            let line = cron::line(&job, time(&found, scheduler));
+            plan.put(&Place::Crontab, &cron::BLOCK, &line, Placement::End).map_err(explained)?;
+        }
+        Scheduler::Launchd => {
+            if !cfg!(target_os = "macos") {
+                let hint = "pycstore schedule install --print --with launchd shows its property list";
+                return Err(Complaint::new("launchd is of macOS", hint).into());
+            }
+            let (place, home) = agent(session)?;
+            let list = property_list(&job, time(&found, scheduler), &home)?;
+            let place = Place::File(place);
+            plan.change(&place, |text| match text {
+                Some(text) if !launchd::is_ours(text) => Err(not_ours(&place)),
+                _ => Ok(Some(list)),
+            })?;
+        }
+    }
+    let outcome = carry_through(session, manner(options), &plan, &lines, || Ok(before_removal(&others)))?;
+    let mut exit = exit(&outcome);
+    if outcome.edited > 0 {
+        for &other in &others {
+            exit = worse(exit, after_removal(other));
+        }
+        let told = match scheduler {
+            Scheduler::Systemd => systemd::enable(),
+            Scheduler::Launchd => launchd::load(&agent(session)?.0),
+            Scheduler::Cron => Ok(()),
+        };
+        exit = worse(exit, told);
+    }
+    if exit == Exit::Done && !outcome.is_declined && !session.global.quiet {
+        complain::note(&format!("each night: {} ({origin})", names.join(" ")));
+        complain::note(match scheduler {
+            Scheduler::Systemd => {
+                "what goes wrong is in `journalctl --user -u pycstore`; while you are logged out it waits, unless \
+                 `loginctl enable-linger` keeps your manager running"
+            }
+            Scheduler::Cron => {
+                "what goes wrong cron sends you by mail, where mail is delivered on this machine"
+            }
+            Scheduler::Launchd => "what goes wrong is in ~/Library/Logs/pycstore.log",
+        });
+    }
+    Ok(exit)
+}
+
+fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    home_of_user(&session.environment)?;
+    let mut plan = Plan::default();
+    let mut lines = Vec::new();
+    let kinds = match options.with {
+        Some(scheduler) => vec![scheduler],
+        None => vec![Scheduler::Systemd, Scheduler::Cron, Scheduler::Launchd],
+    };
+    let mut taken = Vec::new();
+    for kind in kinds {
+        let before = plan.edits().count();
+        match take(session, &mut plan, kind, &mut lines) {
+            // Where there is no cron, nothing is in its crontab.
+            Err(EditError::NoCrontab(_)) if options.with.is_none() => {}
+            answer => answer?,
+        }
+        if plan.edits().count() > before {
+            taken.push(kind);
+        }
+    }
+    let outcome = carry_through(session, manner(options), &plan, &lines, || Ok(before_removal(&taken)))?;
+    let mut exit = exit(&outcome);
+    if outcome.edited > 0 {
+        for kind in taken {
+            exit = worse(exit, after_removal(kind));
+        }
+    }
+    Ok(exit)
+}
+
+/// Adds to a plan that a schedule goes.
+fn take(
+    session: &Session,
+    plan: &mut Plan,
+    kind: Scheduler,
+    lines: &mut Vec<String>,
+) -> Result<(), EditError> {
+    match kind {
+        Scheduler::Systemd => {
+            let Some(units) = systemd::Units::of(&session.environment) else { return Ok(()) };
+            let before = plan.edits().count();
+            for path in [&units.timer, &units.service] {
+                plan.take(&Place::File(path.clone()), &systemd::BLOCK)?;
+            }
+            if plan.edits().count() > before {
+                lines.push("disable and stop pycstore.timer (systemctl --user)".into());
+            }
+            Ok(())
+        }
+        Scheduler::Cron => plan.take(&Place::Crontab, &cron::BLOCK),
+        Scheduler::Launchd => {
+            let Some(path) = launchd::place(&session.environment) else { return Ok(()) };
+            plan.change(&Place::File(path), |text| {
+                // Somebody else's stays.
+                Ok(text.filter(|text| !launchd::is_ours(text)).map(<[u8]>::to_vec))
+            })
+        }
+    }
+}
+
+/// While the units are still there.
+fn before_removal(kinds: &[Scheduler]) {
+    if kinds.contains(&Scheduler::Systemd)
+        && let Err(why) = systemd::disable()
+    {
+        complain::note(&why);
+    }
+}
+
+fn after_removal(kind: Scheduler) -> Result<(), String> {
+    match kind {
+        Scheduler::Systemd if systemd::manager_runs() => systemd::reload(),
+        Scheduler::Systemd | Scheduler::Cron => Ok(()),
+        Scheduler::Launchd => launchd::unload(),
+    }
+}
+
+fn status(session: &Session) -> anyhow::Result<Exit> {
+    let found = installed(&session.environment)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let home = session.environment.home.as_deref();
+    if found.is_empty() {
+        writeln!(out, "schedule  none: pycstore schedule install")?;
+    }
+    for Installed { scheduler, place, time } in &found {
+        let place = match place {
+            Place::File(file) if session.terminal.is_terminal() => path::escaped(&path::at_home(file, home)),
+            place => place.to_string(),
+        };
+        writeln!(out, "schedule  {}: {place}", scheduler.name())?;
+        let next = match scheduler {
+            Scheduler::Systemd => systemd::next_elapse().map(|seconds| Moment { seconds, nanoseconds: 0 }),
+            _ => time.and_then(|time| date::next_daily(session.environment.now, time.hour, time.minute)),
+        };
+        match next {
+            Some(next) => writeln!(out, "next run  {}", date::local_minute(next))?,
+            None => writeln!(out, "next run  unknown")?,
+        }
+    }
+    let store = config::store(session).value;
+    match last_run(session)? {
+        Some(run) => writeln!(
+            out,
+            "last run  {} ({}): {}, removed {}, {}",
+            date::local_minute(run.started),
+            date::ago(run.started, session.environment.now),
+            run.result(),
+            human::counted(run.removed.files, "file"),
+            human::size(run.removed.disk)
+        )?,
+        None => writeln!(out, "last run  none is recorded with this policy")?,
+    }
+    let (names, origin) = job::described(session)?;
+    writeln!(out, "policy    {} ({origin})", names.join(" "))?;
+    if let Some(store) = store {
+        let shown = path::shown(&store, &session.terminal);
+        out.write_all(b"store     ")?;
+        out.write_all(&shown)?;
+        writeln!(out, "{}", if store.is_dir() { "" } else { " (not there)" })?;
+    }
+    out.flush()?;
+    Ok(Exit::complete_if(!found.is_empty()))
+}
+
+fn manner(options: &ScheduleOptions) -> Manner {
+    match (options.dry_run, options.yes) {
+        (true, _) => Manner::DryRun,
+        (false, true) => Manner::Agreed,
+        (false, false) => Manner::Asking,
+    }
+}
+
+fn exit(outcome: &Outcome) -> Exit {
+    match outcome.failures {
+        0 => Exit::Done,
+        _ if outcome.edited > 0 => Exit::Incomplete,
+        _ => Exit::Nothing,
+    }
+}
+
+/// Says what went wrong, if anything.
+fn worse(exit: Exit, told: Result<(), String>) -> Exit {
+    match told {
+        Ok(()) => exit,
+        Err(why) => {
+            complain::note(&why);
+            Exit::Incomplete
+        }
+    }
+}
+
+fn not_ours(place: &Place) -> EditError {
+    EditError::Contents { place: place.clone(), why: "it was made by somebody else".into() }
+}
+
+fn explained(error: EditError) -> anyhow::Error {
+    match error {
+        EditError::NoCrontab(_) => {
+            let hint = "install cron, for example: apt install cron; or start a systemd user manager";
+            Complaint::caused(error, hint).into()
+        }
+        error => error.into(),
+    }
+}

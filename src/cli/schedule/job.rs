@@ -1,0 +1,111 @@
+//! What is run: the program by its absolute path, the options and the environment that this session has and that the
+//! night would not, and the policy.
+
+use crate::cli::args::{PruneOptions, SelectorOptions};
+use crate::cli::config::{self, Origin};
+use crate::cli::output::complain::Complaint;
+use crate::cli::selection::Selection;
+use crate::cli::session::Session;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What is said of the job where there is room for it.
+pub const DESCRIPTION: &str = "Remove what Python cannot use any more from its bytecode store";
+
+/// The name of units and files.
+pub const NAME: &str = "pycstore";
+
+/// What the markers of our blocks say.
+pub const MARK: &str = "pycstore schedule";
+
+/// The command of the schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables it needs, with their values.
+    pub variables: Vec<(&'static str, PathBuf)>,
+}
+
+impl Job {
+    /// The job that does at night what this session would: the same store, the same configuration, the same history.
+    ///
+    /// # Errors
+    /// When the program cannot be found again, or a path cannot be written into any schedule.
+    pub fn of(session: &Session) -> Result<Job, Complaint> {
+        let environment = &session.environment;
+        let program = environment.executable.as_deref().map(|path| environment.absolute(path));
+        let program = program.filter(|path| path.is_file()).ok_or_else(|| {
+            Complaint::new("this program is not where it was started from", "start it again, by its path")
+        })?;
+        let mut arguments: Vec<OsString> = vec!["--quiet".into()];
+        let store = config::store(session);
+        if let (Origin::Flag(_) | Origin::Variable(_), Some(path)) = (store.origin, store.value) {
+            arguments.extend(["--store".into(), path.into_os_string()]);
+        }
+        let location = config::Location::find(session.global.config.as_deref(), environment);
+        if location.origin != Origin::Default {
+            match location.path {
+                Some(path) => arguments.extend(["--config".into(), path.into_os_string()]),
+                // PYCSTORE_CONFIG is set and empty: no configuration.
+                None => arguments.extend(["--config".into(), "/dev/null".into()]),
+            }
+        }
+        arguments.extend(["schedule".into(), "run".into()]);
+        let mut variables = Vec::new();
+        let mut keep = |name, directory: Option<&Path>, usual: &str| {
+            let base = directory.and_then(Path::parent);
+            let usual = environment.home.as_ref().map(|home| home.join(usual));
+            if let Some(base) = base.filter(|base| usual.as_deref() != Some(base)) {
+                variables.push((name, base.to_path_buf()));
+            }
+        };
+        keep("XDG_CONFIG_HOME", environment.configuration_directory.as_deref(), ".config");
+        keep("XDG_STATE_HOME", environment.state_directory.as_deref(), ".local/state");
+        let job = Job { program, arguments, variables };
+        let is_control = |text: &OsString| text.as_encoded_bytes().iter().any(u8::is_ascii_control);
+        let paths = job.variables.iter().map(|(_, path)| path.clone().into_os_string());
+        let mut all =
+            job.arguments.iter().cloned().chain([job.program.clone().into_os_string()]).chain(paths);
+        if let Some(text) = all.find(is_control) {
+            let message = format!("{}: a control character goes into no schedule", text.display());
+            return Err(Complaint::new(message, "choose another name"));
+        }
+        Ok(job)
+    }
+}
+
+/// The options of `prune` that are the policy: the configuration's, else orphans, stale, corrupt and temporary.
+pub fn policy(session: &Session, is_dry: bool) -> PruneOptions {
+    let mut options = PruneOptions::default();
+    options.run.dry_run = is_dry;
+    if !Selection::is_configured(session) {
+        options.selectors = SelectorOptions {
+            orphans: true,
+            stale: true,
+            corrupt: true,
+            temporary: true,
+            ..SelectorOptions::default()
+        };
+        // Intervals belong to the policy; here it is the default one.
+        let table = &session.configuration.prune;
+        options.min_interval = table.min_interval.as_ref().map(|age| age.value);
+        options.run.max_runtime = table.max_runtime.as_ref().map(|age| age.value);
+    }
+    options
+}
+
+/// The policy, as the history names it, and where it comes from.
+///
+/// # Errors
+/// When the configuration's is none.
+pub fn described(session: &Session) -> anyhow::Result<(Vec<String>, String)> {
+    let names = Selection::of_prune(session, &policy(session, false))?.names;
+    let origin = match (Selection::is_configured(session), &session.configuration.path) {
+        (true, Some(path)) => path.display().to_string(),
+        _ => "the default: the configuration has none".into(),
+    };
+    Ok((names, origin))
+}

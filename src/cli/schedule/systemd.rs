@@ -1,0 +1,188 @@
+//! systemd: a service and a timer of the user manager, systemd.service(5), systemd.timer(5).
+//!
+//! The service is not confined by namespaces (`PrivateTmp`, `ProtectHome`, `ProtectSystem` …): they would give it
+//! another view of the file system, and a source that it cannot see would be taken for gone. `RestrictSUIDSGID` and
+//! all that implies it lets `openat2` fail. What remains is `NoNewPrivileges`.
+
+use super::job::{DESCRIPTION, Job, MARK, NAME};
+use crate::cli::edits::Block;
+use crate::cli::env::Environment;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// Our block in units.
+pub const BLOCK: Block = Block { name: MARK, comment: "#" };
+
+/// The two units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Units {
+    /// Where the service is.
+    pub service: PathBuf,
+    /// Where the timer is.
+    pub timer: PathBuf,
+    /// What `enable` makes: the link by which the timer is started.
+    pub wanted: PathBuf,
+}
+
+impl Units {
+    /// Those of the user; `None` without a directory for configurations.
+    pub fn of(environment: &Environment) -> Option<Units> {
+        let directory = environment.configurations.as_ref()?.join("systemd/user");
+        Some(Units {
+            service: directory.join(format!("{NAME}.service")),
+            timer: directory.join(format!("{NAME}.timer")),
+            wanted: directory.join(format!("timers.target.wants/{NAME}.timer")),
+        })
+    }
+
+    /// Whether the timer is there and enabled.
+    pub fn are_enabled(&self) -> bool {
+        self.timer.is_file() && self.wanted.symlink_metadata().is_ok()
+    }
+}
+
+/// The service.
+pub fn service(job: &Job) -> Vec<u8> {
+    let mut unit = format!(
+        "[Unit]\nDescription={DESCRIPTION}\nDocumentation=man:pycstore-schedule(1)\n\n[Service]\nType=oneshot\nExecStart="
+    )
+    .into_bytes();
+    quote(&mut unit, job.program.as_os_str(), Dollar::Plain);
+    for argument in &job.arguments {
+        unit.push(b' ');
+        quote(&mut unit, argument, Dollar::Doubled);
+    }
+    unit.push(b'\n');
+    for (name, value) in &job.variables {
+        let mut assignment = OsStr::new(name).to_os_string();
+        assignment.push("=");
+        assignment.push(value);
+        unit.extend(b"Environment=");
+        quote(&mut unit, &assignment, Dollar::Plain);
+        unit.push(b'\n');
+    }
+    unit.extend(
+        "Nice=19\nIOSchedulingClass=idle\nNoNewPrivileges=yes\n\
+         # Nothing that gives it another view of the file system (PrivateTmp, ProtectHome): a source that it cannot see\n\
+         # would be taken for gone. Nothing that refuses openat2 (RestrictSUIDSGID).\n"
+            .as_bytes(),
+    );
+    unit
+}
+
+/// The timer: every night, at another minute on each machine, and after a night that the machine slept through.
+pub fn timer() -> Vec<u8> {
+    format!(
+        "[Unit]\nDescription={DESCRIPTION}, every night\nDocumentation=man:pycstore-schedule(1)\n\n[Timer]\n\
+         OnCalendar=*-*-* 03:00:00\nRandomizedDelaySec=2h\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
+    )
+    .into_bytes()
+}
+
+/// Whether the dollar stands for a variable there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dollar {
+    Plain,
+    Doubled,
+}
+
+/// systemd.syntax(7) "QUOTING", and specifiers.
+fn quote(out: &mut Vec<u8>, text: &OsStr, dollar: Dollar) {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./+:=,@".contains(byte);
+    if !text.is_empty() && text.as_bytes().iter().all(is_plain) {
+        out.extend(text.as_bytes());
+        return;
+    }
+    out.push(b'"');
+    for chunk in text.as_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' | '\\' => out.extend([b'\\', character as u8]),
+                '%' => out.extend(b"%%"),
+                '$' if dollar == Dollar::Doubled => out.extend(b"$$"),
+                _ => out.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| out.extend(format!("\\x{byte:02x}").as_bytes()));
+    }
+    out.push(b'"');
+}
+
+/// Whether the user manager runs and can be spoken to.
+pub fn manager_runs() -> bool {
+    matches!(control(&["show-environment"]), Ok(output) if output.status.success())
+}
+
+/// When the timer elapses next, in seconds since 1970, where the manager knows.
+pub fn next_elapse() -> Option<i64> {
+    let timer = format!("{NAME}.timer");
+    let output =
+        control(&["show", &timer, "--property=NextElapseUSecRealtime", "--value", "--timestamp=unix"])
+            .ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().strip_prefix('@')?.parse().ok()
+}
+
+/// Lets the manager know of the units, and starts the timer, now and at every login.
+///
+/// # Errors
+/// In words.
+pub fn enable() -> Result<(), String> {
+    told(&["daemon-reload"])?;
+    told(&["enable", "--now", &format!("{NAME}.timer")])?;
+    // A timer that runs already keeps its old time otherwise.
+    told(&["restart", &format!("{NAME}.timer")])
+}
+
+/// Stops the timer, now and for every login.
+///
+/// # Errors
+/// In words.
+pub fn disable() -> Result<(), String> {
+    told(&["disable", "--now", &format!("{NAME}.timer")])
+}
+
+/// Lets the manager know that units are gone.
+///
+/// # Errors
+/// In words.
+pub fn reload() -> Result<(), String> {
+    told(&["daemon-reload"])
+}
+
+fn told(arguments: &[&str]) -> Result<(), String> {
+    let spelled = format!("systemctl --user {}", arguments.join(" "));
+    match control(arguments) {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let last = said.lines().last().unwrap_or_default().trim().to_string();
+            Err(format!("{spelled}: {}", if last.is_empty() { output.status.to_string() } else { last }))
+        }
+        Err(error) => Err(format!("{spelled}: {error}")),
+    }
+}
+
+fn control(arguments: &[&str]) -> std::io::Result<Output> {
+    Command::new("systemctl").arg("--user").args(arguments).stdin(Stdio::null()).output()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_quoted_as_systemd_reads_them() {
+        let quoted = |text: &[u8]| {
+            let mut out = Vec::new();
+            quote(&mut out, OsStr::from_bytes(text), Dollar::Doubled);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(quoted(b"/usr/bin/pycstore"), "/usr/bin/pycstore");
+        assert_eq!(quoted(b"/a b"), "\"/a b\"");
+        assert_eq!(quoted(b"a%h$HOME\"\\'"), "\"a%%h$$HOME\\\"\\\\'\"");
+        assert_eq!(quoted(b"m\xc3\xa9\xff"), "\"mé\\xff\"");
+        assert_eq!(quoted(b""), "\"\"");
+    }
+}

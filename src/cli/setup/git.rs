@@ -1,0 +1,73 @@
+//! git: the list of what is ignored in every repository of the user.
+//!
+//! gitignore(5): `core.excludesFile`, else `$XDG_CONFIG_HOME/git/ignore`, else `~/.config/git/ignore`. git itself is
+//! asked for the former, outside of any repository: what one repository says holds for it alone.
+
+use super::work::Piece;
+use crate::cli::edits::{Place, Placement};
+use crate::cli::env::Environment;
+use crate::cli::output::complain::Complaint;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// What is ignored: directories of caches, and caches beside their sources.
+const LINES: &[u8] = b"__pycache__/\n*.py[co]\n";
+
+/// The block in the file that git reads.
+///
+/// # Errors
+/// When git names no file that could be written.
+pub fn piece(environment: &Environment) -> Result<Piece, Complaint> {
+    let (path, why) = match configured()? {
+        Some(path) => (path, "git's core.excludesFile names it"),
+        None => {
+            let hint = "set HOME, or core.excludesFile in git's configuration";
+            let directory = environment.configurations.as_ref();
+            let directory =
+                directory.ok_or_else(|| Complaint::new("no directory for git's ignore file", hint))?;
+            (directory.join("git/ignore"), "git reads it where core.excludesFile names no other")
+        }
+    };
+    let (place, lines) = (Place::File(path), LINES.to_vec());
+    Ok(Piece { place, comment: "#", placement: Placement::End, lines, why: why.into() })
+}
+
+/// What git's configuration names; nothing where there is no git.
+fn configured() -> Result<Option<PathBuf>, Complaint> {
+    let asked = Command::new("git")
+        .args(["config", "--type=path", "--null", "--get", "core.excludesFile"])
+        // In no repository at all.
+        .env("GIT_DIR", "/dev/null")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = asked else { return Ok(None) };
+    match output.status.code() {
+        Some(0) => {
+            let bytes = output.stdout.strip_suffix(b"\0").unwrap_or(&output.stdout).to_vec();
+            if bytes.is_empty() {
+                return Err(Complaint::new(
+                    "git: core.excludesFile is set and empty: no file is read",
+                    "git config --global --unset core.excludesFile",
+                ));
+            }
+            let path = PathBuf::from(OsString::from_vec(bytes));
+            if path.is_absolute() {
+                return Ok(Some(path));
+            }
+            Err(Complaint::new(
+                format!("git: core.excludesFile is the relative path {}", path.display()),
+                format!("git config --global core.excludesFile '~/{}'", path.display()),
+            ))
+        }
+        // git-config(1): the key is not there.
+        Some(1) => Ok(None),
+        _ => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let line = said.lines().next().unwrap_or("git config fails").to_string();
+            Err(Complaint::new(format!("git: {line}"), "git config --global --list"))
+        }
+    }
+}

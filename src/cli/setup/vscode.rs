@@ -1,0 +1,290 @@
+//! VS Code and its kin: `files.exclude` in settings.json, with comments and order kept. Home of jsonc-parser.
+//!
+//! The entries go in front of the object's others, between two comments. So all that is inserted is in one piece, and
+//! taking it back is taking that piece out; no comma of the user's is ever touched.
+//!
+//! ```jsonc
+//! "files.exclude": {
+//!     /* >>> pycstore >>> */
+//!     "**/__pycache__": true,
+//!     "**/*.py[co]": true,
+//!     /* <<< pycstore <<< */
+//!     "**/.git": true
+//! }
+//! ```
+//!
+//! # Invariants
+//!
+//! * Pure but for [`places`]. `take(put(text)) == text`.
+//! * A pattern that the user has an entry for keeps it, whatever its value.
+//! * A piece that holds anything but what was put there (the editor adds new settings behind the last one) is not taken.
+
+use crate::cli::env::Environment;
+use crate::cli::output::complain::Complaint;
+use jsonc_parser::ast::{Object, Value};
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use std::path::PathBuf;
+
+/// The setting.
+const SETTING: &str = "files.exclude";
+
+/// What is hidden.
+const PATTERNS: [&str; 2] = ["**/__pycache__", "**/*.py[co]"];
+
+const BEGIN: &str = "/* >>> pycstore >>> */";
+const END: &str = "/* <<< pycstore <<< */";
+const MADE: &str = "/* (this file was made for this block) */";
+const FILLED: &str = "/* (this file was empty before this block) */";
+
+/// The directories of VS Code and its kin among the user's configurations.
+const EDITORS: [&str; 5] = ["Code", "Code - Insiders", "Code - OSS", "VSCodium", "VSCodium - Insiders"];
+
+/// The settings.json of every such editor that was ever started here.
+///
+/// # Errors
+/// When there is none.
+pub fn places(environment: &Environment) -> Result<Vec<PathBuf>, Complaint> {
+    let linux = environment.configurations.clone();
+    let mac = environment.home.as_ref().map(|home| home.join("Library/Application Support"));
+    let users = linux
+        .iter()
+        .chain(mac.iter())
+        .flat_map(|base| EDITORS.map(|editor| base.join(editor).join("User")))
+        .filter(|user| user.is_dir());
+    let found: Vec<PathBuf> = users.map(|user| user.join("settings.json")).collect();
+    if found.is_empty() {
+        let base = linux.map(|base| base.display().to_string()).unwrap_or_default();
+        return Err(Complaint::new(
+            format!("no VS Code found: none of {} with a directory User in {base}", EDITORS.join(", ")),
+            "start it once; or see what to add to its settings.json: pycstore setup vscode --print",
+        ));
+    }
+    Ok(found)
+}
+
+/// What is added, to be put somewhere by hand.
+pub fn snippet() -> String {
+    format!("{{\n{}\n}}\n", setting("\n", "    ", &PATTERNS))
+}
+
+/// The settings with the patterns hidden.
+///
+/// # Errors
+/// In words, when they cannot be understood.
+pub fn put(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
+    let old = decoded(text.unwrap_or_default())?;
+    let newline = if old.contains("\r\n") { "\r\n" } else { "\n" };
+    let Some(root) = parse(old)? else {
+        // Nothing but blanks and comments.
+        let remark = if text.is_some() { FILLED } else { MADE };
+        let block = inserted(newline, "    ", remark, &setting(newline, "    ", &PATTERNS), Behind::Nothing);
+        let end = if text.is_some() { "" } else { newline };
+        return Ok(format!("{{{block}{newline}}}{end}{old}").into_bytes());
+    };
+    let indent = indentation(old, &root).unwrap_or("    ");
+    let behind = |object: &Object<'_>| {
+        if object.properties.is_empty() { Behind::Nothing } else { Behind::Properties }
+    };
+    let (at, block) = match exclude(&root)? {
+        None => {
+            let setting = setting(newline, indent, &PATTERNS);
+            (root.range.start + 1, inserted(newline, indent, "", &setting, behind(&root)))
+        }
+        Some(exclude) => {
+            let missing: Vec<&str> =
+                PATTERNS.into_iter().filter(|pattern| exclude.get(pattern).is_none()).collect();
+            if missing.is_empty() || old.contains(BEGIN) {
+                return Ok(text.unwrap_or_default().to_vec());
+            }
+            let twice = indent.repeat(2);
+            let indent = indentation(old, exclude).unwrap_or(&twice);
+            (
+                exclude.range.start + 1,
+                inserted(newline, indent, "", &entries(newline, indent, &missing), behind(exclude)),
+            )
+        }
+    };
+    Ok([&old[..at], &block, &old[at..]].concat().into_bytes())
+}
+
+/// The settings without what was put there; `None` where a file was made for it and holds nothing else.
+///
+/// # Errors
+/// In words, when it cannot be told what was put there.
+pub fn take(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let old = decoded(text)?;
+    let Some(begin) = old.find(BEGIN) else { return Ok(Some(text.to_vec())) };
+    let inner = &old[begin + BEGIN.len()..];
+    let length = inner.find(END).ok_or("the block has no end")?;
+    let inner = &inner[..length];
+    let end = begin + BEGIN.len() + length + END.len();
+    if !is_as_put(inner) {
+        return Err(format!("the block {BEGIN} holds more than was put there: take it out by hand"));
+    }
+    let before = old[..begin].trim_end();
+    let after = &old[end..];
+    if inner.contains(MADE) || inner.contains(FILLED) {
+        // The braces as well, where nothing came between them.
+        if let Some(rest) = after.trim_start().strip_prefix('}')
+            && before == "{"
+        {
+            let is_made = inner.contains(MADE) && rest.trim().is_empty();
+            return Ok((!is_made).then(|| rest.as_bytes().to_vec()));
+        }
+    }
+    Ok(Some([before, after].concat().into_bytes()))
+}
+
+/// What follows within the object: a comma has to stand before other properties.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Nothing,
+    Properties,
+}
+
+fn inserted(newline: &str, indent: &str, remark: &str, entries: &str, behind: Behind) -> String {
+    let remark = if remark.is_empty() { String::new() } else { format!("{newline}{indent}{remark}") };
+    let comma = if behind == Behind::Properties { "," } else { "" };
+    format!("{newline}{indent}{BEGIN}{remark}{newline}{entries}{comma}{newline}{indent}{END}")
+}
+
+fn setting(newline: &str, indent: &str, patterns: &[&str]) -> String {
+    let entries = entries(newline, &indent.repeat(2), patterns);
+    format!("{indent}\"{SETTING}\": {{{newline}{entries}{newline}{indent}}}")
+}
+
+fn entries(newline: &str, indent: &str, patterns: &[&str]) -> String {
+    let entry = |pattern: &&str| format!("{indent}\"{pattern}\": true");
+    patterns.iter().map(entry).collect::<Vec<_>>().join(&format!(",{newline}"))
+}
+
+/// Whether what is between the markers has our patterns and nothing else.
+fn is_as_put(inner: &str) -> bool {
+    let text = format!("{{{inner}}}");
+    let Ok(Some(object)) = parse(&text) else { return false };
+    let is_ours = |object: &Object<'_>| {
+        object.properties.iter().all(|property| {
+            PATTERNS.contains(&property.name.as_str())
+                && matches!(&property.value, Value::BooleanLit(literal) if literal.value)
+        })
+    };
+    match &object.properties[..] {
+        [only] if only.name.as_str() == SETTING => {
+            matches!(&only.value, Value::Object(inner) if is_ours(inner))
+        }
+        _ => is_ours(&object),
+    }
+}
+
+fn decoded(text: &[u8]) -> Result<&str, String> {
+    str::from_utf8(text).map_err(|_| "it is not UTF-8".into())
+}
+
+/// The object that the text is; nothing where it has only blanks and comments.
+fn parse(text: &str) -> Result<Option<Object<'_>>, String> {
+    match parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()) {
+        Err(error) => Err(format!("it cannot be understood: {error}")),
+        Ok(result) => match result.value {
+            None => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object)),
+            Some(_) => Err("it is no object".into()),
+        },
+    }
+}
+
+/// The object of the setting. Of several the last one holds, as in the editor.
+fn exclude<'o, 't>(root: &'o Object<'t>) -> Result<Option<&'o Object<'t>>, String> {
+    match root.properties.iter().rev().find(|property| property.name.as_str() == SETTING) {
+        None => Ok(None),
+        Some(property) => match &property.value {
+            Value::Object(object) => Ok(Some(object)),
+            _ => Err(format!("\"{SETTING}\" is no object")),
+        },
+    }
+}
+
+/// The blanks before the first property, where it begins a line.
+fn indentation<'t>(text: &'t str, object: &Object<'_>) -> Option<&'t str> {
+    let before = &text[..object.properties.first()?.range.start];
+    let blanks = &before[before.rfind('\n')? + 1..];
+    (!blanks.is_empty() && blanks.chars().all(|it| matches!(it, ' ' | '\t'))).then_some(blanks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(put: Result<Vec<u8>, String>) -> String {
+        String::from_utf8(put.unwrap()).unwrap()
+    }
+
+    const TEXTS: [&str; 16] = [
+        "",
+        "\n",
+        "// nothing\n",
+        "{}",
+        "{}\n",
+        "{ }",
+        "{\n}\n",
+        "{\"a\":1}",
+        "{ // first\n\t\"a\": 1, // one\n\n\t/* two */ \"b\": [1, 2,],\n}",
+        "{\r\n  \"a\": 1\r\n}\r\n",
+        "{\"files.exclude\":{}}",
+        "{\n  \"files.exclude\": {\n    \"**/.git\": true, // theirs\n  },\n  \"z\": 1,\n}\n",
+        "{\"files.exclude\":{\"**/__pycache__\": false}, \"a\": \"b\"}",
+        "{\"files.exclude\":{\"**/__pycache__\": true, \"**/*.py[co]\": {\"when\": \"$(basename).py\"}}}",
+        "{\"files.exclude\": {}, \"files.exclude\": {\"x\": true}}",
+        "\u{feff}{\n\t\"a\": 1\n}",
+    ];
+
+    #[test]
+    fn what_is_taken_back_leaves_the_very_bytes() {
+        for old in TEXTS {
+            let with = text(put(Some(old.as_bytes())));
+            let root = parse(&with).unwrap().unwrap();
+            let exclude = exclude(&root).unwrap().unwrap();
+            assert!(PATTERNS.iter().all(|pattern| exclude.get(pattern).is_some()), "{with}");
+            assert_eq!(text(put(Some(with.as_bytes()))), with, "the second time there is nothing to do");
+            assert_eq!(text(take(with.as_bytes()).map(Option::unwrap)), old, "{with}");
+        }
+        let made = put(None).unwrap();
+        assert_eq!(take(&made).unwrap(), None);
+    }
+
+    #[test]
+    fn comments_and_order_are_kept() {
+        let old =
+            "{\n  // theirs\n  \"a\": 1,\n  \"files.exclude\": {\n    \"**/.git\": true // git\n  }\n}\n";
+        let expected = "{\n  // theirs\n  \"a\": 1,\n  \"files.exclude\": {\n    /* >>> pycstore >>> */\n    \
+                        \"**/__pycache__\": true,\n    \"**/*.py[co]\": true,\n    /* <<< pycstore <<< */\n    \
+                        \"**/.git\": true // git\n  }\n}\n";
+        assert_eq!(text(put(Some(old.as_bytes()))), expected);
+        assert_eq!(
+            text(put(Some(b"{\n\t\"a\": 1\n}\n"))),
+            "{\n\t/* >>> pycstore >>> */\n\t\"files.exclude\": {\n\t\t\"**/__pycache__\": true,\n\t\t\
+             \"**/*.py[co]\": true\n\t},\n\t/* <<< pycstore <<< */\n\t\"a\": 1\n}\n"
+        );
+    }
+
+    #[test]
+    fn what_came_later_is_not_taken() {
+        let made = text(put(None));
+        let used =
+            made.replace("\n    },\n", "\n    }\n").replace("    }\n    /*", "    },\n    \"b\": 2\n    /*");
+        assert_ne!(used, made);
+        assert!(take(used.as_bytes()).unwrap_err().contains("by hand"));
+        let torn = made.replace(END, "");
+        assert!(take(torn.as_bytes()).is_err());
+        // Outside of the block it stays.
+        let used = made.replace("\n}\n", ",\n    \"b\": 2\n}\n");
+        assert!(text(take(used.as_bytes()).map(Option::unwrap)).contains("\"b\": 2"));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_left() {
+        for old in ["[]", "{", "{\"files.exclude\": true}", "{\"a\": }"] {
+            assert!(put(Some(old.as_bytes())).is_err(), "{old}");
+        }
+        assert!(put(Some(b"{\"a\": \"\xff\"}")).is_err());
+    }
+}
