@@ -1,6 +1,7 @@
 //! What the process's environment says; the only place that asks it. Home of etcetera.
 
 use etcetera::base_strategy::{BaseStrategy, Xdg};
+use pycstore::accounts::{Accounts, User};
 use pycstore::interpreter::{Places, ToolDirectory};
 use pycstore::units::Moment;
 use std::ffi::OsString;
@@ -64,14 +65,10 @@ const ROOT_HOME: &str = "/root";
 
 /// The homes of people and of root in passwd(5); those of system users are any directory at all.
 fn homes_in_passwd() -> Vec<PathBuf> {
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let home = |line: &str| {
-        let mut fields = line.split(':').skip(2);
-        let user: u32 = fields.next()?.parse().ok()?;
-        let home = PathBuf::from(fields.nth(2)?);
-        ((user == 0 || user >= 1000) && home.is_absolute() && home != Path::new("/")).then_some(home)
+    let is_a_persons = |user: &User| {
+        (user.id == 0 || user.id >= 1000) && user.home.is_absolute() && user.home != Path::new("/")
     };
-    passwd.lines().filter_map(home).collect()
+    Accounts::read().users.into_iter().filter(is_a_persons).map(|user| user.home).collect()
 }
 
 impl Environment {

@@ -4,7 +4,7 @@
 //! expanded, neither `~` nor `$HOME`.
 
 use super::place::{Asked, PREFIX, Place, Setting};
-use super::question::{Question, ask};
+use super::question::{Question, Silence, ask};
 use super::shells::program;
 use crate::cli::env::Environment;
 use std::ffi::OsString;
@@ -12,22 +12,34 @@ use std::os::unix::ffi::OsStringExt;
 use std::process::Command;
 use std::time::Duration;
 
-/// What the user's jobs have; nothing where there is no cron, no crontab or no job.
-pub fn ask_cron(environment: &Environment, patience: Duration) -> Vec<Asked> {
-    let Some(crontab) = program(environment, "crontab") else { return Vec::new() };
+/// The user's crontab; empty where there is none, or no cron.
+///
+/// # Errors
+/// When it was asked for and nothing was said.
+pub fn crontab(environment: &Environment, patience: Duration) -> Result<Vec<u8>, Silence> {
+    let Some(crontab) = program(environment, "crontab") else { return Ok(Vec::new()) };
     let mut command = Command::new(crontab);
     command.arg("-l");
-    match ask(Question { command, mark: None }, patience) {
-        Ok(answer) if answer.succeeded => read(&answer.output),
-        // It fails when the user has none.
-        Ok(_) => Vec::new(),
-        Err(silence) => vec![(Place::Cron(None), Err(silence.to_string()))],
-    }
+    let answer = ask(Question { command, mark: None }, patience)?;
+    // It fails when the user has none.
+    Ok(if answer.succeeded { answer.output } else { Vec::new() })
+}
+
+/// Whether a job of the user's own prunes.
+pub fn prunes(crontab: &[u8]) -> bool {
+    let mut jobs = crontab.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    jobs.any(|job| {
+        !job.starts_with(b"#") && find(job, "pycstore").is_some_and(|at| find(&job[at..], " prune").is_some())
+    })
+}
+
+fn find(line: &[u8], word: &str) -> Option<usize> {
+    line.windows(word.len()).position(|window| window == word.as_bytes())
 }
 
 /// The settings that jobs have: one where all have the same, else each with its first line. Jobs that run pycstore,
 /// or set the variable themselves, are not asked: the former look for the store as its own user would.
-fn read(crontab: &[u8]) -> Vec<Asked> {
+pub fn read(crontab: &[u8]) -> Vec<Asked> {
     let mut now = Setting::default();
     let mut settings: Vec<(usize, Setting)> = Vec::new();
     for (index, line) in crontab.split(|&byte| byte == b'\n').enumerate() {
@@ -44,8 +56,7 @@ fn read(crontab: &[u8]) -> Vec<Asked> {
             }
             continue;
         }
-        let has = |word: &str| line.windows(word.len()).any(|window| window == word.as_bytes());
-        let takes_care = has("pycstore") || has(&format!("{PREFIX}="));
+        let takes_care = find(line, "pycstore").is_some() || find(line, &format!("{PREFIX}=")).is_some();
         if !takes_care && settings.iter().all(|(_, setting)| *setting != now) {
             settings.push((index + 1, now.clone()));
         }
@@ -110,6 +121,8 @@ mod tests {
         ] {
             assert_eq!(told(crontab), expected, "{crontab}");
         }
+        assert!(prunes(b"# x\n23 3 * * * nice pycstore -q prune --orphans\n"));
+        assert!(!prunes(b"#23 3 * * * pycstore prune\n@daily pycstore du\n@daily prune pycstores\n"));
         let masked = read(b"PYTHONDONTWRITEBYTECODE=1\n@hourly a\n").remove(0).1.unwrap();
         assert_eq!(masked.writes_nothing, Some("1".into()));
     }

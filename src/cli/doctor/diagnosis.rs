@@ -1,9 +1,10 @@
 //! What is wrong: pure, from facts to findings.
 
-use super::facts::{Coverage, Facts, NamedBy, OpenStore, Reads, StoreState};
+use super::facts::{Coverage, Facts, NamedBy, OpenStore, Reads, Schedule, StoreState};
 use super::finding::{self, Finding, Kind, Severity, quoted};
 use super::interpreters::{AskedInterpreter, Said};
 use super::variable;
+use crate::cli::history::Run;
 use crate::cli::output::{complain, date, human};
 use pycstore::ancestry::Step;
 use pycstore::directory::Room;
@@ -20,8 +21,8 @@ const LEAST_LEFT: u64 = 1;
 /// What no module fits into.
 const NOTHING: u64 = 1 << 20;
 
-/// A scheduled prune that did not run for so many seconds does not run: two weeks.
-const LONGEST_PAUSE: i64 = 14 * 86_400;
+/// A scheduled prune that did not run for so many seconds does not run: a week, for machines are switched off.
+const LONGEST_PAUSE: i64 = 7 * 86_400;
 
 impl Facts {
     /// Whether there is a store.
@@ -320,40 +321,59 @@ fn unreadable(store: &OpenStore) -> Vec<Finding> {
     findings
 }
 
-/// The runs of `prune`.
-fn history(facts: &Facts, store: &OpenStore, option: &str) -> Option<Finding> {
-    let prune = format!("pycstore prune --orphans --stale{option}");
-    let finding = match &store.last_run {
-        Err(why) => Finding::new(Severity::Warning, Kind::Schedule, why, "look at the file, or remove it"),
-        Ok(None) => Finding::new(
-            Severity::Note,
-            Kind::Schedule,
-            "nothing prunes the store: no run of `pycstore prune` is recorded",
-            "pycstore schedule install",
-        ),
-        Ok(Some(run)) if !run.is_success() => Finding::new(
-            Severity::Warning,
-            Kind::Schedule,
-            format!(
-                "the last prune, at {}, did not end well: {}",
-                date::local_minute(run.started),
-                run.result()
-            ),
-            format!("see what it says: {prune}"),
-        ),
-        Ok(Some(run)) if facts.now.seconds_since(run.started) > LONGEST_PAUSE => Finding::new(
-            Severity::Note,
-            Kind::Schedule,
-            format!(
-                "the last prune was at {}, {}",
-                date::local_minute(run.started),
-                date::ago(run.started, facts.now)
-            ),
-            "pycstore schedule install",
-        ),
-        Ok(Some(_)) => return None,
+/// The runs of `prune`, and who starts them.
+fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut say = |severity, detail: String, hint: &str| {
+        findings.push(Finding::new(severity, Kind::Schedule, detail, hint).at(&store.path));
     };
-    Some(finding.at(&store.path))
+    let (schedule, last) = match (&store.schedule, &store.last_run) {
+        (Ok(schedule), Ok(last)) => (schedule, last),
+        (schedule, last) => {
+            let why = schedule.as_ref().err().into_iter().chain(last.as_ref().err());
+            why.for_each(|why| say(Severity::Warning, why.clone(), "pycstore schedule status"));
+            return findings;
+        }
+    };
+    let when =
+        |run: &Run| format!("{}, {}", date::local_minute(run.started), date::ago(run.started, facts.now));
+    match (schedule, last) {
+        (_, Some(run)) if !run.is_success() => say(
+            Severity::Warning,
+            format!("the last prune ({}) did not end well: {}", when(run), run.result()),
+            &format!("see what it says: pycstore prune --orphans --stale{option}"),
+        ),
+        (Schedule::None, None) => say(
+            Severity::Note,
+            "nothing prunes the store: no schedule is in place, and no run of prune is recorded".into(),
+            "pycstore schedule install",
+        ),
+        (Schedule::None, Some(run)) => say(
+            Severity::Note,
+            format!("no schedule is in place; the last prune was by hand ({})", when(run)),
+            "pycstore schedule install",
+        ),
+        (Schedule::Ours(keeper), None) => say(
+            Severity::Note,
+            format!("{keeper} is to prune every night, and has not done so yet"),
+            "pycstore schedule run does it now",
+        ),
+        (Schedule::Own, None) => say(
+            Severity::Note,
+            "a line in the crontab is to prune, and no run is recorded yet".into(),
+            "pycstore history",
+        ),
+        (Schedule::Ours(_) | Schedule::Own, Some(run))
+            if facts.now.seconds_since(run.started) > LONGEST_PAUSE =>
+        {
+            let keeper = if let Schedule::Ours(keeper) = schedule { keeper } else { "cron" };
+            let detail =
+                format!("{keeper} is to prune regularly, but the last run was long ago ({})", when(run));
+            say(Severity::Warning, detail, "pycstore schedule status");
+        }
+        (Schedule::Ours(_) | Schedule::Own, Some(_)) => {}
+    }
+    findings
 }
 
 /// Interpreters: what goes for several is one finding.
@@ -480,7 +500,6 @@ mod tests {
     use super::*;
     use pycstore::other_stores::OtherStore;
     use pycstore::source_tree::InTree;
-    use pycstore::units::Moment;
 
     /// `severity kind`, in the order in which they are shown.
     fn kinds(facts: &Facts) -> Vec<String> {
@@ -535,8 +554,8 @@ mod tests {
             (Box::new(|it| it.temporary = Tally::file(1, 1)), &["note temporary"]),
             (Box::new(|it| it.reclaimable = Tally::file(1, 1)), &["note reclaimable"]),
             (Box::new(|it| it.coverage = Coverage::Stopped), &["warning unreadable"]),
-            (Box::new(|it| it.last_run = Ok(None)), &["note schedule"]),
             (Box::new(|it| it.last_run = Err("cannot read".into())), &["warning schedule"]),
+            (Box::new(|it| it.schedule = Err("cannot read".into())), &["warning schedule"]),
         ];
         for (index, (change, expected)) in table.into_iter().enumerate() {
             assert_eq!(kinds(&with_store(change)), expected, "row {index}");
@@ -582,13 +601,40 @@ mod tests {
     }
 
     #[test]
-    fn an_old_run_is_worth_a_note() {
-        let now = |days: i64| {
-            let moment = Moment { seconds: facts().now.seconds + days * 86_400, nanoseconds: 0 };
-            kinds(&Facts { now: moment, ..facts() })
+    fn a_schedule_is_judged_by_its_last_run() {
+        let told = |schedule: &Schedule, days: i64, exit: Option<u8>| {
+            let mut facts = with_store(|store| {
+                store.schedule = Ok(schedule.clone());
+                if let Ok(Some(run)) = &mut store.last_run {
+                    run.exit = exit.unwrap_or_default();
+                }
+                if exit.is_none() {
+                    store.last_run = Ok(None);
+                }
+            });
+            // The run was yesterday.
+            facts.now.seconds += (days - 1) * 86_400;
+            let words =
+                |it: &Finding| it.detail.split(['(', ':', ';']).next().unwrap_or_default().trim().to_string();
+            let told: Vec<String> =
+                diagnose(&facts).iter().map(|it| format!("{} {}", it.severity.name(), words(it))).collect();
+            told.join("\n")
         };
-        assert_eq!(now(13), [""; 0]);
-        assert_eq!(now(15), ["note schedule"]);
+        let (none, ours, own) = (Schedule::None, Schedule::Ours("systemd"), Schedule::Own);
+        for (schedule, days, exit, expected) in [
+            (&ours, 1, Some(0), ""),
+            (&own, 7, Some(0), ""),
+            (&ours, 8, Some(0), "warning systemd is to prune regularly, but the last run was long ago"),
+            (&own, 8, Some(0), "warning cron is to prune regularly, but the last run was long ago"),
+            (&ours, 1, Some(1), "warning the last prune"),
+            (&none, 1, Some(1), "warning the last prune"),
+            (&ours, 1, None, "note systemd is to prune every night, and has not done so yet"),
+            (&own, 1, None, "note a line in the crontab is to prune, and no run is recorded yet"),
+            (&none, 1, None, "note nothing prunes the store"),
+            (&none, 1, Some(0), "note no schedule is in place"),
+        ] {
+            assert_eq!(told(schedule, days, exit), expected, "{schedule:?} {days} {exit:?}");
+        }
     }
 
     #[test]
@@ -611,7 +657,7 @@ mod tests {
         let (uses, ignores) = (StoreUse::Uses, StoreUse::Ignores);
         let good = asked("3.12.1", uses, &Said::Honours);
         let told = |more: &[AskedInterpreter]| -> Vec<String> {
-            let interpreters = [&[good.clone()], more].concat();
+            let interpreters = [std::slice::from_ref(&good), more].concat();
             let findings = diagnose(&Facts { interpreters, ..facts() });
             findings.iter().map(|it| format!("{} {}", it.severity.name(), it.detail)).collect()
         };

@@ -2,12 +2,14 @@
 
 use super::interpreters::{self, AskedInterpreter};
 use super::place::{Asked, Place, Setting};
+use super::question::Silence;
 use super::{cron, shells, systemd};
 use crate::cli::args::DoctorOptions;
 use crate::cli::config::{self, Origin, Sourced};
 use crate::cli::du::reclaimable;
 use crate::cli::history::{Journal, Run};
 use crate::cli::output::complain;
+use crate::cli::schedule;
 use crate::cli::session::{Opened, Session};
 use pycstore::accounts::Accounts;
 use pycstore::ancestry::{self, Step};
@@ -94,6 +96,8 @@ pub struct OpenStore {
     pub user: u32,
     /// Whether `--store` named it: then hints name it as well.
     pub named_by: NamedBy,
+    /// Who prunes it every night, if that can be told.
+    pub schedule: Result<Schedule, String>,
     /// Who may change it.
     pub exposure: Exposure,
     /// What interrupted writes left an hour ago or earlier.
@@ -108,8 +112,19 @@ pub struct OpenStore {
     pub reads: Reads,
     /// Whether everything was looked at.
     pub coverage: Coverage,
-    /// The newest run of `prune`, if the history can be read.
+    /// The newest run of `prune`, if the history can be read: of the schedule's where there is one.
     pub last_run: Result<Option<Run>, String>,
+}
+
+/// Who prunes the store without being told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Schedule {
+    /// Nobody.
+    None,
+    /// A schedule of ours: who keeps the time.
+    Ours(&'static str),
+    /// A line of the user's own in the crontab.
+    Own,
 }
 
 /// Who names the store.
@@ -149,7 +164,8 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let accounts = Accounts::read();
     let us = directory::effective_user();
     let home = environment.own_home.clone();
-    let (places, unasked) = ask_places(session, &accounts, us, patience);
+    let crontab = cron::crontab(environment, patience);
+    let (places, unasked) = ask_places(session, &accounts, us, &crontab, patience);
 
     let Sourced { value: path, origin } = config::store(session);
     let named_by = match origin {
@@ -173,7 +189,13 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         Some(path) => match session.open(Purpose::Look) {
             Ok(opened) => {
                 opened.stop.on_signals()?;
-                let store = StoreState::Open(Box::new(look(session, &opened, guard, named_by)?));
+                let store = StoreState::Open(Box::new(look(
+                    session,
+                    &opened,
+                    guard,
+                    named_by,
+                    crontab.as_deref().unwrap_or_default(),
+                )?));
                 (store, crate::cli::interpreters::of_store(session, &opened))
             }
             Err(error) => {
@@ -231,6 +253,7 @@ fn ask_places(
     session: &Session,
     accounts: &Accounts,
     us: u32,
+    crontab: &Result<Vec<u8>, Silence>,
     patience: Duration,
 ) -> (Vec<Asked>, Option<String>) {
     let environment = &session.environment;
@@ -264,8 +287,22 @@ fn ask_places(
         .filter(|setting| session_has.is_some() || *setting != of_every_login);
     places.extend(session_has.map(|setting| (Place::Session, Ok(setting))));
     places.extend(files_have.map(|setting| (Place::EnvironmentD, Ok(setting))));
-    places.extend(cron::ask_cron(environment, patience));
+    match crontab {
+        Ok(crontab) => places.extend(cron::read(crontab)),
+        Err(silence) => places.push((Place::Cron(None), Err(silence.to_string()))),
+    }
     (places, unasked)
+}
+
+/// Who prunes every night.
+fn schedule_of(session: &Session, crontab: &[u8]) -> Result<Schedule, String> {
+    let environment = &session.environment;
+    let installed = schedule::installed(environment).map_err(|error| complain::one_line(&error))?;
+    Ok(match installed.first() {
+        Some(installed) => Schedule::Ours(installed.scheduler.name()),
+        None if cron::prunes(crontab) => Schedule::Own,
+        None => Schedule::None,
+    })
 }
 
 /// Looks at the store: one scan counts who may change what, and what can go.
@@ -274,6 +311,7 @@ fn look(
     opened: &Opened,
     guard: Guard<'_>,
     named_by: NamedBy,
+    crontab: &[u8],
 ) -> anyhow::Result<OpenStore> {
     let store = &opened.store;
     let (policy, links) = (reclaimable(session)?, CountedLinks::default());
@@ -296,13 +334,19 @@ fn look(
     let network = mounts.is_network(store.real_path());
     let mount = mounts.of(store.real_path());
     let is_noatime = mount.is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime"));
-    let last_run = Journal::of_store(&session.environment, store)
-        .and_then(|journal| journal.last())
-        .map_err(|error| complain::one_line(&error));
+    let schedule = schedule_of(session, crontab);
+    let last_run = match schedule {
+        // A prune by hand says nothing of whether the schedule runs.
+        Ok(Schedule::Ours(_)) => schedule::last_run(session).map_err(|error| complain::told(&error).0),
+        _ => Journal::of_store(&session.environment, store)
+            .and_then(|journal| journal.last())
+            .map_err(|error| complain::one_line(&error)),
+    };
     Ok(OpenStore {
         path: store.path().to_path_buf(),
         user: store.metadata().user,
         named_by,
+        schedule,
         exposure: Exposure::collect(watches),
         temporary,
         reclaimable: rest,
@@ -340,6 +384,7 @@ pub mod tests {
             network: None,
             reads: Reads::Kept,
             coverage: Coverage::Whole,
+            schedule: Ok(Schedule::Ours("cron")),
             last_run: Ok(Some(run)),
         }
     }

@@ -57,7 +57,7 @@ pub fn ask(
     base: &Setting,
     patience: Duration,
 ) -> Result<Vec<Asked>, String> {
-    let configuration = environment.configuration_directory.as_deref().and_then(Path::parent);
+    let configuration = environment.configurations.as_deref();
     let in_use = Shell::ALL.into_iter().filter(|shell| is_in_use(*shell, home, configuration, user));
     let installed: Vec<(Shell, PathBuf)> =
         in_use.filter_map(|shell| Some((shell, program(environment, shell.name())?))).collect();

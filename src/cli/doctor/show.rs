@@ -9,7 +9,7 @@ use super::interpreters::Said;
 use crate::cli::output::json::{self, DoctorLine};
 use crate::cli::output::style::{Style, Tone};
 use crate::cli::output::terminal::Terminal;
-use crate::cli::output::{human, path};
+use crate::cli::output::{date, human, path};
 use crate::cli::session::Session;
 use std::io::{self, Write};
 
@@ -62,7 +62,12 @@ fn all_is_well(facts: &Facts) -> String {
     let places = facts.places.len() as u64;
     let store = match &facts.store {
         StoreState::Open(store) => {
-            format!("{} in {}", human::counted(store.exposure.files, "file"), store.path.display())
+            let files = human::counted(store.exposure.files, "file");
+            let pruned = match &store.last_run {
+                Ok(Some(run)) => format!(", pruned {}", date::ago(run.started, facts.now)),
+                _ => String::new(),
+            };
+            format!("{files} in {}{pruned}", store.path.display())
         }
         _ => "no store yet".into(),
     };

@@ -36,8 +36,7 @@ pub fn of_environment_d(environment: &Environment, home: &Path, patience: Durati
     let mut command = Command::new(generator);
     command.env_clear().env("HOME", home).current_dir("/");
     command.envs(environment.search_path.as_ref().map(|path| ("PATH", path)));
-    let configuration = environment.configuration_directory.as_deref().and_then(Path::parent);
-    command.envs(configuration.map(|directory| ("XDG_CONFIG_HOME", directory)));
+    command.envs(environment.configurations.as_ref().map(|directory| ("XDG_CONFIG_HOME", directory)));
     let answer = ask(Question { command, mark: None }, patience).ok().filter(|answer| answer.succeeded)?;
     Some(read(&answer.output))
 }
