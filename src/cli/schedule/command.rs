@@ -11,7 +11,6 @@ use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::{date, human, path};
 use crate::cli::prune;
 use crate::cli::session::Session;
-use pycstore::units::Moment;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -266,7 +265,7 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
         };
         writeln!(out, "schedule  {}: {place}", scheduler.name())?;
         let next = match scheduler {
-            Scheduler::Systemd => systemd::next_elapse().map(|seconds| Moment { seconds, nanoseconds: 0 }),
+            Scheduler::Systemd => systemd::next_elapse(),
             _ => time.and_then(|time| date::next_daily(session.environment.now, time.hour, time.minute)),
         };
         match next {

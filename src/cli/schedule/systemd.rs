@@ -7,6 +7,8 @@
 use super::job::{DESCRIPTION, Job, MARK, NAME};
 use crate::cli::edits::Block;
 use crate::cli::env::Environment;
+use crate::cli::output::date;
+use pycstore::units::Moment;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -115,13 +117,18 @@ pub fn manager_runs() -> bool {
     matches!(control(&["show-environment"]), Ok(output) if output.status.success())
 }
 
-/// When the timer elapses next, in seconds since 1970, where the manager knows.
-pub fn next_elapse() -> Option<i64> {
+/// When the timer elapses next, where the manager knows.
+pub fn next_elapse() -> Option<Moment> {
     let timer = format!("{NAME}.timer");
-    let output =
-        control(&["show", &timer, "--property=NextElapseUSecRealtime", "--value", "--timestamp=unix"])
-            .ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().strip_prefix('@')?.parse().ok()
+    let output = control(&["show", &timer, "--property=NextElapseUSecRealtime", "--value"]).ok()?;
+    moment(&String::from_utf8(output.stdout).ok()?)
+}
+
+/// `Wed 2026-11-25 04:09:20 UTC`, as the manager says it to somebody in UTC.
+fn moment(said: &str) -> Option<Moment> {
+    let mut words = said.split_ascii_whitespace().skip(1);
+    let (day, time) = (words.next()?, words.next()?);
+    date::parse_rfc3339(&format!("{day}T{time}Z"))
 }
 
 /// Lets the manager know of the units, and starts the timer, now and at every login.
@@ -165,12 +172,26 @@ fn told(arguments: &[&str]) -> Result<(), String> {
 }
 
 fn control(arguments: &[&str]) -> std::io::Result<Output> {
-    Command::new("systemctl").arg("--user").args(arguments).stdin(Stdio::null()).output()
+    Command::new("systemctl")
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC")
+        .arg("--user")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_manager_says_when() {
+        let seconds = |said| moment(said).map(|moment| moment.seconds);
+        assert_eq!(seconds("Tue 2023-11-14 22:13:20 UTC\n"), Some(1_700_000_000));
+        assert_eq!(seconds("n/a"), None);
+        assert_eq!(seconds(""), None);
+    }
 
     #[test]
     fn arguments_are_quoted_as_systemd_reads_them() {

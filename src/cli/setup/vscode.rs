@@ -31,6 +31,8 @@ const SETTING: &str = "files.exclude";
 /// What is hidden.
 const PATTERNS: [&str; 2] = ["**/__pycache__", "**/*.py[co]"];
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 const BEGIN: &str = "/* >>> pycstore >>> */";
 const END: &str = "/* <<< pycstore <<< */";
 const MADE: &str = "/* (this file was made for this block) */";
@@ -72,6 +74,13 @@ pub fn snippet() -> String {
 /// # Errors
 /// In words, when they cannot be understood.
 pub fn put(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
+    let Some(marked) = text.and_then(|text| text.strip_prefix(BYTE_ORDER_MARK)) else {
+        return put_plain(text);
+    };
+    Ok([BYTE_ORDER_MARK, &put_plain(Some(marked))?].concat())
+}
+
+fn put_plain(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let old = decoded(text.unwrap_or_default())?;
     let newline = if old.contains("\r\n") { "\r\n" } else { "\n" };
     let Some(root) = parse(old)? else {
@@ -112,6 +121,11 @@ pub fn put(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
 /// # Errors
 /// In words, when it cannot be told what was put there.
 pub fn take(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let Some(marked) = text.strip_prefix(BYTE_ORDER_MARK) else { return take_plain(text) };
+    Ok(take_plain(marked)?.map(|rest| [BYTE_ORDER_MARK, &rest].concat()))
+}
+
+fn take_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let old = decoded(text)?;
     let Some(begin) = old.find(BEGIN) else { return Ok(Some(text.to_vec())) };
     let inner = &old[begin + BEGIN.len()..];
@@ -241,7 +255,7 @@ mod tests {
     fn what_is_taken_back_leaves_the_very_bytes() {
         for old in TEXTS {
             let with = text(put(Some(old.as_bytes())));
-            let root = parse(&with).unwrap().unwrap();
+            let root = parse(with.trim_start_matches('\u{feff}')).unwrap().unwrap();
             let exclude = exclude(&root).unwrap().unwrap();
             assert!(PATTERNS.iter().all(|pattern| exclude.get(pattern).is_some()), "{with}");
             assert_eq!(text(put(Some(with.as_bytes()))), with, "the second time there is nothing to do");
