@@ -109,10 +109,21 @@ fn doctor_after(world: &World, script: &str, store: &str) -> Answer {
     answer(&mut world.in_namespace("", &script))
 }
 
+/// Leaves on the disk what `schedule install --with systemd` does, where no user manager runs that could enable it.
+pub fn scheduled(world: &World) {
+    let units = ".config/systemd/user";
+    let printed = world.pycstore(["schedule", "install", "--with", "systemd", "--print"]).exits(0).stdout;
+    let timer = world.write(format!("{units}/pycstore.timer"), printed);
+    let wanted = world.home.join(units).join("timers.target.wants");
+    std::fs::create_dir_all(&wanted).unwrap();
+    std::os::unix::fs::symlink(timer, wanted.join("pycstore.timer")).unwrap();
+}
+
 #[test]
 fn a_store_that_is_in_order_has_no_fault() {
     let Site { world, .. } = site();
-    world.pycstore(["prune", "--orphans"]).exits(0);
+    scheduled(&world);
+    world.pycstore(["schedule", "run"]).exits(0);
     let answer = doctor(&world).exits(0);
     assert_eq!(found(&answer), []);
     assert_eq!(answer.stderr, "");
@@ -319,7 +330,8 @@ fn what_a_prune_would_take_is_worth_a_note() {
     assert_eq!(reclaimable.hint, "pycstore prune --orphans --stale --corrupt");
     world.pycstore(["prune", "--temporary"]).exits(0);
     world.pycstore(["prune", "--orphans", "--stale", "--corrupt"]).exits(0);
-    assert_eq!(found(&doctor(&world).exits(0)), []);
+    none(&doctor(&world).exits(0), "temporary");
+    none(&doctor(&world).exits(0), "reclaimable");
 }
 
 #[test]
@@ -361,16 +373,33 @@ fn other_stores_and_a_literal_tilde() {
 }
 
 #[test]
-fn the_runs_of_prune() {
+fn who_prunes_and_when_it_last_did() {
     let Site { world, .. } = site();
     let never = one(&doctor(&world).exits(0), "note schedule");
+    assert!(never.detail.starts_with("nothing prunes the store: no schedule is in place"), "{never:?}");
     assert_eq!(never.hint, "pycstore schedule install");
     world.pycstore(["prune", "--orphans"]).exits(0);
+    let by_hand = one(&doctor(&world).exits(0), "note schedule");
+    assert!(
+        by_hand.detail.starts_with("no schedule is in place; the last prune was by hand ("),
+        "{by_hand:?}"
+    );
+    scheduled(&world);
+    let not_yet = one(&doctor(&world).exits(0), "note schedule");
+    assert!(not_yet.detail.starts_with("systemd is to prune every night"), "{not_yet:?}");
+    assert_eq!(not_yet.hint, "pycstore schedule run does it now");
+    world.pycstore(["schedule", "run"]).exits(0);
     none(&doctor(&world).exits(0), "schedule");
+
     let state = world.home.join(".local/state/pycstore");
     let journal = std::fs::read_dir(state).unwrap().next().unwrap().unwrap().path().join("history.jsonl");
-    let line = std::fs::read_to_string(&journal).unwrap();
-    let failed = line.replace("\"exit\":0", "\"exit\":1").replace("\"failures\":0", "\"failures\":3");
+    let lines = std::fs::read_to_string(&journal).unwrap();
+    let year = lines.split("\"started\":\"").nth(1).unwrap()[..4].to_string();
+    std::fs::write(&journal, lines.replace(&format!("\"started\":\"{year}"), "\"started\":\"2019")).unwrap();
+    let long_ago = one(&doctor(&world).exits(1), "warning schedule");
+    assert!(long_ago.detail.contains("the last run was long ago (2019-"), "{long_ago:?}");
+    assert_eq!(long_ago.hint, "pycstore schedule status");
+    let failed = lines.replace("\"exit\":0", "\"exit\":1").replace("\"failures\":0", "\"failures\":3");
     std::fs::write(&journal, failed).unwrap();
     let failed = one(&doctor(&world).exits(1), "warning schedule");
     assert!(failed.detail.ends_with("did not end well: incomplete, 3 failures"), "{failed:?}");

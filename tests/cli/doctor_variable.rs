@@ -1,7 +1,7 @@
 //! `pycstore doctor` and the variable: real shells with startup files, a real crontab, systemd's own reader of
 //! environment.d.
 
-use crate::doctor::{Found, found, one, programs};
+use crate::doctor::{Found, found, one, programs, scheduled};
 use crate::support::{Answer, World, answer, newest};
 use std::path::Path;
 use std::process::Command;
@@ -49,19 +49,20 @@ fn nothing_is_wrong_where_every_shell_names_the_store() {
     let project = world.project("work", &["a.py"]);
     world.compile(newest(), &[], &[&project]);
     programs(&world, &SHELLS);
+    scheduled(&world);
     let run = |arguments: &[&str]| {
         let mut command = world.unprivileged();
         command.env("PATH", world.home.join(".bin")).args(arguments);
         answer(&mut command)
     };
-    run(&["prune", "--orphans"]).exits(0);
+    run(&["schedule", "run"]).exits(0);
     let json = run(&["doctor", "--json"]).exits(0);
     assert_eq!(found(&json), []);
     let shown = run(&["doctor"]).exits(0).stdout;
     // An old interpreter on the machine that the test runs on is worth a note.
     if json.stdout.is_empty() {
         assert!(shown.starts_with("all is well: 7 places name one store, "), "{shown}");
-        assert!(shown.ends_with(&format!("1 file in {}\n", world.store.display())), "{shown}");
+        assert!(shown.ends_with(&format!("1 file in {}, pruned today\n", world.store.display())), "{shown}");
         assert_eq!(shown.lines().count(), 1);
     } else {
         assert!(shown.ends_with(" 1 note\n"), "{shown}");
@@ -233,6 +234,26 @@ fn with_crontab(world: &World, table: &str) -> Answer {
         crontab \"$HOME/table\"
         PATH=\"$HOME/.bin\" pycstore doctor --json";
     answer(&mut world.in_namespace("", script))
+}
+
+#[test]
+fn what_setup_and_schedule_put_in_place_is_in_order() {
+    let world = World::new();
+    world.write(".bashrc", "");
+    world.write(".zshrc", "");
+    world.write(".config/fish/config.fish", "");
+    programs(&world, &[&SHELLS[..], &["crontab"]].concat());
+    let script = "
+        mkdir -p \"$HOME/spool\"
+        mount --bind \"$HOME/spool\" /var/spool/cron/crontabs
+        crontab - < \"$HOME/table\"
+        pycstore setup bash zsh fish cron --yes >&2
+        pycstore schedule install --with cron --yes >&2
+        pycstore schedule run >&2
+        PATH=\"$HOME/.bin\" pycstore doctor --json || test $? = 1";
+    world.write("table", "0 3 * * * python3 backup.py\n");
+    let answer = answer(&mut world.in_namespace("", script)).exits(0);
+    assert_eq!(found(&answer), [], "{}", answer.stderr);
 }
 
 #[test]
