@@ -42,6 +42,8 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     findings.extend(ways(facts));
     match &facts.store {
         StoreState::Nowhere => {}
+        // What a relative path names is another directory tomorrow.
+        StoreState::Missing(_) if variable::is_relative_here(facts) => {}
         StoreState::Missing(path) => findings.push(
             Finding::new(
                 Severity::Note,

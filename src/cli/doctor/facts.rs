@@ -204,6 +204,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
             }
         },
     };
+    found.unreadable.iter().for_each(|trouble| complain::problem(trouble));
     // We run them, whoever's store it is.
     let interpreters = interpreters::ask(&found, Guard { user: us, accounts: &accounts }, patience);
 

@@ -116,7 +116,7 @@ fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Sty
 fn with_home(text: &str, terminal: &Terminal) -> String {
     match terminal.home().and_then(|home| home.to_str()).filter(|home| home.len() > 1) {
         Some(home) => {
-            let text = text.replace(&format!(" {home}/"), " ~/");
+            let text = text.replace(&format!(" {home}/"), " ~/").replace(&format!("({home}/"), "(~/");
             match text.strip_prefix(&format!("{home}/")) {
                 Some(rest) => format!("~/{rest}"),
                 None => text,
@@ -186,6 +186,16 @@ mod tests {
              /home/me/.cache/cpython/a/b.cpython-312.pyc\n         \
              hint: chmod -R go-w /home/me/.cache/cpython\n"
         );
+    }
+
+    #[test]
+    fn no_name_can_forge_a_line_or_speak_to_the_terminal() {
+        let finding = Finding::new(Severity::Note, Kind::Missing, "a\nerror\u{1b}[2J", "b\nc");
+        let shown = |columns| {
+            String::from_utf8(shown(&finding, &Terminal::of_test(columns, "/home/me"), Style::Plain)).unwrap()
+        };
+        assert_eq!(shown(Some(80)), "note     a\\nerror\\x1b[2J\n         hint: b\\nc\n");
+        assert_eq!(shown(None).lines().count(), 2);
     }
 
     #[test]

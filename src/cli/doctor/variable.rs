@@ -35,6 +35,13 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
+/// Whether our own environment names the store by a path that depends on the working directory.
+pub fn is_relative_here(facts: &Facts) -> bool {
+    let here = facts.places.iter().find(|(place, _)| *place == Place::Here);
+    let prefix = here.and_then(|(_, setting)| setting.as_ref().ok()?.prefix.as_ref());
+    prefix.is_some_and(|prefix| !prefix.is_empty() && !Path::new(prefix).is_absolute())
+}
+
 /// `a`, `a and b`, `a, b and c`.
 fn listed(names: &[String]) -> String {
     match names {
