@@ -2,7 +2,7 @@
 //!
 //! * `facts`: all that is judged, gathered in one place. What the disk tells comes from the library; what has to be
 //!   asked, from `shells`, `systemd`, `cron` and `interpreters`, each by a `question` that has so long to be answered.
-//! * `variable`, `diagnosis`: pure, from facts to findings.
+//! * `variable`, `exposure`, `diagnosis`: pure, from facts to findings.
 //! * `show`: the findings, for people and machines.
 //!
 //! # Invariants
@@ -12,6 +12,7 @@
 
 mod cron;
 mod diagnosis;
+mod exposure;
 mod facts;
 mod finding;
 mod interpreters;
