@@ -13,18 +13,23 @@ use std::path::Path;
 
 /// The variables that the program asks, as `env.rs` and `output/style.rs` do. Those that only say where Pythons may
 /// be are left to the page of `interpreters`.
-const ENVIRONMENT: [(&str, &str); 6] = [
+const ENVIRONMENT: [(&str, &str); 8] = [
     ("PYTHONPYCACHEPREFIX", "The store, where --store does not name one. An empty value counts as unset."),
     (
         "PYCSTORE_CONFIG",
         "The configuration file, where --config does not name one. Set and empty: none is read.",
     ),
-    ("XDG_CONFIG_HOME", "The directory of pycstore/config.toml, instead of ~/.config."),
+    (
+        "XDG_CONFIG_HOME",
+        "The directory of pycstore/config.toml and of the files that setup and schedule edit, instead of ~/.config.",
+    ),
     ("XDG_STATE_HOME", "The directory of pycstore's history of past runs, instead of ~/.local/state."),
     (
         "HOME",
         "The store is looked for in $HOME/.cache/cpython when nothing names one; never taken for a store itself.",
     ),
+    ("SHELL", "The login shell, which setup asks when no target is named."),
+    ("ZDOTDIR", "The directory of zsh's files, for setup."),
     ("NO_COLOR", "No colours, unless --color asks for them."),
 ];
 

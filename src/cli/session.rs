@@ -111,8 +111,7 @@ impl Session {
         };
         Err(Complaint::new(
             format!("no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, {looked}"),
-            "name one with `pycstore --store DIR …`, or let Python make one: \
-             export PYTHONPYCACHEPREFIX=~/.cache/cpython",
+            "name one with `pycstore --store DIR …`, or put one in place: pycstore setup",
         )
         .into())
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
 mod confinement;
+mod spool;
 mod support;
 
 mod completions;
@@ -26,7 +27,10 @@ mod owners;
 mod prune;
 mod report;
 mod safety;
+mod schedule;
 mod selectors;
+mod setup;
+mod setup_shells;
 mod source;
 mod store;
 mod unattended;

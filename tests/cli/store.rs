@@ -75,14 +75,14 @@ fn no_store_says_what_was_looked_for_and_what_to_type() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(says(&world, &answer(bare(&world).args(command))), @r"
             pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, /home/me/.cache/cpython is not there
-            hint: name one with `pycstore --store DIR …`, or let Python make one: export PYTHONPYCACHEPREFIX=~/.cache/cpython
+            hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
             ");
         }
     }
     let mut homeless = bare(&world);
     insta::assert_snapshot!(says(&world, &answer(homeless.env_remove("HOME").arg("du"))), @r"
     pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, HOME is not set
-    hint: name one with `pycstore --store DIR …`, or let Python make one: export PYTHONPYCACHEPREFIX=~/.cache/cpython
+    hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
     ");
     insta::assert_snapshot!(says(&world, &answer(bare(&world).args(["du", "--store", "missing"]))), @r"
     pycstore: no store at /home/me/missing

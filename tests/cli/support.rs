@@ -298,6 +298,20 @@ pub fn answer(command: &mut Command) -> Answer {
     Answer { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
 }
 
+/// A program that a test cannot do without.
+///
+/// # Panics
+/// Where it is not there, naming the package to install.
+#[track_caller]
+pub fn tool(name: &str, package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    directories
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} is not here, and this test needs it: apt install {package}"))
+}
+
 /// A Python on this machine.
 #[derive(Debug, Clone)]
 pub struct Interpreter {

@@ -168,10 +168,7 @@ pub enum Command {
     /// Shows what would change, asks, and changes it; a second run finds nothing to do. What is added stands between
     /// two marks, and --undo takes exactly that back. The store is made for you alone, and tagged as a cache for
     /// backups to pass by.
-    ///
-    /// Targets: bash, zsh, fish; profile (whichever file the login shell reads), environment.d (what systemd starts for
-    /// you: desktop programs, IDEs), cron (the jobs of your crontab); git (the ignore file of all your repositories),
-    /// vscode (files.exclude). Snippets to copy, for what has no one file: nvim-tree, nerdtree, docker, make.
+    /// A snippet, for what has no one file, is only printed.
     Setup(SetupOptions),
     /// Prune every night, by whoever keeps the time on this machine.
     ///

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 )]
 pub struct SetupOptions {
     /// What to set up [default: the shell in use]
-    #[arg(value_name = "TARGET", hide_possible_values = true)]
+    #[arg(value_name = "TARGET")]
     pub targets: Vec<Target>,
     /// Print what would be added, to put it somewhere yourself; nothing is changed
     #[arg(long, conflicts_with_all = ["undo", "dry_run", "yes"])]
@@ -30,22 +30,22 @@ pub struct SetupOptions {
 /// What can be set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Target {
-    /// bash, as a login shell or not
+    /// As a login or interactive shell, and under ssh
     Bash,
-    /// zsh, scripts included
+    /// Every zsh, scripts included
     Zsh,
-    /// fish, scripts included
+    /// Every fish, scripts included
     Fish,
     /// The file that the login shell reads, whichever it is
     Profile,
-    /// What systemd starts for you
+    /// What systemd starts for you: desktop programs, IDEs, user units
     #[value(name = "environment.d")]
     EnvironmentD,
     /// The jobs of your crontab
     Cron,
-    /// git: ignore __pycache__ everywhere
+    /// Ignore __pycache__ in all your repositories
     Git,
-    /// VS Code and its kin: hide __pycache__
+    /// Hide __pycache__ in VS Code and its kin (files.exclude)
     Vscode,
     /// A snippet for nvim-tree
     NvimTree,

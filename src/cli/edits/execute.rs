@@ -177,5 +177,7 @@ mod tests {
         std::fs::hard_link(&file, root.join("other")).unwrap();
         assert!(matches!(carry_out(&plan), Err(EditError::SeveralNames { names: 2, .. })));
         assert_eq!(std::fs::read(&file).unwrap(), b"a\n");
+        let again = Plan::default().put(&Place::File(file), &BLOCK, b"x\n", Placement::End);
+        assert!(matches!(again, Err(EditError::SeveralNames { .. })), "nor is it planned");
     }
 }

@@ -118,6 +118,23 @@ impl Text {
     }
 }
 
+impl Text {
+    /// Whether the text may be changed.
+    ///
+    /// # Errors
+    /// As of [`may_replace`].
+    pub fn may_change(&self, place: &Place) -> Result<(), EditError> {
+        match (place, &self.real) {
+            (Place::File(path), Place::File(real)) => match real.metadata() {
+                Ok(metadata) => may_replace(&metadata, path),
+                // A new one.
+                Err(_) => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The file at `real`, called `path` in errors: its metadata and bytes; `None` where nothing is there.
 pub fn read_file(real: &Path, path: &Path) -> Result<Option<(Metadata, Vec<u8>)>, EditError> {
     let failed = |source| EditError::Read { path: path.to_path_buf(), source };

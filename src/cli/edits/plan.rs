@@ -34,19 +34,22 @@ impl Plan {
     /// Changes the text at a place: the function is given what is there, after the edits before.
     ///
     /// # Errors
-    /// When the text cannot be read, or the function's own.
+    /// When the text cannot be read or may not be changed, or the function's own.
     pub fn change(
         &mut self,
         place: &Place,
         change: impl FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, EditError>,
     ) -> Result<(), EditError> {
         let text = Text::read(place)?;
-        match self.edits.iter_mut().find(|edit| edit.text.real == text.real) {
-            Some(edit) => edit.after = change(edit.after.as_deref())?,
-            None => {
-                let after = change(text.contents.as_deref())?;
-                self.edits.push(Edit { place: place.clone(), text, after });
-            }
+        let planned = self.edits.iter().position(|edit| edit.text.real == text.real);
+        let before = planned.map_or(&text.contents, |index| &self.edits[index].after);
+        let after = change(before.as_deref())?;
+        if after != text.contents {
+            text.may_change(place)?;
+        }
+        match planned {
+            Some(index) => self.edits[index].after = after,
+            None => self.edits.push(Edit { place: place.clone(), text, after }),
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ fn time(found: &[Installed], scheduler: Scheduler) -> Time {
 
 fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     home_of_user(&session.environment)?;
-    let found = installed(&session.environment)?;
+    let found = installed(&session.environment).map_err(explained)?;
     let scheduler = scheduler(options, &found);
     let job = Job::of(session)?;
     let (names, origin) = job::described(session)?;
@@ -108,7 +108,7 @@ fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     let others: Vec<Scheduler> =
         found.iter().map(|it| it.scheduler).filter(|other| *other != scheduler).collect();
     for &other in &others {
-        take(session, &mut plan, other, &mut lines)?;
+        take(session, &mut plan, other, &mut lines).map_err(explained)?;
     }
     match scheduler {
         Scheduler::Systemd => {
@@ -145,7 +145,10 @@ fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
             })?;
         }
     }
-    let outcome = carry_through(session, manner(options), &plan, &lines, || Ok(before_removal(&others)))?;
+    let outcome = carry_through(session, manner(options), &plan, &lines, || {
+        before_removal(&others);
+        Ok(())
+    })?;
     let mut exit = exit(&outcome);
     if outcome.edited > 0 {
         for &other in &others {
@@ -188,13 +191,16 @@ fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> 
         match take(session, &mut plan, kind, &mut lines) {
             // Where there is no cron, nothing is in its crontab.
             Err(EditError::NoCrontab(_)) if options.with.is_none() => {}
-            answer => answer?,
+            answer => answer.map_err(explained)?,
         }
         if plan.edits().count() > before {
             taken.push(kind);
         }
     }
-    let outcome = carry_through(session, manner(options), &plan, &lines, || Ok(before_removal(&taken)))?;
+    let outcome = carry_through(session, manner(options), &plan, &lines, || {
+        before_removal(&taken);
+        Ok(())
+    })?;
     let mut exit = exit(&outcome);
     if outcome.edited > 0 {
         for kind in taken {
@@ -252,7 +258,7 @@ fn after_removal(kind: Scheduler) -> Result<(), String> {
 }
 
 fn status(session: &Session) -> anyhow::Result<Exit> {
-    let found = installed(&session.environment)?;
+    let found = installed(&session.environment).map_err(explained)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let home = session.environment.home.as_deref();
     if found.is_empty() {
@@ -331,6 +337,9 @@ fn not_ours(place: &Place) -> EditError {
 
 fn explained(error: EditError) -> anyhow::Error {
     match error {
+        EditError::Block { place: Place::Crontab, .. } => {
+            Complaint::caused(error, "put it right with `crontab -e`, and run this again").into()
+        }
         EditError::NoCrontab(_) => {
             let hint = "install cron, for example: apt install cron; or start a systemd user manager";
             Complaint::caused(error, hint).into()

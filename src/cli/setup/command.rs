@@ -11,6 +11,7 @@ use crate::cli::edits::{
 use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::path;
+use crate::cli::schedule;
 use crate::cli::session::Session;
 use pycstore::store::Purpose;
 use std::io::{self, BufWriter, Write};
@@ -133,14 +134,15 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
             false => planned.push(*target),
         }
     }
-    let preparation = match planned.iter().any(|target| work::promises_store(*target)) {
+    let is_promised = prepared.iter().any(|it| work::promises_store(it.target));
+    let preparation = match is_promised && !(planned.is_empty() && plan.is_empty()) {
         true => Some(Preparation::of(&store, home)?),
         false => None,
     };
     let lines =
         preparation.as_ref().map(|it| it.lines(&path::at_home(&store, Some(home)))).unwrap_or_default();
     let is_snippet_only = prepared.iter().all(|it| matches!(it.work, Work::Snippet(_)));
-    let outcome = if planned.is_empty() || is_snippet_only {
+    let outcome = if planned.is_empty() && plan.is_empty() || is_snippet_only {
         Outcome::default()
     } else {
         let carry_out = || match &preparation {
@@ -155,8 +157,26 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
                 complain::note(&format!("{} reaches {reach}", target.name()));
             }
         }
+        if outcome.edited > 0 && is_promised {
+            say_what_next(session, &prepared);
+        }
     }
     Ok(exit(&outcome, troubles, is_snippet_only && !prepared.is_empty()))
+}
+
+/// What is left to the user: shells that run already, and the night.
+fn say_what_next(session: &Session, prepared: &[Prepared]) {
+    for Prepared { target, work } in prepared {
+        if let (Target::Bash | Target::Zsh | Target::Fish, Work::Pieces(pieces)) = (target, work)
+            && let Some(piece) = pieces.first()
+        {
+            let line = String::from_utf8_lossy(&piece.lines);
+            complain::note(&format!("in a {} that runs already: {}", target.name(), line.trim_end()));
+        }
+    }
+    if schedule::installed(&session.environment).is_ok_and(|installed| installed.is_empty()) {
+        complain::note("Python only ever adds to the store; to keep it clean: pycstore schedule install");
+    }
 }
 
 fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Path) -> anyhow::Result<Exit> {

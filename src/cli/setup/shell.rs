@@ -217,7 +217,8 @@ mod tests {
     #[test]
     fn bash_is_reached_through_as_few_files_as_are_sure() {
         const DEBIAN: &str = "# if running bash\nif [ -n \"$BASH_VERSION\" ]; then\n    if [ -f \"$HOME/.bashrc\" ]; then\n\t. \"$HOME/.bashrc\"\n    fi\nfi\n";
-        let cases: [(&[(&str, &str)], &[&str]); 9] = [
+        type Files = &'static [(&'static str, &'static str)];
+        let cases: [(Files, &[&str]); 9] = [
             (&[], &[".bashrc", ".profile"]),
             (&[(".profile", DEBIAN)], &[".bashrc"]),
             (&[(".profile", "#. ~/.bashrc\n")], &[".bashrc", ".profile"]),

@@ -18,7 +18,8 @@ pub enum Syntax {
     Fish,
     /// environment.d(5): as a shell, but a dollar is doubled, and only UTF-8 is taken.
     EnvironmentD,
-    /// crontab(5): nothing is expanded; quotes serve blanks at the end and cannot be escaped.
+    /// crontab(5): nothing is expanded, nothing can be escaped, and a blank at the end is lost: quotes should keep it,
+    /// but Debian's cron drops it all the same.
     Crontab,
 }
 
@@ -31,9 +32,9 @@ pub enum Inexpressible {
     /// It is not UTF-8.
     #[error("its name is not UTF-8, which environment.d(5) does not take")]
     NotUtf8,
-    /// crontab(5) cannot quote it.
-    #[error("crontab(5) cannot quote its name: a blank at the end, and both kinds of quotes")]
-    Quotes,
+    /// cron drops a part of it.
+    #[error("its name ends in a blank, which cron drops")]
+    Blank,
     /// crontab(5) takes no line of that length.
     #[error("its name is too long for a line of crontab(5)")]
     Length,
@@ -58,7 +59,8 @@ impl Syntax {
             Syntax::EnvironmentD | Syntax::Crontab => b"PYTHONPYCACHEPREFIX=",
         };
         let value = match self {
-            Syntax::Crontab => crontab(path)?,
+            Syntax::Crontab if path.ends_with(b" ") => return Err(Inexpressible::Blank),
+            Syntax::Crontab => path.to_vec(),
             Syntax::EnvironmentD if store.to_str().is_none() => return Err(Inexpressible::NotUtf8),
             _ => self.quoted(store, home),
         };
@@ -87,15 +89,6 @@ impl Syntax {
         value.push(b'"');
         value
     }
-}
-
-/// As it is; only blanks at the end need quotes.
-fn crontab(path: &[u8]) -> Result<Vec<u8>, Inexpressible> {
-    if !path.ends_with(b" ") {
-        return Ok(path.to_vec());
-    }
-    let quote = [b'"', b'\''].into_iter().find(|quote| !path.contains(quote)).ok_or(Inexpressible::Quotes)?;
-    Ok([&[quote], path, &[quote]].concat())
 }
 
 #[cfg(test)]
@@ -134,8 +127,7 @@ mod tests {
             assert_eq!(line(syntax, b"/a\nb"), Err(Inexpressible::Control), "{syntax:?}");
         }
         assert_eq!(line(Syntax::EnvironmentD, b"/a\xff"), Err(Inexpressible::NotUtf8));
-        assert_eq!(line(Syntax::Crontab, b"/a ' \" "), Err(Inexpressible::Quotes));
-        assert_eq!(line(Syntax::Crontab, b"/a ' "), Ok("PYTHONPYCACHEPREFIX=\"/a ' \"".into()));
+        assert_eq!(line(Syntax::Crontab, b"/a "), Err(Inexpressible::Blank));
         assert_eq!(line(Syntax::Crontab, b"/a ' \" b"), Ok("PYTHONPYCACHEPREFIX=/a ' \" b".into()));
         assert_eq!(line(Syntax::Crontab, &[b'/'; 1000]), Err(Inexpressible::Length));
     }

@@ -17,11 +17,12 @@
 //!
 //! * Pure but for [`places`]. `take(put(text)) == text`.
 //! * A pattern that the user has an entry for keeps it, whatever its value.
-//! * A piece that holds anything but what was put there (the editor adds new settings behind the last one) is not taken.
+//! * What the editor or the user added within the piece stays: the editor puts new settings behind the last one, and that
+//!   may be ours.
 
 use crate::cli::env::Environment;
 use crate::cli::output::complain::Complaint;
-use jsonc_parser::ast::{Object, Value};
+use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use std::path::PathBuf;
 
@@ -132,11 +133,15 @@ fn take_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let length = inner.find(END).ok_or("the block has no end")?;
     let inner = &inner[..length];
     let end = begin + BEGIN.len() + length + END.len();
-    if !is_as_put(inner) {
-        return Err(format!("the block {BEGIN} holds more than was put there: take it out by hand"));
-    }
     let before = old[..begin].trim_end();
     let after = &old[end..];
+    if !is_as_put(inner) {
+        let rest = added_behind(inner).map(|added| [before, added, after].concat());
+        return match rest {
+            Some(rest) if matches!(parse(&rest), Ok(Some(_))) => Ok(Some(rest.into_bytes())),
+            _ => Err(format!("what was put between {BEGIN} and {END} was changed: take it out by hand")),
+        };
+    }
     if inner.contains(MADE) || inner.contains(FILLED) {
         // The braces as well, where nothing came between them.
         if let Some(rest) = after.trim_start().strip_prefix('}')
@@ -175,19 +180,31 @@ fn entries(newline: &str, indent: &str, patterns: &[&str]) -> String {
 /// Whether what is between the markers has our patterns and nothing else.
 fn is_as_put(inner: &str) -> bool {
     let text = format!("{{{inner}}}");
-    let Ok(Some(object)) = parse(&text) else { return false };
-    let is_ours = |object: &Object<'_>| {
-        object.properties.iter().all(|property| {
-            PATTERNS.contains(&property.name.as_str())
-                && matches!(&property.value, Value::BooleanLit(literal) if literal.value)
-        })
+    matches!(parse(&text), Ok(Some(object)) if object.properties.iter().all(is_ours))
+}
+
+/// Whether a property is one that was put there.
+fn is_ours(property: &ObjectProp<'_>) -> bool {
+    let is_pattern = |property: &ObjectProp<'_>| {
+        PATTERNS.contains(&property.name.as_str())
+            && matches!(&property.value, Value::BooleanLit(literal) if literal.value)
     };
-    match &object.properties[..] {
-        [only] if only.name.as_str() == SETTING => {
-            matches!(&only.value, Value::Object(inner) if is_ours(inner))
+    match &property.value {
+        Value::Object(object) => {
+            property.name.as_str() == SETTING && object.properties.iter().all(is_pattern)
         }
-        _ => is_ours(&object),
+        _ => is_pattern(property),
     }
+}
+
+/// What came between the markers behind our properties.
+fn added_behind(inner: &str) -> Option<&str> {
+    let text = format!("{{{inner}}}");
+    let object = parse(&text).ok()??;
+    let last = object.properties.iter().take_while(|property| is_ours(property)).last()?;
+    // The brace in front is not in `inner`.
+    let rest = inner.get(last.range.end - 1..)?;
+    Some(rest.trim_start().strip_prefix(',')?.trim_end())
 }
 
 fn decoded(text: &[u8]) -> Result<&str, String> {
@@ -281,17 +298,28 @@ mod tests {
     }
 
     #[test]
-    fn what_came_later_is_not_taken() {
+    fn what_came_later_stays() {
         let made = text(put(None));
-        let used =
-            made.replace("\n    },\n", "\n    }\n").replace("    }\n    /*", "    },\n    \"b\": 2\n    /*");
+        // As the editor adds a setting: behind the last property, which is ours.
+        let used = made.replace("\n    }\n    /*", "\n    },\n    \"b\": 2 // two\n    /*");
         assert_ne!(used, made);
-        assert!(take(used.as_bytes()).unwrap_err().contains("by hand"));
-        let torn = made.replace(END, "");
-        assert!(take(torn.as_bytes()).is_err());
-        // Outside of the block it stays.
-        let used = made.replace("\n}\n", ",\n    \"b\": 2\n}\n");
-        assert!(text(take(used.as_bytes()).map(Option::unwrap)).contains("\"b\": 2"));
+        assert_eq!(text(take(used.as_bytes()).map(Option::unwrap)), "{\n    \"b\": 2 // two\n}\n");
+        let filled = text(put(Some(b"{\"files.exclude\": {}, \"a\": 1}")));
+        let used = filled.replace("*.py[co]\": true", "*.py[co]\": true,\n        \"**/x\": true");
+        assert_ne!(used, filled);
+        let rest = text(take(used.as_bytes()).map(Option::unwrap));
+        assert_eq!(rest, "{\"files.exclude\": {\n        \"**/x\": true}, \"a\": 1}");
+        // Outside of the block it stays anyway.
+        let used = made.replace("*/\n}\n", "*/\n    , \"b\": 2\n}\n");
+        assert!(take(used.as_bytes()).is_ok());
+        for torn in [
+            made.replace(END, ""),
+            made.replace("true,", "false,"),
+            made.replace("true,", "true, \"x\": true,"),
+        ] {
+            assert_ne!(torn, made);
+            assert!(take(torn.as_bytes()).is_err(), "{torn}");
+        }
     }
 
     #[test]

@@ -1,0 +1,315 @@
+//! `pycstore schedule`.
+
+use crate::spool::Spool;
+use crate::support::{Answer, World, answer, newest, tool};
+use std::path::{Path, PathBuf};
+
+/// A world with an orphan in its store.
+fn world() -> World {
+    let world = World::new();
+    add_orphan(&world, "gone");
+    world
+}
+
+fn add_orphan(world: &World, name: &str) {
+    let project = world.project(name, &["m.py"]);
+    world.compile(newest(), &[], &[&project]);
+    std::fs::remove_dir_all(project).unwrap();
+}
+
+fn entries(world: &World) -> usize {
+    crate::support::files(&world.store).len()
+}
+
+fn schedule(world: &World, arguments: &[&str]) -> Answer {
+    answer(world.command(env!("CARGO_BIN_EXE_pycstore")).arg("schedule").args(arguments))
+}
+
+/// The line in the crontab, without its markers.
+fn line(spool: &Spool<'_>) -> String {
+    let crontab = String::from_utf8(spool.contents().unwrap()).unwrap();
+    let block = crontab.split("# >>> pycstore schedule >>>\n").nth(1).unwrap();
+    let lines: Vec<&str> = block.lines().take_while(|line| *line != "# <<< pycstore schedule <<<").collect();
+    lines.into_iter().find(|line| !line.starts_with('#')).unwrap().to_string()
+}
+
+/// Runs the command of a line as cron does: the five fields away, `\%` a percent sign, the rest to sh.
+fn run_line(world: &World, line: &str) -> Answer {
+    let command = line.splitn(6, ' ').nth(5).unwrap().replace("\\%", "%");
+    let mut cron = std::process::Command::new("/bin/sh");
+    cron.env_clear().env("HOME", &world.home).env("PATH", "/usr/bin:/bin").current_dir(&world.home);
+    answer(cron.args(["-c", &command]))
+}
+
+#[test]
+fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
+    let world = world();
+    let spool = Spool::new(&world);
+    assert!(spool.is_own());
+    const CRONTAB: &str = "# mine\nMAILTO=me\n*/5 * * * * echo 100\\%\n";
+    spool.fill(CRONTAB);
+    let told = spool.pycstore(["schedule", "status"]).exits(1).stdout;
+    assert!(told.starts_with("schedule  none"), "{told}");
+    spool.pycstore(["schedule", "install", "--with", "cron"]).exits(2);
+    assert_eq!(spool.contents().unwrap(), CRONTAB.as_bytes());
+    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    let with = spool.contents().unwrap();
+    assert!(with.starts_with(CRONTAB.as_bytes()));
+    // Once more: the same minute.
+    let again = spool.pycstore(["schedule", "install", "--yes"]).exits(0);
+    assert_eq!(again.stdout, "nothing to do\n");
+    assert_eq!(spool.contents().unwrap(), with);
+    let first = line(&spool);
+    spool.pycstore(["schedule", "install", "--yes", "--store", world.store.to_str().unwrap()]).exits(0);
+    let second = line(&spool);
+    assert!(second.contains("--store"), "{second}");
+    assert_eq!(first.split(' ').take(5).collect::<Vec<_>>(), second.split(' ').take(5).collect::<Vec<_>>());
+    let told = spool.pycstore(["schedule", "status"]).exits(0).stdout;
+    assert!(told.starts_with("schedule  cron: the crontab\nnext run  20"), "{told}");
+    assert!(told.contains("last run  none is recorded with this policy\npolicy    orphans stale corrupt temporary (the default"), "{told}");
+    // What cron runs does what is promised, and says nothing.
+    assert_eq!(entries(&world), 1);
+    let ran = run_line(&world, &second).exits(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    assert_eq!(entries(&world), 0);
+    let told = spool.pycstore(["schedule", "status"]).exits(0).stdout;
+    assert!(told.contains("(today): done, removed 1 file, "), "{told}");
+    spool.pycstore(["schedule", "remove", "--yes"]).exits(0);
+    assert_eq!(spool.contents().unwrap(), CRONTAB.as_bytes());
+    assert_eq!(spool.pycstore(["schedule", "remove", "--yes"]).exits(0).stdout, "nothing to do\n");
+}
+
+#[test]
+fn a_crontab_that_was_made_goes_again() {
+    let world = world();
+    let spool = Spool::new(&world);
+    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    spool.pycstore(["schedule", "remove", "--yes"]).exits(0);
+    assert_eq!(spool.contents(), None);
+    // Beside the environment of `setup cron`, in either order.
+    spool.pycstore(["setup", "cron", "--yes"]).exits(0);
+    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    spool.pycstore(["setup", "cron", "--undo", "--yes"]).exits(0);
+    assert!(line(&spool).ends_with("schedule run"));
+    spool.pycstore(["schedule", "remove", "--yes"]).exits(0);
+    assert_eq!(spool.contents().unwrap_or_default(), b"");
+}
+
+#[test]
+fn odd_names_reach_the_job_through_cron() {
+    let world = World::new();
+    let spool = Spool::new(&world);
+    let store = world.home.join("it's 100% \"$HOME\" `x`\\");
+    let program = world.home.join("my 50% bin's/pycstore");
+    std::fs::create_dir_all(program.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pycstore"), &program).unwrap();
+    let orphan = format!("{}/nowhere/m.cpython-312.pyc", world.home.display());
+    let entry = store.join(orphan.trim_start_matches('/'));
+    std::fs::create_dir_all(entry.parent().unwrap()).unwrap();
+    std::fs::write(&entry, b"\xcb\r\r\n0123456789ab").unwrap();
+    let state = world.home.join("my state");
+    let mut command = spool.command(&[], "", &program);
+    command.env("XDG_STATE_HOME", &state).args(["schedule", "install", "--with", "cron", "--yes", "--store"]);
+    answer(command.arg(&store)).exits(0);
+    let line = line(&spool);
+    assert!(
+        line.contains("my 50\\% bin"),
+        "by the name that finds it again, not by what it links to: {line}"
+    );
+    run_line(&world, &line).exits(0);
+    assert!(!entry.exists());
+    assert!(crate::support::files(&state).iter().any(|file| file.ends_with("history.jsonl")));
+}
+
+#[test]
+fn run_does_what_the_configuration_says_else_the_default() {
+    let world = world();
+    let dry = schedule(&world, &["run", "--dry-run"]).exits(0).stdout;
+    assert!(dry.contains("would remove 1 file "), "{dry}");
+    assert_eq!(entries(&world), 1);
+    world.write(".config/pycstore/config.toml", "[prune]\ntemporary = true\n");
+    schedule(&world, &["run"]).exits(0);
+    assert_eq!(entries(&world), 1, "the policy has no orphans");
+    world.write(".config/pycstore/config.toml", "[prune]\nmin-interval = \"20h\"\n");
+    schedule(&world, &["run"]).exits(0);
+    assert_eq!(entries(&world), 0);
+    let runs = world.pycstore(["history", "--json"]).exits(0).json_lines();
+    assert_eq!(runs[0]["selectors"], serde_json::json!(["orphans", "stale", "corrupt", "temporary"]));
+    let told = schedule(&world, &["run"]).exits(0).stderr;
+    assert!(told.contains("nothing to do: the last run was at "), "{told}");
+}
+
+/// The two units of `--print`, written to files.
+fn units(world: &World, arguments: &[&str]) -> [PathBuf; 2] {
+    let printed =
+        schedule(world, &[&["install", "--print", "--with", "systemd"], arguments].concat()).exits(0).stdout;
+    let (service, timer) = printed.split_once("# pycstore.timer\n").unwrap();
+    [
+        world.write("units/pycstore.service", service.split_once('\n').unwrap().1),
+        world.write("units/pycstore.timer", timer),
+    ]
+}
+
+#[test]
+fn systemd_understands_the_units() {
+    tool("systemd-analyze", "systemd");
+    let world = World::new();
+    std::fs::create_dir(world.home.join("run")).unwrap();
+    let odd = world.home.join("a b% $x \"'\\ é");
+    for arguments in [&[][..], &["--store", odd.to_str().unwrap()]] {
+        let units = units(&world, arguments);
+        let mut analyze = world.command("systemd-analyze");
+        analyze.env("XDG_RUNTIME_DIR", world.home.join("run")).args(["verify", "--user", "--man=no"]);
+        let verified = answer(analyze.args(&units)).exits(0);
+        assert_eq!(verified.stderr, "");
+    }
+    // It is no test that accepts everything.
+    let broken =
+        world.write("units/broken.service", "[Service]\nType=oneshot\nExecStart=relative\nNice=lots\n");
+    let verified =
+        answer(world.command("systemd-analyze").args(["verify", "--user", "--man=no"]).arg(broken));
+    assert!(!verified.stderr.is_empty());
+    let service = std::fs::read_to_string(world.home.join("units/pycstore.service")).unwrap();
+    for line in ["Nice=19", "IOSchedulingClass=idle", "Type=oneshot"] {
+        assert!(service.lines().any(|it| it == line), "{service}");
+    }
+    // Nothing that lets sources disappear or refuses openat2.
+    let settings = service.lines().filter(|line| !line.starts_with('#'));
+    for line in settings {
+        for word in [
+            "Private",
+            "Protect",
+            "ReadOnly",
+            "Inaccessible",
+            "RestrictSUIDSGID",
+            "DynamicUser",
+            "SystemCall",
+        ] {
+            assert!(!line.contains(word), "{line}");
+        }
+    }
+    let timer = std::fs::read_to_string(world.home.join("units/pycstore.timer")).unwrap();
+    assert!(timer.contains("RandomizedDelaySec=") && timer.contains("Persistent=true"), "{timer}");
+}
+
+/// A world in which `systemctl` is a script: it writes down what it is asked, and does what enabling does. No user
+/// manager is started, for it would move the machine's processes about.
+struct Manager<'w> {
+    world: &'w World,
+    spool: Spool<'w>,
+}
+
+impl<'w> Manager<'w> {
+    fn new(world: &'w World) -> Manager<'w> {
+        use std::os::unix::fs::PermissionsExt;
+        let script = "#!/bin/sh
+echo \"$*\" >> \"$HOME/asked\"
+units=\"$HOME/.config/systemd/user\"
+case \"$*\" in
+  *refuse*) exit 1;;
+  '--user enable --now pycstore.timer') mkdir -p \"$units/timers.target.wants\" && ln -sf ../pycstore.timer \"$units/timers.target.wants/\";;
+  '--user disable --now pycstore.timer') test -f \"$units/pycstore.timer\" && rm -f \"$units/timers.target.wants/pycstore.timer\";;
+  '--user show '*) echo 'Wed 2026-11-25 04:09:20 UTC';;
+esac
+";
+        let path = world.write("bin/systemctl", script);
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+        Manager { world, spool: Spool::new(world) }
+    }
+
+    fn pycstore(&self, arguments: &[&str]) -> Answer {
+        let path = format!("{}/bin:{}", self.world.home.display(), std::env::var("PATH").unwrap());
+        let mut command = self.spool.command(&[], "", env!("CARGO_BIN_EXE_pycstore"));
+        answer(command.env("PATH", path).args(arguments))
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let file = self.world.home.join("asked");
+        let asked = std::fs::read_to_string(&file).unwrap_or_default();
+        let _ = std::fs::remove_file(file);
+        asked.lines().filter(|line| !line.contains("show")).map(|line| line.replace("--user ", "")).collect()
+    }
+}
+
+#[test]
+fn where_a_user_manager_runs_it_gets_a_timer() {
+    let world = world();
+    let manager = Manager::new(&world);
+    let timer = world.home.join(".config/systemd/user/pycstore.timer");
+    manager.pycstore(&["schedule", "install", "--dry-run"]).exits(0);
+    assert!(!timer.exists() && manager.asked().is_empty());
+    manager.pycstore(&["schedule", "install", "--yes"]).exits(0);
+    assert_eq!(manager.asked(), ["daemon-reload", "enable --now pycstore.timer", "restart pycstore.timer"]);
+    assert!(timer.is_file());
+    assert_eq!(manager.spool.contents(), None, "one schedule is enough");
+    assert_eq!(manager.pycstore(&["schedule", "install", "--yes"]).exits(0).stdout, "nothing to do\n");
+    assert!(manager.asked().is_empty());
+    let told = manager.pycstore(&["schedule", "status"]).exits(0).stdout;
+    assert!(told.starts_with("schedule  systemd: /") && told.contains("\nnext run  2026-11-2"), "{told}");
+    // Another kind takes its place, and gives it back.
+    manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    assert_eq!(manager.asked(), ["disable --now pycstore.timer", "daemon-reload"]);
+    assert!(!timer.exists());
+    assert!(line(&manager.spool).ends_with("schedule run"));
+    manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0);
+    assert!(timer.is_file());
+    assert_eq!(manager.spool.contents(), None);
+    manager.asked();
+    manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
+    assert_eq!(manager.asked(), ["disable --now pycstore.timer", "daemon-reload"]);
+    let units = crate::support::files(&world.home.join(".config/systemd"));
+    assert!(units.is_empty(), "{units:?}");
+}
+
+#[test]
+fn without_a_user_manager_systemd_is_refused() {
+    let world = World::new();
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    command
+        .env("XDG_RUNTIME_DIR", world.home.join("none"))
+        .args(["schedule", "install", "--with", "systemd", "--yes"]);
+    let told = answer(&mut command).exits(2).stderr;
+    assert!(told.contains("no systemd user manager runs here\nhint: "), "{told}");
+    let told = schedule(&world, &["install", "--with", "launchd", "--yes"]).exits(2).stderr;
+    assert!(told.contains("launchd is of macOS\nhint: "), "{told}");
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let told =
+        answer(command.env("PATH", "/nonexistent").args(["schedule", "install", "--yes"])).exits(2).stderr;
+    assert!(told.contains("cannot run crontab") && told.contains("hint: install cron"), "{told}");
+    let told = schedule(&world, &["status", "--print"]).exits(2).stderr;
+    assert!(told.contains("--print is of install"), "{told}");
+}
+
+#[test]
+fn launchd_would_get_a_property_list() {
+    let world = World::new();
+    let store = "/a <b> & \"c\" é";
+    let printed =
+        schedule(&world, &["install", "--print", "--with", "launchd", "--store", store]).exits(0).stdout;
+    let file = world.write("list.plist", printed);
+    const CODE: &str =
+        "import json, plistlib, sys; print(json.dumps(plistlib.load(open(sys.argv[1], 'rb'))))";
+    let list = answer(world.command(&newest().path).args(["-I", "-B", "-c", CODE]).arg(file)).exits(0).json();
+    let arguments: Vec<&str> =
+        list["ProgramArguments"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert!(Path::new(arguments[0]).is_absolute() && Path::new(arguments[0]).is_file());
+    assert_eq!(arguments[1..], ["--quiet", "--store", store, "schedule", "run"]);
+    assert_eq!(list["Label"], "pycstore.schedule");
+    assert_eq!((&list["Nice"], &list["LowPriorityIO"]), (&19.into(), &true.into()));
+    assert!(list["StartCalendarInterval"]["Minute"].as_u64().unwrap() < 60);
+    assert!(list["StandardErrorPath"].as_str().unwrap().ends_with("/Library/Logs/pycstore.log"));
+}
+
+#[test]
+fn a_configuration_by_another_name_holds_at_night_as_well() {
+    let world = World::new();
+    let file = world.write("my config.toml", "[prune]\norphans = true\nmax-size = \"1GiB\"\n");
+    let told =
+        schedule(&world, &["install", "--print", "--with", "cron", "--config", file.to_str().unwrap()])
+            .exits(0);
+    assert!(told.stdout.contains(&format!("--config '{}' schedule run", file.display())), "{}", told.stdout);
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let told =
+        answer(command.env("PYCSTORE_CONFIG", "").args(["schedule", "install", "--print", "--with", "cron"]));
+    assert!(told.stdout.contains("--config /dev/null schedule run"), "{}", told.stdout);
+}
