@@ -1,7 +1,7 @@
 //! `pycstore doctor`: the store, the way to it and what lies around it. What it says of the variable is in
 //! `doctor_variable`.
 
-use crate::support::{Answer, World, answer, newest};
+use crate::support::{Answer, World, answer, newest, tool};
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,12 +55,13 @@ pub fn programs(world: &World, names: &[&str]) -> PathBuf {
     let bin = world.home.join(".bin");
     std::fs::create_dir_all(&bin).unwrap();
     for name in names {
-        let path = std::env::var_os("PATH").unwrap();
-        let program =
-            std::env::split_paths(&path).map(|directory| directory.join(name)).find(|it| it.is_file());
-        let program = program.unwrap_or_else(|| {
-            panic!("{name} is not on PATH: apt-get install bash zsh fish cron util-linux coreutils")
-        });
+        let package = match *name {
+            "crontab" => "cron",
+            "setsid" => "util-linux",
+            "env" | "sleep" => "coreutils",
+            shell => shell,
+        };
+        let program = tool(name, package);
         let _ = std::os::unix::fs::symlink(program, bin.join(name));
     }
     bin

@@ -2,6 +2,7 @@
 //! environment.d.
 
 use crate::doctor::{Found, found, one, programs, scheduled};
+use crate::spool::Spool;
 use crate::support::{Answer, World, answer, newest};
 use std::path::Path;
 use std::process::Command;
@@ -223,17 +224,12 @@ fn the_configuration_names_another_store() {
     assert_eq!(told(&doctor_with(&world, &[], Some(store))), [""; 0]);
 }
 
-/// `doctor --json` after a script in a mount namespace in which Debian's crontab has a spool of its own.
-fn with_crontab(world: &World, table: &str) -> Answer {
-    programs(world, &["crontab"]);
-    assert!(Path::new("/var/spool/cron/crontabs").is_dir(), "no spool of cron: apt-get install cron");
-    world.write("table", table);
-    let script = "
-        mkdir -p \"$HOME/spool\"
-        mount --bind \"$HOME/spool\" /var/spool/cron/crontabs
-        crontab \"$HOME/table\"
-        PATH=\"$HOME/.bin\" pycstore doctor --json";
-    answer(&mut world.in_namespace("", script))
+/// `doctor --json` of somebody with this crontab, whose `PATH` has these programs.
+fn with_crontab(world: &World, spool: &Spool<'_>, names: &[&str]) -> Answer {
+    let bin = programs(world, names);
+    let before = format!("PATH='{}'; export PATH;", bin.display());
+    let mut command = spool.command(&[], &before, env!("CARGO_BIN_EXE_pycstore"));
+    answer(command.env("PYTHONPYCACHEPREFIX", &world.store).args(["doctor", "--json"]))
 }
 
 #[test]
@@ -242,24 +238,32 @@ fn what_setup_and_schedule_put_in_place_is_in_order() {
     world.write(".bashrc", "");
     world.write(".zshrc", "");
     world.write(".config/fish/config.fish", "");
-    programs(&world, &[&SHELLS[..], &["crontab"]].concat());
-    let script = "
-        mkdir -p \"$HOME/spool\"
-        mount --bind \"$HOME/spool\" /var/spool/cron/crontabs
-        crontab - < \"$HOME/table\"
-        pycstore setup bash zsh fish cron --yes >&2
-        pycstore schedule install --with cron --yes >&2
-        pycstore schedule run >&2
-        PATH=\"$HOME/.bin\" pycstore doctor --json || test $? = 1";
-    world.write("table", "0 3 * * * python3 backup.py\n");
-    let answer = answer(&mut world.in_namespace("", script)).exits(0);
-    assert_eq!(found(&answer), [], "{}", answer.stderr);
+    let spool = Spool::new(&world);
+    spool.fill("0 3 * * * python3 backup.py\n");
+    let names = [&SHELLS[..], &["crontab"]].concat();
+    let before = with_crontab(&world, &spool, &names).exits(1);
+    assert_eq!(
+        found(&before).iter().filter(|found| found.what == "warning unset").count(),
+        4,
+        "{}",
+        before.stdout
+    );
+    spool.pycstore(["setup", "bash", "zsh", "fish", "cron", "--yes"]).exits(0);
+    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    spool.pycstore(["schedule", "run"]).exits(0);
+    let after = with_crontab(&world, &spool, &names).exits(0);
+    assert_eq!(found(&after), []);
 }
 
 #[test]
 fn the_jobs_of_cron() {
     let world = World::new();
     let store = world.store.display().to_string();
+    let spool = Spool::new(&world);
+    let with_crontab = |world: &World, table: &str| {
+        spool.fill(table);
+        with_crontab(world, &spool, &["crontab"])
+    };
     let none = with_crontab(&world, "# nightly\n0 3 * * * python3 backup.py\n").exits(1);
     let unset = one(&none, "warning unset");
     assert_eq!(unset.detail, "PYTHONPYCACHEPREFIX is not set in cron, though it is in this environment");
