@@ -4,6 +4,7 @@
 use crate::doctor::{Found, found, one, programs, scheduled};
 use crate::spool::Spool;
 use crate::support::{Answer, World, answer, newest};
+use std::os::unix::fs::lchown;
 use std::path::Path;
 use std::process::Command;
 
@@ -331,16 +332,56 @@ fn the_files_of_the_systemd_session() {
 }
 
 #[test]
+fn what_every_login_gets() {
+    let world = World::new();
+    world.write(".zshenv", "");
+    programs(&world, &ZSH);
+    let with = |value: &str| {
+        let script = format!(
+            "printf 'PYTHONPYCACHEPREFIX={value}\\n' > \"$HOME/environment\"
+             test -e /etc/environment
+             mount --bind \"$HOME/environment\" /etc/environment
+             PATH=\"$HOME/.bin\" pycstore doctor --json"
+        );
+        answer(&mut world.in_namespace("", &script))
+    };
+    // It reaches the shells, whose own files say nothing.
+    assert_eq!(told(&with(world.store.to_str().unwrap())), [""; 0]);
+    let tilde = one(&with("~/x").exits(1), "error unexpanded");
+    assert!(tilde.detail.contains(" in /etc/environment, login zsh and interactive zsh, "), "{tilde:?}");
+}
+
+#[test]
+fn a_shell_that_others_may_change_is_not_run() {
+    let world = World::new();
+    world.write(".zshenv", ": > ~/was-run\n");
+    let bin = programs(&world, &ZSH);
+    let homes = world.home.parent().unwrap();
+    for directory in [homes, homes.parent().unwrap(), &world.home] {
+        std::fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    doctor_with(&world, &ZSH, None);
+    assert!(world.home.join("was-run").exists());
+    std::fs::remove_file(world.home.join("was-run")).unwrap();
+    std::fs::set_permissions(bin, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    doctor_with(&world, &ZSH, None);
+    assert!(!world.home.join("was-run").exists());
+}
+
+#[test]
 fn the_startup_files_of_another_user_are_not_run_by_root() {
     if !rustix::process::geteuid().is_root() {
         // Only root is somebody to whom a home may be another user's by `sudo`.
         return;
     }
     let world = World::new();
-    world.write(".bashrc", "touch ~/was-run; export PYTHONPYCACHEPREFIX=/evil\n");
+    world.write(".bashrc", ": > ~/was-run; export PYTHONPYCACHEPREFIX=/evil\n");
     world.unprivileged();
     let answer = doctor(&world, Some(world.store.to_str().unwrap()));
     let note = one(&answer, "note no-answer");
     assert!(note.detail.contains("HOME is another user's"), "{note:?}");
     assert!(!world.home.join("was-run").exists());
+    lchown(&world.home, Some(0), Some(0)).unwrap();
+    doctor(&world, None);
+    assert!(world.home.join("was-run").exists(), "the test proves nothing");
 }

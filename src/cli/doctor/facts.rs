@@ -164,8 +164,10 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let accounts = Accounts::read();
     let us = directory::effective_user();
     let home = environment.own_home.clone();
-    let crontab = cron::crontab(environment, patience);
-    let (places, unasked) = ask_places(session, &accounts, us, &crontab, patience);
+    // Whoever's store it is, it is we who run what is asked.
+    let ours = Guard { user: us, accounts: &accounts };
+    let crontab = cron::crontab(environment, ours, patience);
+    let (places, unasked) = ask_places(session, ours, &crontab, patience);
 
     let Sourced { value: path, origin } = config::store(session);
     let named_by = match origin {
@@ -205,8 +207,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         },
     };
     found.unreadable.iter().for_each(|trouble| complain::problem(trouble));
-    // We run them, whoever's store it is.
-    let interpreters = interpreters::ask(&found, Guard { user: us, accounts: &accounts }, patience);
+    let interpreters = interpreters::ask(&found, ours, patience);
 
     let mut unreadable = Vec::new();
     let project = source_tree::project_of(&environment.working_directory, &environment.homes);
@@ -252,8 +253,7 @@ fn is_at(step: &Step, path: &Path) -> bool {
 /// Asks every place what it has; and why the shells could not be asked.
 fn ask_places(
     session: &Session,
-    accounts: &Accounts,
-    us: u32,
+    guard: Guard<'_>,
     crontab: &Result<Vec<u8>, Silence>,
     patience: Duration,
 ) -> (Vec<Asked>, Option<String>) {
@@ -276,13 +276,12 @@ fn ask_places(
         };
         return (places, Some(why.into()));
     };
-    let user = accounts.user(us);
     let mut unasked = None;
-    match shells::ask(environment, home, user, &of_every_login, patience) {
+    match shells::ask(environment, home, guard, &of_every_login, patience) {
         Ok(shells) => places.extend(shells),
         Err(why) => unasked = Some(why),
     }
-    let session_has = systemd::of_session(environment, us, patience);
+    let session_has = systemd::of_session(environment, guard, patience);
     // Without a session these files are for nobody, unless they say something.
     let files_have = systemd::of_environment_d(environment, home, patience)
         .filter(|setting| session_has.is_some() || *setting != of_every_login);

@@ -2,12 +2,10 @@
 //!
 //! # Invariants
 //!
-//! * None is run that others than this user and root may change: what is found on a machine is not what root wants to
-//!   run. Such a one is judged by its version.
+//! * One that is not run, because others may change it, is judged by its version.
 //! * None writes anything (`-B`), nor imports anything but what it starts with (`-S`).
 
-use super::question::{Question, ask_all};
-use pycstore::ancestry;
+use super::question::{Question, ask_all, is_trusted};
 use pycstore::exposure::Guard;
 use pycstore::interpreter::{Interpreters, StoreUse};
 use std::path::{Path, PathBuf};
@@ -82,9 +80,4 @@ fn question(executable: &Path) -> Question {
     // In a group of its own it is ended with what it started.
     command.current_dir("/").process_group(0);
     Question { command, mark: None }
-}
-
-/// Whether only this user and root may change an executable.
-fn is_trusted(executable: &Path, guard: Guard<'_>) -> bool {
-    ancestry::ways(executable).iter().all(|way| guard.approach(way).breaches.is_empty())
 }

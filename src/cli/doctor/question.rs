@@ -6,13 +6,19 @@
 //!
 //! # Invariants
 //!
+//! * Nothing is run that others than the user and root may change: what is found on a machine is not what root wants to
+//!   run.
 //! * No program that is asked has a terminal: [`apart`] gives it a session of its own, else an interactive shell would
 //!   stop us when it takes the terminal.
 
+use crate::cli::env::Environment;
 use crate::cli::output::human;
+use pycstore::ancestry;
+use pycstore::exposure::Guard;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{self, Read};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -64,6 +70,21 @@ pub enum Silence {
 struct Slot {
     question: Option<Question>,
     answer: Result<Answer, Silence>,
+}
+
+/// The first program of this name on `PATH` that nobody but the user and root may change: what others may change is
+/// not run.
+pub fn program(environment: &Environment, guard: Guard<'_>, name: &str) -> Option<PathBuf> {
+    let is_executable = |path: &PathBuf| {
+        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    let mut candidates = environment.places.path.iter().map(|directory| directory.join(name));
+    candidates.find(|path| is_executable(path) && is_trusted(path, guard))
+}
+
+/// Whether only the user and root may change a program.
+pub fn is_trusted(program: &Path, guard: Guard<'_>) -> bool {
+    ancestry::ways(program).iter().all(|way| guard.approach(way).breaches.is_empty())
 }
 
 /// A command that runs `program` in a session of its own, without a terminal, by way of setsid(1).

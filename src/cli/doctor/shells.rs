@@ -4,12 +4,12 @@
 //! the shell, and the shell's own variable, which may be there without being exported.
 
 use super::place::{Asked, Place, Setting, Shell, Start, assignment};
-use super::question::{Question, Silence, apart, ask_all};
+use super::question::{Question, Silence, apart, ask_all, program};
 use crate::cli::env::Environment;
 use pycstore::accounts::User;
+use pycstore::exposure::Guard;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,14 +30,6 @@ fn startup_files(shell: Shell) -> &'static [&'static str] {
     }
 }
 
-/// The path of a program on `PATH`.
-pub fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
-    let is_executable = |path: &PathBuf| {
-        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-    };
-    environment.places.path.iter().map(|directory| directory.join(name)).find(is_executable)
-}
-
 /// Whether the user uses a shell: it is their login shell, or it has a startup file in their home, or a directory of
 /// its own among their configuration as fish has.
 fn is_in_use(shell: Shell, home: &Path, configuration: Option<&Path>, user: Option<&User>) -> bool {
@@ -53,18 +45,19 @@ fn is_in_use(shell: Shell, home: &Path, configuration: Option<&Path>, user: Opti
 pub fn ask(
     environment: &Environment,
     home: &Path,
-    user: Option<&User>,
+    guard: Guard<'_>,
     base: &Setting,
     patience: Duration,
 ) -> Result<Vec<Asked>, String> {
+    let user = guard.accounts.user(guard.user);
     let configuration = environment.configurations.as_deref();
     let in_use = Shell::ALL.into_iter().filter(|shell| is_in_use(*shell, home, configuration, user));
     let installed: Vec<(Shell, PathBuf)> =
-        in_use.filter_map(|shell| Some((shell, program(environment, shell.name())?))).collect();
+        in_use.filter_map(|shell| Some((shell, program(environment, guard, shell.name())?))).collect();
     if installed.is_empty() {
         return Ok(Vec::new());
     }
-    let setsid = program(environment, "setsid").ok_or("setsid(1) of util-linux is not on PATH")?;
+    let setsid = program(environment, guard, "setsid").ok_or("setsid(1) of util-linux is not on PATH")?;
     let (mut places, mut questions) = (Vec::new(), Vec::new());
     for (shell, path) in installed {
         for (start, options) in [(Start::Login, &["-l", "-i"][..]), (Start::Interactive, &["-i"])] {

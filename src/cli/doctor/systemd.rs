@@ -2,9 +2,9 @@
 //! environment.d(5) says, as systemd's own generator reads it.
 
 use super::place::{Setting, assignment};
-use super::question::{Question, ask};
-use super::shells::program;
+use super::question::{Question, ask, program};
 use crate::cli::env::Environment;
+use pycstore::exposure::Guard;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ const GENERATORS: [&str; 2] = [
 ];
 
 /// What the running systemd of this user has; none where there is none.
-pub fn of_session(environment: &Environment, user: u32, patience: Duration) -> Option<Setting> {
-    let mut command = Command::new(program(environment, "systemctl")?);
+pub fn of_session(environment: &Environment, guard: Guard<'_>, patience: Duration) -> Option<Setting> {
+    let mut command = Command::new(program(environment, guard, "systemctl")?);
     command.args(["--user", "--no-pager", "show-environment"]);
     // Neither cron nor sudo says where the session is.
-    let runtime = PathBuf::from(format!("/run/user/{user}"));
+    let runtime = PathBuf::from(format!("/run/user/{}", guard.user));
     if !environment.has_runtime_directory && runtime.is_dir() {
         command.env("XDG_RUNTIME_DIR", runtime);
     }
