@@ -163,9 +163,9 @@ pub enum Command {
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
     /// compared: what differs is outdated where an unnoticed edit may explain it, else forged.
     Verify(VerifyOptions),
-    /// Put the prefix in place: in shells, systemd sessions and cron; and hide __pycache__ from git and editors.
+    /// Put the prefix in place, and hide __pycache__ from git and editors.
     ///
-    /// Shows what would change, asks, and changes it; a second run finds nothing to do. What is added stands between
+    /// Shells, systemd sessions and cron are told of the store. Shows what would change, asks, and changes it; a second run finds nothing to do. What is added stands between
     /// two marks, and --undo takes exactly that back. The store is made for you alone, and tagged as a cache for
     /// backups to pass by.
     /// A snippet, for what has no one file, is only printed.

@@ -72,8 +72,7 @@ impl Piece {
         plan.change(place, |text| {
             let torn = |source| EditError::Block { place: place.clone(), source };
             if sets_variable(&self.lines)
-                && let Some(number) =
-                    line_that_sets(&block.blanked(text.unwrap_or_default()).map_err(torn)?, self.comment)
+                && let Some(number) = line_that_sets(&block.blanked(text.unwrap_or_default()).map_err(torn)?)
             {
                 let why = format!("line {number} sets {VARIABLE} already");
                 return Err(EditError::Contents { place: place.clone(), why });
@@ -83,15 +82,23 @@ impl Piece {
     }
 }
 
-/// The number of the first line that sets the variable and is no comment.
-fn line_that_sets(text: &[u8], comment: &str) -> Option<usize> {
+/// The number of the first line that sets the variable, in sh, fish or a list of assignments; one that only asks for it,
+/// or a comment, does not.
+fn line_that_sets(text: &[u8]) -> Option<usize> {
     let text = String::from_utf8_lossy(text);
-    let sets = |line: &str| !line.trim_start().starts_with(comment) && line.contains(VARIABLE);
+    let assignment = format!("{VARIABLE}=");
+    let sets = |line: &str| {
+        let line = line.trim_start();
+        let is_alias = line.starts_with("alias ");
+        let assigns = line.starts_with(&assignment) || line.contains(&format!(" {assignment}")) && !is_alias;
+        let sets = line.starts_with("set ") && line.split_ascii_whitespace().any(|word| word == VARIABLE);
+        !line.starts_with('#') && (assigns || sets)
+    };
     text.lines().position(sets).map(|index| index + 1)
 }
 
 fn sets_variable(lines: &[u8]) -> bool {
-    line_that_sets(lines, "#").is_some()
+    line_that_sets(lines).is_some()
 }
 
 /// Whether a target promises a store.
@@ -198,4 +205,30 @@ pub fn reach(target: Target) -> Option<&'static str> {
         Target::Cron => "the jobs of this crontab; not those in /etc",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sets_the_variable_is_told_from_what_asks_for_it() {
+        for line in [
+            "export PYTHONPYCACHEPREFIX=/x",
+            "  PYTHONPYCACHEPREFIX=/x; export PYTHONPYCACHEPREFIX",
+            "[ -d /x ] && export PYTHONPYCACHEPREFIX=/x",
+            "set -gx PYTHONPYCACHEPREFIX /x",
+        ] {
+            assert_eq!(line_that_sets(format!("a\n{line}\n").as_bytes()), Some(2), "{line}");
+        }
+        for line in [
+            "# export PYTHONPYCACHEPREFIX=/x",
+            "echo $PYTHONPYCACHEPREFIX",
+            "alias py='env PYTHONPYCACHEPREFIX= python'",
+            "export MYPYTHONPYCACHEPREFIX=/x",
+            "set -gx OTHER $PYTHONPYCACHEPREFIX",
+        ] {
+            assert_eq!(line_that_sets(line.as_bytes()), None, "{line}");
+        }
+    }
 }
