@@ -25,6 +25,9 @@ pub struct User {
 pub struct Accounts {
     /// The users, in the file's order.
     pub users: Vec<User>,
+    /// The id that stands for all users whom this user namespace does not know (user_namespaces(7)), where it knows
+    /// only some: nobody in it can act as one of them.
+    pub unmapped: Option<u32>,
     /// Group ids with the names of those who are members besides the users whose primary group it is.
     groups: Vec<(u32, Vec<String>)>,
 }
@@ -35,7 +38,11 @@ impl Accounts {
         let text = |path: &str| {
             std::fs::read(path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
         };
-        Accounts::parse(&text("/etc/passwd"), &text("/etc/group"))
+        let unmapped = match knows_all(&text("/proc/self/uid_map")) {
+            true => None,
+            false => text("/proc/sys/kernel/overflowuid").trim().parse().ok(),
+        };
+        Accounts { unmapped, ..Accounts::parse(&text("/etc/passwd"), &text("/etc/group")) }
     }
 
     /// Reads the two files' texts. A line that does not parse is passed over.
@@ -59,6 +66,7 @@ impl Accounts {
         };
         Accounts {
             users: passwd.lines().filter_map(user).collect(),
+            unmapped: None,
             groups: group.lines().filter_map(group_of).collect(),
         }
     }
@@ -88,6 +96,12 @@ impl Accounts {
     }
 }
 
+/// Whether a table of ids (inside, outside, how many) has all of them; one that cannot be read counts as whole.
+fn knows_all(uid_map: &str) -> bool {
+    let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+    uid_map.trim().is_empty() || uid_map.lines().filter_map(count).sum::<u64>() >= u64::from(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +118,13 @@ mod tests {
         let me = accounts.user(1000).unwrap();
         assert_eq!((me.home.to_str(), me.shell.to_str()), (Some("/home/me"), Some("/usr/bin/zsh")));
         assert_eq!((accounts.name(1001), accounts.name(7)), ("you".into(), "7".into()));
+    }
+
+    #[test]
+    fn a_namespace_knows_all_users_or_some() {
+        assert!(knows_all("         0          0 4294967295\n") && knows_all(""));
+        assert!(!knows_all("         0       1000          1\n"));
+        assert!(!knows_all("0 1000 1\n1 100000 65536\n"));
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Guard<'_> {
     pub fn approach<'s>(&self, way: &'s [Step]) -> Approach<'s> {
         let mut approach = Approach::default();
         for step in way {
-            if step.user != 0 && step.user != self.user {
+            let is_strange = step.user != 0 && step.user != self.user;
+            if is_strange && self.accounts.unmapped != Some(step.user) {
                 approach.breaches.push((step, Intruder::User(step.user)));
             } else if step.mode & SEARCH == 0 {
                 approach.shield = Some(step);
@@ -256,6 +257,11 @@ mod tests {
         let shielded =
             judged(&[("/", 0, 0, 0o755), ("/me", 1000, 1000, 0o700), ("/me/x", 1000, 1000, 0o777)]);
         assert_eq!(shielded, (Vec::new(), Some("/me".to_string())));
+        // Nobody in this namespace can act as one whom it does not know.
+        let steps = way(&[("/", 65534, 65534, 0o755)]);
+        let mut accounts = accounts.clone();
+        accounts.unmapped = Some(65534);
+        assert_eq!(Guard { user: 1000, accounts: &accounts }.approach(&steps).breaches, []);
         // Whoever owns the shield may open it.
         let owned = judged(&[("/", 0, 0, 0o755), ("/y", 1001, 1001, 0o700)]);
         assert_eq!(owned, breach("/y", Intruder::User(1001)));

@@ -281,7 +281,7 @@ fn file_systems_that_cannot_be_written() {
         );
         doctor_after(&world, &script, "\"$HOME/store\"")
     };
-    let read_only = on("size=4m", "mount -o remount,ro \"$HOME/store\"").exits(1);
+    let read_only = on("size=4m", "mount -o remount,bind,ro \"$HOME/store\"").exits(1);
     assert_eq!(one(&read_only, "warning read-only").path, Some(store.clone()));
     let full = on("size=4m", "cat /dev/zero > \"$HOME/store/zeros\" 2>/dev/null || true").exits(1);
     assert_eq!(one(&full, "error full").path, Some(store));
