@@ -49,6 +49,8 @@ pub struct Metadata {
     pub mode: u32,
     /// The owner's user id.
     pub user: u32,
+    /// The group's id.
+    pub group: u32,
     /// Length in bytes.
     pub bytes: u64,
     /// Occupied room in bytes (`st_blocks` × 512).
@@ -372,6 +374,36 @@ pub fn processor_time() -> std::time::Duration {
     )
 }
 
+/// What a file system has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The bytes that a user other than root may still fill.
+    pub available: u64,
+    /// How many files it can hold; zero where it sets no limit.
+    pub files: u64,
+    /// How many more it can hold.
+    pub files_left: u64,
+    /// Whether nothing can be written to it.
+    pub is_read_only: bool,
+}
+
+/// What the file system under a path has left (`statvfs`). On a network file system whose server is gone it blocks.
+///
+/// # Errors
+/// What `statvfs` answers.
+pub fn room(path: &Path) -> io::Result<Room> {
+    let answer = rustix::fs::statvfs(path)?;
+    Ok(Room {
+        bytes: answer.f_blocks.saturating_mul(answer.f_frsize),
+        available: answer.f_bavail.saturating_mul(answer.f_frsize),
+        files: answer.f_files,
+        files_left: answer.f_favail,
+        is_read_only: answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
+}
+
 /// The user this process acts as.
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -400,6 +432,7 @@ impl From<Stat> for Metadata {
             links: stat.st_nlink as u64,
             mode: stat.st_mode,
             user: stat.st_uid,
+            group: stat.st_gid,
             bytes: u64::try_from(stat.st_size).unwrap_or(0),
             disk: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
             modified: moment(stat.st_mtime, stat.st_mtime_nsec),

@@ -21,8 +21,8 @@
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`body`], [`scan`],
-//!   [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`].
-//! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`prune::policy`],
+//!   [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`ancestry`].
+//! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`], [`prune::policy`],
 //!   [`prune::plan`], [`verify`].
 //! * **Effects**: [`prune::execute`] alone deletes from the store.
 //! * The terminal is the binary's half and not in this library.
@@ -34,10 +34,13 @@
 //!   entries or temporaries below the vetted root ([`prune`] has the whole list).
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.
 
+pub mod accounts;
+pub mod ancestry;
 pub mod body;
 pub mod census;
 pub mod directory;
 pub mod entry;
+pub mod exposure;
 pub mod interpreter;
 pub mod layout;
 pub mod mounts;

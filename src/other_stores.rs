@@ -54,6 +54,15 @@ pub struct OtherStore {
     pub tally: Tally,
 }
 
+/// How far directories called `~` are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// In the working directory itself.
+    Itself,
+    /// Everywhere below it.
+    Below,
+}
+
 /// Where to look.
 #[derive(Debug, Clone, Copy)]
 pub struct Places<'a> {
@@ -61,8 +70,10 @@ pub struct Places<'a> {
     pub home: Option<&'a Path>,
     /// The user's name.
     pub user: Option<&'a OsStr>,
-    /// The working directory: directories called `~` are looked for below it.
+    /// The working directory: directories called `~` are looked for there.
     pub working_directory: &'a Path,
+    /// How far.
+    pub reach: Reach,
     /// The store that is managed, links resolved: it is no other.
     pub own: Option<&'a Path>,
 }
@@ -97,7 +108,12 @@ impl Places<'_> {
         places
             .extend(self.user.map(|user| (Origin::Convention, Path::new("/tmp").join(user).join("pycache"))));
         let mut unreadable = Vec::new();
-        let tildes = source_tree::directories_named(self.working_directory, OsStr::new("~"), &mut unreadable);
+        let depth = match self.reach {
+            Reach::Itself => 1,
+            Reach::Below => usize::MAX,
+        };
+        let name = OsStr::new("~");
+        let tildes = source_tree::directories_named(self.working_directory, name, depth, &mut unreadable);
         places.extend(tildes.into_iter().map(|path| (Origin::LiteralTilde, path)));
         let mut stores: Vec<OtherStore> = Vec::new();
         for (origin, path) in places {
@@ -146,8 +162,9 @@ mod tests {
         std::fs::write(home.join(".cache/notes/python/diary.txt"), "mine").unwrap();
         symlink(base.join("elsewhere"), home.join("work/link")).unwrap();
         let own = home.join(".cache/cpython");
-        let places =
-            Places { home: Some(&home), user: None, working_directory: &home.join("work"), own: Some(&own) };
+        let working_directory = &home.join("work");
+        let reach = Reach::Below;
+        let places = Places { home: Some(&home), user: None, working_directory, reach, own: Some(&own) };
         let (stores, unreadable) = places.search();
         let found = stores.iter().map(|store| {
             let path = store.path.strip_prefix(&home).unwrap().to_str().unwrap().to_string();
@@ -163,5 +180,12 @@ mod tests {
             ]
         );
         assert!(unreadable.is_empty(), "{unreadable:?}");
+        let deep = &working_directory.join("deep");
+        for (working_directory, tildes) in [(working_directory, 0), (deep, 1)] {
+            let places = Places { working_directory, reach: Reach::Itself, ..places };
+            let stores = places.search().0;
+            let found = stores.iter().filter(|store| store.origin == Origin::LiteralTilde).count();
+            assert_eq!(found, tildes, "{}", working_directory.display());
+        }
     }
 }

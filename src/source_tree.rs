@@ -52,11 +52,17 @@ pub fn directories_in(root: &Path) -> Vec<PathBuf> {
     below.filter(|entry| entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect()
 }
 
-/// The directories of this name below `root`, none of them inside another, in order of their paths. Links are not
-/// followed, no other file system is entered.
-pub fn directories_named(root: &Path, name: &OsStr, unreadable: &mut Vec<Unreadable>) -> Vec<PathBuf> {
+/// The directories of this name at most `depth` levels below `root`, none of them inside another, in order of their
+/// paths. Links are not followed, no other file system is entered.
+pub fn directories_named(
+    root: &Path,
+    name: &OsStr,
+    depth: usize,
+    unreadable: &mut Vec<Unreadable>,
+) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut walk = WalkDir::new(root).min_depth(1).same_file_system(true).sort_by_file_name().into_iter();
+    let walk = WalkDir::new(root).min_depth(1).max_depth(depth).same_file_system(true);
+    let mut walk = walk.sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         match entry {
             Ok(entry) if entry.file_type().is_dir() && entry.file_name() == name => {
@@ -89,6 +95,60 @@ pub fn tally(root: &Path, unreadable: &mut Vec<Unreadable>, mut each: impl FnMut
     tally
 }
 
+/// The topmost directory of the project that a directory belongs to: the nearest at or above it that has a marker, but
+/// no home and nothing that holds one.
+pub fn project_of(directory: &Path, homes: &[PathBuf]) -> Option<PathBuf> {
+    let has_marker = |directory: &&Path| {
+        PROJECT_MARKERS.iter().any(|marker| directory.join(marker).symlink_metadata().is_ok())
+    };
+    let holds_home = |directory: &&Path| homes.iter().any(|home| home.starts_with(directory));
+    directory.ancestors().take_while(|it| !holds_home(it)).find(has_marker).map(Path::to_path_buf)
+}
+
+/// Bytecode beside its sources.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InTree {
+    /// How many `__pycache__` directories.
+    pub directories: u64,
+    /// What is in them.
+    pub tally: Tally,
+    /// The first of them.
+    pub example: Option<PathBuf>,
+}
+
+/// The `__pycache__` directories below `root` that are the project's own: none in version control's own directory, in
+/// `node_modules` or in an environment. Links are not followed, no other file system is entered.
+pub fn in_tree(root: &Path, unreadable: &mut Vec<Unreadable>) -> InTree {
+    let mut found = InTree::default();
+    let mut walk = WalkDir::new(root).min_depth(1).same_file_system(true).sort_by_file_name().into_iter();
+    while let Some(entry) = walk.next() {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {
+                let (name, path) = (entry.file_name(), entry.path());
+                if name == "__pycache__" {
+                    let tally = tally(path, unreadable, |_| {});
+                    if !tally.is_empty() {
+                        found.directories += 1;
+                        found.tally += tally;
+                        found.example.get_or_insert_with(|| path.to_path_buf());
+                    }
+                    walk.skip_current_dir();
+                } else if is_not_the_projects(name, path) {
+                    walk.skip_current_dir();
+                }
+            }
+            Ok(_) => {}
+            Err(error) => unreadable.extend(Unreadable::of(error, root)),
+        }
+    }
+    found
+}
+
+fn is_not_the_projects(name: &OsStr, path: &Path) -> bool {
+    let is_foreign = [".git", ".hg", ".svn", ".bzr", ".jj", "node_modules"].iter().any(|it| name == *it);
+    is_foreign || path.join("pyvenv.cfg").exists() || path.join("conda-meta").exists()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +165,39 @@ mod tests {
         assert_eq!(sign_of_sources(root).as_deref(), Some("m.py"));
         std::fs::create_dir(root.join(".git")).unwrap();
         assert_eq!(sign_of_sources(root).as_deref(), Some(".git"));
+    }
+
+    #[test]
+    fn a_project_is_no_home_and_its_caches_are_its_own() {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().canonicalize().unwrap();
+        let write = |path: &str| {
+            let path = home.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "12345").unwrap();
+        };
+        for path in [
+            ".git/config",
+            "work/pyproject.toml",
+            "work/package/__pycache__/a.cpython-312.pyc",
+            "work/__pycache__/b.cpython-312.pyc",
+            "work/__pycache__/c.cpython-312.pyc",
+            "work/.venv/pyvenv.cfg",
+            "work/.venv/lib/__pycache__/d.cpython-312.pyc",
+            "work/node_modules/gyp/__pycache__/e.cpython-312.pyc",
+        ] {
+            write(path);
+        }
+        std::fs::create_dir_all(home.join("work/empty/__pycache__")).unwrap();
+        let homes = [home.clone()];
+        let work = home.join("work");
+        assert_eq!(project_of(&work.join("package/deep"), &homes), Some(work.clone()));
+        assert_eq!(project_of(&home.join("elsewhere"), &homes), None);
+        assert_eq!(project_of(&home, &[]), Some(home.clone()));
+        let mut unreadable = Vec::new();
+        let found = in_tree(&work, &mut unreadable);
+        assert_eq!((found.directories, found.tally.files, found.tally.bytes), (2, 3, 15));
+        assert_eq!(found.example, Some(work.join("__pycache__")));
+        assert!(unreadable.is_empty(), "{unreadable:?}");
     }
 }

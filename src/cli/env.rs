@@ -1,6 +1,7 @@
 //! What the process's environment says; the only place that asks it. Home of etcetera.
 
 use etcetera::base_strategy::{BaseStrategy, Xdg};
+use pycstore::accounts::{Accounts, User};
 use pycstore::interpreter::{Places, ToolDirectory};
 use pycstore::units::Moment;
 use std::ffi::OsString;
@@ -17,8 +18,18 @@ pub struct Environment {
     pub homes: Vec<PathBuf>,
     /// `USER`, else `LOGNAME`.
     pub user: Option<OsString>,
+    /// `HOME`, unless we are root and it is another user's: then nothing in it is run.
+    pub own_home: Option<PathBuf>,
     /// `PYTHONPYCACHEPREFIX`.
     pub prefix: Option<OsString>,
+    /// The same as it is, an empty value included.
+    pub given_prefix: Option<OsString>,
+    /// `PYTHONDONTWRITEBYTECODE`.
+    pub writes_nothing: Option<OsString>,
+    /// `PATH`.
+    pub search_path: Option<OsString>,
+    /// Whether `XDG_RUNTIME_DIR` is set, below which the user's systemd is reached.
+    pub has_runtime_directory: bool,
     /// `PYCSTORE_CONFIG`: another configuration file. Unlike the other variables, set and empty means something:
     /// no file at all.
     pub configuration: Option<OsString>,
@@ -54,14 +65,10 @@ const ROOT_HOME: &str = "/root";
 
 /// The homes of people and of root in passwd(5); those of system users are any directory at all.
 fn homes_in_passwd() -> Vec<PathBuf> {
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let home = |line: &str| {
-        let mut fields = line.split(':').skip(2);
-        let user: u32 = fields.next()?.parse().ok()?;
-        let home = PathBuf::from(fields.nth(2)?);
-        ((user == 0 || user >= 1000) && home.is_absolute() && home != Path::new("/")).then_some(home)
+    let is_a_persons = |user: &User| {
+        (user.id == 0 || user.id >= 1000) && user.home.is_absolute() && user.home != Path::new("/")
     };
-    passwd.lines().filter_map(home).collect()
+    Accounts::read().users.into_iter().filter(is_a_persons).map(|user| user.home).collect()
 }
 
 impl Environment {
@@ -91,7 +98,12 @@ impl Environment {
             zsh_directory: directory(variable("ZDOTDIR")),
             executable: executable(variable("PATH")),
             user: variable("USER").or_else(|| variable("LOGNAME")),
+            own_home: home.clone().filter(|_| !is_foreign),
             prefix: variable("PYTHONPYCACHEPREFIX"),
+            given_prefix: std::env::var_os("PYTHONPYCACHEPREFIX"),
+            writes_nothing: variable("PYTHONDONTWRITEBYTECODE"),
+            search_path: variable("PATH"),
+            has_runtime_directory: variable("XDG_RUNTIME_DIR").is_some(),
             configuration: std::env::var_os("PYCSTORE_CONFIG"),
             configuration_directory: configuration_directory.and_then(|it| ours(it, "XDG_CONFIG_HOME")),
             state_directory: state_directory.and_then(|it| ours(it, "XDG_STATE_HOME")),
@@ -109,7 +121,12 @@ impl Environment {
         let home = PathBuf::from(home);
         Environment {
             user: None,
+            own_home: Some(home.clone()),
             prefix: None,
+            given_prefix: None,
+            writes_nothing: None,
+            search_path: None,
+            has_runtime_directory: false,
             configuration: None,
             configuration_directory: Some(home.join(".config/pycstore")),
             state_directory: Some(home.join(".local/state/pycstore")),

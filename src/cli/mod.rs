@@ -4,8 +4,10 @@
 //! Data goes to standard output, everything else to standard error.
 
 mod args;
+mod completions;
 mod config;
 mod demo;
+mod doctor;
 mod du;
 mod edits;
 mod env;
@@ -52,10 +54,16 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let Arguments { global, command } = arguments;
     let environment = Environment::of_process();
+    // Its job is to find what is wrong, the configuration included.
+    if let Command::Doctor(options) = &command {
+        return doctor::run(global, environment, options);
+    }
     let session = match &command {
         // These work without a configuration, and so with one that cannot be understood.
         Command::Config(options) if options.path => Session::new(global, environment),
-        Command::Demo(_) | Command::Generate(_) => Session::new(global, environment),
+        Command::Demo(_) | Command::Generate(_) | Command::Completions(_) => {
+            Session::new(global, environment)
+        }
         _ => Session::configured(global, environment)?,
     };
     match command {
@@ -74,6 +82,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Schedule(options) => schedule::run(&session, &options),
         Command::History(options) => history::run(&session, &options),
         Command::Config(options) => config::run(&session, &options),
+        Command::Doctor(options) => doctor::run(session.global, session.environment, &options),
+        Command::Completions(options) => completions::run(&options),
         Command::Generate(options) => generate::run(&options),
     }
 }

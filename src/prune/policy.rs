@@ -332,6 +332,7 @@ mod tests {
             links: 1,
             mode: 0o100_644,
             user: 0,
+            group: 0,
             bytes: 100,
             disk: 4096,
             modified: days_ago(modified),

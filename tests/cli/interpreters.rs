@@ -29,7 +29,7 @@ print(json.dumps({
 ";
 
 /// Every Python that can be run here, by path, with what it says of itself.
-fn asked() -> BTreeMap<PathBuf, Value> {
+pub fn asked() -> BTreeMap<PathBuf, Value> {
     let mut directories: Vec<PathBuf> =
         std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
     let versions = std::fs::read_dir(pyenv_root().join("versions")).into_iter().flatten().flatten();

@@ -8,8 +8,11 @@ mod confinement;
 mod spool;
 mod support;
 
+mod completions;
 mod config;
 mod demo;
+mod doctor;
+mod doctor_variable;
 mod du;
 mod du_views;
 mod forget;

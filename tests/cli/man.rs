@@ -32,7 +32,9 @@ fn every_command_has_a_page_that_names_its_options() {
     let pages = pages(&world.home.join("man"));
     let help = world.pycstore(["--help"]).exits(0).stdout;
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let commands = commands.lines().filter_map(|line| line.split_whitespace().next());
+    // What is said of a command may go on in the next line, further to the right.
+    let commands = commands.lines().filter(|line| !line.starts_with("   "));
+    let commands = commands.filter_map(|line| line.split_whitespace().next());
     let commands: Vec<&str> = commands.filter(|command| *command != "help").collect();
     assert_eq!(pages.len(), commands.len() + 1, "{commands:?}: one each, and one for the program");
     for command in commands {

@@ -1,10 +1,14 @@
 //! The command line: every command and option, with its help. Home of clap.
 
+mod completions;
+mod doctor;
 mod du;
 mod prune;
 mod schedule;
 mod setup;
 
+pub use completions::{CompletedShell, CompletionsOptions};
+pub use doctor::DoctorOptions;
 pub use du::{DuOptions, ViewOptions};
 pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
 pub use schedule::{Action, ScheduleOptions, Scheduler};
@@ -47,6 +51,16 @@ pub fn definition() -> clap::Command {
     let mut definition = Arguments::command().disable_help_subcommand(true);
     definition.build();
     definition
+}
+
+/// The command line as far as the help shows it.
+pub fn visible() -> clap::Command {
+    let all = Arguments::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    clap::Command::new("pycstore")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments().cloned())
+        .subcommands(shown)
 }
 
 /// Options of every command.
@@ -181,6 +195,19 @@ pub enum Command {
     /// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from small
     /// entries of its own), deletes a project, and shows what du and prune make of it. The real store is not touched.
     Demo(DemoOptions),
+    /// Find what is wrong with the store and around it.
+    ///
+    /// Each finding is a line and a hint what to do, the worst first: errors, warnings, notes. Asked are the shells in
+    /// use (bash, zsh and fish, started as login and as interactive shells), the systemd user session and
+    /// environment.d, the crontab, this environment, and each interpreter that nobody else may change. Looked at are the
+    /// store, who may write to it and to the directories above it, its file system, the current project, other stores
+    /// and the past runs of prune. Nothing is changed, except what the startup files of the shells do.
+    Doctor(DoctorOptions),
+    /// Print what a shell needs to complete commands and options.
+    ///
+    /// Where it belongs: bash, ~/.local/share/bash-completion/completions/pycstore; zsh, a file _pycstore in a directory
+    /// of $fpath; fish, ~/.config/fish/completions/pycstore.fish; PowerShell, a file that $PROFILE runs.
+    Completions(CompletionsOptions),
     /// Write the manual pages
     #[command(hide = true)]
     Generate(GenerateOptions),

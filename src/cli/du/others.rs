@@ -4,7 +4,7 @@ use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
 use crate::cli::output::{complain, human, path};
 use crate::cli::session::Session;
-use pycstore::other_stores::{OtherStore, Places};
+use pycstore::other_stores::{OtherStore, Places, Reach};
 use pycstore::store::Store;
 use pycstore::usage::Measure;
 use std::io::{self, Write};
@@ -16,6 +16,7 @@ pub(super) fn find(session: &Session, store: &Store) -> Vec<OtherStore> {
         home: environment.home.as_deref(),
         user: environment.user.as_deref(),
         working_directory: &environment.working_directory,
+        reach: Reach::Below,
         own: Some(store.real_path()),
     };
     let (stores, unreadable) = places.search();

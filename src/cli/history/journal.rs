@@ -151,6 +151,15 @@ impl Journal {
         Ok(Due::Later { last: last.started, next: Moment { seconds, ..last.started } })
     }
 
+    /// The newest run, however it ended.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`].
+    pub fn last(&self) -> Result<Option<Run>, JournalError> {
+        let runs = read(&self.path)?.runs;
+        Ok(runs.into_iter().filter(|run| run.store == self.store).max_by_key(|run| run.started))
+    }
+
     fn append(&self, run: &Run) -> io::Result<()> {
         if let Some(directory) = self.path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;

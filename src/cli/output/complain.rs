@@ -63,8 +63,14 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// What [`fatal`] would say, and its hint.
+pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
+    let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint.clone());
+    (one_line(error.as_ref()), hint)
+}
+
 /// The error and its causes: `cannot open /x: Permission denied`.
-fn one_line(error: &dyn Error) -> String {
+pub fn one_line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -10,6 +10,7 @@ pub use inspection::Inspection;
 pub use prune::{Mode, PruneDocument};
 
 use super::{date, path};
+use crate::cli::doctor;
 use base64::Engine;
 use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
@@ -168,6 +169,33 @@ impl From<&Finding> for FindingLine {
             finding: finding.what.name(),
             severity: finding.what.severity().name(),
             detail: finding.what.to_string(),
+        }
+    }
+}
+
+/// One line of `doctor --json`.
+#[derive(Debug, Serialize)]
+pub struct DoctorLine<'a> {
+    schema: u32,
+    finding: &'static str,
+    severity: &'static str,
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+    detail: &'a str,
+    hint: &'a str,
+}
+
+impl<'a> From<&'a doctor::Finding> for DoctorLine<'a> {
+    fn from(finding: &'a doctor::Finding) -> DoctorLine<'a> {
+        DoctorLine {
+            schema: SCHEMA,
+            finding: finding.kind.name(),
+            severity: finding.severity.name(),
+            path: finding.path.as_deref().map(text),
+            path_bytes: finding.path.as_deref().and_then(bytes),
+            detail: &finding.detail,
+            hint: &finding.hint,
         }
     }
 }
