@@ -7,6 +7,7 @@ use super::facts::{Facts, StoreState};
 use super::finding::{Finding, Severity};
 use super::interpreters::Said;
 use crate::cli::output::json::{self, DoctorLine};
+use crate::cli::output::paragraph::wrapped;
 use crate::cli::output::style::{Style, Tone};
 use crate::cli::output::terminal::Terminal;
 use crate::cli::output::{date, human, path};
@@ -126,33 +127,6 @@ fn with_home(text: &str, terminal: &Terminal) -> String {
     }
 }
 
-/// The text in lines of at most so many columns, the first and the others, broken at blanks; what has none is broken
-/// where the line ends.
-fn wrapped(text: &str, first: usize, others: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let (mut room, mut used) = (first, 0);
-    for word in text.split(' ') {
-        let width = path::width(word);
-        if used > 0 && used + 1 + width > room {
-            lines.push(String::new());
-            (room, used) = (others, 0);
-        } else if used > 0 {
-            lines.last_mut().into_iter().for_each(|line| line.push(' '));
-            used += 1;
-        }
-        for character in word.chars() {
-            let width = path::width(character.encode_utf8(&mut [0; 4]));
-            if used + width > room {
-                lines.push(String::new());
-                (room, used) = (others, 0);
-            }
-            lines.last_mut().into_iter().for_each(|line| line.push(character));
-            used += width;
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::finding::Kind;
@@ -196,12 +170,5 @@ mod tests {
         };
         assert_eq!(shown(Some(80)), "note     a\\nerror\\x1b[2J\n         hint: b\\nc\n");
         assert_eq!(shown(None).lines().count(), 2);
-    }
-
-    #[test]
-    fn what_is_too_long_for_a_line_is_broken_and_whole() {
-        assert_eq!(wrapped("ab cdefgh i", 4, 3), ["ab", "cde", "fgh", "i"]);
-        assert_eq!(wrapped("東京東京", 4, 4), ["東京", "東京"]);
-        assert_eq!(wrapped("", 4, 4), [""]);
     }
 }

@@ -87,13 +87,13 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     table.row(std::iter::once(human::size(all)).chain(sums).collect(), b"total".to_vec(), Tone::Total);
     table.print(out, &session.terminal, session.style())?;
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
-        writeln!(
-            out,
-            "\n{} in {} can go: pycstore prune --orphans --stale --corrupt --temporary{}",
-            room(usage.reclaimable),
-            human::counted(usage.reclaimable.files, "file"),
-            scopes(&shown.focus)
-        )?;
+        let files = human::counted(usage.reclaimable.files, "file");
+        let sum = format!("{} in {files} can go:", room(usage.reclaimable));
+        let command =
+            format!("pycstore prune --orphans --stale --corrupt --temporary{}", scopes(&shown.focus));
+        // Where they do not fit on one line the command has its own, whole: it is there to be copied.
+        let fits = session.terminal.columns().is_none_or(|it| path::width(&sum) + path::width(&command) < it);
+        writeln!(out, "\n{sum}{}{command}", if fits { ' ' } else { '\n' })?;
     }
     Ok(())
 }
@@ -319,7 +319,7 @@ mod tests {
         for (view, name) in [(owners(), "owners"), (packages(), "packages"), (tree(), "tree")] {
             for (columns, width) in [(Some(40), "40"), (Some(80), "80"), (Some(200), "200"), (None, "pipe")] {
                 let plain = printed(&session(columns, Color::Never), &view);
-                for line in plain.lines().filter(|line| !line.contains("can go:")) {
+                for line in plain.lines().filter(|line| !line.contains("pycstore prune")) {
                     assert!(columns.is_none_or(|columns| line.width() <= columns), "{width}: {line:?}");
                 }
                 let coloured = printed(&session(columns, Color::Always), &view);

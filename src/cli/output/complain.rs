@@ -1,9 +1,12 @@
 //! Problems, on standard error: `pycstore: …` in one line, then `hint: …` saying what to type.
 
-use super::path;
+use super::paragraph::wrapped;
+use super::{path, terminal};
 use std::error::Error;
 use std::fmt::{self, Display};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
+
+const HINT: &str = "hint: ";
 
 /// An error that knows what the user can do about it.
 #[derive(Debug)]
@@ -88,10 +91,19 @@ fn without_code(message: &str) -> String {
 
 fn say(message: &str, hint: Option<&str>) {
     let mut stderr = io::stderr().lock();
-    let message = if stderr.is_terminal() { path::escaped(message) } else { message.to_string() };
+    let (message, hint) = match terminal::columns_of(&stderr) {
+        Some(columns) => {
+            let hint = hint.map(|hint| {
+                let lines = wrapped(&path::escaped(hint), columns - HINT.len(), columns - HINT.len());
+                lines.join(&format!("\n{}", " ".repeat(HINT.len())))
+            });
+            (path::escaped(message), hint)
+        }
+        None => (message.to_string(), hint.map(str::to_string)),
+    };
     // Nobody is left to hear that standard error is closed.
     let _ = writeln!(stderr, "pycstore: {message}");
     if let Some(hint) = hint {
-        let _ = writeln!(stderr, "hint: {hint}");
+        let _ = writeln!(stderr, "{HINT}{hint}");
     }
 }

@@ -8,6 +8,7 @@ pub mod html;
 pub mod human;
 pub mod json;
 pub mod metrics;
+pub mod paragraph;
 pub mod path;
 pub mod progress;
 pub mod style;

@@ -1,6 +1,7 @@
-//! Standard output as a terminal: whether it is one, and how wide. Home of terminal_size.
+//! The standard streams as terminals: whether they are, and how wide. Home of terminal_size.
 
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// What is known of standard output.
@@ -13,11 +14,7 @@ pub struct Terminal {
 impl Terminal {
     /// Standard output as it is.
     pub fn of_stdout(home: Option<&Path>) -> Terminal {
-        let stdout = std::io::stdout();
-        let columns = stdout.is_terminal().then(|| {
-            terminal_size::terminal_size_of(&stdout).map_or(80, |(width, _)| usize::from(width.0).max(20))
-        });
-        Terminal { columns, home: home.map(Path::to_path_buf) }
+        Terminal { columns: columns_of(&std::io::stdout()), home: home.map(Path::to_path_buf) }
     }
 
     /// A terminal of so many columns, or a pipe.
@@ -40,4 +37,11 @@ impl Terminal {
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }
+}
+
+/// The width in columns of a stream that is a terminal.
+pub fn columns_of(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+    let width =
+        || terminal_size::terminal_size_of(stream).map_or(80, |(width, _)| usize::from(width.0).max(20));
+    stream.is_terminal().then(width)
 }

@@ -50,6 +50,9 @@ impl Object {
     pub const UNFINISHED_TUPLE: Object =
         Object { traits: UNHASHABLE | MIXED | KNOTTED, ..Object::of(Shape::Tuple) };
 
+    /// A code object whose fields are not all there.
+    pub const UNFINISHED_CODE: Object = Object { traits: UNHASHABLE, ..Object::of(Shape::Code) };
+
     pub const fn of(shape: Shape) -> Object {
         Object { shape, traits: 0, start: 0, length: 0 }
     }

@@ -179,8 +179,8 @@ impl<'a> Reader<'a> {
                 (Kind::Slice(3), Object::ATOM)
             }
             b'c' => {
-                // PyPy makes the object first and fills it then.
-                meanwhile = if self.is_pypy() { Object::of(Shape::Code) } else { Object::RESERVED };
+                // PyPy makes the object first and fills it then; to hash it before is the end of PyPy.
+                meanwhile = if self.is_pypy() { Object::UNFINISHED_CODE } else { Object::RESERVED };
                 let mut numbers = [0; 6];
                 let count = Fields::of(self.dialect).numbers;
                 for number in &mut numbers[..count] {
