@@ -20,11 +20,13 @@
 //!
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
 //!   [`units`].
-//! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`body`], [`scan`],
-//!   [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`].
+//! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
+//!   [`scan`], [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`sweep::root`],
+//!   [`sweep::walk`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`prune::policy`],
-//!   [`prune::plan`], [`verify`].
-//! * **Effects**: [`prune::execute`] alone deletes from the store.
+//!   [`prune::plan`], [`verify`], [`sweep::plan`].
+//! * **Effects**: [`prune::execute`] alone deletes, from the store and for [`sweep::execute`] from trees of sources;
+//!   [`sweep::adopt`] alone writes to the store.
 //! * The terminal is the binary's half and not in this library.
 //!
 //! # Invariants
@@ -51,7 +53,9 @@ pub mod source;
 pub mod source_tree;
 pub mod status;
 pub mod store;
+pub mod sweep;
 pub mod tally;
+pub mod tree;
 pub mod treemap;
 pub mod units;
 pub mod usage;

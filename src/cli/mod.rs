@@ -23,6 +23,7 @@ mod selection;
 mod session;
 mod source;
 mod stop;
+mod sweep;
 mod verify;
 mod which;
 
@@ -66,6 +67,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Source(options) => source::run(&session, &options),
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
+        Command::Sweep(options) => sweep::run(&session, &options),
         Command::Verify(options) => verify::run(&session, &options),
         Command::History(options) => history::run(&session, &options),
         Command::Config(options) => config::run(&session, &options),

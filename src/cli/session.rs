@@ -87,11 +87,15 @@ impl Session {
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
         let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
-        let threads = match config::threads(self).value {
+        Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default() })
+    }
+
+    /// The number of threads to work with.
+    pub fn threads(&self) -> Threads {
+        match config::threads(self).value {
             Some(count) => Threads::exactly(usize::from(count)),
             None => Threads::default(),
-        };
-        Ok(Opened { store, ground, threads, stop: Stop::default() })
+        }
     }
 
     /// The store as Python is told it, whether it is there or not.

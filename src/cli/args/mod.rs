@@ -2,9 +2,11 @@
 
 mod du;
 mod prune;
+mod sweep;
 
 pub use du::{DuOptions, ViewOptions};
 pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
+pub use sweep::SweepOptions;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -119,6 +121,18 @@ pub enum Command {
     /// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
     /// one of the paths goes, whatever its status. What Python still needs it compiles again.
     Forget(ForgetOptions),
+    /// Remove the bytecode that lies in source trees, or move it into the store.
+    ///
+    /// For after the switch to a store: files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and what
+    /// interrupted writes left there an hour ago or more. A NAME.pyc without NAME.py is a module that Python imports,
+    /// and stays. What is no bytecode stays, and so does a __pycache__ that holds such a thing, like numba's caches.
+    /// Each file is looked at again before it is removed, and kept if it changed.
+    ///
+    /// No symbolic link is followed and no mount point crossed. Left alone are .git, .hg, .svn, .bzr, .jj and
+    /// node_modules, the store, environments that are not named themselves, and what belongs to a package manager
+    /// (/usr but not /usr/local) or to an installation of Python. Python before 3.8 knows no store and will write
+    /// its __pycache__ again.
+    Sweep(SweepOptions),
     /// Show the entries of a source.
     ///
     /// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not

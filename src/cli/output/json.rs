@@ -2,7 +2,10 @@
 //!
 //! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them.
 
+mod sweep;
 mod view;
+
+pub use sweep::SweepDocument;
 
 use super::{date, path};
 use base64::Engine;
