@@ -161,10 +161,7 @@ fn hint(refusal: &Refusal) -> &'static str {
             "name a directory of sources: pycstore sweep ~/project"
         }
         Refusal::RootDirectory(_) => "name the trees that are yours: pycstore sweep ~/project",
-        Refusal::Packaged(_) => {
-            "its bytecode belongs to packages; --system sweeps it, and only those packages bring it back"
-        }
-        Refusal::Installation(_) => "--system sweeps it",
+        Refusal::Packaged(_) | Refusal::Installation(_) => "--system sweeps it as well",
         Refusal::InStore(_) => "to remove entries of the store: pycstore prune",
     }
 }
@@ -256,8 +253,8 @@ fn print(
         (_, directories) => format!("{verb} {}", sum(outcome.removed, directories)),
     };
     if options.adopt && !outcome.removed.is_empty() {
-        let files = human::counted(outcome.adopted.files, "file");
-        sum += &format!("; {adopted} {files} of them, {}", human::size(outcome.adopted.disk));
+        let Tally { files, disk, .. } = outcome.adopted;
+        sum += &format!("; {adopted} {} of them, {}", human::count(files), human::size(disk));
     }
     out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
     out.write_all(b"\n")

@@ -53,7 +53,11 @@ impl Place {
 
     /// The path as the root spells it.
     pub fn path(&self, root: &Root) -> PathBuf {
-        root.path.join(OsStr::from_bytes(&self.relative))
+        // Joined with nothing, it would end in a slash.
+        match &*self.relative {
+            b"" => root.path.clone(),
+            relative => root.path.join(OsStr::from_bytes(relative)),
+        }
     }
 
     /// The territory, given that of the parent; above the root, that of the directories on the way to it.

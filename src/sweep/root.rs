@@ -148,11 +148,8 @@ fn is_packaged(path: &Path) -> bool {
 /// Whether a directory is the library of an installation: its standard library, or one of its `site-packages` beside
 /// that (Debian's `/usr/local/lib/python3.11`, Homebrew's).
 fn is_installations(directory: &Path) -> bool {
-    let names_of_library = || {
-        let is_there = |name: &&str| directory.join(name).exists();
-        LIBRARY.iter().all(|name| is_there(name))
-    };
-    names_of_library() || is_installations_by_place(directory)
+    let is_there = |name: &&str| directory.join(name).exists();
+    LIBRARY.iter().all(is_there) || is_installations_by_place(directory)
 }
 
 /// What every standard library has in it.

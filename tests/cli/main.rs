@@ -26,6 +26,7 @@ mod safety;
 mod selectors;
 mod source;
 mod store;
+mod sweep;
 mod unattended;
 mod unknown;
 mod verify;
