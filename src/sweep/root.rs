@@ -123,6 +123,11 @@ impl Root {
 }
 
 impl Root {
+    /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.
+    pub fn set_resolver(&mut self, resolver: Resolver) {
+        self.resolver = resolver;
+    }
+
     /// What is swept, without symbolic links: the root, or its `__pycache__` alone.
     pub fn target(&self) -> PathBuf {
         if self.only_cache { self.real_path.join(OsStr::from_bytes(PYCACHE)) } else { self.real_path.clone() }
