@@ -22,11 +22,11 @@
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
 //!   [`scan`], [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`sweep::root`],
-//!   [`sweep::walk`].
+//!   [`sweep::walk`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`prune::policy`],
 //!   [`prune::plan`], [`verify`], [`sweep::plan`].
 //! * **Effects**: [`prune::execute`] alone deletes, from the store and for [`sweep::execute`] from trees of sources;
-//!   [`sweep::adopt`] alone writes to the store.
+//!   [`sweep::adopt`] and the interpreters that [`warm::compile`] starts write to the store.
 //! * The terminal is the binary's half and not in this library.
 //!
 //! # Invariants
@@ -41,6 +41,7 @@ pub mod census;
 pub mod directory;
 pub mod entry;
 pub mod interpreter;
+pub mod isolated;
 pub mod layout;
 pub mod mounts;
 pub mod other_stores;
@@ -60,3 +61,4 @@ pub mod treemap;
 pub mod units;
 pub mod usage;
 pub mod verify;
+pub mod warm;

@@ -24,8 +24,8 @@ enum Kind {
     Terminal,
 }
 
-/// The kind of each module. The longest path that fits a file decides. `lib.rs`, `prune/mod.rs` and
-/// `sweep/mod.rs` only hold documentation and re-exports and stand outside the order.
+/// The kind of each module. The longest path that fits a file decides. `lib.rs` and the
+/// `mod.rs` of `prune`, `sweep` and `warm` only hold documentation and re-exports and stand outside the order.
 const KINDS: &[(&str, Kind)] = &[
     ("layout", Kind::Vocabulary),
     ("pyc", Kind::Vocabulary),
@@ -36,6 +36,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("directory", Kind::Facts),
     ("entry", Kind::Facts),
     ("interpreter", Kind::Facts),
+    ("isolated", Kind::Facts),
     ("mounts", Kind::Facts),
     ("other_stores", Kind::Facts),
     ("owner", Kind::Facts),
@@ -48,6 +49,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("sweep/root", Kind::Facts),
     ("sweep/walk", Kind::Facts),
     ("tree", Kind::Facts),
+    ("warm/choice", Kind::Facts),
     ("status", Kind::Decisions),
     ("census", Kind::Decisions),
     ("usage", Kind::Decisions),
@@ -57,10 +59,11 @@ const KINDS: &[(&str, Kind)] = &[
     ("prune/execute", Kind::Effects),
     ("sweep/adopt", Kind::Effects),
     ("sweep/execute", Kind::Effects),
+    ("warm/compile", Kind::Effects),
     ("cli", Kind::Terminal),
 ];
 
-const RE_EXPORTS: [&str; 4] = ["lib.rs", "main.rs", "prune/mod.rs", "sweep/mod.rs"];
+const RE_EXPORTS: [&str; 5] = ["lib.rs", "main.rs", "prune/mod.rs", "sweep/mod.rs", "warm/mod.rs"];
 
 /// A file of `src/`.
 struct SourceFile {

@@ -25,6 +25,7 @@ mod source;
 mod stop;
 mod sweep;
 mod verify;
+mod warm;
 mod which;
 
 use args::{Arguments, Command};
@@ -68,6 +69,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
         Command::Sweep(options) => sweep::run(&session, &options),
+        Command::Warm(options) => warm::run(&session, &options),
         Command::Verify(options) => verify::run(&session, &options),
         Command::History(options) => history::run(&session, &options),
         Command::Config(options) => config::run(&session, &options),

@@ -19,7 +19,7 @@ use pycstore::scan::Trouble;
 use pycstore::store::Purpose;
 use pycstore::sweep::{
     Bounds, Destination, Emptied, Environments, Outcome, Plan, Planner, Policy, Reason, Refusal, Root,
-    Sourceless, System, Walk, Why, adopt, execute,
+    Sourceless, System, Walk, Why, execute,
 };
 use pycstore::tally::Tally;
 use std::collections::BTreeMap;
@@ -166,26 +166,14 @@ fn hint(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// The store to move into. Like Python we make it if it is not there, but not in a dry run.
+/// The store to move into. In a dry run it need not be there, and is not made.
 fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Option<Opened>> {
     let is_there = path.try_exists().with_context(|| path.display().to_string())?;
-    if !is_there && mode == Mode::DryRun {
-        return Ok(None);
+    match mode {
+        Mode::DryRun if !is_there => Ok(None),
+        Mode::DryRun => session.open_own(Purpose::Look, "run as that user, or without --adopt").map(Some),
+        Mode::Real => session.open_to_fill("run as that user, or without --adopt").map(Some),
     }
-    if !is_there {
-        adopt::make_store(path).with_context(|| format!("cannot make the store {}", path.display()))?;
-    }
-    let opened = session.open(match mode {
-        Mode::DryRun => Purpose::Look,
-        Mode::Real => Purpose::Remove,
-    })?;
-    let user = opened.store.metadata().user;
-    if user != directory::effective_user() {
-        let message = format!("refused: {} belongs to user {user}, not to us", path.display());
-        // What root puts there its owner could not replace.
-        return Err(Complaint::new(message, "run as that user, or without --adopt").into());
-    }
-    Ok(Some(opened))
 }
 
 /// The globs of what is ignored; a name alone is meant anywhere.

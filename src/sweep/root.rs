@@ -113,7 +113,7 @@ impl Root {
             if is_packaged(&real_path) {
                 return Err(Refusal::Packaged(named));
             }
-            if real_path.ancestors().any(is_installations) {
+            if library_around(&real_path).is_some() {
                 return Err(Refusal::Installation(named));
             }
         }
@@ -155,6 +155,11 @@ fn is_packaged(path: &Path) -> bool {
 fn is_installations(directory: &Path) -> bool {
     let is_there = |name: &&str| directory.join(name).exists();
     LIBRARY.iter().all(is_there) || is_installations_by_place(directory)
+}
+
+/// The library of an installation that a path lies in.
+pub(crate) fn library_around(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|ancestor| is_installations(ancestor))
 }
 
 /// What every standard library has in it.

@@ -30,5 +30,6 @@ mod sweep;
 mod unattended;
 mod unknown;
 mod verify;
+mod warm;
 mod which;
 mod which_expected;

@@ -3,10 +3,12 @@
 mod du;
 mod prune;
 mod sweep;
+mod warm;
 
 pub use du::{DuOptions, ViewOptions};
 pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
 pub use sweep::SweepOptions;
+pub use warm::WarmOptions;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -133,6 +135,16 @@ pub enum Command {
     /// (/usr but not /usr/local) or to an installation of Python. Python before 3.8 knows no store and will write
     /// its __pycache__ again.
     Sweep(SweepOptions),
+    /// Fill the store ahead of use: compile sources by the interpreters that will import them.
+    ///
+    /// What lies in an environment is compiled by its own interpreter, the library of an installation by that one's,
+    /// all else by the nearest .venv in the project or above it, and where there is none by the newest CPython on this
+    /// machine or the one that --python names. What the store has fresh already is not compiled again. Nothing of a
+    /// source is run; the interpreters run without the caller's environment.
+    ///
+    /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root.
+    /// Root fills no store but its own and compiles nobody else's tree: run it as that user.
+    Warm(WarmOptions),
     /// Show the entries of a source.
     ///
     /// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not

@@ -4,8 +4,10 @@
 
 mod sweep;
 mod view;
+mod warm;
 
 pub use sweep::SweepDocument;
+pub use warm::WarmDocument;
 
 use super::{date, path};
 use base64::Engine;
