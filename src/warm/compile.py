@@ -9,6 +9,8 @@ import os
 import py_compile
 import sys
 
+if sys.version_info < (3, 8):
+    sys.exit("it would ignore the prefix and write beside the sources")
 sys.pycache_prefix = os.fsdecode(bytes.fromhex(sys.argv[1]))
 MODES = {
     b"T": py_compile.PycInvalidationMode.TIMESTAMP,
