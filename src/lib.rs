@@ -25,8 +25,8 @@
 //!   [`sweep::walk`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`prune::policy`],
 //!   [`prune::plan`], [`verify`], [`sweep::plan`].
-//! * **Effects**: [`prune::execute`] alone deletes, from the store and for [`sweep::execute`] from trees of sources;
-//!   [`sweep::adopt`] and the interpreters that [`warm::compile`] starts write to the store.
+//! * **Effects**: [`prune::execute`] alone deletes, from the store and for [`mod@sweep::execute`] from trees of sources;
+//!   [`sweep::adopt`] and the interpreters that [`mod@warm::compile`] starts write to the store.
 //! * The terminal is the binary's half and not in this library.
 //!
 //! # Invariants

@@ -37,7 +37,7 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::Nothing);
     }
     let adoption = match store_path.filter(|_| options.adopt) {
-        Some(path) => Adoption::Into(open_store(session, &path, mode)?, path),
+        Some(path) => Adoption::Into(open_store(session, &path, mode)?.map(Box::new), path),
         None => Adoption::None,
     };
     let stop = Stop::default();
@@ -105,7 +105,7 @@ enum Adoption {
     /// Nowhere.
     None,
     /// Into this store; in a dry run it need not be there yet.
-    Into(Option<Opened>, PathBuf),
+    Into(Option<Box<Opened>>, PathBuf),
 }
 
 impl Adoption {

@@ -1,6 +1,6 @@
 //! Carries out a plan: the only file that deletes, from the store and from trees of sources.
 //!
-//! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: see [`execute_in`].
+//! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
 
 use super::plan::{self, Plan, PlannedDirectory, Skipped, Victim};
 use super::policy::Spared;

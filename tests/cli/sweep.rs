@@ -562,7 +562,7 @@ fn what_cannot_be_read_or_removed_is_reported_and_the_rest_goes() {
     drop(world.unprivileged());
     mode("closed", 0);
     mode("fixed/__pycache__", 0o555);
-    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
     let command = |arguments: &[&str]| {
         let program = world.home.parent().unwrap().join("pycstore");
         let is_root = rustix::process::geteuid().is_root();
