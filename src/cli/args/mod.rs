@@ -135,9 +135,9 @@ pub enum Command {
     /// (/usr but not /usr/local) or to an installation of Python. Python before 3.8 knows no store and will write
     /// its __pycache__ again.
     Sweep(SweepOptions),
-    /// Fill the store ahead of use: compile sources by the interpreters that will import them.
+    /// Compile sources into the store ahead of use.
     ///
-    /// What lies in an environment is compiled by its own interpreter, the library of an installation by that one's,
+    /// Each is compiled by the interpreter that will import it: what lies in an environment by the environment's own, the library of an installation by that one's,
     /// all else by the nearest .venv in the project or above it, and where there is none by the newest CPython on this
     /// machine or the one that --python names. What the store has fresh already is not compiled again. Nothing of a
     /// source is run; the interpreters run without the caller's environment.
