@@ -137,10 +137,11 @@ pub enum Command {
     Sweep(SweepOptions),
     /// Compile sources into the store ahead of use.
     ///
-    /// Each is compiled by the interpreter that will import it: what lies in an environment by the environment's own, the library of an installation by that one's,
-    /// all else by the nearest .venv in the project or above it, and where there is none by the newest CPython on this
-    /// machine or the one that --python names. What the store has fresh already is not compiled again. Nothing of a
-    /// source is run; the interpreters run without the caller's environment.
+    /// Each is compiled by the interpreter that will import it: what lies in an environment by the environment's own, the
+    /// library of an installation by that one's, all else by the nearest .venv in the project or above it, and where
+    /// there is none by the newest CPython on this machine or the one that --python names. What the store has fresh
+    /// already is not compiled again. Nothing of a source is run; the interpreters run without the caller's
+    /// environment.
     ///
     /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root.
     /// Root fills no store but its own and compiles nobody else's tree: run it as that user.
