@@ -171,12 +171,16 @@ pub(super) fn is_installations_by_place(directory: &Path) -> bool {
         path.and_then(Path::file_name).map(|name| name.as_bytes().to_vec()).unwrap_or_default()
     };
     let (own, parent) = (name(Some(directory)), name(directory.parent()));
-    (own.starts_with(b"python3") || own.starts_with(b"pypy3"))
-        && (parent == b"lib" || parent == b"lib64")
-        && Territory::Nobody
-            .enter_present(directory, false)
-            .owner()
-            .is_some_and(|owner| owner.kind == OwnerKind::Interpreter)
+    if parent != b"lib" && parent != b"lib64" {
+        return false;
+    }
+    // What Debian's packages bring for all of its Pythons, in a system that is not the running one as well.
+    let is_debians = own == b"python3" && directory.join("dist-packages").is_dir();
+    let is_library = || {
+        let territory = Territory::Nobody.enter_present(directory, false);
+        territory.owner().is_some_and(|owner| owner.kind == OwnerKind::Interpreter)
+    };
+    is_debians || ((own.starts_with(b"python3") || own.starts_with(b"pypy3")) && is_library())
 }
 
 #[cfg(test)]
@@ -203,6 +207,7 @@ mod tests {
             .into_iter()
             .for_each(make);
         make("py/lib/python3.12/site-packages/x");
+        make("chroot/usr/lib/python3/dist-packages/y");
         std::fs::write(base.join("py/lib/python3.12/os.py"), "").unwrap();
         std::fs::write(base.join("file"), "").unwrap();
         std::os::unix::fs::symlink(base.join("p"), base.join("link")).unwrap();
@@ -219,6 +224,7 @@ mod tests {
         assert!(refused("__pycache__").contains("not a directory"));
         assert!(refused("store/a").contains("lies in the store"));
         assert!(refused("py/lib/python3.12/site-packages/x").contains("installation of Python"));
+        assert!(refused("chroot/usr/lib/python3/dist-packages/y").contains("installation of Python"));
         assert!(open("py/lib/python3.12/site-packages/x", System::Sweep).is_ok());
         let link = open("link", System::Leave).unwrap();
         assert_eq!((link.path, link.real_path), (base.join("link"), base.join("p")));

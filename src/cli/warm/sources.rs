@@ -161,7 +161,7 @@ impl Chooser<'_> {
             Decider::Environment(root) => match executable_of(root) {
                 Some(executable) => executable,
                 None => {
-                    return Ok(Err(format!("{} has no interpreter that is there", root.display())));
+                    return Ok(Err(format!("{} has no interpreter", root.display())));
                 }
             },
             Decider::Installation(library) => match self.of_installation(library) {
