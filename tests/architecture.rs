@@ -45,6 +45,8 @@ const KINDS: &[(&str, Kind)] = &[
     ("source", Kind::Facts),
     ("source_tree", Kind::Facts),
     ("store", Kind::Facts),
+    ("sweep/found", Kind::Facts),
+    ("sweep/look", Kind::Facts),
     ("sweep/place", Kind::Facts),
     ("sweep/root", Kind::Facts),
     ("sweep/walk", Kind::Facts),

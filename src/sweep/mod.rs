@@ -19,6 +19,8 @@
 
 pub mod adopt;
 pub mod execute;
+pub mod found;
+pub mod look;
 pub mod place;
 pub mod plan;
 pub mod root;

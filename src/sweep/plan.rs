@@ -1,8 +1,10 @@
 //! What a sweep comes to: which files go, which are moved into the store, which stay and why. Pure.
 
+use super::found::{Companion, File, Form, InStore, Seen};
+use super::look::mirror_of;
 use super::place::Place;
 use super::root::Root;
-use super::walk::{self, Companion, File, Form, InStore, Reason, Seen, Visitor};
+use super::walk::{Reason, Visitor};
 use crate::directory::FileKind;
 use crate::entry::{Bytecode, Content};
 use crate::layout::Name;
@@ -220,7 +222,7 @@ impl Planner {
         replaces: Option<(u64, u64)>,
     ) -> Option<Adoption> {
         let source = file.entry.source_name()?.into();
-        Some(Adoption { mirror: walk::mirror_of(root, place).into(), source, replaces })
+        Some(Adoption { mirror: mirror_of(root, place).into(), source, replaces })
     }
 }
 

@@ -6,14 +6,15 @@
 //! What is not entered: directories of version control and of other languages' packages, other environments, the
 //! libraries of installations, the store, other roots of the same sweep, and what is to be ignored ([`Bounds`]).
 
+use super::found::{Companion, File, Form, Names, Seen, legacy_stem};
+use super::look::{Look, Mirror, mirror_of, read_start};
 use super::place::{Place, joined};
 use super::root::{LIBRARY, Root, System, is_installations_by_place};
-use crate::directory::{Directory, FileKind, LONGEST_PATH, Links, ListBuffer, Metadata, name_too_long};
+use crate::directory::{Directory, FileKind, LONGEST_PATH, Links, ListBuffer, name_too_long};
 use crate::entry::{Content, Entry};
-use crate::layout::{Name, PYCACHE, Slot};
-use crate::pyc::{UncheckedHashes, header};
-use crate::scan::{Jobs, Threads, Trouble, compiled_name, hash_source, run_crew};
-use crate::source::{Gone, Source, SourceFile, Why, is_missing};
+use crate::layout::{Name, PYCACHE};
+use crate::scan::{Jobs, Threads, Trouble, run_crew};
+use crate::source::{Why, is_missing};
 use crate::store::Store;
 use crate::tree::Tree;
 use std::ffi::OsStr;
@@ -100,106 +101,9 @@ pub trait Visitor: Send {
     fn trouble(&mut self, trouble: Trouble);
 }
 
-/// One directory, as the walk saw it.
-pub struct Seen<'a> {
-    /// The root of the walk.
-    pub root: &'a Root,
-    /// The path from the root, without a leading slash.
-    pub relative: &'a [u8],
-    /// The directory of sources: this one, or that of this `__pycache__`.
-    pub place: &'a Place,
-    /// Whether this is a `__pycache__`.
-    pub is_cache: bool,
-    /// What may be bytecode, sorted by name; in a `__pycache__` everything that is no directory.
-    pub files: &'a [File<'a>],
-    /// How many other files it has: they stay.
-    pub others: usize,
-    /// How many directories it has, entered or not.
-    pub directories: usize,
-}
-
-/// A file that may be bytecode.
-#[derive(Debug)]
-pub struct File<'a> {
-    /// All that is known of it. In a directory of sources its name says nothing of a slot.
-    pub entry: Entry<'a>,
-    /// What kind of file it is.
-    pub kind: FileKind,
-    /// The way in which it is kept.
-    pub form: Form,
-    /// What the store has in its place; `None` where nobody asked.
-    pub in_store: Option<InStore<'a>>,
-}
-
-/// The way in which bytecode is kept in a tree of sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// In a `__pycache__` (PEP 3147).
-    Cached,
-    /// There as well, and to be ignored.
-    Ignored,
-    /// As `NAME.pyc` or `NAME.pyo` beside `NAME.py`: never loaded while that is there.
-    Beside(Companion),
-    /// What an interrupted write of such a file left.
-    BesideTemporary(Companion),
-}
-
-/// What became of the source of bytecode that lies beside sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Companion {
-    /// It is there.
-    Present,
-    /// It is not: Python imports the bytecode itself.
-    Missing,
-}
-
-/// What the store has in the place of a file.
-#[derive(Debug)]
-pub enum InStore<'a> {
-    /// Nothing.
-    Nothing,
-    /// Another file, with its metadata and all that is known of it.
-    Entry(Box<Entry<'a>>),
-    /// It could not be told.
-    Unknown,
-}
-
 struct Worker<V> {
     visitor: V,
     buffer: ListBuffer,
-}
-
-/// The names in a directory.
-#[derive(Default)]
-struct Names {
-    files: Vec<(Vec<u8>, FileKind)>,
-    directories: Vec<Vec<u8>>,
-}
-
-impl Names {
-    fn of(directory: &Directory, buffer: &mut ListBuffer) -> (Names, io::Result<()>) {
-        let mut names = Names::default();
-        let listed = directory.list(buffer, |name, kind| {
-            let kind = match kind {
-                FileKind::Unknown => {
-                    directory.metadata(name, Links::Keep).map_or(kind, |metadata| metadata.kind)
-                }
-                kind => kind,
-            };
-            match kind {
-                FileKind::Directory => names.directories.push(name.to_vec()),
-                kind => names.files.push((name.to_vec(), kind)),
-            }
-        });
-        names.files.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        names.directories.sort_unstable();
-        (names, listed)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.files.binary_search_by(|(own, _)| own.as_slice().cmp(name.as_bytes())).is_ok()
-            || self.directories.binary_search_by(|own| own.as_slice().cmp(name.as_bytes())).is_ok()
-    }
 }
 
 impl Walk<'_> {
@@ -469,150 +373,4 @@ struct Cache {
     directory: Directory,
     names: Names,
     is_whole: bool,
-}
-
-/// The store's directory that mirrors a directory of sources.
-enum Mirror {
-    Directory(Directory),
-    Nothing,
-    Unknown,
-}
-
-/// The path, from the store's root, of the directory that mirrors a place: by the path as it is spelled, as Python does.
-pub fn mirror_of(root: &Root, place: &Place) -> Vec<u8> {
-    let path = root.path.as_os_str().as_bytes();
-    let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
-    joined(&path[start..], &place.relative)
-}
-
-/// The look from a file in a `__pycache__` at its source.
-struct Look<'a> {
-    sources: &'a Directory,
-    source_names: &'a Names,
-    cache: &'a Directory,
-}
-
-impl Look<'_> {
-    /// Adds to an entry what became of its source.
-    fn source(&self, entry: &mut Entry<'_>, slot: &Slot<'_>) {
-        let usual = slot.usual_source();
-        entry.source = self.named(&usual);
-        if entry.source == Source::Absent(Gone::Source) && slot.pytest.is_none() {
-            let is_other = |name: &&(Vec<u8>, FileKind)| slot.holds(&name.0) && name.0 != usual;
-            let mut others = self.source_names.files.iter().filter(is_other).peekable();
-            if others.peek().is_some()
-                && let Some(compiled) = compiled_name(self.cache, entry.name, slot)
-                && others.any(|other| other.0 == compiled)
-            {
-                entry.source = self.named(&compiled);
-                entry.other_name = Some(compiled.into());
-            }
-        }
-        self.hash(entry, slot);
-    }
-
-    fn named(&self, name: &[u8]) -> Source {
-        match self.sources.metadata(name, Links::Follow) {
-            Ok(metadata) if metadata.kind == FileKind::Regular => Source::Present(SourceFile::from(metadata)),
-            Ok(_) => Source::Absent(Gone::Source),
-            Err(error) if is_missing(&error) => Source::Absent(Gone::Source),
-            Err(error) => Source::Unreachable(Why::of(&error)),
-        }
-    }
-
-    /// Hashes the source where an import of the entry would.
-    fn hash(&self, entry: &mut Entry<'_>, slot: &Slot<'_>) {
-        let name = entry.source_name();
-        let (Source::Present(file), Content::Read(Ok(header), _), Some(name)) =
-            (&mut entry.source, entry.content, name)
-        else {
-            return;
-        };
-        file.hash = (header.checks_hash(UncheckedHashes::Trust) && header.magic.is_loaded_by(slot.tag))
-            .then(|| hash_source(self.sources, &name, slot.tag, header.magic));
-    }
-
-    /// What the store has in the place of an entry, judged by the same source.
-    fn in_store<'n>(&self, mirror: &Mirror, entry: &Entry<'n>, slot: &Slot<'_>) -> InStore<'n> {
-        let directory = match mirror {
-            Mirror::Directory(directory) => directory,
-            Mirror::Nothing => return InStore::Nothing,
-            Mirror::Unknown => return InStore::Unknown,
-        };
-        match directory.metadata(entry.name, Links::Keep) {
-            Ok(metadata) if metadata.kind == FileKind::Regular => {}
-            Ok(_) => return InStore::Unknown,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return InStore::Nothing,
-            Err(_) => return InStore::Unknown,
-        }
-        match read_start(directory, entry.name) {
-            Ok(Some((metadata, content))) => {
-                let mut stored = Entry { metadata: Some(metadata), content, ..entry.clone() };
-                self.hash(&mut stored, slot);
-                InStore::Entry(Box::new(stored))
-            }
-            Ok(None) | Err(_) => InStore::Unknown,
-        }
-    }
-}
-
-/// The metadata of a regular file and what it begins with; `None` when it vanished, or something else took its name.
-fn read_start(directory: &Directory, name: &[u8]) -> io::Result<Option<(Metadata, Content)>> {
-    let mut start = [0; header::LENGTH];
-    match directory.read_start(name, &mut start) {
-        Ok((metadata, _)) if metadata.kind != FileKind::Regular => Ok(None),
-        Ok((metadata, start)) => Ok(Some((metadata, Content::of(start)))),
-        Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The stem of `NAME.pyc` or `NAME.pyo`, and whether it is an interrupted write's `NAME.pyc.<decimal>`.
-///
-/// A name with a cache tag is none: such files lie in a `__pycache__`, or in some store.
-fn legacy_stem(name: &[u8]) -> Option<(&[u8], bool)> {
-    if Name::parse(name) != Name::Foreign {
-        return None;
-    }
-    let of =
-        |name: &'_ [u8]| name.strip_suffix(b".pyc").or_else(|| name.strip_suffix(b".pyo")).map(<[u8]>::len);
-    let (length, is_temporary) = match of(name) {
-        Some(length) => (length, false),
-        None => {
-            let dot = name.iter().rposition(|&byte| byte == b'.')?;
-            let is_decimal =
-                matches!(&name[dot + 1..], [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
-            (is_decimal.then(|| of(&name[..dot]))??, true)
-        }
-    };
-    (length > 0).then(|| (&name[..length], is_temporary))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_bytecode_beside_sources() {
-        let stem = |name: &'static str| {
-            legacy_stem(name.as_bytes())
-                .map(|(stem, is_temporary)| (std::str::from_utf8(stem).unwrap(), is_temporary))
-        };
-        assert_eq!(stem("m.pyc"), Some(("m", false)));
-        assert_eq!(stem("m.pyo"), Some(("m", false)));
-        assert_eq!(stem("a.b.pyc"), Some(("a.b", false)));
-        assert_eq!(stem("m.pyc.140123"), Some(("m", true)));
-        for name in [
-            ".pyc",
-            "m.py",
-            "m.pyc.0",
-            "m.pyc.x",
-            "m.pyc.",
-            "m.cpython-312.pyc",
-            "m.cpython-312.pyc.7",
-            "m.PYC",
-        ] {
-            assert_eq!(stem(name), None, "{name}");
-        }
-    }
 }

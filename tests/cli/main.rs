@@ -27,6 +27,7 @@ mod selectors;
 mod source;
 mod store;
 mod sweep;
+mod sweep_adopt;
 mod unattended;
 mod unknown;
 mod verify;
