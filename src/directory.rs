@@ -8,12 +8,13 @@
 //! # Invariants
 //!
 //! * [`Directory::open_beneath`] never leaves the tree it was given, whatever happens to the tree meanwhile.
-//! * `Directory::remove_file` and `Directory::remove_directory` are called by `prune/execute.rs` alone
-//!   (a test of the architecture says so); neither follows a link, neither removes what is not empty.
+//! * `Directory::remove_file` and `Directory::remove_directory` are called by `prune/execute.rs` alone, what makes files
+//!   and directories by `sweep/adopt.rs` alone (tests of the architecture say so); nothing follows a link, nothing
+//!   removes what is not empty.
 //! * Files are read with `O_NOATIME` where the kernel allows it: last use stays what Python made it.
 
 use crate::units::Moment;
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags, Stat, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 use std::io;
 use std::mem::MaybeUninit;
@@ -68,6 +69,15 @@ pub enum Links {
     Keep,
     /// What it points to is meant.
     Follow,
+}
+
+/// What a file may take the name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Of nothing: the name must be free.
+    Nothing,
+    /// Of whatever has it.
+    Anything,
 }
 
 /// How paths below the store's root are resolved.
@@ -294,7 +304,39 @@ impl Directory {
         Ok(PathBuf::from(std::ffi::OsString::from_vec(path.into_bytes())))
     }
 
-    /// Removes a name that is not a directory. For `prune/execute.rs` alone.
+    /// Makes a directory as Python does (`os.mkdir`): open to all as far as the umask lets it. For `sweep/adopt.rs`
+    /// alone.
+    pub(crate) fn make_directory(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(&self.descriptor, name, Mode::from_raw_mode(0o777))?)
+    }
+
+    /// Makes a file that was not there and opens it for writing; the umask narrows the mode. For `sweep/adopt.rs` alone.
+    pub(crate) fn make_file(&self, name: &[u8], mode: u32) -> io::Result<std::fs::File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(mode))?.into())
+    }
+
+    /// Gives a file its final name, over what has that name, or only if nothing has (`AlreadyExists`). For
+    /// `sweep/adopt.rs` alone.
+    pub(crate) fn put_in_place(&self, from: &[u8], to: &[u8], over: Over) -> io::Result<()> {
+        match over {
+            Over::Anything => Ok(rustix::fs::renameat(&self.descriptor, from, &self.descriptor, to)?),
+            Over::Nothing => {
+                // Not every file system can rename so; a link to a name that is taken fails on all that have links.
+                let flags = RenameFlags::NOREPLACE;
+                match rustix::fs::renameat_with(&self.descriptor, from, &self.descriptor, to, flags) {
+                    Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                        let none = AtFlags::empty();
+                        rustix::fs::linkat(&self.descriptor, from, &self.descriptor, to, none)?;
+                        Ok(rustix::fs::unlinkat(&self.descriptor, from, none)?)
+                    }
+                    answer => Ok(answer?),
+                }
+            }
+        }
+    }
+
+    /// Removes a name that is not a directory. For `prune/execute.rs` alone, and for what `sweep/adopt.rs` made itself.
     pub(crate) fn remove_file(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?)
     }
@@ -324,6 +366,22 @@ fn reopen(found: &OwnedFd) -> io::Result<(std::fs::File, Metadata)> {
     }
     let link = format!("/proc/self/fd/{}", found.as_raw_fd());
     Ok((rustix::fs::open(link, READ | OFlags::NONBLOCK, Mode::empty())?.into(), metadata))
+}
+
+/// What `stat` says of an open file.
+///
+/// # Errors
+/// What `fstat` answers.
+pub fn metadata_of(file: &std::fs::File) -> io::Result<Metadata> {
+    Ok(rustix::fs::fstat(file)?.into())
+}
+
+/// Gives an open file these times of last access and modification. For `sweep/adopt.rs` alone.
+pub(crate) fn stamp(file: &std::fs::File, accessed: Moment, modified: Moment) -> io::Result<()> {
+    let time =
+        |moment: Moment| rustix::fs::Timespec { tv_sec: moment.seconds, tv_nsec: moment.nanoseconds.into() };
+    let times = rustix::fs::Timestamps { last_access: time(accessed), last_modification: time(modified) };
+    Ok(rustix::fs::futimens(file, &times)?)
 }
 
 /// The mount a descriptor is on: its id from `statx` (Linux 5.8), else from `/proc`, else its device, which does not

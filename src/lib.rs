@@ -20,11 +20,13 @@
 //!
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
 //!   [`units`].
-//! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`entry`], [`body`], [`scan`],
-//!   [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`ancestry`].
-//! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`], [`prune::policy`],
-//!   [`prune::plan`], [`verify`].
-//! * **Effects**: [`prune::execute`] alone deletes from the store.
+//! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
+//!   [`scan`], [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`ancestry`],
+//!   [`sweep::root`], [`sweep::walk`], [`isolated`], [`warm::choice`].
+//! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
+//!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
+//! * **Effects**: [`prune::execute`] alone deletes, from the store and for [`mod@sweep::execute`] from trees of sources;
+//!   [`sweep::adopt`] and the interpreters that [`mod@warm::compile`] starts write to the store.
 //! * The terminal is the binary's half and not in this library.
 //!
 //! # Invariants
@@ -42,6 +44,7 @@ pub mod directory;
 pub mod entry;
 pub mod exposure;
 pub mod interpreter;
+pub mod isolated;
 pub mod layout;
 pub mod mounts;
 pub mod other_stores;
@@ -54,8 +57,11 @@ pub mod source;
 pub mod source_tree;
 pub mod status;
 pub mod store;
+pub mod sweep;
 pub mod tally;
+pub mod tree;
 pub mod treemap;
 pub mod units;
 pub mod usage;
 pub mod verify;
+pub mod warm;

@@ -5,6 +5,7 @@
 
 use crate::tally::Tally;
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,36 @@ pub fn directories_named(
                 found.push(entry.into_path());
             }
             Ok(_) => {}
+            Err(error) => unreadable.extend(Unreadable::of(error, root)),
+        }
+    }
+    found
+}
+
+/// The Python sources (`.py`) at or below `root`, in order of their paths. `is_entered` says of each directory whether it is
+/// entered, `root` included; directories that are links are not, files that are links are what they lead to.
+pub fn python_sources(
+    root: &Path,
+    is_entered: impl Fn(&Path, &Metadata) -> bool,
+    unreadable: &mut Vec<Unreadable>,
+) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut walk = WalkDir::new(root).sort_by_file_name().into_iter();
+    while let Some(entry) = walk.next() {
+        match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
+            // `root` itself may be a link.
+            Ok((metadata, entry)) if metadata.is_dir() || (entry.depth() == 0 && entry.path().is_dir()) => {
+                let metadata = entry.path().metadata().unwrap_or(metadata);
+                if !is_entered(entry.path(), &metadata) {
+                    walk.skip_current_dir();
+                }
+            }
+            Ok((_, entry)) => {
+                let is_named = entry.path().extension().is_some_and(|extension| extension == "py");
+                if is_named && entry.path().is_file() {
+                    found.push(entry.into_path());
+                }
+            }
             Err(error) => unreadable.extend(Unreadable::of(error, root)),
         }
     }

@@ -10,6 +10,7 @@
 
 use crate::directory::{self, Access, Directory, Metadata, Resolver};
 use crate::source_tree;
+use crate::tree::Tree;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -173,16 +174,7 @@ impl Store {
 
     /// The path of something in the store, for people to read: never opened again.
     pub fn shown(&self, relative: &[u8], name: &[u8]) -> PathBuf {
-        use std::ffi::OsStr;
-        use std::os::unix::ffi::OsStrExt;
-        let mut path = self.path.clone();
-        if !relative.is_empty() {
-            path.push(OsStr::from_bytes(relative));
-        }
-        if !name.is_empty() {
-            path.push(OsStr::from_bytes(name));
-        }
-        path
+        Tree::shown(self, relative, name)
     }
 }
 

@@ -24,8 +24,8 @@ enum Kind {
     Terminal,
 }
 
-/// The kind of each module. The longest path that fits a file decides. `lib.rs` and `prune/mod.rs` only hold
-/// documentation and re-exports and stand outside the order.
+/// The kind of each module. The longest path that fits a file decides. `lib.rs` and the
+/// `mod.rs` of `prune`, `sweep` and `warm` only hold documentation and re-exports and stand outside the order.
 const KINDS: &[(&str, Kind)] = &[
     ("layout", Kind::Vocabulary),
     ("pyc", Kind::Vocabulary),
@@ -38,6 +38,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("directory", Kind::Facts),
     ("entry", Kind::Facts),
     ("interpreter", Kind::Facts),
+    ("isolated", Kind::Facts),
     ("mounts", Kind::Facts),
     ("other_stores", Kind::Facts),
     ("owner", Kind::Facts),
@@ -46,17 +47,28 @@ const KINDS: &[(&str, Kind)] = &[
     ("source", Kind::Facts),
     ("source_tree", Kind::Facts),
     ("store", Kind::Facts),
+    ("sweep/found", Kind::Facts),
+    ("sweep/look", Kind::Facts),
+    ("sweep/place", Kind::Facts),
+    ("sweep/root", Kind::Facts),
+    ("sweep/walk", Kind::Facts),
+    ("tree", Kind::Facts),
+    ("warm/choice", Kind::Facts),
     ("status", Kind::Decisions),
     ("census", Kind::Decisions),
     ("exposure", Kind::Decisions),
     ("usage", Kind::Decisions),
     ("prune", Kind::Decisions),
     ("verify", Kind::Decisions),
+    ("sweep/plan", Kind::Decisions),
     ("prune/execute", Kind::Effects),
+    ("sweep/adopt", Kind::Effects),
+    ("sweep/execute", Kind::Effects),
+    ("warm/compile", Kind::Effects),
     ("cli", Kind::Terminal),
 ];
 
-const RE_EXPORTS: [&str; 3] = ["lib.rs", "main.rs", "prune/mod.rs"];
+const RE_EXPORTS: [&str; 5] = ["lib.rs", "main.rs", "prune/mod.rs", "sweep/mod.rs", "warm/mod.rs"];
 
 /// A file of `src/`.
 struct SourceFile {
@@ -232,6 +244,8 @@ fn only_the_executor_removes() {
             // Where the two system calls are made, and the one place that asks for them.
             "directory.rs" => &["remove_file", "remove_directory", "unlinkat", "REMOVEDIR"],
             "prune/execute.rs" => &["remove_file", "remove_directory"],
+            // Its own temporary file, where the store takes it no further.
+            "sweep/adopt.rs" => &["remove_file"],
             // The project that the demo deletes is its own.
             "cli/demo.rs" => &["remove_dir_all"],
             // A file that was made for our block and holds nothing else.
@@ -244,6 +258,28 @@ fn only_the_executor_removes() {
     assert_none(wrong, "only prune/execute.rs removes from the store");
     let executor = read(&root().join("src/prune/execute.rs"));
     assert!(executor.code.contains("directory.remove_file("), "the executor removes elsewhere now");
+    let adoption = read(&root().join("src/sweep/adopt.rs"));
+    let removed = adoption.lines_with(&["remove_file"]);
+    assert!(matches!(&removed[..], [line] if line.contains("mirror.remove_file(&temporary)")), "{removed:?}");
+}
+
+#[test]
+fn only_two_hand_files_to_the_executor() {
+    let files = sources();
+    let callers = |word: &str| -> Vec<String> {
+        let calls = |file: &&SourceFile| !file.lines_with(&[word]).is_empty();
+        files.iter().filter(calls).map(|file| file.path.clone()).collect()
+    };
+    assert_eq!(callers("execute_in"), ["prune/execute.rs", "sweep/execute.rs"]);
+}
+
+#[test]
+fn only_adoption_writes_to_the_store() {
+    for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
+        let calls = |file: &&SourceFile| !file.lines_with(&[word]).is_empty();
+        let callers: Vec<String> = sources().iter().filter(calls).map(|file| file.path.clone()).collect();
+        assert_eq!(callers, ["directory.rs", "sweep/adopt.rs"], "{word}");
+    }
 }
 
 #[test]

@@ -28,7 +28,9 @@ mod session;
 mod setup;
 mod source;
 mod stop;
+mod sweep;
 mod verify;
+mod warm;
 mod which;
 
 use args::{Arguments, Command};
@@ -77,6 +79,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Source(options) => source::run(&session, &options),
         Command::Inspect(options) => inspect::run(&session, &options),
         Command::Demo(options) => demo::run(&session, &options),
+        Command::Sweep(options) => sweep::run(&session, &options),
+        Command::Warm(options) => warm::run(&session, &options),
         Command::Verify(options) => verify::run(&session, &options),
         Command::Setup(options) => setup::run(&session, &options),
         Command::Schedule(options) => schedule::run(&session, &options),

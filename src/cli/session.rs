@@ -9,12 +9,14 @@ use super::output::style::Style;
 use super::output::terminal::Terminal;
 use super::stop::Stop;
 use anyhow::Context;
+use pycstore::directory::effective_user;
 use pycstore::mounts::Mounts;
 use pycstore::prune::{Circumstances, Clock};
 use pycstore::pyc::Magic;
 use pycstore::scan::{Question, Scan, Threads};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Refusal, Store};
+use pycstore::sweep::adopt::make_store;
 use pycstore::units::Moment;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -87,11 +89,37 @@ impl Session {
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
         let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
-        let threads = match config::threads(self).value {
+        Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default() })
+    }
+
+    /// Opens the store to put something into it. As Python does, we make it if it is not there.
+    pub fn open_to_fill(&self, hint: &str) -> anyhow::Result<Opened> {
+        let path = self.store_path()?;
+        if !path.try_exists().with_context(|| path.display().to_string())? {
+            make_store(&path).with_context(|| format!("cannot make the store {}", path.display()))?;
+        }
+        self.open_own(Purpose::Remove, hint)
+    }
+
+    /// Opens a store that has to be our own, whoever we are: what root puts into it nobody else could replace. `hint` says
+    /// what to do where it is not.
+    pub fn open_own(&self, purpose: Purpose, hint: &str) -> anyhow::Result<Opened> {
+        let opened = self.open(purpose)?;
+        let user = opened.store.metadata().user;
+        if user != effective_user() {
+            let message =
+                format!("refused: {} belongs to user {user}, not to us", opened.store.path().display());
+            return Err(Complaint::new(message, hint).into());
+        }
+        Ok(opened)
+    }
+
+    /// The number of threads to work with.
+    pub fn threads(&self) -> Threads {
+        match config::threads(self).value {
             Some(count) => Threads::exactly(usize::from(count)),
             None => Threads::default(),
-        };
-        Ok(Opened { store, ground, threads, stop: Stop::default() })
+        }
     }
 
     /// The store as Python is told it, whether it is there or not.

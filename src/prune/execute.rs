@@ -1,6 +1,6 @@
-//! Carries out a plan: the only file that deletes from the store.
+//! Carries out a plan: the only file that deletes, from the store and from trees of sources.
 //!
-//! Read [`crate::prune`] first: what deleting obeys.
+//! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
 
 use super::plan::{self, Plan, PlannedDirectory, Skipped, Victim};
 use super::policy::Spared;
@@ -10,6 +10,7 @@ use crate::scan::{Threads, run_crew};
 use crate::source::is_missing;
 use crate::store::Store;
 use crate::tally::Tally;
+use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -76,6 +77,19 @@ impl Outcome {
         Outcome { over_budget: plan.over_budget, ..Outcome::collect(vec![part], plan.skipped) }
     }
 
+    /// Several outcomes as one: those of several trees.
+    pub(crate) fn joined(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
+        let mut all_skipped = Vec::new();
+        let part = |outcome: Outcome| {
+            let Outcome { directories, owners, skipped, failures, left, directories_left, .. } = outcome;
+            all_skipped.extend(skipped);
+            let owners = owners.into_iter().collect();
+            Part { owners, directories, skipped: Vec::new(), failures, left, directories_left }
+        };
+        let parts = outcomes.into_iter().map(part).collect();
+        Outcome::collect(parts, all_skipped)
+    }
+
     /// Whether everything that was planned happened.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
@@ -131,6 +145,18 @@ impl Part {
     }
 }
 
+/// What is to become of a victim that was prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    /// It is looked at again and removed.
+    Remove,
+    /// It stays; whoever prepared it says why.
+    Keep,
+}
+
+/// What is done with a victim in its directory before it is looked at again and removed.
+pub(crate) type Prepare<'a> = dyn Fn(&Directory, &PlannedDirectory, &Victim) -> Prepared + Sync + 'a;
+
 /// Removes what is planned, directories in parallel, until done or until `stop` becomes true.
 ///
 /// A stop comes between two files; what is left is counted.
@@ -139,11 +165,24 @@ pub fn execute(
     plan: Plan,
     threads: Threads,
     stop: &AtomicBool,
+    progress: impl FnMut(u64),
+) -> Outcome {
+    execute_in(store, plan, &|_, _, _| Prepared::Remove, threads, stop, progress)
+}
+
+/// The same in any tree; each victim is prepared before.
+pub(crate) fn execute_in(
+    tree: &dyn Tree,
+    plan: Plan,
+    prepare: &Prepare<'_>,
+    threads: Threads,
+    stop: &AtomicBool,
     mut progress: impl FnMut(u64),
 ) -> Outcome {
     let Plan { directories, emptied, skipped, over_budget, takes_anything, .. } = plan;
     let removal = Removal {
-        store,
+        tree,
+        prepare,
         stop,
         takes_anything,
         is_read_only: AtomicBool::new(false),
@@ -172,7 +211,7 @@ pub fn execute(
     outcome.failures = others;
     let files = same.iter().map(|failure| failure.files).sum::<u64>() + outcome.left.files;
     if let Some(first) = same.into_iter().next() {
-        outcome.failures.push(Failure { path: store.path().to_path_buf(), files, ..first });
+        outcome.failures.push(Failure { path: tree.path().to_path_buf(), files, ..first });
         outcome.left = Tally::default();
         outcome.directories_left = 0;
     }
@@ -205,7 +244,8 @@ fn levels(emptied: Vec<Box<[u8]>>) -> Vec<Vec<Parent>> {
 }
 
 struct Removal<'a> {
-    store: &'a Store,
+    tree: &'a dyn Tree,
+    prepare: &'a Prepare<'a>,
     stop: &'a AtomicBool,
     takes_anything: bool,
     is_read_only: AtomicBool,
@@ -230,12 +270,12 @@ impl Removal<'_> {
             planned.victims.iter().for_each(|victim| part.left += victim.tally());
             return;
         }
-        let directory = match self.store.directory(&planned.relative) {
+        let directory = match self.tree.directory(&planned.relative) {
             Ok(directory) => directory,
             // Somebody else removed it all: nothing is left to do.
             Err(error) if is_missing(&error) && error.kind() != io::ErrorKind::NotADirectory => return,
             Err(source) => {
-                let path = self.store.shown(&planned.relative, b"");
+                let path = self.tree.shown(&planned.relative, b"");
                 part.failures.push(Failure { path, files: planned.victims.len() as u64, source });
                 return;
             }
@@ -246,7 +286,10 @@ impl Removal<'_> {
                 part.left += victim.tally();
                 continue;
             }
-            let path = || self.store.shown(&planned.relative, &victim.name);
+            if (self.prepare)(&directory, planned, victim) == Prepared::Keep {
+                continue;
+            }
+            let path = || self.tree.shown(&planned.relative, &victim.name);
             match remove(&directory, victim, self.takes_anything) {
                 Ok(Removed::Yes) => removed += victim.tally(),
                 Ok(Removed::Vanished) => {}
@@ -263,7 +306,7 @@ impl Removal<'_> {
 
     /// Removes the emptied directories of one parent. One that has something in it again simply stays.
     fn remove_emptied(&self, part: &mut Part, parent: &Parent) {
-        let Ok(directory) = self.store.directory(&parent.relative) else { return };
+        let Ok(directory) = self.tree.directory(&parent.relative) else { return };
         for name in &parent.names {
             if self.is_stopped() {
                 part.directories_left += 1;
@@ -280,7 +323,7 @@ impl Removal<'_> {
                         ) => {}
                 Err(source) => {
                     self.heed(&source);
-                    let path = self.store.shown(&parent.relative, name);
+                    let path = self.tree.shown(&parent.relative, name);
                     part.failures.push(Failure { path, files: 0, source });
                 }
             }

@@ -4,7 +4,6 @@ use super::policy::{Budget, Circumstances, Policy, Selector, Spared, Value, Verd
 use crate::body::{Bodies, Body};
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
-use crate::layout::Name;
 use crate::owner::Owner;
 use crate::pyc::header::looks_like_bytecode;
 use crate::scan::{Threads, Trouble, Visit, Visitor, run_crew};
@@ -55,8 +54,6 @@ pub struct PlannedDirectory {
 pub struct Victim {
     /// Its name in the directory.
     pub name: Box<[u8]>,
-    /// Why it goes.
-    pub status: Status,
     /// What it was worth to the budget that evicts it; `None` of what goes in any case.
     pub value: Option<Value>,
     /// Whether its first bytes were read and may be bytecode's; else the executor reads them.
@@ -190,9 +187,9 @@ impl Visitor for Planner<'_> {
                 Verdict::Evictable(value) => Some(value),
                 _ => None,
             };
-            let victim = match (verdict, status) {
-                (Verdict::Condemn | Verdict::Evictable(_), Some(status)) => victim(entry, status, value),
-                _ => None,
+            let victim = match verdict {
+                Verdict::Condemn | Verdict::Evictable(_) => victim(entry, value),
+                Verdict::Keep | Verdict::Spare(_) => None,
             };
             if let Verdict::Spare(why) = verdict {
                 self.skipped.push(Skipped { path: self.store.shown(visit.relative, entry.name), why });
@@ -221,12 +218,11 @@ impl Visitor for Planner<'_> {
     }
 }
 
-fn victim(entry: &Entry<'_>, status: Status, value: Option<Value>) -> Option<Victim> {
-    debug_assert!(entry.parsed != Name::Foreign);
+/// The file of an entry as it is to be removed, and what it is worth to a budget; `None` where nothing is known of it.
+pub(crate) fn victim(entry: &Entry<'_>, value: Option<Value>) -> Option<Victim> {
     let metadata = entry.metadata?;
     Some(Victim {
         name: entry.name.into(),
-        status,
         value,
         contents: match entry.content {
             Content::Read(..) => Contents::Known,
@@ -255,7 +251,7 @@ impl Plan {
         plan.over_budget = evict(&mut directories, in_scope, &policy.budget);
         plan.skipped.sort();
         plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
-        plan.emptied = emptied(&directories);
+        plan.emptied = emptied(hollow(&directories));
         for part in directories {
             if let (Some(owner), false) = (part.owner, part.victims.is_empty()) {
                 plan.directories.push(PlannedDirectory {
@@ -415,21 +411,40 @@ fn evict(directories: &mut [Part], in_scope: Tally, budget: &Budget) -> Tally {
     excess(&left)
 }
 
-/// The directories that will be empty, those below first.
-fn emptied(directories: &[Part]) -> Vec<Box<[u8]>> {
+/// A directory of which no file stays.
+#[derive(Debug)]
+pub(crate) struct Hollow<'a> {
+    /// The path from the root.
+    pub relative: &'a [u8],
+    /// How many directories it has.
+    pub directories: usize,
+    /// Whether it goes even if no directory in it does.
+    pub has_reason: bool,
+}
+
+/// The directories of a plan of which no file stays.
+fn hollow(directories: &[Part]) -> Vec<Hollow<'_>> {
+    let hollow = directories.iter().filter(|part| part.kept == 0).map(|part| Hollow {
+        relative: &part.relative,
+        directories: part.directories,
+        has_reason: !part.victims.is_empty() || part.is_leftover,
+    });
+    hollow.collect()
+}
+
+/// The directories that will be empty, those below first. The root is none of them.
+pub(crate) fn emptied(mut hollow: Vec<Hollow<'_>>) -> Vec<Box<[u8]>> {
     let depth = |path: &[u8]| path.iter().filter(|&&byte| byte == b'/').count();
-    let mut hollow: Vec<&Part> =
-        directories.iter().filter(|part| part.kept == 0 && !part.relative.is_empty()).collect();
-    hollow.sort_by_key(|part| (Reverse(depth(&part.relative)), &part.relative));
+    hollow.retain(|part| !part.relative.is_empty());
+    hollow.sort_by_key(|part| (Reverse(depth(part.relative)), part.relative));
     let mut emptied_in: HashMap<&[u8], usize> = HashMap::new();
     let mut emptied = Vec::new();
     for part in hollow {
-        let below = emptied_in.remove(&*part.relative).unwrap_or(0);
-        let has_reason = !part.victims.is_empty() || below > 0 || part.is_leftover;
-        if below == part.directories && has_reason {
+        let below = emptied_in.remove(part.relative).unwrap_or(0);
+        if below == part.directories && (part.has_reason || below > 0) {
             let parent = part.relative.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
             *emptied_in.entry(&part.relative[..parent]).or_default() += 1;
-            emptied.push(part.relative.clone());
+            emptied.push(part.relative.into());
         }
     }
     emptied
@@ -443,7 +458,6 @@ mod tests {
     fn victim(name: &str, disk: u64) -> Victim {
         Victim {
             name: name.as_bytes().into(),
-            status: Status::Fresh,
             value: None,
             contents: Contents::Known,
             identity: (1, 1),
@@ -467,7 +481,7 @@ mod tests {
     #[test]
     fn directories_go_when_all_in_them_goes() {
         let paths = |parts: Vec<Part>| -> Vec<String> {
-            emptied(&parts).iter().map(|path| String::from_utf8(path.to_vec()).unwrap()).collect()
+            emptied(hollow(&parts)).iter().map(|path| String::from_utf8(path.to_vec()).unwrap()).collect()
         };
         // `a` has a second directory that keeps a file: it stays.
         let all =

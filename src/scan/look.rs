@@ -266,7 +266,7 @@ impl<V: Visitor> Look<'_, V> {
             return None;
         }
         // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
-        match self.compiled_name(name, slot) {
+        match compiled_name(self.directory, name, slot) {
             Some(compiled) if others.contains(&compiled) => {
                 let source = present.look_up(&compiled, self.scan.ground);
                 Some((compiled, source))
@@ -274,15 +274,6 @@ impl<V: Visitor> Look<'_, V> {
             Some(compiled) if slot.holds(&compiled) => None,
             _ => unreachable(Why::Ambiguous),
         }
-    }
-
-    /// The last component of the code object's `co_filename`.
-    fn compiled_name(&self, name: &[u8], slot: &Slot<'_>) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.directory.open_entry(name).ok()?.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
-        let (3, minor) = slot.python()? else { return None };
-        let filename = marshal::code_filename(bytes.get(header::LENGTH..)?, minor)?;
-        filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec)
     }
 
     /// Reads and hashes the source where an import would; once for entries of the same source and magic.
@@ -299,15 +290,34 @@ impl<V: Visitor> Look<'_, V> {
         {
             return Some(last.hash);
         }
-        let hash = match present.directory.open_source(self.usual) {
-            Ok((_, metadata)) if metadata.bytes > LARGEST_SOURCE => Err(Why::TooLarge),
-            // No more than it says it has: files in `/proc` have no end, and reading them may do something.
-            Ok((source, metadata)) => SourceHasher::new(slot.tag, header.magic)
-                .hash(source.take(metadata.bytes))
-                .map_err(|error| Why::of(&error)),
-            Err(error) => Err(Why::of(&error)),
-        };
+        let hash = hash_source(&present.directory, self.usual, slot.tag, header.magic);
         self.last_hash = Some(LastHash { source: self.usual.clone(), magic: header.magic, hash });
         Some(hash)
+    }
+}
+
+/// The last component of the code object's `co_filename` in an entry: the name of the source that was compiled.
+pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    directory.open_entry(name).ok()?.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
+    let (3, minor) = slot.python()? else { return None };
+    let filename = marshal::code_filename(bytes.get(header::LENGTH..)?, minor)?;
+    filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec)
+}
+
+/// Reads and hashes a source as the interpreter of a tag and magic does.
+pub(crate) fn hash_source(
+    directory: &Directory,
+    source: &[u8],
+    tag: &str,
+    magic: Magic,
+) -> Result<[u8; 8], Why> {
+    match directory.open_source(source) {
+        Ok((_, metadata)) if metadata.bytes > LARGEST_SOURCE => Err(Why::TooLarge),
+        // No more than it says it has: files in `/proc` have no end, and reading them may do something.
+        Ok((source, metadata)) => {
+            SourceHasher::new(tag, magic).hash(source.take(metadata.bytes)).map_err(|error| Why::of(&error))
+        }
+        Err(error) => Err(Why::of(&error)),
     }
 }

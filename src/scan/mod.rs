@@ -56,6 +56,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) use crew::{Jobs, run as run_crew};
+pub(crate) use look::{compiled_name, hash_source};
 
 /// What a caller wants to know of each entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 """Compiles sources and compares them with the code objects of entries; runs nothing of either.
 
 Questions on standard input, each: the optimization as one byte (0, 1 or 2), then the source's path and the entry's
-body, each as four bytes of length (little-endian) and that many bytes. The answer to each is one byte: S, the body is
+body, each as four bytes of length (little-endian) and that many bytes. The answer to each is one byte, in the same form: S, the body is
 what the source compiles to; D, it is not; U, the source cannot be read; B, the body cannot be loaded; M, the entries'
 magic (the first argument, in hexadecimal) is not this interpreter's.
 """
@@ -68,7 +68,7 @@ def main():
         if not optimization:
             return
         path = read()
-        os.write(1, answer(optimization[0], path, read()))
+        os.write(1, b"\1\0\0\0" + answer(optimization[0], path, read()))
 
 
 main()

@@ -1,7 +1,7 @@
 //! The proof: the owning interpreter compiles the source again, and the code objects are compared.
 //!
-//! The interpreter runs isolated (`-I -S -B`, an empty environment, warnings off); the source is compiled and the
-//! body unmarshalled, neither is run. One process answers many questions over a pipe. A process that ends or does not
+//! The interpreter runs isolated ([`crate::isolated`]); the source is compiled and the body unmarshalled, neither is run.
+//! One process answers many questions over a pipe. A process that ends or does not
 //! answer in time leaves its question unanswered, and another goes on with the rest.
 //!
 //! An installation whose magic reading the disk did not tell is asked for it. Two releases with the same magic may compile differently: so every installation with the entry's magic is asked
@@ -11,25 +11,18 @@ use super::inspector::{Candidate, Pin};
 use super::{Finding, What};
 use crate::body::Bodies;
 use crate::interpreter::Interpreters;
-use crate::pyc::Magic;
+use crate::isolated::{Isolated, framed};
 use crate::scan::{Threads, run_crew};
 use crate::store::Store;
-use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
 
 /// What the interpreters run.
 const SCRIPT: &str = include_str!("recompile.py");
 
 /// How many questions one process answers.
 const BATCH: usize = 200;
-
-/// How long one answer may take: a source of some megabytes takes seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the interpreters said.
 #[derive(Debug, Default)]
@@ -150,23 +143,24 @@ fn prove(store: &Store, batch: &[Candidate], interpreters: &Interpreters, proof:
 fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer> {
     let mut bodies = Bodies::of(store);
     let mut answers = Vec::with_capacity(questions.len());
-    let mut running: Option<Running> = None;
-    for question in questions {
+    let mut running: Option<Isolated> = None;
+    for candidate in questions {
         let no_answer = || Answer::Unknown(Doubt::NoAnswer(executable.to_path_buf()));
-        let Ok(body) = bodies.read(&question.relative, &question.name) else {
+        let Ok(body) = bodies.read(&candidate.relative, &candidate.name) else {
             answers.push(Answer::Unknown(Doubt::Entry));
             continue;
         };
         if running.is_none() {
-            running = Running::start(executable, question.magic).ok();
+            let magic = candidate.magic.0.map(|byte| format!("{byte:02x}")).concat();
+            running = Isolated::start(executable, SCRIPT, magic).ok();
         }
-        let answer = running.as_mut().and_then(|running| running.ask(question, body).ok());
-        answers.push(match answer {
-            Some(b'S') => Answer::Same,
-            Some(b'D') => Answer::Differs,
-            Some(b'M') => Answer::Unknown(Doubt::NoInterpreter(question.tag.clone())),
-            Some(b'U') => Answer::Unknown(Doubt::Source),
-            Some(b'B') => Answer::Unknown(Doubt::Entry),
+        let answer = running.as_mut().and_then(|running| running.ask(&question(candidate, body)).ok());
+        answers.push(match answer.as_deref() {
+            Some(b"S") => Answer::Same,
+            Some(b"D") => Answer::Differs,
+            Some(b"M") => Answer::Unknown(Doubt::NoInterpreter(candidate.tag.clone())),
+            Some(b"U") => Answer::Unknown(Doubt::Source),
+            Some(b"B") => Answer::Unknown(Doubt::Entry),
             _ => {
                 // The next question gets a process of its own.
                 running = None;
@@ -177,58 +171,9 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
     answers
 }
 
-/// An interpreter at work; it ends with this.
-struct Running {
-    child: Child,
-    questions: Option<ChildStdin>,
-    answers: Receiver<u8>,
-}
-
-impl Running {
-    fn start(executable: &Path, magic: Magic) -> io::Result<Running> {
-        let mut child = Command::new(executable)
-            .args(["-I", "-S", "-B", "-W", "ignore", "-c", SCRIPT])
-            .arg(magic.0.map(|byte| format!("{byte:02x}")).concat())
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let (Some(questions), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        };
-        let (sender, answers) = channel();
-        // Only a thread of its own can wait for a pipe and be given up; it ends with the process.
-        std::thread::spawn(move || {
-            let mut letter = [0];
-            while stdout.read_exact(&mut letter).is_ok() && sender.send(letter[0]).is_ok() {}
-        });
-        Ok(Running { child, questions: Some(questions), answers })
-    }
-
-    fn ask(&mut self, question: &Candidate, body: &[u8]) -> Result<u8, RecvTimeoutError> {
-        let optimization = question.optimization.parse().unwrap_or(0);
-        let path = question.source.as_os_str().as_bytes();
-        let send = |pipe: &mut ChildStdin| -> io::Result<()> {
-            pipe.write_all(&[optimization])?;
-            for part in [path, body] {
-                pipe.write_all(&(part.len() as u32).to_le_bytes())?;
-                pipe.write_all(part)?;
-            }
-            pipe.flush()
-        };
-        let Some(pipe) = &mut self.questions else { return Err(RecvTimeoutError::Disconnected) };
-        send(pipe).map_err(|_| RecvTimeoutError::Disconnected)?;
-        self.answers.recv_timeout(PATIENCE)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Without questions it ends by itself; one that hangs is ended.
-        drop(self.questions.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A question: the optimization, the source's path and the entry's body.
+fn question(candidate: &Candidate, body: &[u8]) -> Vec<u8> {
+    let optimization: u8 = candidate.optimization.parse().unwrap_or(0);
+    let path = candidate.source.as_os_str().as_bytes();
+    [&[optimization][..], &framed(path), &framed(body)].concat()
 }

@@ -6,6 +6,8 @@ mod du;
 mod prune;
 mod schedule;
 mod setup;
+mod sweep;
+mod warm;
 
 pub use completions::{CompletedShell, CompletionsOptions};
 pub use doctor::DoctorOptions;
@@ -13,6 +15,8 @@ pub use du::{DuOptions, ViewOptions};
 pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
 pub use schedule::{Action, ScheduleOptions, Scheduler};
 pub use setup::{SetupOptions, Target};
+pub use sweep::SweepOptions;
+pub use warm::WarmOptions;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -137,6 +141,29 @@ pub enum Command {
     /// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
     /// one of the paths goes, whatever its status. What Python still needs it compiles again.
     Forget(ForgetOptions),
+    /// Remove the bytecode that lies in source trees, or move it into the store.
+    ///
+    /// For after the switch to a store: files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and what
+    /// interrupted writes left there an hour ago or more. A NAME.pyc without NAME.py is a module that Python imports,
+    /// and stays. What is no bytecode stays, and so does a __pycache__ that holds such a thing, like numba's caches.
+    /// Each file is looked at again before it is removed, and kept if it changed.
+    ///
+    /// No symbolic link is followed and no mount point crossed. Left alone are .git, .hg, .svn, .bzr, .jj and
+    /// node_modules, the store, environments that are not named themselves, and what belongs to a package manager
+    /// (/usr but not /usr/local) or to an installation of Python. Python before 3.8 knows no store and will write
+    /// its __pycache__ again.
+    Sweep(SweepOptions),
+    /// Compile sources into the store ahead of use.
+    ///
+    /// Each is compiled by the interpreter that will import it: what lies in an environment by the environment's own, the
+    /// library of an installation by that one's, all else by the nearest .venv in the project or above it, and where
+    /// there is none by the newest CPython on this machine or the one that --python names. What the store has fresh
+    /// already is not compiled again. Nothing of a source is run; the interpreters run without the caller's
+    /// environment.
+    ///
+    /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root.
+    /// Root fills no store but its own and compiles nobody else's tree: run it as that user.
+    Warm(WarmOptions),
     /// Show the entries of a source.
     ///
     /// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not

@@ -4,7 +4,12 @@
 
 mod inspection;
 mod prune;
+mod sweep;
 mod view;
+mod warm;
+
+pub use sweep::SweepDocument;
+pub use warm::WarmDocument;
 
 pub use inspection::Inspection;
 pub use prune::{Mode, PruneDocument};

@@ -5,6 +5,7 @@ use pycstore::owner::Owner;
 use pycstore::prune::Outcome;
 use pycstore::tally::Tally;
 use serde::Serialize;
+use std::io;
 use std::path::Path;
 
 /// `prune --json`, dry or not.
@@ -31,22 +32,36 @@ struct OwnerRemoved {
     sum: Sum,
 }
 
+/// A file that is kept, or a directory that was not entered.
 #[derive(Debug, Serialize)]
-struct SkippedLine {
+pub(super) struct SkippedLine {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_bytes: Option<String>,
     why: &'static str,
 }
 
+impl SkippedLine {
+    pub(super) fn new(path: &Path, why: &'static str) -> SkippedLine {
+        SkippedLine { path: text(path), path_bytes: bytes(path), why }
+    }
+}
+
+/// What could not be done.
 #[derive(Debug, Serialize)]
-struct FailureLine {
+pub(super) struct FailureLine {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_bytes: Option<String>,
     error: String,
     /// How many files are meant; none for a directory.
     files: u64,
+}
+
+impl FailureLine {
+    pub(super) fn new(path: &Path, error: &io::Error, files: u64) -> FailureLine {
+        FailureLine { path: text(path), path_bytes: bytes(path), error: error.to_string(), files }
+    }
 }
 
 /// Whether a prune's document speaks of what was done or of what would be.
@@ -75,24 +90,11 @@ impl PruneDocument {
                 disk: outcome.removed.disk,
             },
             owners: outcome.owners.iter().map(owner).collect(),
-            skipped: outcome
-                .skipped
-                .iter()
-                .map(|skipped| SkippedLine {
-                    path: text(&skipped.path),
-                    path_bytes: bytes(&skipped.path),
-                    why: skipped.why.name(),
-                })
-                .collect(),
+            skipped: outcome.skipped.iter().map(|it| SkippedLine::new(&it.path, it.why.name())).collect(),
             failures: outcome
                 .failures
                 .iter()
-                .map(|failure| FailureLine {
-                    path: text(&failure.path),
-                    path_bytes: bytes(&failure.path),
-                    error: failure.source.to_string(),
-                    files: failure.files,
-                })
+                .map(|it| FailureLine::new(&it.path, &it.source, it.files))
                 .collect(),
             left: outcome.left.into(),
             over_budget: outcome.over_budget.into(),

@@ -1,0 +1,151 @@
+//! `pycstore warm`: fill the store ahead of use. `sources` finds what is to be compiled below paths, `stale` what the
+//! store has of no use any more.
+
+mod sources;
+mod stale;
+
+use super::args::WarmOptions;
+use super::du::report;
+use super::exit::Exit;
+use super::output::json::{self, WarmDocument};
+use super::output::style::Tone;
+use super::output::table::{Alignment, Column, Table};
+use super::output::{complain, human, path};
+use super::session::{Opened, Session};
+use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
+use pycstore::status::{self, Status, UncheckedHashes};
+use pycstore::warm::{Compilation, Group, compile};
+use std::collections::HashSet;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What is to be compiled.
+struct Work {
+    groups: Vec<Group>,
+    /// What the store has fresh, of what lies on the way.
+    fresh: HashSet<PathBuf>,
+    /// Whether nothing was left out that was asked for.
+    is_whole: bool,
+}
+
+/// Runs `pycstore warm`.
+pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
+    let hint = "run as that user: sudo -u USER pycstore warm …";
+    let opened = session.open_to_fill(hint)?;
+    opened.stop.on_signals()?;
+    let work = if options.all_stale {
+        stale::work(session, options, &opened)?
+    } else {
+        match sources::work(session, options, &opened)? {
+            Some(work) => work,
+            None => return Ok(Exit::Nothing),
+        }
+    };
+    let compilation = if opened.stop.cause().is_some() {
+        Compilation::default()
+    } else {
+        let mut progress = session.progress("compiling");
+        let (prefix, threads) = (opened.store.path(), opened.threads());
+        let is_fresh = |entry: &Path| work.fresh.contains(entry);
+        let update = |sources| progress.update(sources);
+        compile(prefix, &work.groups, &is_fresh, threads, opened.stop.flag(), update)
+    };
+    show(session, options, &opened, &compilation)?;
+    for failure in &compilation.failures {
+        complain::problem(failure);
+    }
+    let is_stopped = opened.stop.cause().is_some();
+    if is_stopped {
+        let left = human::counted(compilation.left, "source");
+        complain::note(&format!("stopped early: at least {left} left"));
+    }
+    Ok(Exit::complete_if(work.is_whole && compilation.failures.is_empty() && !is_stopped))
+}
+
+/// Collects the paths of the fresh entries.
+#[derive(Default)]
+struct Fresh {
+    entries: Vec<PathBuf>,
+    troubles: Vec<Trouble>,
+}
+
+struct FreshIn<'a>(&'a Opened, Fresh);
+
+impl Visitor for FreshIn<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        let is_fresh = |status| status == Some(Status::Fresh);
+        let fresh =
+            visit.entries.iter().filter(|entry| is_fresh(status::judge(entry, UncheckedHashes::Trust)));
+        self.1.entries.extend(fresh.map(|entry| self.0.store.shown(visit.relative, entry.name)));
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.1.troubles.push(trouble);
+    }
+}
+
+/// The fresh entries of sources at or below these paths; complains of what cannot be read.
+fn fresh_below(session: &Session, opened: &Opened, paths: &[PathBuf]) -> (HashSet<PathBuf>, bool) {
+    let mut progress = session.progress("looking at");
+    let scan = Scan { within: paths, ..opened.scan(Question::Everything(UncheckedHashes::Trust)) };
+    let mut all = HashSet::new();
+    let mut is_whole = true;
+    for FreshIn(_, fresh) in
+        scan.run(|| FreshIn(opened, Fresh::default()), |entries| progress.update(entries))
+    {
+        is_whole &= report(&fresh.troubles) == Exit::Done;
+        all.extend(fresh.entries);
+    }
+    (all, is_whole)
+}
+
+/// Data, on standard output.
+fn show(
+    session: &Session,
+    options: &WarmOptions,
+    opened: &Opened,
+    compilation: &Compilation,
+) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if options.json {
+        json::print(&mut out, &WarmDocument::new(opened.store.path(), compilation))?;
+    } else if !session.global.quiet {
+        print(session, compilation, &mut out)?;
+    }
+    out.flush()
+}
+
+fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> io::Result<()> {
+    let column = |heading, alignment, gives_way| Column { heading, alignment, gives_way };
+    let columns = vec![
+        column("COMPILED", Alignment::Right, 0),
+        column("FRESH", Alignment::Right, 2),
+        column("FAILED", Alignment::Right, 1),
+        column("TAG", Alignment::Left, 3),
+    ];
+    let mut table = Table::new(columns, "INTERPRETER");
+    let (mut compiled, mut fresh, mut failed) = (0, 0, 0);
+    for (executable, row) in &compilation.rows {
+        compiled += row.compiled;
+        fresh += row.fresh;
+        failed += row.failed;
+        let tag = if row.tag.is_empty() { "-".into() } else { path::escaped(&row.tag) };
+        let cells = vec![human::count(row.compiled), human::count(row.fresh), human::count(row.failed), tag];
+        table.row(cells, path::shown(executable, &session.terminal), Tone::Normal);
+    }
+    if !compilation.rows.is_empty() {
+        table.print(out, &session.terminal, session.style())?;
+    }
+    let mut sum = match compiled {
+        0 => "nothing compiled".to_string(),
+        compiled => format!("compiled {}", human::counted(compiled, "source")),
+    };
+    if fresh > 0 {
+        sum += &format!(", {} fresh already", human::count(fresh));
+    }
+    if failed > 0 {
+        sum += &format!(", {} not compiled", human::count(failed));
+    }
+    out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,237 @@
+//! The sources below paths, grouped by the interpreter that is to compile them.
+
+use super::super::args::WarmOptions;
+use super::super::interpreters;
+use super::super::output::complain::{self, Complaint};
+use super::super::output::human;
+use super::super::session::{Opened, Session};
+use super::{Work, fresh_below};
+use pycstore::directory::effective_user;
+use pycstore::interpreter::{Implementation, Interpreters};
+use pycstore::layout::python_of_tag;
+use pycstore::pyc::InvalidationMode;
+use pycstore::source_tree::python_sources;
+use pycstore::warm::choice::executable_of;
+use pycstore::warm::{Decider, Deciders, Group, Task, stranger};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Directories without Python sources of the tree's own.
+const NOT_ENTERED: [&[u8]; 7] = [b"__pycache__", b".git", b".hg", b".svn", b".bzr", b".jj", b"node_modules"];
+
+/// What is to be compiled below the paths; `None` where every path was refused.
+pub(super) fn work(
+    session: &Session,
+    options: &WarmOptions,
+    opened: &Opened,
+) -> anyhow::Result<Option<Work>> {
+    let default = [PathBuf::from(".")];
+    let named = if options.paths.is_empty() { &default[..] } else { &options.paths };
+    let mut is_whole = true;
+    let mut taken = Vec::new();
+    for path in named {
+        let path = session.environment.absolute(path);
+        match refusal(&path) {
+            None => taken.push(path),
+            Some(complaint) => {
+                is_whole = false;
+                complain::fatal(&complaint.into());
+            }
+        }
+    }
+    if taken.is_empty() {
+        return Ok(None);
+    }
+    let mut sources = sources(&taken, opened, &mut is_whole);
+    sources.sort();
+    sources.dedup();
+    let mut deciders = Deciders::default();
+    let mut decided: BTreeMap<Decider, Vec<PathBuf>> = BTreeMap::new();
+    for source in sources {
+        let directory = source.parent().unwrap_or(Path::new("/"));
+        decided.entry(deciders.of(directory)).or_default().push(source);
+    }
+    let mut groups: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    let mut chooser = Chooser { session, named: options.python.as_deref(), found: None };
+    for (decider, sources) in decided {
+        match chooser.choose(&decider)? {
+            Ok(executable) => groups.entry(executable).or_default().extend(sources),
+            Err(why) => {
+                is_whole = false;
+                let count = human::counted(sources.len() as u64, "source");
+                complain::note(&format!("{count} not compiled: {why}"));
+            }
+        }
+    }
+    let group = |(executable, sources): (PathBuf, Vec<PathBuf>)| Group {
+        executable,
+        tag: None,
+        tasks: sources.into_iter().map(task).collect(),
+    };
+    let groups = groups.into_iter().map(group).collect();
+    let (fresh, is_read) = fresh_below(session, opened, &taken);
+    Ok(Some(Work { groups, fresh, is_whole: is_whole && is_read }))
+}
+
+fn task(source: PathBuf) -> Task {
+    Task { source, optimization: 0, invalidation: InvalidationMode::Timestamp }
+}
+
+/// Why a path is not compiled.
+fn refusal(path: &Path) -> Option<Complaint> {
+    let hint = "name a project, an environment or a source: pycstore warm ~/project";
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            let message = format!("cannot read {}: {}", path.display(), error.kind());
+            return Some(Complaint::new(message, hint));
+        }
+    };
+    if path == Path::new("/") {
+        return Some(Complaint::new("refused: / is the root directory", hint));
+    }
+    is_anothers(&metadata).then(|| {
+        let user = metadata.uid();
+        let message = format!("refused: {} belongs to user {user}, and we are root", path.display());
+        Complaint::new(message, "run as that user: sudo -u USER pycstore warm …")
+    })
+}
+
+/// Whether something is somebody else's while we are root.
+pub(super) fn is_anothers(metadata: &Metadata) -> bool {
+    effective_user() == 0 && metadata.uid() != 0
+}
+
+/// The sources at or below the paths, spelled as the paths are.
+fn sources(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> Vec<PathBuf> {
+    let mut unreadable = Vec::new();
+    let mut sources = Vec::new();
+    let others = Cell::new(0);
+    for path in paths {
+        if path.is_file() {
+            sources.push(path.clone());
+            continue;
+        }
+        let is_entered = |directory: &Path, metadata: &Metadata| {
+            let name = directory.file_name().map(OsStr::as_bytes).unwrap_or_default();
+            let is_meant = directory == path || !NOT_ENTERED.contains(&name);
+            let is_store = (metadata.dev(), metadata.ino()) == opened.store.metadata().identity;
+            if is_meant && is_anothers(metadata) {
+                others.set(others.get() + 1);
+                return false;
+            }
+            is_meant && !is_store
+        };
+        sources.extend(python_sources(path, is_entered, &mut unreadable));
+    }
+    if others.get() > 0 {
+        *is_whole = false;
+        let directories = human::counted(others.get(), "directory");
+        complain::note(&format!("not entered: {directories} of other users, and we are root"));
+    }
+    for unreadable in &unreadable {
+        *is_whole = false;
+        complain::problem(unreadable);
+    }
+    sources
+}
+
+/// Chooses interpreters.
+struct Chooser<'a> {
+    session: &'a Session,
+    named: Option<&'a Path>,
+    found: Option<Interpreters>,
+}
+
+/// An executable, or why there is none.
+type Choice = Result<PathBuf, String>;
+
+impl Chooser<'_> {
+    /// The executable for what this decides for.
+    ///
+    /// # Errors
+    /// Where `--python` names none.
+    fn choose(&mut self, decider: &Decider) -> anyhow::Result<Choice> {
+        let executable = match decider {
+            Decider::Environment(root) => match executable_of(root) {
+                Some(executable) => executable,
+                None => {
+                    return Ok(Err(format!("{} has no interpreter", root.display())));
+                }
+            },
+            Decider::Installation(library) => match self.of_installation(library) {
+                Some(executable) => executable,
+                None => return self.otherwise(),
+            },
+            Decider::Nothing => return self.otherwise(),
+        };
+        Ok(trusted(&executable).map(|()| executable))
+    }
+
+    fn found(&mut self) -> &Interpreters {
+        self.found.get_or_insert_with(|| interpreters::find(self.session))
+    }
+
+    /// The interpreter of a library: the one of its version in its installation, else the newest there.
+    fn of_installation(&mut self, library: &Path) -> Option<PathBuf> {
+        let library = library.canonicalize().ok()?;
+        let name = library.file_name()?.to_str()?;
+        let of = |it: &&pycstore::interpreter::Interpreter| library.starts_with(&it.prefix);
+        let found: Vec<_> = self.found().found.iter().filter(of).collect();
+        let is_its = |it: &&&pycstore::interpreter::Interpreter| {
+            let (major, minor) = (it.version.major, it.version.minor);
+            name.trim_end_matches('t').ends_with(&format!("{major}.{minor}"))
+        };
+        let own = found.iter().find(is_its);
+        own.or_else(|| found.iter().max_by_key(|it| &it.version))?.executable.clone()
+    }
+
+    /// The interpreter that was named, else the newest CPython here that may be run.
+    fn otherwise(&mut self) -> anyhow::Result<Choice> {
+        if let Some(named) = self.named {
+            return self.named(named).map(Ok);
+        }
+        let with_store = self.found().with_store().map(|(_, it)| it);
+        let mut able: Vec<_> = with_store.filter(|it| it.implementation == Implementation::CPython).collect();
+        able.sort_by_key(|it| std::cmp::Reverse(&it.version));
+        let mut executables = able.into_iter().filter_map(|it| it.executable.clone());
+        let newest = executables.find(|executable| trusted(executable).is_ok());
+        Ok(newest
+            .ok_or_else(|| "no CPython 3.8 or later found that may be run; name one: --python PYTHON".into()))
+    }
+
+    /// A path, or a name on `PATH`.
+    fn named(&self, named: &Path) -> anyhow::Result<PathBuf> {
+        let environment = &self.session.environment;
+        let found = if named.as_os_str().as_bytes().contains(&b'/') {
+            Some(environment.absolute(named)).filter(|path| path.is_file())
+        } else {
+            let on_path = environment.places.path.iter().map(|directory| directory.join(named));
+            on_path.into_iter().find(|path| path.is_file())
+        };
+        let hint = "`pycstore interpreters` lists those on this machine";
+        Ok(found.ok_or_else(|| Complaint::new(format!("no interpreter at {}", named.display()), hint))?)
+    }
+}
+
+/// Whether an interpreter that nobody named may be run.
+///
+/// # Errors
+/// In words, where it may not.
+pub(super) fn trusted(executable: &Path) -> Result<(), String> {
+    match stranger(executable, effective_user()) {
+        Ok(None) => Ok(()),
+        Ok(Some(stranger)) => Err(format!("{} is not run: {stranger}", executable.display())),
+        Err(error) => Err(format!("{} is not run: {}", executable.display(), error.kind())),
+    }
+}
+
+/// Whether a tag is that of a Python that uses a store.
+pub(super) fn uses_store(tag: &str) -> bool {
+    python_of_tag(tag).is_none_or(|version| version >= (3, 8))
+}

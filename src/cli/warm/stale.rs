@@ -1,0 +1,125 @@
+//! What the store has of no use any more, grouped by the interpreter of its tag.
+
+use super::super::args::WarmOptions;
+use super::super::du::report;
+use super::super::exit::Exit;
+use super::super::interpreters;
+use super::super::output::{complain, human};
+use super::super::session::{Opened, Session};
+use super::Work;
+use super::sources::{is_anothers, trusted, uses_store};
+use pycstore::entry::Content;
+use pycstore::layout::Name;
+use pycstore::pyc::InvalidationMode;
+use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
+use pycstore::status::{self, Status, UncheckedHashes};
+use pycstore::warm::{Group, Task};
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// The stale entries that one worker of a scan found.
+struct Stale<'a> {
+    under: &'a [PathBuf],
+    tasks: Vec<(String, Task)>,
+    /// How many only a rewriter of its own writes.
+    rewritten: u64,
+    troubles: Vec<Trouble>,
+}
+
+impl Visitor for Stale<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        for entry in visit.entries {
+            let (Some(Status::Stale(_)), Name::Bytecode(slot), Some(name)) =
+                (status::judge(entry, UncheckedHashes::Trust), entry.parsed, entry.source_name())
+            else {
+                continue;
+            };
+            let source = visit.source_directory().join(OsStr::from_bytes(&name));
+            if !self.under.is_empty() && !self.under.iter().any(|under| source.starts_with(under)) {
+                continue;
+            }
+            let optimization = match slot.optimization {
+                "" => Some(0),
+                "1" => Some(1),
+                "2" => Some(2),
+                _ => None,
+            };
+            let Some(optimization) = optimization.filter(|_| slot.pytest.is_none()) else {
+                self.rewritten += 1;
+                continue;
+            };
+            let invalidation = match entry.content {
+                Content::Read(Ok(header), _) => header.invalidation_mode(),
+                _ => InvalidationMode::Timestamp,
+            };
+            self.tasks.push((slot.tag.to_string(), Task { source, optimization, invalidation }));
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
+
+/// What is to be compiled of what is stale.
+pub(super) fn work(session: &Session, options: &WarmOptions, opened: &Opened) -> anyhow::Result<Work> {
+    let under: Vec<PathBuf> = options.paths.iter().map(|path| session.environment.absolute(path)).collect();
+    let parts = {
+        let mut progress = session.progress("looking at");
+        let scan = Scan { within: &under, ..opened.scan(Question::Everything(UncheckedHashes::Trust)) };
+        let new_part = || Stale { under: &under, tasks: Vec::new(), rewritten: 0, troubles: Vec::new() };
+        scan.run(new_part, |entries| progress.update(entries))
+    };
+    let mut is_whole = true;
+    let (mut rewritten, mut others) = (0, 0);
+    let mut by_tag: BTreeMap<String, Vec<Task>> = BTreeMap::new();
+    for part in parts {
+        is_whole &= report(&part.troubles) == Exit::Done;
+        rewritten += part.rewritten;
+        for (tag, task) in part.tasks {
+            let directory = task.source.parent().and_then(|directory| directory.metadata().ok());
+            if directory.is_some_and(|directory| is_anothers(&directory)) {
+                others += 1;
+            } else {
+                by_tag.entry(tag).or_default().push(task);
+            }
+        }
+    }
+    if rewritten > 0 && !session.global.quiet {
+        let entries = human::counted(rewritten, "entry");
+        complain::note(&format!("{entries} of pytest or another rewriter left: only that can write them"));
+    }
+    if others > 0 {
+        is_whole = false;
+        let entries = human::counted(others, "entry");
+        complain::note(&format!(
+            "{entries} left: their sources are in other users' directories, and we are root"
+        ));
+    }
+    let mut groups = Vec::new();
+    if !by_tag.is_empty() {
+        let interpreters = interpreters::of_store(session, opened);
+        for (tag, mut tasks) in by_tag {
+            tasks.sort_by(|one, other| {
+                (&one.source, one.optimization).cmp(&(&other.source, other.optimization))
+            });
+            let of_tag = interpreters.with_store().filter(|(own, _)| *own == tag && uses_store(own));
+            let executables: Vec<PathBuf> = of_tag.filter_map(|(_, it)| it.executable.clone()).collect();
+            let why = match executables.iter().map(|executable| trusted(executable)).find(Result::is_err) {
+                Some(Err(why)) => why,
+                _ => format!("no interpreter found for {tag}"),
+            };
+            match executables.into_iter().find(|executable| trusted(executable).is_ok()) {
+                Some(executable) => groups.push(Group { executable, tag: Some(tag.into()), tasks }),
+                None => {
+                    is_whole = false;
+                    let entries = human::counted(tasks.len() as u64, "entry");
+                    complain::note(&format!("{entries} not compiled: {why}"));
+                }
+            }
+        }
+    }
+    Ok(Work { groups, fresh: HashSet::new(), is_whole })
+}

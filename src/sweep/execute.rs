@@ -1,0 +1,158 @@
+//! Carries out the plans of a sweep, by the one executor that removes; or says what they would do.
+
+use super::adopt::{Adopter, Done, NotAdopted};
+use super::plan::{Kept, LeftAlone, Plan, Why};
+use super::root::Root;
+use crate::owner::Owner;
+use crate::prune::execute::{self as removal, Failure, Prepared};
+use crate::prune::policy::Spared;
+use crate::scan::Threads;
+use crate::store::Store;
+use crate::tally::Tally;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+
+/// What a sweep did, or in a dry run would do.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What went, in files, what was moved included.
+    pub removed: Tally,
+    /// How much of it was moved into the store.
+    pub adopted: Tally,
+    /// How many emptied directories went.
+    pub directories: u64,
+    /// The same by owner, the most room on disk first.
+    pub owners: Vec<Row>,
+    /// What stays and is worth a word, sorted by path.
+    pub kept: Vec<Kept>,
+    /// What was not entered, sorted by path.
+    pub left_alone: Vec<LeftAlone>,
+    /// What could not be removed, sorted by path.
+    pub failures: Vec<Failure>,
+    /// What could not be moved and therefore stays, sorted by path.
+    pub not_adopted: Vec<NotAdopted>,
+    /// What was left when the run was told to stop, in files.
+    pub left: Tally,
+    /// How many emptied directories were left then.
+    pub directories_left: u64,
+}
+
+/// One owner's share.
+#[derive(Debug)]
+pub struct Row {
+    /// The owner.
+    pub owner: Owner,
+    /// What went.
+    pub removed: Tally,
+    /// How much of it was moved into the store.
+    pub adopted: Tally,
+}
+
+/// What is to be done below a root. Its `removal` is handed to the executor.
+type Planned = (Root, Plan);
+
+impl Outcome {
+    /// What the plans would do if nothing changed meanwhile.
+    pub fn expected(plans: Vec<Planned>) -> Outcome {
+        let mut collected = Collected::default();
+        for (_, mut plan) in plans {
+            let adopted = plan.adopted();
+            let outcome = removal::Outcome::expected(std::mem::take(&mut plan.removal));
+            collected.add(plan, outcome, Done { adopted, failures: Vec::new() });
+        }
+        collected.outcome()
+    }
+
+    /// Whether everything that was planned happened.
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty() && self.not_adopted.is_empty()
+    }
+}
+
+/// Does what is planned, root by root, until done or until `stop` becomes true. `store` is where files are moved to.
+///
+/// `progress` hears how many files were done below the present root.
+pub fn execute(
+    plans: Vec<Planned>,
+    store: Option<&Store>,
+    threads: Threads,
+    stop: &AtomicBool,
+    mut progress: impl FnMut(u64),
+) -> Outcome {
+    let mut collected = Collected::default();
+    for (root, mut plan) in plans {
+        let todo = std::mem::take(&mut plan.removal);
+        let adoptions = std::mem::take(&mut plan.adoptions);
+        let done = Mutex::new(Done::default());
+        let (outcome, done) = match store {
+            Some(store) => {
+                let adopter = Adopter { root: &root, store, adoptions, done };
+                let prepare = |cache: &_, planned: &_, victim: &_| adopter.prepare(cache, planned, victim);
+                let outcome = removal::execute_in(&root, todo, &prepare, threads, stop, &mut progress);
+                (outcome, adopter.done)
+            }
+            None => {
+                let prepare = |_: &_, _: &_, _: &_| Prepared::Remove;
+                (removal::execute_in(&root, todo, &prepare, threads, stop, &mut progress), done)
+            }
+        };
+        collected.add(plan, outcome, done.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+    collected.outcome()
+}
+
+/// What the roots came to so far.
+#[derive(Default)]
+struct Collected {
+    outcomes: Vec<removal::Outcome>,
+    adopted: Vec<(Owner, Tally)>,
+    rest: Outcome,
+}
+
+impl Collected {
+    fn add(&mut self, plan: Plan, outcome: removal::Outcome, done: Done) {
+        self.outcomes.push(outcome);
+        self.adopted.extend(done.adopted);
+        self.rest.not_adopted.extend(done.failures);
+        self.rest.kept.extend(plan.kept);
+        self.rest.left_alone.extend(plan.left_alone);
+    }
+
+    fn outcome(self) -> Outcome {
+        let Collected { outcomes, adopted, rest: mut outcome } = self;
+        let joined = removal::Outcome::joined(outcomes);
+        // The executor names an owner by one of its spellings; by its real path it is the same.
+        let mut by_root: BTreeMap<&Path, Tally> = BTreeMap::new();
+        for (owner, tally) in &adopted {
+            *by_root.entry(real_root(owner)).or_default() += *tally;
+            outcome.adopted += *tally;
+        }
+        outcome.owners.extend(joined.owners.into_iter().map(|(owner, removed)| {
+            let adopted = by_root.get(real_root(&owner)).copied().unwrap_or_default();
+            Row { owner, removed, adopted }
+        }));
+        outcome.removed = joined.removed;
+        outcome.directories = joined.directories;
+        outcome.left = joined.left;
+        outcome.directories_left = joined.directories_left;
+        outcome.failures = joined.failures;
+        outcome.kept.extend(joined.skipped.into_iter().map(|skipped| Kept {
+            path: skipped.path,
+            why: match skipped.why {
+                Spared::NotBytecode => Why::NotBytecode,
+                Spared::Unreadable => Why::Unreadable,
+                Spared::Changed => Why::Changed,
+            },
+        }));
+        outcome.kept.sort();
+        outcome.left_alone.sort();
+        outcome.not_adopted.sort_by(|one, other| one.path.cmp(&other.path));
+        outcome
+    }
+}
+
+fn real_root(owner: &Owner) -> &Path {
+    owner.real_root.as_deref().unwrap_or(&owner.root)
+}

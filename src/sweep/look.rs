@@ -1,0 +1,110 @@
+//! The look from bytecode in a `__pycache__` at its source, and at what the store has in its place: facts for a verdict, by
+//! the same rules as for the store's own entries ([`crate::scan`]).
+
+use super::found::{InStore, Names};
+use super::place::{Place, joined};
+use super::root::Root;
+use crate::directory::{Directory, FileKind, Links, Metadata};
+use crate::entry::{Content, Entry};
+use crate::layout::Slot;
+use crate::pyc::{UncheckedHashes, header};
+use crate::scan::{compiled_name, hash_source};
+use crate::source::{Gone, Source, SourceFile, Why, is_missing};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+/// The store's directory that mirrors a directory of sources.
+pub(super) enum Mirror {
+    Directory(Directory),
+    Nothing,
+    Unknown,
+}
+
+/// The path, from the store's root, of the directory that mirrors a place: by the path as it is spelled, as Python does.
+pub fn mirror_of(root: &Root, place: &Place) -> Vec<u8> {
+    let path = root.path.as_os_str().as_bytes();
+    let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
+    joined(&path[start..], &place.relative)
+}
+
+/// The look from a file in a `__pycache__` at its source.
+pub(super) struct Look<'a> {
+    pub(super) sources: &'a Directory,
+    pub(super) source_names: &'a Names,
+    pub(super) cache: &'a Directory,
+}
+
+impl Look<'_> {
+    /// Adds to an entry what became of its source.
+    pub(super) fn source(&self, entry: &mut Entry<'_>, slot: &Slot<'_>) {
+        let usual = slot.usual_source();
+        entry.source = self.named(&usual);
+        if entry.source == Source::Absent(Gone::Source) && slot.pytest.is_none() {
+            let is_other = |name: &&(Vec<u8>, FileKind)| slot.holds(&name.0) && name.0 != usual;
+            let mut others = self.source_names.files.iter().filter(is_other).peekable();
+            if others.peek().is_some()
+                && let Some(compiled) = compiled_name(self.cache, entry.name, slot)
+                && others.any(|other| other.0 == compiled)
+            {
+                entry.source = self.named(&compiled);
+                entry.other_name = Some(compiled.into());
+            }
+        }
+        self.hash(entry, slot);
+    }
+
+    fn named(&self, name: &[u8]) -> Source {
+        match self.sources.metadata(name, Links::Follow) {
+            Ok(metadata) if metadata.kind == FileKind::Regular => Source::Present(SourceFile::from(metadata)),
+            Ok(_) => Source::Absent(Gone::Source),
+            Err(error) if is_missing(&error) => Source::Absent(Gone::Source),
+            Err(error) => Source::Unreachable(Why::of(&error)),
+        }
+    }
+
+    /// Hashes the source where an import of the entry would.
+    fn hash(&self, entry: &mut Entry<'_>, slot: &Slot<'_>) {
+        let name = entry.source_name();
+        let (Source::Present(file), Content::Read(Ok(header), _), Some(name)) =
+            (&mut entry.source, entry.content, name)
+        else {
+            return;
+        };
+        file.hash = (header.checks_hash(UncheckedHashes::Trust) && header.magic.is_loaded_by(slot.tag))
+            .then(|| hash_source(self.sources, &name, slot.tag, header.magic));
+    }
+
+    /// What the store has in the place of an entry, judged by the same source.
+    pub(super) fn in_store<'n>(&self, mirror: &Mirror, entry: &Entry<'n>, slot: &Slot<'_>) -> InStore<'n> {
+        let directory = match mirror {
+            Mirror::Directory(directory) => directory,
+            Mirror::Nothing => return InStore::Nothing,
+            Mirror::Unknown => return InStore::Unknown,
+        };
+        match directory.metadata(entry.name, Links::Keep) {
+            Ok(metadata) if metadata.kind == FileKind::Regular => {}
+            Ok(_) => return InStore::Unknown,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return InStore::Nothing,
+            Err(_) => return InStore::Unknown,
+        }
+        match read_start(directory, entry.name) {
+            Ok(Some((metadata, content))) => {
+                let mut stored = Entry { metadata: Some(metadata), content, ..entry.clone() };
+                self.hash(&mut stored, slot);
+                InStore::Entry(Box::new(stored))
+            }
+            Ok(None) | Err(_) => InStore::Unknown,
+        }
+    }
+}
+
+/// The metadata of a regular file and what it begins with; `None` when it vanished, or something else took its name.
+pub(super) fn read_start(directory: &Directory, name: &[u8]) -> io::Result<Option<(Metadata, Content)>> {
+    let mut start = [0; header::LENGTH];
+    match directory.read_start(name, &mut start) {
+        Ok((metadata, _)) if metadata.kind != FileKind::Regular => Ok(None),
+        Ok((metadata, start)) => Ok(Some((metadata, Content::of(start)))),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,335 @@
+//! What a sweep comes to: which files go, which are moved into the store, which stay and why. Pure.
+
+use super::found::{Companion, File, Form, InStore, Seen};
+use super::look::mirror_of;
+use super::place::Place;
+use super::root::Root;
+use super::walk::{Reason, Visitor};
+use crate::directory::FileKind;
+use crate::entry::{Bytecode, Content};
+use crate::layout::Name;
+use crate::owner::Owner;
+use crate::prune::plan::{self as removal, Hollow, PlannedDirectory, Victim};
+use crate::prune::policy::TEMPORARY_AGE;
+use crate::scan::Trouble;
+use crate::status::{self, Status, UncheckedHashes};
+use crate::tally::Tally;
+use crate::units::Moment;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What becomes of bytecode that has no source beside it, and that Python imports itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sourceless {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Remove,
+}
+
+/// What becomes of directories that the sweep leaves empty. A `__pycache__` goes in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptied {
+    /// They stay.
+    Keep,
+    /// They go.
+    Remove,
+}
+
+/// What a sweep does with what it finds.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// What becomes of sourceless modules.
+    pub sourceless: Sourceless,
+    /// What becomes of emptied directories.
+    pub emptied: Emptied,
+    /// The user who runs us: only what is theirs, or root's, is moved into the store.
+    pub user: u32,
+    /// The moment of the judgement.
+    pub now: Moment,
+}
+
+/// The first Python that knows a prefix.
+const FIRST_WITH_PREFIX: (u8, u8) = (3, 8);
+
+/// Why a file stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// Its first bytes are not those of bytecode.
+    NotBytecode,
+    /// Its first bytes cannot be read.
+    Unreadable,
+    /// It is not the file that was planned any more.
+    Changed,
+    /// It has no source beside it.
+    Sourceless,
+    /// It is numba's, which writes beside the source whatever the prefix.
+    Numba,
+    /// A temporary that may still be written.
+    Young,
+    /// Nothing that Python writes.
+    Foreign,
+}
+
+/// A file, or a directory in a `__pycache__`, that stays.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kept {
+    /// Its path as shown.
+    pub path: PathBuf,
+    /// Why it stays.
+    pub why: Why,
+}
+
+/// A directory that was not entered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftAlone {
+    /// Its path as shown.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A file that is moved into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// The path of its directory from the store's root.
+    pub mirror: Arc<[u8]>,
+    /// The name of its source, in the directory around the `__pycache__`.
+    pub source: Box<[u8]>,
+    /// The device and inode of what it replaces in the store, which Python would not load.
+    pub replaces: Option<(u64, u64)>,
+}
+
+/// The files of a root that are moved into the store, by directory and name.
+pub type Adoptions = HashMap<Box<[u8]>, HashMap<Box<[u8]>, Adoption>>;
+
+/// What is to be done below one root.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What goes, what is moved included.
+    pub removal: removal::Plan,
+    /// What of it is moved into the store.
+    pub adoptions: Adoptions,
+    /// What stays and is worth a word.
+    pub kept: Vec<Kept>,
+    /// What was not entered.
+    pub left_alone: Vec<LeftAlone>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Plan {
+    /// The files that are moved, by their owner.
+    pub fn adopted(&self) -> BTreeMap<Owner, Tally> {
+        let mut adopted: BTreeMap<Owner, Tally> = BTreeMap::new();
+        for directory in &self.removal.directories {
+            let Some(adoptions) = self.adoptions.get(&directory.relative) else { continue };
+            let sum = adopted.entry((*directory.owner).clone()).or_default();
+            let moved = directory.victims.iter().filter(|victim| adoptions.contains_key(&victim.name));
+            moved.for_each(|victim| *sum += victim.tally());
+        }
+        adopted
+    }
+}
+
+/// One worker's part of a [`Plan`].
+#[derive(Debug)]
+pub struct Planner {
+    policy: Policy,
+    directories: Vec<Part>,
+    adoptions: Adoptions,
+    kept: Vec<Kept>,
+    left_alone: Vec<LeftAlone>,
+    troubles: Vec<Trouble>,
+}
+
+/// A directory that has victims or may be left empty.
+#[derive(Debug)]
+struct Part {
+    relative: Box<[u8]>,
+    owner: Option<Arc<Owner>>,
+    victims: Vec<Victim>,
+    kept: usize,
+    directories: usize,
+    is_cache: bool,
+}
+
+/// What is to become of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Remove,
+    /// It is moved, over what has this device and inode.
+    Adopt(Option<(u64, u64)>),
+    Keep(Why),
+    /// It is nobody's business.
+    Ignore,
+}
+
+impl Planner {
+    /// An empty part.
+    pub fn new(policy: Policy) -> Planner {
+        Planner {
+            policy,
+            directories: Vec::new(),
+            adoptions: Adoptions::new(),
+            kept: Vec::new(),
+            left_alone: Vec::new(),
+            troubles: Vec::new(),
+        }
+    }
+
+    /// Joins what the workers of a walk found.
+    pub fn collect(parts: Vec<Planner>) -> Plan {
+        let mut plan = Plan::default();
+        let mut directories = Vec::new();
+        let mut policy = None;
+        for part in parts {
+            directories.extend(part.directories);
+            plan.adoptions.extend(part.adoptions);
+            plan.kept.extend(part.kept);
+            plan.left_alone.extend(part.left_alone);
+            plan.troubles.extend(part.troubles);
+            policy = Some(part.policy);
+        }
+        directories.sort_by(|one, other| one.relative.cmp(&other.relative));
+        plan.kept.sort();
+        plan.left_alone.sort();
+        plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        let removes_emptied = policy.is_some_and(|policy| policy.emptied == Emptied::Remove);
+        let hollow = directories.iter().filter(|part| part.kept == 0 && (part.is_cache || removes_emptied));
+        let hollow = hollow.map(|part| Hollow {
+            relative: &part.relative,
+            directories: part.directories,
+            // An empty `__pycache__` is what another sweep left; another empty directory is somebody's.
+            has_reason: !part.victims.is_empty() || part.is_cache,
+        });
+        plan.removal.emptied = removal::emptied(hollow.collect());
+        for part in directories {
+            if let (Some(owner), false) = (part.owner, part.victims.is_empty()) {
+                let Part { relative, victims, .. } = part;
+                plan.removal.directories.push(PlannedDirectory { relative, owner, victims });
+            }
+        }
+        plan
+    }
+
+    fn adoption(
+        &self,
+        root: &Root,
+        place: &Place,
+        file: &File<'_>,
+        replaces: Option<(u64, u64)>,
+    ) -> Option<Adoption> {
+        let source = file.entry.source_name()?.into();
+        Some(Adoption { mirror: mirror_of(root, place).into(), source, replaces })
+    }
+}
+
+impl Visitor for Planner {
+    fn directory(&mut self, seen: &Seen<'_>) {
+        let shown = |name: &[u8]| {
+            use crate::tree::Tree;
+            seen.root.shown(seen.relative, name)
+        };
+        let mut victims = Vec::new();
+        let mut adoptions = HashMap::new();
+        let mut kept = seen.others;
+        for file in seen.files {
+            let verdict = judge(file, &self.policy);
+            match (verdict, removal::victim(&file.entry, None)) {
+                (Verdict::Remove | Verdict::Adopt(_), Some(victim)) => {
+                    if let Verdict::Adopt(replaces) = verdict
+                        && let Some(adoption) = self.adoption(seen.root, seen.place, file, replaces)
+                    {
+                        adoptions.insert(victim.name.clone(), adoption);
+                    }
+                    victims.push(victim);
+                }
+                (Verdict::Keep(why), _) => {
+                    kept += 1;
+                    self.kept.push(Kept { path: shown(file.entry.name), why });
+                }
+                (Verdict::Ignore | Verdict::Remove | Verdict::Adopt(_), _) => kept += 1,
+            }
+        }
+        if seen.is_cache && seen.directories > 0 {
+            self.kept.push(Kept { path: shown(b""), why: Why::Foreign });
+        }
+        if !adoptions.is_empty() {
+            self.adoptions.insert(seen.relative.into(), adoptions);
+        }
+        if !victims.is_empty() || kept == 0 {
+            self.directories.push(Part {
+                relative: seen.relative.into(),
+                owner: (!victims.is_empty()).then(|| seen.place.owner(seen.root)),
+                victims,
+                kept,
+                directories: seen.directories,
+                is_cache: seen.is_cache,
+            });
+        }
+    }
+
+    fn left_alone(&mut self, path: PathBuf, reason: Reason) {
+        self.left_alone.push(LeftAlone { path, reason });
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
+
+/// What is to become of a file.
+fn judge(file: &File<'_>, policy: &Policy) -> Verdict {
+    let is_young = || {
+        let age = |modified| policy.now.seconds_since(modified);
+        file.entry.metadata.is_none_or(|metadata| age(metadata.modified) < TEMPORARY_AGE)
+    };
+    match (file.form, file.entry.parsed) {
+        (Form::Ignored, _) => return Verdict::Ignore,
+        (Form::Cached, Name::Foreign) => {
+            let is_numbas = [&b".nbi"[..], b".nbc"].iter().any(|suffix| file.entry.name.ends_with(suffix));
+            let is_numbas = is_numbas && file.kind == FileKind::Regular;
+            return Verdict::Keep(if is_numbas { Why::Numba } else { Why::Foreign });
+        }
+        (Form::Cached, Name::Temporary(_)) if is_young() => return Verdict::Keep(Why::Young),
+        (Form::Cached, _) => {}
+        (Form::Beside(Companion::Missing) | Form::BesideTemporary(Companion::Missing), _)
+            if policy.sourceless == Sourceless::Keep =>
+        {
+            return match file.form {
+                Form::Beside(_) => Verdict::Keep(Why::Sourceless),
+                _ => Verdict::Ignore,
+            };
+        }
+        (Form::BesideTemporary(_), _) if is_young() => return Verdict::Keep(Why::Young),
+        (Form::Beside(_) | Form::BesideTemporary(_), _) => {}
+    }
+    match file.entry.content {
+        Content::Unreadable(_) | Content::NotRead => Verdict::Keep(Why::Unreadable),
+        Content::Read(_, Bytecode::Never) => Verdict::Keep(Why::NotBytecode),
+        // Fewer bytes than four have no `\r\n` in the third and fourth.
+        Content::Read(..) if file.entry.metadata.is_none_or(|metadata| metadata.bytes < 4) => {
+            Verdict::Keep(Why::NotBytecode)
+        }
+        Content::Read(_, Bytecode::Possible) => adopt_or_remove(file, policy),
+    }
+}
+
+/// What Python would load is moved, unless the store has as good a one already.
+fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
+    let Some(in_store) = &file.in_store else { return Verdict::Remove };
+    let is_fresh = |entry| status::judge(entry, UncheckedHashes::Trust) == Some(Status::Fresh);
+    let knows_prefix = file.entry.parsed.slot().and_then(|slot| slot.python()) >= Some(FIRST_WITH_PREFIX);
+    let is_trusted = file.entry.metadata.is_some_and(|metadata| [0, policy.user].contains(&metadata.user));
+    if !is_fresh(&file.entry) || !knows_prefix || !is_trusted {
+        return Verdict::Remove;
+    }
+    match in_store {
+        InStore::Entry(stored) if is_fresh(stored) => Verdict::Remove,
+        InStore::Entry(stored) => Verdict::Adopt(stored.metadata.map(|metadata| metadata.identity)),
+        // What cannot be told stands in the way then: it is not overwritten.
+        InStore::Nothing | InStore::Unknown => Verdict::Adopt(None),
+    }
+}

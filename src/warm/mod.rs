@@ -1,0 +1,17 @@
+//! Filling the store ahead of use: each source compiled by the interpreter that will import it.
+//!
+//! An interpreter compiles the way that `python -m compileall` does (`py_compile`), into the place that the prefix gives;
+//! nothing of a source is run. What the store has fresh already is not compiled again: the store's verdict is the
+//! interpreter's own.
+//!
+//! # Who runs whose interpreter
+//!
+//! To compile the sources of an environment its interpreter is run, and whoever owns the environment decides what that
+//! does. So one that is found in a tree is run only if it, what its links lead to and all directories on the way belong
+//! to us or to root ([`choice::stranger`]). For root that means: nobody else's.
+
+pub mod choice;
+pub mod compile;
+
+pub use choice::{Decider, Deciders, Stranger, stranger};
+pub use compile::{Compilation, Failure, Group, Row, Task, compile};

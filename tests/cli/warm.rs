@@ -1,0 +1,469 @@
+//! `pycstore warm`: what it compiled, the interpreters that it was compiled for load as it is.
+
+use crate::support::{Answer, Interpreter, World, age, answer, files, interpreters, newest};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The oldest interpreter found: another than the newest wherever there are two.
+fn oldest() -> &'static Interpreter {
+    let minor =
+        |it: &&Interpreter| it.tag.strip_prefix("cpython-3").and_then(|minor| minor.parse::<u32>().ok());
+    interpreters().iter().min_by_key(minor).unwrap()
+}
+
+fn warm<I: AsRef<OsStr>>(world: &World, arguments: impl IntoIterator<Item = I>) -> Answer {
+    let arguments: Vec<_> = arguments.into_iter().map(|it| it.as_ref().to_os_string()).collect();
+    // Interpreters of this machine's root are found by their places, the tests' own on PATH.
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    command.env("PYTHONPYCACHEPREFIX", &world.store).arg("warm").args(arguments);
+    answer(&mut command)
+}
+
+/// An environment of an interpreter; returns the directory of its installed modules.
+fn environment(world: &World, interpreter: &Interpreter, path: &str) -> PathBuf {
+    let environment = world.home.join(path);
+    let mut command = world.command(&interpreter.path);
+    answer(command.args(["-B", "-m", "venv", "--without-pip"]).arg(&environment)).exits(0);
+    std::fs::read_dir(environment.join("lib")).unwrap().next().unwrap().unwrap().path().join("site-packages")
+}
+
+/// What tells whether a file of the store was written anew.
+fn identities(directory: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
+    let identity = |path: PathBuf| {
+        let metadata = path.metadata().unwrap();
+        (path, (metadata.ino(), metadata.mtime(), metadata.mtime_nsec()))
+    };
+    if directory.exists() { files(directory).into_iter().map(identity).collect() } else { BTreeMap::new() }
+}
+
+fn tags(world: &World) -> BTreeMap<String, usize> {
+    let mut tags = BTreeMap::new();
+    for line in world.pycstore(["ls", "--json"]).exits(0).json_lines() {
+        assert_eq!(line["status"], "fresh", "{line}");
+        *tags.entry(line["tag"].as_str().unwrap().to_string()).or_default() += 1;
+    }
+    tags
+}
+
+#[test]
+fn each_source_is_compiled_by_the_interpreter_that_imports_it() {
+    let world = World::new();
+    let project = world.project("proj", &["a.py", "pkg/__init__.py", "pkg/deep/b.py", "not python.txt"]);
+    let installed = environment(&world, oldest(), "proj/.venv");
+    std::fs::create_dir(installed.join("library")).unwrap();
+    std::fs::write(installed.join("library/__init__.py"), "NAME = 'library'\n").unwrap();
+    // In site-packages lies many a marker of projects.
+    std::fs::write(installed.join("library/setup.py"), "").unwrap();
+    let loose = world.write("loose/script.py", "A = 1\n").parent().unwrap().to_path_buf();
+    for skipped in [".git/hook.py", "node_modules/x/y.py", "__pycache__/z.py"] {
+        world.write(Path::new("proj").join(skipped), "");
+    }
+    symlink(&loose, project.join("link")).unwrap();
+    symlink(loose.join("script.py"), project.join("linked.py")).unwrap();
+    let told = warm(&world, [&project, &loose]).exits(0);
+    let python = project.join(".venv/bin/python");
+    let (ours, theirs) = (&newest().tag, &oldest().tag);
+    if interpreters().len() > 1 {
+        // `a.py`, the package's two, the linked one, and the library's two.
+        assert_eq!(tags(&world), BTreeMap::from([(theirs.clone(), 6), (ours.clone(), 1)]), "{told:?}");
+    }
+    let last = told.stdout.lines().last().unwrap();
+    assert_eq!((last, told.stderr.as_str()), ("compiled 7 sources", ""), "{told:?}");
+    assert!(told.stdout.lines().any(|line| line.ends_with(python.to_str().unwrap())), "{told:?}");
+
+    let before = identities(&world.mirror(&world.home));
+    let mut command = world.command(&python);
+    command.env("PYTHONPYCACHEPREFIX", &world.store);
+    answer(command.args(["-c", "import proj.a, proj.pkg.deep.b, proj.linked, library, library.setup"]))
+        .exits(0);
+    let mut command = world.python(newest());
+    answer(command.args(["-c", "import loose.script"])).exits(0);
+    assert_eq!(identities(&world.mirror(&world.home)), before, "an interpreter compiled again");
+
+    let again = warm(&world, [&project, &loose]).exits(0);
+    assert!(again.stdout.ends_with("nothing compiled, 7 fresh already\n"), "{again:?}");
+    assert_eq!(identities(&world.mirror(&world.home)), before);
+    // Of what changed, only that.
+    let source = world.write("proj/a.py", "NAME = 'changed'\n");
+    let again = warm(&world, ["--json", "proj"]).exits(0).json();
+    assert_eq!((&again["compiled"], &again["fresh"], &again["failed"]), (&json!(1), &json!(5), &json!(0)));
+    let rows = json!([{"executable": python, "tag": theirs, "compiled": 1, "fresh": 5, "failed": 0}]);
+    assert_eq!(again["interpreters"], rows);
+    let after = identities(&world.mirror(&world.home));
+    let changed = |path: &&PathBuf| after[*path] != before[*path];
+    assert_eq!(before.keys().filter(changed).collect::<Vec<_>>(), [&world.entry(&source, oldest(), "")]);
+    assert!(files(&project).iter().all(|path| path.extension() != Some(OsStr::new("pyc"))));
+}
+
+#[test]
+fn without_a_path_the_working_directory_is_compiled_and_the_store_is_not() {
+    let world = World::new();
+    world.project("p", &["m.py"]);
+    world.write(".cache/cpython/deep/odd.py", "");
+    warm(&world, [] as [&str; 0]).exits(0);
+    let compiled = files(&world.store).into_iter().filter(|path| path.extension() == Some(OsStr::new("pyc")));
+    assert_eq!(compiled.collect::<Vec<_>>(), [world.entry(&world.home.join("p/m.py"), newest(), "")]);
+}
+
+#[test]
+fn what_cannot_be_compiled_is_one_line_each_and_the_rest_is() {
+    let world = World::new();
+    for (name, contents) in [
+        (&b"bad.py"[..], &b"x = (\n"[..]),
+        (b"null.py", b"x = 1\0\n"),
+        (b"latin.py", b"x = '\xe9'\n"),
+        (b"good one.py", b"x = 1\n"),
+        (b"new\nline.py", b"x = 1\n"),
+        (b"-rf.py", b"x = 1\n"),
+        (b"\xff.py", b"x = 1\n"),
+        (b"latin too.py", b"# coding: latin-1\nx = '\xe9'\n"),
+    ] {
+        world.write(Path::new("p").join(OsStr::from_bytes(name)), contents);
+    }
+    let told = warm(&world, ["p"]).exits(1);
+    assert!(told.stdout.ends_with("\ncompiled 5 sources, 3 not compiled\n"), "{told:?}");
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    assert_eq!(lines.len(), 3, "{told:?}");
+    for (line, name) in lines.iter().zip(["bad", "latin", "null"]) {
+        let start = format!("pycstore: cannot compile {}/p/{name}.py: ", world.home.display());
+        assert!(line.starts_with(&start), "{line}");
+    }
+    assert!(lines[0].contains("SyntaxError: ") && lines[0].ends_with("(line 1)"), "{told:?}");
+    assert_eq!(tags(&world).values().sum::<usize>(), 5);
+    let document = warm(&world, ["p", "--json"]).exits(1).json();
+    assert_eq!((&document["failed"], document["failures"].as_array().unwrap().len()), (&json!(3), 3));
+    // Quiet does not mean silent about what went wrong.
+    let quiet = warm(&world, ["-q", "p"]).exits(1);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", told.stderr.as_str()));
+}
+
+#[test]
+fn what_is_stale_is_compiled_as_it_was() {
+    let world = World::new();
+    let modules = ["fresh.py", "timestamp.py", "checked.py", "magic.py", "gui.pyw", "rewritten.py"];
+    let project = world.project("p", &modules);
+    let other = world.project("other", &["elsewhere.py"]);
+    let source = |name: &str| project.join(name);
+    for interpreter in interpreters() {
+        for optimization in ["0", "1", "2"] {
+            let code = format!(
+                "for file in sys.argv[1:]: py_compile.compile(file, doraise=True, optimize={optimization}, \
+                 invalidation_mode=getattr(py_compile.PycInvalidationMode, \
+                 'CHECKED_HASH' if 'checked' in file else 'TIMESTAMP'))"
+            );
+            let files = modules.map(source);
+            answer(world.compiler(interpreter, &code).args(&files).arg(other.join("elsewhere.py"))).exits(0);
+        }
+    }
+    for name in ["timestamp.py", "checked.py", "gui.pyw", "rewritten.py"] {
+        std::fs::write(source(name), format!("NAME = 'new {name}'\n")).unwrap();
+    }
+    age(&other.join("elsewhere.py"), HOUR);
+    for interpreter in interpreters() {
+        let entry = world.entry(&source("magic.py"), interpreter, "");
+        let mut bytes = std::fs::read(&entry).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(&entry, bytes).unwrap();
+        // What only a rewriter makes.
+        let rewritten = world.entry(&source("rewritten.py"), interpreter, "");
+        std::fs::rename(&rewritten, rewritten.with_extension("opt-typeguard460.pyc")).unwrap();
+        for level in ["1", "2"] {
+            std::fs::remove_file(world.entry(&source("rewritten.py"), interpreter, level)).unwrap();
+        }
+    }
+    let stale = |arguments: &[&str]| {
+        world
+            .pycstore([&["ls", "--json", "--status", "stale"], arguments].concat())
+            .exits(0)
+            .json_lines()
+            .len()
+    };
+    let count = interpreters().len();
+    assert_eq!(stale(&[]), count * (3 * 3 + 1 + 1 + 3));
+    let before = identities(&world.mirror(&world.home));
+    let told = warm(&world, [OsStr::new("--all-stale"), project.as_os_str()]).exits(0);
+    assert!(told.stdout.ends_with(&format!("\ncompiled {} sources\n", count * 10)), "{told:?}");
+    assert_eq!(told.stdout.lines().count(), count + 2, "{told:?}");
+    assert!(told.stderr.contains("of pytest or another rewriter left"), "{told:?}");
+    // What was narrowed out and what only its rewriter can make.
+    assert_eq!((stale(&[]), stale(&["--under", "other"])), (count * 4, count * 3));
+    let after = identities(&world.mirror(&world.home));
+    assert!(before.keys().eq(after.keys()), "nothing new, nothing gone");
+    let changed = before.keys().filter(|path| after[*path] != before[*path]).count();
+    assert_eq!(changed, count * 10);
+    for interpreter in interpreters() {
+        for (name, mode) in [("checked.py", "checked-hash"), ("timestamp.py", "timestamp")] {
+            for optimization in ["", "1", "2"] {
+                let entry = world.entry(&source(name), interpreter, optimization);
+                let arguments = [OsStr::new("inspect"), OsStr::new("--json"), entry.as_os_str()];
+                let line = world.pycstore(arguments).exits(0).json();
+                assert_eq!(
+                    (&line["status"], &line["invalidation"]),
+                    (&json!("fresh"), &json!(mode)),
+                    "{line}"
+                );
+            }
+        }
+        for flags in [&[][..], &["-O"], &["-OO"]] {
+            let code = "import p.timestamp as t, p.checked as c\nassert (t.NAME, c.NAME) == ('new timestamp.py', 'new checked.py')";
+            answer(world.python(interpreter).args(flags).args(["-c", code])).exits(0);
+        }
+    }
+    let imported = identities(&world.mirror(&project));
+    assert!(
+        imported.iter().all(|(path, identity)| after[path] == *identity),
+        "an interpreter compiled again"
+    );
+    warm(&world, ["--all-stale"]).exits(0);
+    assert_eq!(stale(&[]), count);
+}
+
+#[test]
+fn a_tag_without_an_interpreter_is_reported() {
+    let world = World::new();
+    let project = world.project("p", &["a.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let entry = world.entry(&project.join("a.py"), newest(), "");
+    let mut bytes = std::fs::read(&entry).unwrap();
+    bytes[..2].copy_from_slice(&3999_u16.to_le_bytes());
+    bytes[8] ^= 1;
+    std::fs::write(entry.with_file_name("a.cpython-321.pyc"), bytes).unwrap();
+    let told = warm(&world, ["--all-stale"]).exits(1);
+    assert_eq!(told.stderr, "pycstore: 1 entry not compiled: no interpreter found for cpython-321\n");
+    assert_eq!(told.stdout, "nothing compiled\n");
+}
+
+#[test]
+fn neither_the_caller_nor_a_source_decides_what_the_interpreters_do() {
+    let world = World::new();
+    let project = world.project("p", &[]);
+    environment(&world, newest(), "p/.venv");
+    let evil = "import pathlib\npathlib.Path('/proc/self/cwd/RAN').touch()\npathlib.Path(__file__).with_name('RAN').touch()\n";
+    for name in
+        ["p/m.py", "p/py_compile.py", "p/os.py", "p/sitecustomize.py", "p/usercustomize.py", "p/encodings.py"]
+    {
+        world.write(name, evil);
+    }
+    world.write("p/.venv/lib/evil.pth", "import os; os.mkdir('RAN')\n");
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    command
+        .env("PYTHONPYCACHEPREFIX", &world.store)
+        .env("PYTHONPATH", &project)
+        .env("PYTHONHOME", "/nowhere");
+    command
+        .env("PYTHONSTARTUP", project.join("m.py"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONOPTIMIZE", "2");
+    let told = answer(command.args(["warm", "."]).current_dir(&project)).exits(0);
+    assert!(told.stdout.ends_with("\ncompiled 6 sources\n"), "{told:?}");
+    assert!(files(&world.home).iter().all(|path| path.file_name() != Some(OsStr::new("RAN"))));
+    // Only what was asked for, without optimization, and nothing of the interpreter's own library.
+    let entries = files(&world.store);
+    assert!(entries.iter().all(|entry| entry.starts_with(world.mirror(&project))), "{entries:?}");
+    assert!(entries.contains(&world.entry(&project.join("m.py"), newest(), "")), "{entries:?}");
+}
+
+#[test]
+fn an_interpreter_can_be_named_and_an_environment_goes_before_it() {
+    let world = World::new();
+    world.project("p", &["a.py"]);
+    world.project("q", &["b.py"]);
+    environment(&world, newest(), "q/.venv");
+    let conda = world.write("conda/lib/c.py", "");
+    world.write("conda/conda-meta/history", "");
+    std::fs::create_dir(world.home.join("conda/bin")).unwrap();
+    symlink(&newest().path, world.home.join("conda/bin/python")).unwrap();
+    let python = oldest().path.to_str().unwrap();
+    warm(&world, ["p", "q", "conda", "--python", python]).exits(0);
+    assert!(world.entry(&world.home.join("p/a.py"), oldest(), "").exists());
+    assert!(world.entry(&world.home.join("q/b.py"), newest(), "").exists());
+    assert!(world.entry(&conda, newest(), "").exists());
+    // By its name on PATH; relative to the working directory.
+    std::fs::remove_dir_all(&world.store).unwrap();
+    let directory = oldest().path.parent().unwrap();
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    command.env("PYTHONPYCACHEPREFIX", &world.store).env("PATH", directory);
+    answer(command.args(["warm", "p", "--python"]).arg(oldest().path.file_name().unwrap())).exits(0);
+    assert!(world.entry(&world.home.join("p/a.py"), oldest(), "").exists());
+    let wrong = warm(&world, ["p", "--python", "no-such-python"]).exits(2);
+    assert!(wrong.stderr.contains("no interpreter at no-such-python\nhint: "), "{wrong:?}");
+}
+
+#[test]
+fn what_is_no_interpreter_that_knows_the_prefix_compiles_nothing() {
+    let world = World::new();
+    let project = world.project("p", &["a.py", "b.py"]);
+    let script = |name: &str, text: &str| {
+        let path = world.write(name, text);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        path
+    };
+    // One that ends at once, one that ends at the first question, one that may not be run.
+    let ends = script("ends", "#!/bin/sh\nexit 3\n");
+    let breaks = script("breaks", "#!/bin/sh\nprintf '\\004\\000\\000\\000py-9'\nhead -c 1 >/dev/null\n");
+    let refuses = world.write("refuses", "#!/bin/sh\n");
+    for (python, lines, said) in [
+        (&ends, 1, "it is no Python 3.8 or later that works"),
+        (&breaks, 2, "breaks ended"),
+        (&refuses, 1, "Permission denied"),
+    ] {
+        let told = warm(&world, ["p", "--python", python.to_str().unwrap()]).exits(1);
+        assert_eq!(told.stderr.matches(said).count(), lines, "{told:?}");
+        assert!(told.stdout.ends_with("\nnothing compiled, 2 not compiled\n"), "{told:?}");
+    }
+    // Python before 3.8 would write beside the sources.
+    let versions = Path::new(&std::env::var_os("HOME").unwrap()).join(".pyenv/versions");
+    let old = std::fs::read_dir(versions).into_iter().flatten().flatten().map(|version| version.path());
+    let old: Vec<PathBuf> =
+        old.filter(|path| ["3.6.", "3.7."].iter().any(|old| path.to_str().unwrap().contains(old))).collect();
+    if old.is_empty() {
+        eprintln!("not tested with a Python before 3.8, for there is none in ~/.pyenv/versions");
+    }
+    for version in old {
+        let python = version.join("bin/python");
+        let told = warm(&world, ["p", "--python", python.to_str().unwrap()]).exits(1);
+        assert!(told.stderr.contains("it is no Python 3.8 or later that works"), "{told:?}");
+    }
+    let told = files(&project);
+    assert_eq!(told.len(), 3, "{told:?}");
+    // An environment whose interpreter is gone.
+    environment(&world, newest(), "p/.venv");
+    for name in std::fs::read_dir(project.join(".venv/bin")).unwrap() {
+        std::fs::remove_file(name.unwrap().path()).unwrap();
+    }
+    let told = warm(&world, ["p"]).exits(1);
+    assert!(
+        told.stderr.contains("2 sources not compiled: ")
+            && told.stderr.contains("/p/.venv has no interpreter")
+    );
+}
+
+#[test]
+fn faults_of_usage_do_nothing() {
+    let world = World::new();
+    for (arguments, said) in [
+        (&["missing"][..], "cannot read "),
+        (&["/"], "is the root directory"),
+        (&["--all-stale", "--python", "x"], "cannot be used with"),
+    ] {
+        let told = warm(&world, arguments).exits(2);
+        assert!(told.stderr.contains(said) && told.stdout.is_empty(), "{told:?}");
+    }
+    world.project("p", &["a.py"]);
+    let told = warm(&world, ["missing", "p"]).exits(1);
+    assert!(told.stdout.ends_with("\ncompiled 1 source\n"), "{told:?}");
+    let world = World::new();
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let told = answer(command.arg("warm")).exits(2);
+    assert!(told.stderr.contains("no store found"), "{told:?}");
+}
+
+/// Makes a tree another user's, links included.
+fn give(path: &Path, user: u32) {
+    for entry in walkdir::WalkDir::new(path) {
+        std::os::unix::fs::lchown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
+    }
+}
+
+const NOBODY: u32 = 65534;
+
+#[test]
+fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = World::new();
+    let ran = world.home.join("RAN");
+    let theirs = world.project("theirs", &["a.py"]);
+    let ours = world.project("ours", &["b.py"]);
+    world.write("ours/theirs/c.py", "");
+    // An environment of somebody else's beside our sources; its interpreter is a trap.
+    for place in ["ours/.venv", "theirs/.venv"] {
+        world.write(format!("{place}/pyvenv.cfg"), "");
+        let trap =
+            world.write(format!("{place}/bin/python"), format!("#!/bin/sh\ntouch {}\n", ran.display()));
+        std::fs::set_permissions(&trap, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    give(&theirs, NOBODY);
+    give(&ours.join("theirs"), NOBODY);
+    for given in ["ours/.venv", "ours/.venv/bin", "ours/.venv/bin/python"] {
+        let path = world.home.join(given);
+        give(&path, NOBODY);
+        let told = warm(&world, ["ours"]).exits(1);
+        assert!(told.stderr.contains(".venv/bin/python is not run: "), "{told:?}");
+        assert!(told.stderr.contains(&format!("belongs to user {NOBODY}")), "{told:?}");
+        assert!(told.stderr.contains(" of other users, and we are root"), "{told:?}");
+        give(&path, 0);
+    }
+    // What its link leads to counts, and what everybody may change.
+    let target = world.home.join("python");
+    std::fs::rename(ours.join(".venv/bin/python"), &target).unwrap();
+    symlink(&target, ours.join(".venv/bin/python")).unwrap();
+    give(&target, NOBODY);
+    assert!(warm(&world, ["ours"]).exits(1).stderr.contains("is not run: "));
+    give(&target, 0);
+    std::fs::set_permissions(ours.join(".venv"), PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(warm(&world, ["ours"]).exits(1).stderr.contains("may be written to by everybody"));
+    let told = warm(&world, ["theirs"]).exits(2);
+    assert!(told.stderr.contains("and we are root\nhint: run as that user"), "{told:?}");
+    assert!(!ran.exists(), "the trap was run");
+    std::fs::create_dir_all(&world.store).unwrap();
+    give(&world.store, NOBODY);
+    let told = warm(&world, ["ours"]).exits(2);
+    assert!(told.stderr.contains(&format!("belongs to user {NOBODY}, not to us\nhint: ")), "{told:?}");
+    give(&world.store, 0);
+    // What of theirs is in root's store is left.
+    world.compile(newest(), &[], &[&theirs.join("a.py"), &ours.join("b.py")]);
+    age(&theirs.join("a.py"), HOUR);
+    age(&ours.join("b.py"), HOUR);
+    let told = warm(&world, ["--all-stale"]).exits(1);
+    assert!(told.stdout.ends_with("\ncompiled 1 source\n"), "{told:?}");
+    assert!(told.stderr.contains("1 entry left: their sources are in other users' directories"), "{told:?}");
+    assert!(!ran.exists(), "the trap was run");
+}
+
+#[test]
+fn the_library_of_an_installation_is_compiled_by_its_own_interpreter() {
+    let world = World::new();
+    let mut command = world.command(&oldest().path);
+    let code = "import os; print(os.path.dirname(os.__file__))";
+    let library = PathBuf::from(answer(command.args(["-I", "-B", "-c", code])).exits(0).stdout.trim());
+    let told = warm(&world, [library.join("json")]).exits(0);
+    assert_eq!(tags(&world).keys().collect::<Vec<_>>(), [&oldest().tag], "{told:?}");
+}
+
+#[test]
+fn a_signal_leaves_the_rest() {
+    let world = World::new();
+    let project = world.project("p", &[]);
+    let body = "def f(a):\n    return [a + i for i in range(a)]\n".repeat(2000);
+    for number in 0..60 {
+        std::fs::write(project.join(format!("m{number}.py")), &body).unwrap();
+    }
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    command.env("PYTHONPYCACHEPREFIX", &world.store).args(["--threads", "1", "warm", "p"]);
+    let child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let began = std::time::Instant::now();
+    while !world.mirror(&project).exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it compiles nothing");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("stopped early: at least "), "{stderr}");
+    let compiled = files(&world.store).len();
+    assert!(compiled > 0 && compiled < 60, "{compiled}");
+    assert_eq!(tags(&world).values().sum::<usize>(), compiled);
+}

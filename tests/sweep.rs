@@ -1,0 +1,335 @@
+//! What happens between the plan of a sweep and its execution: the disk is another one by then.
+//!
+//! Everything goes through the library's own steps (open, walk, plan, execute), with the change staged in between, and
+//! for both ways of resolving paths. What could be removed by mistake is a hard link of what was planned, so that no
+//! comparison of inodes saves it: only the rule under test does.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
+
+use pycstore::directory::{Resolver, effective_user};
+use pycstore::scan::Threads;
+use pycstore::store::{Purpose, Store};
+use pycstore::sweep::{
+    Bounds, Destination, Emptied, Environments, Outcome, Plan, Planner, Policy, Root, Sourceless, System,
+    Walk, Why, execute,
+};
+use pycstore::units::Moment;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+/// The header of bytecode of CPython 3.12 that pins its source by mtime and size.
+fn bytecode(source: &Path) -> Vec<u8> {
+    let metadata = source.metadata().unwrap();
+    let [mtime, size] = [metadata.mtime() as u32, metadata.len() as u32];
+    [&b"\xcb\x0d\r\n\0\0\0\0"[..], &mtime.to_le_bytes(), &size.to_le_bytes(), b"body"].concat()
+}
+
+/// A tree of sources, a store, and a place outside.
+struct Stage {
+    _temporary: tempfile::TempDir,
+    base: PathBuf,
+    tree: PathBuf,
+    store: PathBuf,
+    outside: PathBuf,
+}
+
+type Tree = BTreeMap<PathBuf, (fs::FileType, u64, Vec<u8>)>;
+
+fn tree(root: &Path) -> Tree {
+    let mut tree = Tree::new();
+    for entry in walkdir::WalkDir::new(root).min_depth(1) {
+        let entry = entry.unwrap();
+        let contents = match entry.file_type() {
+            kind if kind.is_file() => fs::read(entry.path()).unwrap(),
+            kind if kind.is_symlink() => {
+                fs::read_link(entry.path()).unwrap().into_os_string().into_encoded_bytes()
+            }
+            _ => Vec::new(),
+        };
+        tree.insert(
+            entry.path().to_path_buf(),
+            (entry.file_type(), entry.metadata().unwrap().ino(), contents),
+        );
+    }
+    tree
+}
+
+const RESOLVERS: [Option<Resolver>; 2] = [None, Some(Resolver::Components)];
+
+impl Stage {
+    fn new() -> Stage {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let [tree, store, outside] = ["tree", "store", "outside"].map(|name| base.join(name));
+        [&tree, &store, &outside].into_iter().for_each(|directory| fs::create_dir(directory).unwrap());
+        Stage { _temporary: temporary, base, tree, store, outside }
+    }
+
+    /// Makes a source with its bytecode; returns the bytecode's path.
+    fn module(&self, directory: &str, stem: &str) -> PathBuf {
+        let source = self.tree.join(directory).join(format!("{stem}.py"));
+        let cache = source.parent().unwrap().join("__pycache__");
+        fs::create_dir_all(&cache).unwrap();
+        fs::write(&source, stem).unwrap();
+        let path = cache.join(format!("{stem}.cpython-312.pyc"));
+        fs::write(&path, bytecode(&source)).unwrap();
+        path
+    }
+
+    /// Gives the place outside a hard link of each file of a directory, and those below it.
+    fn link_outside(&self, directory: &Path) {
+        for entry in walkdir::WalkDir::new(directory).min_depth(1) {
+            let entry = entry.unwrap();
+            let path = self.outside.join(entry.path().strip_prefix(directory).unwrap());
+            if entry.file_type().is_dir() {
+                fs::create_dir_all(path).unwrap();
+            } else {
+                fs::hard_link(entry.path(), path).unwrap();
+            }
+        }
+    }
+
+    fn mirror(&self, directory: &str) -> PathBuf {
+        self.store.join(self.tree.strip_prefix("/").unwrap()).join(directory)
+    }
+
+    fn root(&self, resolver: Option<Resolver>) -> Root {
+        let mut root = Root::open(&self.tree, Some(&self.store), System::Leave).unwrap();
+        if let Some(resolver) = resolver {
+            root.set_resolver(resolver);
+        }
+        root
+    }
+
+    fn store(&self, resolver: Option<Resolver>) -> Store {
+        let mut store = Store::open(&self.store, &[], Purpose::Remove).unwrap();
+        if let Some(resolver) = resolver {
+            store.set_resolver(resolver);
+        }
+        store
+    }
+}
+
+fn plan(root: &Root, destination: Destination<'_>) -> Plan {
+    let roots = [root.target()];
+    let is_ignored = |_: &Path| false;
+    let bounds = Bounds {
+        roots: &roots,
+        store: None,
+        environments: Environments::Leave,
+        system: System::Leave,
+        is_ignored: &is_ignored,
+    };
+    let stop = AtomicBool::new(false);
+    let walk = Walk { root, bounds, destination, threads: Threads::exactly(2), stop: &stop };
+    let policy = Policy {
+        sourceless: Sourceless::Keep,
+        emptied: Emptied::Remove,
+        user: effective_user(),
+        now: Moment::from(SystemTime::now()),
+    };
+    Planner::collect(walk.run(|| Planner::new(policy), |_| {}))
+}
+
+fn carry_out(root: Root, plan: Plan, store: Option<&Store>) -> Outcome {
+    execute(vec![(root, plan)], store, Threads::exactly(2), &AtomicBool::new(false), |_| {})
+}
+
+#[test]
+fn a_directory_swapped_for_a_link_is_not_followed() {
+    for resolver in RESOLVERS {
+        for swapped in ["pkg/__pycache__", "pkg"] {
+            let stage = Stage::new();
+            stage.module("pkg", "a");
+            stage.module("pkg", "b");
+            let root = stage.root(resolver);
+            let planned = plan(&root, Destination::Nowhere);
+            assert_eq!(planned.removal.tally().files, 2);
+            let swapped = stage.tree.join(swapped);
+            stage.link_outside(&swapped);
+            fs::rename(&swapped, stage.base.join("moved")).unwrap();
+            symlink(&stage.outside, &swapped).unwrap();
+            let before = tree(&stage.base);
+            let outcome = carry_out(root, planned, None);
+            assert_eq!(outcome.removed.files, 0, "{resolver:?}");
+            assert_eq!(outcome.failures.len(), 1, "{outcome:?}");
+            assert!(tree(&stage.base) == before, "{resolver:?} {}", swapped.display());
+        }
+    }
+}
+
+#[test]
+fn the_root_swapped_for_another_tree_is_still_the_one_that_was_opened() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        let file = stage.module("pkg", "a");
+        let root = stage.root(resolver);
+        let planned = plan(&root, Destination::Nowhere);
+        stage.link_outside(&stage.tree);
+        let moved = stage.base.join("moved");
+        fs::rename(&stage.tree, &moved).unwrap();
+        symlink(&stage.outside, &stage.tree).unwrap();
+        let outside = tree(&stage.outside);
+        let outcome = carry_out(root, planned, None);
+        assert_eq!((outcome.removed.files, outcome.directories), (1, 1));
+        assert!(tree(&stage.outside) == outside);
+        assert!(!moved.join(file.strip_prefix(&stage.tree).unwrap()).exists());
+    }
+}
+
+#[test]
+fn a_file_that_changed_is_kept_and_reported() {
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 5] = [
+        ("rewritten", |path| fs::write(path, b"\xcb\x0d\r\nanother one").unwrap()),
+        ("replaced", |path| {
+            let other = path.with_extension("new");
+            fs::copy(path, &other).unwrap();
+            let times = fs::FileTimes::new().set_modified(path.metadata().unwrap().modified().unwrap());
+            fs::File::options().write(true).open(&other).unwrap().set_times(times).unwrap();
+            fs::rename(&other, path).unwrap();
+        }),
+        ("touched", |path| {
+            let times = fs::FileTimes::new().set_modified(SystemTime::UNIX_EPOCH);
+            fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+        }),
+        ("a link", |path| {
+            let other = path.with_extension("hidden");
+            fs::rename(path, &other).unwrap();
+            symlink(&other, path).unwrap();
+        }),
+        ("a directory", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+    ];
+    for resolver in RESOLVERS {
+        for (name, change) in changes {
+            for adopts in [false, true] {
+                let stage = Stage::new();
+                let changed = stage.module("pkg", "changed");
+                let same = stage.module("pkg", "same");
+                let (root, store) = (stage.root(resolver), stage.store(resolver));
+                let destination = if adopts { Destination::Store(&store) } else { Destination::Nowhere };
+                let planned = plan(&root, destination);
+                change(&changed);
+                let before = tree(&stage.tree);
+                let outcome = carry_out(root, planned, adopts.then_some(&store));
+                let kept: Vec<_> = outcome.kept.iter().map(|kept| (kept.path.clone(), kept.why)).collect();
+                assert_eq!(kept, [(changed.clone(), Why::Changed)], "{name}");
+                assert_eq!((outcome.removed.files, outcome.directories), (1, 0), "{name}");
+                let mut expected = before;
+                expected.remove(&same);
+                assert!(tree(&stage.tree) == expected, "{name}");
+                // What is not what was judged is not adopted.
+                let adopted = walkdir::WalkDir::new(&stage.store).into_iter().flatten();
+                let adopted = adopted.filter(|entry| entry.file_type().is_file()).count();
+                assert_eq!(
+                    (adopted, outcome.adopted.files),
+                    (usize::from(adopts), u64::from(adopts)),
+                    "{name}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pycache_that_got_something_in_it_stays() {
+    let stage = Stage::new();
+    let file = stage.module("pkg", "a");
+    let root = stage.root(None);
+    let planned = plan(&root, Destination::Nowhere);
+    let new = file.with_file_name("b.cpython-312.pyc");
+    fs::write(&new, b"\xcb\x0d\r\nwritten meanwhile").unwrap();
+    fs::remove_file(stage.tree.join("pkg/a.py")).unwrap();
+    let outcome = carry_out(root, planned, None);
+    assert_eq!((outcome.removed.files, outcome.directories, outcome.is_complete()), (1, 0, true));
+    assert!(new.exists());
+}
+
+#[test]
+fn what_vanished_meanwhile_is_no_trouble() {
+    let stage = Stage::new();
+    let [one, other] = [stage.module("pkg", "a"), stage.module("gone", "b")];
+    let (root, store) = (stage.root(None), stage.store(None));
+    let planned = plan(&root, Destination::Store(&store));
+    fs::remove_file(&one).unwrap();
+    fs::remove_dir_all(other.parent().unwrap()).unwrap();
+    let outcome = carry_out(root, planned, Some(&store));
+    assert!(outcome.is_complete() && outcome.kept.is_empty(), "{outcome:?}");
+    assert_eq!((outcome.removed.files, outcome.adopted.files, outcome.directories), (0, 0, 1));
+}
+
+#[test]
+fn an_entry_that_was_written_meanwhile_is_not_overwritten() {
+    for resolver in RESOLVERS {
+        for was_there in [false, true] {
+            let stage = Stage::new();
+            let file = stage.module("pkg", "a");
+            let entry = stage.mirror("pkg").join(file.file_name().unwrap());
+            fs::create_dir_all(entry.parent().unwrap()).unwrap();
+            if was_there {
+                fs::write(&entry, b"\xcb\x0d\r\nstale, of some other source").unwrap();
+            }
+            let (root, store) = (stage.root(resolver), stage.store(resolver));
+            let planned = plan(&root, Destination::Store(&store));
+            assert_eq!(planned.adoptions.len(), 1);
+            // As Python does: a new file takes the name.
+            let written = bytecode(&stage.tree.join("pkg/a.py"));
+            fs::write(entry.with_extension("new"), &written).unwrap();
+            fs::rename(entry.with_extension("new"), &entry).unwrap();
+            let before = tree(&stage.store);
+            let outcome = carry_out(root, planned, Some(&store));
+            assert_eq!((outcome.adopted.files, outcome.removed.files), (0, 1), "{outcome:?}");
+            assert!(tree(&stage.store) == before && !file.exists(), "{resolver:?} {was_there}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_adopted_through_a_link_in_the_store() {
+    for resolver in RESOLVERS {
+        // Before the plan, and after it.
+        for swaps_late in [false, true] {
+            let stage = Stage::new();
+            let file = stage.module("pkg", "a");
+            let mirror = stage.mirror("pkg");
+            let swap = || {
+                fs::create_dir_all(mirror.parent().unwrap()).unwrap();
+                symlink(&stage.outside, &mirror).unwrap();
+            };
+            if !swaps_late {
+                swap();
+            }
+            let (root, store) = (stage.root(resolver), stage.store(resolver));
+            let planned = plan(&root, Destination::Store(&store));
+            if swaps_late {
+                swap();
+            }
+            let outcome = carry_out(root, planned, Some(&store));
+            assert_eq!((outcome.adopted.files, outcome.removed.files), (0, 0), "{outcome:?}");
+            assert_eq!(outcome.not_adopted.len(), 1, "{resolver:?}");
+            assert!(tree(&stage.outside).is_empty() && file.exists(), "{resolver:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_comes_between_two_files() {
+    let stage = Stage::new();
+    for number in 0..50 {
+        stage.module("pkg", &format!("m{number}"));
+    }
+    let (root, stop) = (stage.root(None), AtomicBool::new(false));
+    let planned = plan(&root, Destination::Nowhere);
+    stop.store(true, Ordering::Relaxed);
+    let before = tree(&stage.tree);
+    let outcome = execute(vec![(root, planned)], None, Threads::exactly(1), &stop, |_| {});
+    assert_eq!((outcome.left.files, outcome.removed.files), (50, 0));
+    assert!(tree(&stage.tree) == before);
+}
