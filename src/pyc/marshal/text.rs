@@ -23,11 +23,9 @@ pub(super) fn are_pypy_digits(bytes: &[u8]) -> bool {
 }
 
 /// Whether PyPy can make a file name of these bytes in UTF-8: without NUL, and with no surrogates but those that stand
-/// for bytes (PEP 383).
+/// for bytes (PEP 383). What is no UTF-8 at all passes.
 pub(super) fn is_pypy_filename(bytes: &[u8]) -> bool {
-    let is_other_surrogate = |triple: &[u8]| {
-        triple[0] == 0xed && triple[1] >= 0xa0 && !matches!((triple[1], triple[2]), (0xb2..=0xb3, 0x80..))
-    };
+    let is_other_surrogate = |triple: &[u8]| matches!(triple, [0xed, 0xa0..=0xb1 | 0xb4..=0xbf, 0x80..=0xbf]);
     !bytes.contains(&0) && !bytes.windows(3).any(is_other_surrogate)
 }
 
@@ -94,6 +92,24 @@ mod tests {
             [&b"\xff"[..], b"\xc0\x80", b"\xed\xa0", b"\xed\xc0\x80", b"\xf5\x80\x80\x80", b"\xe2\x98"]
         {
             assert!(!is_utf_8(text), "{text:x?}");
+        }
+    }
+
+    #[test]
+    fn names_of_files_have_no_surrogates_but_those_of_bytes() {
+        for name in [
+            &b"a"[..],
+            b"\xed\xb2\x80",
+            b"a\xed\xb3\xbf",
+            b"\xff",
+            b"\xed\xe9\xbf",
+            b"\xed\xa0",
+            b"\xed\xa0\xff",
+        ] {
+            assert!(is_pypy_filename(name), "{name:x?}");
+        }
+        for name in [&b"a\0"[..], b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xed\xb1\xbfa"] {
+            assert!(!is_pypy_filename(name), "{name:x?}");
         }
     }
 
