@@ -2,25 +2,24 @@
 //!
 //! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them.
 
+mod entry;
 mod inspection;
 mod prune;
 mod sweep;
 mod view;
 mod warm;
 
-pub use sweep::SweepDocument;
-pub use warm::WarmDocument;
-
+pub use entry::EntryLine;
 pub use inspection::Inspection;
 pub use prune::{Mode, PruneDocument};
+pub use sweep::SweepDocument;
+pub use warm::WarmDocument;
 
 use super::{date, path};
 use crate::cli::doctor;
 use base64::Engine;
-use pycstore::directory::Metadata;
-use pycstore::entry::{Content, Entry};
 use pycstore::interpreter::{Build, Interpreter, StoreUse};
-use pycstore::layout::{self, Name};
+use pycstore::layout;
 use pycstore::other_stores::OtherStore;
 use pycstore::owner::{Life, Owner};
 use pycstore::pyc::Magic;
@@ -67,89 +66,6 @@ pub fn bytes(path: &Path) -> Option<String> {
     match path.to_str() {
         Some(_) => None,
         None => Some(base64::engine::general_purpose::STANDARD.encode(path.as_os_str().as_bytes())),
-    }
-}
-
-/// One line of `ls --json`, `which --json` and `inspect --json`.
-#[derive(Debug, Serialize)]
-pub struct EntryLine {
-    schema: u32,
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_bytes: Option<String>,
-    source: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source_bytes: Option<String>,
-    kind: &'static str,
-    tag: Option<String>,
-    python: Option<String>,
-    optimization: Option<String>,
-    pytest: Option<String>,
-    invalidation: Option<&'static str>,
-    status: &'static str,
-    reason: Option<&'static str>,
-    bytes: Option<u64>,
-    disk: Option<u64>,
-    modified: Option<String>,
-    accessed: Option<String>,
-    owner: Option<EntryOwner>,
-}
-
-#[derive(Debug, Serialize)]
-struct EntryOwner {
-    kind: &'static str,
-    root: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    root_bytes: Option<String>,
-    environment: Option<String>,
-    gone: bool,
-}
-
-impl EntryLine {
-    /// The line of an entry at `path`, with the path of its usual source and its owner.
-    pub fn new(
-        path: &Path,
-        entry: &Entry<'_>,
-        status: Status,
-        source: Option<&Path>,
-        owner: &Owner,
-    ) -> EntryLine {
-        let slot = entry.parsed.slot();
-        let metadata: Option<&Metadata> = entry.metadata.as_ref();
-        let invalidation = match entry.content {
-            Content::Read(Ok(header), _) if slot.is_some() => Some(header.invalidation_mode().name()),
-            _ => None,
-        };
-        EntryLine {
-            schema: SCHEMA,
-            path: text(path),
-            path_bytes: bytes(path),
-            source: source.map(text),
-            source_bytes: source.and_then(bytes),
-            kind: match entry.parsed {
-                Name::Bytecode(_) => "bytecode",
-                Name::Temporary(_) => "temporary",
-                Name::Foreign => "foreign",
-            },
-            tag: slot.map(|slot| slot.tag.to_string()),
-            python: slot.and_then(|slot| slot.python()).map(|(major, minor)| format!("{major}.{minor}")),
-            optimization: slot.map(|slot| slot.optimization.to_string()),
-            pytest: slot.and_then(|slot| slot.pytest).map(str::to_string),
-            invalidation,
-            status: status.name(),
-            reason: status.reason(),
-            bytes: metadata.map(|metadata| metadata.bytes),
-            disk: metadata.map(|metadata| metadata.disk),
-            modified: metadata.map(|metadata| date::rfc3339(metadata.modified)),
-            accessed: metadata.map(|metadata| date::rfc3339(metadata.accessed)),
-            owner: slot.map(|_| EntryOwner {
-                kind: owner.kind.name(),
-                root: text(&owner.root),
-                root_bytes: bytes(&owner.root),
-                environment: owner.environment.as_deref().map(text),
-                gone: owner.life == Life::Gone,
-            }),
-        }
     }
 }
 
