@@ -5,8 +5,10 @@
 use super::args::{DemoOptions, DuOptions, PruneOptions, RunOptions, SelectorOptions};
 use super::env::Environment;
 use super::exit::Exit;
+use super::output::complain;
 use super::output::style::Tone;
 use super::session::Session;
+use super::stop::Stop;
 use super::{du, prune};
 use anyhow::{Context, ensure};
 use pycstore::layout::cache_from_source;
@@ -58,6 +60,9 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
     let home = temporary.path().canonicalize()?.join("home");
     let store = home.join(".cache/cpython");
     let stage = Stage { session, home: home.clone(), store: store.clone() };
+    // Told to stop, it still removes what it made: the directory goes with this function.
+    let stop = Stop::default();
+    stop.on_signals()?;
     stage.build()?;
 
     // The demo's runs belong into no history but its own.
@@ -78,16 +83,25 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
         ..PruneOptions::default()
     };
 
-    stage.type_line("pycstore du")?;
-    du::run(&inner, &du_options)?;
-    stage.type_line("rm -rf ~/shop")?;
-    std::fs::remove_dir_all(home.join("shop")).context("cannot remove the demo's project")?;
-    stage.type_line("pycstore prune --orphans --dry-run")?;
-    prune::run(&inner, &prune_options(true))?;
-    stage.type_line("pycstore prune --orphans")?;
-    prune::run(&inner, &prune_options(false))?;
-    stage.type_line("pycstore du")?;
-    let exit = du::run(&inner, &du_options)?;
+    let acts: [(&str, &dyn Fn() -> anyhow::Result<Exit>); 5] = [
+        ("pycstore du", &|| du::run(&inner, &du_options)),
+        ("rm -rf ~/shop", &|| {
+            std::fs::remove_dir_all(home.join("shop")).context("cannot remove the demo's project")?;
+            Ok(Exit::Done)
+        }),
+        ("pycstore prune --orphans --dry-run", &|| prune::run(&inner, &prune_options(true))),
+        ("pycstore prune --orphans", &|| prune::run(&inner, &prune_options(false))),
+        ("pycstore du", &|| du::run(&inner, &du_options)),
+    ];
+    let mut exit = Exit::Done;
+    for (line, act) in acts {
+        if stop.cause().is_some() {
+            complain::note("stopped: the demo's directory is removed again");
+            return Ok(Exit::Incomplete);
+        }
+        stage.type_line(line)?;
+        exit = act()?;
+    }
 
     if options.keep {
         let kept = temporary.keep();

@@ -113,6 +113,11 @@ fn remove(
     let mut plan = Plan::collect(planners, policy);
     let troubles = std::mem::take(&mut plan.troubles);
     let is_partial = opened.stop.has_looked_enough();
+    // Who typed a path or tag wrongly sits at a terminal; for a script, nothing to do is nothing to say.
+    let is_asked = session.terminal.is_terminal() && !session.global.quiet;
+    if plan.in_scope == 0 && !policy.scope.is_everything() && !is_partial && is_asked {
+        complain::note(&selection.nothing_in_scope(session));
+    }
     if consent == Consent::ToBeAsked && !is_partial {
         if !has_agreed(&opened, &plan)? {
             complain::note("nothing was removed");

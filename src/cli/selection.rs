@@ -141,6 +141,23 @@ impl Selection {
         })
     }
 
+    /// What to say where no entry is in the scope: a path or tag that was mistyped looks like one that has none.
+    pub fn nothing_in_scope(&self, session: &Session) -> String {
+        let scopes = ["forget ", "under ", "owner ", "tag "];
+        let named = self.names.iter().filter(|name| scopes.iter().any(|scope| name.starts_with(scope)));
+        let named: Vec<&str> = named.map(|name| name.trim_start_matches("forget ")).collect();
+        let keeps = !self.policy.scope.keep.is_empty();
+        let kept = match (keeps, session.configuration.path.as_deref()) {
+            (true, Some(path)) if !session.configuration.keep.is_empty() => {
+                format!(", or all are kept by {}", path.display())
+            }
+            (true, _) => ", or all are kept".into(),
+            (false, _) => String::new(),
+        };
+        let named = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
+        format!("no entry of the store is in this scope{named}{kept}")
+    }
+
     /// What `pycstore forget` removes: everything at or below `paths`, as they are spelled and where they lead to.
     pub fn of_forget(
         session: &Session,

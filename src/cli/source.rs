@@ -50,11 +50,10 @@ pub fn with_entry<R>(
     let absolute = session.environment.absolute(path_given);
     let below = |root: &Path| absolute.strip_prefix(root).map(Path::to_path_buf).ok();
     let Some(relative) = below(opened.store.path()).or_else(|| below(opened.store.real_path())) else {
-        complain::note(&format!(
-            "{} is not in the store {}",
-            absolute.display(),
-            opened.store.path().display()
-        ));
+        let is_source = absolute.extension().is_some_and(|suffix| suffix == "py");
+        let hint = if is_source { "; the entries of a source: pycstore which" } else { "" };
+        let store = opened.store.path().display();
+        complain::note(&format!("{} is not in the store {store}{hint}", absolute.display()));
         return None;
     };
     match opened.scan(question).one(relative.as_os_str().as_bytes(), answer) {

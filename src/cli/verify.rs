@@ -39,6 +39,13 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         all.findings.sort_by(|one, other| one.path.cmp(&other.path));
     }
     show(session, options, &all, proof.as_ref())?;
+    if all.entries == 0
+        && !options.paths.is_empty()
+        && session.terminal.is_terminal()
+        && !session.global.quiet
+    {
+        complain::note("no entry that Python would load is at or below these paths");
+    }
     let is_read = report(&all.troubles) == Exit::Done;
     let is_proved = proof.as_ref().is_none_or(complain_of);
     let is_whole = opened.stop.cause().is_none();

@@ -33,11 +33,13 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
         if found == 0 {
             all_found = false;
             out.flush()?;
-            complain::note(&format!(
-                "no entry for {} in {}",
-                source.display(),
-                opened.store.path().display()
-            ));
+            let store = opened.store.path();
+            let hint = match source.file_name().map(|name| Name::parse(name.as_bytes())) {
+                Some(Name::Bytecode(_)) if source.starts_with(store) => "; it is an entry: pycstore source",
+                _ if source.is_dir() => "; it is a directory: pycstore ls --under",
+                _ => "",
+            };
+            complain::note(&format!("no entry for {} in {}{hint}", source.display(), store.display()));
         }
     }
     out.flush()?;

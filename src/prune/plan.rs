@@ -4,6 +4,7 @@ use super::policy::{Budget, Circumstances, Policy, Selector, Spared, Value, Verd
 use crate::body::{Bodies, Body};
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
+use crate::layout::Name;
 use crate::owner::Owner;
 use crate::pyc::header::looks_like_bytecode;
 use crate::scan::{Threads, Trouble, Visit, Visitor, run_crew};
@@ -34,6 +35,8 @@ pub struct Plan {
     pub troubles: Vec<Trouble>,
     /// By how much the budget is missed although everything went that may.
     pub over_budget: Tally,
+    /// How many files of the store are in the policy's scope.
+    pub in_scope: u64,
     /// Whether files go that are no bytecode.
     pub takes_anything: bool,
 }
@@ -104,6 +107,8 @@ pub struct Planner<'a> {
     skipped: Vec<Skipped>,
     troubles: Vec<Trouble>,
     in_scope: Tally,
+    /// How many files are in scope, also where nothing more of them was asked.
+    admitted: u64,
 }
 
 /// A directory that has victims or entries that a budget may evict, or may be left empty.
@@ -135,6 +140,7 @@ impl<'a> Planner<'a> {
             skipped: Vec::new(),
             troubles: Vec::new(),
             in_scope: Tally::default(),
+            admitted: 0,
         }
     }
 
@@ -174,8 +180,10 @@ impl Visitor for Planner<'_> {
         for entry in visit.entries {
             let status = status::judge(entry, UncheckedHashes::Trust);
             let status = self.look_at_body(visit, entry, status);
+            let is_in_scope = entry.parsed != Name::Foreign && self.is_in_scope(visit, entry);
+            self.admitted += u64::from(is_in_scope);
             let verdict = match status {
-                Some(status) if status != Status::Foreign && self.is_in_scope(visit, entry) => {
+                Some(status) if is_in_scope => {
                     if let Some(metadata) = &entry.metadata {
                         self.in_scope += Tally::file(metadata.bytes, metadata.disk);
                     }
@@ -246,6 +254,7 @@ impl Plan {
             plan.skipped.extend(part.skipped);
             plan.troubles.extend(part.troubles);
             in_scope += part.in_scope;
+            plan.in_scope += part.admitted;
         }
         directories.sort_by(|one, other| one.relative.cmp(&other.relative));
         plan.over_budget = evict(&mut directories, in_scope, &policy.budget);

@@ -68,6 +68,11 @@ impl Keep {
         Ok(Keep { globs: set.build().map_err(|error| bad("all of them together", error))? })
     }
 
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.globs.is_empty()
+    }
+
     /// Whether a source's entries are to be kept.
     pub fn matches(&self, source: &Path) -> bool {
         self.globs.is_match(source)
@@ -77,7 +82,7 @@ impl Keep {
 impl Scope {
     /// Whether nothing is excluded.
     pub fn is_everything(&self) -> bool {
-        self.under.is_empty() && self.owners.is_empty() && self.tags.is_empty() && self.keep.globs.is_empty()
+        self.under.is_empty() && self.owners.is_empty() && self.tags.is_empty() && self.keep.is_empty()
     }
 
     /// Whether an entry of a scanned directory is in the scope.

@@ -1,10 +1,12 @@
 //! `pycstore demo`: the main job from nothing to clean, on a store of its own.
 
 use crate::support::{Answer, Interpreter, World, answer, assert_only_gone, files, interpreters, newest};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// A home with a store and a project in it that the demo must leave alone, a temporary directory, and a `PATH`.
 struct Stage {
@@ -185,4 +187,20 @@ fn it_needs_a_temporary_directory_and_says_so() {
     let missing = Path::new("/pycstore-no-such-place");
     let answer = answer(stage.demo(&[]).env("TMPDIR", missing)).exits(2);
     assert!(answer.stderr.starts_with("pycstore: cannot make a directory: "), "{}", answer.stderr);
+}
+
+#[test]
+fn told_to_stop_it_removes_what_it_made() {
+    let stage = stage(Some(newest()));
+    let before = World::snapshot(&stage.world.home);
+    for wait in [20, 60, 150, 400] {
+        let mut child = stage.demo(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+        let status = child.wait().unwrap();
+        // Before it listens, the signal ends it, and nothing is made yet; after the end there is nothing to stop.
+        assert!(matches!(status.code(), Some(0..=2) | None), "{status}");
+        assert_eq!(stage.left(), Vec::<PathBuf>::new(), "after {wait} ms: {status}");
+    }
+    assert_only_gone(&before, &World::snapshot(&stage.world.home), &[]);
 }

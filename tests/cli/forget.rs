@@ -272,3 +272,29 @@ fn what_cannot_be_removed_is_said_and_the_rest_goes() {
     assert_eq!(told.stderr, line);
     assert_eq!(world.pycstore(["history", "--json"]).exits(0).json_lines()[0]["exit"], 1);
 }
+
+#[test]
+fn a_path_that_was_mistyped_is_said_on_a_terminal() {
+    let (world, project, _) = site();
+    let told = |arguments: &[&str]| {
+        let store = world.store.to_str().unwrap();
+        let shown = world.pycstore_on_terminal(300, [&["--store", store], arguments].concat());
+        String::from_utf8(shown).unwrap()
+    };
+    let missing = world.home.join("nosuch");
+    let said = format!("pycstore: no entry of the store is in this scope: {}\n", missing.display());
+    assert_eq!(told(&["forget", "nosuch"]), format!("{said}nothing to remove\n"));
+    assert!(!told(&["-q", "forget", "nosuch"]).contains("scope"));
+    for scope in [["--under", "nosuch"], ["--owner", "nosuch"], ["--tag", "3.11"]] {
+        let shown = told(&["prune", "--orphans", scope[0], scope[1]]);
+        assert!(shown.contains("in this scope"), "{scope:?}: {shown}");
+    }
+    // Where there are entries and none is to go, there is nothing to say.
+    for selector in ["--corrupt", "--orphans"] {
+        let shown = told(&["prune", selector, "--under", project.to_str().unwrap()]);
+        assert_eq!(shown, "nothing to remove\n");
+    }
+    world.write(".config/pycstore/config.toml", "keep = ['~/**']\n");
+    let kept = told(&["prune", "--all", "--yes", "--under", project.to_str().unwrap()]);
+    assert!(kept.contains(", or all are kept by "), "{kept}");
+}

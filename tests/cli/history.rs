@@ -45,10 +45,10 @@ fn the_newest_run_comes_first() {
     assert_eq!(shown.stderr, "");
     let lines: Vec<&str> = shown.stdout.lines().collect();
     assert_eq!(lines.len(), 3);
-    assert!(lines[0].starts_with("WHEN ") && lines[0].ends_with("  STORE"), "{}", lines[0]);
+    assert!(lines[0].starts_with("WHEN ") && lines[0].ends_with("  SELECTORS"), "{}", lines[0]);
     assert!(lines[1].contains(" years ago  2020-01-01 13:05    1 234  2 MiB  1 min 15 s  "), "{}", lines[1]);
-    assert!(lines[1].ends_with("  orphans unused-for 90d  incomplete  /s/new"), "{}", lines[1]);
-    assert!(lines[2].ends_with("  orphans unused-for 90d  done        /s/old"), "{}", lines[2]);
+    assert!(lines[1].ends_with("  incomplete  /s/new  orphans unused-for 90d"), "{}", lines[1]);
+    assert!(lines[2].ends_with("  done        /s/old  orphans unused-for 90d"), "{}", lines[2]);
     // As JSON it is the line that was recorded, byte for byte.
     assert_eq!(history(&world, &["--json"]).exits(0).stdout, format!("{new}\n{old}\n"));
     assert_eq!(history(&world, &["--json", "-n1"]).exits(0).stdout, format!("{new}\n"));

@@ -52,9 +52,11 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     assert!(told.starts_with("schedule  none"), "{told}");
     spool.pycstore(["schedule", "install", "--with", "cron"]).exits(2);
     assert_eq!(spool.contents().unwrap(), CRONTAB.as_bytes());
+    let printed = spool.pycstore(["schedule", "install", "--with", "cron", "--print"]).exits(0).stdout;
     spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
     let with = spool.contents().unwrap();
     assert!(with.starts_with(CRONTAB.as_bytes()));
+    assert!(String::from_utf8_lossy(&with).contains(&printed), "what was shown is what was done: {printed}");
     // Once more: the same minute.
     let again = spool.pycstore(["schedule", "install", "--yes"]).exits(0);
     assert_eq!(again.stdout, "nothing to do\n");

@@ -464,3 +464,23 @@ fn another_users_home_is_left_alone() {
     world.pycstore_unprivileged(["setup", "zsh", "--yes"]).exits(0);
     assert_eq!(world.home.join(".zshenv").metadata().unwrap().uid(), 65534);
 }
+
+#[test]
+fn undo_without_a_target_takes_everything_back() {
+    let world = World::new();
+    let spool = Spool::new(&world);
+    assert!(spool.is_own());
+    world.write(".bashrc", "theirs\n");
+    world.write(".config/Code/User/settings.json", "{}\n");
+    let before = World::snapshot(&world.home);
+    let run = |arguments: &[&str]| spool.pycstore([&["setup"], arguments].concat());
+    run(&["--yes", "bash", "zsh", "fish", "git", "vscode", "environment.d", "cron"]).exits(0);
+    assert_ne!(World::snapshot(&world.home), before);
+    run(&["--undo", "--yes"]).exits(0);
+    let after = World::snapshot(&world.home);
+    let files: Vec<_> =
+        after.keys().filter(|path| path.is_file() && !path.starts_with(&world.store)).collect();
+    assert_eq!(files, before.keys().filter(|path| path.is_file()).collect::<Vec<_>>());
+    assert_eq!((read(&world, ".bashrc").as_str(), spool.contents()), ("theirs\n", None));
+    assert_eq!(run(&["--undo", "--yes"]).exits(0).stdout, "nothing to do\n");
+}

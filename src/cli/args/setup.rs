@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
     after_help = "Exit status: 0 all done, nothing to do included; 1 something could not be changed; 2 nothing \
-                        done: usage, no consent, a file or a store that was refused."
+                        done: usage, nobody here to be asked, a file or a store that was refused."
 )]
 pub struct SetupOptions {
     /// What to set up [default: the shell in use]
@@ -22,7 +22,7 @@ pub struct SetupOptions {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-    /// Take back exactly what setup put there: the files are byte for byte what they were
+    /// Take back exactly what setup put there, without TARGET everything: the files are byte for byte what they were
     #[arg(long)]
     pub undo: bool,
 }

@@ -93,6 +93,9 @@ impl ConfigurationError {
     /// What the user can do about it.
     pub fn hint(&self) -> String {
         match self {
+            ConfigurationError::Invalid { message, .. } if !message.contains("unknown") => {
+                "`pycstore help config` has an example of each key".into()
+            }
             ConfigurationError::Invalid { .. } => {
                 format!("known keys: {}; in the table [prune]: {}", KEYS.join(", "), PRUNE_KEYS.join(", "))
             }

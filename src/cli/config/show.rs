@@ -117,7 +117,7 @@ fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Res
     let mut table = Table::new(
         vec![
             Column { heading: "KEY", alignment: Alignment::Left, gives_way: 0 },
-            Column { heading: "FROM", alignment: Alignment::Left, gives_way: 0 },
+            Column { heading: "FROM", alignment: Alignment::Left, gives_way: 1 },
         ],
         "VALUE",
     );

@@ -67,10 +67,10 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
             column("REMOVED", Alignment::Right, 0),
             column("SIZE", Alignment::Right, 0),
             column("TOOK", Alignment::Right, 2),
-            column("SELECTORS", Alignment::Left, 3),
             column("RESULT", Alignment::Left, 1),
+            column("STORE", Alignment::Left, 5),
         ],
-        "STORE",
+        "SELECTORS",
     );
     for run in runs {
         let cells = vec![
@@ -79,11 +79,11 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
             human::count(run.removed.files),
             human::size(run.removed.disk),
             human::duration(run.duration()),
-            path::escaped(&run.selectors.join(" ")),
             run.result(),
+            String::from_utf8_lossy(&path::shown(Path::new(&run.store), &session.terminal)).into_owned(),
         ];
         let tone = if run.is_success() { Tone::Normal } else { Tone::Gone };
-        table.row(cells, path::shown(Path::new(&run.store), &session.terminal), tone);
+        table.row(cells, path::escaped(&run.selectors.join(" ")).into_bytes(), tone);
     }
     table.print(out, &session.terminal, session.style())
 }
@@ -145,11 +145,11 @@ mod tests {
         };
         let [one, other] = [&one, &other].map(|store| store.real_path().display().to_string());
         let expected = [
-            "WHEN|REMOVED|SIZE|TOOK|SELECTORS|RESULT|STORE".to_string(),
-            format!("today|0|0 B|1.2 s|orphans stale|done|{one}"),
-            format!("yesterday|3|12 KiB|1.2 s|orphans stale|incomplete|{one}"),
-            format!("2 days ago|2|8 KiB|1.2 s|orphans stale|done|{other}"),
-            format!("3 days ago|1 200|4.69 MiB|1.2 s|orphans stale|done|{one}"),
+            "WHEN|REMOVED|SIZE|TOOK|RESULT|STORE|SELECTORS".to_string(),
+            format!("today|0|0 B|1.2 s|done|{one}|orphans stale"),
+            format!("yesterday|3|12 KiB|1.2 s|incomplete|{one}|orphans stale"),
+            format!("2 days ago|2|8 KiB|1.2 s|done|{other}|orphans stale"),
+            format!("3 days ago|1 200|4.69 MiB|1.2 s|done|{one}|orphans stale"),
         ];
         assert_eq!(rows(&["history"]), expected);
         assert_eq!(rows(&["history", "-n", "2"]), expected[..3]);

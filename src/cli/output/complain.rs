@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 
+const NAME: &str = "pycstore: ";
 const HINT: &str = "hint: ";
 
 /// An error that knows what the user can do about it.
@@ -91,19 +92,25 @@ fn without_code(message: &str) -> String {
 
 fn say(message: &str, hint: Option<&str>) {
     let mut stderr = io::stderr().lock();
-    let (message, hint) = match terminal::columns_of(&stderr) {
-        Some(columns) => {
-            let hint = hint.map(|hint| {
-                let lines = wrapped(&path::escaped(hint), columns - HINT.len(), columns - HINT.len());
-                lines.join(&format!("\n{}", " ".repeat(HINT.len())))
-            });
-            (path::escaped(message), hint)
-        }
-        None => (message.to_string(), hint.map(str::to_string)),
+    let columns = terminal::columns_of(&stderr);
+    let shown = |head: &str, text: &str| match columns {
+        Some(columns) => fitted(head, &path::escaped(text), columns),
+        None => text.to_string(),
     };
+    let (message, hint) = (shown(NAME, message), hint.map(|hint| shown(HINT, hint)));
     // Nobody is left to hear that standard error is closed.
-    let _ = writeln!(stderr, "pycstore: {message}");
+    let _ = writeln!(stderr, "{NAME}{message}");
     if let Some(hint) = hint {
         let _ = writeln!(stderr, "{HINT}{hint}");
     }
+}
+
+/// Text in lines that fit behind its head; one with a longer word is left to the terminal: a path that is broken by a
+/// line feed cannot be copied.
+fn fitted(head: &str, text: &str, columns: usize) -> String {
+    let room = columns.saturating_sub(head.len());
+    if text.split(' ').any(|word| path::width(word) > room) {
+        return text.to_string();
+    }
+    wrapped(text, room, room).join(&format!("\n{}", " ".repeat(head.len())))
 }

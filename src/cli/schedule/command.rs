@@ -11,6 +11,7 @@ use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::{date, human, path};
 use crate::cli::prune;
 use crate::cli::session::Session;
+use pycstore::directory::effective_user;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -90,10 +91,13 @@ fn property_list(job: &Job, time: Time, home: &Path) -> Result<Vec<u8>, Complain
     launchd::property_list(job, time, home).map_err(|why| Complaint::new(why, "choose another name"))
 }
 
-/// The time that was chosen once, else another.
+/// The time that is installed, else that of this user on this machine.
 fn time(found: &[Installed], scheduler: Scheduler) -> Time {
     let kept = found.iter().find(|installed| installed.scheduler == scheduler).and_then(|it| it.time);
-    kept.unwrap_or_else(Time::random)
+    // machine-id(5); where there is none, the host's name.
+    let machine =
+        ["/etc/machine-id", "/proc/sys/kernel/hostname"].iter().find_map(|file| std::fs::read(file).ok());
+    kept.unwrap_or_else(|| Time::of(&machine.unwrap_or_default(), effective_user()))
 }
 
 fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {

@@ -1,13 +1,13 @@
 //! cron: a line in the user's crontab, crontab(5).
 //!
 //! In the command `%` means a line break unless a backslash stands before it, whatever quotes there are; the rest is
-//! sh's. The minute is chosen once: machines that share a file server do not all begin at the same moment.
+//! sh's. The minute is the machine's and the user's: machines that share a file server do not all begin at the same moment.
 
 use super::job::{Job, MARK};
 use crate::cli::edits::Block;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsStr;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -24,9 +24,12 @@ pub struct Time {
 }
 
 impl Time {
-    /// Some minute of the small hours, another each time.
-    pub fn random() -> Time {
-        let number = RandomState::new().build_hasher().finish();
+    /// A minute of the small hours: for one user of one machine always the same, so that what is shown is what is
+    /// done, and for others another.
+    pub fn of(machine: &[u8], user: u32) -> Time {
+        let mut hasher = DefaultHasher::new();
+        (machine, user).hash(&mut hasher);
+        let number = hasher.finish();
         Time { hour: 3 + (number / 60 % 2) as u8, minute: (number % 60) as u8 }
     }
 
@@ -113,8 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn the_minute_is_of_the_small_hours_and_not_always_the_same() {
-        let times: Vec<Time> = (0..200).map(|_| Time::random()).collect();
+    fn the_minute_is_of_the_small_hours_and_not_the_same_everywhere() {
+        let times: Vec<Time> = (0..200).map(|user| Time::of(b"machine", user)).collect();
+        assert_eq!(times[7], Time::of(b"machine", 7));
+        assert!((0..200).any(|user| Time::of(b"other", user) != times[user as usize]));
         assert!(times.iter().all(|time| (3..5).contains(&time.hour) && time.minute < 60));
         assert!(times.iter().any(|time| time.minute != times[0].minute));
     }

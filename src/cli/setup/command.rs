@@ -29,6 +29,9 @@ pub fn run(session: &Session, options: &SetupOptions) -> anyhow::Result<Exit> {
 
 /// What is to be set up, each once.
 fn targets(session: &Session, options: &SetupOptions) -> Result<Vec<Target>, Complaint> {
+    if options.targets.is_empty() && options.undo {
+        return Ok(work::EDITED.to_vec());
+    }
     if options.targets.is_empty() {
         let (target, why) = shell::in_use(&session.environment)?;
         if !session.global.quiet {
@@ -154,7 +157,7 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
     if outcome.is_done() && !options.dry_run && !session.global.quiet {
         for target in planned {
             if let Some(reach) = work::reach(target) {
-                complain::note(&format!("{} reaches {reach}", target.name()));
+                complain::note(&format!("{} sets it for {reach}", target.name()));
             }
         }
         if outcome.edited > 0 && is_promised {
@@ -198,6 +201,8 @@ fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pa
         };
         let places: Vec<Place> = match places {
             Ok(places) => places,
+            // What is not on this machine was not set up.
+            Err(_) if options.targets.is_empty() => continue,
             Err(complaint) => {
                 complain::fatal(&complaint.into());
                 troubles += 1;
@@ -215,9 +220,13 @@ fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pa
                 }),
                 _ => plan.take(&place, &Block { name: NAME, comment: "#" }),
             };
-            if let Err(error) = taken {
-                complain_of(error, Direction::Take);
-                failed = true;
+            match taken {
+                Ok(_) => {}
+                Err(EditError::NoCrontab(_)) if options.targets.is_empty() => {}
+                Err(error) => {
+                    complain_of(error, Direction::Take);
+                    failed = true;
+                }
             }
         }
         troubles += usize::from(failed);

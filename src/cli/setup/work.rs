@@ -186,18 +186,30 @@ pub fn places(session: &Session, target: Target, home: &Path) -> Result<Vec<Plac
     })
 }
 
+/// The targets that are edits: what `--undo` takes back where none is named.
+pub const EDITED: [Target; 8] = [
+    Target::Bash,
+    Target::Zsh,
+    Target::Fish,
+    Target::Profile,
+    Target::EnvironmentD,
+    Target::Cron,
+    Target::Git,
+    Target::Vscode,
+];
+
 /// Who has the variable when it is done, and who has not.
 pub fn reach(target: Target) -> Option<&'static str> {
     Some(match target {
         Target::Bash => {
-            "bash as a login or interactive shell and under ssh, and what they start; not scripts that something else \
-             starts: setup profile, environment.d, cron"
+            "every bash that you log in to or type in, and what it starts. For what something else starts: \
+             pycstore setup profile environment.d cron"
         }
         Target::Zsh | Target::Fish => {
-            "every new shell of this kind, scripts included, and what it starts; not what something else starts: \
-             setup profile, environment.d, cron"
+            "every new one, scripts included, and what it starts. For what something else starts: \
+             pycstore setup profile environment.d cron"
         }
-        Target::Profile => "your next login and what it starts; not cron: setup cron",
+        Target::Profile => "your next login and what it starts. For the jobs of cron: pycstore setup cron",
         Target::EnvironmentD => {
             "from your next login, or `systemctl --user daemon-reload`, what systemd starts for you: desktop programs, \
              IDEs, user units; not logins by ssh, not cron"
