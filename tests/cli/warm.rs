@@ -410,6 +410,16 @@ fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
     give(&target, NOBODY);
     assert!(warm(&world, ["ours"]).exits(1).stderr.contains("is not run: "));
     give(&target, 0);
+    // And each link in between, wherever it lies.
+    let between = world.home.join("between");
+    std::fs::create_dir(&between).unwrap();
+    symlink(&newest().path, between.join("python")).unwrap();
+    std::fs::remove_file(ours.join(".venv/bin/python")).unwrap();
+    symlink(between.join("python"), ours.join(".venv/bin/python")).unwrap();
+    give(&between, NOBODY);
+    let told = warm(&world, ["ours"]).exits(1);
+    assert!(told.stderr.contains(&format!("is not run: {} belongs to", between.display())), "{told:?}");
+    give(&between, 0);
     std::fs::set_permissions(ours.join(".venv"), PermissionsExt::from_mode(0o777)).unwrap();
     assert!(warm(&world, ["ours"]).exits(1).stderr.contains("may be written to by everybody"));
     let told = warm(&world, ["theirs"]).exits(2);
