@@ -107,7 +107,7 @@ impl Adopter<'_> {
         }
         let mirror = make_directories(self.store, &adoption.mirror)?;
         let temporary = temporary_name(&victim.name);
-        let mut copy = mirror.make_file(&temporary, self.mode(planned, adoption))?;
+        let mut copy = mirror.make_file(&temporary, self.mode(planned, adoption, metadata.mode))?;
         let write = || -> io::Result<Adopted> {
             copy.write_all(&bytes)?;
             directory::stamp(&copy, metadata.accessed, metadata.modified)?;
@@ -135,12 +135,13 @@ impl Adopter<'_> {
         })
     }
 
-    /// The mode that Python gives an entry (`_calc_mode`): that of the source, writable by its owner, never executable.
-    fn mode(&self, planned: &PlannedDirectory, adoption: &Adoption) -> u32 {
+    /// The mode that Python gives an entry (`_calc_mode`): that of the source, writable by its owner, never executable. But
+    /// who may not read the original may not read the copy either.
+    fn mode(&self, planned: &PlannedDirectory, adoption: &Adoption, original: u32) -> u32 {
         let sources = planned.relative.strip_suffix(PYCACHE).unwrap_or_default();
         let sources = sources.strip_suffix(b"/").unwrap_or(sources);
         let source = self.root.directory(sources).and_then(|it| it.metadata(&adoption.source, Links::Follow));
-        (source.map_or(0o666, |source| source.mode) | 0o200) & 0o666
+        ((source.map_or(0o666, |source| source.mode) & original) | 0o200) & 0o666
     }
 }
 

@@ -311,6 +311,50 @@ fn root_moves_nothing_into_the_store_of_somebody_else() {
     assert!(caches(&project).is_empty());
 }
 
+#[test]
+fn root_makes_no_store_where_somebody_else_decides_what_is_there() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = World::new();
+    let project = world.project("proj", &["m.py"]);
+    compile_in_tree(&world, newest(), &[], &[&project]);
+    let cache = world.store.parent().unwrap();
+    std::fs::create_dir_all(cache).unwrap();
+    std::os::unix::fs::chown(cache, Some(65534), None).unwrap();
+    let before = World::snapshot(&world.home);
+    let refused = |arguments: &[&str]| {
+        let told = world.pycstore(arguments).exits(2);
+        let why = format!("{} belongs to user 65534, and we are root\nhint: ", cache.display());
+        assert!(told.stderr.contains(&why), "{told:?}");
+        assert_only_gone(&before, &World::snapshot(&world.home), &[]);
+    };
+    refused(&["sweep", "proj", "--adopt"]);
+    refused(&["warm", "proj"]);
+    // Nor through a link of theirs.
+    std::os::unix::fs::chown(cache, Some(0), None).unwrap();
+    let link = world.home.join("link");
+    symlink(cache, &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
+    let store = link.join("cpython");
+    let told = world.pycstore(["--store", store.to_str().unwrap(), "warm", "proj"]).exits(2);
+    assert!(told.stderr.contains("link belongs to user 65534, and we are root"), "{told:?}");
+    assert!(!world.store.exists());
+}
+
+#[test]
+fn who_may_not_read_the_original_may_not_read_the_copy() {
+    let world = World::new();
+    let project = world.project("proj", &["m.py"]);
+    compile_in_tree(&world, newest(), &[], &[&project]);
+    let original = cached(&project.join("m.py"), newest(), "");
+    std::fs::set_permissions(&original, PermissionsExt::from_mode(0o600)).unwrap();
+    sweep(&world, ["proj", "--adopt"]).exits(0);
+    let adopted = world.entry(&project.join("m.py"), newest(), "").metadata().unwrap();
+    assert_eq!(adopted.mode() & 0o7777, 0o600);
+}
+
 /// The program is killed at any moment; what it leaves, another run finishes.
 #[test]
 fn a_sweep_that_is_killed_loses_nothing() {
