@@ -313,3 +313,29 @@ fn a_configuration_by_another_name_holds_at_night_as_well() {
         answer(command.env("PYCSTORE_CONFIG", "").args(["schedule", "install", "--print", "--with", "cron"]));
     assert!(told.stdout.contains("--config /dev/null schedule run"), "{}", told.stdout);
 }
+
+#[test]
+fn root_schedules_no_program_that_others_may_change() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = world();
+    let spool = Spool::new(&world);
+    let bin = world.home.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let program = bin.join("pycstore");
+    answer(world.command("cp").arg(env!("CARGO_BIN_EXE_pycstore")).arg(&program)).exits(0);
+    let install = || {
+        let mut command = spool.command(&[], "", &program);
+        answer(command.args(["schedule", "install", "--with", "cron", "--yes"]))
+    };
+    std::os::unix::fs::chown(&bin, Some(65534), None).unwrap();
+    let told = install().exits(2);
+    let why = format!("{} belongs to user 65534\nhint: put it where only root may write", bin.display());
+    assert!(told.stderr.contains(&why), "{told:?}");
+    assert_eq!(spool.contents(), None);
+    std::os::unix::fs::chown(&bin, Some(0), None).unwrap();
+    install().exits(0);
+    assert!(line(&spool).contains(program.to_str().unwrap()));
+}

@@ -11,6 +11,8 @@ use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::{date, human, path};
 use crate::cli::prune;
 use crate::cli::session::Session;
+use pycstore::ancestry;
+use pycstore::directory::effective_user;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -86,6 +88,22 @@ fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Whether what root would run each night is nobody else's to change.
+fn runs_nobody_elses(job: &Job) -> Result<(), Complaint> {
+    let user = effective_user();
+    match ancestry::stranger(&ancestry::ways(&job.program), user).filter(|_| user == 0) {
+        None => Ok(()),
+        Some(stranger) => {
+            let program = job.program.display();
+            let message = format!("refused: root would run {program} each night, and {stranger}");
+            Err(Complaint::new(
+                message,
+                "put it where only root may write, such as /usr/local/bin, and start it there",
+            ))
+        }
+    }
+}
+
 fn property_list(job: &Job, time: Time, home: &Path) -> Result<Vec<u8>, Complaint> {
     launchd::property_list(job, time, home).map_err(|why| Complaint::new(why, "choose another name"))
 }
@@ -101,6 +119,7 @@ fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     let found = installed(&session.environment).map_err(explained)?;
     let scheduler = scheduler(options, &found);
     let job = Job::of(session)?;
+    runs_nobody_elses(&job)?;
     let (names, origin) = job::described(session)?;
     let mut plan = Plan::default();
     let mut lines = Vec::new();
