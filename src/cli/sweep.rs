@@ -278,6 +278,7 @@ fn explain(session: &Session, outcome: &Outcome) {
         let why = match reason {
             Reason::Environment => "it is an environment; name it, or say --include-environments",
             Reason::Installation => "it belongs to an installation of Python; --system sweeps it",
+            Reason::Packaged => "it belongs to the package manager; --system sweeps it",
             Reason::Link => "it is a symbolic link",
         };
         notes("left alone", &paths, why);

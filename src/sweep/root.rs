@@ -145,7 +145,7 @@ impl Tree for Root {
 }
 
 /// Whether a path without symbolic links is a package manager's.
-fn is_packaged(path: &Path) -> bool {
+pub(super) fn is_packaged(path: &Path) -> bool {
     let is_below = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
     is_below(&PACKAGED) && !is_below(&UNPACKAGED)
 }

@@ -476,6 +476,34 @@ fn what_belongs_to_the_system_is_refused() {
 }
 
 #[test]
+fn what_belongs_to_the_package_manager_is_left_alone_below_a_root_as_well() {
+    let world = World::new();
+    let bytecode = world.write("m.cpython-312.pyc", [&HEADER[..], b"body"].concat());
+    // The system as it is, with a store of Guix's in it.
+    let script = format!(
+        "\
+mount -t tmpfs tmpfs /mnt
+for top in /*; do
+    case $top in /mnt|/gnu) continue;; esac
+    if [ -L $top ]; then cp -P $top /mnt$top; elif [ -d $top ]; then mkdir /mnt$top; mount --rbind $top /mnt$top; fi
+done
+for directory in store/x profile; do
+    mkdir -p /mnt/gnu/$directory/__pycache__
+    cp {} /mnt/gnu/$directory/__pycache__
+done
+chroot /mnt pycstore sweep /gnu
+find /mnt/gnu -type f
+chroot /mnt pycstore sweep /gnu --system --quiet
+find /mnt/gnu -type f",
+        bytecode.display()
+    );
+    let told = answer(&mut world.in_namespace("", &script)).exits(0);
+    assert!(told.stderr.contains("/gnu/store: it belongs to the package manager; --system"), "{told:?}");
+    let files: Vec<&str> = told.stdout.lines().filter(|line| line.starts_with('/')).collect();
+    assert_eq!(files, ["/mnt/gnu/store/x/__pycache__/m.cpython-312.pyc"], "{told:?}");
+}
+
+#[test]
 fn the_store_is_not_swept() {
     let world = World::new();
     let project = world.project("p", &["a.py"]);

@@ -80,6 +80,7 @@ impl SweepDocument {
                     let why = match left.reason {
                         Reason::Environment => "environment",
                         Reason::Installation => "installation",
+                        Reason::Packaged => "packaged",
                         Reason::Link => "link",
                     };
                     SkippedLine::new(&left.path, why)
