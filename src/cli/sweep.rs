@@ -162,6 +162,7 @@ fn hint(refusal: &Refusal) -> &'static str {
         }
         Refusal::RootDirectory(_) => "name the trees that are yours: pycstore sweep ~/project",
         Refusal::Packaged(_) | Refusal::Installation(_) => "--system sweeps it as well",
+        Refusal::Led { .. } => "name it by the path that it leads to",
         Refusal::InStore(_) => "to remove entries of the store: pycstore prune",
     }
 }

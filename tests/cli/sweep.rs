@@ -409,6 +409,35 @@ fn no_link_is_followed_out_of_the_tree() {
 }
 
 #[test]
+fn root_is_led_by_nobody_elses_link_to_what_is_not_theirs() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = World::new();
+    let ours = world.project("ours", &["m.py"]);
+    let theirs = world.project("theirs", &["m.py"]);
+    let own = world.project("theirs/own", &["m.py"]);
+    compile_in_tree(&world, newest(), &[], &[&ours, &theirs]);
+    symlink(&ours, theirs.join("link")).unwrap();
+    symlink(&own, theirs.join("honest")).unwrap();
+    for entry in walkdir::WalkDir::new(&theirs) {
+        std::os::unix::fs::lchown(entry.unwrap().path(), Some(65534), None).unwrap();
+    }
+    let before = World::snapshot(&world.home);
+    let told = sweep(&world, ["theirs/link"]).exits(2);
+    assert!(
+        told.stderr.contains("theirs belongs to user 65534, and we are root\nhint: name it by"),
+        "{told:?}"
+    );
+    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
+    takes(&world, ["theirs/honest"], &[&own.join("__pycache__")]);
+    // A link of ours leads wherever we want.
+    symlink(&ours, world.home.join("link")).unwrap();
+    takes(&world, ["link"], &[&ours.join("__pycache__")]);
+}
+
+#[test]
 fn a_mount_point_is_not_crossed() {
     for refusals in REFUSALS {
         let world = World::new();
