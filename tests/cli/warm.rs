@@ -145,6 +145,15 @@ fn what_cannot_be_compiled_is_one_line_each_and_the_rest_is() {
 }
 
 #[test]
+fn what_is_larger_than_any_source_is_not_read() {
+    let world = World::new();
+    let sparse = world.write("p/sparse.py", "");
+    std::fs::File::options().write(true).open(sparse).unwrap().set_len(1 << 40).unwrap();
+    let told = warm(&world, ["p"]).exits(1);
+    assert!(told.stderr.ends_with("p/sparse.py: larger than 256 MiB\n"), "{told:?}");
+}
+
+#[test]
 fn what_is_stale_is_compiled_as_it_was() {
     let world = World::new();
     let modules = ["fresh.py", "timestamp.py", "checked.py", "magic.py", "gui.pyw", "rewritten.py"];
