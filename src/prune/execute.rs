@@ -49,7 +49,7 @@ pub struct Failure {
     pub source: io::Error,
 }
 
-fn of_files(files: u64) -> String {
+pub(crate) fn of_files(files: u64) -> String {
     if files > 1 { format!(" ({files} files)") } else { String::new() }
 }
 

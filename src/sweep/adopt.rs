@@ -16,7 +16,7 @@ use super::root::Root;
 use crate::directory::{self, Directory, Links, Over};
 use crate::layout::PYCACHE;
 use crate::owner::Owner;
-use crate::prune::execute::Prepared;
+use crate::prune::execute::{Prepared, of_files};
 use crate::prune::plan::{PlannedDirectory, Victim};
 use crate::store::Store;
 use crate::tally::Tally;
@@ -29,10 +29,12 @@ use std::sync::{Mutex, PoisonError};
 
 /// A file that could not be moved, and stays.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot adopt {}", .path.display())]
+#[error("cannot adopt {}{}", .path.display(), of_files(*.files))]
 pub struct NotAdopted {
-    /// Its path.
+    /// Its path; the root's where it is the store that takes no more.
     pub path: PathBuf,
+    /// How many files are meant.
+    pub files: u64,
     /// What the system said.
     pub source: io::Error,
 }
@@ -50,6 +52,8 @@ pub(super) struct Adopter<'a> {
 pub(super) struct Done {
     pub adopted: BTreeMap<Owner, Tally>,
     pub failures: Vec<NotAdopted>,
+    /// What the store does not take, being full or read-only: one line says it all, there would be one a file.
+    pub refused: Option<NotAdopted>,
 }
 
 /// Tells the temporary files of one process apart.
@@ -75,8 +79,14 @@ impl Adopter<'_> {
             // It is superfluous, or not the planned one any more: the executor finds out.
             Ok(Adopted::No) => {}
             Err(source) => {
-                done.failures
-                    .push(NotAdopted { path: self.root.shown(&planned.relative, &victim.name), source });
+                let path = self.root.shown(&planned.relative, &victim.name);
+                match &mut done.refused {
+                    Some(refused) if is_of_store(&source) => refused.files += 1,
+                    refused @ None if is_of_store(&source) => {
+                        *refused = Some(NotAdopted { path: self.root.path.clone(), files: 1, source });
+                    }
+                    _ => done.failures.push(NotAdopted { path, files: 1, source }),
+                }
                 return Prepared::Keep;
             }
         }
@@ -143,6 +153,12 @@ impl Adopter<'_> {
         let source = self.root.directory(sources).and_then(|it| it.metadata(&adoption.source, Links::Follow));
         ((source.map_or(0o666, |source| source.mode) & original) | 0o200) & 0o666
     }
+}
+
+/// Whether an error is of the store as a whole.
+fn is_of_store(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 enum Adopted {

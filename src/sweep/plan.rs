@@ -11,7 +11,7 @@ use crate::layout::Name;
 use crate::owner::Owner;
 use crate::prune::plan::{self as removal, Hollow, PlannedDirectory, Victim};
 use crate::prune::policy::TEMPORARY_AGE;
-use crate::scan::Trouble;
+use crate::scan::{LARGEST_BODY, Trouble};
 use crate::status::{self, Status, UncheckedHashes};
 use crate::tally::Tally;
 use crate::units::Moment;
@@ -323,7 +323,9 @@ fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
     let is_fresh = |entry| status::judge(entry, UncheckedHashes::Trust) == Some(Status::Fresh);
     let knows_prefix = file.entry.parsed.slot().and_then(|slot| slot.python()) >= Some(FIRST_WITH_PREFIX);
     let is_trusted = file.entry.metadata.is_some_and(|metadata| [0, policy.user].contains(&metadata.user));
-    if !is_fresh(&file.entry) || !knows_prefix || !is_trusted {
+    // A larger one is hardly compiled from anything: an archive may bring a file with holes of any size.
+    let is_small = file.entry.metadata.is_some_and(|metadata| metadata.bytes <= LARGEST_BODY);
+    if !is_fresh(&file.entry) || !knows_prefix || !is_trusted || !is_small {
         return Verdict::Remove;
     }
     match in_store {
