@@ -407,3 +407,36 @@ fn a_crontab_program_that_others_may_change_is_not_run() {
     assert!(told.code < 2, "{told:?}");
     assert!(!ran.exists(), "the trap was run");
 }
+
+#[test]
+fn root_runs_nothing_of_others_by_what_sudo_keeps() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = World::new();
+    let (ran, parent) = (world.home.join("RAN"), world.home.parent().unwrap());
+    world.write(".bashrc", "");
+    let trap = world
+        .write("theirs/bin/env", format!("#!/bin/sh\n: > {0}\nexec /usr/bin/env \"$@\"\n", ran.display()));
+    world.write("theirs/configuration/fish/config.fish", format!("echo > {}\n", ran.display()));
+    for path in [parent.parent().unwrap(), parent, &world.home, &trap] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let theirs = world.home.join("theirs");
+    let mut path = theirs.join("bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let doctor = || {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        command.env("PATH", &path).env("XDG_CONFIG_HOME", theirs.join("configuration"));
+        let told = answer(command.arg("doctor"));
+        assert!(told.code < 2, "{told:?}");
+        std::fs::remove_file(&ran).is_ok()
+    };
+    assert!(doctor(), "what is ours is run");
+    for given in ["bin", "configuration"] {
+        lchown(theirs.join(given), Some(65534), None).unwrap();
+    }
+    assert!(!doctor(), "the trap was run");
+}
