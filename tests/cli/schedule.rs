@@ -336,6 +336,16 @@ fn root_schedules_no_program_that_others_may_change() {
     assert!(told.stderr.contains(&why), "{told:?}");
     assert_eq!(spool.contents(), None);
     std::os::unix::fs::chown(&bin, Some(0), None).unwrap();
+    // Nor one that obeys their configuration.
+    let kept = world.home.join("theirs");
+    std::fs::create_dir(&kept).unwrap();
+    std::os::unix::fs::chown(&kept, Some(65534), None).unwrap();
+    let mut command = spool.command(&[], "", &program);
+    command.env("XDG_CONFIG_HOME", &kept).args(["schedule", "install", "--with", "cron", "--yes"]);
+    let told = answer(&mut command).exits(2);
+    let why = format!("root would use {} each night, and {0} belongs to user 65534", kept.display());
+    assert!(told.stderr.contains(&why), "{told:?}");
+    assert_eq!(spool.contents(), None);
     install().exits(0);
     assert!(line(&spool).contains(program.to_str().unwrap()));
 }

@@ -88,20 +88,27 @@ fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Whether what root would run each night is nobody else's to change.
+/// Whether what root would run each night, and what that would read and write, is nobody else's to change.
 fn runs_nobody_elses(job: &Job) -> Result<(), Complaint> {
     let user = effective_user();
-    match ancestry::stranger(&ancestry::ways(&job.program), user).filter(|_| user == 0) {
-        None => Ok(()),
-        Some(stranger) => {
-            let program = job.program.display();
-            let message = format!("refused: root would run {program} each night, and {stranger}");
-            Err(Complaint::new(
-                message,
-                "put it where only root may write, such as /usr/local/bin, and start it there",
-            ))
+    if user != 0 {
+        return Ok(());
+    }
+    let configuration =
+        job.arguments.iter().skip_while(|argument| *argument != "--config").nth(1).map(Path::new);
+    // A device such as `/dev/null` says nothing, whoever may write to it.
+    let configuration = configuration.filter(|path| path.is_file());
+    let directories = job.variables.iter().map(|(_, path)| path.as_path());
+    let hint = "put it where only root may write, such as /usr/local/bin, and start it there";
+    let used_hint = "let XDG_CONFIG_HOME, XDG_STATE_HOME and --config name what is root's";
+    let used = directories.chain(configuration).map(|path| ("use", path, used_hint));
+    for (verb, path, hint) in std::iter::once(("run", job.program.as_path(), hint)).chain(used) {
+        if let Some(stranger) = ancestry::stranger(&ancestry::ways(path), user) {
+            let message = format!("refused: root would {verb} {} each night, and {stranger}", path.display());
+            return Err(Complaint::new(message, hint));
         }
     }
+    Ok(())
 }
 
 fn property_list(job: &Job, time: Time, home: &Path) -> Result<Vec<u8>, Complaint> {
