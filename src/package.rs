@@ -9,6 +9,7 @@
 //!
 //! Home of csv (as `RECORD` is) and serde_json (as `direct_url.json` is), beside those of output.
 
+use crate::directory;
 use crate::owner::{Owner, OwnerKind};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -194,7 +195,8 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
 
 fn read(path: &Path) -> Option<Vec<u8>> {
     let mut contents = Vec::new();
-    std::fs::File::open(path).ok()?.take(LONGEST).read_to_end(&mut contents).ok()?;
+    // A pipe would be waited for.
+    directory::open_file(path).ok()?.0.take(LONGEST).read_to_end(&mut contents).ok()?;
     Some(contents)
 }
 
@@ -210,6 +212,17 @@ mod tests {
         let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n\nName: no\n");
         std::fs::write(directory.join("METADATA"), metadata).unwrap();
         std::fs::write(directory.join("RECORD"), record).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let temporary = tempfile::tempdir().unwrap();
+        let pipe = temporary.path().join("RECORD");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let (sender, answers) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(read(&pipe)));
+        assert_eq!(answers.recv_timeout(std::time::Duration::from_secs(30)), Ok(None));
     }
 
     #[test]

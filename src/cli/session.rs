@@ -9,6 +9,7 @@ use super::output::style::Style;
 use super::output::terminal::Terminal;
 use super::stop::Stop;
 use anyhow::Context;
+use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use pycstore::mounts::Mounts;
 use pycstore::prune::{Circumstances, Clock};
@@ -92,9 +93,16 @@ impl Session {
         Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default() })
     }
 
-    /// Opens the store to put something into it. As Python does, we make it if it is not there.
+    /// Opens the store to put something into it. As Python does, we make it if it is not there. Root puts nothing where
+    /// somebody else decides what is on the way: they could let it lead anywhere.
     pub fn open_to_fill(&self, hint: &str) -> anyhow::Result<Opened> {
         let path = self.store_path()?;
+        if effective_user() == 0
+            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(&path), 0)
+        {
+            let message = format!("refused: {}: {stranger}, and we are root", path.display());
+            return Err(Complaint::new(message, hint).into());
+        }
         if !path.try_exists().with_context(|| path.display().to_string())? {
             make_store(&path).with_context(|| format!("cannot make the store {}", path.display()))?;
         }

@@ -162,6 +162,7 @@ fn hint(refusal: &Refusal) -> &'static str {
         }
         Refusal::RootDirectory(_) => "name the trees that are yours: pycstore sweep ~/project",
         Refusal::Packaged(_) | Refusal::Installation(_) => "--system sweeps it as well",
+        Refusal::Led { .. } => "name it by the path that it leads to",
         Refusal::InStore(_) => "to remove entries of the store: pycstore prune",
     }
 }
@@ -278,6 +279,7 @@ fn explain(session: &Session, outcome: &Outcome) {
         let why = match reason {
             Reason::Environment => "it is an environment; name it, or say --include-environments",
             Reason::Installation => "it belongs to an installation of Python; --system sweeps it",
+            Reason::Packaged => "it belongs to the package manager; --system sweeps it",
             Reason::Link => "it is a symbolic link",
         };
         notes("left alone", &paths, why);

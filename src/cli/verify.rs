@@ -89,9 +89,11 @@ fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> Proof {
 /// Says what could not be proved; whether all was.
 fn complain_of(proof: &Proof) -> bool {
     let mut without: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut not_run: BTreeMap<String, u64> = BTreeMap::new();
     for unproved in &proof.unproved {
         match &unproved.why {
             Doubt::NoInterpreter(tag) => *without.entry(tag).or_default() += 1,
+            why @ Doubt::NotRun { .. } => *not_run.entry(why.to_string()).or_default() += 1,
             Doubt::Source | Doubt::Entry | Doubt::NoAnswer(_) => complain::problem(unproved),
         }
     }
@@ -100,6 +102,9 @@ fn complain_of(proof: &Proof) -> bool {
             "no interpreter found that loads {} of {tag}: not proved",
             human::counted(entries, "entry")
         ));
+    }
+    for (why, entries) in not_run {
+        complain::note(&format!("{} not proved: {why}", human::counted(entries, "entry")));
     }
     proof.unproved.is_empty()
 }

@@ -2,8 +2,9 @@
 //!
 //! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
 
-use super::plan::{self, Plan, PlannedDirectory, Skipped, Victim};
+use super::plan::{Plan, PlannedDirectory, Skipped};
 use super::policy::Spared;
+use super::victim::Victim;
 use crate::directory::Directory;
 use crate::owner::{Owner, Spellings};
 use crate::scan::{Threads, run_crew};
@@ -49,7 +50,7 @@ pub struct Failure {
     pub source: io::Error,
 }
 
-fn of_files(files: u64) -> String {
+pub(crate) fn of_files(files: u64) -> String {
     if files > 1 { format!(" ({files} files)") } else { String::new() }
 }
 
@@ -339,7 +340,7 @@ enum Removed {
 
 /// Looks at the victim again and removes it if it is still the file that was planned.
 fn remove(directory: &Directory, victim: &Victim, takes_anything: bool) -> io::Result<Removed> {
-    match plan::look_again(directory, victim, takes_anything) {
+    match victim.look_again(directory, takes_anything) {
         Ok(None) => {}
         Ok(Some(why)) => return Ok(Removed::Kept(why)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::Vanished),

@@ -21,6 +21,7 @@ pub mod execute;
 pub mod plan;
 pub mod policy;
 pub mod scope;
+pub mod victim;
 
 pub use execute::{Failure, Outcome};
 pub use plan::{Plan, Planner, Skipped};

@@ -1,21 +1,18 @@
 //! What a policy comes to on a store: the victims by directory, and the directories that they leave empty.
 
 use super::policy::{Budget, Circumstances, Policy, Selector, Spared, Value, Verdict};
+use super::victim::{Contents, Victim};
 use crate::body::{Bodies, Body};
-use crate::directory::{Directory, FileKind, Links, Metadata};
-use crate::entry::{Content, Entry};
+use crate::entry::Entry;
 use crate::layout::Name;
 use crate::owner::Owner;
-use crate::pyc::header::looks_like_bytecode;
 use crate::scan::{Threads, Trouble, Visit, Visitor, run_crew};
 use crate::source::is_missing;
 use crate::status::{self, Corrupt, Status, UncheckedHashes};
 use crate::store::Store;
 use crate::tally::Tally;
-use crate::units::Moment;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,41 +47,6 @@ pub struct PlannedDirectory {
     pub owner: Arc<Owner>,
     /// The files.
     pub victims: Vec<Victim>,
-}
-
-/// A file to be removed, as it was when planned.
-#[derive(Debug, Clone)]
-pub struct Victim {
-    /// Its name in the directory.
-    pub name: Box<[u8]>,
-    /// What it was worth to the budget that evicts it; `None` of what goes in any case.
-    pub value: Option<Value>,
-    /// Whether its first bytes were read and may be bytecode's; else the executor reads them.
-    pub contents: Contents,
-    /// Device and inode.
-    pub identity: (u64, u64),
-    /// Length in bytes.
-    pub bytes: u64,
-    /// Room on disk in bytes.
-    pub disk: u64,
-    /// Last modification.
-    pub modified: Moment,
-}
-
-/// Whether a victim's first bytes are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contents {
-    /// They were read, and the policy may remove such a file.
-    Known,
-    /// They are to be read before it is removed.
-    ToBeRead,
-}
-
-impl Victim {
-    /// What its removal gives back.
-    pub fn tally(&self) -> Tally {
-        Tally::file(self.bytes, self.disk)
-    }
 }
 
 /// A file that a selector names and that is kept.
@@ -196,7 +158,7 @@ impl Visitor for Planner<'_> {
                 _ => None,
             };
             let victim = match verdict {
-                Verdict::Condemn | Verdict::Evictable(_) => victim(entry, value),
+                Verdict::Condemn | Verdict::Evictable(_) => Victim::of(entry, value),
                 Verdict::Keep | Verdict::Spare(_) => None,
             };
             if let Verdict::Spare(why) = verdict {
@@ -224,23 +186,6 @@ impl Visitor for Planner<'_> {
     fn trouble(&mut self, trouble: Trouble) {
         self.troubles.push(trouble);
     }
-}
-
-/// The file of an entry as it is to be removed, and what it is worth to a budget; `None` where nothing is known of it.
-pub(crate) fn victim(entry: &Entry<'_>, value: Option<Value>) -> Option<Victim> {
-    let metadata = entry.metadata?;
-    Some(Victim {
-        name: entry.name.into(),
-        value,
-        contents: match entry.content {
-            Content::Read(..) => Contents::Known,
-            Content::NotRead | Content::Unreadable(_) => Contents::ToBeRead,
-        },
-        identity: metadata.identity,
-        bytes: metadata.bytes,
-        disk: metadata.disk,
-        modified: metadata.modified,
-    })
 }
 
 impl Plan {
@@ -291,7 +236,7 @@ impl Plan {
         let look = |found: &mut Vec<(Box<[u8]>, Vec<Skipped>)>, planned: &PlannedDirectory, _: &mut _| {
             let Ok(directory) = store.directory(&planned.relative) else { return };
             let spared = planned.victims.iter().filter_map(|victim| {
-                let why = look_again(&directory, victim, false).ok()??;
+                let why = victim.look_again(&directory, false).ok()??;
                 Some(Skipped { path: store.shown(&planned.relative, &victim.name), why })
             });
             let spared: Vec<Skipped> = spared.collect();
@@ -327,42 +272,6 @@ impl Plan {
         }
         sum
     }
-}
-
-/// Looks at a victim again: a reason to keep it, or none.
-///
-/// # Errors
-/// What the system says; ENOENT when it is gone already.
-pub(super) fn look_again(
-    directory: &Directory,
-    victim: &Victim,
-    takes_anything: bool,
-) -> io::Result<Option<Spared>> {
-    let is_same = |now: &Metadata| {
-        now.kind == FileKind::Regular
-            && now.identity == victim.identity
-            && now.bytes == victim.bytes
-            && now.modified == victim.modified
-    };
-    let mut start = [0; 4];
-    let (now, start) = if takes_anything || victim.contents == Contents::Known {
-        (directory.metadata(&victim.name, Links::Keep)?, None)
-    } else {
-        match directory.read_start(&victim.name, &mut start) {
-            Ok((metadata, start)) => (metadata, Some(start)),
-            // A link, a directory or a socket may stand where the file was.
-            Err(error) => match directory.metadata(&victim.name, Links::Keep)? {
-                now if !is_same(&now) => return Ok(Some(Spared::Changed)),
-                _ if error.kind() == io::ErrorKind::PermissionDenied => return Ok(Some(Spared::Unreadable)),
-                _ => return Err(error),
-            },
-        }
-    };
-    Ok(match start {
-        _ if !is_same(&now) => Some(Spared::Changed),
-        Some(start) if !looks_like_bytecode(start) => Some(Spared::NotBytecode),
-        _ => None,
-    })
 }
 
 fn is_at_or_below(path: &[u8], ancestor: &[u8]) -> bool {
@@ -462,6 +371,7 @@ pub(crate) fn emptied(mut hollow: Vec<Hollow<'_>>) -> Vec<Box<[u8]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Moment;
     use proptest::prelude::*;
 
     fn victim(name: &str, disk: u64) -> Victim {

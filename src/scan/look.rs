@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
 const LIST_FROM: usize = 3;
 
-/// The largest entry whose body is read to learn the source's name.
-const LARGEST_BODY: u64 = 64 << 20;
+/// The largest entry whose body is read, to learn the source's name or to be moved.
+pub(crate) const LARGEST_BODY: u64 = 64 << 20;
 
 /// The largest source that is read to be hashed. A sparse file costs who makes it nothing, and us hours.
 const LARGEST_SOURCE: u64 = 256 << 20;

@@ -16,8 +16,9 @@ use super::root::Root;
 use crate::directory::{self, Directory, Links, Over};
 use crate::layout::PYCACHE;
 use crate::owner::Owner;
-use crate::prune::execute::Prepared;
-use crate::prune::plan::{PlannedDirectory, Victim};
+use crate::prune::execute::{Prepared, of_files};
+use crate::prune::plan::PlannedDirectory;
+use crate::prune::victim::Victim;
 use crate::store::Store;
 use crate::tally::Tally;
 use crate::tree::Tree;
@@ -29,10 +30,12 @@ use std::sync::{Mutex, PoisonError};
 
 /// A file that could not be moved, and stays.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot adopt {}", .path.display())]
+#[error("cannot adopt {}{}", .path.display(), of_files(*.files))]
 pub struct NotAdopted {
-    /// Its path.
+    /// Its path; the root's where it is the store that takes no more.
     pub path: PathBuf,
+    /// How many files are meant.
+    pub files: u64,
     /// What the system said.
     pub source: io::Error,
 }
@@ -50,6 +53,8 @@ pub(super) struct Adopter<'a> {
 pub(super) struct Done {
     pub adopted: BTreeMap<Owner, Tally>,
     pub failures: Vec<NotAdopted>,
+    /// What the store does not take, being full or read-only: one line says it all, there would be one a file.
+    pub refused: Option<NotAdopted>,
 }
 
 /// Tells the temporary files of one process apart.
@@ -75,8 +80,14 @@ impl Adopter<'_> {
             // It is superfluous, or not the planned one any more: the executor finds out.
             Ok(Adopted::No) => {}
             Err(source) => {
-                done.failures
-                    .push(NotAdopted { path: self.root.shown(&planned.relative, &victim.name), source });
+                let path = self.root.shown(&planned.relative, &victim.name);
+                match &mut done.refused {
+                    Some(refused) if is_of_store(&source) => refused.files += 1,
+                    refused @ None if is_of_store(&source) => {
+                        *refused = Some(NotAdopted { path: self.root.path.clone(), files: 1, source });
+                    }
+                    _ => done.failures.push(NotAdopted { path, files: 1, source }),
+                }
                 return Prepared::Keep;
             }
         }
@@ -107,7 +118,7 @@ impl Adopter<'_> {
         }
         let mirror = make_directories(self.store, &adoption.mirror)?;
         let temporary = temporary_name(&victim.name);
-        let mut copy = mirror.make_file(&temporary, self.mode(planned, adoption))?;
+        let mut copy = mirror.make_file(&temporary, self.mode(planned, adoption, metadata.mode))?;
         let write = || -> io::Result<Adopted> {
             copy.write_all(&bytes)?;
             directory::stamp(&copy, metadata.accessed, metadata.modified)?;
@@ -135,13 +146,20 @@ impl Adopter<'_> {
         })
     }
 
-    /// The mode that Python gives an entry (`_calc_mode`): that of the source, writable by its owner, never executable.
-    fn mode(&self, planned: &PlannedDirectory, adoption: &Adoption) -> u32 {
+    /// The mode that Python gives an entry (`_calc_mode`): that of the source, writable by its owner, never executable. But
+    /// who may not read the original may not read the copy either.
+    fn mode(&self, planned: &PlannedDirectory, adoption: &Adoption, original: u32) -> u32 {
         let sources = planned.relative.strip_suffix(PYCACHE).unwrap_or_default();
         let sources = sources.strip_suffix(b"/").unwrap_or(sources);
         let source = self.root.directory(sources).and_then(|it| it.metadata(&adoption.source, Links::Follow));
-        (source.map_or(0o666, |source| source.mode) | 0o200) & 0o666
+        ((source.map_or(0o666, |source| source.mode) & original) | 0o200) & 0o666
     }
+}
+
+/// Whether an error is of the store as a whole.
+fn is_of_store(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 enum Adopted {

@@ -31,7 +31,7 @@ pub struct Outcome {
     pub left_alone: Vec<LeftAlone>,
     /// What could not be removed, sorted by path.
     pub failures: Vec<Failure>,
-    /// What could not be moved and therefore stays, sorted by path.
+    /// What could not be moved and therefore stays, sorted by path; of each root once what the store does not take.
     pub not_adopted: Vec<NotAdopted>,
     /// What was left when the run was told to stop, in files.
     pub left: Tally,
@@ -60,7 +60,7 @@ impl Outcome {
         for (_, mut plan) in plans {
             let adopted = plan.adopted();
             let outcome = removal::Outcome::expected(std::mem::take(&mut plan.removal));
-            collected.add(plan, outcome, Done { adopted, failures: Vec::new() });
+            collected.add(plan, outcome, Done { adopted, ..Done::default() });
         }
         collected.outcome()
     }
@@ -115,7 +115,7 @@ impl Collected {
     fn add(&mut self, plan: Plan, outcome: removal::Outcome, done: Done) {
         self.outcomes.push(outcome);
         self.adopted.extend(done.adopted);
-        self.rest.not_adopted.extend(done.failures);
+        self.rest.not_adopted.extend(done.failures.into_iter().chain(done.refused));
         self.rest.kept.extend(plan.kept);
         self.rest.left_alone.extend(plan.left_alone);
     }

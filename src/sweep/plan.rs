@@ -9,9 +9,10 @@ use crate::directory::FileKind;
 use crate::entry::{Bytecode, Content};
 use crate::layout::Name;
 use crate::owner::Owner;
-use crate::prune::plan::{self as removal, Hollow, PlannedDirectory, Victim};
+use crate::prune::plan::{self as removal, Hollow, PlannedDirectory};
 use crate::prune::policy::TEMPORARY_AGE;
-use crate::scan::Trouble;
+use crate::prune::victim::Victim;
+use crate::scan::{LARGEST_BODY, Trouble};
 use crate::status::{self, Status, UncheckedHashes};
 use crate::tally::Tally;
 use crate::units::Moment;
@@ -237,7 +238,7 @@ impl Visitor for Planner {
         let mut kept = seen.others;
         for file in seen.files {
             let verdict = judge(file, &self.policy);
-            match (verdict, removal::victim(&file.entry, None)) {
+            match (verdict, Victim::of(&file.entry, None)) {
                 (Verdict::Remove | Verdict::Adopt(_), Some(victim)) => {
                     if let Verdict::Adopt(replaces) = verdict
                         && let Some(adoption) = self.adoption(seen.root, seen.place, file, replaces)
@@ -323,7 +324,9 @@ fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
     let is_fresh = |entry| status::judge(entry, UncheckedHashes::Trust) == Some(Status::Fresh);
     let knows_prefix = file.entry.parsed.slot().and_then(|slot| slot.python()) >= Some(FIRST_WITH_PREFIX);
     let is_trusted = file.entry.metadata.is_some_and(|metadata| [0, policy.user].contains(&metadata.user));
-    if !is_fresh(&file.entry) || !knows_prefix || !is_trusted {
+    // A larger one is hardly compiled from anything: an archive may bring a file with holes of any size.
+    let is_small = file.entry.metadata.is_some_and(|metadata| metadata.bytes <= LARGEST_BODY);
+    if !is_fresh(&file.entry) || !knows_prefix || !is_trusted || !is_small {
         return Verdict::Remove;
     }
     match in_store {

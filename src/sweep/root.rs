@@ -2,11 +2,12 @@
 //!
 //! # Invariants
 //!
-//! * Never `/`, nor what lies in the store. What belongs to a package manager or to an installation of Python is opened
+//! * Never `/`, nor what lies in the store. Root is led by nobody's symbolic link to what is not theirs. What belongs to a package manager or to an installation of Python is opened
 //!   only for who asks for it ([`System`]).
 //! * Whoever holds a [`Root`] holds a descriptor; the path is not looked up again, except to say whose it is.
 
-use crate::directory::{Access, Directory, FileKind, Links, Resolver};
+use crate::ancestry::{self, Stranger};
+use crate::directory::{self, Access, Directory, FileKind, Links, Resolver};
 use crate::layout::PYCACHE;
 use crate::owner::{OwnerKind, Territory};
 use crate::tree::Tree;
@@ -64,6 +65,16 @@ pub enum Refusal {
     /// It lies in the store.
     #[error("refused: {} lies in the store", .0.display())]
     InStore(PathBuf),
+    /// We are root, and by a symbolic link somebody may have led us to what is not theirs.
+    #[error("refused: {} leads to {}: {stranger}, and we are root", .path.display(), .real.display())]
+    Led {
+        /// The path given.
+        path: PathBuf,
+        /// The path without symbolic links.
+        real: PathBuf,
+        /// Who decides where it leads.
+        stranger: Stranger,
+    },
     /// It could not be opened.
     #[error("cannot open {}", .path.display())]
     Io {
@@ -106,6 +117,13 @@ impl Root {
                 return Err(Refusal::NotADirectory(named));
             }
         }
+        let is_led = real_path != path && directory::effective_user() == 0;
+        if is_led
+            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(path), 0)
+            && !matches!(stranger, Stranger::Owner { user, .. } if user == metadata.user)
+        {
+            return Err(Refusal::Led { path: named, real: real_path, stranger });
+        }
         if store.is_some_and(|store| real_path.starts_with(store)) {
             return Err(Refusal::InStore(named));
         }
@@ -145,7 +163,7 @@ impl Tree for Root {
 }
 
 /// Whether a path without symbolic links is a package manager's.
-fn is_packaged(path: &Path) -> bool {
+pub(super) fn is_packaged(path: &Path) -> bool {
     let is_below = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
     is_below(&PACKAGED) && !is_below(&UNPACKAGED)
 }

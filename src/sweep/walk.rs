@@ -4,12 +4,12 @@
 //! included. Symbolic links are not followed, mount points not crossed.
 //!
 //! What is not entered: directories of version control and of other languages' packages, other environments, the
-//! libraries of installations, the store, other roots of the same sweep, and what is to be ignored ([`Bounds`]).
+//! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is to be ignored ([`Bounds`]).
 
 use super::found::{Companion, File, Form, Names, Seen, legacy_stem};
 use super::look::{Look, Mirror, mirror_of, read_start};
 use super::place::{Place, joined};
-use super::root::{LIBRARY, Root, System, is_installations_by_place};
+use super::root::{LIBRARY, Root, System, is_installations_by_place, is_packaged};
 use crate::directory::{Directory, FileKind, LONGEST_PATH, Links, ListBuffer, name_too_long};
 use crate::entry::{Content, Entry};
 use crate::layout::{Name, PYCACHE};
@@ -72,6 +72,8 @@ pub enum Reason {
     Environment,
     /// It is the library of an installation.
     Installation,
+    /// It is a package manager's.
+    Packaged,
     /// It is a symbolic link called `__pycache__`.
     Link,
 }
@@ -240,6 +242,11 @@ impl Walk<'_> {
         let is_environment = names.has("pyvenv.cfg") || names.has("conda-meta");
         if is_environment && self.bounds.environments == Environments::Leave {
             return Some(Reason::Environment);
+        }
+        if self.bounds.system == System::Leave
+            && is_packaged(&self.root.real_path.join(OsStr::from_bytes(&place.relative)))
+        {
+            return Some(Reason::Packaged);
         }
         let is_installations = || {
             LIBRARY.iter().all(|name| names.has(name)) || is_installations_by_place(&place.path(self.root))

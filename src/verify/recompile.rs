@@ -4,12 +4,17 @@
 //! One process answers many questions over a pipe. A process that ends or does not
 //! answer in time leaves its question unanswered, and another goes on with the rest.
 //!
+//! Whose interpreters are run: only those that nobody but we and root decides ([`ancestry::stranger`]), as in
+//! [`crate::warm`]; the store of another user tells of theirs.
+//!
 //! An installation whose magic reading the disk did not tell is asked for it. Two releases with the same magic may compile differently: so every installation with the entry's magic is asked
 //! until one makes the same.
 
 use super::inspector::{Candidate, Pin};
 use super::{Finding, What};
+use crate::ancestry::{self, Stranger};
 use crate::body::Bodies;
+use crate::directory::effective_user;
 use crate::interpreter::Interpreters;
 use crate::isolated::{Isolated, framed};
 use crate::scan::{Threads, run_crew};
@@ -51,6 +56,14 @@ pub enum Doubt {
     /// No installation that was found loads its tag and magic.
     #[error("no interpreter found for {0}")]
     NoInterpreter(Box<str>),
+    /// The one that was found is not run.
+    #[error("{} is not run: {stranger}", .executable.display())]
+    NotRun {
+        /// Its executable.
+        executable: PathBuf,
+        /// Who else decides what it is.
+        stranger: Stranger,
+    },
     /// The source could not be read.
     #[error("its source cannot be read")]
     Source,
@@ -112,8 +125,16 @@ fn prove(store: &Store, batch: &[Candidate], interpreters: &Interpreters, proof:
     let able = interpreters
         .with_store()
         .filter(|(tag, it)| *tag == &*first.tag && it.magic.is_none_or(|magic| magic == first.magic));
-    let executables: Vec<&Path> = able.filter_map(|(_, it)| it.executable.as_deref()).collect();
-    let nobody = Answer::Unknown(Doubt::NoInterpreter(first.tag.clone()));
+    let mut executables: Vec<&Path> = able.filter_map(|(_, it)| it.executable.as_deref()).collect();
+    let mut nobody = Answer::Unknown(Doubt::NoInterpreter(first.tag.clone()));
+    executables.retain(|executable| {
+        let stranger = ancestry::stranger(&ancestry::ways(executable), effective_user());
+        let is_trusted = stranger.is_none();
+        if let Some(stranger) = stranger {
+            nobody = Answer::Unknown(Doubt::NotRun { executable: executable.to_path_buf(), stranger });
+        }
+        is_trusted
+    });
     let mut answers = vec![nobody; batch.len()];
     for executable in executables {
         let open: Vec<usize> = (0..batch.len()).filter(|&index| answers[index] != Answer::Same).collect();

@@ -1,10 +1,10 @@
 //! Which interpreter a source is for: that of the environment it lies in, of its installation, of its project's `.venv`.
 
+use crate::ancestry::{self, Stranger};
 use crate::source_tree::PROJECT_MARKERS;
 use crate::sweep::root::library_around;
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What decides for the sources in a directory.
@@ -85,42 +85,14 @@ pub fn executable_of(environment: &Path) -> Option<PathBuf> {
     names.into_iter().map(|name| environment.join("bin").join(name)).find(|path| path.is_file())
 }
 
-/// Somebody else who decides what a path is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Stranger {
-    /// Neither we nor root own it.
-    #[error("{} belongs to user {user}", .path.display())]
-    Owner {
-        /// It, or a directory on the way.
-        path: PathBuf,
-        /// Its owner's user id.
-        user: u32,
-    },
-    /// Everybody may write to it.
-    #[error("{} may be written to by everybody", .0.display())]
-    Everybody(PathBuf),
-}
-
 /// Who else than `user` and root decides what an executable is: whoever owns it, what its links lead to, or a directory on
-/// either way.
+/// the way to any of them.
 ///
 /// # Errors
 /// What `stat` answers.
 pub fn stranger(executable: &Path, user: u32) -> io::Result<Option<Stranger>> {
-    let real = executable.canonicalize()?;
-    for path in executable.ancestors().chain(real.ancestors()) {
-        let metadata = path.symlink_metadata()?;
-        if ![0, user].contains(&metadata.uid()) {
-            return Ok(Some(Stranger::Owner { path: path.to_path_buf(), user: metadata.uid() }));
-        }
-        // In a sticky directory (`/tmp`) nobody renames what is another's. A link has no mode of its own.
-        let (everybody, sticky) = (0o002, 0o1000);
-        let is_open = metadata.mode() & everybody != 0 && metadata.mode() & sticky == 0;
-        if is_open && !metadata.is_symlink() {
-            return Ok(Some(Stranger::Everybody(path.to_path_buf())));
-        }
-    }
-    Ok(None)
+    executable.metadata()?;
+    Ok(ancestry::stranger(&ancestry::ways(executable), user))
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ import sys
 if sys.version_info < (3, 8):
     sys.exit("it would ignore the prefix and write beside the sources")
 sys.pycache_prefix = os.fsdecode(bytes.fromhex(sys.argv[1]))
+# Such a source is none: an archive may bring a file with holes of any size.
+LARGEST_SOURCE = 256 << 20
 MODES = {
     b"T": py_compile.PycInvalidationMode.TIMESTAMP,
     b"C": py_compile.PycInvalidationMode.CHECKED_HASH,
@@ -37,6 +39,8 @@ def reason(error):
 
 def compile_one(optimization, mode, path):
     try:
+        if os.stat(path).st_size > LARGEST_SOURCE:
+            return "larger than %d MiB" % (LARGEST_SOURCE >> 20)
         py_compile.compile(path, doraise=True, optimize=optimization, invalidation_mode=MODES[mode])
     except py_compile.PyCompileError as error:
         return reason(error.exc_value)

@@ -13,5 +13,5 @@
 pub mod choice;
 pub mod compile;
 
-pub use choice::{Decider, Deciders, Stranger, stranger};
+pub use choice::{Decider, Deciders, stranger};
 pub use compile::{Compilation, Failure, Group, Row, Task, compile};

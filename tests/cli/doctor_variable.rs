@@ -385,3 +385,58 @@ fn the_startup_files_of_another_user_are_not_run_by_root() {
     doctor(&world, None);
     assert!(world.home.join("was-run").exists(), "the test proves nothing");
 }
+
+#[test]
+fn a_crontab_program_that_others_may_change_is_not_run() {
+    let world = World::new();
+    std::fs::create_dir_all(&world.store).unwrap();
+    let ran = world.home.join("RAN");
+    let trap = world.write("bin/crontab", format!("#!/bin/sh\ntouch {}\nexit 1\n", ran.display()));
+    let parent = world.home.parent().unwrap();
+    // A directory that nobody else may enter would shield it.
+    for (path, mode) in
+        [(parent.parent().unwrap(), 0o755), (parent, 0o755), (&world.home, 0o755), (&trap, 0o777)]
+    {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let mut path = trap.parent().unwrap().as_os_str().to_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let told = answer(command.env("PATH", path).arg("doctor"));
+    assert!(told.code < 2, "{told:?}");
+    assert!(!ran.exists(), "the trap was run");
+}
+
+#[test]
+fn root_runs_nothing_of_others_by_what_sudo_keeps() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = World::new();
+    let (ran, parent) = (world.home.join("RAN"), world.home.parent().unwrap());
+    world.write(".bashrc", "");
+    let trap = world
+        .write("theirs/bin/env", format!("#!/bin/sh\n: > {0}\nexec /usr/bin/env \"$@\"\n", ran.display()));
+    world.write("theirs/configuration/fish/config.fish", format!("echo > {}\n", ran.display()));
+    for path in [parent.parent().unwrap(), parent, &world.home, &trap] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let theirs = world.home.join("theirs");
+    let mut path = theirs.join("bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let doctor = || {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        command.env("PATH", &path).env("XDG_CONFIG_HOME", theirs.join("configuration"));
+        let told = answer(command.arg("doctor"));
+        assert!(told.code < 2, "{told:?}");
+        std::fs::remove_file(&ran).is_ok()
+    };
+    assert!(doctor(), "what is ours is run");
+    for given in ["bin", "configuration"] {
+        lchown(theirs.join(given), Some(65534), None).unwrap();
+    }
+    assert!(!doctor(), "the trap was run");
+}

@@ -315,3 +315,39 @@ fn a_configuration_by_another_name_holds_at_night_as_well() {
         answer(command.env("PYCSTORE_CONFIG", "").args(["schedule", "install", "--print", "--with", "cron"]));
     assert!(told.stdout.contains("--config /dev/null schedule run"), "{}", told.stdout);
 }
+
+#[test]
+fn root_schedules_no_program_that_others_may_change() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = world();
+    let spool = Spool::new(&world);
+    let bin = world.home.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let program = bin.join("pycstore");
+    answer(world.command("cp").arg(env!("CARGO_BIN_EXE_pycstore")).arg(&program)).exits(0);
+    let install = || {
+        let mut command = spool.command(&[], "", &program);
+        answer(command.args(["schedule", "install", "--with", "cron", "--yes"]))
+    };
+    std::os::unix::fs::chown(&bin, Some(65534), None).unwrap();
+    let told = install().exits(2);
+    let why = format!("{} belongs to user 65534\nhint: put it where only root may write", bin.display());
+    assert!(told.stderr.contains(&why), "{told:?}");
+    assert_eq!(spool.contents(), None);
+    std::os::unix::fs::chown(&bin, Some(0), None).unwrap();
+    // Nor one that obeys their configuration.
+    let kept = world.home.join("theirs");
+    std::fs::create_dir(&kept).unwrap();
+    std::os::unix::fs::chown(&kept, Some(65534), None).unwrap();
+    let mut command = spool.command(&[], "", &program);
+    command.env("XDG_CONFIG_HOME", &kept).args(["schedule", "install", "--with", "cron", "--yes"]);
+    let told = answer(&mut command).exits(2);
+    let why = format!("root would use {} each night, and {0} belongs to user 65534", kept.display());
+    assert!(told.stderr.contains(&why), "{told:?}");
+    assert_eq!(spool.contents(), None);
+    install().exits(0);
+    assert!(line(&spool).contains(program.to_str().unwrap()));
+}

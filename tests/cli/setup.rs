@@ -2,7 +2,7 @@
 //! `setup_shells`.
 
 use crate::spool::Spool;
-use crate::support::{Answer, World, answer, newest, tool};
+use crate::support::{Answer, World, answer, assert_only_gone, newest, tool};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -483,4 +483,38 @@ fn undo_without_a_target_takes_everything_back() {
     assert_eq!(files, before.keys().filter(|path| path.is_file()).collect::<Vec<_>>());
     assert_eq!((read(&world, ".bashrc").as_str(), spool.contents()), ("theirs\n", None));
     assert_eq!(run(&["--undo", "--yes"]).exits(0).stdout, "nothing to do\n");
+}
+
+#[test]
+fn root_follows_nobody_elses_link_and_makes_nothing_at_somebody_elses() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = World::new();
+    let system = world.write("etc/system", "theirs\n");
+    let directory = world.home.join("zdotdir");
+    std::fs::create_dir(&directory).unwrap();
+    symlink(&system, directory.join(".zshenv")).unwrap();
+    let before = World::snapshot(&world.home);
+    let zsh = |arguments: &[&str]| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        answer(command.env("ZDOTDIR", &directory).args(["setup", "zsh", "--yes"]).args(arguments))
+    };
+    for given in [directory.join(".zshenv"), directory.clone()] {
+        std::os::unix::fs::lchown(&given, Some(65534), None).unwrap();
+        let told = zsh(&[]).exits(2).stderr;
+        let why =
+            format!("{} belongs to user 65534, and we are root\nhint: run it as that user", given.display());
+        assert!(told.contains(&why), "{told}");
+        std::os::unix::fs::lchown(&given, Some(0), None).unwrap();
+    }
+    std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
+    let store = directory.join("store");
+    let told = setup(&world, &["bash", "--yes", "--store", store.to_str().unwrap()]).exits(2).stderr;
+    assert!(told.contains("zdotdir belongs to user 65534, and we are root"), "{told}");
+    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
+    std::os::unix::fs::chown(&directory, Some(0), None).unwrap();
+    zsh(&[]).exits(0);
+    assert!(std::fs::read_to_string(&system).unwrap().contains("PYTHONPYCACHEPREFIX"));
 }

@@ -409,6 +409,35 @@ fn no_link_is_followed_out_of_the_tree() {
 }
 
 #[test]
+fn root_is_led_by_nobody_elses_link_to_what_is_not_theirs() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = World::new();
+    let ours = world.project("ours", &["m.py"]);
+    let theirs = world.project("theirs", &["m.py"]);
+    let own = world.project("theirs/own", &["m.py"]);
+    compile_in_tree(&world, newest(), &[], &[&ours, &theirs]);
+    symlink(&ours, theirs.join("link")).unwrap();
+    symlink(&own, theirs.join("honest")).unwrap();
+    for entry in walkdir::WalkDir::new(&theirs) {
+        std::os::unix::fs::lchown(entry.unwrap().path(), Some(65534), None).unwrap();
+    }
+    let before = World::snapshot(&world.home);
+    let told = sweep(&world, ["theirs/link"]).exits(2);
+    assert!(
+        told.stderr.contains("theirs belongs to user 65534, and we are root\nhint: name it by"),
+        "{told:?}"
+    );
+    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
+    takes(&world, ["theirs/honest"], &[&own.join("__pycache__")]);
+    // A link of ours leads wherever we want.
+    symlink(&ours, world.home.join("link")).unwrap();
+    takes(&world, ["link"], &[&ours.join("__pycache__")]);
+}
+
+#[test]
 fn a_mount_point_is_not_crossed() {
     for refusals in REFUSALS {
         let world = World::new();
@@ -473,6 +502,34 @@ fn what_belongs_to_the_system_is_refused() {
     let real =
         sweep(&world, [OsStr::new("-n"), newest().path.parent().unwrap().parent().unwrap().as_os_str()]);
     assert!(real.code == 2 || real.stderr.contains("it belongs to an installation of Python"), "{real:?}");
+}
+
+#[test]
+fn what_belongs_to_the_package_manager_is_left_alone_below_a_root_as_well() {
+    let world = World::new();
+    let bytecode = world.write("m.cpython-312.pyc", [&HEADER[..], b"body"].concat());
+    // The system as it is, with a store of Guix's in it.
+    let script = format!(
+        "\
+mount -t tmpfs tmpfs /mnt
+for top in /*; do
+    case $top in /mnt|/gnu) continue;; esac
+    if [ -L $top ]; then cp -P $top /mnt$top; elif [ -d $top ]; then mkdir /mnt$top; mount --rbind $top /mnt$top; fi
+done
+for directory in store/x profile; do
+    mkdir -p /mnt/gnu/$directory/__pycache__
+    cp {} /mnt/gnu/$directory/__pycache__
+done
+chroot /mnt pycstore sweep /gnu
+find /mnt/gnu -type f
+chroot /mnt pycstore sweep /gnu --system --quiet
+find /mnt/gnu -type f",
+        bytecode.display()
+    );
+    let told = answer(&mut world.in_namespace("", &script)).exits(0);
+    assert!(told.stderr.contains("/gnu/store: it belongs to the package manager; --system"), "{told:?}");
+    let files: Vec<&str> = told.stdout.lines().filter(|line| line.starts_with('/')).collect();
+    assert_eq!(files, ["/mnt/gnu/store/x/__pycache__/m.cpython-312.pyc"], "{told:?}");
 }
 
 #[test]

@@ -239,3 +239,51 @@ fn without_an_interpreter_nothing_is_proved() {
     );
     assert!(told.stdout.contains("; 1 proved"), "{}", told.stdout);
 }
+
+#[test]
+fn root_runs_nobody_elses_interpreter() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let (world, interpreter) = (World::new(), newest());
+    let project = project(&world, interpreter, &["a"]);
+    // An installation of its own, which tells when it is run; every installation is asked until one agrees.
+    let ran = world.home.join("RAN");
+    let copy = world.home.join("installation");
+    let executable = interpreter.path.canonicalize().unwrap();
+    let name = format!("lib/python3.{}", interpreter.tag.strip_prefix("cpython-3").unwrap());
+    let library = executable.parent().unwrap().parent().unwrap().join(&name);
+    for directory in ["bin", &name, &format!("{name}/encodings")] {
+        fs::create_dir_all(copy.join(directory)).unwrap();
+    }
+    fs::copy(&executable, copy.join("bin").join(executable.file_name().unwrap())).unwrap();
+    for entry in
+        fs::read_dir(&library).unwrap().map(Result::unwrap).filter(|it| it.file_name() != "encodings")
+    {
+        std::os::unix::fs::symlink(entry.path(), copy.join(&name).join(entry.file_name())).unwrap();
+    }
+    for entry in fs::read_dir(library.join("encodings")).unwrap().map(Result::unwrap) {
+        if entry.path().is_file() {
+            fs::copy(entry.path(), copy.join(&name).join("encodings").join(entry.file_name())).unwrap();
+        }
+    }
+    let trap = format!("\nimport posix\nposix.close(posix.open({ran:?}, posix.O_CREAT | posix.O_WRONLY))\n");
+    let encoding = copy.join(&name).join("encodings/utf_8.py");
+    fs::write(&encoding, [fs::read_to_string(&encoding).unwrap(), trap].concat()).unwrap();
+    let source = project.join("a.py");
+    let modified = source.metadata().unwrap().modified().unwrap();
+    fs::write(&source, fs::read_to_string(&source).unwrap().replace("1.5", "2.5")).unwrap();
+    touch(&source, modified);
+    let is_run = || {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        command.env("PATH", copy.join("bin")).env("PYTHONPYCACHEPREFIX", &world.store);
+        let told = answer(command.args(["verify", "--recompile"]).arg(&project)).exits(1);
+        (fs::remove_file(&ran).is_ok(), told)
+    };
+    let (is_ours_run, told) = is_run();
+    assert!(is_ours_run, "{told:?}");
+    std::os::unix::fs::chown(&copy, Some(65534), None).unwrap();
+    let (is_theirs_run, told) = is_run();
+    assert!(!is_theirs_run, "{told:?}");
+}

@@ -145,6 +145,15 @@ fn what_cannot_be_compiled_is_one_line_each_and_the_rest_is() {
 }
 
 #[test]
+fn what_is_larger_than_any_source_is_not_read() {
+    let world = World::new();
+    let sparse = world.write("p/sparse.py", "");
+    std::fs::File::options().write(true).open(sparse).unwrap().set_len(1 << 40).unwrap();
+    let told = warm(&world, ["p"]).exits(1);
+    assert!(told.stderr.ends_with("p/sparse.py: larger than 256 MiB\n"), "{told:?}");
+}
+
+#[test]
 fn what_is_stale_is_compiled_as_it_was() {
     let world = World::new();
     let modules = ["fresh.py", "timestamp.py", "checked.py", "magic.py", "gui.pyw", "rewritten.py"];
@@ -410,6 +419,16 @@ fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
     give(&target, NOBODY);
     assert!(warm(&world, ["ours"]).exits(1).stderr.contains("is not run: "));
     give(&target, 0);
+    // And each link in between, wherever it lies.
+    let between = world.home.join("between");
+    std::fs::create_dir(&between).unwrap();
+    symlink(&newest().path, between.join("python")).unwrap();
+    std::fs::remove_file(ours.join(".venv/bin/python")).unwrap();
+    symlink(between.join("python"), ours.join(".venv/bin/python")).unwrap();
+    give(&between, NOBODY);
+    let told = warm(&world, ["ours"]).exits(1);
+    assert!(told.stderr.contains(&format!("is not run: {} belongs to", between.display())), "{told:?}");
+    give(&between, 0);
     std::fs::set_permissions(ours.join(".venv"), PermissionsExt::from_mode(0o777)).unwrap();
     assert!(warm(&world, ["ours"]).exits(1).stderr.contains("may be written to by everybody"));
     let told = warm(&world, ["theirs"]).exits(2);

@@ -150,10 +150,10 @@ pub enum Command {
     /// and stays. What is no bytecode stays, and so does a __pycache__ that holds such a thing, like numba's caches.
     /// Each file is looked at again before it is removed, and kept if it changed.
     ///
-    /// No symbolic link is followed and no mount point crossed. Left alone are .git, .hg, .svn, .bzr, .jj and
-    /// node_modules, the store, environments that are not named themselves, and what belongs to a package manager
-    /// (/usr but not /usr/local) or to an installation of Python. Python before 3.8 knows no store and will write
-    /// its __pycache__ again.
+    /// No symbolic link is followed and no mount point crossed; root is led by nobody else's to what is not theirs. Left
+    /// alone are .git, .hg, .svn, .bzr, .jj and node_modules, the store, environments that are not named themselves, and
+    /// what belongs to a package manager (/usr but not /usr/local) or to an installation of Python. Python before 3.8
+    /// knows no store and will write its __pycache__ again.
     Sweep(SweepOptions),
     /// Compile sources into the store ahead of use.
     ///

@@ -17,8 +17,11 @@ fn who(facts: &Facts, intruder: Intruder) -> String {
 fn approaches(facts: &Facts) -> Vec<Approach<'_>> {
     let guard = Guard { user: facts.user, accounts: &facts.accounts };
     let is_there = facts.store_is_there();
-    let way = |way: &'_ Vec<Step>| way.len() - usize::from(is_there).min(way.len());
-    facts.ways.iter().map(|steps| guard.approach(&steps[..way(steps)])).collect()
+    // The first and the last end with the store; those between with links, which count.
+    let ends_with_store = |index: usize| is_there && (index == 0 || index + 1 == facts.ways.len());
+    let length =
+        |(index, way): (usize, &Vec<Step>)| way.len() - usize::from(ends_with_store(index)).min(way.len());
+    facts.ways.iter().enumerate().map(|(index, way)| guard.approach(&way[..length((index, way))])).collect()
 }
 
 /// The first directory that keeps everybody else out, on every way to the store or in it.

@@ -297,7 +297,8 @@ fn ask_places(
 /// Who prunes every night.
 fn schedule_of(session: &Session, crontab: &[u8]) -> Result<Schedule, String> {
     let environment = &session.environment;
-    let installed = schedule::installed(environment).map_err(|error| complain::one_line(&error))?;
+    let installed =
+        schedule::installed_with(environment, crontab).map_err(|error| complain::one_line(&error))?;
     Ok(match installed.first() {
         Some(installed) => Schedule::Ours(installed.scheduler.name()),
         None if cron::prunes(crontab) => Schedule::Own,

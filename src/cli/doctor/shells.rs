@@ -4,7 +4,7 @@
 //! the shell, and the shell's own variable, which may be there without being exported.
 
 use super::place::{Asked, Place, Setting, Shell, Start, assignment};
-use super::question::{Question, Silence, apart, ask_all, program};
+use super::question::{Question, Silence, apart, ask_all, is_trusted, program};
 use crate::cli::env::Environment;
 use pycstore::accounts::User;
 use pycstore::exposure::Guard;
@@ -50,7 +50,11 @@ pub fn ask(
     patience: Duration,
 ) -> Result<Vec<Asked>, String> {
     let user = guard.accounts.user(guard.user);
-    let configuration = environment.configurations.as_deref();
+    // Root's shells run neither a configuration nor a program that `sudo` kept the way to and others may change.
+    let is_ours = |path: &Path| guard.user != 0 || is_trusted(path, guard);
+    let configuration = environment.configurations.as_deref().filter(|directory| is_ours(directory));
+    let search_path = environment.places.path.iter().filter(|directory| is_ours(directory));
+    let search_path = std::env::join_paths(search_path).ok().filter(|path| !path.is_empty());
     let in_use = Shell::ALL.into_iter().filter(|shell| is_in_use(*shell, home, configuration, user));
     let installed: Vec<(Shell, PathBuf)> =
         in_use.filter_map(|shell| Some((shell, program(environment, guard, shell.name())?))).collect();
@@ -64,7 +68,7 @@ pub fn ask(
             let mut command = apart(&setsid, &path);
             command.args(options).args(["-c", SCRIPT]).env_clear().current_dir(home);
             command.env("HOME", home).env("SHELL", &path).env("TERM", "dumb");
-            command.envs(environment.search_path.as_ref().map(|path| ("PATH", path)));
+            command.envs(search_path.as_ref().map(|path| ("PATH", path)));
             // What a session says once, no startup file of a shell says again.
             command.envs(configuration.map(|directory| ("XDG_CONFIG_HOME", directory)));
             command.envs(user.map(|user| ("USER", &user.name)));

@@ -109,6 +109,7 @@ pub fn complain_of(error: EditError, direction: Direction) {
             "put it right in an editor, and run this again"
         }
         (EditError::Changed(_), _) => "run it again",
+        (EditError::Stranger { .. }, _) => "run it as that user",
         (EditError::NoFile(_) | EditError::ReadOnly(_) | EditError::SeveralNames { .. }, _) => {
             "edit it by hand; `--print` shows what would be added"
         }

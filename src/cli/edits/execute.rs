@@ -26,6 +26,7 @@ pub fn execute(edit: &Edit) -> Result<(), EditError> {
     if now != edit.text {
         return Err(EditError::Changed(edit.place.clone()));
     }
+    now.may_change(&edit.place)?;
     match (&edit.place, &now.real) {
         (Place::File(path), Place::File(real)) => write(edit, real, path),
         _ => crontab::write(edit.after.as_deref()),

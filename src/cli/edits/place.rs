@@ -2,6 +2,8 @@
 
 use super::block::BlockError;
 use super::crontab;
+use pycstore::ancestry::{self, Stranger};
+use pycstore::directory::effective_user;
 use std::fmt::{self, Display};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -57,6 +59,14 @@ pub enum EditError {
     /// It is a directory, a device, a pipe.
     #[error("not changed: {} is no regular file", .0.display())]
     NoFile(PathBuf),
+    /// We are root, and somebody else decides which file it is.
+    #[error("not changed: {}: {stranger}, and we are root", .path.display())]
+    Stranger {
+        /// Its path.
+        path: PathBuf,
+        /// Who.
+        stranger: Stranger,
+    },
     /// Its owner may not write it.
     #[error("not changed: {} is read-only", .0.display())]
     ReadOnly(PathBuf),
@@ -122,15 +132,18 @@ impl Text {
     /// Whether the text may be changed.
     ///
     /// # Errors
-    /// As of [`may_replace`].
+    /// As of [`may_replace`]; and for root where somebody else decides where the way to it leads.
     pub fn may_change(&self, place: &Place) -> Result<(), EditError> {
-        match (place, &self.real) {
-            (Place::File(path), Place::File(real)) => match real.metadata() {
-                Ok(metadata) => may_replace(&metadata, path),
-                // A new one.
-                Err(_) => Ok(()),
-            },
-            _ => Ok(()),
+        let (Place::File(path), Place::File(real)) = (place, &self.real) else { return Ok(()) };
+        if effective_user() == 0
+            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(path), 0)
+        {
+            return Err(EditError::Stranger { path: path.clone(), stranger });
+        }
+        match real.metadata() {
+            Ok(metadata) => may_replace(&metadata, path),
+            // A new one.
+            Err(_) => Ok(()),
         }
     }
 }

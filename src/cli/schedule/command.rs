@@ -11,6 +11,7 @@ use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::{date, human, path};
 use crate::cli::prune;
 use crate::cli::session::Session;
+use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,29 @@ fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Whether what root would run each night, and what that would read and write, is nobody else's to change.
+fn runs_nobody_elses(job: &Job) -> Result<(), Complaint> {
+    let user = effective_user();
+    if user != 0 {
+        return Ok(());
+    }
+    let configuration =
+        job.arguments.iter().skip_while(|argument| *argument != "--config").nth(1).map(Path::new);
+    // A device such as `/dev/null` says nothing, whoever may write to it.
+    let configuration = configuration.filter(|path| path.is_file());
+    let directories = job.variables.iter().map(|(_, path)| path.as_path());
+    let hint = "put it where only root may write, such as /usr/local/bin, and start it there";
+    let used_hint = "let XDG_CONFIG_HOME, XDG_STATE_HOME and --config name what is root's";
+    let used = directories.chain(configuration).map(|path| ("use", path, used_hint));
+    for (verb, path, hint) in std::iter::once(("run", job.program.as_path(), hint)).chain(used) {
+        if let Some(stranger) = ancestry::stranger(&ancestry::ways(path), user) {
+            let message = format!("refused: root would {verb} {} each night, and {stranger}", path.display());
+            return Err(Complaint::new(message, hint));
+        }
+    }
+    Ok(())
+}
+
 fn property_list(job: &Job, time: Time, home: &Path) -> Result<Vec<u8>, Complaint> {
     launchd::property_list(job, time, home).map_err(|why| Complaint::new(why, "choose another name"))
 }
@@ -105,6 +129,7 @@ fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     let found = installed(&session.environment).map_err(explained)?;
     let scheduler = scheduler(options, &found);
     let job = Job::of(session)?;
+    runs_nobody_elses(&job)?;
     let (names, origin) = job::described(session)?;
     let mut plan = Plan::default();
     let mut lines = Vec::new();

@@ -26,22 +26,28 @@ pub struct Installed {
 /// # Errors
 /// When the crontab or a file cannot be read.
 pub fn installed(environment: &Environment) -> Result<Vec<Installed>, EditError> {
+    let crontab = match Text::read(&Place::Crontab) {
+        Err(EditError::NoCrontab(_)) => None,
+        answer => answer?.contents,
+    };
+    installed_with(environment, &crontab.unwrap_or_default())
+}
+
+/// The same where the crontab has been read: no program is run.
+///
+/// # Errors
+/// When a file cannot be read, or the block in the crontab is torn.
+pub fn installed_with(environment: &Environment, crontab: &[u8]) -> Result<Vec<Installed>, EditError> {
     let mut found = Vec::new();
     if let Some(units) = systemd::Units::of(environment)
         && units.are_enabled()
     {
         found.push(Installed { scheduler: Scheduler::Systemd, place: Place::File(units.timer), time: None });
     }
-    match Text::read(&Place::Crontab) {
-        Err(EditError::NoCrontab(_)) => {}
-        answer => {
-            let contents = answer?.contents.unwrap_or_default();
-            let torn = |source| EditError::Block { place: Place::Crontab, source };
-            if let Some(lines) = cron::BLOCK.lines_in(&contents).map_err(torn)? {
-                let time = Time::of_block(&lines);
-                found.push(Installed { scheduler: Scheduler::Cron, place: Place::Crontab, time });
-            }
-        }
+    let torn = |source| EditError::Block { place: Place::Crontab, source };
+    if let Some(lines) = cron::BLOCK.lines_in(crontab).map_err(torn)? {
+        let time = Time::of_block(&lines);
+        found.push(Installed { scheduler: Scheduler::Cron, place: Place::Crontab, time });
     }
     if let Some(path) = launchd::place(environment) {
         let place = Place::File(path);

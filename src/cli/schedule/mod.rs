@@ -19,4 +19,4 @@ mod launchd;
 mod systemd;
 
 pub use command::run;
-pub use installed::{Installed, installed, last_run};
+pub use installed::{Installed, installed, installed_with, last_run};

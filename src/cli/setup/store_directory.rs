@@ -5,6 +5,8 @@
 //! by. In the store it is `foreign`: counted, and never touched by anything.
 
 use crate::cli::replace::replace;
+use pycstore::ancestry;
+use pycstore::directory::effective_user;
 use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -48,14 +50,14 @@ impl Preparation {
     /// shared, and keeps its mode.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// When it cannot be looked at; and for root where somebody else decides where the way to it leads.
     pub fn of(path: &Path, home: &Path) -> Result<Preparation, PreparationError> {
         let failed = |source| PreparationError { path: path.to_path_buf(), source };
-        let steps = match path.metadata() {
+        let steps: Vec<Step> = match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => vec![Step::Make, Step::Tag],
             answer => {
                 let metadata = answer.map_err(failed)?;
-                let is_ours = metadata.uid() == pycstore::directory::effective_user();
+                let is_ours = metadata.uid() == effective_user();
                 let mode = metadata.mode() & 0o7777;
                 let mut steps = Vec::new();
                 if is_ours && mode & 0o077 != 0 && path.starts_with(home) {
@@ -67,6 +69,12 @@ impl Preparation {
                 steps
             }
         };
+        if effective_user() == 0
+            && !steps.is_empty()
+            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(path), 0)
+        {
+            return Err(failed(io::Error::other(format!("{stranger}, and we are root"))));
+        }
         Ok(Preparation { path: path.to_path_buf(), steps })
     }
 

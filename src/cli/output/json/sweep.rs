@@ -45,7 +45,7 @@ impl SweepDocument {
     /// The document of a sweep of these paths, into this store.
     pub fn new(paths: &[PathBuf], store: Option<&Path>, outcome: &Outcome, mode: Mode) -> SweepDocument {
         let removal = outcome.failures.iter().map(|it| FailureLine::new(&it.path, &it.source, it.files));
-        let adoption = outcome.not_adopted.iter().map(|it| FailureLine::new(&it.path, &it.source, 1));
+        let adoption = outcome.not_adopted.iter().map(|it| FailureLine::new(&it.path, &it.source, it.files));
         SweepDocument {
             schema: SCHEMA,
             paths: paths.iter().map(|path| PathField { path: text(path), path_bytes: bytes(path) }).collect(),
@@ -80,6 +80,7 @@ impl SweepDocument {
                     let why = match left.reason {
                         Reason::Environment => "environment",
                         Reason::Installation => "installation",
+                        Reason::Packaged => "packaged",
                         Reason::Link => "link",
                     };
                     SkippedLine::new(&left.path, why)

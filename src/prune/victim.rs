@@ -1,0 +1,99 @@
+//! A file to be removed: what it was when it was planned, and the look at it again before it goes.
+
+use super::policy::{Spared, Value};
+use crate::directory::{Directory, FileKind, Links, Metadata};
+use crate::entry::{Content, Entry};
+use crate::pyc::header::looks_like_bytecode;
+use crate::tally::Tally;
+use crate::units::Moment;
+use std::io;
+
+/// A file to be removed, as it was when planned.
+#[derive(Debug, Clone)]
+pub struct Victim {
+    /// Its name in the directory.
+    pub name: Box<[u8]>,
+    /// What it was worth to the budget that evicts it; `None` of what goes in any case.
+    pub value: Option<Value>,
+    /// Whether its first bytes were read and may be bytecode's; else the executor reads them.
+    pub contents: Contents,
+    /// Device and inode.
+    pub identity: (u64, u64),
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Room on disk in bytes.
+    pub disk: u64,
+    /// Last modification.
+    pub modified: Moment,
+}
+
+/// Whether a victim's first bytes are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// They were read, and the policy may remove such a file.
+    Known,
+    /// They are to be read before it is removed.
+    ToBeRead,
+}
+
+impl Victim {
+    /// What its removal gives back.
+    pub fn tally(&self) -> Tally {
+        Tally::file(self.bytes, self.disk)
+    }
+
+    /// The file of an entry as it is to be removed, and what it is worth to a budget; `None` where nothing is known of it.
+    pub(crate) fn of(entry: &Entry<'_>, value: Option<Value>) -> Option<Victim> {
+        let metadata = entry.metadata?;
+        Some(Victim {
+            name: entry.name.into(),
+            value,
+            contents: match entry.content {
+                Content::Read(..) => Contents::Known,
+                Content::NotRead | Content::Unreadable(_) => Contents::ToBeRead,
+            },
+            identity: metadata.identity,
+            bytes: metadata.bytes,
+            disk: metadata.disk,
+            modified: metadata.modified,
+        })
+    }
+
+    /// Looks at it again in its directory: a reason to keep it, or none.
+    ///
+    /// # Errors
+    /// What the system says; ENOENT when it is gone already.
+    pub(super) fn look_again(
+        &self,
+        directory: &Directory,
+        takes_anything: bool,
+    ) -> io::Result<Option<Spared>> {
+        let is_same = |now: &Metadata| {
+            now.kind == FileKind::Regular
+                && now.identity == self.identity
+                && now.bytes == self.bytes
+                && now.modified == self.modified
+        };
+        let mut start = [0; 4];
+        let (now, start) = if takes_anything || self.contents == Contents::Known {
+            (directory.metadata(&self.name, Links::Keep)?, None)
+        } else {
+            match directory.read_start(&self.name, &mut start) {
+                Ok((metadata, start)) => (metadata, Some(start)),
+                // A link, a directory or a socket may stand where the file was.
+                Err(error) => match directory.metadata(&self.name, Links::Keep)? {
+                    now if !is_same(&now) => return Ok(Some(Spared::Changed)),
+                    _ if error.kind() == io::ErrorKind::PermissionDenied => {
+                        return Ok(Some(Spared::Unreadable));
+                    }
+                    _ => return Err(error),
+                },
+            }
+        };
+        Ok(match start {
+            _ if !is_same(&now) => Some(Spared::Changed),
+            Some(start) if !looks_like_bytecode(start) => Some(Spared::NotBytecode),
+            _ => None,
+        })
+    }
+}
