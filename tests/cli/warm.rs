@@ -197,8 +197,11 @@ fn what_is_stale_is_compiled_as_it_was() {
     let count = interpreters().len();
     assert_eq!(stale(&[]), count * (3 * 3 + 1 + 1 + 3));
     let before = identities(&world.mirror(&world.home));
+    // A single source, then what is below a directory; what lies on the way to either is not meant.
+    let told = warm(&world, [OsStr::new("--all-stale"), source("timestamp.py").as_os_str()]).exits(0);
+    assert!(told.stdout.ends_with(&format!("\ncompiled {} sources\n", count * 3)), "{told:?}");
     let told = warm(&world, [OsStr::new("--all-stale"), project.as_os_str()]).exits(0);
-    assert!(told.stdout.ends_with(&format!("\ncompiled {} sources\n", count * 10)), "{told:?}");
+    assert!(told.stdout.ends_with(&format!("\ncompiled {} sources\n", count * 7)), "{told:?}");
     assert_eq!(told.stdout.lines().count(), count + 2, "{told:?}");
     assert!(told.stderr.contains("of pytest or another rewriter left"), "{told:?}");
     // What was narrowed out and what only its rewriter can make.
@@ -277,6 +280,30 @@ fn neither_the_caller_nor_a_source_decides_what_the_interpreters_do() {
     let entries = files(&world.store);
     assert!(entries.iter().all(|entry| entry.starts_with(world.mirror(&project))), "{entries:?}");
     assert!(entries.contains(&world.entry(&project.join("m.py"), newest(), "")), "{entries:?}");
+}
+
+#[test]
+fn an_interpreter_is_given_nothing_of_the_callers_environment() {
+    let world = World::new();
+    world.project("p", &["a.py"]);
+    let (arguments, environment) = (world.home.join("arguments"), world.home.join("environment"));
+    let script = format!(
+        "#!/bin/sh\nprintf '%s ' \"$1\" \"$2\" \"$3\" >{}\nenv >{}\nexec {} \"$@\"\n",
+        arguments.display(),
+        environment.display(),
+        newest().path.display()
+    );
+    let python = world.write("python", script);
+    std::fs::set_permissions(&python, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    command.env("PYTHONPYCACHEPREFIX", &world.store).env("LD_LIBRARY_PATH", "/nowhere").env("SECRET", "1");
+    answer(command.args(["warm", "p", "--python", "./python"])).exits(0);
+    assert!(world.entry(&world.home.join("p/a.py"), newest(), "").exists());
+    assert_eq!(std::fs::read_to_string(arguments).unwrap(), "-I -S -B ");
+    // What the shell adds by itself.
+    let own = ["PWD=/", "SHLVL=", "_=", "OLDPWD="];
+    let environment = std::fs::read_to_string(environment).unwrap();
+    assert!(environment.lines().all(|line| own.iter().any(|own| line.starts_with(own))), "{environment}");
 }
 
 #[test]
