@@ -12,6 +12,7 @@ use pycstore::entry::{Content, Entry};
 use pycstore::layout::{Name, Slot};
 use pycstore::owner::Life;
 use pycstore::pyc::magic::Release;
+use pycstore::pyc::marshal::{Dialect, last_line};
 use pycstore::pyc::{Header, InvalidationMode, Magic, Malformed, header};
 use pycstore::scan::{Question, Visit};
 use pycstore::source::{Source, SourceFile};
@@ -40,7 +41,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
                     entry.source_name().map(|name| visit.source_directory().join(OsStr::from_bytes(&name)));
                 let body = body(&mut bodies, visit, entry);
                 let status = match body {
-                    Some(Body::Faulty(_)) if status == Status::Fresh => Status::Corrupt(Corrupt::Body),
+                    Some((Body::Faulty(_), _)) if status == Status::Fresh => Status::Corrupt(Corrupt::Body),
                     _ => status,
                 };
                 if options.json {
@@ -51,7 +52,9 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
                 let mut page = Page { session, out: &mut out };
                 page.print(&absolute, visit, entry, status, source.as_deref())?;
                 match (&body, entry.metadata) {
-                    (Some(body), Some(metadata)) => page.body(body, source.as_deref(), metadata.bytes),
+                    (Some((body, last_line)), Some(metadata)) => {
+                        page.body(body, *last_line, source.as_deref(), metadata.bytes)
+                    }
                     _ => Ok(()),
                 }
             });
@@ -64,10 +67,18 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     Ok(Exit::complete_if(all_found))
 }
 
-/// What the body of an entry with a header says; `None` where there is none, or none that can be read.
-fn body<'b>(bodies: &'b mut Bodies<'_>, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Body<'b>> {
+/// What the body of an entry with a header says, and its last line; `None` where there is none, or none that can be
+/// read.
+fn body<'b>(
+    bodies: &'b mut Bodies<'_>,
+    visit: &Visit<'_>,
+    entry: &Entry<'_>,
+) -> Option<(Body<'b>, Option<i32>)> {
     let Content::Read(Ok(_), _) = entry.content else { return None };
-    bodies.walk(visit.relative, entry.name, entry.parsed.slot()?.tag).ok()
+    let tag = entry.parsed.slot()?.tag;
+    let bytes = bodies.read(visit.relative, entry.name).ok()?;
+    let last_line = Dialect::of_tag(tag).and_then(|dialect| last_line(bytes, dialect).ok());
+    Some((bodies.walk(visit.relative, entry.name, tag).ok()?, last_line))
 }
 
 /// The lines about one entry.
@@ -162,14 +173,21 @@ impl Page<'_> {
     }
 
     /// What the code object says of itself; `bytes` is the entry's length.
-    fn body(&mut self, body: &Body<'_>, source: Option<&Path>, bytes: u64) -> io::Result<()> {
+    fn body(
+        &mut self,
+        body: &Body<'_>,
+        last_line: Option<i32>,
+        source: Option<&Path>,
+        bytes: u64,
+    ) -> io::Result<()> {
         let walked = match body {
             Body::Loadable(walked) => walked,
             Body::Faulty(fault) => return self.line("body", &format!("none that loads: {fault}")),
             Body::UnknownDialect => return self.line("body", "in a format that is not known"),
         };
         let codes = human::counted(u64::from(walked.codes), "code object");
-        self.line("body", &format!("{codes}, lines {}-{}", walked.first_line, walked.last_line))?;
+        let last_line = last_line.unwrap_or(walked.first_line);
+        self.line("body", &format!("{codes}, lines {}-{last_line}", walked.first_line))?;
         let name = path::shown(Path::new(OsStr::from_bytes(&walked.name)), &self.session.terminal);
         self.bytes_line("  name", &name)?;
         let filename = Path::new(OsStr::from_bytes(&walked.filename));

@@ -109,8 +109,6 @@ pub struct Walked<'a> {
     pub name: Cow<'a, [u8]>,
     /// `co_firstlineno`.
     pub first_line: i32,
-    /// The greatest line that the line table of any code object names: where the code ends.
-    pub last_line: i32,
     /// How many code objects there are: this one and those within.
     pub codes: u32,
     /// How many bytes it takes; those after it are ignored by Python.
@@ -138,13 +136,24 @@ pub fn walk(body: &[u8], dialect: Dialect) -> Result<Walked<'_>, Fault> {
                 filename: text(filename),
                 name: text(filename + 1),
                 first_line: draft.first_line,
-                last_line: reader.last_line,
                 codes: reader.codes,
                 length,
             })
         }
         _ => Err(not_code(Wrong::NotCode)),
     }
+}
+
+/// The greatest line that the line table of any code object in `body` names: where the code ends. No part of [`walk`],
+/// for it takes half as long again.
+///
+/// # Errors
+/// Those of [`walk`].
+pub fn last_line(body: &[u8], dialect: Dialect) -> Result<i32, Fault> {
+    walk(body, dialect)?;
+    let mut reader = Reader::of_lines(body, dialect);
+    reader.read()?;
+    Ok(reader.last_line)
 }
 
 /// The file name inside the code object `body` (what follows the header) that a Python `3.minor` wrote, CPython or

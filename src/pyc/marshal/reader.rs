@@ -46,9 +46,9 @@ pub(super) struct Reader<'a> {
     pub last: Option<Box<Draft>>,
     /// How many code objects were finished.
     pub codes: u32,
-    /// The greatest line that any of them names.
+    /// The greatest line that any of them names, as far as line tables are read.
     pub last_line: i32,
-    /// How many bytes of line tables may still be read.
+    /// How many bytes of line tables may still be read: none, unless somebody wants to know.
     tables_left: usize,
 }
 
@@ -63,8 +63,13 @@ impl<'a> Reader<'a> {
             last: None,
             codes: 0,
             last_line: 0,
-            tables_left: 2 * bytes.len(),
+            tables_left: 0,
         }
+    }
+
+    /// The same that also reads line tables.
+    pub fn of_lines(bytes: &'a [u8], dialect: Dialect) -> Reader<'a> {
+        Reader { tables_left: 2 * bytes.len(), ..Reader::new(bytes, dialect) }
     }
 
     /// How many bytes were read.

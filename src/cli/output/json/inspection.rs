@@ -29,7 +29,7 @@ enum BodyFields {
         filename: String,
         name: String,
         first_line: i32,
-        last_line: i32,
+        last_line: Option<i32>,
         code_objects: u32,
         bytes: usize,
     },
@@ -40,14 +40,14 @@ enum BodyFields {
 }
 
 impl BodyFields {
-    fn of(body: &Body<'_>) -> Option<BodyFields> {
+    fn of(body: &Body<'_>, last_line: Option<i32>) -> Option<BodyFields> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some(match body {
             Body::Loadable(walked) => BodyFields::Loadable {
                 filename: text(&walked.filename),
                 name: text(&walked.name),
                 first_line: walked.first_line,
-                last_line: walked.last_line,
+                last_line,
                 code_objects: walked.codes,
                 bytes: walked.length,
             },
@@ -82,7 +82,7 @@ impl Inspection {
         status: Status,
         source: Option<&Path>,
         visit: &Visit<'_>,
-        body: Option<&Body<'_>>,
+        body: Option<&(Body<'_>, Option<i32>)>,
     ) -> Inspection {
         let hexadecimal = |bytes: [u8; 8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let header = match entry.content {
@@ -108,6 +108,11 @@ impl Inspection {
             _ => None,
         };
         let entry = EntryLine::new(path, entry, status, source, &visit.owner());
-        Inspection { entry, header, source_now, body: body.and_then(BodyFields::of) }
+        Inspection {
+            entry,
+            header,
+            source_now,
+            body: body.and_then(|(body, last_line)| BodyFields::of(body, *last_line)),
+        }
     }
 }
