@@ -145,12 +145,11 @@ pub fn walk(body: &[u8], dialect: Dialect) -> Result<Walked<'_>, Fault> {
 }
 
 /// The greatest line that the line table of any code object in `body` names: where the code ends. No part of [`walk`],
-/// for it takes half as long again.
+/// for it takes half as long again. Zero where there is no code object.
 ///
 /// # Errors
-/// Those of [`walk`].
+/// The [`Fault`] at which the reading ends.
 pub fn last_line(body: &[u8], dialect: Dialect) -> Result<i32, Fault> {
-    walk(body, dialect)?;
     let mut reader = Reader::of_lines(body, dialect);
     reader.read()?;
     Ok(reader.last_line)
