@@ -10,10 +10,14 @@ use proptest::prelude::*;
 use pycstore::directory::Resolver;
 use pycstore::interpreter::{Interpreters, Loads, Places};
 use pycstore::mounts::Mounts;
+use pycstore::prune::plan::PlannedDirectory;
 use pycstore::prune::policy::Spared;
-use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, execute};
+use pycstore::prune::{
+    Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
+    Policy, Selector, Weigher, execute,
+};
 use pycstore::pyc::Magic;
-use pycstore::scan::{Scan, Threads};
+use pycstore::scan::{Scan, Threads, Visitor};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Store};
 use pycstore::units::Moment;
@@ -135,6 +139,16 @@ fn plan(store: &Store, policy: &Policy) -> Plan {
 /// The plan that a policy comes to where these tags and magics are dead.
 fn plan_where(store: &Store, policy: &Policy, is_dead: &(dyn Fn(&str, Magic) -> bool + Sync)) -> Plan {
     let circumstances = Circumstances { now: now(), clock: Clock::Access, is_dead };
+    Plan::collect(look(store, policy, || Planner::new(policy, store, circumstances)))
+}
+
+/// Nobody's tags and magics are dead.
+fn circumstances() -> Circumstances<'static> {
+    Circumstances { now: now(), clock: Clock::Access, is_dead: &|_, _| false }
+}
+
+/// A scan that asks what the policy does.
+fn look<V: Visitor>(store: &Store, policy: &Policy, new_visitor: impl Fn() -> V + Sync) -> Vec<V> {
     let ground = Ground {
         mounts: Mounts::default(),
         store: store.real_path().to_path_buf(),
@@ -148,7 +162,7 @@ fn plan_where(store: &Store, policy: &Policy, is_dead: &(dyn Fn(&str, Magic) -> 
         within: &[],
         stop: &AtomicBool::new(false),
     };
-    Plan::collect(scan.run(|| Planner::new(policy, store, circumstances), |_| {}), policy)
+    scan.run(new_visitor, |_| {})
 }
 
 fn orphans() -> Policy {
@@ -457,6 +471,130 @@ fn a_stop_comes_before_the_next_file() {
         assert_only_gone(&before, &stage.tree(), &[]);
         assert_eq!((outcome.left, outcome.removed.files, outcome.directories), (planned, 0, 0));
     }
+}
+
+#[test]
+fn a_plan_that_is_too_large_goes_in_portions() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        for number in 0..60 {
+            stage.orphan(&format!("a/{}/{}", number % 5, number % 20), &format!("m{number}"));
+        }
+        let foreign = stage.mirror("a/3/note");
+        fs::write(&foreign, "foreign").unwrap();
+        let store = stage.open(resolver);
+        let (policy, stop) = (orphans(), AtomicBool::new(false));
+        let whole = Expectation::default().finish(plan(&store, &policy));
+
+        let (expectation, execution) = (Expectation::default(), Execution::new(&store, &policy, &stop));
+        let expect = |planned: PlannedDirectory| expectation.add(&planned);
+        let remove = |planned: PlannedDirectory| execution.remove(&planned);
+        let plan = |overflow: &Overflow<'_>| {
+            let planner = || Planner::new(&policy, &store, circumstances()).with_overflow(Some(overflow));
+            let plan = Plan::collect(look(&store, &policy, planner));
+            assert_eq!(overflow.taken() + plan.tally().files, 60);
+            assert_eq!(plan.gone_unread, overflow.taken());
+            assert!(plan.tally().files <= 8, "{} are held", plan.tally().files);
+            plan
+        };
+        let before = stage.tree();
+        let shown = plan(&Overflow::new(8, &expect));
+        assert!(stage.tree() == before);
+        let shown = expectation.finish(shown);
+        let rest = plan(&Overflow::new(8, &remove));
+        let done = execution.finish(rest, Threads::exactly(2), |_| {});
+        for outcome in [&shown, &done] {
+            assert_eq!((outcome.removed, outcome.directories), (whole.removed, whole.directories));
+            assert_eq!(outcome.owners, whole.owners);
+        }
+        let others = [0, 1, 2, 4].map(|number| stage.mirror(&format!("a/{number}")));
+        let below = [3, 8, 13, 18].map(|number| stage.mirror(&format!("a/3/{number}")));
+        let gone: Vec<&Path> = others.iter().chain(&below).map(PathBuf::as_path).collect();
+        assert_only_gone(&before, &stage.tree(), &gone);
+    }
+}
+
+#[test]
+fn what_changes_before_its_portion_goes_stays() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        for number in 0..30 {
+            stage.orphan(&format!("a/{number}"), "m");
+        }
+        let changed = stage.mirror("a/7/m.cpython-312.pyc");
+        let store = stage.open(resolver);
+        let (policy, stop) = (orphans(), AtomicBool::new(false));
+        let execution = Execution::new(&store, &policy, &stop);
+        let remove = |planned: PlannedDirectory| {
+            if store.shown(&planned.relative, &planned.victims[0].name) == changed {
+                fs::write(&changed, [&HEADER[..], b"another body"].concat()).unwrap();
+            }
+            execution.remove(&planned);
+        };
+        // Nothing is held: each directory goes when it was looked at.
+        let overflow = Overflow::new(0, &remove);
+        let planner = || Planner::new(&policy, &store, circumstances()).with_overflow(Some(&overflow));
+        let rest = Plan::collect(look(&store, &policy, planner));
+        assert_eq!((overflow.taken(), rest.tally().files), (30, 0));
+        let outcome = execution.finish(rest, Threads::exactly(2), |_| {});
+        assert_eq!(kept(&outcome), [(changed.clone(), Spared::Changed)]);
+        assert_eq!((outcome.removed.files, outcome.directories), (29, 29));
+        let left: Vec<PathBuf> = tree(&stage.mirror("a")).into_keys().collect();
+        assert_eq!(left, [changed.parent().unwrap().to_path_buf(), changed]);
+    }
+}
+
+#[test]
+fn a_stop_ends_portions_too() {
+    let stage = Stage::new();
+    for number in 0..30 {
+        stage.orphan(&format!("a/{number}"), "m");
+    }
+    let store = stage.open(None);
+    let (policy, stop) = (orphans(), AtomicBool::new(false));
+    let execution = Execution::new(&store, &policy, &stop);
+    let remove = |planned: PlannedDirectory| {
+        execution.remove(&planned);
+        stop.store(true, Ordering::Relaxed);
+    };
+    let overflow = Overflow::new(20, &remove);
+    let planner = || Planner::new(&policy, &store, circumstances()).with_overflow(Some(&overflow));
+    let rest = Plan::collect(look(&store, &policy, planner));
+    let outcome = execution.finish(rest, Threads::exactly(1), |_| {});
+    let left = tree(&stage.mirror("a")).values().filter(|(kind, ..)| kind.is_file()).count() as u64;
+    assert!(outcome.removed.files >= 1 && left > 0, "{outcome:?}");
+    assert_eq!((outcome.removed.files + left, outcome.left.files), (30, left));
+}
+
+#[test]
+fn what_is_used_after_a_budget_was_weighed_stays() {
+    let stage = Stage::new();
+    let mut entries = ["a", "b", "c", "d"].map(|stem| stage.orphan("a", stem));
+    // Whoever looks at all the files uses them.
+    let before = stage.tree();
+    let long_ago = SystemTime::now() - Duration::from_secs(100 * 86_400);
+    let read = |path: &Path, accessed| {
+        let times = fs::FileTimes::new().set_modified(long_ago).set_accessed(accessed);
+        fs::File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+    };
+    let day = Duration::from_secs(86_400);
+    for (days, path) in (1..).zip(&entries) {
+        read(path, long_ago + days * day);
+    }
+    let store = stage.open(None);
+    let policy = Policy { budget: Budget { files: Some(2), disk: None }, ..Policy::default() };
+    let weigher = || Weigher::new(Judge::new(&policy, &store, circumstances()));
+    let cut_off = CutOff::find(look(&store, &policy, weigher), &policy.budget);
+    assert!(!cut_off.is_empty());
+    let plan = || {
+        let planner = || Planner::new(&policy, &store, circumstances()).with_cut_off(Some(&cut_off));
+        Plan::collect(look(&store, &policy, planner))
+    };
+    assert_eq!(plan().tally().files, 2);
+    read(&entries[0], SystemTime::now());
+    carry_out(&store, plan());
+    entries.rotate_left(1);
+    assert_only_gone(&before, &stage.tree(), &[&entries[0]]);
 }
 
 /// Runs the test of this name in a mount namespace of its own. Answers true in there, false outside once it passed.

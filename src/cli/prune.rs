@@ -18,8 +18,12 @@ use anyhow::Context;
 use pycstore::census::{Census, Counting};
 use pycstore::interpreter::Loads;
 use pycstore::owner::Life;
+use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
 use pycstore::prune::policy::Spared;
-use pycstore::prune::{Circumstances, Clock, Outcome, Plan, Planner, Policy, Selector, Skipped, execute};
+use pycstore::prune::{
+    Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
+    Policy, Selector, Skipped, Weigher,
+};
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
 use pycstore::store::{Lock, Purpose};
@@ -95,23 +99,41 @@ fn remove(
     if !session.global.quiet {
         say_once(policy, &circumstances);
     }
+    let cut_off = weigh(session, &opened, policy, circumstances);
+    let is_weighed = cut_off.is_none() || !opened.stop.has_looked_enough();
+    let execution = Execution::new(&opened.store, policy, opened.stop.flag());
+    let expectation = Expectation::default();
+    let take = |planned: PlannedDirectory| match mode {
+        Mode::DryRun => expectation.add(&planned),
+        Mode::Real => execution.remove(&planned),
+    };
+    let overflow = Overflow::new(MOST_HELD, &take);
+    // Who is asked is told all of it before.
+    let overflow = (consent == Consent::Given).then_some(&overflow);
+
     let counts = options.metrics.is_some();
-    let scan = match counts {
+    let scan = match (counts, &cut_off) {
         // Metrics speak of the whole store, whatever is removed of it.
-        true => opened.scan(Question::Everything(UncheckedHashes::Trust)),
-        false => Scan { within: &policy.scope.under, ..opened.scan(policy.question()) },
+        (true, _) => opened.scan(Question::Everything(UncheckedHashes::Trust)),
+        // Nothing is over the budget, and the rest of the policy asks for less.
+        (false, Some(cut_off)) if cut_off.is_empty() => {
+            let rest = Policy { budget: Budget::default(), ..policy.clone() };
+            within_scope(&opened, policy, rest.question())
+        }
+        (false, _) => within_scope(&opened, policy, policy.question()),
     };
     let (reclaimable, links) = (reclaimable(session)?, CountedLinks::default());
     let new_visitors = || {
         let counting = || Counting::new(&reclaimable, circumstances, &links);
-        (Planner::new(policy, &opened.store, circumstances), counts.then(counting))
+        let planner = Planner::new(policy, &opened.store, circumstances);
+        (planner.with_cut_off(cut_off.as_ref()).with_overflow(overflow), counts.then(counting))
     };
     let (planners, countings): (Vec<_>, Vec<_>) = {
         let mut progress = session.progress("looking at");
         scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
     };
-    let mut plan = Plan::collect(planners, policy);
-    let troubles = std::mem::take(&mut plan.troubles);
+    let mut plan = Plan::collect(planners);
+    let troubles = both(std::mem::take(&mut plan.troubles), cut_off.map(|cut_off| cut_off.troubles));
     let is_partial = opened.stop.has_looked_enough();
     // Who typed a path or tag wrongly sits at a terminal; for a script, nothing to do is nothing to say.
     let is_asked = session.terminal.is_terminal() && !session.global.quiet;
@@ -129,33 +151,34 @@ fn remove(
         opened.stop.on_signals()?;
     }
     let is_stopped = opened.stop.cause().is_some();
+    let has_begun = overflow.is_some_and(|overflow| overflow.taken() > 0);
     // A part of the store says nothing of a budget; of each entry in it, it says all.
-    let outcome =
-        if is_partial && (is_stopped || !policy.budget.is_unlimited() || consent == Consent::ToBeAsked) {
-            complain::note("stopped before all entries were looked at: nothing was removed");
-            Outcome::default()
-        } else {
-            if is_partial {
-                complain::note("half of the time is over: what was not looked at is left for the next run");
-            }
-            match mode {
-                Mode::DryRun => {
-                    let unread = plan.look_into(&opened.store, opened.threads());
-                    if unread > 0 && !session.global.quiet {
-                        let files = human::counted(unread, "file");
-                        complain::note(&format!(
-                            "{files} not looked into: what is no bytecode among them will be kept"
-                        ));
-                    }
-                    Outcome::expected(plan)
+    let is_in_vain = !is_weighed || consent == Consent::ToBeAsked || (is_stopped && !has_begun);
+    let outcome = if is_partial && is_in_vain {
+        complain::note("stopped before all entries were looked at: nothing was removed");
+        Outcome::default()
+    } else {
+        if is_partial {
+            let why = if is_stopped { "stopped before the end" } else { "half of the time is over" };
+            complain::note(&format!("{why}: what was not looked at is left for the next run"));
+        }
+        match mode {
+            Mode::DryRun => {
+                let unread = plan.look_into(&opened.store, opened.threads());
+                if unread > 0 && !session.global.quiet {
+                    let files = human::counted(unread, "file");
+                    complain::note(&format!(
+                        "{files} not looked into: what is no bytecode among them will be kept"
+                    ));
                 }
-                Mode::Real => {
-                    let mut progress = session.progress("removed");
-                    let update = |entries| progress.update(entries);
-                    execute::execute(&opened.store, plan, opened.threads(), opened.stop.flag(), update)
-                }
+                expectation.finish(plan)
             }
-        };
+            Mode::Real => {
+                let mut progress = session.progress("removed");
+                execution.finish(plan, opened.threads(), |entries| progress.update(entries))
+            }
+        }
+    };
 
     // What is done is done: an output that cannot be written is one more problem to report.
     let shown = show(session, options, &opened, &outcome, mode);
@@ -182,6 +205,35 @@ fn remove(
         }
     }
     Ok(exit)
+}
+
+/// Finds out what the policy's budget evicts, if it has one.
+fn weigh(
+    session: &Session,
+    opened: &Opened,
+    policy: &Policy,
+    circumstances: Circumstances<'_>,
+) -> Option<CutOff> {
+    if policy.budget.is_unlimited() {
+        return None;
+    }
+    let new_weigher = || Weigher::new(Judge::new(policy, &opened.store, circumstances));
+    let mut progress = session.progress("weighing");
+    let scan = within_scope(opened, policy, policy.question());
+    Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
+}
+
+/// The troubles of both scans, each once.
+fn both(mut troubles: Vec<Trouble>, weighing: Option<Vec<Trouble>>) -> Vec<Trouble> {
+    troubles.extend(weighing.into_iter().flatten());
+    troubles.sort_by(|one, other| one.path().cmp(other.path()));
+    troubles.dedup_by(|one, other| one.path() == other.path());
+    troubles
+}
+
+/// A scan of the part of the store that a policy is about.
+fn within_scope<'a>(opened: &'a Opened, policy: &'a Policy, question: Question) -> Scan<'a> {
+    Scan { within: &policy.scope.under, ..opened.scan(question) }
 }
 
 /// Whether the last successful run is old enough.

@@ -2,8 +2,9 @@
 //!
 //! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
 
+use super::emptied::{depth, split};
 use super::plan::{Plan, PlannedDirectory, Skipped};
-use super::policy::Spared;
+use super::policy::{Policy, Spared};
 use super::victim::Victim;
 use crate::directory::Directory;
 use crate::owner::{Owner, Spellings};
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a prune did, or in a dry run would do.
 #[derive(Debug, Default)]
@@ -55,7 +57,7 @@ pub(crate) fn of_files(files: u64) -> String {
 }
 
 /// What one worker removed.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Part {
     owners: BTreeMap<Owner, Tally>,
     directories: u64,
@@ -66,18 +68,6 @@ struct Part {
 }
 
 impl Outcome {
-    /// What the plan would do if nothing changed meanwhile.
-    pub fn expected(plan: Plan) -> Outcome {
-        let mut part = Part::default();
-        for directory in &plan.directories {
-            let mut tally = Tally::default();
-            directory.victims.iter().for_each(|victim| tally += victim.tally());
-            part.count(&directory.owner, tally);
-        }
-        part.directories = plan.emptied.len() as u64;
-        Outcome { over_budget: plan.over_budget, ..Outcome::collect(vec![part], plan.skipped) }
-    }
-
     /// Several outcomes as one: those of several trees.
     pub(crate) fn joined(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
         let mut all_skipped = Vec::new();
@@ -130,6 +120,16 @@ impl Part {
         }
     }
 
+    /// Adds what another worker removed.
+    fn merge(&mut self, other: Part) {
+        other.owners.iter().for_each(|(owner, tally)| self.count(owner, *tally));
+        self.directories += other.directories;
+        self.skipped.extend(other.skipped);
+        self.failures.extend(other.failures);
+        self.left += other.left;
+        self.directories_left += other.directories_left;
+    }
+
     /// Adds a failure; those of one directory that say the same are one.
     fn fail(&mut self, path: PathBuf, source: io::Error) {
         if let Some(last) = self.failures.last_mut()
@@ -158,9 +158,104 @@ pub(crate) enum Prepared {
 /// What is done with a victim in its directory before it is looked at again and removed.
 pub(crate) type Prepare<'a> = dyn Fn(&Directory, &PlannedDirectory, &Victim) -> Prepared + Sync + 'a;
 
-/// Removes what is planned, directories in parallel, until done or until `stop` becomes true.
+/// Adds up what a plan would do if nothing changed meanwhile.
+#[derive(Debug, Default)]
+pub struct Expectation {
+    part: Mutex<Part>,
+}
+
+impl Expectation {
+    /// Adds one directory, before the plan is whole.
+    pub fn add(&self, planned: &PlannedDirectory) {
+        lock(&self.part).count(&planned.owner, planned.tally());
+    }
+
+    /// Adds the rest of the plan.
+    pub fn finish(self, plan: Plan) -> Outcome {
+        plan.directories.iter().for_each(|planned| self.add(planned));
+        let part = Part { directories: plan.emptied.len() as u64, ..into_inner(self.part) };
+        Outcome { over_budget: plan.over_budget, ..Outcome::collect(vec![part], plan.skipped) }
+    }
+}
+
+/// A removal under way: what a plan hands over before it is whole, and at the end the rest of it.
 ///
-/// A stop comes between two files; what is left is counted.
+/// It ends early when `stop` becomes true. A stop comes between two files; what is left of the plan is counted.
+pub struct Execution<'a> {
+    removal: Removal<'a>,
+    early: Mutex<Part>,
+}
+
+impl std::fmt::Debug for Execution<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Execution").field("early", &self.early).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Execution<'a> {
+    /// A removal of what this policy takes from a store.
+    pub fn new(store: &'a Store, policy: &Policy, stop: &'a AtomicBool) -> Execution<'a> {
+        Execution::of(store, &|_, _, _| Prepared::Remove, policy.takes_anything(), stop)
+    }
+
+    fn of(
+        tree: &'a dyn Tree,
+        prepare: &'a Prepare<'a>,
+        takes_anything: bool,
+        stop: &'a AtomicBool,
+    ) -> Execution<'a> {
+        let (is_read_only, seen) = (AtomicBool::new(false), AtomicU64::new(0));
+        let removal = Removal { tree, prepare, stop, takes_anything, is_read_only, seen };
+        Execution { removal, early: Mutex::default() }
+    }
+
+    /// Removes one directory's victims, before the plan is whole.
+    pub fn remove(&self, planned: &PlannedDirectory) {
+        let mut part = Part::default();
+        self.removal.empty(&mut part, planned);
+        lock(&self.early).merge(part);
+    }
+
+    /// Removes the rest of the plan, directories in parallel, and then the emptied ones. `progress` hears how many files
+    /// were done so far.
+    pub fn finish(self, plan: Plan, threads: Threads, mut progress: impl FnMut(u64)) -> Outcome {
+        let Execution { removal, early } = self;
+        let Plan { directories, emptied, skipped, over_budget, .. } = plan;
+        let mut parts = run_crew(
+            threads,
+            directories,
+            Part::default,
+            |part, directory, _| removal.empty(part, &directory),
+            || progress(removal.seen.load(Ordering::Relaxed)),
+        );
+        // A level must be gone before the next can go.
+        for level in emptied.chunk_by(|one, other| depth(one) == depth(other)) {
+            let parents = level.chunk_by(|one, other| split(one).0 == split(other).0);
+            parts.extend(run_crew(
+                threads,
+                parents.collect(),
+                Part::default,
+                |part, children: &[Box<[u8]>], _| removal.remove_emptied(part, children),
+                || {},
+            ));
+        }
+        parts.push(into_inner(early));
+        let mut outcome = Outcome { over_budget, ..Outcome::collect(parts, skipped) };
+        // One line says it all; there would be one a file.
+        let is_other = |failure: &Failure| failure.source.kind() != io::ErrorKind::ReadOnlyFilesystem;
+        let (others, same): (Vec<_>, Vec<_>) = outcome.failures.into_iter().partition(is_other);
+        outcome.failures = others;
+        let files = same.iter().map(|failure| failure.files).sum::<u64>() + outcome.left.files;
+        if let Some(first) = same.into_iter().next() {
+            outcome.failures.push(Failure { path: removal.tree.path().to_path_buf(), files, ..first });
+            outcome.left = Tally::default();
+            outcome.directories_left = 0;
+        }
+        outcome
+    }
+}
+
+/// Removes what is planned from a store.
 pub fn execute(
     store: &Store,
     plan: Plan,
@@ -171,77 +266,24 @@ pub fn execute(
     execute_in(store, plan, &|_, _, _| Prepared::Remove, threads, stop, progress)
 }
 
-/// The same in any tree; each victim is prepared before.
+/// Removes what is planned in any tree; each victim is prepared before.
 pub(crate) fn execute_in(
     tree: &dyn Tree,
     plan: Plan,
     prepare: &Prepare<'_>,
     threads: Threads,
     stop: &AtomicBool,
-    mut progress: impl FnMut(u64),
+    progress: impl FnMut(u64),
 ) -> Outcome {
-    let Plan { directories, emptied, skipped, over_budget, takes_anything, .. } = plan;
-    let removal = Removal {
-        tree,
-        prepare,
-        stop,
-        takes_anything,
-        is_read_only: AtomicBool::new(false),
-        seen: AtomicU64::new(0),
-    };
-    let mut parts = run_crew(
-        threads,
-        directories,
-        Part::default,
-        |part, directory, _| removal.empty(part, &directory),
-        || progress(removal.seen.load(Ordering::Relaxed)),
-    );
-    for level in levels(emptied) {
-        parts.extend(run_crew(
-            threads,
-            level,
-            Part::default,
-            |part, parent, _| removal.remove_emptied(part, &parent),
-            || {},
-        ));
-    }
-    let mut outcome = Outcome { over_budget, ..Outcome::collect(parts, skipped) };
-    // One line says it all; there would be one a file.
-    let is_other = |failure: &Failure| failure.source.kind() != io::ErrorKind::ReadOnlyFilesystem;
-    let (others, same): (Vec<_>, Vec<_>) = outcome.failures.into_iter().partition(is_other);
-    outcome.failures = others;
-    let files = same.iter().map(|failure| failure.files).sum::<u64>() + outcome.left.files;
-    if let Some(first) = same.into_iter().next() {
-        outcome.failures.push(Failure { path: tree.path().to_path_buf(), files, ..first });
-        outcome.left = Tally::default();
-        outcome.directories_left = 0;
-    }
-    outcome
+    Execution::of(tree, prepare, plan.takes_anything, stop).finish(plan, threads, progress)
 }
 
-/// A directory and the emptied ones in it.
-struct Parent {
-    relative: Box<[u8]>,
-    names: Vec<Box<[u8]>>,
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Emptied directories by the directory that holds them, the deepest level first: a level must be gone before
-/// the next can go.
-fn levels(emptied: Vec<Box<[u8]>>) -> Vec<Vec<Parent>> {
-    type Names = Vec<Box<[u8]>>;
-    let mut levels: BTreeMap<usize, BTreeMap<Box<[u8]>, Names>> = BTreeMap::new();
-    for path in emptied {
-        let depth = path.iter().filter(|&&byte| byte == b'/').count();
-        let (parent, name) = match path.iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => (&path[..slash], &path[slash + 1..]),
-            None => (&path[..0], &path[..]),
-        };
-        levels.entry(depth).or_default().entry(parent.into()).or_default().push(name.into());
-    }
-    let parents = |parents: BTreeMap<_, _>| {
-        parents.into_iter().map(|(relative, names)| Parent { relative, names }).collect()
-    };
-    levels.into_values().rev().map(parents).collect()
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Removal<'a> {
@@ -306,9 +348,11 @@ impl Removal<'_> {
     }
 
     /// Removes the emptied directories of one parent. One that has something in it again simply stays.
-    fn remove_emptied(&self, part: &mut Part, parent: &Parent) {
-        let Ok(directory) = self.tree.directory(&parent.relative) else { return };
-        for name in &parent.names {
+    fn remove_emptied(&self, part: &mut Part, children: &[Box<[u8]>]) {
+        let Some(first) = children.first() else { return };
+        let parent = split(first).0;
+        let Ok(directory) = self.tree.directory(parent) else { return };
+        for name in children.iter().map(|child| split(child).1) {
             if self.is_stopped() {
                 part.directories_left += 1;
                 continue;
@@ -324,7 +368,7 @@ impl Removal<'_> {
                         ) => {}
                 Err(source) => {
                     self.heed(&source);
-                    let path = self.tree.shown(&parent.relative, name);
+                    let path = self.tree.shown(parent, name);
                     part.failures.push(Failure { path, files: 0, source });
                 }
             }

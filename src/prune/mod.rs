@@ -16,14 +16,26 @@
 //! 6. Errors are values: each is reported, the run goes on. Emptied directories go, the root stays.
 //!
 //! A dry run is the same plan, shown instead of executed.
+//!
+//! # One scan or two
+//!
+//! What a selector takes is known at each entry, so one scan plans it. What a budget evicts ([`cut_off`]) is known when all
+//! entries were seen: a first scan finds the cut-off, the second plans. So no prune holds more than a part of the store:
+//! twelve bytes of each entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), and the paths of
+//! directories that go.
 
+pub mod cut_off;
+pub(crate) mod emptied;
 pub mod execute;
+pub mod judge;
 pub mod plan;
 pub mod policy;
 pub mod scope;
 pub mod victim;
 
-pub use execute::{Failure, Outcome};
-pub use plan::{Plan, Planner, Skipped};
+pub use cut_off::{CutOff, Weigher};
+pub use execute::{Execution, Expectation, Failure, Outcome};
+pub use judge::Judge;
+pub use plan::{Overflow, Plan, Planner, Skipped};
 pub use policy::{Budget, Circumstances, Clock, Policy, Selector, Verdict};
 pub use scope::{Keep, Scope};

@@ -119,20 +119,27 @@ pub enum Verdict {
 }
 
 /// What an entry is worth keeping: the smaller goes first. First its class, then its last use.
+///
+/// The class is in the upper three bits. Below it is the day, since relatime tells no more, counted so that 1970 lies in
+/// the middle: four bytes in all, for a store has a million of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Value {
-    class: Class,
-    /// In days since 1970: relatime tells no more.
-    last_used: i32,
-}
+pub struct Value(u32);
 
-#[cfg(test)]
 impl Value {
+    const DAY_BITS: u32 = 29;
+
+    fn new(class: Class, last_used: Moment) -> Value {
+        let middle = 1_i64 << (Value::DAY_BITS - 1);
+        let day = last_used.seconds.div_euclid(86_400).clamp(-middle, middle - 1) + middle;
+        Value((class as u32) << Value::DAY_BITS | day as u32)
+    }
+
     /// A value for tests of what is made of values: of one of the seven classes, last used on this day.
+    #[cfg(test)]
     pub(super) fn of_test(class: usize, last_used: i32) -> Value {
         use Class::{Corrupt, Dead, NeverRead, Orphan, Stale, Temporary, Used};
         let class = [Temporary, Corrupt, Orphan, Stale, Dead, NeverRead, Used][class];
-        Value { class, last_used }
+        Value::new(class, Moment { seconds: i64::from(last_used) * 86_400, nanoseconds: 0 })
     }
 }
 
@@ -282,14 +289,8 @@ impl Policy {
             Status::Fresh if is_dead(entry, circumstances) => Class::Dead,
             Status::Fresh => used,
         };
-        Some(Value { class, last_used: days(last_used) })
+        Some(Value::new(class, last_used))
     }
-}
-
-/// Whole days since 1970, for as many as a file system can say.
-fn days(moment: Moment) -> i32 {
-    let days = moment.seconds.div_euclid(86_400);
-    i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
 }
 
 /// Whether no interpreter here loads the entry.

@@ -1,6 +1,6 @@
 //! A file to be removed: what it was when it was planned, and the look at it again before it goes.
 
-use super::policy::{Spared, Value};
+use super::policy::Spared;
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
 use crate::pyc::header::looks_like_bytecode;
@@ -13,8 +13,6 @@ use std::io;
 pub struct Victim {
     /// Its name in the directory.
     pub name: Box<[u8]>,
-    /// What it was worth to the budget that evicts it; `None` of what goes in any case.
-    pub value: Option<Value>,
     /// Whether its first bytes were read and may be bytecode's; else the executor reads them.
     pub contents: Contents,
     /// Device and inode.
@@ -42,12 +40,11 @@ impl Victim {
         Tally::file(self.bytes, self.disk)
     }
 
-    /// The file of an entry as it is to be removed, and what it is worth to a budget; `None` where nothing is known of it.
-    pub(crate) fn of(entry: &Entry<'_>, value: Option<Value>) -> Option<Victim> {
+    /// The file of an entry as it is to be removed; `None` where nothing is known of it.
+    pub(crate) fn of(entry: &Entry<'_>) -> Option<Victim> {
         let metadata = entry.metadata?;
         Some(Victim {
             name: entry.name.into(),
-            value,
             contents: match entry.content {
                 Content::Read(..) => Contents::Known,
                 Content::NotRead | Content::Unreadable(_) => Contents::ToBeRead,

@@ -4,7 +4,7 @@ use super::adopt::{Adopter, Done, NotAdopted};
 use super::plan::{Kept, LeftAlone, Plan, Why};
 use super::root::Root;
 use crate::owner::Owner;
-use crate::prune::execute::{self as removal, Failure, Prepared};
+use crate::prune::execute::{self as removal, Expectation, Failure, Prepared};
 use crate::prune::policy::Spared;
 use crate::scan::Threads;
 use crate::store::Store;
@@ -59,7 +59,7 @@ impl Outcome {
         let mut collected = Collected::default();
         for (_, mut plan) in plans {
             let adopted = plan.adopted();
-            let outcome = removal::Outcome::expected(std::mem::take(&mut plan.removal));
+            let outcome = Expectation::default().finish(std::mem::take(&mut plan.removal));
             collected.add(plan, outcome, Done { adopted, ..Done::default() });
         }
         collected.outcome()

@@ -9,7 +9,8 @@ use crate::directory::FileKind;
 use crate::entry::{Bytecode, Content};
 use crate::layout::Name;
 use crate::owner::Owner;
-use crate::prune::plan::{self as removal, Hollow, PlannedDirectory};
+use crate::prune::emptied::{Hollow, Motive, emptied};
+use crate::prune::plan::{self as removal, PlannedDirectory};
 use crate::prune::policy::TEMPORARY_AGE;
 use crate::prune::victim::Victim;
 use crate::scan::{LARGEST_BODY, Trouble};
@@ -138,22 +139,12 @@ impl Plan {
 #[derive(Debug)]
 pub struct Planner {
     policy: Policy,
-    directories: Vec<Part>,
+    directories: Vec<PlannedDirectory>,
+    hollow: Vec<Hollow>,
     adoptions: Adoptions,
     kept: Vec<Kept>,
     left_alone: Vec<LeftAlone>,
     troubles: Vec<Trouble>,
-}
-
-/// A directory that has victims or may be left empty.
-#[derive(Debug)]
-struct Part {
-    relative: Box<[u8]>,
-    owner: Option<Arc<Owner>>,
-    victims: Vec<Victim>,
-    kept: usize,
-    directories: usize,
-    is_cache: bool,
 }
 
 /// What is to become of a file.
@@ -173,6 +164,7 @@ impl Planner {
         Planner {
             policy,
             directories: Vec::new(),
+            hollow: Vec::new(),
             adoptions: Adoptions::new(),
             kept: Vec::new(),
             left_alone: Vec::new(),
@@ -183,35 +175,20 @@ impl Planner {
     /// Joins what the workers of a walk found.
     pub fn collect(parts: Vec<Planner>) -> Plan {
         let mut plan = Plan::default();
-        let mut directories = Vec::new();
-        let mut policy = None;
+        let mut hollow = Vec::new();
         for part in parts {
-            directories.extend(part.directories);
+            plan.removal.directories.extend(part.directories);
+            hollow.extend(part.hollow);
             plan.adoptions.extend(part.adoptions);
             plan.kept.extend(part.kept);
             plan.left_alone.extend(part.left_alone);
             plan.troubles.extend(part.troubles);
-            policy = Some(part.policy);
         }
-        directories.sort_by(|one, other| one.relative.cmp(&other.relative));
+        plan.removal.directories.sort_by(|one, other| one.relative.cmp(&other.relative));
+        plan.removal.emptied = emptied(hollow);
         plan.kept.sort();
         plan.left_alone.sort();
         plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
-        let removes_emptied = policy.is_some_and(|policy| policy.emptied == Emptied::Remove);
-        let hollow = directories.iter().filter(|part| part.kept == 0 && (part.is_cache || removes_emptied));
-        let hollow = hollow.map(|part| Hollow {
-            relative: &part.relative,
-            directories: part.directories,
-            // An empty `__pycache__` is what another sweep left; another empty directory is somebody's.
-            has_reason: !part.victims.is_empty() || part.is_cache,
-        });
-        plan.removal.emptied = removal::emptied(hollow.collect());
-        for part in directories {
-            if let (Some(owner), false) = (part.owner, part.victims.is_empty()) {
-                let Part { relative, victims, .. } = part;
-                plan.removal.directories.push(PlannedDirectory { relative, owner, victims });
-            }
-        }
         plan
     }
 
@@ -238,7 +215,7 @@ impl Visitor for Planner {
         let mut kept = seen.others;
         for file in seen.files {
             let verdict = judge(file, &self.policy);
-            match (verdict, Victim::of(&file.entry, None)) {
+            match (verdict, Victim::of(&file.entry)) {
                 (Verdict::Remove | Verdict::Adopt(_), Some(victim)) => {
                     if let Verdict::Adopt(replaces) = verdict
                         && let Some(adoption) = self.adoption(seen.root, seen.place, file, replaces)
@@ -260,15 +237,17 @@ impl Visitor for Planner {
         if !adoptions.is_empty() {
             self.adoptions.insert(seen.relative.into(), adoptions);
         }
-        if !victims.is_empty() || kept == 0 {
-            self.directories.push(Part {
+        if kept == 0 && (seen.is_cache || self.policy.emptied == Emptied::Remove) {
+            self.hollow.push(Hollow {
                 relative: seen.relative.into(),
-                owner: (!victims.is_empty()).then(|| seen.place.owner(seen.root)),
-                victims,
-                kept,
                 directories: seen.directories,
-                is_cache: seen.is_cache,
+                // An empty `__pycache__` is what another sweep left; another empty directory is somebody's.
+                motive: Motive::own_if(!victims.is_empty() || seen.is_cache),
             });
+        }
+        if !victims.is_empty() {
+            let owner = seen.place.owner(seen.root);
+            self.directories.push(PlannedDirectory { relative: seen.relative.into(), owner, victims });
         }
     }
 

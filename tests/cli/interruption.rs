@@ -111,6 +111,50 @@ fn a_signal_stops_between_two_files() {
     }
 }
 
+/// A plan of more victims than are held goes on in portions while the rest of the store is looked at.
+#[test]
+fn a_large_store_is_pruned_in_portions_as_its_dry_run_says() {
+    const DIRECTORIES: usize = 250;
+    const EACH: usize = 200;
+    let all = DIRECTORIES * EACH;
+    let world = World::new();
+    let living = world.project("living", &["a.py"]);
+    world.compile(newest(), &[], &[&living]);
+    let before = World::snapshot(&world.store);
+    let gone = grow(&world, DIRECTORIES, EACH);
+    let shown = world.pycstore(["prune", "--orphans", "--dry-run", "--json"]).exits(0);
+    let note = "pycstore: 50 000 files not looked into: what is no bytecode among them will be kept\n";
+    assert_eq!(shown.stderr, note);
+    let budget = world.pycstore(["prune", "--max-files", "1", "--dry-run", "--json"]).exits(0).json();
+    assert_eq!(budget["removed"]["files"], all);
+
+    // Stopped as soon as it begins: most of it is left, and part of the store was not looked at.
+    let child = start(&world, &["--threads", "1", "prune", "--orphans"]);
+    let first = |number| gone.join(format!("d{number:03}/m000.cpython-312.pyc"));
+    let began = Instant::now();
+    while (0..DIRECTORIES).all(|number| first(number).exists()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let (told, _) = ended(child);
+    let told = told.exits(1);
+    let left = count(&gone);
+    assert_eq!(number_after(&told.stdout, "\nremoved ") + left, all, "{told:?}");
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    assert_eq!(lines[0], "pycstore: stopped before the end: what was not looked at is left for the next run");
+    assert!(left > 0 && number_after(lines[1], "pycstore: stopped early: ") < left, "{told:?}");
+
+    grow(&world, DIRECTORIES, EACH);
+    let done = world.pycstore(["prune", "--orphans", "--json"]).exits(0);
+    assert_eq!(done.stderr, "");
+    let (shown, done) = (shown.json(), done.json());
+    for key in ["removed", "owners", "skipped", "failures"] {
+        assert_eq!(shown[key], done[key], "{key}");
+    }
+    assert_eq!(done["removed"]["files"], all);
+    assert_only_gone(&before, &World::snapshot(&world.store), &[&gone]);
+}
+
 #[test]
 fn a_signal_at_any_moment_leaves_a_whole_report() {
     let world = World::new();

@@ -1,6 +1,6 @@
 //! What each selector of `pycstore prune` takes, alone and with others, and how scopes and budgets go with them.
 
-use crate::support::{Answer, World, answer, assert_only_gone, newest};
+use crate::support::{Answer, World, answer, assert_only_gone, files, newest};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -262,7 +262,7 @@ const ORDER: [&str; 10] =
 #[test]
 fn a_budget_of_files_evicts_the_least_valuable() {
     let site = Site::new();
-    // Of the two orphans one was read a minute later.
+    // Of the two orphans one was read a day later.
     let later = |name: &str, seconds: u64| {
         let read = site.now - Duration::from_secs(3 * DAY - seconds);
         let file = fs::File::options().write(true).open(site.path(name)).unwrap();
@@ -272,10 +272,10 @@ fn a_budget_of_files_evicts_the_least_valuable() {
     let counted = site.files.len() as u64 - 1;
     for most in (0..=counted).rev() {
         site.restore();
-        later("q/gone", 60);
+        later("q/gone", DAY);
         let before = World::snapshot(&site.world.store);
         site.restore();
-        later("q/gone", 60);
+        later("q/gone", DAY);
         let pruned = site.world.pycstore(["prune", "--max-files", &most.to_string()]).exits(0);
         let gone = ORDER.len().min((counted - most) as usize);
         let mut paths: Vec<&Path> = ORDER[..gone].iter().map(|it| site.path(it)).collect();
@@ -293,6 +293,22 @@ fn a_budget_of_files_evicts_the_least_valuable() {
             ),
         };
         assert_eq!(pruned.stderr, expected, "{most}");
+    }
+}
+
+#[test]
+fn of_equals_a_dry_run_and_the_real_one_evict_the_same() {
+    let world = World::new();
+    let modules: Vec<String> = (0..30).map(|number| format!("m{number}.py")).collect();
+    let names: Vec<&str> = modules.iter().map(String::as_str).collect();
+    let projects = ["p", "q", "r"].map(|name| world.project(name, &names));
+    world.compile(newest(), &[], &[&projects[0], &projects[1], &projects[2]]);
+    for left in [77, 76, 50, 13] {
+        let options = ["prune", "--max-files", &left.to_string(), "--json"];
+        let shown = world.pycstore([&options[..], &["-n", "--threads", "1"]].concat()).exits(0).json();
+        let done = world.pycstore(options).exits(0).json();
+        assert_eq!((&shown["removed"], &shown["owners"]), (&done["removed"], &done["owners"]));
+        assert_eq!(files(&world.store).len(), left);
     }
 }
 
@@ -344,7 +360,7 @@ fn stamp_if_there(stamp: &dyn Fn(), paths: &[&PathBuf]) {
 }
 
 fn files_below(root: &Path) -> Vec<PathBuf> {
-    crate::support::files(root).into_iter().collect()
+    files(root).into_iter().collect()
 }
 
 #[test]

@@ -1,0 +1,56 @@
+//! A policy put to the entries of a scan, one after another: scope, status, body where it is asked for, verdict.
+
+use super::policy::{Circumstances, Policy, Selector, Verdict};
+use crate::body::{Bodies, Body};
+use crate::entry::Entry;
+use crate::layout::Name;
+use crate::scan::{Trouble, Visit};
+use crate::source::is_missing;
+use crate::status::{self, Corrupt, Status, UncheckedHashes};
+use crate::store::Store;
+
+/// One worker's judge.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) store: &'a Store,
+    circumstances: Circumstances<'a>,
+    bodies: Bodies<'a>,
+    pub(super) troubles: Vec<Trouble>,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of a store's entries by this policy.
+    pub fn new(policy: &'a Policy, store: &'a Store, circumstances: Circumstances<'a>) -> Judge<'a> {
+        Judge { policy, store, circumstances, bodies: Bodies::of(store), troubles: Vec::new() }
+    }
+
+    /// What the policy says of an entry; `None` where it is out of the policy's scope.
+    pub(super) fn verdict(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Verdict> {
+        if entry.parsed == Name::Foreign || !self.policy.scope.admits_entry(visit, entry) {
+            return None;
+        }
+        let status = status::judge(entry, UncheckedHashes::Trust);
+        let status = status.map(|status| self.look_at_body(visit, entry, status));
+        Some(status.map_or(Verdict::Keep, |status| self.policy.judge(entry, status, &self.circumstances)))
+    }
+
+    /// The status of an entry after a look at its body, where the policy wants that. Python reads no others than the
+    /// fresh ones.
+    fn look_at_body(&mut self, visit: &Visit<'_>, entry: &Entry<'_>, status: Status) -> Status {
+        let (Status::Fresh, Some(slot)) = (status, entry.parsed.slot()) else { return status };
+        if !self.policy.selectors.contains(&Selector::Bodies) {
+            return status;
+        }
+        match self.bodies.walk(visit.relative, entry.name, slot.tag) {
+            Ok(Body::Faulty(_)) => Status::Corrupt(Corrupt::Body),
+            Ok(Body::Loadable(_) | Body::UnknownDialect) => status,
+            Err(error) if is_missing(&error) => status,
+            Err(source) => {
+                let path = self.store.shown(visit.relative, entry.name);
+                self.troubles.push(Trouble::File { path, source });
+                status
+            }
+        }
+    }
+}
