@@ -2,7 +2,7 @@
 //!
 //! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
 
-use super::emptied::{depth, split};
+use super::emptied::EmptiedIn;
 use super::plan::{Plan, PlannedDirectory, Skipped};
 use super::policy::{Policy, Spared};
 use super::victim::Victim;
@@ -173,7 +173,10 @@ impl Expectation {
     /// Adds the rest of the plan.
     pub fn finish(self, plan: Plan) -> Outcome {
         plan.directories.iter().for_each(|planned| self.add(planned));
-        let part = Part { directories: plan.emptied.len() as u64, ..into_inner(self.part) };
+        let part = Part {
+            directories: plan.emptied.iter().map(|emptied| emptied.names().count() as u64).sum(),
+            ..into_inner(self.part)
+        };
         Outcome { over_budget: plan.over_budget, ..Outcome::collect(vec![part], plan.skipped) }
     }
 }
@@ -229,13 +232,12 @@ impl<'a> Execution<'a> {
             || progress(removal.seen.load(Ordering::Relaxed)),
         );
         // A level must be gone before the next can go.
-        for level in emptied.chunk_by(|one, other| depth(one) == depth(other)) {
-            let parents = level.chunk_by(|one, other| split(one).0 == split(other).0);
+        for level in emptied.chunk_by(|one, other| one.depth() == other.depth()) {
             parts.extend(run_crew(
                 threads,
-                parents.collect(),
+                level.iter().collect(),
                 Part::default,
-                |part, children: &[Box<[u8]>], _| removal.remove_emptied(part, children),
+                |part, emptied, _| removal.remove_emptied(part, emptied),
                 || {},
             ));
         }
@@ -348,11 +350,9 @@ impl Removal<'_> {
     }
 
     /// Removes the emptied directories of one parent. One that has something in it again simply stays.
-    fn remove_emptied(&self, part: &mut Part, children: &[Box<[u8]>]) {
-        let Some(first) = children.first() else { return };
-        let parent = split(first).0;
-        let Ok(directory) = self.tree.directory(parent) else { return };
-        for name in children.iter().map(|child| split(child).1) {
+    fn remove_emptied(&self, part: &mut Part, emptied: &EmptiedIn) {
+        let Ok(directory) = self.tree.directory(&emptied.parent) else { return };
+        for name in emptied.names() {
             if self.is_stopped() {
                 part.directories_left += 1;
                 continue;
@@ -368,7 +368,7 @@ impl Removal<'_> {
                         ) => {}
                 Err(source) => {
                     self.heed(&source);
-                    let path = self.tree.shown(parent, name);
+                    let path = self.tree.shown(&emptied.parent, name);
                     part.failures.push(Failure { path, files: 0, source });
                 }
             }

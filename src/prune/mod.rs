@@ -25,7 +25,7 @@
 //! directories that go.
 
 pub mod cut_off;
-pub(crate) mod emptied;
+pub mod emptied;
 pub mod execute;
 pub mod judge;
 pub mod plan;

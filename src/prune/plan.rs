@@ -5,7 +5,7 @@
 //! an entry is known at the entry, and directories go when all is done.
 
 use super::cut_off::{Candidate, CutOff};
-use super::emptied::{Hollow, Motive, emptied};
+use super::emptied::{EmptiedIn, Hollow, Motive};
 use super::judge::Judge;
 use super::policy::{Circumstances, Policy, Spared, Verdict};
 use super::victim::{Contents, Victim};
@@ -29,9 +29,8 @@ pub const MOST_HELD: u64 = 32_768;
 pub struct Plan {
     /// The victims, by directory, sorted by path; without what an [`Overflow`] took.
     pub directories: Vec<PlannedDirectory>,
-    /// The directories, relative to the root, that will be empty then: the deepest first, those of one parent side by
-    /// side.
-    pub emptied: Vec<Box<[u8]>>,
+    /// The directories that will be empty then, the deepest first.
+    pub emptied: Vec<EmptiedIn>,
     /// What a selector names and safety keeps.
     pub skipped: Vec<Skipped>,
     /// What could not be read.
@@ -108,17 +107,18 @@ impl<'a> Overflow<'a> {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// One planner holds so many more; it hands over its own if it is too much.
+    /// One planner holds so many more. It hands over what is too much, the newest first, and no more than that: what is
+    /// left at the end has all threads to itself.
     fn hold(&self, victims: usize, directories: &mut Vec<PlannedDirectory>, unread: &mut u64) {
-        if self.held.fetch_add(victims as u64, Ordering::Relaxed) + victims as u64 <= self.most {
-            return;
-        }
-        for directory in std::mem::take(directories) {
+        self.held.fetch_add(victims as u64, Ordering::Relaxed);
+        while self.held.load(Ordering::Relaxed) > self.most
+            && let Some(directory) = directories.pop()
+        {
             let victims = directory.victims.len() as u64;
-            *unread += directory.unread();
-            (self.take)(directory);
             self.held.fetch_sub(victims, Ordering::Relaxed);
             self.taken.fetch_add(victims, Ordering::Relaxed);
+            *unread += directory.unread();
+            (self.take)(directory);
         }
     }
 }
@@ -130,7 +130,7 @@ pub struct Planner<'a> {
     cut_off: Option<&'a CutOff>,
     overflow: Option<&'a Overflow<'a>>,
     directories: Vec<PlannedDirectory>,
-    hollow: Vec<Hollow>,
+    hollow: Hollow,
     skipped: Vec<Skipped>,
     gone_unread: u64,
     /// How many files are in scope, also where nothing more of them was asked.
@@ -145,7 +145,7 @@ impl<'a> Planner<'a> {
             cut_off: None,
             overflow: None,
             directories: Vec::new(),
-            hollow: Vec::new(),
+            hollow: Hollow::default(),
             skipped: Vec::new(),
             gone_unread: 0,
             admitted: 0,
@@ -192,11 +192,8 @@ impl Visitor for Planner<'_> {
             // An empty directory is what a killed run left. Python makes one again when it needs it.
             let is_leftover =
                 visit.entries.is_empty() && self.judge.policy.scope.admits_directory(visit.relative);
-            self.hollow.push(Hollow {
-                relative: visit.relative.into(),
-                directories: visit.directories,
-                motive: Motive::own_if(!victims.is_empty() || is_leftover),
-            });
+            let motive = Motive::own_if(!victims.is_empty() || is_leftover);
+            self.hollow.add(visit.relative, visit.directories, motive);
         }
         if victims.is_empty() {
             return;
@@ -223,12 +220,12 @@ impl Plan {
     /// Joins what the workers of a scan planned.
     pub fn collect(parts: Vec<Planner<'_>>) -> Plan {
         let mut plan = Plan::default();
-        let mut hollow = Vec::new();
+        let mut hollow = Hollow::default();
         for part in parts {
             plan.takes_anything = part.judge.policy.takes_anything();
             plan.over_budget = part.cut_off.map_or_else(Tally::default, |cut_off| cut_off.over_budget);
             plan.directories.extend(part.directories);
-            hollow.extend(part.hollow);
+            hollow.append(part.hollow);
             plan.skipped.extend(part.skipped);
             plan.troubles.extend(part.judge.troubles);
             plan.in_scope += part.admitted;
@@ -237,7 +234,7 @@ impl Plan {
         plan.directories.sort_unstable_by(|one, other| one.relative.cmp(&other.relative));
         plan.skipped.sort();
         plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
-        plan.emptied = emptied(hollow);
+        plan.emptied = hollow.emptied();
         plan
     }
 
@@ -276,7 +273,7 @@ impl Plan {
                 };
                 self.directories[index].victims.retain(|victim| !is_spared(victim));
             }
-            self.emptied.retain(|emptied| !is_at_or_below(&relative, emptied));
+            self.emptied.iter_mut().for_each(|emptied| emptied.keep(&relative));
             self.skipped.extend(spared);
         }
         self.skipped.sort();
@@ -289,8 +286,4 @@ impl Plan {
         self.directories.iter().for_each(|directory| sum += directory.tally());
         sum
     }
-}
-
-fn is_at_or_below(path: &[u8], ancestor: &[u8]) -> bool {
-    path.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }

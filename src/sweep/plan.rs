@@ -9,7 +9,7 @@ use crate::directory::FileKind;
 use crate::entry::{Bytecode, Content};
 use crate::layout::Name;
 use crate::owner::Owner;
-use crate::prune::emptied::{Hollow, Motive, emptied};
+use crate::prune::emptied::{Hollow, Motive};
 use crate::prune::plan::{self as removal, PlannedDirectory};
 use crate::prune::policy::TEMPORARY_AGE;
 use crate::prune::victim::Victim;
@@ -140,7 +140,7 @@ impl Plan {
 pub struct Planner {
     policy: Policy,
     directories: Vec<PlannedDirectory>,
-    hollow: Vec<Hollow>,
+    hollow: Hollow,
     adoptions: Adoptions,
     kept: Vec<Kept>,
     left_alone: Vec<LeftAlone>,
@@ -164,7 +164,7 @@ impl Planner {
         Planner {
             policy,
             directories: Vec::new(),
-            hollow: Vec::new(),
+            hollow: Hollow::default(),
             adoptions: Adoptions::new(),
             kept: Vec::new(),
             left_alone: Vec::new(),
@@ -175,17 +175,17 @@ impl Planner {
     /// Joins what the workers of a walk found.
     pub fn collect(parts: Vec<Planner>) -> Plan {
         let mut plan = Plan::default();
-        let mut hollow = Vec::new();
+        let mut hollow = Hollow::default();
         for part in parts {
             plan.removal.directories.extend(part.directories);
-            hollow.extend(part.hollow);
+            hollow.append(part.hollow);
             plan.adoptions.extend(part.adoptions);
             plan.kept.extend(part.kept);
             plan.left_alone.extend(part.left_alone);
             plan.troubles.extend(part.troubles);
         }
         plan.removal.directories.sort_by(|one, other| one.relative.cmp(&other.relative));
-        plan.removal.emptied = emptied(hollow);
+        plan.removal.emptied = hollow.emptied();
         plan.kept.sort();
         plan.left_alone.sort();
         plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
@@ -238,12 +238,9 @@ impl Visitor for Planner {
             self.adoptions.insert(seen.relative.into(), adoptions);
         }
         if kept == 0 && (seen.is_cache || self.policy.emptied == Emptied::Remove) {
-            self.hollow.push(Hollow {
-                relative: seen.relative.into(),
-                directories: seen.directories,
-                // An empty `__pycache__` is what another sweep left; another empty directory is somebody's.
-                motive: Motive::own_if(!victims.is_empty() || seen.is_cache),
-            });
+            // An empty `__pycache__` is what another sweep left; another empty directory is somebody's.
+            let motive = Motive::own_if(!victims.is_empty() || seen.is_cache);
+            self.hollow.add(seen.relative, seen.directories, motive);
         }
         if !victims.is_empty() {
             let owner = seen.place.owner(seen.root);

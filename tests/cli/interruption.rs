@@ -195,7 +195,7 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
     world.compile(newest(), &[], &[&living]);
     let before = World::snapshot(&world.store);
     let mut gone = grow(&world, 150, 150);
-    let (mut microseconds, mut were_stopped) = (1000, 0);
+    let (mut microseconds, mut steps, mut were_stopped) = (1000, 4, 0);
     loop {
         let there = count(&gone);
         let age = format!("{microseconds}us");
@@ -203,7 +203,12 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
         let left = count(&gone);
         if told.stderr.is_empty() {
             assert_eq!(left, 0);
-            break;
+            if were_stopped > 0 || steps > 64 {
+                break;
+            }
+            // Whatever else the machine does may hide the moments in which it removes: once more, in smaller steps.
+            (microseconds, steps) = (microseconds / 3, steps * 2);
+            gone = grow(&world, 150, 150);
         } else if told.stderr.contains("nothing was removed") {
             assert_eq!(left, there);
             let line = "pycstore: stopped before all entries were looked at: nothing was removed\n";
@@ -220,7 +225,7 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
             were_stopped += usize::from(left > 0);
             gone = grow(&world, 150, 150);
         }
-        microseconds = microseconds * 5 / 4;
+        microseconds += microseconds / steps;
     }
     assert!(were_stopped > 0, "no run was stopped while it removed");
     assert_only_gone(&before, &World::snapshot(&world.store), &[&gone]);
