@@ -149,7 +149,7 @@ impl<'a> Slot<'a> {
 
 /// The Python language version that a cache tag names: `cpython-312` and `graalpy240-312` are (3, 12), `pypy39` is (3, 9).
 pub fn python_of_tag(tag: &str) -> Option<(u8, u8)> {
-    let digits = &tag[tag.rfind(|c: char| !c.is_ascii_digit())? + 1..];
+    let digits = &tag[tag.trim_end_matches(|character: char| character.is_ascii_digit()).len()..];
     if digits.len() < 2 {
         return None;
     }
@@ -392,6 +392,10 @@ mod tests {
         ] {
             assert_eq!(python_of_tag(tag), Some(python));
         }
+        for tag in ["", "cpython", "cpython-3", "cpython-3999", "é", "pypyé"] {
+            assert_eq!(python_of_tag(tag), None, "{tag}");
+        }
+        assert_eq!(python_of_tag("pypyé39"), Some((3, 9)));
     }
 
     proptest! {
