@@ -175,7 +175,7 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
             let magic = candidate.magic.0.map(|byte| format!("{byte:02x}")).concat();
             running = Isolated::start(executable, SCRIPT, magic).ok();
         }
-        let answer = running.as_mut().and_then(|running| running.ask(&question(candidate, body)).ok());
+        let answer = running.as_mut().and_then(|running| running.ask(question(candidate, body)).ok());
         answers.push(match answer.as_deref() {
             Some(b"S") => Answer::Same,
             Some(b"D") => Answer::Differs,
