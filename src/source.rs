@@ -261,7 +261,7 @@ impl PresentDirectory {
         }
     }
 
-    /// The answer for a name that is not in this directory, or is a dangling link in it.
+    /// The answer for a name that was not in this directory, or is a dangling link in it.
     pub fn missing(&self, ground: &Ground, name: &[u8]) -> Source {
         let path = self.path.join(OsStr::from_bytes(name));
         if ground.is_assumed_gone(&path) {
@@ -274,6 +274,8 @@ impl PresentDirectory {
                     return Source::Unreachable(why);
                 }
             }
+            // It came meanwhile: `git checkout` and `pip` remove a file and write it anew.
+            Ok(metadata) if metadata.kind == FileKind::Regular => return Source::Present(metadata.into()),
             // A directory that may be listed but not searched proves nothing.
             Err(error) if !is_missing(&error) => return Source::Unreachable(Why::of(&error)),
             _ => {}
@@ -471,6 +473,17 @@ mod tests {
             Source::Unreachable(Why::Io),
             "what we hold tells nothing"
         );
+    }
+
+    #[test]
+    fn a_source_that_came_after_the_listing_is_there() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::write(base.join("m.py"), "").unwrap();
+        let ground = Ground::default();
+        let SourceDirectory::Present(here) = ground.open(base, None, Access::LookUp) else { panic!() };
+        assert!(matches!(here.missing(&ground, b"m.py"), Source::Present(_)));
+        assert_eq!(here.missing(&ground, b"n.py"), Source::Absent(Gone::Source));
     }
 
     #[test]
