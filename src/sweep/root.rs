@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! * Never `/`, nor what lies in the store. Root is led by nobody's symbolic link to what is not theirs. What belongs to a package manager or to an installation of Python is opened
-//!   only for who asks for it ([`System`]).
+//! * Never `/`, nor what lies in the store. Root is led by nobody's symbolic link to what is not theirs. What belongs to a
+//!   package manager or to an installation of Python is opened only for who asks for it ([`System`]).
 //! * Whoever holds a [`Root`] holds a descriptor; the path is not looked up again, except to say whose it is.
 
 use crate::ancestry::{self, Stranger};

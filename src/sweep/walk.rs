@@ -4,7 +4,8 @@
 //! included. Symbolic links are not followed, mount points not crossed.
 //!
 //! What is not entered: directories of version control and of other languages' packages, other environments, the
-//! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is to be ignored ([`Bounds`]).
+//! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is
+//! to be ignored ([`Bounds`]).
 
 use super::found::{Companion, File, Form, Names, Seen, legacy_stem};
 use super::look::{Look, Mirror, mirror_of, read_start};
