@@ -226,12 +226,12 @@ impl Ground {
         if is_locked_home { Err(Why::Unmounted) } else { Ok(()) }
     }
 
-    /// Whether a directory is worth a look at what it holds: one near the root, where volumes are mounted that no
-    /// table names (ZFS, unit files, encrypted homes), or one with a mount below.
+    /// Whether a directory is worth a look at what it holds: one near the root or anywhere below `/mnt` and the like, where
+    /// volumes are mounted that no table names (ZFS, unit files, encrypted homes), or one with a mount below.
     fn may_be_shell(&self, directory: &Path) -> bool {
         let depth = directory.components().count() - 1;
         let is_near_root = depth <= 2 && !directory.ancestors().any(is_temporary_place);
-        is_near_root || self.mounts.has_below(directory)
+        is_near_root || self.mounts.is_among_volumes(directory) || self.mounts.has_below(directory)
     }
 
     /// Whether a directory holds nothing but the way to what is mounted below it: it is empty, or was made for a
@@ -452,6 +452,19 @@ mod tests {
         assert_eq!(ground.fate(&base.join("me/project")), Err(Why::Unmounted));
         std::fs::write(base.join("me/.profile"), "").unwrap();
         assert_eq!(ground.fate(&base.join("me/project")), Ok(Fate::Gone));
+    }
+
+    #[test]
+    fn directories_that_volumes_may_be_mounted_at_are_looked_into() {
+        let mounts = Mounts::parse(b"30 22 8:1 / /mnt/disk rw - ext4 /dev/sda1 rw\n", b"");
+        let ground = Ground { mounts, ..Ground::default() };
+        for directory in ["/srv", "/srv/data", "/mnt/nas/share", "/media/me/stick/deep", "/net/host/export/a"]
+        {
+            assert!(ground.may_be_shell(Path::new(directory)), "{directory}");
+        }
+        for directory in ["/tmp/a", "/srv/data/deep", "/home/me/project", "/mnt/disk/deep"] {
+            assert!(!ground.may_be_shell(Path::new(directory)), "{directory}");
+        }
     }
 
     #[test]
