@@ -170,13 +170,13 @@ pub(super) fn is_packaged(path: &Path) -> bool {
 
 /// Whether a directory is the library of an installation: its standard library, or one of its `site-packages` beside
 /// that (Debian's `/usr/local/lib/python3.11`, Homebrew's).
-fn is_installations(directory: &Path) -> bool {
+pub(crate) fn is_installations(directory: &Path) -> bool {
     let is_there = |name: &&str| directory.join(name).exists();
     LIBRARY.iter().all(is_there) || is_installations_by_place(directory)
 }
 
 /// The library of an installation that a path lies in.
-pub(crate) fn library_around(path: &Path) -> Option<&Path> {
+fn library_around(path: &Path) -> Option<&Path> {
     path.ancestors().find(|ancestor| is_installations(ancestor))
 }
 
