@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     /// Starts a shell script as if it were an interpreter and asks it a question that is larger than a pipe.
-    fn ask(script: &str) -> io::Result<Vec<u8>> {
+    fn ask(script: &str, patience: Duration) -> io::Result<Vec<u8>> {
         let temporary = tempfile::tempdir().unwrap();
         let executable = temporary.path().join("python");
         // Written by another process: what this one holds open for writing while a test forks cannot be run.
@@ -132,13 +132,15 @@ mod tests {
         let written = Command::new("sh").arg("-c").arg(write).arg(&executable).arg(script).status().unwrap();
         assert!(written.success());
         let mut running = Isolated::start(&executable, "", "").unwrap();
-        running.ask_within(Duration::from_secs(5), vec![7; 1 << 20])
+        running.ask_within(patience, vec![7; 1 << 20])
     }
 
     #[test]
     fn an_interpreter_that_does_not_read_is_given_up() {
-        assert_eq!(ask("exec sleep 60").unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(ask("exit 3").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        assert_eq!(ask(r"head -c 1048576 > /dev/null; printf '\2\0\0\0ab'").unwrap(), b"ab");
+        let brief = Duration::from_secs(2);
+        assert_eq!(ask("exec sleep 60", brief).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(ask("exit 3", PATIENCE).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        let reads = r"head -c 1048576 > /dev/null; printf '\2\0\0\0ab'";
+        assert_eq!(ask(reads, PATIENCE).unwrap(), b"ab");
     }
 }
