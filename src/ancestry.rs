@@ -4,6 +4,8 @@
 //! there. All ways count where symbolic links are on it: as the path is spelled, to each link that is followed, and where
 //! it leads to. Whoever may change a link in between decides as well.
 
+use crate::accounts::Accounts;
+use std::cell::OnceCell;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -61,18 +63,37 @@ pub enum Stranger {
     /// Everybody may write to it.
     #[error("{} may be written to by everybody", .0.display())]
     Everybody(PathBuf),
+    /// A group with others in it may write to it, and we are root.
+    #[error("{} may be written to by group {group}", .path.display())]
+    Group {
+        /// It, or something on the way.
+        path: PathBuf,
+        /// The group's id.
+        group: u32,
+    },
 }
 
-/// Who else than `user` and root decides what is at these ways' end: whoever owns something on them.
+/// Who else than `user` and root decides what is at these ways' end: whoever owns something on them or may write to it.
+/// The members of a group count for root only; whom users share their groups with is theirs to know.
 pub fn stranger(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
+    let accounts = OnceCell::new();
+    let is_private = |group| group == 0 || accounts.get_or_init(Accounts::read).is_private(group, user);
     ways.iter().flatten().find_map(|step| {
+        let (kind, directory, sticky) = (0o170_000, 0o040_000, 0o1000);
+        let (by_group, by_everybody) = (0o020, 0o002);
+        let path = || step.path.clone();
         if ![0, user].contains(&step.user) {
-            return Some(Stranger::Owner { path: step.path.clone(), user: step.user });
+            Some(Stranger::Owner { path: path(), user: step.user })
+        } else if step.mode & kind == directory && step.mode & sticky != 0 {
+            // In a sticky directory (`/tmp`) nobody renames what is another's.
+            None
+        } else if step.mode & by_everybody != 0 {
+            Some(Stranger::Everybody(path()))
+        } else if user == 0 && step.mode & by_group != 0 && !is_private(step.group) {
+            Some(Stranger::Group { path: path(), group: step.group })
+        } else {
+            None
         }
-        // In a sticky directory (`/tmp`) nobody renames what is another's.
-        let (everybody, sticky) = (0o002, 0o1000);
-        let is_open = step.mode & everybody != 0 && step.mode & sticky == 0;
-        is_open.then(|| Stranger::Everybody(step.path.clone()))
     })
 }
 
@@ -194,5 +215,24 @@ mod tests {
         assert_eq!(stranger_in(0o755), None);
         assert_eq!(stranger_in(0o777), Some(Stranger::Everybody(base.join("theirs/deep"))));
         assert_eq!(stranger_in(0o1777), None);
+    }
+
+    #[test]
+    fn whoever_may_write_to_a_step_decides() {
+        let stranger = |user, group, mode| {
+            let step = Step { path: "/x".into(), user, group, mode };
+            stranger(&[vec![step]], user)
+        };
+        // No group of this machine.
+        let group = 4_111_222_333;
+        let others = Stranger::Group { path: "/x".into(), group };
+        assert_eq!(stranger(0, group, 0o100_755), None);
+        assert_eq!(stranger(0, group, 0o100_775), Some(others.clone()));
+        assert_eq!(stranger(0, group, 0o040_775), Some(others));
+        assert_eq!(stranger(0, group, 0o041_775), None);
+        assert_eq!(stranger(0, 0, 0o100_775), None, "root's own group");
+        assert_eq!(stranger(1000, group, 0o100_775), None, "a user's");
+        let everybody = Some(Stranger::Everybody("/x".into()));
+        assert_eq!(stranger(1000, group, 0o101_777), everybody, "sticky means nothing of a file");
     }
 }

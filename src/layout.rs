@@ -102,7 +102,12 @@ impl<'a> Slot<'a> {
             return None;
         }
         let (stem, tag) = split_dotted(&base[..mark])?;
-        let pytest = Some(std::str::from_utf8(version).ok()?);
+        let version = std::str::from_utf8(version).ok()?;
+        // No version ends so: `t.cpython-311-pytest-1.py` was compiled by PyPy.
+        if version.rsplit('.').next().is_some_and(is_tag) {
+            return None;
+        }
+        let pytest = Some(version);
         Some(Slot { stem, form: Form::Dotted, tag, optimization: "", pytest })
     }
 
@@ -149,7 +154,7 @@ impl<'a> Slot<'a> {
 
 /// The Python language version that a cache tag names: `cpython-312` and `graalpy240-312` are (3, 12), `pypy39` is (3, 9).
 pub fn python_of_tag(tag: &str) -> Option<(u8, u8)> {
-    let digits = &tag[tag.rfind(|c: char| !c.is_ascii_digit())? + 1..];
+    let digits = &tag[tag.trim_end_matches(|character: char| character.is_ascii_digit()).len()..];
     if digits.len() < 2 {
         return None;
     }
@@ -295,6 +300,7 @@ mod tests {
                 Some("9.0.0.dev1+g12ab"),
             ),
             ("a-pytest-1.cpython-311.pyc", "a-pytest-1.py", "cpython-311", "", None),
+            ("t.cpython-311-pytest-1.pypy39.pyc", "t.cpython-311-pytest-1.py", "pypy39", "", None),
             ("a.opt-1.cpython-311.pyc", "a.opt-1.py", "cpython-311", "", None),
             ("cpython-311.cpython-311.pyc", "cpython-311.py", "cpython-311", "", None),
             ("acpython-31cpython-312.pyc", "acpython-31", "cpython-312", "", None),
@@ -392,6 +398,10 @@ mod tests {
         ] {
             assert_eq!(python_of_tag(tag), Some(python));
         }
+        for tag in ["", "cpython", "cpython-3", "cpython-3999", "é", "pypyé"] {
+            assert_eq!(python_of_tag(tag), None, "{tag}");
+        }
+        assert_eq!(python_of_tag("pypyé39"), Some((3, 9)));
     }
 
     proptest! {

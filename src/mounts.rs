@@ -131,6 +131,22 @@ impl Mounts {
         self.mounted.iter().any(|mount| mount.point.starts_with(path))
     }
 
+    /// Whether a directory lies where volumes come and go, and on none of those that are mounted.
+    pub fn is_among_volumes(&self, directory: &Path) -> bool {
+        self.below_volume_place(directory).is_some()
+    }
+
+    /// How many levels below one of [`VOLUME_PLACES`] a directory lies that is on no volume there, and how many levels down
+    /// the volumes' own directories are.
+    fn below_volume_place(&self, directory: &Path) -> Option<(usize, usize)> {
+        let point = self.of(directory).map_or(Path::new("/"), |mount| &mount.point);
+        VOLUME_PLACES.iter().find_map(|&(place, levels)| {
+            let below = directory.strip_prefix(place).ok()?;
+            let is_on_volume = point != Path::new(place) && point.starts_with(place);
+            (!is_on_volume).then(|| (below.components().count(), levels))
+        })
+    }
+
     /// Whether an existing directory (links resolved) can vouch that what is missing directly below it, at the path
     /// `missing`, is gone. Without that path a file is meant, which is no mount point.
     ///
@@ -144,11 +160,8 @@ impl Mounts {
             // A first component that does not exist here: a container's `/app`, another host's `/scratch`.
             return Err(Doubt::OtherHost);
         }
-        let point = self.of(ancestor).map_or(Path::new("/"), |mount| &mount.point);
-        let is_volume_place = VOLUME_PLACES.iter().any(|&(place, levels)| {
-            ancestor.strip_prefix(place).is_ok_and(|below| below.components().count() <= levels)
-                && (point == Path::new(place) || !point.starts_with(place))
-        });
+        let is_volume_place =
+            self.below_volume_place(ancestor).is_some_and(|(depth, levels)| depth <= levels);
         let awaits_mount = self.expected.iter().any(|expected| {
             // Mount points need not exist before something is mounted there (`X-mount.mkdir`, systemd).
             let is_missing_point =

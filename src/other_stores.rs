@@ -9,7 +9,8 @@
 //! # Invariants
 //!
 //! * A place counts only if it holds entries: a name alone proves nothing.
-//! * Nothing is followed that a symbolic link leads to, and no other file system is entered.
+//! * A place may itself be a symbolic link; none is followed below it or on the way to a `~`, and no other file system is
+//!   entered.
 
 use crate::layout::Name;
 use crate::source_tree;

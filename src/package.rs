@@ -185,7 +185,7 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     while let [first, after @ ..] = rest {
         let escaped = after
             .get(..2)
-            .filter(|_| *first == b'%')
+            .filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit))
             .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         decoded.push(escaped.unwrap_or(*first));
         rest = if escaped.is_some() { &after[2..] } else { after };
@@ -261,6 +261,6 @@ mod tests {
         assert_eq!(root(r#"{"url": "file:///h/p", "dir_info": {"editable": false}}"#), None);
         assert_eq!(root(r#"{"url": "file:///h/p.whl", "archive_info": {}}"#), None);
         assert_eq!(root("{"), None);
-        assert_eq!(percent_decoded(b"100%/%zz/%e6"), b"100%/%zz/\xe6");
+        assert_eq!(percent_decoded(b"100%/%zz/%+f/%e6"), b"100%/%zz/%+f/\xe6");
     }
 }

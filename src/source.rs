@@ -226,12 +226,12 @@ impl Ground {
         if is_locked_home { Err(Why::Unmounted) } else { Ok(()) }
     }
 
-    /// Whether a directory is worth a look at what it holds: one near the root, where volumes are mounted that no
-    /// table names (ZFS, unit files, encrypted homes), or one with a mount below.
+    /// Whether a directory is worth a look at what it holds: one near the root or anywhere below `/mnt` and the like, where
+    /// volumes are mounted that no table names (ZFS, unit files, encrypted homes), or one with a mount below.
     fn may_be_shell(&self, directory: &Path) -> bool {
         let depth = directory.components().count() - 1;
         let is_near_root = depth <= 2 && !directory.ancestors().any(is_temporary_place);
-        is_near_root || self.mounts.has_below(directory)
+        is_near_root || self.mounts.is_among_volumes(directory) || self.mounts.has_below(directory)
     }
 
     /// Whether a directory holds nothing but the way to what is mounted below it: it is empty, or was made for a
@@ -261,7 +261,7 @@ impl PresentDirectory {
         }
     }
 
-    /// The answer for a name that is not in this directory, or is a dangling link in it.
+    /// The answer for a name that was not in this directory, or is a dangling link in it.
     pub fn missing(&self, ground: &Ground, name: &[u8]) -> Source {
         let path = self.path.join(OsStr::from_bytes(name));
         if ground.is_assumed_gone(&path) {
@@ -274,6 +274,8 @@ impl PresentDirectory {
                     return Source::Unreachable(why);
                 }
             }
+            // It came meanwhile: `git checkout` and `pip` remove a file and write it anew.
+            Ok(metadata) if metadata.kind == FileKind::Regular => return Source::Present(metadata.into()),
             // A directory that may be listed but not searched proves nothing.
             Err(error) if !is_missing(&error) => return Source::Unreachable(Why::of(&error)),
             _ => {}
@@ -453,6 +455,19 @@ mod tests {
     }
 
     #[test]
+    fn directories_that_volumes_may_be_mounted_at_are_looked_into() {
+        let mounts = Mounts::parse(b"30 22 8:1 / /mnt/disk rw - ext4 /dev/sda1 rw\n", b"");
+        let ground = Ground { mounts, ..Ground::default() };
+        for directory in ["/srv", "/srv/data", "/mnt/nas/share", "/media/me/stick/deep", "/net/host/export/a"]
+        {
+            assert!(ground.may_be_shell(Path::new(directory)), "{directory}");
+        }
+        for directory in ["/tmp/a", "/srv/data/deep", "/home/me/project", "/mnt/disk/deep"] {
+            assert!(!ground.may_be_shell(Path::new(directory)), "{directory}");
+        }
+    }
+
+    #[test]
     fn a_directory_replaced_while_it_is_held_is_looked_at_again() {
         let temporary = tempfile::tempdir().unwrap();
         let base = temporary.path().canonicalize().unwrap();
@@ -471,6 +486,17 @@ mod tests {
             Source::Unreachable(Why::Io),
             "what we hold tells nothing"
         );
+    }
+
+    #[test]
+    fn a_source_that_came_after_the_listing_is_there() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::write(base.join("m.py"), "").unwrap();
+        let ground = Ground::default();
+        let SourceDirectory::Present(here) = ground.open(base, None, Access::LookUp) else { panic!() };
+        assert!(matches!(here.missing(&ground, b"m.py"), Source::Present(_)));
+        assert_eq!(here.missing(&ground, b"n.py"), Source::Absent(Gone::Source));
     }
 
     #[test]

@@ -15,6 +15,9 @@ use walkdir::WalkDir;
 pub const PROJECT_MARKERS: [&str; 8] =
     [".git", ".hg", ".svn", ".bzr", ".jj", "pyproject.toml", "setup.py", "setup.cfg"];
 
+/// Directories that hold no Python sources of the tree's own: those of version control and of other languages' packages.
+pub const NOT_SOURCES: [&str; 6] = [".git", ".hg", ".svn", ".bzr", ".jj", "node_modules"];
+
 /// The first name in `root` itself that shows it to hold sources and no bytecode store: a marker, a
 /// `__pycache__`, a `.py` file. Names that cannot be read show nothing.
 pub fn sign_of_sources(root: &Path) -> Option<String> {
@@ -176,8 +179,9 @@ pub fn in_tree(root: &Path, unreadable: &mut Vec<Unreadable>) -> InTree {
 }
 
 fn is_not_the_projects(name: &OsStr, path: &Path) -> bool {
-    let is_foreign = [".git", ".hg", ".svn", ".bzr", ".jj", "node_modules"].iter().any(|it| name == *it);
-    is_foreign || path.join("pyvenv.cfg").exists() || path.join("conda-meta").exists()
+    NOT_SOURCES.iter().any(|foreign| name == *foreign)
+        || path.join("pyvenv.cfg").exists()
+        || path.join("conda-meta").exists()
 }
 
 #[cfg(test)]

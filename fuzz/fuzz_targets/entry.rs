@@ -58,8 +58,13 @@ fn body(bytes: &[u8]) {
                 // Bytes after the end do not matter, and without the last byte it is no code object.
                 assert_eq!(marshal::walk(&body[..walked.length], dialect).as_ref(), Ok(&walked));
                 assert!(marshal::walk(&body[..walked.length - 1], dialect).is_err());
+                let last_line = marshal::last_line(body, dialect).unwrap();
+                assert!(last_line >= walked.first_line && last_line >= 0);
             }
-            Err(fault) => assert!(fault.at <= body.len() as u64),
+            Err(fault) => {
+                assert!(fault.at <= body.len() as u64);
+                let _ = marshal::last_line(body, dialect);
+            }
         }
     }
 }
@@ -69,7 +74,7 @@ fn mounts(bytes: &[u8]) {
     let mounts = Mounts::parse(&bytes[..middle], &bytes[middle..]);
     assert!(mounts.expected.iter().all(|point| point.is_absolute()));
     for mount in &mounts.mounted {
-        let _ = mounts.vouches(&mount.point, &mount.point);
+        let _ = mounts.vouches(&mount.point, Some(&mount.point), &mount.point);
         let _ = mounts.is_network(&mount.point);
     }
 }

@@ -119,7 +119,7 @@ impl Adopter<'_> {
         let mirror = make_directories(self.store, &adoption.mirror)?;
         let temporary = temporary_name(&victim.name);
         let mut copy = mirror.make_file(&temporary, self.mode(planned, adoption, metadata.mode))?;
-        let write = || -> io::Result<Adopted> {
+        let mut write = || -> io::Result<Adopted> {
             copy.write_all(&bytes)?;
             directory::stamp(&copy, metadata.accessed, metadata.modified)?;
             match adoption.replaces {
@@ -134,7 +134,6 @@ impl Adopter<'_> {
             }
             Ok(Adopted::Yes)
         };
-        let mut write = write;
         write().or_else(|error| {
             // What cannot be removed is a temporary like any other.
             let _ = mirror.remove_file(&temporary);

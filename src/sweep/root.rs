@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! * Never `/`, nor what lies in the store. Root is led by nobody's symbolic link to what is not theirs. What belongs to a package manager or to an installation of Python is opened
-//!   only for who asks for it ([`System`]).
+//! * Never `/`, nor what lies in the store. Root is led by nobody's symbolic link to what is not theirs. What belongs to a
+//!   package manager or to an installation of Python is opened only for who asks for it ([`System`]).
 //! * Whoever holds a [`Root`] holds a descriptor; the path is not looked up again, except to say whose it is.
 
 use crate::ancestry::{self, Stranger};
@@ -170,13 +170,13 @@ pub(super) fn is_packaged(path: &Path) -> bool {
 
 /// Whether a directory is the library of an installation: its standard library, or one of its `site-packages` beside
 /// that (Debian's `/usr/local/lib/python3.11`, Homebrew's).
-fn is_installations(directory: &Path) -> bool {
+pub(crate) fn is_installations(directory: &Path) -> bool {
     let is_there = |name: &&str| directory.join(name).exists();
     LIBRARY.iter().all(is_there) || is_installations_by_place(directory)
 }
 
 /// The library of an installation that a path lies in.
-pub(crate) fn library_around(path: &Path) -> Option<&Path> {
+fn library_around(path: &Path) -> Option<&Path> {
     path.ancestors().find(|ancestor| is_installations(ancestor))
 }
 

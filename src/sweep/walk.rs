@@ -4,7 +4,8 @@
 //! included. Symbolic links are not followed, mount points not crossed.
 //!
 //! What is not entered: directories of version control and of other languages' packages, other environments, the
-//! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is to be ignored ([`Bounds`]).
+//! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is
+//! to be ignored ([`Bounds`]).
 
 use super::found::{Companion, File, Form, Names, Seen, legacy_stem};
 use super::look::{Look, Mirror, mirror_of, read_start};
@@ -15,6 +16,7 @@ use crate::entry::{Content, Entry};
 use crate::layout::{Name, PYCACHE};
 use crate::scan::{Jobs, Threads, Trouble, run_crew};
 use crate::source::{Why, is_missing};
+use crate::source_tree::NOT_SOURCES;
 use crate::store::Store;
 use crate::tree::Tree;
 use std::ffi::OsStr;
@@ -23,9 +25,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-/// Directories that hold no Python sources of the tree's own.
-const NOT_ENTERED: [&[u8]; 6] = [b".git", b".hg", b".svn", b".bzr", b".jj", b"node_modules"];
 
 /// Whether environments below the root are entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,10 +219,8 @@ impl Walk<'_> {
 
     /// Whether a directory is entered, as far as its name and its path tell.
     fn is_entered(&self, place: &Place, name: &[u8]) -> bool {
-        if name == PYCACHE || NOT_ENTERED.contains(&name) {
-            return false;
-        }
-        self.is_meant(&place.relative, name)
+        let holds_sources = name != PYCACHE && !NOT_SOURCES.iter().any(|foreign| foreign.as_bytes() == name);
+        holds_sources && self.is_meant(&place.relative, name)
     }
 
     /// Whether a directory is neither the store, nor walked by itself, nor to be ignored.

@@ -51,7 +51,7 @@ pub struct Row {
     pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
-    /// The last access to one of them.
+    /// The last use of one of them: when it was read, or written if that was later.
     pub last_used: Option<Moment>,
 }
 
@@ -156,7 +156,7 @@ pub struct Share {
     pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
-    /// The last use of one of them.
+    /// The last use of one of them: when it was read, or written if that was later.
     pub last_used: Option<Moment>,
 }
 
@@ -269,7 +269,7 @@ impl Visitor for Survey<'_> {
                 status,
                 is_reclaimable: self.policy.scope.admits_entry(visit, entry) && is_condemned(),
                 tag,
-                // Written and never read back is no use of it.
+                // To write it was a use as well, and all that is known on a mount without access times.
                 used: tag.map(|_| metadata.accessed.max(metadata.modified)),
             };
             self.total += tally;

@@ -1,14 +1,14 @@
 //! The proof: the owning interpreter compiles the source again, and the code objects are compared.
 //!
 //! The interpreter runs isolated ([`crate::isolated`]); the source is compiled and the body unmarshalled, neither is run.
-//! One process answers many questions over a pipe. A process that ends or does not
-//! answer in time leaves its question unanswered, and another goes on with the rest.
+//! One process answers many questions over a pipe. A process that ends or does not answer in time leaves its question
+//! unanswered, and another goes on with the rest; where several in a row answer nothing, the rest is not asked.
 //!
 //! Whose interpreters are run: only those that nobody but we and root decides ([`ancestry::stranger`]), as in
 //! [`crate::warm`]; the store of another user tells of theirs.
 //!
-//! An installation whose magic reading the disk did not tell is asked for it. Two releases with the same magic may compile differently: so every installation with the entry's magic is asked
-//! until one makes the same.
+//! An installation whose magic reading the disk did not tell is asked for it. Two releases with the same magic may
+//! compile differently: so every installation with the entry's magic is asked until one makes the same.
 
 use super::inspector::{Candidate, Pin};
 use super::{Finding, What};
@@ -28,6 +28,9 @@ const SCRIPT: &str = include_str!("recompile.py");
 
 /// How many questions one process answers.
 const BATCH: usize = 200;
+
+/// So many questions in a row that get no answer are the interpreter's fault: each may have cost a minute.
+const MOST_SILENCE: usize = 3;
 
 /// What the interpreters said.
 #[derive(Debug, Default)]
@@ -165,8 +168,13 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
     let mut bodies = Bodies::of(store);
     let mut answers = Vec::with_capacity(questions.len());
     let mut running: Option<Isolated> = None;
+    let mut silence = 0;
     for candidate in questions {
         let no_answer = || Answer::Unknown(Doubt::NoAnswer(executable.to_path_buf()));
+        if silence == MOST_SILENCE {
+            answers.push(no_answer());
+            continue;
+        }
         let Ok(body) = bodies.read(&candidate.relative, &candidate.name) else {
             answers.push(Answer::Unknown(Doubt::Entry));
             continue;
@@ -175,7 +183,8 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
             let magic = candidate.magic.0.map(|byte| format!("{byte:02x}")).concat();
             running = Isolated::start(executable, SCRIPT, magic).ok();
         }
-        let answer = running.as_mut().and_then(|running| running.ask(&question(candidate, body)).ok());
+        let answer = running.as_mut().and_then(|running| running.ask(question(candidate, body)).ok());
+        silence = if answer.is_some() { 0 } else { silence + 1 };
         answers.push(match answer.as_deref() {
             Some(b"S") => Answer::Same,
             Some(b"D") => Answer::Differs,
@@ -197,4 +206,42 @@ fn question(candidate: &Candidate, body: &[u8]) -> Vec<u8> {
     let optimization: u8 = candidate.optimization.parse().unwrap_or(0);
     let path = candidate.source.as_os_str().as_bytes();
     [&[optimization][..], &framed(path), &framed(body)].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pyc::Magic;
+    use crate::store::Purpose;
+
+    #[test]
+    fn an_interpreter_that_answers_nothing_is_given_up() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path();
+        std::fs::create_dir(base.join("store")).unwrap();
+        let store = Store::open(&base.join("store"), &[], Purpose::Look).unwrap();
+        let candidates: Vec<Candidate> = (0..9)
+            .map(|number| {
+                let name = format!("m{number}.cpython-312.pyc");
+                std::fs::write(base.join("store").join(&name), [0; 20]).unwrap();
+                Candidate {
+                    relative: Box::default(),
+                    name: name.as_bytes().into(),
+                    source: "/m.py".into(),
+                    tag: "cpython-312".into(),
+                    magic: Magic::of(3531),
+                    optimization: "".into(),
+                    pin: Pin::Firm,
+                }
+            })
+            .collect();
+        // Written by another process: what this one holds open for writing while a test forks cannot be run.
+        let executable = base.join("python");
+        let write = r##"printf '#!/bin/sh\necho >> %s/starts\n' "$1" > "$0" && chmod 755 "$0""##;
+        let mut shell = std::process::Command::new("sh");
+        assert!(shell.arg("-c").arg(write).arg(&executable).arg(base).status().unwrap().success());
+        let answers = ask(&store, &executable, &candidates.iter().collect::<Vec<_>>());
+        assert_eq!(answers, vec![Answer::Unknown(Doubt::NoAnswer(executable)); 9]);
+        assert_eq!(std::fs::read(base.join("starts")).unwrap().len(), MOST_SILENCE);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::ancestry::{self, Stranger};
 use crate::source_tree::PROJECT_MARKERS;
-use crate::sweep::root::library_around;
+use crate::sweep::root::is_installations;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Deciders {
         }
         let found = if is_environment(directory) {
             Decider::Environment(directory.to_path_buf())
-        } else if library_around(directory) == Some(directory) {
+        } else if is_installations(directory) {
             Decider::Installation(directory.to_path_buf())
         } else {
             directory.parent().map_or(Decider::Nothing, |parent| self.around(parent))

@@ -194,7 +194,7 @@ impl Batch<'_> {
                 row.fresh += 1;
                 continue;
             }
-            let why = match interpreter.ask(&question(task)) {
+            let why = match interpreter.ask(question(task)) {
                 Ok(answer) if answer.is_empty() => {
                     row.compiled += 1;
                     continue;
