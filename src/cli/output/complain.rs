@@ -75,7 +75,7 @@ pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
 
 /// The error and its causes: `cannot open /x: Permission denied`.
 pub fn one_line(error: &dyn Error) -> String {
-    let mut line = error.to_string();
+    let mut line = without_code(&error.to_string());
     let mut cause = error.source();
     while let Some(error) = cause {
         line.push_str(": ");
