@@ -385,7 +385,7 @@ fn what_is_no_interpreter_that_knows_the_prefix_compiles_nothing() {
 fn faults_of_usage_do_nothing() {
     let world = World::new();
     for (arguments, said) in [
-        (&["missing"][..], "cannot read "),
+        (&["missing"][..], "nothing at "),
         (&["/"], "is the root directory"),
         (&["--all-stale", "--python", "x"], "cannot be used with"),
     ] {
