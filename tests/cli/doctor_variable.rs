@@ -4,7 +4,7 @@
 use crate::doctor::{Found, found, one, programs, scheduled};
 use crate::spool::Spool;
 use crate::support::{Answer, World, answer, newest};
-use std::os::unix::fs::lchown;
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
 use std::process::Command;
 
@@ -207,6 +207,34 @@ fn a_shell_that_does_not_answer_is_not_waited_for() {
             "note no-answer: login bash ended without an answer: what it has is unknown",
             "note no-answer: interactive bash gave no answer within 2.0 s: what it has is unknown",
         ]
+    );
+}
+
+#[test]
+fn what_did_not_answer_is_not_said_to_be_missing() {
+    let world = World::new();
+    std::fs::create_dir_all(&world.store).unwrap();
+    let mut command = command(&world, &["bash", "setsid", "env", "sleep"]);
+    let crontab = world.write(".bin/crontab", "#!/bin/bash\nsleep 600\n");
+    std::fs::set_permissions(&crontab, PermissionsExt::from_mode(0o755)).unwrap();
+    let answer = answer(command.args(["--patience", "1s"])).exits(1);
+    assert_eq!(
+        told(&answer),
+        [
+            "warning unset: PYTHONPYCACHEPREFIX is set in no place that answered",
+            "note no-answer: cron gave no answer within 1.0 s: what it has is unknown",
+        ]
+    );
+    let schedule = found(&answer).into_iter().find(|found| found.what.ends_with(" schedule")).unwrap();
+    assert_eq!(
+        schedule.detail,
+        "nobody knows whether a schedule is in place: crontab -l gave no answer within 1.0 s"
+    );
+    let refused = world.pycstore(["doctor", "--patience", "0"]).exits(2).stderr;
+    assert_eq!(
+        refused,
+        "pycstore: invalid value '0' for '--patience <TIME>': nothing answers in no time\n\
+         hint: pycstore help doctor\n"
     );
 }
 
