@@ -7,6 +7,7 @@
 mod confinement;
 mod spool;
 mod support;
+mod terminal;
 
 mod completions;
 mod config;
