@@ -13,7 +13,7 @@ use super::json::{self, ReportDocument};
 use super::{date, human, path};
 use pycstore::layout::python_of_tag;
 use pycstore::owner::Life;
-use pycstore::status;
+use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
 use pycstore::treemap::{self, Rectangle};
 use pycstore::units::Moment;
@@ -27,7 +27,7 @@ const STYLE: &str = include_str!("report/style.css");
 const SCRIPT: &str = include_str!("report/script.js");
 
 /// What the Content Security Policy admits; a test compares them with the page's style and script.
-const STYLE_HASH: &str = "sha256-4sp2ItU149Mh3BH++YSroGZflJmIjmtXDWHrozwJwJo=";
+const STYLE_HASH: &str = "sha256-Vess5RnF1FlZsK3WyBwQIeQb7w0gF3PT3G7xBEBXlZk=";
 const SCRIPT_HASH: &str = "sha256-8Jqn9T5shejD0UZP/V9K6WJeyrPVjgecgjDFqJ3Fa3o=";
 
 /// What each of [`status::NAMES`] means.
@@ -54,15 +54,17 @@ pub struct Report<'a> {
     pub now: Moment,
 }
 
-/// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it.
+/// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it. They are the
+/// fewest that it is shown with, so that no label is cut.
 struct Shape {
     class: &'static str,
     width: f64,
     height: f64,
 }
 
-const SHAPES: [Shape; 2] = [
+const SHAPES: [Shape; 3] = [
     Shape { class: "wide", width: 1200.0, height: 480.0 },
+    Shape { class: "middle", width: 608.0, height: 480.0 },
     Shape { class: "tall", width: 360.0, height: 448.0 },
 ];
 
@@ -231,7 +233,7 @@ fn map(report: Report<'_>, shape: &Shape) -> String {
     let frame = Rectangle { x: 0.0, y: 0.0, width: shape.width, height: shape.height };
     let rectangles = treemap::squarify(&sizes, frame);
     for (index, (row, rectangle)) in own.iter().zip(&rectangles).enumerate() {
-        let name = path::at_home(&row.owner.root, home);
+        let name = name(row, home);
         let mut details = format!(
             "{}{} — {}, {}",
             name,
@@ -265,6 +267,16 @@ fn map(report: Report<'_>, shape: &Shape) -> String {
         svg.push_str("</g>\n");
     }
     svg + "</svg>\n"
+}
+
+/// What an owner is called. What is foreign in the store's root, mostly the tag that `setup` puts there, belongs to no
+/// directory `/`.
+fn name(row: &Row, home: Option<&Path>) -> String {
+    let is_foreign = present(row).all(|(status, _)| status == Status::Foreign.name());
+    if is_foreign && row.owner.root == Path::new("/") {
+        return "in the store itself".into();
+    }
+    path::at_home(&row.owner.root, home)
 }
 
 /// The statuses that an owner has.
@@ -352,7 +364,7 @@ fn rows(report: Report<'_>) -> String {
             rows,
             r#"<tr id="owner-{index}"{}><th scope="row"><bdi>{}</bdi></th><td class="number">{}</td><td class="share">{}{}</td><td class="number">{}</td><td class="number">{reclaimable}</td><td class="wrapping">{}</td><td>{}{}</td><td class="wrapping">{}</td><td>{used}</td></tr>"#,
             if is_gone { r#" class="gone""# } else { "" },
-            text(&path::at_home(&row.owner.root, report.home)),
+            text(&name(row, report.home)),
             size(row.tally.disk),
             bar(row, largest),
             percentage(share(row.tally.disk, usage.disk())),
