@@ -11,36 +11,6 @@ fn setup(world: &World, arguments: &[&str]) -> Answer {
     answer(command.arg("setup").args(arguments))
 }
 
-/// Runs `pycstore setup` on a terminal on which this answer is typed once it asks; answers its exit code and what the
-/// terminal showed.
-fn typed(world: &World, reply: &str, arguments: &[&str]) -> (i32, String) {
-    const CODE: &str = "
-import os, pty, sys
-reply, program = sys.argv[1], sys.argv[2:]
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(program[0], program)
-shown, answered = b'', False
-while True:
-    try:
-        portion = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not portion:
-        break
-    shown += portion
-    if not answered and shown.endswith(b'[y/N] '):
-        os.write(terminal, reply.encode() + b'\\n')
-        answered = True
-os.write(1, shown)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-";
-    let mut command = world.command(&newest().path);
-    command.args(["-I", "-B", "-c", CODE, reply, env!("CARGO_BIN_EXE_pycstore"), "setup"]).args(arguments);
-    let told = answer(&mut command);
-    (told.code, told.stdout)
-}
-
 fn read(world: &World, name: &str) -> String {
     std::fs::read_to_string(world.home.join(name)).unwrap()
 }
@@ -66,14 +36,12 @@ fn nothing_is_done_without_consent() {
     let printed = setup(&world, &["bash", "--print"]).exits(0);
     assert_eq!(printed.stdout, "export PYTHONPYCACHEPREFIX=\"$HOME/.cache/cpython\"\n");
     assert!(printed.stderr.contains("bash: for ~/.bashrc\n"), "{}", printed.stderr);
-    for reply in ["n", "", "what?"] {
-        let (code, text) = typed(&world, reply, &["bash"]);
-        assert!(text.contains("nothing was changed"), "{text}");
-        assert_eq!(code, 0);
+    for reply in ["n\n", "\n", "what?\n"] {
+        let told = world.pycstore_answered(&["setup", "bash"], reply).exits(0);
+        assert!(told.stdout.contains("nothing was changed"), "{}", told.stdout);
     }
     assert_eq!(World::snapshot(&world.home), before);
-    let (code, text) = typed(&world, "y", &["bash"]);
-    assert_eq!(code, 0, "{text}");
+    world.pycstore_answered(&["setup", "bash"], "y\n").exits(0);
     assert!(read(&world, ".profile").ends_with("theirs\n"));
     // What was shown before is what was done.
     let done = setup(&world, &["bash", "--undo", "--yes"]).exits(0);
@@ -255,6 +223,11 @@ fn the_store_is_made_for_its_owner_and_tagged() {
     let total = world.pycstore(["du", "--json"]).exits(0).json()["total"]["disk"].as_u64().unwrap();
     let du = answer(world.command("du").args(["-s", "-B1"]).arg(&world.store)).exits(0).stdout;
     assert_eq!(du.split_whitespace().next().unwrap(), total.to_string());
+    let shown = world.pycstore(["du"]).exits(0).stdout;
+    assert!(shown.contains(" in the store itself (foreign)\n"), "{shown}");
+    assert!(!shown.contains(" /\n"), "{shown}");
+    let page = world.pycstore(["report", "--html", "-"]).exits(0).stdout;
+    assert!(page.contains("<bdi>in the store itself</bdi>"), "{page}");
     let listed = world.pycstore(["ls"]).exits(0).stdout;
     assert!(
         listed.lines().any(|line| line.starts_with("foreign") && line.ends_with("CACHEDIR.TAG")),

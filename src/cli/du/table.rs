@@ -8,9 +8,9 @@ use crate::cli::output::{date, human, path};
 use crate::cli::session::Session;
 use pycstore::layout::python_of_tag;
 use pycstore::owner::Life;
-use pycstore::status;
+use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
-use pycstore::usage::{Dimension, Focus, Group, Key, Measure, Usage};
+use pycstore::usage::{Dimension, Focus, Group, Key, Measure, Share, Usage};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,13 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
             share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, session.environment.now)),
         ]);
         cells.extend(has_tags.then(|| tags(session, share.tags.iter().map(String::as_str))));
-        let cell = |index| group.keys.get(index).map_or_else(Vec::new, |key| name(session, key));
+        let says_status = shown.dimensions.contains(&Dimension::Status);
+        let only_foreign = !says_status && is_foreign(share);
+        let cell = |index| match group.keys.get(index) {
+            Some(key) if only_foreign => name_of_foreign(session, key),
+            Some(key) => name(session, key),
+            None => Vec::new(),
+        };
         cells.extend(other.map(|index| String::from_utf8_lossy(&cell(index)).into_owned()));
         let mut text = b"  ".repeat(group.depth);
         match group.is_rest {
@@ -144,6 +150,24 @@ fn name(session: &Session, key: &Key) -> Vec<u8> {
     }
 }
 
+/// Whether Python wrote nothing of this.
+fn is_foreign(share: &Share) -> bool {
+    let foreign = status::NAMES.iter().position(|name| *name == Status::Foreign.name());
+    share.tally.files > 0 && foreign.is_some_and(|index| share.statuses[index].files == share.tally.files)
+}
+
+/// What holds nothing of Python's is named as such. In the store's root that is mostly `CACHEDIR.TAG`, which `setup`
+/// puts there: nothing of the directory `/`.
+fn name_of_foreign(session: &Session, key: &Key) -> Vec<u8> {
+    let root = Path::new("/");
+    match key {
+        Key::Owner(owner) if owner.root == root => b"in the store itself (foreign)".to_vec(),
+        Key::Directory(path) if path == root => b"in the store itself (foreign)".to_vec(),
+        Key::Owner(_) | Key::Directory(_) => [name(session, key), b" (foreign)".to_vec()].concat(),
+        _ => name(session, key),
+    }
+}
+
 fn shown_path(session: &Session, path: &Path) -> Vec<u8> {
     path::shown(path, &session.terminal)
 }
@@ -208,7 +232,7 @@ mod tests {
     use crate::cli::output::terminal::Terminal;
     use pycstore::owner::{Owner, OwnerKind};
     use pycstore::units::Moment;
-    use pycstore::usage::{Arrangement, Order, Share};
+    use pycstore::usage::{Arrangement, Order};
     use std::sync::Arc;
     use unicode_width::UnicodeWidthStr;
 
