@@ -307,7 +307,7 @@ fn no_label_is_cut_at_any_width() {
     const CUT: &str = "
         const map = [...document.querySelectorAll('.treemap')].find(map => map.checkVisibility());
         const cut = [...map.querySelectorAll('text')].filter(text => {
-            const tile = text.parentElement.getBoundingClientRect();
+            const tile = text.closest('.tile').querySelector('.edge').getBoundingClientRect();
             return text.getBoundingClientRect().right > tile.right + 0.5;
         });
         return {cut: cut.map(text => text.textContent), all: map.querySelectorAll('text:not(.detail)').length};";

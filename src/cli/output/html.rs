@@ -71,8 +71,8 @@ const SHAPES: [Shape; 3] = [
 /// Below so many square pixels an owner has no tile of its own.
 const SMALLEST_TILE: f64 = 40.0;
 
-/// The columns in pixels that a letter of a label takes at the most, with few exceptions.
-const LETTER: f64 = 7.6;
+/// The pixels that a letter of a label takes, in the widest of the usual fonts (DejaVu Sans Bold) on the average.
+const LETTER: f64 = 8.4;
 
 /// The whole page.
 ///
