@@ -145,6 +145,35 @@ fn a_crontab_comes_back_as_it_was() {
     spool.pycstore(["setup", "cron", "--yes"]).exits(0);
     spool.pycstore(["setup", "cron", "--undo", "--yes"]).exits(0);
     assert_eq!(spool.contents(), None);
+    // In whatever order it came and goes.
+    let undo: [&[&str]; 2] = [&["setup", "cron", "--undo", "--yes"], &["schedule", "remove", "--yes"]];
+    let put: [&[&str]; 2] =
+        [&["setup", "cron", "--yes"], &["schedule", "install", "--with", "cron", "--yes"]];
+    for (first, then) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        for arguments in [put[first], put[1 - first], undo[then], undo[1 - then]] {
+            spool.pycstore(arguments).exits(0);
+        }
+        assert_eq!(spool.contents(), None, "put {first} first, taken {then} first");
+    }
+}
+
+#[test]
+fn directories_that_setup_made_go_and_no_others() {
+    let world = World::new();
+    std::fs::create_dir(world.home.join(".config")).unwrap();
+    setup(&world, &["fish", "environment.d", "git", "--yes"]).exits(0);
+    world.write(".config/fish/theirs", "x");
+    setup(&world, &["fish", "environment.d", "--undo", "--yes"]).exits(0);
+    let there = |path: &str| world.home.join(".config").join(path).exists();
+    assert!(!there("environment.d") && !there("fish/conf.d"));
+    assert!(there("fish/theirs") && there("git/ignore"));
+    setup(&world, &["git", "--undo", "--yes"]).exits(0);
+    assert!(!there("git") && there(""), "the directory was there before");
+    // One that was there and empty stays.
+    std::fs::create_dir_all(world.home.join(".config/environment.d")).unwrap();
+    setup(&world, &["environment.d", "--yes"]).exits(0);
+    setup(&world, &["environment.d", "--undo", "--yes"]).exits(0);
+    assert!(there("environment.d"));
 }
 
 #[test]
@@ -454,6 +483,11 @@ fn undo_without_a_target_takes_everything_back() {
     let files: Vec<_> =
         after.keys().filter(|path| path.is_file() && !path.starts_with(&world.store)).collect();
     assert_eq!(files, before.keys().filter(|path| path.is_file()).collect::<Vec<_>>());
+    let is_not_of_store = |path: &&PathBuf| !path.starts_with(world.store.parent().unwrap());
+    let left = |snapshot: &crate::support::Snapshot| {
+        snapshot.keys().filter(is_not_of_store).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(left(&after), left(&before), "directories as well");
     assert_eq!((read(&world, ".bashrc").as_str(), spool.contents()), ("theirs\n", None));
     assert_eq!(run(&["--undo", "--yes"]).exits(0).stdout, "nothing to do\n");
 }

@@ -152,8 +152,7 @@ fn name(session: &Session, key: &Key) -> Vec<u8> {
 
 /// Whether Python wrote nothing of this.
 fn is_foreign(share: &Share) -> bool {
-    let foreign = status::NAMES.iter().position(|name| *name == Status::Foreign.name());
-    share.tally.files > 0 && foreign.is_some_and(|index| share.statuses[index].files == share.tally.files)
+    share.tally.files > 0 && share.statuses[Status::Foreign.index()].files == share.tally.files
 }
 
 /// What holds nothing of Python's is named as such. In the store's root that is mostly `CACHEDIR.TAG`, which `setup`

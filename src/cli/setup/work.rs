@@ -69,6 +69,7 @@ impl Piece {
     /// Also when the text sets the variable itself, outside of the block: then two would contradict each other.
     pub fn put(&self, plan: &mut Plan) -> Result<(), EditError> {
         let (place, block) = (&self.place, self.block());
+        let missing = Plan::missing(place)?;
         plan.change(place, |text| {
             let torn = |source| EditError::Block { place: place.clone(), source };
             if sets_variable(&self.lines)
@@ -77,7 +78,7 @@ impl Piece {
                 let why = format!("line {number} sets {VARIABLE} already");
                 return Err(EditError::Contents { place: place.clone(), why });
             }
-            block.put(text, &self.lines, self.placement).map(Some).map_err(torn)
+            block.put(text, missing, &self.lines, self.placement).map(Some).map_err(torn)
         })
     }
 }
