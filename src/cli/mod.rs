@@ -38,6 +38,7 @@ use env::Environment;
 use exit::Exit;
 use output::complain;
 use session::Session;
+use std::io;
 use std::process::ExitCode;
 
 /// Runs the program on this process's arguments and environment.
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if complain::is_closed_pipe(&error) => Exit::Done.into(),
         Err(error) => {
+            let error = error.downcast::<io::Error>().map_or_else(|error| error, complain::unwritten);
             complain::fatal(&error);
             Exit::Nothing.into()
         }

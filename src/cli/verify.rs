@@ -38,7 +38,8 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         all.findings.extend(proof.findings.iter().cloned());
         all.findings.sort_by(|one, other| one.path.cmp(&other.path));
     }
-    show(session, options, &all, proof.as_ref())?;
+    // What is to be fixed is fixed, whoever reads of it.
+    let is_written = complain::is_written(show(session, options, &all, proof.as_ref()));
     if all.entries == 0
         && !options.paths.is_empty()
         && session.terminal.is_terminal()
@@ -58,7 +59,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         found.filter(|finding| matches!(finding.what, What::Body(_)) == is_fixable).count()
     };
     let (removable, others) = (faults(true), faults(false));
-    let is_complete = is_read && is_proved && is_whole && others == 0;
+    let is_complete = is_written && is_read && is_proved && is_whole && others == 0;
     if !options.fix || removable == 0 || !is_whole {
         return Ok(Exit::complete_if(is_complete && removable == 0));
     }

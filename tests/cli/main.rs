@@ -24,6 +24,7 @@ mod interruption;
 mod layout;
 mod ls;
 mod man;
+mod output;
 mod owners;
 mod prune;
 mod report;

@@ -22,7 +22,6 @@ pub use setup::{SetupOptions, Target};
 pub use sweep::SweepOptions;
 pub use warm::WarmOptions;
 
-use super::output::complain::Complaint;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -52,9 +51,15 @@ impl Arguments {
     /// The arguments of this process. Help and the version end it here.
     ///
     /// # Errors
-    /// What is wrong with them, and how they should be.
-    pub fn of_process() -> Result<Arguments, Complaint> {
-        Arguments::try_parse().map_err(|error| usage::complaint(&error, std::env::args_os()))
+    /// What is wrong with them, and how they should be; or that the help cannot be written.
+    pub fn of_process() -> anyhow::Result<Arguments> {
+        Arguments::try_parse().or_else(|error| {
+            if usage::is_help(&error) {
+                error.print()?;
+                std::process::exit(error.exit_code());
+            }
+            Err(usage::complaint(&error, std::env::args_os()).into())
+        })
     }
 }
 

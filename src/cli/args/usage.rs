@@ -8,13 +8,13 @@ use crate::cli::output::complain::Complaint;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
-/// What clap says is wrong with a command line. Help and the version, which are no errors, are printed, and end the
-/// process.
+/// Whether it is no error but help or the version, or the help in place of a command.
+pub fn is_help(error: &clap::Error) -> bool {
+    !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+/// What clap says is wrong with a command line.
 pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Complaint {
-    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-    if is_help || !error.use_stderr() {
-        error.exit();
-    }
     let text = error.render().to_string();
     let (message, tips) = taken_apart(&text);
     let usage = match error.get(ContextKind::Usage) {

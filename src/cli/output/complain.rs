@@ -67,6 +67,23 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// Says that an output could not be written, where somebody still reads it; whether that is all right. For who did
+/// something before and has more to do.
+pub fn is_written(output: io::Result<()>) -> bool {
+    match output {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            problem(unwritten(error).as_ref());
+            false
+        }
+        _ => true,
+    }
+}
+
+/// An error of writing to standard output: the only one that says nothing more of itself.
+pub fn unwritten(error: io::Error) -> anyhow::Error {
+    anyhow::Error::from(error).context("cannot write to standard output")
+}
+
 /// What [`fatal`] would say, and its hint.
 pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
     let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint.clone());
