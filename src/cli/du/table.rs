@@ -4,9 +4,9 @@
 use super::{Shown, owner};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::tags::{self, Names};
 use crate::cli::output::{date, human, path};
 use crate::cli::session::Session;
-use pycstore::layout::python_of_tag;
 use pycstore::owner::Life;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
@@ -33,6 +33,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     let left = |heading, gives_way| Column { heading, alignment: Alignment::Left, gives_way };
     let has_tags = !shown.dimensions.contains(&Dimension::Tag);
     let has_bars = session.terminal.is_terminal();
+    let names = if has_bars { Names::Once } else { Names::Each };
     let mut columns = vec![right("SIZE", 0)];
     if has_bars {
         columns.extend([left("SHARE", Column::DECORATION), right("", Column::DECORATION - 1)]);
@@ -56,7 +57,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
             reclaimable(share.reclaimable),
             share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, session.environment.now)),
         ]);
-        cells.extend(has_tags.then(|| tags(session, share.tags.iter().map(String::as_str))));
+        cells.extend(has_tags.then(|| tags::shown(share.tags.iter().map(String::as_str), names)));
         let says_status = shown.dimensions.contains(&Dimension::Status);
         let only_foreign = !says_status && is_foreign(share);
         let cell = |index| match group.keys.get(index) {
@@ -202,25 +203,6 @@ fn percentage(part: u64, whole: u64) -> String {
         Some(share) => format!("{share} %"),
         None => "-".into(),
     }
-}
-
-/// Cache tags in order of their versions; on a terminal an implementation is named once: `cpython-39 311 312`.
-fn tags<'a>(session: &Session, tags: impl Iterator<Item = &'a str>) -> String {
-    let implementation = |tag: &'a str| tag.trim_end_matches(|character: char| character.is_ascii_digit());
-    let mut tags: Vec<&str> = tags.collect();
-    tags.sort_by_key(|tag| (implementation(tag), python_of_tag(tag)));
-    let mut shown = String::new();
-    let mut last = "";
-    for tag in tags {
-        let prefix = implementation(tag);
-        let is_repeated = session.terminal.is_terminal() && prefix == last && !prefix.is_empty();
-        if !shown.is_empty() {
-            shown.push(' ');
-        }
-        shown.push_str(if is_repeated { &tag[prefix.len()..] } else { tag });
-        last = prefix;
-    }
-    shown
 }
 
 #[cfg(test)]

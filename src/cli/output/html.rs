@@ -10,8 +10,8 @@
 //! * The Content Security Policy admits the page's own style and script by their hashes, and nothing else.
 
 use super::json::{self, ReportDocument};
+use super::tags::{self, Names};
 use super::{date, human, path};
-use pycstore::layout::python_of_tag;
 use pycstore::owner::Life;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
@@ -372,7 +372,7 @@ fn rows(report: Report<'_>) -> String {
             statuses(row),
             row.owner.kind.name(),
             if is_gone { ", gone" } else { "" },
-            text(&tags(row)),
+            text(&tags::shown(row.tags.iter().map(String::as_str), Names::Once)),
         );
     }
     rows
@@ -401,24 +401,6 @@ fn statuses(row: &Row) -> String {
         status => format!("{status} {}", human::size(tally.disk)),
     };
     present(row).map(part).collect::<Vec<_>>().join(", ")
-}
-
-/// Cache tags in order of their versions, an implementation named once: `cpython-39 311 312`.
-fn tags(row: &Row) -> String {
-    let implementation = |tag: &str| tag.trim_end_matches(|character: char| character.is_ascii_digit()).len();
-    let mut tags: Vec<&str> = row.tags.iter().map(String::as_str).collect();
-    tags.sort_by_key(|tag| (&tag[..implementation(tag)], python_of_tag(tag)));
-    let mut shown = String::new();
-    let mut last = "";
-    for tag in tags {
-        let (prefix, version) = tag.split_at(implementation(tag));
-        let is_repeated = prefix == last && !prefix.is_empty();
-        let separator = if shown.is_empty() { "" } else { " " };
-        shown.push_str(separator);
-        shown.push_str(if is_repeated { version } else { tag });
-        last = prefix;
-    }
-    shown
 }
 
 fn foot(usage: &Usage) -> String {
