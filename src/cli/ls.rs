@@ -82,7 +82,7 @@ impl Visitor for Lister<'_> {
 impl Filter<'_> {
     /// What was asked for, as it was understood.
     fn asked_for(&self) -> Vec<String> {
-        let statuses = self.statuses.iter().map(|status| status.clone());
+        let statuses = self.statuses.iter().cloned();
         let tags = self.tags.iter().map(|tag| format!("of tag {tag}"));
         let under = self.under.iter().map(|path| format!("under {}", path.display()));
         statuses.chain(tags).chain(under).collect()

@@ -43,7 +43,7 @@ use std::process::ExitCode;
 
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
-    match Arguments::of_process().map_err(anyhow::Error::from).and_then(run) {
+    match Arguments::of_process().and_then(run) {
         Ok(exit) => exit.into(),
         Err(error) if complain::is_closed_pipe(&error) => Exit::Done.into(),
         Err(error) => {
