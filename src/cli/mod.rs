@@ -38,7 +38,6 @@ use env::Environment;
 use exit::Exit;
 use output::complain;
 use session::Session;
-use std::io;
 use std::process::ExitCode;
 
 /// Runs the program on this process's arguments and environment.
@@ -47,8 +46,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if complain::is_closed_pipe(&error) => Exit::Done.into(),
         Err(error) => {
-            let error = error.downcast::<io::Error>().map_or_else(|error| error, complain::unwritten);
-            complain::fatal(&error);
+            complain::fatal(&complain::explained(error));
             Exit::Nothing.into()
         }
     }

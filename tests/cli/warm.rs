@@ -393,6 +393,8 @@ fn faults_of_usage_do_nothing() {
         assert!(told.stderr.contains(said) && told.stdout.is_empty(), "{told:?}");
     }
     world.project("p", &["a.py"]);
+    let told = warm(&world, ["--python", "/bin/true", "p"]).exits(1).stderr;
+    assert!(told.starts_with("pycstore: cannot run /bin/true for 1 source: "), "{told}");
     let told = warm(&world, ["missing", "p"]).exits(1);
     assert!(told.stdout.ends_with("\ncompiled 1 source\n"), "{told:?}");
     let world = World::new();

@@ -72,16 +72,17 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
 pub fn is_written(output: io::Result<()>) -> bool {
     match output {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            problem(unwritten(error).as_ref());
+            problem(explained(error.into()).as_ref());
             false
         }
         _ => true,
     }
 }
 
-/// An error of writing to standard output: the only one that says nothing more of itself.
-pub fn unwritten(error: io::Error) -> anyhow::Error {
-    anyhow::Error::from(error).context("cannot write to standard output")
+/// The error; of the system's own errors only that of writing to standard output comes without saying what failed.
+pub fn explained(error: anyhow::Error) -> anyhow::Error {
+    let is_bare = error.chain().next().is_some_and(|outermost| outermost.is::<io::Error>());
+    if is_bare { error.context("cannot write to standard output") } else { error }
 }
 
 /// What [`fatal`] would say, and its hint.

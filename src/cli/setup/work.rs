@@ -212,8 +212,8 @@ pub fn reach(target: Target) -> Option<&'static str> {
         }
         Target::Profile => "your next login and what it starts. For the jobs of cron: pycstore setup cron",
         Target::EnvironmentD => {
-            "from your next login, or `systemctl --user daemon-reload`, what systemd starts for you: desktop programs, \
-             IDEs, user units; not logins by ssh, not cron"
+            "what systemd starts for you (desktop programs, IDEs, user units), from your next login or \
+             `systemctl --user daemon-reload` on; not for logins by ssh, not for cron"
         }
         Target::Cron => "the jobs of this crontab; not those in /etc",
         _ => return None,
@@ -223,6 +223,14 @@ pub fn reach(target: Target) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_the_variable_can_follow_for() {
+        for target in EDITED.into_iter().filter(|target| promises_store(*target)) {
+            let reach = reach(target).unwrap();
+            assert!(["every ", "your ", "what ", "the "].iter().any(|it| reach.starts_with(it)), "{reach}");
+        }
+    }
 
     #[test]
     fn what_sets_the_variable_is_told_from_what_asks_for_it() {
