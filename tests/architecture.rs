@@ -248,8 +248,8 @@ fn only_the_executor_removes() {
             "sweep/adopt.rs" => &["remove_file"],
             // The project that the demo deletes is its own.
             "cli/demo.rs" => &["remove_dir_all"],
-            // A file that was made for our block and holds nothing else.
-            "cli/edits/execute.rs" => &["remove_file"],
+            // A file that was made for our block and holds nothing else, and directories that were, which have to be empty.
+            "cli/edits/execute.rs" => &["remove_file", "remove_dir"],
             _ => &[],
         };
         let forbidden: Vec<&str> = REMOVING.into_iter().filter(|word| !allowed.contains(word)).collect();

@@ -57,7 +57,7 @@ const BODY_3_12: &[u8] = b"\xe3\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
 pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
     let temporary =
         tempfile::Builder::new().prefix("pycstore-demo-").tempdir().context("cannot make a directory")?;
-    let home = temporary.path().canonicalize()?.join("home");
+    let home = temporary.path().canonicalize().context("cannot make a directory")?.join("home");
     let store = home.join(".cache/cpython");
     let stage = Stage { session, home: home.clone(), store: store.clone() };
     // Told to stop, it still removes what it made: the directory goes with this function.
@@ -126,9 +126,9 @@ impl Stage<'_> {
         for (project, modules) in PROJECTS {
             let directory = self.home.join(project);
             std::fs::create_dir_all(&directory).context("cannot make the demo's projects")?;
-            std::fs::write(directory.join("pyproject.toml"), format!("[project]\nname = \"{project}\"\n"))?;
-            for (name, text) in modules {
-                std::fs::write(directory.join(name), text)?;
+            let marker = format!("[project]\nname = \"{project}\"\n");
+            for (name, text) in modules.iter().chain(&[("pyproject.toml", marker.as_str())]) {
+                std::fs::write(directory.join(name), text).context("cannot write the demo's projects")?;
             }
         }
         self.say(&format!(
@@ -139,7 +139,7 @@ impl Stage<'_> {
             Ok(version) => self
                 .say(&format!("Python {version} imports both, with PYTHONPYCACHEPREFIX=~/.cache/cpython:")),
             Err(_) => {
-                self.make_entries()?;
+                self.make_entries().context("cannot write the demo's store")?;
                 self.say("No python3 at hand: entries as Python 3.12 would write them stand in for it.")
             }
         }

@@ -80,6 +80,14 @@ impl Visitor for Lister<'_> {
 }
 
 impl Filter<'_> {
+    /// What was asked for, as it was understood.
+    fn asked_for(&self) -> Vec<String> {
+        let statuses = self.statuses.iter().cloned();
+        let tags = self.tags.iter().map(|tag| format!("of tag {tag}"));
+        let under = self.under.iter().map(|path| format!("under {}", path.display()));
+        statuses.chain(tags).chain(under).collect()
+    }
+
     fn admits(&self, entry: &Entry<'_>, status: Status, sources: &std::path::Path) -> bool {
         let is_under = || match entry.source_name() {
             Some(name) => {
@@ -130,6 +138,9 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
         }
     }
     out.flush()?;
+    if batches.is_empty() {
+        session.say_nothing_found(&filter.asked_for());
+    }
     Ok(report(&troubles))
 }
 

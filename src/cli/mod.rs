@@ -42,12 +42,11 @@ use std::process::ExitCode;
 
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::of_process();
-    match run(arguments) {
+    match Arguments::of_process().and_then(run) {
         Ok(exit) => exit.into(),
         Err(error) if complain::is_closed_pipe(&error) => Exit::Done.into(),
         Err(error) => {
-            complain::fatal(&error);
+            complain::fatal(&complain::explained(error));
             Exit::Nothing.into()
         }
     }

@@ -165,19 +165,10 @@ impl Selection {
         tags: &[String],
         max_runtime: Option<Age>,
     ) -> Selection {
-        let mut under = Vec::new();
-        let mut names = Vec::new();
-        for path in paths {
-            names.push(format!(
-                "{} {}",
-                Selector::Forgotten.name(),
-                session.environment.absolute(path).display()
-            ));
-            let spelled = session.environment.absolute(path);
-            under.extend(spelled.canonicalize().ok().filter(|real| *real != spelled));
-            under.push(spelled);
-        }
-        let scope = Scope { under, tags: tags.to_vec(), ..Scope::default() };
+        let paths: Vec<PathBuf> = paths.iter().map(|path| session.environment.absolute(path)).collect();
+        let name = |path: &PathBuf| format!("{} {}", Selector::Forgotten.name(), path.display());
+        let names = paths.iter().map(name).collect();
+        let scope = Scope { under: with_real(paths), tags: tags.to_vec(), ..Scope::default() };
         let policy = Policy { scope, ..Policy::of([Selector::Forgotten]) };
         Selection { policy, names, min_interval: None, max_runtime }
     }

@@ -3,7 +3,7 @@
 use super::args::{Color, Global};
 use super::config::{self, Configuration, Location, Origin, Sourced};
 use super::env::Environment;
-use super::output::complain::Complaint;
+use super::output::complain::{self, Complaint};
 use super::output::progress::{Progress, Visibility};
 use super::output::style::Style;
 use super::output::terminal::Terminal;
@@ -80,6 +80,17 @@ impl Session {
     pub fn progress(&self, what: &'static str) -> Progress {
         let visibility = if self.global.quiet { Visibility::Never } else { Visibility::OnTerminal };
         Progress::new(what, visibility)
+    }
+
+    /// Says that nothing in the store is what was asked for, to people alone: a path or tag that was mistyped looks like
+    /// one that has no entry. To a script nothing is nothing.
+    pub fn say_nothing_found(&self, asked_for: &[String]) {
+        if self.terminal.is_terminal() && !self.global.quiet {
+            complain::note(&match asked_for {
+                [] => "nothing is in the store".into(),
+                some => format!("nothing in the store is {}", some.join(", ")),
+            });
+        }
     }
 
     /// Finds, opens and vets the store.

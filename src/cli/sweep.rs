@@ -86,18 +86,12 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
     };
 
     // What is done is done: an output that cannot be written is one more problem to report.
-    let shown = show(session, options, &adoption, &outcome, mode);
+    let is_written = complain::is_written(show(session, options, &adoption, &outcome, mode));
     explain(session, &outcome);
     let is_read = report(&troubles) == Exit::Done;
     let is_stopped = stop.cause() == Some(Cause::Signal);
-    let mut exit = Exit::complete_if(all_taken && is_read && outcome.is_complete() && !is_stopped);
-    if let Err(error) = shown
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        complain::problem(anyhow::Error::from(error).context("cannot write to standard output").as_ref());
-        exit = Exit::Incomplete;
-    }
-    Ok(exit)
+    let is_complete = all_taken && is_read && outcome.is_complete() && !is_stopped;
+    Ok(Exit::complete_if(is_complete && is_written))
 }
 
 /// Whether and where bytecode is moved to.

@@ -8,7 +8,7 @@ use super::output::json::{self, FindingLine};
 use super::output::style::Tone;
 use super::output::{complain, human, path};
 use super::prune::carry_out;
-use super::selection::Selection;
+use super::selection::{Selection, with_real};
 use super::session::{Opened, Session};
 use pycstore::scan::{Question, Scan};
 use pycstore::status::UncheckedHashes;
@@ -17,11 +17,11 @@ use pycstore::verify::recompile::{Doubt, Proof, recompile};
 use pycstore::verify::{Finding, Inspection, Inspector, Severity, What};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 
 /// Runs `pycstore verify`.
 pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
-    let paths = spelled_and_real(session, &options.paths);
+    // The store mirrors the paths as they are spelled, or where they lead to.
+    let paths = with_real(options.paths.iter().map(|path| session.environment.absolute(path)).collect());
     let opened = session.open(Purpose::Look)?;
     opened.stop.on_signals()?;
     let inspection =
@@ -38,7 +38,8 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         all.findings.extend(proof.findings.iter().cloned());
         all.findings.sort_by(|one, other| one.path.cmp(&other.path));
     }
-    show(session, options, &all, proof.as_ref())?;
+    // What is to be fixed is fixed, whoever reads of it.
+    let is_written = complain::is_written(show(session, options, &all, proof.as_ref()));
     if all.entries == 0
         && !options.paths.is_empty()
         && session.terminal.is_terminal()
@@ -58,24 +59,13 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         found.filter(|finding| matches!(finding.what, What::Body(_)) == is_fixable).count()
     };
     let (removable, others) = (faults(true), faults(false));
-    let is_complete = is_read && is_proved && is_whole && others == 0;
+    let is_complete = is_written && is_read && is_proved && is_whole && others == 0;
     if !options.fix || removable == 0 || !is_whole {
         return Ok(Exit::complete_if(is_complete && removable == 0));
     }
     let run = RunOptions { json: options.json, ..RunOptions::default() };
     let fixed = carry_out(session, &Selection::of_verify(&paths), &run)?;
     Ok(if is_complete { fixed } else { Exit::Incomplete })
-}
-
-/// The paths as they are spelled, and where they lead to: the store mirrors one or the other.
-fn spelled_and_real(session: &Session, paths: &[PathBuf]) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for path in paths {
-        let spelled = session.environment.absolute(path);
-        all.extend(spelled.canonicalize().ok().filter(|real| *real != spelled));
-        all.push(spelled);
-    }
-    all
 }
 
 fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> Proof {

@@ -77,7 +77,7 @@ pub enum Failure {
         why: String,
     },
     /// All of an interpreter's.
-    #[error("cannot run {} for {files} sources", .path.display())]
+    #[error("cannot run {} for {files} source{}", .path.display(), if *.files == 1 { "" } else { "s" })]
     Interpreter {
         /// The executable.
         path: PathBuf,

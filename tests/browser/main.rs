@@ -280,7 +280,9 @@ fn it_can_be_read_in_light_and_dark_on_wide_and_narrow_screens() {
     on_page(&world, |browser, page| {
         for (scheme, is_bright) in [("light", true), ("dark", false)] {
             browser.colours(scheme);
-            for (width, map) in [(1280, "wide"), (1160, "wide"), (800, "wide"), (390, "tall")] {
+            for (width, map) in
+                [(1280, "wide"), (1160, "middle"), (800, "middle"), (660, "middle"), (390, "tall")]
+            {
                 browser.window(width, 800);
                 browser.open(page, "");
                 let measured = browser.evaluate(CONTRAST);
@@ -295,6 +297,39 @@ fn it_can_be_read_in_light_and_dark_on_wide_and_narrow_screens() {
                 );
                 assert_eq!(maps, json!([format!("treemap {map}")]));
             }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs Chromium: .ci/run installs it"]
+fn no_label_is_cut_at_any_width() {
+    const CUT: &str = "
+        const map = [...document.querySelectorAll('.treemap')].find(map => map.checkVisibility());
+        const cut = [...map.querySelectorAll('text')].filter(text => {
+            const tile = text.closest('.tile').querySelector('.edge').getBoundingClientRect();
+            return text.getBoundingClientRect().right > tile.right + 0.5;
+        });
+        return {cut: cut.map(text => text.textContent), all: map.querySelectorAll('text:not(.detail)').length};";
+    let world = World::new();
+    // As many letters as have room in a part of every width.
+    let projects: Vec<PathBuf> = (0..18)
+        .map(|index| {
+            let project =
+                world.project(&format!("a-project-number-{index}-{}", "x".repeat(index)), &["a.py"]);
+            std::fs::write(project.join("b.py"), "X = ('x', 'y', 'z')\n".repeat(2000 / (index + 1))).unwrap();
+            project
+        })
+        .collect();
+    let projects: Vec<&std::path::Path> = projects.iter().map(PathBuf::as_path).collect();
+    world.compile(newest(), &[], &projects);
+    on_page(&world, |browser, page| {
+        for width in [1600, 1280, 1265, 1264, 1160, 1000, 900, 800, 700, 641, 640, 500, 390] {
+            browser.window(width, 800);
+            browser.open(page, "");
+            let measured = browser.evaluate(CUT);
+            assert_eq!(measured["cut"], json!([]), "{width}");
+            assert!(measured["all"].as_u64().unwrap() >= 5, "{width}: {measured}");
         }
     });
 }

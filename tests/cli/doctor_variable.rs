@@ -4,7 +4,7 @@
 use crate::doctor::{Found, found, one, programs, scheduled};
 use crate::spool::Spool;
 use crate::support::{Answer, World, answer, newest};
-use std::os::unix::fs::lchown;
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
 use std::process::Command;
 
@@ -211,6 +211,34 @@ fn a_shell_that_does_not_answer_is_not_waited_for() {
 }
 
 #[test]
+fn what_did_not_answer_is_not_said_to_be_missing() {
+    let world = World::new();
+    std::fs::create_dir_all(&world.store).unwrap();
+    let mut command = command(&world, &["bash", "setsid", "env", "sleep"]);
+    let crontab = world.write(".bin/crontab", "#!/bin/bash\nsleep 600\n");
+    std::fs::set_permissions(&crontab, PermissionsExt::from_mode(0o755)).unwrap();
+    let answer = answer(command.args(["--patience", "1s"])).exits(1);
+    assert_eq!(
+        told(&answer),
+        [
+            "warning unset: PYTHONPYCACHEPREFIX is set in no place that answered",
+            "note no-answer: cron gave no answer within 1.0 s: what it has is unknown",
+        ]
+    );
+    let schedule = found(&answer).into_iter().find(|found| found.what.ends_with(" schedule")).unwrap();
+    assert_eq!(
+        schedule.detail,
+        "nobody knows whether a schedule is in place: crontab -l gave no answer within 1.0 s"
+    );
+    let refused = world.pycstore(["doctor", "--patience", "0"]).exits(2).stderr;
+    assert_eq!(
+        refused,
+        "pycstore: invalid value '0' for '--patience <TIME>': nothing answers in no time\n\
+         hint: pycstore help doctor\n"
+    );
+}
+
+#[test]
 fn the_configuration_names_another_store() {
     let world = World::new();
     let config = world.write(".config/pycstore/config.toml", "store = \"~/other\"\n");
@@ -317,7 +345,7 @@ fn the_files_of_the_systemd_session() {
             "#!/bin/sh\ntest \"$*\" = '--user --no-pager show-environment' || exit 1\n/bin/cat <<'END'\n{environment}END\n"
         );
         let path = world.write(".bin/systemctl", script);
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
         doctor_with(&world, &[], Some(store))
     };
     assert_eq!(told(&systemctl(&format!("LANG=C\nPYTHONPYCACHEPREFIX={store}\n"))), [""; 0]);
@@ -358,12 +386,12 @@ fn a_shell_that_others_may_change_is_not_run() {
     let bin = programs(&world, &ZSH);
     let homes = world.home.parent().unwrap();
     for directory in [homes, homes.parent().unwrap(), &world.home] {
-        std::fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
     }
     doctor_with(&world, &ZSH, None);
     assert!(world.home.join("was-run").exists());
     std::fs::remove_file(world.home.join("was-run")).unwrap();
-    std::fs::set_permissions(bin, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(bin, PermissionsExt::from_mode(0o777)).unwrap();
     doctor_with(&world, &ZSH, None);
     assert!(!world.home.join("was-run").exists());
 }
@@ -397,7 +425,7 @@ fn a_crontab_program_that_others_may_change_is_not_run() {
     for (path, mode) in
         [(parent.parent().unwrap(), 0o755), (parent, 0o755), (&world.home, 0o755), (&trap, 0o777)]
     {
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     }
     let mut path = trap.parent().unwrap().as_os_str().to_os_string();
     path.push(":");
@@ -421,7 +449,7 @@ fn root_runs_nothing_of_others_by_what_sudo_keeps() {
         .write("theirs/bin/env", format!("#!/bin/sh\n: > {0}\nexec /usr/bin/env \"$@\"\n", ran.display()));
     world.write("theirs/configuration/fish/config.fish", format!("echo > {}\n", ran.display()));
     for path in [parent.parent().unwrap(), parent, &world.home, &trap] {
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
     }
     let theirs = world.home.join("theirs");
     let mut path = theirs.join("bin").into_os_string();

@@ -163,6 +163,24 @@ fn what_is_under_a_path_is_all_that_counts() {
 }
 
 #[test]
+fn nothing_found_is_said_on_a_terminal() {
+    let world = World::new();
+    let project = world.project("p", &["a.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let told = |arguments: &[&str]| {
+        String::from_utf8(world.pycstore_on_terminal(300, [&["du"], arguments].concat())).unwrap()
+    };
+    let missing = world.home.join("nosuch");
+    for (option, what) in [("--under", "under"), ("--files-of", "of")] {
+        let said = format!("pycstore: nothing in the store is {what} {}\n", missing.display());
+        assert!(told(&[option, "nosuch"]).ends_with(&said), "{}", told(&[option, "nosuch"]));
+        assert!(!told(&[option, "nosuch", "-q"]).contains("pycstore: "));
+        assert!(!told(&[option, "p"]).contains("pycstore: nothing"));
+        assert_eq!(world.pycstore(["du", option, "nosuch"]).exits(0).stderr, "");
+    }
+}
+
+#[test]
 fn the_files_of_an_owner_are_its_sources() {
     let (world, project) = motley();
     let pythons = pair().count() as u64;

@@ -344,6 +344,35 @@ fn filters_narrow_the_list() {
 }
 
 #[test]
+fn nothing_found_is_said_on_a_terminal() {
+    let world = World::new();
+    let project = world.project("p", &["a.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let told = |arguments: &[&str]| {
+        String::from_utf8(world.pycstore_on_terminal(300, [&["ls"], arguments].concat())).unwrap()
+    };
+    let missing = world.home.join("nosuch");
+    for (arguments, what) in [
+        (&["--under", "nosuch"][..], format!("under {}", missing.display())),
+        (&["--tag", "3.12"], "of tag 3.12".into()),
+        (&["--status", "orphan", "--status", "stale"], "orphan, stale".into()),
+    ] {
+        assert_eq!(told(arguments), format!("pycstore: nothing in the store is {what}\n"));
+        assert_eq!(told(&[arguments, &["-q"]].concat()), "");
+        let piped = world.pycstore([&["ls"], arguments].concat()).exits(0);
+        assert_eq!(
+            (piped.stdout.as_str(), piped.stderr.as_str()),
+            ("", ""),
+            "to a script nothing is nothing"
+        );
+    }
+    assert!(!told(&["--under", "p"]).contains("pycstore: "));
+    std::fs::remove_dir_all(&world.store).unwrap();
+    std::fs::create_dir(&world.store).unwrap();
+    assert_eq!(told(&[]), "pycstore: nothing is in the store\n");
+}
+
+#[test]
 fn looking_leaves_last_use_as_it_was() {
     let world = World::new();
     let project = world.project("p", &["a.py", "b.py"]);

@@ -7,6 +7,7 @@
 mod confinement;
 mod spool;
 mod support;
+mod terminal;
 
 mod completions;
 mod config;
@@ -23,6 +24,7 @@ mod interruption;
 mod layout;
 mod ls;
 mod man;
+mod output;
 mod owners;
 mod prune;
 mod report;

@@ -209,7 +209,7 @@ fn areas_are_sizes_and_colours_are_statuses() {
         element["attributes"][name].as_str().unwrap().trim_end_matches('%').parse().unwrap()
     };
     let maps = page.all("svg").filter(|svg| svg["attributes"]["role"] == "img").count();
-    assert_eq!(maps, 2, "one for wide windows, one for narrow ones");
+    assert_eq!(maps, 3, "for wide windows, for narrow ones and for those between");
     let parts: Vec<&Value> = page
         .all("rect")
         .filter(|rect| rect["parent"]["class"] == "tile" && rect["attributes"]["class"] != "edge")
@@ -225,7 +225,7 @@ fn areas_are_sizes_and_colours_are_statuses() {
                 .filter(|part| part["parent"]["data-owner"] == index && part["attributes"]["class"] == class)
                 .map(|part| number(part, "width") * number(part, "height"))
                 .sum();
-            let expected = 2.0 * 10_000.0 * tally["disk"].as_f64().unwrap() / of_files as f64;
+            let expected = 3.0 * 10_000.0 * tally["disk"].as_f64().unwrap() / of_files as f64;
             assert!((area - expected).abs() < 1.0, "{owner}: {status} has {area}, not {expected}");
         }
     }

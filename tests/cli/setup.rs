@@ -11,36 +11,6 @@ fn setup(world: &World, arguments: &[&str]) -> Answer {
     answer(command.arg("setup").args(arguments))
 }
 
-/// Runs `pycstore setup` on a terminal on which this answer is typed once it asks; answers its exit code and what the
-/// terminal showed.
-fn typed(world: &World, reply: &str, arguments: &[&str]) -> (i32, String) {
-    const CODE: &str = "
-import os, pty, sys
-reply, program = sys.argv[1], sys.argv[2:]
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(program[0], program)
-shown, answered = b'', False
-while True:
-    try:
-        portion = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not portion:
-        break
-    shown += portion
-    if not answered and shown.endswith(b'[y/N] '):
-        os.write(terminal, reply.encode() + b'\\n')
-        answered = True
-os.write(1, shown)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-";
-    let mut command = world.command(&newest().path);
-    command.args(["-I", "-B", "-c", CODE, reply, env!("CARGO_BIN_EXE_pycstore"), "setup"]).args(arguments);
-    let told = answer(&mut command);
-    (told.code, told.stdout)
-}
-
 fn read(world: &World, name: &str) -> String {
     std::fs::read_to_string(world.home.join(name)).unwrap()
 }
@@ -66,14 +36,12 @@ fn nothing_is_done_without_consent() {
     let printed = setup(&world, &["bash", "--print"]).exits(0);
     assert_eq!(printed.stdout, "export PYTHONPYCACHEPREFIX=\"$HOME/.cache/cpython\"\n");
     assert!(printed.stderr.contains("bash: for ~/.bashrc\n"), "{}", printed.stderr);
-    for reply in ["n", "", "what?"] {
-        let (code, text) = typed(&world, reply, &["bash"]);
-        assert!(text.contains("nothing was changed"), "{text}");
-        assert_eq!(code, 0);
+    for reply in ["n\n", "\n", "what?\n"] {
+        let told = world.pycstore_answered(&["setup", "bash"], reply).exits(0);
+        assert!(told.stdout.contains("nothing was changed"), "{}", told.stdout);
     }
     assert_eq!(World::snapshot(&world.home), before);
-    let (code, text) = typed(&world, "y", &["bash"]);
-    assert_eq!(code, 0, "{text}");
+    world.pycstore_answered(&["setup", "bash"], "y\n").exits(0);
     assert!(read(&world, ".profile").ends_with("theirs\n"));
     // What was shown before is what was done.
     let done = setup(&world, &["bash", "--undo", "--yes"]).exits(0);
@@ -177,6 +145,35 @@ fn a_crontab_comes_back_as_it_was() {
     spool.pycstore(["setup", "cron", "--yes"]).exits(0);
     spool.pycstore(["setup", "cron", "--undo", "--yes"]).exits(0);
     assert_eq!(spool.contents(), None);
+    // In whatever order it came and goes.
+    let undo: [&[&str]; 2] = [&["setup", "cron", "--undo", "--yes"], &["schedule", "remove", "--yes"]];
+    let put: [&[&str]; 2] =
+        [&["setup", "cron", "--yes"], &["schedule", "install", "--with", "cron", "--yes"]];
+    for (first, then) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        for arguments in [put[first], put[1 - first], undo[then], undo[1 - then]] {
+            spool.pycstore(arguments).exits(0);
+        }
+        assert_eq!(spool.contents(), None, "put {first} first, taken {then} first");
+    }
+}
+
+#[test]
+fn directories_that_setup_made_go_and_no_others() {
+    let world = World::new();
+    std::fs::create_dir(world.home.join(".config")).unwrap();
+    setup(&world, &["fish", "environment.d", "git", "--yes"]).exits(0);
+    world.write(".config/fish/theirs", "x");
+    setup(&world, &["fish", "environment.d", "--undo", "--yes"]).exits(0);
+    let there = |path: &str| world.home.join(".config").join(path).exists();
+    assert!(!there("environment.d") && !there("fish/conf.d"));
+    assert!(there("fish/theirs") && there("git/ignore"));
+    setup(&world, &["git", "--undo", "--yes"]).exits(0);
+    assert!(!there("git") && there(""), "the directory was there before");
+    // One that was there and empty stays.
+    std::fs::create_dir_all(world.home.join(".config/environment.d")).unwrap();
+    setup(&world, &["environment.d", "--yes"]).exits(0);
+    setup(&world, &["environment.d", "--undo", "--yes"]).exits(0);
+    assert!(there("environment.d"));
 }
 
 #[test]
@@ -255,6 +252,11 @@ fn the_store_is_made_for_its_owner_and_tagged() {
     let total = world.pycstore(["du", "--json"]).exits(0).json()["total"]["disk"].as_u64().unwrap();
     let du = answer(world.command("du").args(["-s", "-B1"]).arg(&world.store)).exits(0).stdout;
     assert_eq!(du.split_whitespace().next().unwrap(), total.to_string());
+    let shown = world.pycstore(["du"]).exits(0).stdout;
+    assert!(shown.contains(" in the store itself (foreign)\n"), "{shown}");
+    assert!(!shown.contains(" /\n"), "{shown}");
+    let page = world.pycstore(["report", "--html", "-"]).exits(0).stdout;
+    assert!(page.contains("<bdi>in the store itself</bdi>"), "{page}");
     let listed = world.pycstore(["ls"]).exits(0).stdout;
     assert!(
         listed.lines().any(|line| line.starts_with("foreign") && line.ends_with("CACHEDIR.TAG")),
@@ -481,6 +483,11 @@ fn undo_without_a_target_takes_everything_back() {
     let files: Vec<_> =
         after.keys().filter(|path| path.is_file() && !path.starts_with(&world.store)).collect();
     assert_eq!(files, before.keys().filter(|path| path.is_file()).collect::<Vec<_>>());
+    let is_not_of_store = |path: &&PathBuf| !path.starts_with(world.store.parent().unwrap());
+    let left = |snapshot: &crate::support::Snapshot| {
+        snapshot.keys().filter(is_not_of_store).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(left(&after), left(&before), "directories as well");
     assert_eq!((read(&world, ".bashrc").as_str(), spool.contents()), ("theirs\n", None));
     assert_eq!(run(&["--undo", "--yes"]).exits(0).stdout, "nothing to do\n");
 }

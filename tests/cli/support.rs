@@ -177,38 +177,6 @@ impl World {
         answer(self.compiler(interpreter, CODE).args(files)).exits(0);
     }
 
-    /// Runs the program on a terminal of so many columns; answers what the terminal got, standard error included.
-    pub fn pycstore_on_terminal<I: AsRef<OsStr>>(
-        &self,
-        columns: u16,
-        arguments: impl IntoIterator<Item = I>,
-    ) -> Vec<u8> {
-        const CODE: &str = "
-import fcntl, os, pty, struct, subprocess, sys, termios
-reader, terminal = pty.openpty()
-fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('HHHH', 50, int(sys.argv[1]), 0, 0))
-modes = termios.tcgetattr(terminal)
-modes[1] &= ~termios.OPOST
-termios.tcsetattr(terminal, termios.TCSANOW, modes)
-child = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal)
-os.close(terminal)
-while True:
-    try:
-        portion = os.read(reader, 4096)
-    except OSError:
-        break
-    if not portion:
-        break
-    os.write(1, portion)
-child.wait()
-";
-        let mut command = self.python(newest());
-        command.args(["-I", "-B", "-c", CODE, &columns.to_string(), env!("CARGO_BIN_EXE_pycstore")]);
-        let output = command.args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    }
-
     /// Every path below `root` with what tells whether it was touched; without `~/.local`, where the history is.
     pub fn snapshot(root: &Path) -> Snapshot {
         let mut found = BTreeMap::new();

@@ -308,40 +308,6 @@ fn all_without_anybody_to_ask_needs_a_yes() {
     assert!(World::snapshot(&world.store).is_empty());
 }
 
-/// Runs the program with a terminal for everything, types `reply` when it asks, and answers what the terminal showed;
-/// the code is the shell's, 128 and the signal's number where one ended it.
-fn on_terminal(world: &World, arguments: &[&str], reply: &str) -> Answer {
-    const CODE: &str = r#"
-import os, pty, sys
-reply = sys.argv[1].encode()
-child, terminal = pty.fork()
-if child == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-shown, is_asked = b"", False
-while True:
-    try:
-        portion = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not portion:
-        break
-    shown += portion
-    if b"[y/N] " in shown and not is_asked:
-        is_asked = True
-        os.write(terminal, reply)
-os.write(1, shown)
-status = os.waitpid(child, 0)[1]
-sys.exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
-"#;
-    let mut command = world.python(newest());
-    answer(
-        command
-            .args(["-I", "-B", "-c", CODE, reply, env!("CARGO_BIN_EXE_pycstore")])
-            .args(["--color", "never"])
-            .args(arguments),
-    )
-}
-
 #[test]
 fn all_asks_on_a_terminal() {
     let world = world();
@@ -351,17 +317,17 @@ fn all_asks_on_a_terminal() {
     let room = |text: &str| text.replace(|it: char| it.is_ascii_digit(), "");
     // The end of the input is no yes either; neither is what only begins like one.
     for reply in ["n\n", "\n", "no\n", "yess\n", "\u{4}", "j\n"] {
-        let told = on_terminal(&world, &all, reply).exits(0);
+        let told = world.pycstore_answered(&all, reply).exits(0);
         assert!(room(&told.stdout).starts_with(&room(&question)), "{}", told.stdout);
-        assert!(told.stdout.ends_with("pycstore: nothing was removed\r\n"), "{}", told.stdout);
+        assert!(told.stdout.ends_with("pycstore: nothing was removed\n"), "{}", told.stdout);
         assert_only_gone(&before, &World::snapshot(&world.store), &[]);
     }
     // Ctrl-C at the question ends it.
-    assert_eq!(on_terminal(&world, &all, "\u{3}").code, 128 + 2);
+    assert_eq!(world.pycstore_answered(&all, "\u{3}").code, 128 + 2);
     assert_only_gone(&before, &World::snapshot(&world.store), &[]);
     assert_eq!(history(&world).len(), 0);
     for reply in ["y\n", "YES\n"] {
-        let told = on_terminal(&world, &all, reply).exits(0);
+        let told = world.pycstore_answered(&all, reply).exits(0);
         assert!(told.stdout.contains("removed 4 files"), "{}", told.stdout);
         assert!(World::snapshot(&world.store).is_empty());
         for project in ["gone", "kept"] {
@@ -371,8 +337,8 @@ fn all_asks_on_a_terminal() {
         std::fs::remove_file(world.entry(&world.home.join("kept/d.py"), newest(), "")).unwrap();
     }
     // What names less than everything asks nobody.
-    let told = on_terminal(&world, &["prune", "--stale"], "n\n").exits(0);
+    let told = world.pycstore_answered(&["prune", "--stale"], "n\n").exits(0);
     assert!(!told.stdout.contains("[y/N]"), "{}", told.stdout);
-    let told = on_terminal(&world, &["prune", "--all", "--yes"], "n\n").exits(0);
+    let told = world.pycstore_answered(&["prune", "--all", "--yes"], "n\n").exits(0);
     assert!(!told.stdout.contains("[y/N]") && World::snapshot(&world.store).is_empty(), "{}", told.stdout);
 }

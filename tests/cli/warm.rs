@@ -385,7 +385,7 @@ fn what_is_no_interpreter_that_knows_the_prefix_compiles_nothing() {
 fn faults_of_usage_do_nothing() {
     let world = World::new();
     for (arguments, said) in [
-        (&["missing"][..], "cannot read "),
+        (&["missing"][..], "nothing at "),
         (&["/"], "is the root directory"),
         (&["--all-stale", "--python", "x"], "cannot be used with"),
     ] {
@@ -393,6 +393,8 @@ fn faults_of_usage_do_nothing() {
         assert!(told.stderr.contains(said) && told.stdout.is_empty(), "{told:?}");
     }
     world.project("p", &["a.py"]);
+    let told = warm(&world, ["--python", "/bin/true", "p"]).exits(1).stderr;
+    assert!(told.starts_with("pycstore: cannot run /bin/true for 1 source: "), "{told}");
     let told = warm(&world, ["missing", "p"]).exits(1);
     assert!(told.stdout.ends_with("\ncompiled 1 source\n"), "{told:?}");
     let world = World::new();

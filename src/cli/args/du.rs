@@ -1,6 +1,7 @@
 //! The options of `pycstore du`.
 
 use super::Unchecked;
+use super::number::whole;
 use clap::{Args, ValueEnum};
 use pycstore::usage::{Dimension, Order};
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ pub struct ViewOptions {
     #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "View")]
     pub by: Vec<Grouping>,
     /// Show directories as a tree, N levels deep
-    #[arg(long, value_name = "N", help_heading = "View")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub depth: Option<usize>,
     /// What comes first
     #[arg(
@@ -57,7 +58,7 @@ pub struct ViewOptions {
     )]
     pub sort: Sorting,
     /// Show N rows, and the rest in one (of a tree: N of each directory)
-    #[arg(long, value_name = "N", help_heading = "View")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub top: Option<usize>,
     /// Only entries whose source is, or would be, at or below PATH (may be repeated)
     #[arg(long, value_name = "PATH", help_heading = "View")]

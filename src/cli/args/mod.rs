@@ -4,10 +4,12 @@ mod completions;
 mod doctor;
 mod du;
 mod entry;
+mod number;
 mod prune;
 mod schedule;
 mod setup;
 mod sweep;
+mod usage;
 mod warm;
 
 pub use completions::{CompletedShell, CompletionsOptions};
@@ -46,9 +48,18 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The arguments of this process. Help, the version and errors of usage end it here.
-    pub fn of_process() -> Arguments {
-        Arguments::parse()
+    /// The arguments of this process. Help and the version end it here.
+    ///
+    /// # Errors
+    /// What is wrong with them, and how they should be; or that the help cannot be written.
+    pub fn of_process() -> anyhow::Result<Arguments> {
+        Arguments::try_parse().or_else(|error| {
+            if usage::is_help(&error) {
+                error.print()?;
+                std::process::exit(error.exit_code());
+            }
+            Err(usage::complaint(&error, std::env::args_os()).into())
+        })
     }
 }
 
@@ -82,7 +93,7 @@ pub struct Global {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Use exactly this many threads [default: as many as the disk can use]
-    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=512), help_heading = "Global options")]
+    #[arg(long, value_name = "N", global = true, value_parser = number::threads, help_heading = "Global options")]
     pub threads: Option<u16>,
     /// Take sources that are missing at or below PATH for gone, whatever stands against it: an unmounted
     /// disk, another host (may be repeated)
@@ -309,7 +320,7 @@ pub struct VerifyOptions {
 )]
 pub struct HistoryOptions {
     /// Only the newest N runs
-    #[arg(short = 'n', long = "top", value_name = "N")]
+    #[arg(short = 'n', long = "top", value_name = "N", value_parser = number::whole::<usize>)]
     pub top: Option<usize>,
     /// Print one JSON object a line
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! The options of the commands that remove: `prune` and `forget`.
 
+use super::number::whole;
 use clap::Args;
 use pycstore::units::{Age, Size};
 use std::path::PathBuf;
@@ -59,7 +60,7 @@ pub struct SelectorOptions {
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Size>,
     /// Remove the least recently used until there are no more than N entries
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub max_files: Option<u64>,
     /// Remove every entry; asks on a terminal, needs --yes without one
     #[arg(long)]

@@ -22,7 +22,8 @@ pub struct SetupOptions {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-    /// Take back exactly what setup put there, without TARGET everything: the files are byte for byte what they were
+    /// Take back exactly what setup put there, without TARGET everything: the files are byte for byte what they were,
+    /// and directories that were made for them go where they are empty. The store stays
     #[arg(long)]
     pub undo: bool,
 }

@@ -29,7 +29,7 @@ pub fn at_start<'t, 'e>(
 /// In words: an empty glob, a home that is not known or not UTF-8.
 pub fn in_glob(text: &str, environment: &Environment) -> Result<String, String> {
     if text.is_empty() {
-        return Err("an empty glob keeps nothing".into());
+        return Err("an empty glob matches nothing".into());
     }
     let Some((home, rest)) = at_start(text, environment)? else { return Ok(text.to_string()) };
     let home = home.to_str().ok_or("the home directory is not UTF-8: write the glob without it")?;

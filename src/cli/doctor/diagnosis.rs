@@ -73,7 +73,7 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
     };
     let mut findings = exposure::owners(facts, store, &option);
     findings.extend(exposure::writable(facts, store));
-    findings.extend(file_system(store));
+    findings.extend(file_system(store, &option));
     findings.extend(unreadable(store));
     findings.extend(history(facts, store, &option));
     let Tally { files, disk, .. } = store.temporary;
@@ -96,7 +96,7 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
     findings
 }
 
-fn file_system(store: &OpenStore) -> Vec<Finding> {
+fn file_system(store: &OpenStore, option: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut say = |severity, kind, detail: String, hint: &str| {
         findings.push(Finding::new(severity, kind, detail, hint).at(&store.path));
@@ -105,7 +105,8 @@ fn file_system(store: &OpenStore) -> Vec<Finding> {
     if let Some(Room { bytes, available, files, files_left, is_read_only }) = store.room {
         let is_low =
             |left: u64, all: u64| all > 0 && left.saturating_mul(100) < all.saturating_mul(LEAST_LEFT);
-        let hint = "make room, for example: pycstore prune --orphans --stale --max-size 1GiB";
+        let hint =
+            format!("make room, for example: pycstore prune --orphans --stale --max-size 1GiB{option}");
         if is_read_only {
             let hint = "mount it writable, or name another store";
             say(
@@ -121,15 +122,19 @@ fn file_system(store: &OpenStore) -> Vec<Finding> {
                 format!(
                     "the file system of {place} is full: Python writes nothing there, and does not say so"
                 ),
-                hint,
+                &hint,
             );
         } else if is_low(available, bytes) || is_low(files_left, files) {
-            let left = format!("{} and {} left", human::size(available), human::counted(files_left, "file"));
+            let mut left = human::size(available);
+            // btrfs and others count no files.
+            if files > 0 {
+                left += &format!(" and {}", human::counted(files_left, "file"));
+            }
             say(
                 Severity::Warning,
                 Kind::Full,
-                format!("the file system of {place} is nearly full: {left}"),
-                hint,
+                format!("the file system of {place} is nearly full: {left} left"),
+                &hint,
             );
         }
     }
@@ -434,6 +439,25 @@ mod tests {
             detail(parts(1, 0)),
             "/home/me/.cache/cpython/x can be written by everyone: Python runs what they write"
         );
+    }
+
+    #[test]
+    fn what_is_left_is_said_as_far_as_it_is_counted() {
+        let told = |files, files_left| {
+            let found = diagnose(&with_store(|it| {
+                let (bytes, available) = (1 << 40, 1 << 30);
+                it.room = Some(Room { bytes, available, files, files_left, is_read_only: false });
+                it.named_by = NamedBy::Flag;
+            }));
+            let found = found.into_iter().find(|it| it.kind == Kind::Full).unwrap();
+            (found.detail, found.hint)
+        };
+        let (detail, hint) = told(1000, 7);
+        assert!(detail.ends_with(" is nearly full: 1 GiB and 7 files left"), "{detail}");
+        assert!(hint.ends_with("--max-size 1GiB --store /home/me/.cache/cpython"), "{hint}");
+        // btrfs says that it has neither any nor any left.
+        let (detail, _) = told(0, 0);
+        assert!(detail.ends_with(" is nearly full: 1 GiB left"), "{detail}");
     }
 
     #[test]

@@ -191,13 +191,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         Some(path) => match session.open(Purpose::Look) {
             Ok(opened) => {
                 opened.stop.on_signals()?;
-                let store = StoreState::Open(Box::new(look(
-                    session,
-                    &opened,
-                    guard,
-                    named_by,
-                    crontab.as_deref().unwrap_or_default(),
-                )?));
+                let store = StoreState::Open(Box::new(look(session, &opened, guard, named_by, &crontab)?));
                 (store, crate::cli::interpreters::of_store(session, &opened))
             }
             Err(error) => {
@@ -295,15 +289,19 @@ fn ask_places(
 }
 
 /// Who prunes every night.
-fn schedule_of(session: &Session, crontab: &[u8]) -> Result<Schedule, String> {
+fn schedule_of(session: &Session, crontab: &Result<Vec<u8>, Silence>) -> Result<Schedule, String> {
     let environment = &session.environment;
+    let lines = crontab.as_deref().unwrap_or_default();
     let installed =
-        schedule::installed_with(environment, crontab).map_err(|error| complain::one_line(&error))?;
-    Ok(match installed.first() {
-        Some(installed) => Schedule::Ours(installed.scheduler.name()),
-        None if cron::prunes(crontab) => Schedule::Own,
-        None => Schedule::None,
-    })
+        schedule::installed_with(environment, lines).map_err(|error| complain::one_line(&error))?;
+    match (installed.first(), crontab) {
+        (Some(installed), _) => Ok(Schedule::Ours(installed.scheduler.name())),
+        (None, Err(silence)) => {
+            Err(format!("nobody knows whether a schedule is in place: crontab -l {silence}"))
+        }
+        (None, Ok(lines)) if cron::prunes(lines) => Ok(Schedule::Own),
+        (None, Ok(_)) => Ok(Schedule::None),
+    }
 }
 
 /// Looks at the store: one scan counts who may change what, and what can go.
@@ -312,7 +310,7 @@ fn look(
     opened: &Opened,
     guard: Guard<'_>,
     named_by: NamedBy,
-    crontab: &[u8],
+    crontab: &Result<Vec<u8>, Silence>,
 ) -> anyhow::Result<OpenStore> {
     let store = &opened.store;
     let (policy, links) = (reclaimable(session)?, CountedLinks::default());

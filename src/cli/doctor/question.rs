@@ -12,7 +12,7 @@
 //!   stop us when it takes the terminal.
 
 use crate::cli::env::Environment;
-use crate::cli::output::human;
+use crate::cli::output::{complain, human};
 use pycstore::ancestry;
 use pycstore::exposure::Guard;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -119,7 +119,7 @@ pub fn ask_all(questions: Vec<Question>, patience: Duration) -> Vec<Result<Answe
 pub fn ask(question: Question, patience: Duration) -> Result<Answer, Silence> {
     let deadline = Instant::now() + patience;
     let Question { mut command, mark } = question;
-    let not_started = |error: io::Error| Silence::NotStarted(error.to_string());
+    let not_started = |error: io::Error| Silence::NotStarted(complain::one_line(&error));
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(answers[0], said(b"noise\nyes:over", false));
         assert_eq!(answers[1], said(b"all\n", true));
         assert_eq!(answers[2], Err(Silence::Ended));
-        assert!(matches!(&answers[3], Err(Silence::NotStarted(_))), "{:?}", answers[3]);
+        assert_eq!(answers[3], Err(Silence::NotStarted("No such file or directory".into())));
         assert!(began.elapsed() < patience, "it waited for what stays behind");
     }
 

@@ -23,7 +23,10 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
                 Severity::Note,
                 Kind::NoAnswer,
                 format!("{place} {why}: what it has is unknown"),
-                "see whether its startup files wait for something, or start another shell",
+                match place {
+                    Place::Cron(_) => "see whether it answers: crontab -l",
+                    _ => "see whether its startup files wait for something, or start another shell",
+                },
             )),
         }
     }
@@ -172,11 +175,12 @@ fn is_set(setting: &Setting) -> bool {
 fn absent(answered: &[(Place, &Setting)], facts: &Facts) -> Vec<Finding> {
     let with: Vec<Place> = answered.iter().filter(|(_, it)| is_set(it)).map(|(place, _)| *place).collect();
     if with.is_empty() {
-        let detail = match facts.store.path() {
-            Some(path) if facts.store_is_there() => {
-                format!("{PREFIX} is set nowhere: no Python uses {}", path.display())
-            }
-            _ => format!("{PREFIX} is set nowhere: Python keeps __pycache__ beside the sources"),
+        let is_all = facts.unasked.is_none() && answered.len() == facts.places.len();
+        let store = facts.store.path().filter(|_| facts.store_is_there());
+        let detail = match (is_all, store) {
+            (true, Some(path)) => format!("{PREFIX} is set nowhere: no Python uses {}", path.display()),
+            (true, None) => format!("{PREFIX} is set nowhere: Python keeps __pycache__ beside the sources"),
+            (false, _) => format!("{PREFIX} is set in no place that answered"),
         };
         return vec![Finding::new(Severity::Warning, Kind::Unset, detail, "pycstore setup")];
     }
@@ -371,6 +375,19 @@ mod tests {
         assert!(
             told[0].starts_with("note no-answer | interactive bash gave no answer within 10.0 s: "),
             "{told:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_set_nowhere_may_be_set_where_nobody_answered() {
+        let told = told(&[nothing(Place::Here), (Place::Cron(None), Err("ended without an answer".into()))]);
+        assert_eq!(
+            told,
+            [
+                "note no-answer | cron ended without an answer: what it has is unknown | see whether it answers: \
+                 crontab -l",
+                "warning unset | PYTHONPYCACHEPREFIX is set in no place that answered | pycstore setup",
+            ]
         );
     }
 }

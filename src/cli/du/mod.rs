@@ -88,7 +88,19 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         }
     }
     out.flush()?;
+    let asked_for = asked_for(&focus, &options.view);
+    if usage.total.is_empty() && !asked_for.is_empty() {
+        session.say_nothing_found(&asked_for);
+    }
     Ok(report(&usage.troubles))
+}
+
+/// What was asked for, as it was understood.
+fn asked_for(focus: &Focus, view: &ViewOptions) -> Vec<String> {
+    let under = focus.under.iter().map(|path| format!("under {}", path.display()));
+    // A second is the real path of the first.
+    let owner = focus.owners.first().filter(|_| view.files_of.is_some());
+    under.chain(owner.map(|path| format!("of {}", path.display()))).collect()
 }
 
 fn is_default(view: &ViewOptions) -> bool {

@@ -4,13 +4,13 @@
 use super::{Shown, owner};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::tags::{self, Names};
 use crate::cli::output::{date, human, path};
 use crate::cli::session::Session;
-use pycstore::layout::python_of_tag;
 use pycstore::owner::Life;
-use pycstore::status;
+use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
-use pycstore::usage::{Dimension, Focus, Group, Key, Measure, Usage};
+use pycstore::usage::{Dimension, Focus, Group, Key, Measure, Share, Usage};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     let left = |heading, gives_way| Column { heading, alignment: Alignment::Left, gives_way };
     let has_tags = !shown.dimensions.contains(&Dimension::Tag);
     let has_bars = session.terminal.is_terminal();
+    let names = if has_bars { Names::Once } else { Names::Each };
     let mut columns = vec![right("SIZE", 0)];
     if has_bars {
         columns.extend([left("SHARE", Column::DECORATION), right("", Column::DECORATION - 1)]);
@@ -56,8 +57,14 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
             reclaimable(share.reclaimable),
             share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, session.environment.now)),
         ]);
-        cells.extend(has_tags.then(|| tags(session, share.tags.iter().map(String::as_str))));
-        let cell = |index| group.keys.get(index).map_or_else(Vec::new, |key| name(session, key));
+        cells.extend(has_tags.then(|| tags::shown(share.tags.iter().map(String::as_str), names)));
+        let says_status = shown.dimensions.contains(&Dimension::Status);
+        let only_foreign = !says_status && is_foreign(share);
+        let cell = |index| match group.keys.get(index) {
+            Some(key) if only_foreign => name_of_foreign(session, key),
+            Some(key) => name(session, key),
+            None => Vec::new(),
+        };
         cells.extend(other.map(|index| String::from_utf8_lossy(&cell(index)).into_owned()));
         let mut text = b"  ".repeat(group.depth);
         match group.is_rest {
@@ -144,6 +151,23 @@ fn name(session: &Session, key: &Key) -> Vec<u8> {
     }
 }
 
+/// Whether Python wrote nothing of this.
+fn is_foreign(share: &Share) -> bool {
+    share.tally.files > 0 && share.statuses[Status::Foreign.index()].files == share.tally.files
+}
+
+/// What holds nothing of Python's is named as such. In the store's root that is mostly `CACHEDIR.TAG`, which `setup`
+/// puts there: nothing of the directory `/`.
+fn name_of_foreign(session: &Session, key: &Key) -> Vec<u8> {
+    let root = Path::new("/");
+    match key {
+        Key::Owner(owner) if owner.root == root => b"in the store itself (foreign)".to_vec(),
+        Key::Directory(path) if path == root => b"in the store itself (foreign)".to_vec(),
+        Key::Owner(_) | Key::Directory(_) => [name(session, key), b" (foreign)".to_vec()].concat(),
+        _ => name(session, key),
+    }
+}
+
 fn shown_path(session: &Session, path: &Path) -> Vec<u8> {
     path::shown(path, &session.terminal)
 }
@@ -181,25 +205,6 @@ fn percentage(part: u64, whole: u64) -> String {
     }
 }
 
-/// Cache tags in order of their versions; on a terminal an implementation is named once: `cpython-39 311 312`.
-fn tags<'a>(session: &Session, tags: impl Iterator<Item = &'a str>) -> String {
-    let implementation = |tag: &'a str| tag.trim_end_matches(|character: char| character.is_ascii_digit());
-    let mut tags: Vec<&str> = tags.collect();
-    tags.sort_by_key(|tag| (implementation(tag), python_of_tag(tag)));
-    let mut shown = String::new();
-    let mut last = "";
-    for tag in tags {
-        let prefix = implementation(tag);
-        let is_repeated = session.terminal.is_terminal() && prefix == last && !prefix.is_empty();
-        if !shown.is_empty() {
-            shown.push(' ');
-        }
-        shown.push_str(if is_repeated { &tag[prefix.len()..] } else { tag });
-        last = prefix;
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,7 +213,7 @@ mod tests {
     use crate::cli::output::terminal::Terminal;
     use pycstore::owner::{Owner, OwnerKind};
     use pycstore::units::Moment;
-    use pycstore::usage::{Arrangement, Order, Share};
+    use pycstore::usage::{Arrangement, Order};
     use std::sync::Arc;
     use unicode_width::UnicodeWidthStr;
 

@@ -6,8 +6,10 @@
 //! # <<< pycstore <<<
 //! ```
 //!
-//! Two things about a file cannot be seen any more once the block is in it: that the file was not there, and that its
-//! last line had no end. A remark within the block keeps them, so that taking the block back gives the very bytes.
+//! Some things about a file cannot be seen any more once the block is in it: that the file was not there, how many of the
+//! directories above it were not, and that its last line had no end. A remark within the block keeps them, so that taking
+//! the block back gives the very bytes. Where another block of ours stays in a file that was made for the one that goes,
+//! it gets the remark.
 //!
 //! # Invariants
 //!
@@ -41,8 +43,8 @@ pub enum Rest {
     Untouched,
     /// The text without the block.
     Text(Vec<u8>),
-    /// Nothing, in a file that was made for the block.
-    NoFile,
+    /// Nothing, in a file that was made for the block, as were so many directories above it.
+    NoFile(usize),
 }
 
 /// Why a block cannot be put or taken back.
@@ -59,7 +61,8 @@ pub enum BlockError {
     Second(usize),
 }
 
-const MADE: &str = "(this file was made for this block)";
+/// What begins the markers' names of all blocks of ours.
+const OURS: &str = "pycstore";
 const ENDED: &str = "(the line above had no end before this block)";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -67,29 +70,48 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 struct Found {
     /// Both markers and what is between, with the end of the last line.
     range: Range<usize>,
-    made: bool,
+    /// Whether the file was made for it, and how many directories above it.
+    made: Option<usize>,
     ended: bool,
+}
+
+/// The remark in a block for which the file and so many directories above it were made.
+fn made(directories: usize) -> String {
+    match directories {
+        0 => "(this file was made for this block)".into(),
+        1 => "(this file and its directory were made for this block)".into(),
+        more => format!("(this file and {more} directories above it were made for this block)"),
+    }
+}
+
+/// The directories of that remark. No path has more levels than it has bytes.
+fn made_by(remark: &str) -> Option<usize> {
+    let number =
+        |it: &str| it.split(' ').find_map(|word| word.parse().ok()).unwrap_or(usize::from(it == made(1)));
+    Some(number(remark)).filter(|directories| made(*directories) == remark)
 }
 
 impl Block {
     /// The text with a block that holds these lines, each with its end; in place of the old one where there is one.
+    /// Without a text so many directories are `missing` on the way to it.
     ///
     /// # Errors
     /// When the text has a torn block.
     pub fn put(
         &self,
         text: Option<&[u8]>,
+        missing: usize,
         lines: &[u8],
         placement: Placement,
     ) -> Result<Vec<u8>, BlockError> {
         let old = text.unwrap_or_default();
         if let Some(found) = self.find(old)? {
             let remark = match (found.made, found.ended) {
-                (true, _) => Some(MADE),
-                (false, true) => Some(ENDED),
-                (false, false) => None,
+                (Some(directories), _) => Some(made(directories)),
+                (None, true) => Some(ENDED.into()),
+                (None, false) => None,
             };
-            let block = self.render(remark, lines);
+            let block = self.render(remark.as_deref(), lines);
             return Ok([&old[..found.range.start], &block, &old[found.range.end..]].concat());
         }
         let at = match placement {
@@ -98,12 +120,12 @@ impl Block {
         };
         let is_ended = at == start_of(old) || old[..at].ends_with(b"\n");
         let remark = match (text, is_ended) {
-            (None, _) => Some(MADE),
-            (Some(_), false) => Some(ENDED),
+            (None, _) => Some(made(missing)),
+            (Some(_), false) => Some(ENDED.into()),
             (Some(_), true) => None,
         };
         let newline: &[u8] = if is_ended { b"" } else { b"\n" };
-        let block = self.render(remark, lines);
+        let block = self.render(remark.as_deref(), lines);
         Ok([&old[..at], newline, &block, &old[at..]].concat())
     }
 
@@ -112,13 +134,35 @@ impl Block {
     /// # Errors
     /// When the text has a torn block.
     pub fn take(&self, text: &[u8]) -> Result<Rest, BlockError> {
-        let Some(Found { range, made, ended }) = self.find(text)? else { return Ok(Rest::Untouched) };
+        let Some(Found { range, made, ended }) = find(self.name, self.comment, text)? else {
+            return Ok(Rest::Untouched);
+        };
         let (mut before, after) = (&text[..range.start], &text[range.end..]);
         if ended && after.is_empty() {
             before = before.strip_suffix(b"\n").unwrap_or(before);
         }
         let rest = [before, after].concat();
-        Ok(if made && rest.is_empty() { Rest::NoFile } else { Rest::Text(rest) })
+        Ok(match made {
+            Some(directories) if rest.is_empty() => Rest::NoFile(directories),
+            Some(directories) => Rest::Text(self.handed_on(rest, directories)),
+            None => Rest::Text(rest),
+        })
+    }
+
+    /// The text in which another block of ours, if there is one, has the remark that the file was made for it.
+    fn handed_on(&self, mut text: Vec<u8>, directories: usize) -> Vec<u8> {
+        let Block { name: _, comment } = self;
+        let begins = format!("{comment} >>> {OURS}");
+        let name = lines_of(&text).find_map(|(_, line)| {
+            let line = std::str::from_utf8(line).ok().filter(|line| line.starts_with(&begins))?;
+            Some(line.strip_prefix(&format!("{comment} >>> "))?.strip_suffix(" >>>")?.to_string())
+        });
+        let other = name.and_then(|name| find(&name, comment, &text).ok().flatten());
+        let Some(Found { range, made: None, ended: false }) = other else { return text };
+        let first = lines_of(&text[range.clone()]).next().map_or(0, |(first, _)| first.end);
+        let at = range.start + first;
+        text.splice(at..at, format!("{comment} {}\n", made(directories)).into_bytes());
+        text
     }
 
     /// The lines between the markers without our remarks, if there is a block.
@@ -155,42 +199,11 @@ impl Block {
     }
 
     fn is_remark(&self, line: &[u8]) -> bool {
-        [MADE, ENDED].iter().any(|remark| line == format!("{} {remark}", self.comment).as_bytes())
+        remark_of(self.comment, line).is_some_and(|remark| remark == ENDED || made_by(remark).is_some())
     }
 
     fn find(&self, text: &[u8]) -> Result<Option<Found>, BlockError> {
-        let Block { name, comment } = self;
-        let [begin, end, made, ended] = [
-            format!("{comment} >>> {name} >>>"),
-            format!("{comment} <<< {name} <<<"),
-            format!("{comment} {MADE}"),
-            format!("{comment} {ENDED}"),
-        ]
-        .map(String::into_bytes);
-        let mut open: Option<(usize, Found)> = None;
-        let mut found = None;
-        let start = start_of(text);
-        for (index, (range, line)) in lines_of(&text[start..]).enumerate() {
-            let (number, range) = (index + 1, range.start + start..range.end + start);
-            if line == begin {
-                match &open {
-                    _ if found.is_some() => return Err(BlockError::Second(number)),
-                    Some((opened, _)) => return Err(BlockError::NoEnd(*opened)),
-                    None => open = Some((number, Found { range, made: false, ended: false })),
-                }
-            } else if line == end {
-                let Some((_, mut block)) = open.take() else { return Err(BlockError::NoBeginning(number)) };
-                block.range.end = range.end;
-                found = Some(block);
-            } else if let Some((_, block)) = &mut open {
-                block.made |= line == made;
-                block.ended |= line == ended;
-            }
-        }
-        match open {
-            Some((number, _)) => Err(BlockError::NoEnd(number)),
-            None => Ok(found),
-        }
+        find(self.name, self.comment, text)
     }
 
     /// Where the comment that begins the text ends: a shebang, a modeline, what the file is for.
@@ -201,6 +214,42 @@ impl Block {
             .take_while(|(_, line)| line.starts_with(self.comment.as_bytes()) && !line.ends_with(b">>>"));
         start + comments.last().map_or(0, |(range, _)| range.end)
     }
+}
+
+/// The block of this name.
+fn find(name: &str, comment: &str, text: &[u8]) -> Result<Option<Found>, BlockError> {
+    let begin = format!("{comment} >>> {name} >>>").into_bytes();
+    let end = format!("{comment} <<< {name} <<<").into_bytes();
+    let mut open: Option<(usize, Found)> = None;
+    let mut found = None;
+    let start = start_of(text);
+    for (index, (range, line)) in lines_of(&text[start..]).enumerate() {
+        let (number, range) = (index + 1, range.start + start..range.end + start);
+        if line == begin {
+            match &open {
+                _ if found.is_some() => return Err(BlockError::Second(number)),
+                Some((opened, _)) => return Err(BlockError::NoEnd(*opened)),
+                None => open = Some((number, Found { range, made: None, ended: false })),
+            }
+        } else if line == end {
+            let Some((_, mut block)) = open.take() else { return Err(BlockError::NoBeginning(number)) };
+            block.range.end = range.end;
+            found = Some(block);
+        } else if let Some((_, block)) = &mut open {
+            let remark = remark_of(comment, line);
+            block.made = block.made.or(remark.and_then(made_by));
+            block.ended |= remark == Some(ENDED);
+        }
+    }
+    match open {
+        Some((number, _)) => Err(BlockError::NoEnd(number)),
+        None => Ok(found),
+    }
+}
+
+/// What a comment says.
+fn remark_of<'t>(comment: &str, line: &'t [u8]) -> Option<&'t str> {
+    std::str::from_utf8(line).ok()?.strip_prefix(comment)?.strip_prefix(' ')
 }
 
 /// Where the text itself begins.
@@ -230,7 +279,7 @@ mod tests {
     const VIM: Block = Block { name: "pycstore", comment: "\"" };
 
     fn put(text: &[u8], placement: Placement) -> Vec<u8> {
-        SHELL.put(Some(text), b"export A=1\n", placement).unwrap()
+        SHELL.put(Some(text), 0, b"export A=1\n", placement).unwrap()
     }
 
     #[test]
@@ -273,11 +322,11 @@ mod tests {
         for text in texts {
             for placement in [Placement::Top, Placement::End] {
                 for block in [SHELL, VIM] {
-                    let with = block.put(Some(text), b"a\nb\n", placement).unwrap();
+                    let with = block.put(Some(text), 0, b"a\nb\n", placement).unwrap();
                     let shown = String::from_utf8_lossy(&with).into_owned();
                     assert_eq!(block.take(&with).unwrap(), Rest::Text(text.to_vec()), "{shown}");
-                    assert_eq!(block.put(Some(&with), b"a\nb\n", placement).unwrap(), with, "{shown}");
-                    let other = block.put(Some(&with), b"c\n", placement).unwrap();
+                    assert_eq!(block.put(Some(&with), 0, b"a\nb\n", placement).unwrap(), with, "{shown}");
+                    let other = block.put(Some(&with), 0, b"c\n", placement).unwrap();
                     assert_ne!(other, with);
                     assert_eq!(block.take(&other).unwrap(), Rest::Text(text.to_vec()), "{shown}");
                     assert_eq!(block.lines_in(&with).unwrap().unwrap(), [b"a", b"b"], "{shown}");
@@ -311,34 +360,63 @@ mod tests {
             let text = text.as_bytes();
             let placement = if is_top { Placement::Top } else { Placement::End };
             if OTHER.take(text) == Ok(Rest::Untouched) {
-                let with = OTHER.put(Some(text), b"c\n", placement).unwrap();
+                let with = OTHER.put(Some(text), 0, b"c\n", placement).unwrap();
                 prop_assert_eq!(OTHER.take(&with), Ok(Rest::Text(text.to_vec())));
             }
             match SHELL.take(text) {
                 Ok(Rest::Untouched) => {
-                    let with = SHELL.put(Some(text), b"c\n", placement).unwrap();
+                    let with = SHELL.put(Some(text), 0, b"c\n", placement).unwrap();
                     prop_assert_eq!(SHELL.take(&with), Ok(Rest::Text(text.to_vec())));
                 }
                 Ok(rest) => {
                     // A block is there already: another in its place leaves the same.
-                    let with = SHELL.put(Some(text), b"c\n", placement).unwrap();
+                    let with = SHELL.put(Some(text), 0, b"c\n", placement).unwrap();
                     prop_assert_eq!(SHELL.take(&with), Ok(rest));
                 }
-                Err(error) => prop_assert_eq!(SHELL.put(Some(text), b"c\n", placement), Err(error)),
+                Err(error) => prop_assert_eq!(SHELL.put(Some(text), 0, b"c\n", placement), Err(error)),
             }
         }
     }
 
     #[test]
     fn a_file_that_was_made_goes_with_its_block() {
-        let made = SHELL.put(None, b"a\n", Placement::End).unwrap();
-        assert_eq!(SHELL.take(&made).unwrap(), Rest::NoFile);
-        let again = SHELL.put(Some(&made), b"b\n", Placement::End).unwrap();
-        assert_eq!(SHELL.take(&again).unwrap(), Rest::NoFile);
+        let made = SHELL.put(None, 0, b"a\n", Placement::End).unwrap();
+        assert_eq!(SHELL.take(&made).unwrap(), Rest::NoFile(0));
+        let again = SHELL.put(Some(&made), 0, b"b\n", Placement::End).unwrap();
+        assert_eq!(SHELL.take(&again).unwrap(), Rest::NoFile(0));
         let used = [&again[..], b"theirs\n"].concat();
         assert_eq!(SHELL.take(&used).unwrap(), Rest::Text(b"theirs\n".to_vec()));
-        let empty = SHELL.put(Some(b""), b"a\n", Placement::End).unwrap();
+        let empty = SHELL.put(Some(b""), 0, b"a\n", Placement::End).unwrap();
         assert_eq!(SHELL.take(&empty).unwrap(), Rest::Text(Vec::new()), "the empty file was theirs");
+    }
+
+    #[test]
+    fn directories_that_were_made_are_remembered() {
+        for missing in [0, 1, 2, 12] {
+            let made = SHELL.put(None, missing, b"a\n", Placement::End).unwrap();
+            let again = SHELL.put(Some(&made), 0, b"b\n", Placement::End).unwrap();
+            assert_eq!(SHELL.take(&again), Ok(Rest::NoFile(missing)));
+            assert_eq!(SHELL.lines_in(&again).unwrap().unwrap(), [b"b"]);
+        }
+        for other in
+            ["(this file and 1 directories above it were made for this block)", "(this file and made)"]
+        {
+            assert_eq!(made_by(other), None);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_made_goes_with_the_last_block_in_whatever_order() {
+        let one = SHELL.put(None, 2, b"a\n", Placement::Top).unwrap();
+        let both = OTHER.put(Some(&one), 0, b"b\n", Placement::End).unwrap();
+        for (first, last) in [(SHELL, OTHER), (OTHER, SHELL)] {
+            let Ok(Rest::Text(rest)) = first.take(&both) else { panic!("{first:?}") };
+            assert_eq!(last.take(&rest), Ok(Rest::NoFile(2)), "{}", String::from_utf8_lossy(&rest));
+        }
+        // What somebody else wrote there stays in any case.
+        let used = [&both[..], b"theirs\n"].concat();
+        let Ok(Rest::Text(rest)) = SHELL.take(&used) else { panic!() };
+        assert_eq!(OTHER.take(&rest), Ok(Rest::Text(b"theirs\n".to_vec())));
     }
 
     #[test]
@@ -366,7 +444,7 @@ mod tests {
         ];
         for (text, error) in cases {
             assert_eq!(SHELL.take(text.as_bytes()), Err(error), "{text}");
-            assert_eq!(SHELL.put(Some(text.as_bytes()), b"a\n", Placement::End), Err(error), "{text}");
+            assert_eq!(SHELL.put(Some(text.as_bytes()), 0, b"a\n", Placement::End), Err(error), "{text}");
         }
     }
 

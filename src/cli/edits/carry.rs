@@ -61,13 +61,13 @@ pub fn carry_through(
         Manner::Asking => Consent::of_terminal()?,
     };
     if !session.global.quiet || manner != Manner::Agreed {
-        for line in lines {
-            let line = if session.terminal.is_terminal() { path::escaped(line) } else { line.clone() };
-            writeln!(out, "{line}")?;
+        let shown = show(session, plan, lines, &mut out).and_then(|()| out.flush());
+        match shown {
+            // What was agreed to is done, whether or not somebody reads on.
+            Err(error) if manner == Manner::Agreed && error.kind() == io::ErrorKind::BrokenPipe => {}
+            shown => shown?,
         }
-        plan.show(&mut out, &session.terminal, session.style())?;
     }
-    out.flush()?;
     if manner == Manner::DryRun {
         return Ok(Outcome { is_settled: true, ..Outcome::default() });
     }
@@ -87,6 +87,14 @@ pub fn carry_through(
         }
     }
     Ok(outcome)
+}
+
+fn show(session: &Session, plan: &Plan, lines: &[String], out: &mut dyn Write) -> io::Result<()> {
+    for line in lines {
+        let line = if session.terminal.is_terminal() { path::escaped(line) } else { line.clone() };
+        writeln!(out, "{line}")?;
+    }
+    plan.show(out, &session.terminal, session.style())
 }
 
 /// How a text was to be changed.

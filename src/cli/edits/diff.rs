@@ -74,7 +74,7 @@ mod tests {
         let place = Place::File("/home/me/.bashrc".into());
         let text = Text { real: place.clone(), contents: before.map(<[u8]>::to_vec) };
         let mut plan = Plan::default();
-        plan.push(Edit { place, text, after: after.map(<[u8]>::to_vec) });
+        plan.push(Edit { place, text, after: after.map(<[u8]>::to_vec), directories: 0 });
         plan
     }
 

@@ -4,7 +4,7 @@
 //!
 //! * What is not what was read when the edit was planned is left as it is.
 //! * Of files only those are removed whose edit leaves nothing: a file that was made for our block and holds nothing
-//!   else.
+//!   else. With it go the directories that were made for it, as far as they are empty.
 
 use super::crontab;
 use super::place::{EditError, Place, Text, may_replace, read_file};
@@ -48,7 +48,13 @@ fn write(edit: &Edit, real: &Path, path: &Path) -> Result<(), EditError> {
             }
             replace(real, after, MODE).map_err(failed)
         }
-        (None, Some(_)) => std::fs::remove_file(real).map_err(failed),
+        (None, Some(_)) => {
+            std::fs::remove_file(real).map_err(failed)?;
+            // The first that holds anything else, or may not be removed, ends it: it is in use.
+            let made = real.ancestors().skip(1).take(edit.directories);
+            let _ = made.map(std::fs::remove_dir).find(Result::is_err);
+            Ok(())
+        }
         (None, None) => Ok(()),
     }
 }
@@ -123,7 +129,7 @@ mod tests {
         for path in [&made, &empty] {
             carry_out(&taken(path)).unwrap();
         }
-        assert!(!made.exists());
+        assert!(!made.exists() && !root.join("sub").exists());
         assert_eq!(std::fs::read(&empty).unwrap(), b"");
         assert!(taken(&made).is_empty());
     }

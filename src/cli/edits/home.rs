@@ -11,8 +11,8 @@ use std::path::PathBuf;
 /// Without one, and when it is another user's: `sudo` may keep their `HOME`.
 pub fn home_of_user(environment: &Environment) -> Result<PathBuf, Complaint> {
     let home = environment.home.clone();
-    let home =
-        home.ok_or_else(|| Complaint::new("whose files? HOME is not set", "HOME=/home/me pycstore setup …"))?;
+    let home = home
+        .ok_or_else(|| Complaint::new("whose files? HOME is not set", "name it: HOME=/home/me pycstore …"))?;
     let user = pycstore::directory::effective_user();
     match home.metadata() {
         Ok(metadata) if metadata.uid() != user => Err(Complaint::new(

@@ -19,7 +19,8 @@
 //! * A file is replaced as a whole, keeping mode and owner; a symbolic link stays, and the file that it leads to is
 //!   replaced: dotfiles often lie in a repository.
 //! * What changed between plan and execution is not overwritten.
-//! * The only file that is removed is one that holds nothing but our block, and that we made.
+//! * The only file that is removed is one that holds nothing but our block, and that we made; the only directories, those
+//!   that we made for it and that are empty.
 
 mod block;
 mod carry;

@@ -129,6 +129,15 @@ impl Text {
 }
 
 impl Text {
+    /// How many of the directories on the way to it are not there.
+    pub fn missing_directories(&self) -> usize {
+        let Place::File(real) = &self.real else { return 0 };
+        let is_missing = |directory: &&Path| {
+            directory.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        real.ancestors().skip(1).take_while(is_missing).count()
+    }
+
     /// Whether the text may be changed.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ pub struct Edit {
     pub text: Text,
     /// What is to be there; `None` for nothing.
     pub after: Option<Vec<u8>>,
+    /// Where nothing is to be there: so many directories above it were made for it, and go where they are empty.
+    pub directories: usize,
 }
 
 /// Edits, at most one of each text.
@@ -49,7 +51,7 @@ impl Plan {
         }
         match planned {
             Some(index) => self.edits[index].after = after,
-            None => self.edits.push(Edit { place: place.clone(), text, after }),
+            None => self.edits.push(Edit { place: place.clone(), text, after, directories: 0 }),
         }
         Ok(())
     }
@@ -65,10 +67,22 @@ impl Plan {
         lines: &[u8],
         placement: Placement,
     ) -> Result<(), EditError> {
+        let missing = Plan::missing(place)?;
         self.change(place, |text| {
             let torn = |source| EditError::Block { place: place.clone(), source };
-            block.put(text, lines, placement).map(Some).map_err(torn)
+            block.put(text, missing, lines, placement).map(Some).map_err(torn)
         })
+    }
+
+    /// How many directories are missing on the way to a text.
+    ///
+    /// # Errors
+    /// When the way cannot be found.
+    pub fn missing(place: &Place) -> Result<usize, EditError> {
+        match place {
+            Place::File(_) => Ok(Text::read(place)?.missing_directories()),
+            Place::Crontab => Ok(0),
+        }
     }
 
     /// Takes the block back from the text at a place; a file that was made for it goes.
@@ -76,15 +90,25 @@ impl Plan {
     /// # Errors
     /// When the text cannot be read, or its block is torn.
     pub fn take(&mut self, place: &Place, block: &Block) -> Result<(), EditError> {
+        let mut made = 0;
         self.change(place, |text| {
             let Some(text) = text else { return Ok(None) };
             let torn = |source| EditError::Block { place: place.clone(), source };
             Ok(match block.take(text).map_err(torn)? {
                 Rest::Untouched => Some(text.to_vec()),
                 Rest::Text(rest) => Some(rest),
-                Rest::NoFile => None,
+                Rest::NoFile(directories) => {
+                    made = directories;
+                    None
+                }
             })
-        })
+        })?;
+        if made > 0 {
+            let real = Text::read(place)?.real;
+            let edits = self.edits.iter_mut().filter(|edit| edit.text.real == real);
+            edits.for_each(|edit| edit.directories = made);
+        }
+        Ok(())
     }
 
     /// An edit as it is.

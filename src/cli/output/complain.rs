@@ -67,6 +67,24 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// Says that an output could not be written, where somebody still reads it; whether that is all right. For who did
+/// something before and has more to do.
+pub fn is_written(output: io::Result<()>) -> bool {
+    match output {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            problem(explained(error.into()).as_ref());
+            false
+        }
+        _ => true,
+    }
+}
+
+/// The error; of the system's own errors only that of writing to standard output comes without saying what failed.
+pub fn explained(error: anyhow::Error) -> anyhow::Error {
+    let is_bare = error.chain().next().is_some_and(|outermost| outermost.is::<io::Error>());
+    if is_bare { error.context("cannot write to standard output") } else { error }
+}
+
 /// What [`fatal`] would say, and its hint.
 pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
     let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint.clone());
@@ -75,7 +93,7 @@ pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
 
 /// The error and its causes: `cannot open /x: Permission denied`.
 pub fn one_line(error: &dyn Error) -> String {
-    let mut line = error.to_string();
+    let mut line = without_code(&error.to_string());
     let mut cause = error.source();
     while let Some(error) = cause {
         line.push_str(": ");

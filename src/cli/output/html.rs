@@ -10,10 +10,10 @@
 //! * The Content Security Policy admits the page's own style and script by their hashes, and nothing else.
 
 use super::json::{self, ReportDocument};
+use super::tags::{self, Names};
 use super::{date, human, path};
-use pycstore::layout::python_of_tag;
 use pycstore::owner::Life;
-use pycstore::status;
+use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
 use pycstore::treemap::{self, Rectangle};
 use pycstore::units::Moment;
@@ -27,7 +27,7 @@ const STYLE: &str = include_str!("report/style.css");
 const SCRIPT: &str = include_str!("report/script.js");
 
 /// What the Content Security Policy admits; a test compares them with the page's style and script.
-const STYLE_HASH: &str = "sha256-4sp2ItU149Mh3BH++YSroGZflJmIjmtXDWHrozwJwJo=";
+const STYLE_HASH: &str = "sha256-Vess5RnF1FlZsK3WyBwQIeQb7w0gF3PT3G7xBEBXlZk=";
 const SCRIPT_HASH: &str = "sha256-8Jqn9T5shejD0UZP/V9K6WJeyrPVjgecgjDFqJ3Fa3o=";
 
 /// What each of [`status::NAMES`] means.
@@ -54,23 +54,25 @@ pub struct Report<'a> {
     pub now: Moment,
 }
 
-/// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it.
+/// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it. They are the
+/// fewest that it is shown with, so that no label is cut.
 struct Shape {
     class: &'static str,
     width: f64,
     height: f64,
 }
 
-const SHAPES: [Shape; 2] = [
+const SHAPES: [Shape; 3] = [
     Shape { class: "wide", width: 1200.0, height: 480.0 },
+    Shape { class: "middle", width: 608.0, height: 480.0 },
     Shape { class: "tall", width: 360.0, height: 448.0 },
 ];
 
 /// Below so many square pixels an owner has no tile of its own.
 const SMALLEST_TILE: f64 = 40.0;
 
-/// The columns in pixels that a letter of a label takes at the most, with few exceptions.
-const LETTER: f64 = 7.6;
+/// The pixels that a letter of a label takes, in the widest of the usual fonts (DejaVu Sans Bold) on the average.
+const LETTER: f64 = 8.4;
 
 /// The whole page.
 ///
@@ -231,7 +233,7 @@ fn map(report: Report<'_>, shape: &Shape) -> String {
     let frame = Rectangle { x: 0.0, y: 0.0, width: shape.width, height: shape.height };
     let rectangles = treemap::squarify(&sizes, frame);
     for (index, (row, rectangle)) in own.iter().zip(&rectangles).enumerate() {
-        let name = path::at_home(&row.owner.root, home);
+        let name = name(row, home);
         let mut details = format!(
             "{}{} — {}, {}",
             name,
@@ -265,6 +267,16 @@ fn map(report: Report<'_>, shape: &Shape) -> String {
         svg.push_str("</g>\n");
     }
     svg + "</svg>\n"
+}
+
+/// What an owner is called. What is foreign in the store's root, mostly the tag that `setup` puts there, belongs to no
+/// directory `/`.
+fn name(row: &Row, home: Option<&Path>) -> String {
+    let is_foreign = present(row).all(|(status, _)| status == Status::Foreign.name());
+    if is_foreign && row.owner.root == Path::new("/") {
+        return "in the store itself".into();
+    }
+    path::at_home(&row.owner.root, home)
 }
 
 /// The statuses that an owner has.
@@ -352,7 +364,7 @@ fn rows(report: Report<'_>) -> String {
             rows,
             r#"<tr id="owner-{index}"{}><th scope="row"><bdi>{}</bdi></th><td class="number">{}</td><td class="share">{}{}</td><td class="number">{}</td><td class="number">{reclaimable}</td><td class="wrapping">{}</td><td>{}{}</td><td class="wrapping">{}</td><td>{used}</td></tr>"#,
             if is_gone { r#" class="gone""# } else { "" },
-            text(&path::at_home(&row.owner.root, report.home)),
+            text(&name(row, report.home)),
             size(row.tally.disk),
             bar(row, largest),
             percentage(share(row.tally.disk, usage.disk())),
@@ -360,7 +372,7 @@ fn rows(report: Report<'_>) -> String {
             statuses(row),
             row.owner.kind.name(),
             if is_gone { ", gone" } else { "" },
-            text(&tags(row)),
+            text(&tags::shown(row.tags.iter().map(String::as_str), Names::Once)),
         );
     }
     rows
@@ -389,24 +401,6 @@ fn statuses(row: &Row) -> String {
         status => format!("{status} {}", human::size(tally.disk)),
     };
     present(row).map(part).collect::<Vec<_>>().join(", ")
-}
-
-/// Cache tags in order of their versions, an implementation named once: `cpython-39 311 312`.
-fn tags(row: &Row) -> String {
-    let implementation = |tag: &str| tag.trim_end_matches(|character: char| character.is_ascii_digit()).len();
-    let mut tags: Vec<&str> = row.tags.iter().map(String::as_str).collect();
-    tags.sort_by_key(|tag| (&tag[..implementation(tag)], python_of_tag(tag)));
-    let mut shown = String::new();
-    let mut last = "";
-    for tag in tags {
-        let (prefix, version) = tag.split_at(implementation(tag));
-        let is_repeated = prefix == last && !prefix.is_empty();
-        let separator = if shown.is_empty() { "" } else { " " };
-        shown.push_str(separator);
-        shown.push_str(if is_repeated { version } else { tag });
-        last = prefix;
-    }
-    shown
 }
 
 fn foot(usage: &Usage) -> String {

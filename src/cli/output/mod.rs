@@ -2,7 +2,6 @@
 
 pub mod comma_separated;
 pub mod complain;
-
 pub mod date;
 pub mod html;
 pub mod human;
@@ -13,4 +12,5 @@ pub mod path;
 pub mod progress;
 pub mod style;
 pub mod table;
+pub mod tags;
 pub mod terminal;

@@ -7,7 +7,7 @@
 use super::job::{DESCRIPTION, Job, MARK, NAME};
 use crate::cli::edits::Block;
 use crate::cli::env::Environment;
-use crate::cli::output::date;
+use crate::cli::output::{complain, date};
 use pycstore::units::Moment;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -167,7 +167,7 @@ fn told(arguments: &[&str]) -> Result<(), String> {
             let last = said.lines().last().unwrap_or_default().trim().to_string();
             Err(format!("{spelled}: {}", if last.is_empty() { output.status.to_string() } else { last }))
         }
-        Err(error) => Err(format!("{spelled}: {error}")),
+        Err(error) => Err(format!("{spelled}: {}", complain::one_line(&error))),
     }
 }
 

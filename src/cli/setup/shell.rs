@@ -31,7 +31,8 @@ pub fn in_use(environment: &Environment) -> Result<(Target, String), Complaint> 
     if let Some((name, target)) = parent.and_then(|name| Some((name, of_name(name)?))) {
         let mut why = format!("{name}, for it started pycstore");
         if let Some(login) = login.filter(|login| login != name) {
-            why.push_str(&format!("; new terminals start {login}, as $SHELL says: `pycstore setup {login}`"));
+            let setup = of_name(&login).map_or("profile".into(), Target::name);
+            why.push_str(&format!("; new terminals start {login}, as $SHELL says: `pycstore setup {setup}`"));
         }
         return Ok((target, why));
     }
@@ -251,6 +252,8 @@ mod tests {
         let (target, why) = of(Some("/bin/bash"), Some("-fish")).unwrap();
         assert_eq!(target, Target::Fish);
         assert!(why.ends_with("new terminals start bash, as $SHELL says: `pycstore setup bash`"), "{why}");
+        let (_, why) = of(Some("/bin/ksh"), Some("bash")).unwrap();
+        assert!(why.ends_with("new terminals start ksh, as $SHELL says: `pycstore setup profile`"), "{why}");
         assert_eq!(of(Some("/usr/bin/zsh"), Some("tmux")).unwrap().0, Target::Zsh);
         assert!(of(Some("/bin/ksh"), None).unwrap_err().to_string().contains("$SHELL is ksh"));
         assert!(of(None, Some("make")).is_err());

@@ -69,6 +69,7 @@ impl Piece {
     /// Also when the text sets the variable itself, outside of the block: then two would contradict each other.
     pub fn put(&self, plan: &mut Plan) -> Result<(), EditError> {
         let (place, block) = (&self.place, self.block());
+        let missing = Plan::missing(place)?;
         plan.change(place, |text| {
             let torn = |source| EditError::Block { place: place.clone(), source };
             if sets_variable(&self.lines)
@@ -77,7 +78,7 @@ impl Piece {
                 let why = format!("line {number} sets {VARIABLE} already");
                 return Err(EditError::Contents { place: place.clone(), why });
             }
-            block.put(text, &self.lines, self.placement).map(Some).map_err(torn)
+            block.put(text, missing, &self.lines, self.placement).map(Some).map_err(torn)
         })
     }
 }
@@ -211,8 +212,8 @@ pub fn reach(target: Target) -> Option<&'static str> {
         }
         Target::Profile => "your next login and what it starts. For the jobs of cron: pycstore setup cron",
         Target::EnvironmentD => {
-            "from your next login, or `systemctl --user daemon-reload`, what systemd starts for you: desktop programs, \
-             IDEs, user units; not logins by ssh, not cron"
+            "what systemd starts for you (desktop programs, IDEs, user units), from your next login or \
+             `systemctl --user daemon-reload` on; not for logins by ssh, not for cron"
         }
         Target::Cron => "the jobs of this crontab; not those in /etc",
         _ => return None,
@@ -222,6 +223,14 @@ pub fn reach(target: Target) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_the_variable_can_follow_for() {
+        for target in EDITED.into_iter().filter(|target| promises_store(*target)) {
+            let reach = reach(target).unwrap();
+            assert!(["every ", "your ", "what ", "the "].iter().any(|it| reach.starts_with(it)), "{reach}");
+        }
+    }
 
     #[test]
     fn what_sets_the_variable_is_told_from_what_asks_for_it() {

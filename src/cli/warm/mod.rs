@@ -50,7 +50,8 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         let update = |sources| progress.update(sources);
         compile(prefix, &work.groups, &is_fresh, threads, opened.stop.flag(), update)
     };
-    show(session, options, &opened, &compilation)?;
+    // What is done is done: an output that cannot be written is one more problem to report.
+    let is_written = complain::is_written(show(session, options, &opened, &compilation));
     for failure in &compilation.failures {
         complain::problem(failure);
     }
@@ -59,7 +60,8 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         let left = human::counted(compilation.left, "source");
         complain::note(&format!("stopped early: at least {left} left"));
     }
-    Ok(Exit::complete_if(work.is_whole && compilation.failures.is_empty() && !is_stopped))
+    let is_complete = work.is_whole && compilation.failures.is_empty() && !is_stopped;
+    Ok(Exit::complete_if(is_complete && is_written))
 }
 
 /// Collects the paths of the fresh entries.

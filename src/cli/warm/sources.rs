@@ -10,7 +10,8 @@ use pycstore::directory::effective_user;
 use pycstore::interpreter::{Implementation, Interpreters};
 use pycstore::layout::python_of_tag;
 use pycstore::pyc::InvalidationMode;
-use pycstore::source_tree::python_sources;
+use pycstore::source::is_missing;
+use pycstore::source_tree::{Unreadable, python_sources};
 use pycstore::warm::choice::executable_of;
 use pycstore::warm::{Decider, Deciders, Group, Task, stranger};
 use std::cell::Cell;
@@ -87,10 +88,10 @@ fn refusal(path: &Path) -> Option<Complaint> {
     let hint = "name a project, an environment or a source: pycstore warm ~/project";
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
-        Err(error) => {
-            let message = format!("cannot read {}: {}", path.display(), error.kind());
-            return Some(Complaint::new(message, hint));
+        Err(error) if is_missing(&error) => {
+            return Some(Complaint::new(format!("nothing at {}", path.display()), hint));
         }
+        Err(source) => return Some(Complaint::caused(Unreadable { path: path.into(), source }, hint)),
     };
     if path == Path::new("/") {
         return Some(Complaint::new("refused: / is the root directory", hint));
@@ -227,7 +228,7 @@ pub(super) fn trusted(executable: &Path) -> Result<(), String> {
     match stranger(executable, effective_user()) {
         Ok(None) => Ok(()),
         Ok(Some(stranger)) => Err(format!("{} is not run: {stranger}", executable.display())),
-        Err(error) => Err(format!("{} is not run: {}", executable.display(), error.kind())),
+        Err(error) => Err(format!("{} is not run: {}", executable.display(), complain::one_line(&error))),
     }
 }
 
