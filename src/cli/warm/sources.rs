@@ -8,10 +8,10 @@ use super::super::session::{Opened, Session};
 use super::{Work, fresh_below};
 use pycstore::directory::effective_user;
 use pycstore::interpreter::{Implementation, Interpreters};
-use pycstore::layout::python_of_tag;
+use pycstore::layout::{PYCACHE, python_of_tag};
 use pycstore::pyc::InvalidationMode;
 use pycstore::source::is_missing;
-use pycstore::source_tree::{Unreadable, python_sources};
+use pycstore::source_tree::{NOT_SOURCES, Unreadable, python_sources};
 use pycstore::warm::choice::executable_of;
 use pycstore::warm::{Decider, Deciders, Group, Task, stranger};
 use std::cell::Cell;
@@ -21,9 +21,6 @@ use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// Directories without Python sources of the tree's own.
-const NOT_ENTERED: [&[u8]; 7] = [b"__pycache__", b".git", b".hg", b".svn", b".bzr", b".jj", b"node_modules"];
 
 /// What is to be compiled below the paths; `None` where every path was refused.
 pub(super) fn work(
@@ -120,7 +117,8 @@ fn sources(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> Vec<PathB
         }
         let is_entered = |directory: &Path, metadata: &Metadata| {
             let name = directory.file_name().map(OsStr::as_bytes).unwrap_or_default();
-            let is_meant = directory == path || !NOT_ENTERED.contains(&name);
+            let holds_none = name == PYCACHE || NOT_SOURCES.iter().any(|other| other.as_bytes() == name);
+            let is_meant = directory == path || !holds_none;
             let is_store = (metadata.dev(), metadata.ino()) == opened.store.metadata().identity;
             if is_meant && is_anothers(metadata) {
                 others.set(others.get() + 1);
