@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
 use proptest::prelude::*;
+use pycstore::census::{Census, Counting};
 use pycstore::directory::Resolver;
 use pycstore::interpreter::{Interpreters, Loads, Places};
 use pycstore::mounts::Mounts;
@@ -20,7 +21,9 @@ use pycstore::pyc::Magic;
 use pycstore::scan::{Scan, Threads, Visitor};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Store};
+use pycstore::tally::Tally;
 use pycstore::units::Moment;
+use pycstore::usage::CountedLinks;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -542,6 +545,33 @@ fn what_changes_before_its_portion_goes_stays() {
         let left: Vec<PathBuf> = tree(&stage.mirror("a")).into_keys().collect();
         assert_eq!(left, [changed.parent().unwrap().to_path_buf(), changed]);
     }
+}
+
+#[test]
+fn a_census_counts_links_once_although_some_go_meanwhile() {
+    let stage = Stage::new();
+    let first = stage.orphan("a/0", "m");
+    for number in 1..20 {
+        let link = stage.mirror(&format!("a/{number}/m.cpython-312.pyc"));
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        fs::hard_link(&first, link).unwrap();
+    }
+    let disk = fs::metadata(&first).unwrap().blocks() * 512;
+    let store = stage.open(None);
+    let (policy, stop, links) = (Policy::reclaimable(), AtomicBool::new(false), CountedLinks::default());
+    let execution = Execution::new(&store, &policy, &stop);
+    let remove = |planned: PlannedDirectory| execution.remove(&planned);
+    let overflow = Overflow::new(0, &remove);
+    let visitors = || {
+        let planner = Planner::new(&policy, &store, circumstances()).with_overflow(Some(&overflow));
+        (planner, Some(Counting::new(&policy, circumstances(), &links)))
+    };
+    let (_, countings): (Vec<_>, Vec<_>) = look(&store, &policy, visitors).into_iter().unzip();
+    assert_eq!(overflow.taken(), 20);
+    let mut counted = Tally::default();
+    let census = Census::collect(countings.into_iter().flatten());
+    census.tags.values().flatten().for_each(|share| counted += share.tally);
+    assert_eq!((counted.files, counted.disk), (20, disk));
 }
 
 #[test]
