@@ -58,7 +58,11 @@ impl Visitor for Counting<'_> {
             else {
                 continue;
             };
-            let counts_room = metadata.links < 2 || self.links.is_first(metadata.identity);
+            // A prune removes while it scans: the last link of a file has no other any more.
+            let counts_room = match metadata.links {
+                0 | 1 => !self.links.has(metadata.identity),
+                _ => self.links.is_first(metadata.identity),
+            };
             let (bytes, disk) = if counts_room { (metadata.bytes, metadata.disk) } else { (0, 0) };
             let tag = entry.parsed.slot().map_or("", |slot| slot.tag);
             let is_reclaimable = self.reclaimable.scope.admits_entry(visit, entry)

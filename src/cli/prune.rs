@@ -197,8 +197,10 @@ fn remove(
             complain::problem(&error);
             exit = Exit::Incomplete;
         }
+        // A part of the store says nothing of how much it holds.
+        let countings = countings.into_iter().flatten().filter(|_| !is_partial);
         if let Some(path) = &options.metrics
-            && let Err(error) = metrics::write(path, &Census::collect(countings.into_iter().flatten()), &run)
+            && let Err(error) = metrics::write(path, &Census::collect(countings), &run)
         {
             complain::problem(&error);
             exit = Exit::Incomplete;

@@ -1,15 +1,18 @@
 //! Where a budget cuts: which of the entries that may be evicted are.
 //!
 //! A budget can only be met by who has seen all of the store, and there may be millions of entries. So a budget takes two
-//! scans: the first keeps twelve bytes of each candidate and finds the cut-off; the second, which plans, asks of each
-//! entry on which side of it it lies. What Python uses between the two is worth more by then, and stays.
+//! scans: the first keeps sixteen bytes of each candidate and finds those that go, the second, which plans, looks for them.
+//! It does not rank them again: where `O_NOATIME` is refused (another user's files) or means nothing (the server of a
+//! network file system keeps the times), the first scan itself was a use.
 //!
 //! # Invariants
 //!
 //! * Candidates are ranked in a way that depends on nothing but themselves: a dry run and the real one evict the same.
+//! * What was not weighed as it is now stays: what is new or was written again between the two scans.
 
 use super::judge::Judge;
 use super::policy::{Budget, Value, Verdict};
+use crate::directory::Metadata;
 use crate::entry::Entry;
 use crate::scan::{Trouble, Visit, Visitor};
 use crate::tally::Tally;
@@ -21,25 +24,32 @@ const BLOCK: u64 = 512;
 
 /// An entry that a budget may evict, by rank: the least goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Candidate {
+struct Candidate {
     value: Value,
     /// Room on disk in blocks of 512 bytes. Of equally valuable entries the largest go first: a tie keeps the smaller.
     blocks: Reverse<u32>,
-    /// Of equally large ones, chance decides, the same at each run. Two in four thousand million go together.
-    path: u32,
+    /// The file. Of equally large ones this decides: chance, but the same at each run.
+    file: File,
+}
+
+/// A file as it was weighed: a hash of its path, identity, length and last modification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct File(u64);
+
+impl File {
+    /// The file of an entry; `None` where nothing is known of it.
+    pub(super) fn of(visit: &Visit<'_>, entry: &Entry<'_>) -> Option<File> {
+        let Metadata { identity, bytes, modified, .. } = entry.metadata?;
+        let times = (modified.seconds, modified.nanoseconds);
+        let mut hasher = DefaultHasher::new();
+        (visit.relative, entry.name, identity, bytes, times).hash(&mut hasher);
+        Some(File(hasher.finish()))
+    }
 }
 
 impl Candidate {
-    /// The rank of an entry of this value; `None` where nothing is known of its size.
-    pub(super) fn of(visit: &Visit<'_>, entry: &Entry<'_>, value: Value) -> Option<Candidate> {
-        Some(Candidate::new(value, entry.metadata?.disk, (visit.relative, entry.name)))
-    }
-
-    fn new(value: Value, disk: u64, path: impl Hash) -> Candidate {
-        let mut hasher = DefaultHasher::new();
-        path.hash(&mut hasher);
-        let blocks = u32::try_from(disk / BLOCK).unwrap_or(u32::MAX);
-        Candidate { value, blocks: Reverse(blocks), path: hasher.finish() as u32 }
+    fn new(value: Value, disk: u64, file: File) -> Candidate {
+        Candidate { value, blocks: Reverse(u32::try_from(disk / BLOCK).unwrap_or(u32::MAX)), file }
     }
 
     fn disk(&self) -> u64 {
@@ -72,7 +82,8 @@ impl Visitor for Weigher<'_> {
                 self.staying += Tally::file(metadata.bytes, metadata.disk);
             }
             if let Verdict::Evictable(value) = verdict {
-                self.candidates.extend(Candidate::of(visit, entry, value));
+                let file = File::of(visit, entry);
+                self.candidates.extend(file.map(|file| Candidate::new(value, metadata.disk, file)));
             }
         }
     }
@@ -83,12 +94,10 @@ impl Visitor for Weigher<'_> {
 }
 
 /// Where a budget cuts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CutOff {
-    /// The last to go for the number of files, if any goes.
-    files: Option<Candidate>,
-    /// The last to go for the room; entries that take none stay.
-    disk: Option<Candidate>,
+    /// What goes, sorted.
+    evicted: Vec<File>,
     /// By how much the budget is missed although everything goes that may.
     pub over_budget: Tally,
     /// What could not be read.
@@ -98,7 +107,7 @@ pub struct CutOff {
 impl CutOff {
     /// Joins what the workers of a scan weighed, and cuts so that the rest fits the budget.
     pub fn find(parts: Vec<Weigher<'_>>, budget: &Budget) -> CutOff {
-        let mut candidates = Vec::new();
+        let mut candidates = Vec::with_capacity(parts.iter().map(|part| part.candidates.len()).sum());
         let mut staying = Tally::default();
         let mut troubles = Vec::new();
         for part in parts {
@@ -112,38 +121,31 @@ impl CutOff {
     fn among(mut candidates: Vec<Candidate>, staying: Tally, budget: &Budget) -> CutOff {
         let Tally { mut files, mut disk, .. } = staying;
         let (most_files, most_disk) = (budget.files.unwrap_or(u64::MAX), budget.disk.unwrap_or(u64::MAX));
-        let mut cut_off = CutOff::default();
         candidates.sort_unstable();
-        for candidate in candidates {
-            if files > most_files {
-                cut_off.files = Some(candidate);
-            } else if disk > most_disk {
-                // A budget of bytes gains nothing by an entry that takes no room.
-                if candidate.disk() == 0 {
-                    continue;
-                }
-                cut_off.disk = Some(candidate);
-            } else {
-                break;
+        candidates.retain(|candidate| {
+            // A budget of bytes gains nothing by an entry that takes no room.
+            let goes = files > most_files || (disk > most_disk && candidate.disk() > 0);
+            if goes {
+                files = files.saturating_sub(1);
+                disk = disk.saturating_sub(candidate.disk());
             }
-            files = files.saturating_sub(1);
-            disk = disk.saturating_sub(candidate.disk());
-        }
-        cut_off.over_budget =
+            goes
+        });
+        let mut evicted: Vec<File> = candidates.into_iter().map(|candidate| candidate.file).collect();
+        evicted.sort_unstable();
+        let over_budget =
             Tally { files: files.saturating_sub(most_files), bytes: 0, disk: disk.saturating_sub(most_disk) };
-        cut_off
+        CutOff { evicted, over_budget, troubles: Vec::new() }
     }
 
     /// Whether nothing is evicted.
     pub fn is_empty(&self) -> bool {
-        self.files.is_none() && self.disk.is_none()
+        self.evicted.is_empty()
     }
 
-    /// Whether a candidate is evicted.
-    pub(super) fn evicts(&self, candidate: Candidate) -> bool {
-        let for_files = self.files.is_some_and(|last| candidate <= last);
-        let for_disk = candidate.disk() > 0 && self.disk.is_some_and(|last| candidate <= last);
-        for_files || for_disk
+    /// Whether a file is evicted.
+    pub(super) fn evicts(&self, file: File) -> bool {
+        self.evicted.binary_search(&file).is_ok()
     }
 }
 
@@ -164,9 +166,9 @@ mod tests {
             let disk = blocks.map(|blocks| blocks * BLOCK);
             let all: Vec<Candidate> = entries
                 .iter()
-                .enumerate()
-                .map(|(number, &(class, used, blocks))| {
-                    Candidate::new(Value::of_test(class, used), blocks * BLOCK, number)
+                .zip(0..)
+                .map(|(&(class, used, blocks), number)| {
+                    Candidate::new(Value::of_test(class, used), blocks * BLOCK, File(number))
                 })
                 .collect();
             let room = |entries: &[Candidate]| entries.iter().map(Candidate::disk).sum::<u64>();
@@ -176,7 +178,7 @@ mod tests {
                 disk: kept.1 * BLOCK + room(&all),
             };
             let cut_off = CutOff::among(all.clone(), staying, &Budget { disk, files });
-            let (gone, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| cut_off.evicts(*one));
+            let (gone, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| cut_off.evicts(one.file));
             prop_assert_eq!(cut_off.is_empty(), gone.is_empty());
             let (files_left, disk_left) = (kept.0 + left.len() as u64, kept.1 * BLOCK + room(&left));
             // It fits, or everything went that may.
@@ -200,6 +202,6 @@ mod tests {
 
     #[test]
     fn a_candidate_is_small() {
-        assert_eq!(size_of::<Candidate>(), 12);
+        assert_eq!(size_of::<Candidate>(), 16);
     }
 }

@@ -21,7 +21,7 @@
 //!
 //! What a selector takes is known at each entry, so one scan plans it. What a budget evicts ([`cut_off`]) is known when all
 //! entries were seen: a first scan finds the cut-off, the second plans. So no prune holds more than a part of the store:
-//! twelve bytes of each entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), and the paths of
+//! sixteen bytes of each entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), and the paths of
 //! directories that go.
 
 pub mod cut_off;

@@ -4,7 +4,7 @@
 //! on in portions while the scan does ([`Overflow`]), so that a store of any size needs the same room: what decides over
 //! an entry is known at the entry, and directories go when all is done.
 
-use super::cut_off::{Candidate, CutOff};
+use super::cut_off::{CutOff, File};
 use super::emptied::{EmptiedIn, Hollow, Motive};
 use super::judge::Judge;
 use super::policy::{Circumstances, Policy, Spared, Verdict};
@@ -170,9 +170,9 @@ impl<'a> Planner<'a> {
         self.admitted += 1;
         match verdict {
             Verdict::Condemn => Victim::of(entry),
-            Verdict::Evictable(value) => {
-                let candidate = Candidate::of(visit, entry, value)?;
-                self.cut_off.filter(|cut_off| cut_off.evicts(candidate)).and_then(|_| Victim::of(entry))
+            Verdict::Evictable(_) => {
+                let file = File::of(visit, entry)?;
+                self.cut_off.filter(|cut_off| cut_off.evicts(file)).and_then(|_| Victim::of(entry))
             }
             Verdict::Spare(why) => {
                 let path = self.judge.store.shown(visit.relative, entry.name);

@@ -92,13 +92,13 @@ pub trait Visitor: Send {
     fn trouble(&mut self, trouble: Trouble);
 }
 
-/// Two visitors in one scan.
+/// Two visitors in one scan. The first may change what is scanned: the other sees each directory before it does.
 impl<One: Visitor, Other: Visitor> Visitor for (One, Option<Other>) {
     fn directory(&mut self, visit: &Visit<'_>) {
-        self.0.directory(visit);
         if let Some(other) = &mut self.1 {
             other.directory(visit);
         }
+        self.0.directory(visit);
     }
 
     /// Troubles are the first one's.

@@ -125,6 +125,11 @@ impl CountedLinks {
     pub(crate) fn is_first(&self, identity: (u64, u64)) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(identity)
     }
+
+    /// Whether it was met already.
+    pub(crate) fn has(&self, identity: (u64, u64)) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&identity)
+    }
 }
 
 /// One worker's part of a [`Usage`].

@@ -129,7 +129,9 @@ fn a_large_store_is_pruned_in_portions_as_its_dry_run_says() {
     assert_eq!(budget["removed"]["files"], all);
 
     // Stopped as soon as it begins: most of it is left, and part of the store was not looked at.
-    let child = start(&world, &["--threads", "1", "prune", "--orphans"]);
+    let metrics = world.home.join("pycstore.prom");
+    let counts = ["--metrics", metrics.to_str().unwrap()];
+    let child = start(&world, &[&["--threads", "1", "prune", "--orphans"][..], &counts].concat());
     let first = |number| gone.join(format!("d{number:03}/m000.cpython-312.pyc"));
     let began = Instant::now();
     while (0..DIRECTORIES).all(|number| first(number).exists()) {
@@ -143,6 +145,9 @@ fn a_large_store_is_pruned_in_portions_as_its_dry_run_says() {
     let lines: Vec<&str> = told.stderr.lines().collect();
     assert_eq!(lines[0], "pycstore: stopped before the end: what was not looked at is left for the next run");
     assert!(left > 0 && number_after(lines[1], "pycstore: stopped early: ") < left, "{told:?}");
+    let measured = fs::read_to_string(&metrics).unwrap();
+    assert!(measured.contains("pycstore_prune_removed_entries{"), "{measured}");
+    assert!(!measured.contains("pycstore_entries"), "half of a store is not what it holds: {measured}");
 
     grow(&world, DIRECTORIES, EACH);
     let done = world.pycstore(["prune", "--orphans", "--json"]).exits(0);
