@@ -6,6 +6,7 @@
 mod args;
 mod completions;
 mod config;
+mod consent;
 mod demo;
 mod doctor;
 mod du;

@@ -1,20 +1,20 @@
 //! `pycstore prune`: remove entries that Python cannot use any more; and the run that `forget` shares with it.
 
 use super::args::{PruneOptions, RunOptions};
+use super::consent::{Consent, agreed};
 use super::du::{owner, reclaimable, report};
 use super::exit::Exit;
 use super::history::{Due, Journal, Run};
 use super::interpreters;
-use super::output::complain::{self, Complaint};
+use super::output::complain;
 use super::output::json::{self, Mode, PruneDocument};
 use super::output::metrics;
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
-use super::output::{date, human};
+use super::output::{date, human, path};
 use super::selection::Selection;
 use super::session::{Opened, Session};
 use super::stop::Cause;
-use anyhow::Context;
 use pycstore::census::{Census, Counting};
 use pycstore::interpreter::Loads;
 use pycstore::owner::Life;
@@ -30,31 +30,20 @@ use pycstore::store::{Lock, Purpose};
 use pycstore::tally::Tally;
 use pycstore::usage::CountedLinks;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::time::Instant;
 
 /// Runs `pycstore prune`.
 pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_prune(session, options)?;
     let asks = selection.policy.selectors.contains(&Selector::All) && !options.yes && !options.run.dry_run;
-    if asks && !io::stdin().is_terminal() {
-        let hint = "say --yes as well, or look first with --dry-run";
-        return Err(Complaint::new("--all removes every entry, and nobody is here to be asked", hint).into());
-    }
-    let consent = if asks { Consent::ToBeAsked } else { Consent::Given };
+    let consent = if asks { Consent::of_terminal("--all removes every entry")? } else { Consent::Given };
     remove(session, &selection, &options.run, consent)
 }
 
 /// Carries out a selection that needs no further question.
 pub fn carry_out(session: &Session, selection: &Selection, options: &RunOptions) -> anyhow::Result<Exit> {
     remove(session, selection, options, Consent::Given)
-}
-
-/// Whether the user agreed to what is planned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Consent {
-    Given,
-    ToBeAsked,
 }
 
 fn remove(
@@ -181,15 +170,10 @@ fn remove(
     };
 
     // What is done is done: an output that cannot be written is one more problem to report.
-    let shown = show(session, options, &opened, &outcome, mode);
+    let look = if is_partial { Look::Partial } else { Look::Whole };
+    let is_written = complain::is_written(show(session, options, &opened, &outcome, mode, look));
     explain(&outcome);
-    let mut exit = exit(&opened, &outcome, &troubles);
-    if let Err(error) = shown
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        complain::problem(anyhow::Error::from(error).context("cannot write to standard output").as_ref());
-        exit = Exit::Incomplete;
-    }
+    let mut exit = exit(&opened, &outcome, &troubles, is_written);
     if mode == Mode::Real {
         let (started, names) = (session.environment.now, &selection.names);
         let run = Run::new(&opened.store, started, began.elapsed(), names.iter().cloned(), &outcome, exit);
@@ -293,18 +277,16 @@ fn say_once(policy: &Policy, circumstances: &Circumstances<'_>) {
 /// Asks on the terminal.
 fn has_agreed(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
     let tally = plan.tally();
-    let mut stderr = io::stderr().lock();
-    write!(
-        stderr,
-        "Remove {} ({}) from {}? [y/N] ",
-        human::counted(tally.files, "file"),
-        human::size(tally.disk),
-        opened.store.path().display()
-    )?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    let (files, size) = (human::counted(tally.files, "file"), human::size(tally.disk));
+    let store = path::escaped(&opened.store.path().to_string_lossy());
+    agreed(Consent::ToBeAsked, &format!("Remove {files} ({size}) from {store}?"))
+}
+
+/// How much of the store was looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Whole,
+    Partial,
 }
 
 /// Data, on standard output.
@@ -314,12 +296,13 @@ fn show(
     opened: &Opened,
     outcome: &Outcome,
     mode: Mode,
+    look: Look,
 ) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
         json::print(&mut out, &PruneDocument::new(opened.store.path(), outcome, mode))?;
     } else if !session.global.quiet {
-        print(session, outcome, mode, &mut out)?;
+        print(session, outcome, mode, look, &mut out)?;
     }
     out.flush()
 }
@@ -346,7 +329,10 @@ fn explain(outcome: &Outcome) {
         complain::problem(failure);
     }
     if !outcome.left.is_empty() || outcome.directories_left > 0 {
-        complain::note(&format!("stopped early: {} left", sum(outcome.left, outcome.directories_left)));
+        complain::note(&format!(
+            "stopped early: {} left",
+            human::sum(outcome.left, outcome.directories_left)
+        ));
     }
     if outcome.over_budget != Tally::default() {
         let Tally { files, disk, .. } = outcome.over_budget;
@@ -357,22 +343,20 @@ fn explain(outcome: &Outcome) {
     }
 }
 
-/// `12 files and 3 directories, 48 KiB`
-fn sum(files: Tally, directories: u64) -> String {
-    let directories = match directories {
-        0 => String::new(),
-        some => format!(" and {}", human::counted(some, "directory")),
-    };
-    format!("{}{directories}, {}", human::counted(files.files, "file"), human::size(files.disk))
-}
-
 /// A signal leaves work undone, the end of the allowed time is what was asked for.
-fn exit(opened: &Opened, outcome: &Outcome, troubles: &[Trouble]) -> Exit {
+fn exit(opened: &Opened, outcome: &Outcome, troubles: &[Trouble], is_written: bool) -> Exit {
     let is_read = report(troubles) == Exit::Done;
-    Exit::complete_if(is_read && outcome.is_complete() && opened.stop.cause() != Some(Cause::Signal))
+    let is_done = outcome.is_complete() && opened.stop.cause() != Some(Cause::Signal);
+    Exit::complete_if(is_read && is_done && is_written)
 }
 
-fn print(session: &Session, outcome: &Outcome, mode: Mode, out: &mut dyn Write) -> io::Result<()> {
+fn print(
+    session: &Session,
+    outcome: &Outcome,
+    mode: Mode,
+    look: Look,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if !outcome.owners.is_empty() {
         let mut table = Table::new(
             vec![
@@ -393,11 +377,11 @@ fn print(session: &Session, outcome: &Outcome, mode: Mode, out: &mut dyn Write) 
         Mode::Real => "removed",
     };
     let sum = match (outcome.removed.is_empty(), outcome.directories) {
-        (true, 0) if !outcome.failures.is_empty() || !outcome.left.is_empty() => {
+        (true, 0) if look == Look::Partial || !outcome.is_complete() || !outcome.left.is_empty() => {
             "removed nothing".to_string()
         }
         (true, 0) => "nothing to remove".to_string(),
-        (_, directories) => format!("{verb} {}", sum(outcome.removed, directories)),
+        (_, directories) => format!("{verb} {}", human::sum(outcome.removed, directories)),
     };
     out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
     out.write_all(b"\n")

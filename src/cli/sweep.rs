@@ -233,7 +233,7 @@ fn print(
     let mut sum = match (outcome.removed.is_empty(), outcome.directories) {
         (true, 0) if !outcome.is_complete() || !outcome.left.is_empty() => "removed nothing".to_string(),
         (true, 0) => "nothing to remove".to_string(),
-        (_, directories) => format!("{verb} {}", sum(outcome.removed, directories)),
+        (_, directories) => format!("{verb} {}", human::sum(outcome.removed, directories)),
     };
     if options.adopt && !outcome.removed.is_empty() {
         let Tally { files, disk, .. } = outcome.adopted;
@@ -241,16 +241,6 @@ fn print(
     }
     out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
     out.write_all(b"\n")
-}
-
-/// `12 files and 3 directories, 48 KiB`
-fn sum(files: Tally, directories: u64) -> String {
-    format!(
-        "{} and {}, {}",
-        human::counted(files.files, "file"),
-        human::counted(directories, "directory"),
-        human::size(files.disk)
-    )
 }
 
 /// So many paths are named for one reason.
@@ -285,7 +275,10 @@ fn explain(session: &Session, outcome: &Outcome) {
         complain::problem(failure);
     }
     if !outcome.left.is_empty() || outcome.directories_left > 0 {
-        complain::note(&format!("stopped early: {} left", sum(outcome.left, outcome.directories_left)));
+        complain::note(&format!(
+            "stopped early: {} left",
+            human::sum(outcome.left, outcome.directories_left)
+        ));
     }
 }
 

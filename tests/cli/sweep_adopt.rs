@@ -208,10 +208,7 @@ fn what_is_fresh_in_the_store_stays_and_what_is_stale_is_replaced() {
     symlink("/etc/passwd", entry("foreign")).unwrap();
     let fresh = identities(&world.mirror(&project))[&entry("fresh")];
     let told = sweep(&world, [project.as_os_str(), OsStr::new("--adopt")]).exits(1);
-    assert!(
-        told.stdout.contains("removed 2 files and 0 directories, ")
-            && told.stdout.contains("; adopted 1 of them")
-    );
+    assert!(told.stdout.contains("removed 2 files, ") && told.stdout.contains("; adopted 1 of them"));
     assert!(told.stderr.contains("cannot adopt ") && told.stderr.contains("foreign"), "{}", told.stderr);
     assert!(cached(&source("foreign"), newest(), "").exists());
     assert_eq!(std::fs::read_link(entry("foreign")).unwrap(), Path::new("/etc/passwd"));

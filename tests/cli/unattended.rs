@@ -336,6 +336,15 @@ fn all_asks_on_a_terminal() {
         }
         std::fs::remove_file(world.entry(&world.home.join("kept/d.py"), newest(), "")).unwrap();
     }
+    // The store's name cannot write on the terminal.
+    let store = world.home.join("odd\u{1b}[31m");
+    std::fs::create_dir(&store).unwrap();
+    let named = ["--store", store.to_str().unwrap(), "prune", "--all"];
+    let told = world.pycstore_answered(&named, "n\n").exits(0);
+    assert!(
+        told.stdout.starts_with("Remove 0 files (0 B) from ") && !told.stdout.contains('\u{1b}'),
+        "{told:?}"
+    );
     // What names less than everything asks nobody.
     let told = world.pycstore_answered(&["prune", "--stale"], "n\n").exits(0);
     assert!(!told.stdout.contains("[y/N]"), "{}", told.stdout);

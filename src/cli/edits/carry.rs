@@ -1,9 +1,9 @@
 //! The way of every plan: shown, agreed to, carried out.
 
-use super::consent::{Consent, agreed};
 use super::execute::execute;
 use super::place::EditError;
 use super::plan::Plan;
+use crate::cli::consent::{Consent, agreed};
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::path;
 use crate::cli::session::Session;
@@ -58,7 +58,7 @@ pub fn carry_through(
     }
     let consent = match manner {
         Manner::DryRun | Manner::Agreed => Consent::Given,
-        Manner::Asking => Consent::of_terminal()?,
+        Manner::Asking => Consent::of_terminal("files would be changed")?,
     };
     if !session.global.quiet || manner != Manner::Agreed {
         let shown = show(session, plan, lines, &mut out).and_then(|()| out.flush());

@@ -9,7 +9,6 @@
 //! * `plan`: several edits, each computed from what the one before leaves.
 //! * `diff`: a plan as people read it.
 //! * `carry`: the way of every plan: shown, agreed to, carried out.
-//! * `consent`: whether the user agrees.
 //! * `home`: whose files.
 //! * `execute`: the files are written.
 //!
@@ -24,7 +23,6 @@
 
 mod block;
 mod carry;
-mod consent;
 mod crontab;
 mod diff;
 mod execute;

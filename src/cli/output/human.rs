@@ -1,6 +1,7 @@
 //! Numbers for people. Home of humansize.
 
 use humansize::{BINARY, format_size};
+use pycstore::tally::Tally;
 use std::time::Duration;
 
 /// `117.74 MiB`: units of 1024, as IEC 80000-13 names them.
@@ -29,6 +30,15 @@ pub fn counted(number: u64, noun: &str) -> String {
         noun => format!("{noun}s"),
     };
     format!("{} {}", count(number), if number == 1 { noun } else { &plural })
+}
+
+/// `12 files and 3 directories, 48 KiB`; no word of directories where there are none.
+pub fn sum(files: Tally, directories: u64) -> String {
+    let with_directories = match directories {
+        0 => String::new(),
+        some => format!(" and {}", counted(some, "directory")),
+    };
+    format!("{}{with_directories}, {}", counted(files.files, "file"), size(files.disk))
 }
 
 /// `0.25 s`, `12.3 s`, `3 min 20 s`, `1 h 05 min`: as exact as people want it.

@@ -1,6 +1,6 @@
 //! Whether the user agrees to a plan that was shown.
 
-use crate::cli::output::complain::Complaint;
+use super::output::complain::Complaint;
 use anyhow::Context;
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -14,16 +14,16 @@ pub enum Consent {
 }
 
 impl Consent {
-    /// Before anything is shown: without a terminal nobody can be asked.
+    /// Before anything is shown: without a terminal nobody can be asked. `what` would be done: `files would be changed`.
     ///
     /// # Errors
     /// When the user cannot be asked.
-    pub fn of_terminal() -> Result<Consent, Complaint> {
+    pub fn of_terminal(what: &str) -> Result<Consent, Complaint> {
         if io::stdin().is_terminal() {
             return Ok(Consent::ToBeAsked);
         }
         let hint = "say --yes as well, or look first with --dry-run";
-        Err(Complaint::new("files would be changed, and nobody is here to be asked", hint))
+        Err(Complaint::new(format!("{what}, and nobody is here to be asked"), hint))
     }
 }
 
