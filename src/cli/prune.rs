@@ -101,16 +101,16 @@ fn remove(
     let overflow = (consent == Consent::Given).then_some(&overflow);
 
     let counts = options.metrics.is_some();
-    let scan = match (counts, &cut_off) {
-        // Metrics speak of the whole store, whatever is removed of it.
-        (true, _) => opened.scan(Question::Everything(UncheckedHashes::Trust)),
+    let question = match (counts, &cut_off) {
+        (true, _) => Question::Everything(UncheckedHashes::Trust),
         // Nothing is over the budget, and the rest of the policy asks for less.
         (false, Some(cut_off)) if cut_off.is_empty() => {
-            let rest = Policy { budget: Budget::default(), ..policy.clone() };
-            within_scope(&opened, policy, rest.question())
+            Policy { budget: Budget::default(), ..policy.clone() }.question()
         }
-        (false, _) => within_scope(&opened, policy, policy.question()),
+        (false, _) => policy.question(),
     };
+    // Metrics speak of the whole store, whatever is removed of it.
+    let scan = if counts { opened.scan(question) } else { within_scope(&opened, policy, question) };
     let (reclaimable, links) = (reclaimable(session)?, CountedLinks::default());
     let new_visitors = || {
         let counting = || Counting::new(&reclaimable, circumstances, &links);
@@ -153,13 +153,7 @@ fn remove(
         }
         match mode {
             Mode::DryRun => {
-                let unread = plan.look_into(&opened.store, opened.threads());
-                if unread > 0 && !session.global.quiet {
-                    let files = human::counted(unread, "file");
-                    complain::note(&format!(
-                        "{files} not looked into: what is no bytecode among them will be kept"
-                    ));
-                }
+                look_into(session, &opened, &mut plan);
                 expectation.finish(plan)
             }
             Mode::Real => {
@@ -207,6 +201,15 @@ fn weigh(
     let mut progress = session.progress("weighing");
     let scan = within_scope(opened, policy, policy.question());
     Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
+}
+
+/// Strikes out of a plan that is only shown what the real run would find to be no bytecode.
+fn look_into(session: &Session, opened: &Opened, plan: &mut Plan) {
+    let unread = plan.look_into(&opened.store, opened.threads());
+    if unread > 0 && !session.global.quiet {
+        let files = human::counted(unread, "file");
+        complain::note(&format!("{files} not looked into: what is no bytecode among them will be kept"));
+    }
 }
 
 /// The troubles of both scans, each once.
