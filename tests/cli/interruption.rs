@@ -242,6 +242,14 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
         ["pycstore: stopped ", "half of the time is over"].iter().any(|line| told.stderr.contains(line));
     assert!(is_said, "{}", told.stderr);
     assert!(count(&gone) > 0);
+    // A budget that was not weighed to the end evicts nothing.
+    let there = count(&gone);
+    let told = world.pycstore(["prune", "--max-files", "1", "--max-runtime", "1us"]).exits(0);
+    let line = "pycstore: stopped before all entries were looked at: nothing was removed\n";
+    assert_eq!(
+        (told.stdout.as_str(), told.stderr.as_str(), count(&gone)),
+        ("removed nothing\n", line, there)
+    );
 }
 
 /// Imports its modules again and again, edits one now and then, and demands the newest value each time.
