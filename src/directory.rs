@@ -60,6 +60,9 @@ pub struct Metadata {
     pub modified: Moment,
     /// Last access.
     pub accessed: Moment,
+    /// Last change of the inode (`st_ctime`): for a directory, when a name in it was last made, removed or renamed.
+    /// Nobody can set it, unlike the modification time.
+    pub changed: Moment,
 }
 
 /// Whether a symbolic link as the last component is followed.
@@ -495,6 +498,7 @@ impl From<Stat> for Metadata {
             disk: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
             modified: moment(stat.st_mtime, stat.st_mtime_nsec),
             accessed: moment(stat.st_atime, stat.st_atime_nsec),
+            changed: moment(stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 }

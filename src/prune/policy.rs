@@ -338,6 +338,7 @@ mod tests {
             disk: 4096,
             modified: days_ago(modified),
             accessed: days_ago(accessed),
+            changed: days_ago(modified),
         };
         let name = name.as_bytes();
         Entry { metadata: Some(metadata), content, ..Entry::named(name, Name::parse(name)) }
