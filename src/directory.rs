@@ -14,7 +14,9 @@
 //! * Files are read with `O_NOATIME` where the kernel allows it: last use stays what Python made it.
 
 use crate::units::Moment;
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, StatxFlags};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags,
+};
 use rustix::io::Errno;
 use std::io;
 use std::mem::MaybeUninit;
@@ -221,6 +223,12 @@ impl Directory {
             Links::Follow => AtFlags::empty(),
         };
         Ok(rustix::fs::statat(&self.descriptor, name, flags)?.into())
+    }
+
+    /// Whether the directory's names are encrypted by the file system (fscrypt), unlocked or not.
+    pub fn is_encrypted(&self) -> bool {
+        let answer = rustix::fs::statx(&self.descriptor, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+        answer.is_ok_and(|answer| answer.stx_attributes.contains(StatxAttributes::ENCRYPTED))
     }
 
     /// What `stat` says of this directory itself.

@@ -4,6 +4,9 @@ use crate::directory::Metadata;
 use crate::layout::Name;
 use crate::pyc::{Header, Malformed, header};
 use crate::source::{Source, Why};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// One file of the store, as the scan saw it. What was not asked for is not known.
 #[derive(Debug, Clone)]
@@ -20,13 +23,24 @@ pub struct Entry<'a> {
     pub source: Source,
     /// The name of its source in the mirrored directory, where that is not the usual one (`x.pyw`, `x.hy`).
     pub other_name: Option<Box<[u8]>>,
+    /// The path of its source as the entry itself records it (`co_filename`), where that is not in the mirrored directory:
+    /// `/a/link/../b/m.py`, which the mirror has at `a/b`.
+    pub recorded: Option<Box<Path>>,
 }
 
 impl<'a> Entry<'a> {
     /// An entry of which only the name is known.
     pub fn named(name: &'a [u8], parsed: Name<'a>) -> Entry<'a> {
         let (content, source) = (Content::NotRead, Source::NotAsked);
-        Entry { name, parsed, metadata: None, content, source, other_name: None }
+        Entry { name, parsed, metadata: None, content, source, other_name: None, recorded: None }
+    }
+
+    /// The path of its source; `sources` is the mirrored directory. None for what is foreign.
+    pub fn source_path(&self, sources: &Path) -> Option<PathBuf> {
+        match &self.recorded {
+            Some(path) => Some(path.to_path_buf()),
+            None => Some(sources.join(OsStr::from_bytes(&self.source_name()?))),
+        }
     }
 
     /// The name of its source in the mirrored directory; none for what is foreign.

@@ -21,7 +21,7 @@
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
-//!   [`scan`], [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`ancestry`],
+//!   [`scan`], [`source`], [`witness`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`ancestry`],
 //!   [`sweep::root`], [`sweep::walk`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
@@ -65,3 +65,4 @@ pub mod units;
 pub mod usage;
 pub mod verify;
 pub mod warm;
+pub mod witness;

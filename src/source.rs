@@ -1,25 +1,26 @@
-//! The three-valued question about a source: present, absent for certain, or not to be told.
+//! The three-valued question about a source: present, definitely deleted, or not to be told.
 //!
-//! Missing is not gone. A source can be missing because a disk is not mounted, a home directory is on
-//! autofs, permission is denied, or the path belongs to a container that shares the store. Only
-//! [`Source::Absent`] ever makes an orphan; every doubt becomes [`Source::Unreachable`] with its reason.
+//! Missing is not deleted. A source can be missing because a disk is not mounted, a home directory is on autofs,
+//! permission is denied, or the path belongs to a container that shares the store. Only [`Source::Absent`] ever makes an
+//! orphan; every doubt becomes [`Source::Unreachable`] with its reason.
 //!
 //! # Invariants
 //!
-//! * `Absent` means: `stat` said ENOENT or ENOTDIR, *and* the nearest ancestor that exists (with every
-//!   symbolic link on the way resolved, a dangling one included) vouches for what is missing below it.
+//! * `Absent` means: `stat` said ENOENT or ENOTDIR, the nearest existing ancestor can tell ([`Ground::fate`]), *and* something
+//!   on the path changed at or after the moment at which the entry was written ([`crate::witness`]).
+//! * An error is never taken for a missing name, whatever the user assumes.
 //! * Sources are looked at as `FileFinder` and `SourceLoader.path_stats` do: links followed, regular files only.
 
 use crate::directory::{self, Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::mounts::{Doubt, Mounts};
 use crate::pyc::header::python_mtime;
 use crate::units::Moment;
+use crate::witness::{self, Wanted, Witness};
 use std::cell::OnceCell;
-use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// What is known of an entry's source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +29,9 @@ pub enum Source {
     Present(SourceFile),
     /// It is there; nothing more was asked.
     Exists,
-    /// It is gone, for certain.
+    /// It was definitely deleted.
     Absent(Gone),
-    /// Nobody can tell from here.
+    /// It cannot be told from here.
     Unreachable(Why),
     /// It was not looked for: the name alone decides, or the caller did not ask.
     NotAsked,
@@ -41,8 +42,12 @@ pub enum Source {
 pub struct SourceFile {
     /// `int(os.stat(source).st_mtime)`, in seconds since 1970.
     pub python_mtime: i64,
+    /// The same as CPython writes it into a header: modulo 2³².
+    pub pinned_mtime: u32,
     /// The mtime itself.
     pub modified: Moment,
+    /// The last change of the inode (`st_ctime`).
+    pub changed: Moment,
     /// Its size in bytes.
     pub bytes: u64,
     /// Its hash under the entry's magic, if the entry's header asks for it.
@@ -63,10 +68,14 @@ pub enum Gone {
 pub enum Why {
     /// EACCES or EPERM.
     Permission,
-    /// The volume it may be on is not mounted.
+    /// The volume it may be on is not mounted, or its directory is locked.
     Unmounted,
     /// The path belongs to another host or a container.
     OtherHost,
+    /// Nothing on its path changed since the entry was written: it was not deleted here.
+    NoTrace,
+    /// A file stands in a directory's place that may be an archive.
+    Archive,
     /// Too many symbolic links (ELOOP).
     Loop,
     /// A file handle that the server no longer knows (ESTALE).
@@ -86,6 +95,8 @@ impl Why {
             Why::Permission => "permission",
             Why::Unmounted => "unmounted",
             Why::OtherHost => "other-host",
+            Why::NoTrace => "no-trace",
+            Why::Archive => "archive",
             Why::Loop => "loop",
             Why::StaleHandle => "stale-handle",
             Why::TooLarge => "too-large",
@@ -99,9 +110,15 @@ impl Why {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Why::Permission,
             io::ErrorKind::StaleNetworkFileHandle => Why::StaleHandle,
+            io::ErrorKind::FileTooLarge => Why::TooLarge,
             _ if directory::is_link_loop(error) => Why::Loop,
             _ => Why::Io,
         }
+    }
+
+    /// Whether the name is missing and only its deletion is in doubt: what `--assume-gone` can decide.
+    pub fn is_missing_name(self) -> bool {
+        matches!(self, Why::Unmounted | Why::OtherHost | Why::NoTrace | Why::Archive)
     }
 }
 
@@ -128,10 +145,27 @@ pub struct Ground {
 /// What became of a path at which nothing was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is gone, for certain.
-    Gone,
+    /// It was deleted, for whoever wrote an entry before this moment.
+    Deleted(Moment),
     /// It is there after all, or again.
     Exists,
+    /// The name is missing, and it cannot be told whether it was deleted.
+    Doubtful(Why),
+}
+
+impl Fate {
+    /// That of what the user assumes to be gone: deleted after any entry was written.
+    pub const ASSUMED: Fate = Fate::Deleted(Moment { seconds: i64::MAX, nanoseconds: 999_999_999 });
+
+    /// What is known of the source of an entry that was written at this moment; `None` where it exists.
+    pub fn source(self, gone: Gone, written: Moment) -> Option<Source> {
+        match self {
+            Fate::Deleted(last_change) if written <= last_change => Some(Source::Absent(gone)),
+            Fate::Deleted(_) => Some(Source::Unreachable(Why::NoTrace)),
+            Fate::Doubtful(why) => Some(Source::Unreachable(why)),
+            Fate::Exists => None,
+        }
+    }
 }
 
 /// A directory of sources, as far as it could be reached.
@@ -139,10 +173,12 @@ pub enum Fate {
 pub enum SourceDirectory {
     /// It is there.
     Present(PresentDirectory),
-    /// It is gone for certain, and so is everything below it.
-    Absent,
+    /// It was deleted, with everything below it, for whoever wrote an entry before this moment.
+    Deleted(Moment),
     /// It cannot be told, nor can anything below it.
-    Unreachable(Why),
+    Doubtful(Why),
+    /// The system refuses the answer.
+    Failed(io::Error),
 }
 
 /// An open directory of sources.
@@ -151,7 +187,16 @@ pub struct PresentDirectory {
     /// Its descriptor.
     pub directory: Directory,
     path: PathBuf,
-    vouches: OnceCell<Result<(), Why>>,
+    fate: OnceCell<Fate>,
+}
+
+/// The answer for one name in a directory of sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// A source is there.
+    Found(SourceFile),
+    /// It is missing.
+    Missing(Fate),
 }
 
 impl Ground {
@@ -168,37 +213,50 @@ impl Ground {
         };
         match opened {
             Ok(directory) => {
-                SourceDirectory::Present(PresentDirectory { directory, path, vouches: OnceCell::new() })
+                SourceDirectory::Present(PresentDirectory { directory, path, fate: OnceCell::new() })
             }
-            Err(error) if is_missing(&error) => match self.fate(&path) {
-                Ok(Fate::Gone) => SourceDirectory::Absent,
+            Err(error) if is_missing(&error) => match self.fate(&path, Wanted::Directory) {
+                Ok(Fate::Deleted(last_change)) => SourceDirectory::Deleted(last_change),
+                Ok(Fate::Doubtful(why)) => SourceDirectory::Doubtful(why),
                 // The parent that we hold was replaced meanwhile: only the whole path tells.
                 Ok(Fate::Exists) if parent.is_some() => self.open(path, None, access),
-                // A file stands where the directory was: what lay below it is gone.
-                Ok(Fate::Exists) if error.kind() == io::ErrorKind::NotADirectory => SourceDirectory::Absent,
-                Ok(Fate::Exists) => SourceDirectory::Unreachable(Why::Io),
-                Err(why) => SourceDirectory::Unreachable(why),
+                Ok(Fate::Exists) => SourceDirectory::Doubtful(Why::Io),
+                Err(error) => SourceDirectory::Failed(error),
             },
             // Listing wants read permission, looking up does not.
             Err(error) if access == Access::List && error.kind() == io::ErrorKind::PermissionDenied => {
                 self.open(path, parent, Access::LookUp)
             }
-            Err(_) if self.is_assumed_gone(&path) => SourceDirectory::Absent,
-            Err(error) => SourceDirectory::Unreachable(Why::of(&error)),
+            Err(error) => SourceDirectory::Failed(error),
         }
     }
 
     /// What became of a path at which nothing was found.
     ///
     /// # Errors
-    /// The reason to doubt that it is gone.
-    pub fn fate(&self, path: &Path) -> Result<Fate, Why> {
-        if self.is_assumed_gone(path) {
-            return Ok(Fate::Gone);
+    /// What the system answers, except that a name is missing.
+    pub fn fate(&self, path: &Path, wanted: Wanted) -> io::Result<Fate> {
+        let witness = Witness::find(path, wanted)?;
+        if witness.missing.is_none() {
+            return Ok(Fate::Exists);
         }
-        match nearest_existing(path).map_err(|error| Why::of(&error))? {
-            (_, None) => Ok(Fate::Exists),
-            (ancestor, Some(missing)) => self.vouches(&ancestor, Some(&missing)).map(|()| Fate::Gone),
+        self.judge(path, &witness)
+    }
+
+    /// What a witness says of the missing path `path`.
+    ///
+    /// # Errors
+    /// What looking into the witness answers.
+    pub fn judge(&self, path: &Path, witness: &Witness) -> io::Result<Fate> {
+        if self.is_assumed_gone(path) {
+            return Ok(Fate::ASSUMED);
+        }
+        match self.doubt(witness) {
+            Ok(Some(why)) => Ok(Fate::Doubtful(why)),
+            Ok(None) => Ok(Fate::Deleted(witness.last_change.moment)),
+            // The witness vanished meanwhile.
+            Err(error) if is_missing(&error) => Ok(Fate::Doubtful(Why::Io)),
+            Err(error) => Err(error),
         }
     }
 
@@ -207,91 +265,93 @@ impl Ground {
         self.assumed_gone.iter().any(|assumed| path.starts_with(assumed))
     }
 
-    /// Whether the existing directory `ancestor`, links resolved, vouches for `missing` in it being gone.
-    fn vouches(&self, ancestor: &Path, missing: Option<&OsStr>) -> Result<(), Why> {
-        let missing_path = missing.map(|name| ancestor.join(name));
-        self.mounts.vouches(ancestor, missing_path.as_deref(), &self.store)?;
-        if self.may_be_shell(ancestor) && self.is_shell(ancestor).map_err(|error| Why::of(&error))? {
-            return Err(Why::Unmounted);
+    /// Why a witness cannot tell whether what is missing in it was deleted.
+    fn doubt(&self, witness: &Witness) -> io::Result<Option<Why>> {
+        let directory = &witness.directory;
+        let missing = witness.missing_path();
+        if let Err(doubt) = self.mounts.vouches(directory, missing.as_deref(), &self.store) {
+            return Ok(Some(doubt.into()));
+        }
+        if witness::is_bare_mount_point(directory, &self.mounts)? || witness::is_locked(directory)? {
+            return Ok(Some(Why::Unmounted));
+        }
+        if witness.blocker.as_deref().is_some_and(witness::may_be_archive) {
+            return Ok(Some(Why::Archive));
         }
         // A home directory that systemd-homed has not unlocked is there only as its image.
-        let is_locked_home = missing.is_some_and(|name| {
+        let is_locked_home = witness.missing.as_ref().is_some_and(|name| {
             ["home", "homedir"].iter().any(|suffix| {
-                let mut image = name.to_os_string();
+                let mut image = name.clone();
                 image.push(".");
                 image.push(suffix);
-                std::fs::symlink_metadata(ancestor.join(image)).is_ok()
+                std::fs::symlink_metadata(directory.join(image)).is_ok()
             })
         });
-        if is_locked_home { Err(Why::Unmounted) } else { Ok(()) }
-    }
-
-    /// Whether a directory is worth a look at what it holds: one near the root or anywhere below `/mnt` and the like, where
-    /// volumes are mounted that no table names (ZFS, unit files, encrypted homes), or one with a mount below.
-    fn may_be_shell(&self, directory: &Path) -> bool {
-        let depth = directory.components().count() - 1;
-        let is_near_root = depth <= 2 && !directory.ancestors().any(is_temporary_place);
-        is_near_root || self.mounts.is_among_volumes(directory) || self.mounts.has_below(directory)
-    }
-
-    /// Whether a directory holds nothing but the way to what is mounted below it: it is empty, or was made for a
-    /// mount, as a container's `/home/me` with only a store in it. It knows nothing of what is missing.
-    fn is_shell(&self, directory: &Path) -> io::Result<bool> {
-        for entry in std::fs::read_dir(directory)? {
-            let path = entry?.path();
-            if !self.mounts.is_at_or_below(&path) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(is_locked_home.then_some(Why::Unmounted))
     }
 }
 
 impl PresentDirectory {
     /// Looks at one name as CPython's `path_stats` does. A directory of that name is no source.
-    pub fn look_up(&self, name: &[u8], ground: &Ground) -> Source {
+    ///
+    /// # Errors
+    /// What the system answers, except that the name is missing.
+    pub fn look_up(&self, name: &[u8], ground: &Ground) -> io::Result<Answer> {
         match self.directory.metadata(name, Links::Follow) {
-            Ok(metadata) if metadata.kind == FileKind::Regular => Source::Present(metadata.into()),
+            Ok(metadata) if metadata.kind == FileKind::Regular => Ok(Answer::Found(metadata.into())),
             Ok(_) => self.missing(ground, name),
             Err(error) if is_missing(&error) => self.missing(ground, name),
-            Err(_) if ground.is_assumed_gone(&self.path.join(OsStr::from_bytes(name))) => {
-                Source::Absent(Gone::Source)
-            }
-            Err(error) => Source::Unreachable(Why::of(&error)),
+            Err(error) => Err(error),
         }
     }
 
     /// The answer for a name that was not in this directory, or is a dangling link in it.
-    pub fn missing(&self, ground: &Ground, name: &[u8]) -> Source {
+    ///
+    /// # Errors
+    /// What the system answers, except that the name is missing.
+    pub fn missing(&self, ground: &Ground, name: &[u8]) -> io::Result<Answer> {
         let path = self.path.join(OsStr::from_bytes(name));
-        if ground.is_assumed_gone(&path) {
-            return Source::Absent(Gone::Source);
-        }
         match self.directory.metadata(name, Links::Keep) {
             // A dangling link may point into a volume that is not mounted.
             Ok(metadata) if metadata.kind == FileKind::Link => {
-                if let Err(why) = ground.fate(&path) {
-                    return Source::Unreachable(why);
-                }
+                return match ground.fate(&path, Wanted::Anything)? {
+                    // Its target came meanwhile, or is no file.
+                    Fate::Exists => match self.directory.metadata(name, Links::Follow) {
+                        Ok(metadata) if metadata.kind == FileKind::Regular => {
+                            Ok(Answer::Found(metadata.into()))
+                        }
+                        Ok(_) => Ok(Answer::Missing(self.fate(ground, &path)?)),
+                        Err(error) => Err(error),
+                    },
+                    fate => Ok(Answer::Missing(fate)),
+                };
             }
             // It came meanwhile: `git checkout` and `pip` remove a file and write it anew.
-            Ok(metadata) if metadata.kind == FileKind::Regular => return Source::Present(metadata.into()),
+            Ok(metadata) if metadata.kind == FileKind::Regular => return Ok(Answer::Found(metadata.into())),
             // A directory that may be listed but not searched proves nothing.
-            Err(error) if !is_missing(&error) => return Source::Unreachable(Why::of(&error)),
+            Err(error) if !is_missing(&error) => return Err(error),
             _ => {}
         }
-        let vouches = self.vouches.get_or_init(|| {
-            let of = |error: io::Error| Why::of(&error);
-            // A directory that was removed while we hold it open says nothing of the one that may stand there now.
-            if self.directory.own_metadata().map_err(of)?.links == 0 {
-                return Err(Why::Io);
-            }
-            ground.vouches(&self.directory.real_path().map_err(of)?, None)
-        });
-        match vouches {
-            Ok(()) => Source::Absent(Gone::Source),
-            Err(why) => Source::Unreachable(*why),
+        Ok(Answer::Missing(self.fate(ground, &path)?))
+    }
+
+    /// What became of any name that is missing in this directory, such as that of `path`.
+    fn fate(&self, ground: &Ground, path: &Path) -> io::Result<Fate> {
+        if ground.is_assumed_gone(path) {
+            return Ok(Fate::ASSUMED);
         }
+        if let Some(fate) = self.fate.get() {
+            return Ok(*fate);
+        }
+        let witness = Witness::find(&self.path, Wanted::Directory)?;
+        let is_removed = self.directory.own_metadata()?.links == 0;
+        // A directory that was removed while we hold it open says nothing of the one that may stand there now.
+        let fate = if is_removed || witness.missing.is_some() {
+            Fate::Doubtful(Why::Io)
+        } else {
+            ground.judge(&self.path, &witness)?
+        };
+        Ok(*self.fate.get_or_init(|| fate))
     }
 
     /// The names of everything here but directories, sorted.
@@ -311,22 +371,25 @@ impl PresentDirectory {
         Ok(names)
     }
 
+    /// The directory's path as it is spelled in the store.
+    pub fn path(&self) -> PathBuf {
+        self.path.clone()
+    }
+
     /// Whether a name is a regular file, links followed.
     pub fn is_file(&self, name: &[u8]) -> bool {
         self.directory.metadata(name, Links::Follow).is_ok_and(|metadata| metadata.kind == FileKind::Regular)
-    }
-
-    /// The directory's path as it is spelled in the store.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
 
 impl From<Metadata> for SourceFile {
     fn from(metadata: Metadata) -> SourceFile {
+        let mtime = python_mtime(metadata.modified.seconds, metadata.modified.nanoseconds);
         SourceFile {
-            python_mtime: python_mtime(metadata.modified.seconds, metadata.modified.nanoseconds),
+            python_mtime: mtime as i64,
+            pinned_mtime: mtime as u32,
             modified: metadata.modified,
+            changed: metadata.changed,
             bytes: metadata.bytes,
             hash: None,
         }
@@ -345,167 +408,182 @@ pub fn is_temporary_place(path: &Path) -> bool {
         .any(|place| path == Path::new(place))
 }
 
-/// The nearest directory on the way to `path` that exists, free of links, and the first name missing in it.
-fn nearest_existing(path: &Path) -> io::Result<(PathBuf, Option<OsString>)> {
-    const MOST_LINKS: usize = 40; // the kernel's own limit
-    let mut links = 0;
-    let mut current = PathBuf::from("/");
-    let mut ahead: VecDeque<OsString> = VecDeque::new();
-    let push_front = |ahead: &mut VecDeque<OsString>, path: &Path| {
-        for component in path.components().rev() {
-            match component {
-                Component::Normal(name) => ahead.push_front(name.to_os_string()),
-                Component::ParentDir => ahead.push_front(OsString::from("..")),
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-            }
-        }
-    };
-    push_front(&mut ahead, path);
-    while let Some(name) = ahead.pop_front() {
-        if name == ".." {
-            current.pop();
-            continue;
-        }
-        let next = current.join(&name);
-        match std::fs::symlink_metadata(&next) {
-            Ok(metadata) if metadata.is_symlink() => {
-                links += 1;
-                if links > MOST_LINKS {
-                    return Err(directory::link_loop());
-                }
-                let target = std::fs::read_link(&next)?;
-                if target.is_absolute() {
-                    current = PathBuf::from("/");
-                }
-                push_front(&mut ahead, &target);
-            }
-            Ok(metadata) if metadata.is_dir() || ahead.is_empty() => current = next,
-            // A file where a directory was: what lay below it is missing in its parent.
-            Ok(_) => return Ok((current, Some(name))),
-            Err(error) if is_missing(&error) => return Ok((current, Some(name))),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((current, None))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    #[test]
-    fn the_nearest_existing_ancestor_is_found_through_links() {
+    /// A base directory that is not empty, so that it can be a witness.
+    fn base() -> (tempfile::TempDir, PathBuf) {
         let temporary = tempfile::tempdir().unwrap();
         let base = temporary.path().canonicalize().unwrap();
-        std::fs::create_dir_all(base.join("real/deep")).unwrap();
-        std::fs::write(base.join("file"), "").unwrap();
-        symlink("real", base.join("link")).unwrap();
-        symlink("/mnt/no-such-volume/project", base.join("dangling")).unwrap();
-        symlink("loop", base.join("loop")).unwrap();
-        let nearest = |path: &str| nearest_existing(&base.join(path)).map(|(ancestor, _)| ancestor);
-        assert_eq!(nearest("link/gone/x").unwrap(), base.join("real"));
-        assert_eq!(nearest("link/deep/../gone").unwrap(), base.join("real"));
-        assert_eq!(nearest("file/x").unwrap(), base);
-        assert!(!nearest("dangling/x.py").unwrap().starts_with(&base));
-        assert_eq!(Why::of(&nearest("loop/x").unwrap_err()), Why::Loop);
+        std::fs::write(base.join("keep"), "").unwrap();
+        (temporary, base)
+    }
+
+    fn is_deleted(fate: io::Result<Fate>) -> bool {
+        matches!(fate.unwrap(), Fate::Deleted(_))
+    }
+
+    fn fate(ground: &Ground, path: &Path) -> Fate {
+        ground.fate(path, Wanted::Anything).unwrap()
+    }
+
+    fn present(ground: &Ground, path: &Path) -> PresentDirectory {
+        match ground.open(path.to_path_buf(), None, Access::LookUp) {
+            SourceDirectory::Present(present) => present,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_entry_written_before_the_last_change_is_an_orphan() {
+        let moment = |seconds| Moment { seconds, nanoseconds: 5 };
+        let source = |written| Fate::Deleted(moment(10)).source(Gone::Source, moment(written)).unwrap();
+        assert_eq!(source(9), Source::Absent(Gone::Source));
+        assert_eq!(source(10), Source::Absent(Gone::Source));
+        assert_eq!(source(11), Source::Unreachable(Why::NoTrace));
+        let doubtful = Fate::Doubtful(Why::Archive).source(Gone::Root, moment(1));
+        assert_eq!(doubtful, Some(Source::Unreachable(Why::Archive)));
+        assert_eq!(Fate::Exists.source(Gone::Root, moment(1)), None);
     }
 
     #[test]
     fn a_dangling_link_into_an_unmounted_volume_is_no_orphan() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = base();
         let mounts =
             Mounts::parse(b"", format!("/dev/x {}/volume ext4 noauto 0 0\n", base.display()).as_bytes());
         std::fs::create_dir(base.join("volume")).unwrap();
         symlink(base.join("volume/project"), base.join("project")).unwrap();
         symlink(base.join("volume/one.py"), base.join("one.py")).unwrap();
         let mut ground = Ground { mounts, store: base.join("store"), assumed_gone: Vec::new() };
-        assert_eq!(ground.fate(&base.join("project")), Err(Why::Unmounted));
-        assert_eq!(ground.fate(&base.join("elsewhere")), Ok(Fate::Gone));
-        assert_eq!(ground.fate(&base), Ok(Fate::Exists));
-        let SourceDirectory::Present(here) = ground.open(base.clone(), None, Access::LookUp) else {
-            panic!()
-        };
-        assert_eq!(here.look_up(b"one.py", &ground), Source::Unreachable(Why::Unmounted));
-        assert_eq!(here.look_up(b"two.py", &ground), Source::Absent(Gone::Source));
+        assert_eq!(fate(&ground, &base.join("project")), Fate::Doubtful(Why::Unmounted));
+        assert!(is_deleted(ground.fate(&base.join("elsewhere"), Wanted::Anything)));
+        assert_eq!(fate(&ground, &base), Fate::Exists);
+        let here = present(&ground, &base);
+        let looked = here.look_up(b"one.py", &ground).unwrap();
+        assert_eq!(looked, Answer::Missing(Fate::Doubtful(Why::Unmounted)));
+        let looked = here.look_up(b"two.py", &ground).unwrap();
+        assert!(matches!(looked, Answer::Missing(Fate::Deleted(_))), "{looked:?}");
         ground.assumed_gone.push(base.join("volume"));
-        assert_eq!(
-            ground.fate(&base.join("project")),
-            Err(Why::Unmounted),
-            "assumed by its spelled path only"
-        );
+        let assumed = fate(&ground, &base.join("project"));
+        assert_eq!(assumed, Fate::Doubtful(Why::Unmounted), "assumed by its spelled path only");
         ground.assumed_gone.push(base.join("project"));
-        assert_eq!(ground.fate(&base.join("project")), Ok(Fate::Gone));
+        assert_eq!(fate(&ground, &base.join("project")), Fate::ASSUMED);
+    }
+
+    #[test]
+    fn an_empty_directory_is_no_witness_at_any_depth() {
+        let (_temporary, base) = base();
+        let ground = Ground::default();
+        for depth in ["a", "a/b", "a/b/c/d/e/f"] {
+            let directory = base.join(depth);
+            std::fs::create_dir_all(&directory).unwrap();
+            assert_eq!(fate(&ground, &directory.join("p/m.py")), Fate::Doubtful(Why::Unmounted));
+            std::fs::write(directory.join("file"), "").unwrap();
+            assert!(is_deleted(ground.fate(&directory.join("p/m.py"), Wanted::Anything)), "{depth}");
+        }
     }
 
     #[test]
     fn a_directory_made_for_mounts_knows_nothing_of_what_is_missing() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = base();
         std::fs::create_dir_all(base.join("me/.cache/cpython")).unwrap();
         // Only the store is mounted into a container: its `/home/me` has nothing else.
         let line =
             format!("30 22 0:9 / {} rw - ext4 /dev/vda rw\n", base.join("me/.cache/cpython").display());
         let mounts = Mounts::parse(line.as_bytes(), b"");
         let ground = Ground { mounts, store: base.join("me/.cache/cpython"), assumed_gone: Vec::new() };
-        assert_eq!(ground.fate(&base.join("me/project")), Err(Why::Unmounted));
+        assert_eq!(fate(&ground, &base.join("me/project")), Fate::Doubtful(Why::Unmounted));
         std::fs::write(base.join("me/.profile"), "").unwrap();
-        assert_eq!(ground.fate(&base.join("me/project")), Ok(Fate::Gone));
+        assert!(is_deleted(ground.fate(&base.join("me/project"), Wanted::Anything)));
     }
 
     #[test]
-    fn directories_that_volumes_may_be_mounted_at_are_looked_into() {
-        let mounts = Mounts::parse(b"30 22 8:1 / /mnt/disk rw - ext4 /dev/sda1 rw\n", b"");
-        let ground = Ground { mounts, ..Ground::default() };
-        for directory in ["/srv", "/srv/data", "/mnt/nas/share", "/media/me/stick/deep", "/net/host/export/a"]
-        {
-            assert!(ground.may_be_shell(Path::new(directory)), "{directory}");
+    fn a_file_in_a_directorys_place_is_no_witness_unless_it_is_a_text() {
+        let (_temporary, base) = base();
+        let ground = Ground::default();
+        let zip_with_shebang = [b"#!/usr/bin/env python3\nPK\x03\x04".as_slice(), &[0; 40]].concat();
+        for (name, contents, is_text) in [
+            ("empty", &b""[..], false),
+            ("archive", &zip_with_shebang, false),
+            ("compressed", b"\xfd7zXZ\xff\xfe", false),
+            ("script", "#!/bin/sh\necho é\n".as_bytes(), true),
+        ] {
+            let file = base.join(name);
+            std::fs::write(&file, contents).unwrap();
+            for path in [file.join("m.py"), file.join("deep/m.py")] {
+                let fate = fate(&ground, &path);
+                assert_eq!(matches!(fate, Fate::Deleted(_)), is_text, "{name}: {fate:?}");
+            }
+            let directory = ground.open(file, None, Access::LookUp);
+            assert_eq!(matches!(directory, SourceDirectory::Deleted(_)), is_text, "{name}: {directory:?}");
         }
-        for directory in ["/tmp/a", "/srv/data/deep", "/home/me/project", "/mnt/disk/deep"] {
-            assert!(!ground.may_be_shell(Path::new(directory)), "{directory}");
-        }
+        assert!(
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                base.join("pipe"),
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::RWXU,
+                0
+            )
+            .is_ok()
+        );
+        assert_eq!(
+            fate(&ground, &base.join("pipe/m.py")),
+            Fate::Doubtful(Why::Archive),
+            "it is not waited for"
+        );
+    }
+
+    #[test]
+    fn what_is_assumed_gone_covers_no_error() {
+        let (_temporary, base) = base();
+        symlink("loop", base.join("loop")).unwrap();
+        let ground = Ground { assumed_gone: vec![base.clone()], ..Ground::default() };
+        let loops = ground.open(base.join("loop"), None, Access::LookUp);
+        assert!(matches!(loops, SourceDirectory::Failed(_)), "{loops:?}");
+        let loops = present(&ground, &base).look_up(b"loop", &ground);
+        assert_eq!(Why::of(&loops.unwrap_err()), Why::Loop);
+        assert!(matches!(ground.open(base.join("gone"), None, Access::LookUp), SourceDirectory::Deleted(_)));
     }
 
     #[test]
     fn a_directory_replaced_while_it_is_held_is_looked_at_again() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = base();
         std::fs::create_dir_all(base.join("p/old")).unwrap();
         let ground = Ground::default();
-        let SourceDirectory::Present(held) = ground.open(base.join("p"), None, Access::LookUp) else {
-            panic!()
-        };
+        let held = present(&ground, &base.join("p"));
         std::fs::remove_dir_all(base.join("p")).unwrap();
         std::fs::create_dir_all(base.join("p/sub")).unwrap();
         std::fs::write(base.join("p/m.py"), "").unwrap();
         let below = ground.open(base.join("p/sub"), Some((&held.directory, b"sub")), Access::LookUp);
         assert!(matches!(below, SourceDirectory::Present(_)), "it is there under its whole path");
-        assert_eq!(
-            held.look_up(b"m.py", &ground),
-            Source::Unreachable(Why::Io),
-            "what we hold tells nothing"
-        );
+        let looked = held.look_up(b"m.py", &ground).unwrap();
+        assert_eq!(looked, Answer::Missing(Fate::Doubtful(Why::Io)), "what we hold tells nothing");
     }
 
     #[test]
     fn a_source_that_came_after_the_listing_is_there() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = base();
         std::fs::write(base.join("m.py"), "").unwrap();
+        symlink("m.py", base.join("link.py")).unwrap();
         let ground = Ground::default();
-        let SourceDirectory::Present(here) = ground.open(base, None, Access::LookUp) else { panic!() };
-        assert!(matches!(here.missing(&ground, b"m.py"), Source::Present(_)));
-        assert_eq!(here.missing(&ground, b"n.py"), Source::Absent(Gone::Source));
+        let here = present(&ground, &base);
+        assert!(matches!(here.missing(&ground, b"m.py").unwrap(), Answer::Found(_)));
+        assert!(matches!(here.missing(&ground, b"link.py").unwrap(), Answer::Found(_)));
+        assert!(matches!(here.missing(&ground, b"n.py").unwrap(), Answer::Missing(Fate::Deleted(_))));
     }
 
     #[test]
     fn a_directory_is_no_source() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = base();
         std::fs::create_dir(base.join("m.py")).unwrap();
+        symlink("m.py", base.join("link.py")).unwrap();
         let ground = Ground::default();
-        let SourceDirectory::Present(here) = ground.open(base, None, Access::LookUp) else { panic!() };
-        assert_eq!(here.look_up(b"m.py", &ground), Source::Absent(Gone::Source));
+        let here = present(&ground, &base);
+        for name in [&b"m.py"[..], b"link.py"] {
+            assert!(matches!(here.look_up(name, &ground).unwrap(), Answer::Missing(Fate::Deleted(_))));
+        }
     }
 }

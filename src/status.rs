@@ -141,7 +141,7 @@ fn judge_header(header: &Header, tag: &str, source: &SourceFile, unchecked: Unch
         return Status::Stale(Stale::Flags);
     }
     if header.invalidation_mode() == InvalidationMode::Timestamp {
-        if source.python_mtime as u32 != header.source_mtime() {
+        if source.pinned_mtime != header.source_mtime() {
             return Status::Stale(Stale::Mtime);
         }
         if source.bytes as u32 != header.source_size() {
@@ -179,7 +179,16 @@ mod tests {
     }
 
     fn present(python_mtime: i64, bytes: u64, hash: Option<[u8; 8]>) -> Source {
-        Source::Present(SourceFile { python_mtime, modified: Moment::default(), bytes, hash: hash.map(Ok) })
+        let (modified, changed) = (Moment::default(), Moment::default());
+        let pinned_mtime = python_mtime as u32;
+        Source::Present(SourceFile {
+            python_mtime,
+            pinned_mtime,
+            modified,
+            changed,
+            bytes,
+            hash: hash.map(Ok),
+        })
     }
 
     fn of(name: &[u8], content: Content, source: Source) -> Option<Status> {

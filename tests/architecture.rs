@@ -54,6 +54,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("sweep/walk", Kind::Facts),
     ("tree", Kind::Facts),
     ("warm/choice", Kind::Facts),
+    ("witness", Kind::Facts),
     ("status", Kind::Decisions),
     ("census", Kind::Decisions),
     ("exposure", Kind::Decisions),

@@ -66,6 +66,7 @@ impl Stage {
         let path = self.mirror(directory).join(format!("{stem}.cpython-312.pyc"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, [&HEADER[..], stem.as_bytes()].concat()).unwrap();
+        date_back(&path);
         path
     }
 
@@ -93,6 +94,12 @@ impl Stage {
     fn tree(&self) -> Tree {
         tree(&self.base)
     }
+}
+
+/// Dates a file back, so that it was written before anything around it was deleted or made.
+fn date_back(path: &Path) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
 }
 
 /// The kernel's way, where it has one, and the other.

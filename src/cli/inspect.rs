@@ -15,11 +15,12 @@ use pycstore::pyc::magic::Release;
 use pycstore::pyc::marshal::{Dialect, last_line};
 use pycstore::pyc::{Header, InvalidationMode, Magic, Malformed, header};
 use pycstore::scan::{Question, Visit};
-use pycstore::source::{Source, SourceFile};
+use pycstore::source::{Source, SourceFile, Why};
 use pycstore::status::{self, Corrupt, Status, UncheckedHashes};
 use pycstore::store::Purpose;
 use pycstore::units::Moment;
 use pycstore::verify::inspector::moved;
+use pycstore::witness::{Change, ChangeKind, Wanted, Witness};
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -37,8 +38,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
         let found =
             with_entry(session, &opened, path_given, Question::Everything(unchecked), |visit, entry| {
                 let Some(status) = status::judge(entry, unchecked) else { return Ok(()) };
-                let source =
-                    entry.source_name().map(|name| visit.source_directory().join(OsStr::from_bytes(&name)));
+                let source = entry.source_path(&visit.source_directory());
                 let body = body(&mut bodies, visit, entry);
                 let status = match body {
                     Some((Body::Faulty(_), _)) if status == Status::Fresh => Status::Corrupt(Corrupt::Body),
@@ -110,6 +110,9 @@ impl Page<'_> {
             if let Some(source) = source {
                 self.path_line("source", source)?;
             }
+            if let Some(witness) = source.and_then(|source| witness_of(entry, source)) {
+                self.witness(&witness)?;
+            }
             if let Source::Present(file) = &entry.source {
                 self.line("  mtime", &seconds(file.python_mtime))?;
                 self.line("  size", &format!("{} bytes", human::count(file.bytes)))?;
@@ -155,6 +158,27 @@ impl Page<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What says whether a missing source was deleted.
+    fn witness(&mut self, witness: &Witness) -> io::Result<()> {
+        let name = witness.missing.clone().unwrap_or_default();
+        let mut missing = path::shown(Path::new(&name), &self.session.terminal);
+        missing.extend(b" in ");
+        missing.extend(path::shown(&witness.directory, &self.session.terminal));
+        self.bytes_line("  missing", &missing)?;
+        let Change { moment, path: changed, kind } = &witness.last_change;
+        let mut change = format!("{}, ", date::local(*moment)).into_bytes();
+        change.extend(
+            match kind {
+                ChangeKind::Names => "names in ",
+                ChangeKind::Link => "the link ",
+                ChangeKind::PutInPlace => "put in place: ",
+            }
+            .bytes(),
+        );
+        change.extend(path::shown(changed, &self.session.terminal));
+        self.bytes_line("  last change", &change)
     }
 
     fn header(&mut self, header: &Header) -> io::Result<()> {
@@ -225,6 +249,16 @@ impl Page<'_> {
     }
 }
 
+/// The directory that an entry's missing source was missed in; `None` where the source is there or an error hides it.
+pub fn witness_of(entry: &Entry<'_>, source: &Path) -> Option<Witness> {
+    match entry.source {
+        Source::Absent(_) => {}
+        Source::Unreachable(why) if why.is_missing_name() => {}
+        _ => return None,
+    }
+    Witness::find(source, Wanted::Anything).ok().filter(|witness| witness.missing.is_some())
+}
+
 /// What the interpreter of the entry's tag does at the next import of its source.
 fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
     let loader = entry.parsed.slot().map_or_else(|| "Python".into(), |slot| loader(&slot));
@@ -237,9 +271,25 @@ fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
             format!("{loader} compiles the source again and replaces it")
         }
         Status::Orphan(_) => "nothing ever loads it".into(),
-        Status::Unknown(_) => "cannot tell from here".into(),
+        Status::Unknown(why) => cannot_tell(why).into(),
         Status::Temporary => "nothing ever loads or removes it".into(),
         Status::Foreign => "Python neither writes nor reads it".into(),
+    }
+}
+
+/// Why nothing can be said of an entry.
+fn cannot_tell(why: Why) -> &'static str {
+    match why {
+        Why::NoTrace => {
+            "unknown: its source is missing, but nothing on the path changed since the entry was written"
+        }
+        Why::Unmounted => "unknown: its source may be on a disk that is not mounted",
+        Why::OtherHost => "unknown: its source may be on another machine or in a container",
+        Why::Archive => "unknown: its source may be in an archive",
+        Why::Ambiguous => "unknown: several files could be its source",
+        Why::Permission | Why::Loop | Why::StaleHandle | Why::TooLarge | Why::Io => {
+            "unknown: its source cannot be looked at"
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use pycstore::owner::Owner;
 use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::store::Purpose;
-use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -65,6 +64,7 @@ impl Visitor for Lister<'_> {
                 content: entry.content,
                 source: entry.source,
                 other_name: entry.other_name.clone(),
+                recorded: entry.recorded.clone(),
             };
             found.push(Found { name: entry.name.into(), status, facts });
         }
@@ -89,11 +89,8 @@ impl Filter<'_> {
     }
 
     fn admits(&self, entry: &Entry<'_>, status: Status, sources: &std::path::Path) -> bool {
-        let is_under = || match entry.source_name() {
-            Some(name) => {
-                let source = sources.join(OsStr::from_bytes(&name));
-                self.under.iter().any(|under| source.starts_with(under))
-            }
+        let is_under = || match entry.source_path(sources) {
+            Some(source) => self.under.iter().any(|under| source.starts_with(under)),
             None => self.under.iter().any(|under| sources.starts_with(under)),
         };
         (self.statuses.is_empty() || self.statuses.iter().any(|wanted| wanted == status.name()))
@@ -163,7 +160,7 @@ fn print(
     };
     let entry = Entry { name: &found.name, parsed, ..found.facts.clone() };
     if options.json {
-        let source = entry.source_name().map(|name| batch.sources.join(OsStr::from_bytes(&name)));
+        let source = entry.source_path(&batch.sources);
         let line = EntryLine::new(&shown, &entry, found.status, source.as_deref(), &batch.owner);
         return json::print(out, &line);
     }

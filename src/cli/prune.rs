@@ -340,9 +340,7 @@ fn explain(outcome: &Outcome) {
     if outcome.over_budget != Tally::default() {
         let Tally { files, disk, .. } = outcome.over_budget;
         let over = if files > 0 { human::counted(files, "file") } else { human::size(disk) };
-        complain::note(&format!(
-            "still {over} over the budget: what is left is unknown, foreign, kept or too young"
-        ));
+        complain::note(&format!("still {over} over the budget: what is left is foreign, kept or too young"));
     }
 }
 

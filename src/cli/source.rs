@@ -6,7 +6,6 @@ use super::output::{complain, path};
 use super::session::{Opened, Session};
 use pycstore::scan::Question;
 use pycstore::store::Purpose;
-use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -18,7 +17,7 @@ pub fn run(session: &Session, options: &SourceOptions) -> anyhow::Result<Exit> {
     let mut all_found = true;
     for path_given in &options.entries {
         let found = with_entry(session, &opened, path_given, Question::Orphans, |visit, entry| {
-            entry.source_name().map(|name| visit.source_directory().join(OsStr::from_bytes(&name)))
+            entry.source_path(&visit.source_directory())
         });
         match found {
             Some(Some(source)) => {

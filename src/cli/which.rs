@@ -14,7 +14,6 @@ use pycstore::scan::{Question, Trouble};
 use pycstore::source::{Source, is_missing};
 use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::store::Purpose;
-use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -98,8 +97,7 @@ fn print_entries_of(
                 return Ok(Printed::No);
             }
             if options.json {
-                let source =
-                    entry.source_name().map(|name| visit.source_directory().join(OsStr::from_bytes(&name)));
+                let source = entry.source_path(&visit.source_directory());
                 let line = EntryLine::new(&shown, entry, status, source.as_deref(), &visit.owner());
                 json::print(out, &line)?;
             } else {

@@ -77,7 +77,7 @@ impl Visitor for Weigher<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
             let verdict = self.judge.verdict(visit, entry);
-            let (Some(verdict), Some(metadata)) = (verdict, entry.metadata) else { continue };
+            let (Some((verdict, _)), Some(metadata)) = (verdict, entry.metadata) else { continue };
             if !verdict.is_condemned() {
                 self.staying += Tally::file(metadata.bytes, metadata.disk);
             }

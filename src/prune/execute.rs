@@ -7,6 +7,7 @@ use super::plan::{Plan, PlannedDirectory, Skipped};
 use super::policy::{Policy, Spared};
 use super::victim::Victim;
 use crate::directory::Directory;
+use crate::layout;
 use crate::owner::{Owner, Spellings};
 use crate::scan::{Threads, run_crew};
 use crate::source::is_missing;
@@ -15,7 +16,7 @@ use crate::tally::Tally;
 use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -325,6 +326,7 @@ impl Removal<'_> {
                 return;
             }
         };
+        let mirrored = layout::source_directory(&planned.relative);
         let mut removed = Tally::default();
         for victim in &planned.victims {
             if self.is_stopped() {
@@ -335,7 +337,7 @@ impl Removal<'_> {
                 continue;
             }
             let path = || self.tree.shown(&planned.relative, &victim.name);
-            match remove(&directory, victim, self.takes_anything) {
+            match remove(&directory, victim, &mirrored, self.takes_anything) {
                 Ok(Removed::Yes) => removed += victim.tally(),
                 Ok(Removed::Vanished) => {}
                 Ok(Removed::Kept(why)) => part.skipped.push(Skipped { path: path(), why }),
@@ -382,13 +384,23 @@ enum Removed {
     Kept(Spared),
 }
 
-/// Looks at the victim again and removes it if it is still the file that was planned.
-fn remove(directory: &Directory, victim: &Victim, takes_anything: bool) -> io::Result<Removed> {
+/// Looks at the victim and its source again, and removes it if it is still the file that was planned and for the same
+/// reason. `mirrored` is the directory of sources that its directory mirrors.
+fn remove(
+    directory: &Directory,
+    victim: &Victim,
+    mirrored: &Path,
+    takes_anything: bool,
+) -> io::Result<Removed> {
     match victim.look_again(directory, takes_anything) {
         Ok(None) => {}
         Ok(Some(why)) => return Ok(Removed::Kept(why)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::Vanished),
         Err(error) => return Err(error),
+    }
+    // The last look before the file goes: its source may be there again.
+    if let Some(why) = victim.look_at_source(mirrored) {
+        return Ok(Removed::Kept(why));
     }
     match directory.remove_file(&victim.name) {
         Ok(()) => Ok(Removed::Yes),

@@ -1,6 +1,7 @@
 //! A policy put to the entries of a scan, one after another: scope, status, body where it is asked for, verdict.
 
 use super::policy::{Circumstances, Policy, Selector, Verdict};
+use super::victim::Premise;
 use crate::body::{Bodies, Body};
 use crate::entry::Entry;
 use crate::layout::Name;
@@ -25,14 +26,17 @@ impl<'a> Judge<'a> {
         Judge { policy, store, circumstances, bodies: Bodies::of(store), troubles: Vec::new() }
     }
 
-    /// What the policy says of an entry; `None` where it is out of the policy's scope.
-    pub(super) fn verdict(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Verdict> {
+    /// What the policy says of an entry, and what that is based on; `None` where it is out of the policy's scope.
+    pub(super) fn verdict(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Verdict, Premise)> {
         if entry.parsed == Name::Foreign || !self.policy.scope.admits_entry(visit, entry) {
             return None;
         }
         let status = status::judge(entry, UncheckedHashes::Trust);
-        let status = status.map(|status| self.look_at_body(visit, entry, status));
-        Some(status.map_or(Verdict::Keep, |status| self.policy.judge(entry, status, &self.circumstances)))
+        let Some(status) = status.map(|status| self.look_at_body(visit, entry, status)) else {
+            return Some((Verdict::Keep, Premise::None));
+        };
+        let verdict = self.policy.judge(entry, status, &self.circumstances);
+        Some((verdict, self.policy.premise(visit.sources, entry, status)))
     }
 
     /// The status of an entry after a look at its body, where the policy wants that. Python reads no others than the

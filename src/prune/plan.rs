@@ -166,13 +166,14 @@ impl<'a> Planner<'a> {
 
     /// The entry as a victim, if it is to go.
     fn victim(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Victim> {
-        let verdict = self.judge.verdict(visit, entry)?;
+        let (verdict, premise) = self.judge.verdict(visit, entry)?;
+        let victim = || Some(Victim { premise, ..Victim::of(entry)? });
         self.admitted += 1;
         match verdict {
-            Verdict::Condemn => Victim::of(entry),
+            Verdict::Condemn => victim(),
             Verdict::Evictable(_) => {
                 let file = File::of(visit, entry)?;
-                self.cut_off.filter(|cut_off| cut_off.evicts(file)).and_then(|_| Victim::of(entry))
+                self.cut_off.filter(|cut_off| cut_off.evicts(file)).and_then(|_| victim())
             }
             Verdict::Spare(why) => {
                 let path = self.judge.store.shown(visit.relative, entry.name);

@@ -1,13 +1,19 @@
 //! Which entries a prune may remove: data and pure functions. `now` is an argument.
 
 use super::scope::Scope;
+use super::victim::Premise;
 use crate::directory::Metadata;
 use crate::entry::{Bytecode, Content, Entry};
+use crate::owner::Presence;
 use crate::pyc::Magic;
 use crate::scan::Question;
+use crate::source::Source;
 use crate::status::{Corrupt, Status, UncheckedHashes};
 use crate::units::Moment;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// A temporary younger than this, in seconds, may still be written.
 pub const TEMPORARY_AGE: i64 = 3600;
@@ -165,6 +171,10 @@ pub enum Spared {
     Unreadable,
     /// It is not the file that was planned any more.
     Changed,
+    /// Its source is there again.
+    SourceReturned,
+    /// Its source changed after it was planned, or cannot be looked at any more.
+    SourceChanged,
 }
 
 impl Spared {
@@ -174,6 +184,8 @@ impl Spared {
             Spared::NotBytecode => "not-bytecode",
             Spared::Unreadable => "unreadable",
             Spared::Changed => "changed",
+            Spared::SourceReturned => "source-returned",
+            Spared::SourceChanged => "source-changed",
         }
     }
 
@@ -183,6 +195,8 @@ impl Spared {
             Spared::NotBytecode => "it is no bytecode; prune --corrupt takes it",
             Spared::Unreadable => "its first bytes cannot be read",
             Spared::Changed => "it changed after it was planned",
+            Spared::SourceReturned => "its source is there again",
+            Spared::SourceChanged => "its source changed after it was planned",
         }
     }
 }
@@ -235,14 +249,17 @@ impl Policy {
             Status::Foreign => false,
             Status::Temporary => (has(Selector::Temporary) || takes_all) && is_old_enough(),
             _ if takes_all => true,
-            // Nothing but the request for everything takes what cannot be judged.
-            Status::Unknown(_) => false,
             _ if has(Selector::Corrupt) && matches!(entry.content, Content::Read(_, Bytecode::Never)) => true,
             Status::Orphan(_) if has(Selector::Orphans) => true,
             Status::Stale(_) if has(Selector::Stale) => true,
             Status::Corrupt(Corrupt::Body) if has(Selector::Bodies) => true,
             Status::Corrupt(_) if has(Selector::Corrupt) => true,
-            Status::Orphan(_) | Status::Stale(_) | Status::Corrupt(_) | Status::Fresh => {
+            // What depends on the source leaves alone what cannot be told; age and the interpreter do not.
+            Status::Orphan(_)
+            | Status::Stale(_)
+            | Status::Corrupt(_)
+            | Status::Unknown(_)
+            | Status::Fresh => {
                 (has(Selector::DeadInterpreters) && is_dead(entry, circumstances))
                     || self.is_unused(entry, circumstances)
             }
@@ -256,6 +273,27 @@ impl Policy {
             Content::Read(_, Bytecode::Never) if self.takes_anything() => Verdict::Condemn,
             Content::Read(_, Bytecode::Never) => Verdict::Spare(Spared::NotBytecode),
             Content::Unreadable(_) => Verdict::Spare(Spared::Unreadable),
+        }
+    }
+
+    /// What has to be true still of an entry's source when the entry is removed. `sources` says what became of the
+    /// directory that it mirrors.
+    pub fn premise(&self, sources: Presence, entry: &Entry<'_>, status: Status) -> Premise {
+        let takes_all = [Selector::All, Selector::Forgotten].iter().any(|it| self.selectors.contains(it));
+        let path = || {
+            let other = entry.other_name.as_deref().map(|name| Box::from(Path::new(OsStr::from_bytes(name))));
+            entry.recorded.clone().or(other)
+        };
+        match (status, entry.source) {
+            _ if takes_all => Premise::None,
+            (Status::Orphan(_), _) if sources == Presence::Absent && entry.recorded.is_none() => {
+                Premise::DirectoryMissing
+            }
+            (Status::Orphan(_), _) => Premise::SourceMissing(path()),
+            (Status::Stale(_), Source::Present(file)) => {
+                Premise::SourceUnchanged(Box::new((path(), file.modified, file.bytes)))
+            }
+            _ => Premise::None,
         }
     }
 
@@ -278,7 +316,7 @@ impl Policy {
         }
         let (used, last_used) = last_use(metadata, circumstances.clock);
         let class = match status {
-            Status::Foreign | Status::Unknown(_) => return None,
+            Status::Foreign => return None,
             Status::Temporary if circumstances.now.seconds_since(metadata.modified) < TEMPORARY_AGE => {
                 return None;
             }
@@ -286,8 +324,8 @@ impl Policy {
             Status::Corrupt(_) => Class::Corrupt,
             Status::Orphan(_) => Class::Orphan,
             Status::Stale(_) => Class::Stale,
-            Status::Fresh if is_dead(entry, circumstances) => Class::Dead,
-            Status::Fresh => used,
+            Status::Fresh | Status::Unknown(_) if is_dead(entry, circumstances) => Class::Dead,
+            Status::Fresh | Status::Unknown(_) => used,
         };
         Some(Value::new(class, last_used))
     }
@@ -405,11 +443,13 @@ mod tests {
         let policy = Policy::of([Selector::DeadInterpreters]);
         assert!(judge(&policy, &dead, Status::Fresh).is_condemned());
         assert!(!judge(&policy, &alive, Status::Fresh).is_condemned());
-        assert!(!judge(&policy, &dead, Status::Unknown(Why::Io)).is_condemned());
+        assert!(judge(&policy, &dead, Status::Unknown(Why::NoTrace)).is_condemned());
+        assert!(!judge(&policy, &alive, Status::Unknown(Why::NoTrace)).is_condemned());
         let unused = |days: i64| Policy { unused_for: Some(days * DAY), ..Policy::default() };
         assert!(judge(&unused(4), &alive, Status::Fresh).is_condemned());
         assert!(!judge(&unused(5), &alive, Status::Fresh).is_condemned(), "read four days ago");
-        assert!(!judge(&unused(1), &alive, Status::Unknown(Why::Io)).is_condemned());
+        assert!(judge(&unused(4), &alive, Status::Unknown(Why::NoTrace)).is_condemned());
+        assert!(!judge(&unused(5), &alive, Status::Unknown(Why::NoTrace)).is_condemned());
     }
 
     #[test]
@@ -434,7 +474,8 @@ mod tests {
             value(&used_today, Status::Fresh),
         ];
         assert!(rising.is_sorted() && rising.windows(2).all(|pair| pair[0] < pair[1]), "{rising:?}");
-        assert_eq!(judge(&policy, &used_today, Status::Unknown(Why::Io)), Verdict::Keep);
+        let unknown = value(&used_today, Status::Unknown(Why::NoTrace));
+        assert_eq!(unknown, value(&used_today, Status::Fresh), "as if its source were there");
         assert_eq!(judge(&policy, &used_today, Status::Foreign), Verdict::Keep);
     }
 }

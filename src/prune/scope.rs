@@ -5,8 +5,6 @@ use crate::layout;
 use crate::owner::Owner;
 use crate::scan::Visit;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A part of a store. Every condition must hold; an empty list is no condition.
@@ -90,8 +88,8 @@ impl Scope {
         if self.is_everything() {
             return true;
         }
-        let (Some(slot), Some(name)) = (entry.parsed.slot(), entry.source_name()) else { return false };
-        let source = visit.source_directory().join(OsStr::from_bytes(&name));
+        let source = entry.source_path(&visit.source_directory());
+        let (Some(slot), Some(source)) = (entry.parsed.slot(), source) else { return false };
         self.admits(&source, slot.tag, || visit.owner())
     }
 

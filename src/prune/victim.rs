@@ -3,10 +3,16 @@
 use super::policy::Spared;
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
+use crate::layout::Name;
 use crate::pyc::header::looks_like_bytecode;
+use crate::source::is_missing;
 use crate::tally::Tally;
 use crate::units::Moment;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// A file to be removed, as it was when planned.
 #[derive(Debug, Clone)]
@@ -23,6 +29,23 @@ pub struct Victim {
     pub disk: u64,
     /// Last modification.
     pub modified: Moment,
+    /// What has to be true still of its source when it is removed.
+    pub premise: Premise,
+}
+
+/// What has to be true still of a victim's source when the victim is removed: why it is one.
+///
+/// A path is that of the source where it is not the usual one: a name in the mirrored directory, or an absolute path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Premise {
+    /// Nothing: whatever becomes of the source, the victim goes.
+    None,
+    /// The whole directory of sources is missing.
+    DirectoryMissing,
+    /// The source is missing.
+    SourceMissing(Option<Box<Path>>),
+    /// The source is there, with this mtime and this size in bytes.
+    SourceUnchanged(Box<(Option<Box<Path>>, Moment, u64)>),
 }
 
 /// Whether a victim's first bytes are known.
@@ -53,7 +76,40 @@ impl Victim {
             bytes: metadata.bytes,
             disk: metadata.disk,
             modified: metadata.modified,
+            premise: Premise::None,
         })
+    }
+
+    /// Whether the source is still what the plan is based on: a reason to keep the victim, or none.
+    ///
+    /// `mirrored` is the directory of sources that the victim's directory mirrors.
+    pub(super) fn look_at_source(&self, mirrored: &Path) -> Option<Spared> {
+        let source = |path: &Option<Box<Path>>| match path {
+            Some(path) => Some(mirrored.join(path)),
+            None => Some(mirrored.join(OsStr::from_bytes(&Name::parse(&self.name).slot()?.usual_source()))),
+        };
+        let missing = |path: &Path, is_wanted: fn(&std::fs::Metadata) -> bool| match std::fs::metadata(path) {
+            Ok(metadata) if is_wanted(&metadata) => Some(Spared::SourceReturned),
+            Ok(_) => None,
+            Err(error) if is_missing(&error) => None,
+            Err(_) => Some(Spared::SourceChanged),
+        };
+        match &self.premise {
+            Premise::None => None,
+            Premise::DirectoryMissing => missing(mirrored, std::fs::Metadata::is_dir),
+            Premise::SourceMissing(path) => missing(&source(path)?, std::fs::Metadata::is_file),
+            Premise::SourceUnchanged(source_then) => {
+                let (path, modified, bytes) = &**source_then;
+                let is_same = |now: &std::fs::Metadata| {
+                    let time = (now.mtime(), now.mtime_nsec());
+                    now.is_file()
+                        && time == (modified.seconds, i64::from(modified.nanoseconds))
+                        && now.len() == *bytes
+                };
+                let is_same = std::fs::metadata(source(path)?).is_ok_and(|now| is_same(&now));
+                (!is_same).then_some(Spared::SourceChanged)
+            }
+        }
     }
 
     /// Looks at it again in its directory: a reason to keep it, or none.

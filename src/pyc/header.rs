@@ -120,9 +120,10 @@ pub fn looks_like_bytecode(start: &[u8]) -> bool {
 /// An mtime as CPython takes it: through a double, then `int()`.
 ///
 /// `os.stat().st_mtime` is `sec + 1e-9 * nsec` in double precision, truncated toward zero; so
-/// 1700000000.9999999 is 1700000001 and −4.5 is −4. Seconds since 1970.
-pub fn python_mtime(seconds: i64, nanoseconds: u32) -> i64 {
-    (seconds as f64 + 1e-9 * f64::from(nanoseconds)) as i64
+/// 1700000000.9999999 is 1700000001 and −4.5 is −4. Seconds since 1970; the largest, 2⁶³ − 1, becomes 2⁶³, which an
+/// `i64` does not hold.
+pub fn python_mtime(seconds: i64, nanoseconds: u32) -> i128 {
+    (seconds as f64 + 1e-9 * f64::from(nanoseconds)) as i128
 }
 
 #[cfg(test)]
@@ -186,6 +187,9 @@ mod tests {
         assert_eq!(python_mtime(1_700_000_000, 999_999_800), 1_700_000_000);
         assert_eq!(python_mtime(-5, 500_000_000), -4);
         assert_eq!(python_mtime(-1, 0) as u32, u32::MAX);
+        // `int(float(2**63 - 1)) & 0xFFFFFFFF` is 0.
+        assert_eq!(python_mtime(i64::MAX, 0), 1 << 63);
+        assert_eq!(python_mtime(i64::MAX, 999_999_999) as u32, 0);
     }
 
     proptest! {

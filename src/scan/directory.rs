@@ -92,7 +92,8 @@ pub(super) fn scan<V: Visitor>(
     let bytecode =
         files.iter().filter(|(range, kind)| matches!(parse(range, *kind), Name::Bytecode(_))).count();
     let source_parent = parent.and_then(|parent| parent.sources.as_ref());
-    let sources = Sources::open(scan, place, source_parent, bytecode, sources);
+    let mut report = |trouble| visitor.trouble(trouble);
+    let sources = Sources::open(scan, place, source_parent, bytecode, sources, &mut report);
     place.settle(Facts { mirrored: sources.mirrored(), holds_entries: bytecode > 0 });
 
     let mut look = Look {
@@ -105,6 +106,7 @@ pub(super) fn scan<V: Visitor>(
         last: None,
         last_hash: None,
         source_names: None,
+        may_be_reached_by_dots: None,
         visitor,
     };
     let mut entries = Vec::with_capacity(files.len());
@@ -153,13 +155,16 @@ pub(super) fn one<R>(
     let failed = |source| trouble_with_directory(scan.store, parent, source).map_or(Ok(None), Err);
     let mut names = SourceNames::default();
     let mut place = Arc::new(Place::root());
+    let mut troubles = OneTrouble(None);
     for component in parent.split(|&byte| byte == b'/').filter(|component| !component.is_empty()) {
-        let sources = Sources::open(scan, &place, None, 0, &mut names);
-        // A scan would know whether files lie here; it matters for owners of loose directories only.
-        let holds_entries = match scan.store.directory(&place.relative) {
-            Ok(directory) => holds_bytecode(&directory),
+        let directory = match scan.store.directory(&place.relative) {
+            Ok(directory) => directory,
             Err(error) => return failed(error),
         };
+        let sources =
+            Sources::open(scan, &place, None, 0, &mut names, &mut |trouble| troubles.trouble(trouble));
+        // A scan would know whether files lie here; it matters for owners of loose directories only.
+        let holds_entries = holds_bytecode(&directory);
         place.settle(Facts { mirrored: sources.mirrored(), holds_entries });
         place = Arc::new(Place::below(&place, component));
     }
@@ -179,9 +184,8 @@ pub(super) fn one<R>(
         FileKind::Regular if layout::mirrors_sources(parent) => Name::parse(name),
         _ => Name::Foreign,
     };
-    let sources = Sources::open(scan, &place, None, 1, &mut names);
+    let sources = Sources::open(scan, &place, None, 1, &mut names, &mut |trouble| troubles.trouble(trouble));
     place.settle(Facts { mirrored: sources.mirrored(), holds_entries: matches!(parsed, Name::Bytecode(_)) });
-    let mut troubles = OneTrouble(None);
     let mut look = Look {
         scan,
         place: &place,
@@ -192,6 +196,7 @@ pub(super) fn one<R>(
         last: None,
         last_hash: None,
         source_names: None,
+        may_be_reached_by_dots: None,
         visitor: &mut troubles,
     };
     let entry = look.entry(name, parsed);

@@ -1,16 +1,18 @@
 //! The look at one directory's entries: what each begins with, and what became of its source.
 
 use super::place::{Mirrored, Place};
+use super::recorded;
 use super::{Listing, Question, Scan, Trouble, Visitor};
 use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::{self, Form, Name, Slot};
 use crate::pyc::{Magic, SourceHasher, header, marshal};
-use crate::source::{Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
+use crate::source::{Answer, Fate, Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
@@ -77,6 +79,7 @@ impl<'a> Sources<'a> {
         parent: Option<&Directory>,
         bytecode: usize,
         names: &'a mut SourceNames,
+        report: &mut dyn FnMut(Trouble),
     ) -> Sources<'a> {
         if let Some(handed_down) = place.handed_down() {
             return Sources::Settled(handed_down);
@@ -86,9 +89,17 @@ impl<'a> Sources<'a> {
         }
         let lists = scan.question == Question::Orphans && bytecode >= LIST_FROM;
         let access = if lists { Access::List } else { Access::LookUp };
-        match scan.ground.open(place.sources(), parent.map(|parent| (parent, place.name())), access) {
-            SourceDirectory::Absent => Sources::Settled(Mirrored::Absent),
-            SourceDirectory::Unreachable(why) => Sources::Settled(Mirrored::Unreachable(why)),
+        let path = place.sources();
+        match scan.ground.open(path.clone(), parent.map(|parent| (parent, place.name())), access) {
+            SourceDirectory::Deleted(last_change) => Sources::Settled(Mirrored::Absent(last_change)),
+            SourceDirectory::Doubtful(why) => Sources::Settled(Mirrored::Unreachable(why)),
+            SourceDirectory::Failed(error) => {
+                let why = Why::of(&error);
+                if is_fault(&error) {
+                    report(Trouble::Source { path, source: error });
+                }
+                Sources::Settled(Mirrored::Unreachable(why))
+            }
             // A directory that may be entered but not read cannot be listed: then names are looked up.
             SourceDirectory::Present(present) if lists && names.read(&present.directory).is_ok() => {
                 Sources::Listed(present, names)
@@ -114,12 +125,23 @@ pub(super) struct Look<'a, V> {
     pub(super) buffer: &'a mut ListBuffer,
     pub(super) usual: &'a mut Vec<u8>,
     /// The last source looked up: its entries of several tags and optimizations follow each other.
-    pub(super) last: Option<(Vec<u8>, Source)>,
+    pub(super) last: Option<(Vec<u8>, Looked)>,
+    /// Whether entries here may record a path that leads here by `..`; known when the first source is missing.
+    pub(super) may_be_reached_by_dots: Option<bool>,
     /// The last source hashed, under which magic, and its hash.
     pub(super) last_hash: Option<LastHash>,
     /// All names beside the sources, read when the first source is missing.
     pub(super) source_names: Option<Result<Vec<Vec<u8>>, Why>>,
     pub(super) visitor: &'a mut V,
+}
+
+/// What became of a source, for entries written at any moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Looked {
+    /// The same for all of them.
+    Source(Source),
+    /// It is missing: deleted, for the entries that were written before.
+    Missing(Fate, Gone),
 }
 
 pub(super) struct LastHash {
@@ -144,31 +166,54 @@ impl<V: Visitor> Look<'_, V> {
                 return Some(entry);
             }
         };
-        entry.source = self.source(&slot);
-        if let Source::Absent(_) = entry.source
-            && let Some((other, found)) = self.other_source(name, &slot)
-        {
-            entry.source = found;
-            if !other.is_empty() {
-                entry.other_name = Some(other.as_slice().into());
-                *self.usual = other;
-            }
-        }
-        match (self.scan.question, &mut entry.source) {
-            (Question::Orphans, Source::Absent(_)) => {
-                // Something else may have taken its name.
-                let is_file = |metadata: &Metadata| metadata.kind == FileKind::Regular;
-                entry.metadata = Some(self.metadata(name).filter(is_file)?);
-            }
-            (Question::Orphans, _) => {}
-            (Question::Everything(_), source) => {
-                (entry.metadata, entry.content) = self.read_start(name)?;
-                if let Source::Present(file) = source {
-                    file.hash = self.hash_source(&slot, entry.content);
+        let looked = self.source(&slot);
+        match (looked, self.scan.question) {
+            (Looked::Missing(fate, gone), _) => self.missing(&mut entry, &slot, fate, gone)?,
+            (Looked::Source(source), question) => {
+                entry.source = source;
+                if let Question::Everything(_) = question {
+                    (entry.metadata, entry.content) = self.read_start(name)?;
                 }
             }
         }
+        if let Question::Everything(_) = self.scan.question {
+            self.hash_source(&slot, &mut entry);
+        }
         Some(entry)
+    }
+
+    /// Adds the facts of an entry whose usual source is missing; `None` when the entry vanished meanwhile.
+    fn missing(&mut self, entry: &mut Entry<'_>, slot: &Slot<'_>, fate: Fate, gone: Gone) -> Option<()> {
+        if let Some((other, found)) = self.other_source(entry.name, slot) {
+            entry.source = found;
+            if !other.is_empty() {
+                entry.other_name = Some(other.as_slice().into());
+            }
+            if let Question::Everything(_) = self.scan.question {
+                (entry.metadata, entry.content) = self.read_start(entry.name)?;
+            }
+            return Some(());
+        }
+        match self.scan.question {
+            // Something else may have taken its name.
+            Question::Orphans => {
+                let is_file = |metadata: &Metadata| metadata.kind == FileKind::Regular;
+                entry.metadata = Some(self.metadata(entry.name).filter(is_file)?);
+            }
+            Question::Everything(_) => (entry.metadata, entry.content) = self.read_start(entry.name)?,
+        }
+        let Some(written) = entry.metadata.map(|metadata| metadata.modified) else {
+            // When it was written cannot be told, so it cannot be told what was deleted since.
+            entry.source = Source::Unreachable(Why::Permission);
+            return Some(());
+        };
+        entry.source = fate.source(gone, written).unwrap_or(Source::Unreachable(Why::Io));
+        let is_missing = matches!(entry.source, Source::Absent(_) | Source::Unreachable(Why::NoTrace));
+        if is_missing && let Some((path, found)) = self.recorded_source(entry.name, slot, written) {
+            entry.source = found;
+            entry.recorded = Some(path.into());
+        }
+        Some(())
     }
 
     /// A file's metadata and what it begins with; `None` when it vanished meanwhile.
@@ -189,8 +234,13 @@ impl<V: Visitor> Look<'_, V> {
 
     /// A file's metadata; `None` when it vanished meanwhile.
     fn metadata(&mut self, name: &[u8]) -> Option<Metadata> {
-        match self.directory.metadata(name, Links::Keep) {
-            Ok(metadata) => Some(metadata),
+        let answer = self.directory.metadata(name, Links::Keep);
+        self.or_report(name, answer)
+    }
+
+    fn or_report<T>(&mut self, name: &[u8], answer: io::Result<T>) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
             Err(error) => {
                 if !is_missing(&error) {
                     let path = self.scan.store.shown(&self.place.relative, name);
@@ -202,35 +252,62 @@ impl<V: Visitor> Look<'_, V> {
     }
 
     /// What became of the slot's usual source.
-    fn source(&mut self, slot: &Slot<'_>) -> Source {
+    fn source(&mut self, slot: &Slot<'_>) -> Looked {
         slot.write_usual_source(self.usual);
-        if let Some((name, source)) = &self.last
+        if let Some((name, looked)) = &self.last
             && name == self.usual
         {
-            return *source;
+            return *looked;
         }
+        let looked = self.look_up_usual();
+        self.last = Some((self.usual.clone(), looked));
+        looked
+    }
+
+    fn look_up_usual(&mut self) -> Looked {
         let ground = self.scan.ground;
-        let source = match &self.sources {
-            Sources::Settled(Mirrored::Absent) => Source::Absent(self.gone()),
-            Sources::Settled(Mirrored::Unreachable(why)) => {
-                let source = || self.place.sources().join(OsStr::from_bytes(self.usual));
-                // What is assumed may begin below the place that cannot be told.
-                if !ground.assumed_gone.is_empty() && ground.is_assumed_gone(&source()) {
-                    Source::Absent(Gone::Source)
-                } else {
-                    Source::Unreachable(*why)
-                }
+        let answer = match &self.sources {
+            Sources::Settled(Mirrored::Absent(last_change)) => {
+                return Looked::Missing(Fate::Deleted(*last_change), self.gone());
             }
-            Sources::Settled(Mirrored::Present | Mirrored::Nothing) => return Source::NotAsked,
+            Sources::Settled(Mirrored::Unreachable(why)) => {
+                let path = || self.place.sources().join(OsStr::from_bytes(self.usual));
+                // What is assumed may begin below the place that cannot be told.
+                return if why.is_missing_name() && ground.is_assumed_gone(&path()) {
+                    Looked::Missing(Fate::ASSUMED, Gone::Source)
+                } else if *why == Why::NoTrace {
+                    Looked::Missing(Fate::Doubtful(*why), Gone::Source)
+                } else {
+                    Looked::Source(Source::Unreachable(*why))
+                };
+            }
+            Sources::Settled(Mirrored::Present | Mirrored::Nothing) => {
+                return Looked::Source(Source::NotAsked);
+            }
             Sources::LookUp(present) => present.look_up(self.usual, ground),
             Sources::Listed(present, names) => match names.kind(self.usual) {
-                Some(FileKind::Regular) => Source::Exists,
+                Some(FileKind::Regular) => return Looked::Source(Source::Exists),
                 Some(_) => present.look_up(self.usual, ground),
                 None => present.missing(ground, self.usual),
             },
         };
-        self.last = Some((self.usual.clone(), source));
-        source
+        match answer {
+            Ok(Answer::Found(file)) => Looked::Source(Source::Present(file)),
+            Ok(Answer::Missing(fate)) => Looked::Missing(fate, Gone::Source),
+            Err(error) => {
+                let path = self.place.sources().join(OsStr::from_bytes(self.usual));
+                Looked::Source(Source::Unreachable(self.report_source(path, error)))
+            }
+        }
+    }
+
+    /// Reports an error of a source, where it is a fault of the system, and says what it is.
+    pub(super) fn report_source(&mut self, path: PathBuf, error: io::Error) -> Why {
+        let why = Why::of(&error);
+        if is_fault(&error) {
+            self.visitor.trouble(Trouble::Source { path, source: error });
+        }
+        why
     }
 
     fn gone(&self) -> Gone {
@@ -252,14 +329,17 @@ impl<V: Visitor> Look<'_, V> {
             Sources::Listed(present, names) if names.any(|name| slot.holds(name)) => present,
             Sources::Listed(..) | Sources::Settled(_) => return None,
         };
-        let unreachable = |why| Some((Vec::new(), Source::Unreachable(why)));
-        let names = self
-            .source_names
-            .get_or_insert_with(|| present.names(self.buffer).map_err(|error| Why::of(&error)));
-        let names = match names {
-            Ok(names) => names,
-            Err(why) => return unreachable(*why),
+        let directory = present.path();
+        if self.source_names.is_none() {
+            let names = present.names(self.buffer);
+            self.source_names = Some(names.map_err(|error| self.report_source(directory, error)));
+        }
+        let names = match &self.source_names {
+            Some(Ok(names)) => names,
+            Some(Err(why)) => return Some((Vec::new(), Source::Unreachable(*why))),
+            None => return None,
         };
+        let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };
         let is_other = |name: &&Vec<u8>| slot.holds(name) && *name != self.usual && present.is_file(name);
         let others: Vec<Vec<u8>> = names.iter().filter(is_other).cloned().collect();
         if others.is_empty() {
@@ -268,32 +348,63 @@ impl<V: Visitor> Look<'_, V> {
         // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
         match compiled_name(self.directory, name, slot) {
             Some(compiled) if others.contains(&compiled) => {
-                let source = present.look_up(&compiled, self.scan.ground);
+                let source = match present.look_up(&compiled, self.scan.ground) {
+                    Ok(Answer::Found(file)) => Source::Present(file),
+                    // It was there a moment ago.
+                    Ok(Answer::Missing(_)) => Source::Unreachable(Why::Io),
+                    Err(error) => {
+                        let path = present.path().join(OsStr::from_bytes(&compiled));
+                        Source::Unreachable(self.report_source(path, error))
+                    }
+                };
                 Some((compiled, source))
             }
             Some(compiled) if slot.holds(&compiled) => None,
-            _ => unreachable(Why::Ambiguous),
+            _ => Some((Vec::new(), Source::Unreachable(Why::Ambiguous))),
         }
     }
 
     /// Reads and hashes the source where an import would; once for entries of the same source and magic.
-    fn hash_source(&mut self, slot: &Slot<'_>, content: Content) -> Option<Result<[u8; 8], Why>> {
-        let Question::Everything(unchecked) = self.scan.question else { return None };
-        let Content::Read(Ok(header), _) = content else { return None };
+    fn hash_source(&mut self, slot: &Slot<'_>, entry: &mut Entry<'_>) {
+        let Question::Everything(unchecked) = self.scan.question else { return };
+        let (Content::Read(Ok(header), _), Source::Present(file)) = (entry.content, &mut entry.source) else {
+            return;
+        };
         if !header.checks_hash(unchecked) || !header.magic.is_loaded_by(slot.tag) {
-            return None;
+            return;
         }
-        let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };
+        let magic = header.magic;
+        if let Some(path) = &entry.recorded {
+            let hash = recorded::hash(path, slot.tag, magic);
+            file.hash = Some(hash.map_err(|error| self.report_source(path.to_path_buf(), error)));
+            return;
+        }
+        let name = entry.other_name.as_deref().unwrap_or(self.usual);
         if let Some(last) = &self.last_hash
-            && last.source == *self.usual
-            && last.magic == header.magic
+            && last.source == name
+            && last.magic == magic
         {
-            return Some(last.hash);
+            file.hash = Some(last.hash);
+            return;
         }
-        let hash = hash_source(&present.directory, self.usual, slot.tag, header.magic);
-        self.last_hash = Some(LastHash { source: self.usual.clone(), magic: header.magic, hash });
-        Some(hash)
+        let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return };
+        let hash = hash_source(&present.directory, name, slot.tag, magic);
+        let path = || present.path().join(OsStr::from_bytes(name));
+        let hash = match hash {
+            Ok(hash) => Ok(hash),
+            Err(error) => Err((path(), error)),
+        };
+        let source = name.to_vec();
+        let hash = hash.map_err(|(path, error)| self.report_source(path, error));
+        self.last_hash = Some(LastHash { source, magic, hash });
+        file.hash = Some(hash);
     }
+}
+
+/// Whether an error at a source has to be reported: a disk that fails, or a limit of the system. A name that vanished while
+/// it was looked at is none.
+fn is_fault(error: &io::Error) -> bool {
+    matches!(Why::of(error), Why::Io | Why::StaleHandle) && !is_missing(error)
 }
 
 /// The last component of the code object's `co_filename` in an entry: the name of the source that was compiled.
@@ -306,18 +417,19 @@ pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>)
 }
 
 /// Reads and hashes a source as the interpreter of a tag and magic does.
+///
+/// # Errors
+/// What the system answers; `FileTooLarge` for what is no source, whatever its name.
 pub(crate) fn hash_source(
     directory: &Directory,
     source: &[u8],
     tag: &str,
     magic: Magic,
-) -> Result<[u8; 8], Why> {
-    match directory.open_source(source) {
-        Ok((_, metadata)) if metadata.bytes > LARGEST_SOURCE => Err(Why::TooLarge),
-        // No more than it says it has: files in `/proc` have no end, and reading them may do something.
-        Ok((source, metadata)) => {
-            SourceHasher::new(tag, magic).hash(source.take(metadata.bytes)).map_err(|error| Why::of(&error))
-        }
-        Err(error) => Err(Why::of(&error)),
+) -> io::Result<[u8; 8]> {
+    let (source, metadata) = directory.open_source(source)?;
+    if metadata.bytes > LARGEST_SOURCE {
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
+    // No more than it says it has: files in `/proc` have no end, and reading them may do something.
+    SourceHasher::new(tag, magic).hash(source.take(metadata.bytes))
 }

@@ -40,14 +40,15 @@ mod crew;
 mod directory;
 mod look;
 mod place;
+mod recorded;
 
 pub use crew::Threads;
 
 use crate::directory::{LONGEST_PATH, ListBuffer, Metadata, name_too_long};
 use crate::entry::Entry;
-use crate::owner::{Owner, Presence};
+use crate::owner::{Life, Owner, Presence};
 use crate::pyc::UncheckedHashes;
-use crate::source::Ground;
+use crate::source::{Ground, Source, Why};
 use crate::store::Store;
 use place::Place;
 use std::io;
@@ -125,9 +126,15 @@ pub struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// The owner of the entries here; found out when first asked for.
+    /// The owner of the entries here; found out when first asked for. It is not called gone where entries show no trace of
+    /// that.
     pub fn owner(&self) -> Arc<Owner> {
-        self.place.owner(self.store)
+        let owner = self.place.owner(self.store);
+        let has_no_trace = |entry: &Entry<'_>| entry.source == Source::Unreachable(Why::NoTrace);
+        if owner.life == Life::Gone && self.entries.iter().any(has_no_trace) {
+            return Arc::new(Owner { life: Life::Alive, ..(*owner).clone() });
+        }
+        owner
     }
 
     /// The directory of sources that is mirrored here.
@@ -155,6 +162,14 @@ pub enum Trouble {
         /// What the system said.
         source: io::Error,
     },
+    /// A source, or a directory of sources.
+    #[error("cannot look at the source {}", .path.display())]
+    Source {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A mount point, where the store ends.
     #[error("not entered: {} is a mount point", .path.display())]
     MountPoint {
@@ -167,9 +182,10 @@ impl Trouble {
     /// The path in question.
     pub fn path(&self) -> &std::path::Path {
         match self {
-            Trouble::Directory { path, .. } | Trouble::File { path, .. } | Trouble::MountPoint { path } => {
-                path
-            }
+            Trouble::Directory { path, .. }
+            | Trouble::File { path, .. }
+            | Trouble::Source { path, .. }
+            | Trouble::MountPoint { path } => path,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! A directory of the store on the way through the scan: its path, and what it hands down to those below.
 
+use crate::directory::FileKind;
 use crate::layout;
 use crate::owner::{Mirror, Owner, Presence, Territory};
 use crate::source::Why;
 use crate::store::Store;
+use crate::units::Moment;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -16,6 +19,8 @@ pub(super) struct Place {
     parent: Option<Arc<Place>>,
     facts: OnceLock<Facts>,
     territory: OnceLock<Territory>,
+    /// Whether a directory here mirrors a symbolic link.
+    has_links: OnceLock<bool>,
 }
 
 /// What the scan found out about a place, before those below it are begun.
@@ -32,8 +37,8 @@ pub(super) struct Facts {
 pub(super) enum Mirrored {
     /// It is there.
     Present,
-    /// It is gone, and so is all below it.
-    Absent,
+    /// It was deleted, with all below it, for whoever wrote an entry before this moment.
+    Absent(Moment),
     /// It cannot be told, nor can what is below it.
     Unreachable(Why),
     /// The path mirrors nothing: it has a `__pycache__` component.
@@ -44,7 +49,7 @@ impl Mirrored {
     pub(super) fn presence(self) -> Presence {
         match self {
             Mirrored::Present => Presence::Present,
-            Mirrored::Absent => Presence::Absent,
+            Mirrored::Absent(_) => Presence::Absent,
             Mirrored::Unreachable(_) | Mirrored::Nothing => Presence::Unreachable,
         }
     }
@@ -52,7 +57,7 @@ impl Mirrored {
 
 impl Place {
     pub(super) fn root() -> Place {
-        Place { relative: Box::default(), parent: None, facts: OnceLock::new(), territory: OnceLock::new() }
+        Place::new(Box::default(), None)
     }
 
     pub(super) fn below(parent: &Arc<Place>, name: &[u8]) -> Place {
@@ -63,7 +68,38 @@ impl Place {
         }
         relative.extend_from_slice(name);
         let parent = Some(parent.clone());
-        Place { relative: relative.into(), parent, facts: OnceLock::new(), territory: OnceLock::new() }
+        Place::new(relative.into(), parent)
+    }
+
+    fn new(relative: Box<[u8]>, parent: Option<Arc<Place>>) -> Place {
+        let (facts, territory, has_links) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Place { relative, parent, facts, territory, has_links }
+    }
+
+    /// Whether a path with `..` behind a symbolic link may lead here: CPython opens `STORE/a/link/../b/m.pyc`, so that
+    /// directory of the store has to exist at `link`, here or above. Looked up when first asked for.
+    pub(super) fn may_be_reached_by_dots(&self, store: &Store) -> bool {
+        let above = std::iter::successors(Some(self), |place| place.parent.as_deref());
+        above
+            .filter(|place| place.facts.get().is_none_or(|facts| facts.mirrored == Mirrored::Present))
+            .any(|place| *place.has_links.get_or_init(|| place.mirrors_a_link(store)))
+    }
+
+    fn mirrors_a_link(&self, store: &Store) -> bool {
+        let sources = self.sources();
+        let is_link = |name: &[u8]| {
+            let metadata = std::fs::symlink_metadata(sources.join(OsStr::from_bytes(name)));
+            metadata.is_ok_and(|metadata| metadata.is_symlink())
+        };
+        let mut found = false;
+        if let Ok(directory) = store.directory(&self.relative) {
+            // A listing that breaks off may hide one: then every entry is asked, which is only slower.
+            let listed = directory.list(&mut Default::default(), |name, kind| {
+                found |= matches!(kind, FileKind::Directory | FileKind::Unknown) && is_link(name);
+            });
+            found |= listed.is_err();
+        }
+        found
     }
 
     /// Its name in its parent; empty for the root.

@@ -143,7 +143,7 @@ impl Collected {
             why: match skipped.why {
                 Spared::NotBytecode => Why::NotBytecode,
                 Spared::Unreadable => Why::Unreadable,
-                Spared::Changed => Why::Changed,
+                Spared::Changed | Spared::SourceReturned | Spared::SourceChanged => Why::Changed,
             },
         }));
         outcome.kept.sort();

@@ -70,8 +70,10 @@ impl Look<'_> {
         else {
             return;
         };
-        file.hash = (header.checks_hash(UncheckedHashes::Trust) && header.magic.is_loaded_by(slot.tag))
-            .then(|| hash_source(self.sources, &name, slot.tag, header.magic));
+        file.hash =
+            (header.checks_hash(UncheckedHashes::Trust) && header.magic.is_loaded_by(slot.tag)).then(|| {
+                hash_source(self.sources, &name, slot.tag, header.magic).map_err(|error| Why::of(&error))
+            });
     }
 
     /// What the store has in the place of an entry, judged by the same source.

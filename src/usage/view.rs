@@ -113,8 +113,8 @@ fn is_under(path: &Path, places: &[PathBuf]) -> bool {
 }
 
 fn source_of(entry: &Entry<'_>, sources: &Path) -> PathBuf {
-    match entry.source_name() {
-        Some(name) => sources.join(OsStr::from_bytes(&name)),
+    match entry.source_path(sources) {
+        Some(source) => source,
         None => sources.join(OsStr::from_bytes(entry.name)),
     }
 }

@@ -181,8 +181,7 @@ impl Visitor for Inspector<'_> {
             else {
                 continue;
             };
-            let Some(name) = entry.source_name() else { continue };
-            let path = sources.join(OsStr::from_bytes(&name));
+            let Some(path) = entry.source_path(&sources) else { continue };
             if self.inspection.admits(&path) {
                 self.look_at(visit, entry, &path, &source);
             }
@@ -230,7 +229,7 @@ impl Tree {
 /// a working directory that nobody knows. Dots are resolved as the mirror's path resolves them.
 pub fn moved(filename: &[u8], source: &Path) -> Option<PathBuf> {
     let filename = Path::new(OsStr::from_bytes(filename));
-    if !filename.is_absolute() {
+    if !filename.is_absolute() || filename == source {
         return None;
     }
     let mut plain = PathBuf::new();

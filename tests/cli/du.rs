@@ -1,6 +1,6 @@
 //! `pycstore du`: whose bytes these are, and that they sum to what GNU `du` says.
 
-use crate::support::{World, answer, files, interpreters, newest};
+use crate::support::{World, answer, date_back, files, interpreters, newest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,12 +164,16 @@ fn every_owner_has_its_row() {
     for gone in ["envs/vanished", "keeps/.venv", "deep", "plain/vanished"] {
         std::fs::remove_dir_all(world.home.join(gone)).unwrap();
     }
+    // An empty directory would tell nothing of what is missing in it.
+    world.write("plain/keep", "");
     // Real entries elsewhere: of a directory of the machine that is nobody's, and of one that was never there.
     let real = world.entry(&project.join("a.py"), newest(), "");
     for elsewhere in ["etc/pycstore-no-such-directory/deep", "pycstore-no-such-place/app"] {
         let mirror = world.store.join(elsewhere);
         std::fs::create_dir_all(&mirror).unwrap();
-        std::fs::copy(&real, mirror.join(real.file_name().unwrap())).unwrap();
+        let copy = mirror.join(real.file_name().unwrap());
+        std::fs::copy(&real, &copy).unwrap();
+        date_back(&copy);
     }
 
     let document = usage(&world);
@@ -277,7 +281,9 @@ fn reclaimable_is_what_a_default_prune_removes() {
     std::fs::write(world.entry(&project.join("zeros.py"), newest(), ""), [0; 5000]).unwrap();
     std::fs::remove_file(project.join("gone.py")).unwrap();
     std::fs::remove_dir_all(&vanished).unwrap();
-    std::fs::write(world.entry(&vanished.join("empty.py"), newest(), ""), "").unwrap();
+    let empty = world.entry(&vanished.join("empty.py"), newest(), "");
+    std::fs::write(&empty, "").unwrap();
+    date_back(&empty);
     let mirror = world.mirror(&project);
     let young = mirror.join(format!("fresh.{}.pyc.1", newest().tag));
     std::fs::write(&young, "").unwrap();
@@ -304,6 +310,7 @@ fn the_table_says_the_same_in_words() {
     std::fs::create_dir_all(&mirror).unwrap();
     std::fs::write(mirror.join("a.cpython-312.pyc"), vec![b'x'; 1536]).unwrap();
     std::fs::write(mirror.join("b.cpython-38.pyc"), [&b"\x55\x0d\x0d\x0a"[..], &[0; 252]].concat()).unwrap();
+    date_back(&mirror.join("b.cpython-38.pyc"));
     let answer = world.pycstore(["du", "--apparent-size"]).exits(0);
     let table: Vec<Vec<&str>> = answer
         .stdout

@@ -1,6 +1,6 @@
 //! `pycstore inspect`
 
-use crate::support::{Interpreter, World, answer, implementations, interpreters, newest};
+use crate::support::{Interpreter, World, answer, date_back, implementations, interpreters, newest};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -255,6 +255,7 @@ fn it_says_what_python_would_do_next() {
     ] {
         let other = entry.with_file_name(name);
         fs::copy(&entry, &other).unwrap();
+        date_back(&other);
         let page = one.page(&other, &[]);
         assert_says(&page, "status", status);
         assert_says(&page, "next", &next);

@@ -1,6 +1,8 @@
 //! Runs that do not come to their end: killed at any moment, told to stop, out of time. What they leave is a store.
 
-use crate::support::{Answer, Interpreter, World, answer, assert_only_gone, files, interpreters, newest};
+use crate::support::{
+    Answer, Interpreter, World, answer, assert_only_gone, date_back, files, interpreters, newest,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -15,6 +17,7 @@ fn grow(world: &World, directories: usize, each: usize) -> PathBuf {
     let entry = world.home.join("entry");
     if !entry.exists() {
         fs::write(&entry, b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
+        date_back(&entry);
     }
     for number in 0..directories {
         let directory = mirror.join(format!("d{number:03}"));

@@ -8,6 +8,7 @@ mod confinement;
 mod spool;
 mod support;
 mod terminal;
+mod trace;
 
 mod completions;
 mod config;

@@ -2,7 +2,7 @@
 //!
 //! The layouts are made by hand here, so that no tool need be installed; `tests/layouts.rs` has the tools make them.
 
-use crate::support::{World, newest};
+use crate::support::{World, date_back, newest};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -83,6 +83,8 @@ fn every_layout_has_its_owner_there_and_gone() {
             "" => (root, format!("{kind} gone")),
             removed => (removed, left.to_string()),
         };
+        // An empty directory would tell nothing of what is missing in it.
+        world.write(Path::new(gone).with_file_name("keep"), "");
         std::fs::remove_dir_all(world.home.join(gone)).unwrap();
         let found = owners(&world);
         assert_eq!(found.get(gone), Some(&expected), "{gone} in {found:#?}");
@@ -99,7 +101,9 @@ fn debians_libraries_are_the_interpreters() {
     for library in ["/usr/lib/python3.99", "/usr/lib/python3", "/usr/local/lib/python3.99"] {
         let mirror = world.mirror(Path::new(library)).join("dist-packages");
         std::fs::create_dir_all(&mirror).unwrap();
-        std::fs::copy(&entry, mirror.join(entry.file_name().unwrap())).unwrap();
+        let copy = mirror.join(entry.file_name().unwrap());
+        std::fs::copy(&entry, &copy).unwrap();
+        date_back(&copy);
     }
     let mut found = owners(&world);
     found.retain(|root, _| root.starts_with("/usr"));

@@ -1,7 +1,8 @@
 //! `pycstore prune`: exactly what is named goes; the rest of the tree stays byte for byte.
 
 use crate::support::{
-    Answer, Snapshot, World, age, answer, assert_only_gone, closed_pipe, files, interpreters, newest,
+    Answer, Snapshot, World, age, answer, assert_only_gone, closed_pipe, date_back, files, interpreters,
+    newest,
 };
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -106,6 +107,8 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
     let module = kept.join("pkg/sub/b.py");
     std::fs::remove_dir_all(&second).unwrap();
     std::fs::remove_file(&module).unwrap();
+    // An empty directory may be a mount point with nothing mounted: it tells nothing of what is missing in it.
+    std::fs::write(kept.join("pkg/sub/README"), "").unwrap();
     let before = World::snapshot(&world.home);
     let gone = world.mirror(&second);
     let module_gone = world.mirror(&kept).join("pkg/sub"); // it was alone there
@@ -211,6 +214,7 @@ fn what_is_no_bytecode_is_kept_and_reported() {
     let odd = |name: &str, contents: &[u8]| {
         let path = gone.join(format!("{name}.{tag}.pyc"));
         std::fs::write(&path, contents).unwrap();
+        date_back(&path);
         path
     };
     let zeros = odd("zeros", &[0; 400]);

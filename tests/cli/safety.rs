@@ -2,7 +2,7 @@
 //! for where the kernel resolves paths (`openat2`) and where that is refused.
 
 use crate::confinement::REFUSALS;
-use crate::support::{World, age, answer, assert_only_gone, files, newest};
+use crate::support::{World, age, answer, assert_only_gone, date_back, files, newest};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,6 +45,7 @@ fn site() -> Site {
     std::fs::remove_dir_all(&source).unwrap();
     let gone = world.mirror(&source);
     let entry = gone.join(named("b"));
+    date_back(&entry);
     let outside = world.home.join("outside");
     std::fs::create_dir_all(outside.join("below")).unwrap();
     for name in [named("x"), format!("below/{}", named("y")), format!("{}.5", named("x"))] {
@@ -93,6 +94,7 @@ fn nothing_is_followed_out_of_the_store() {
 fn a_hard_link_goes_and_what_it_links_to_stays() {
     let Site { world, gone, outside, .. } = site();
     let precious = world.write("precious", b"\xcb\x0d\r\nprecious and long enough");
+    date_back(&precious);
     std::fs::hard_link(&precious, gone.join(named("precious"))).unwrap();
     std::fs::hard_link(outside.join(named("x")), gone.join(named("x"))).unwrap();
     let before = World::snapshot(&world.home);
@@ -109,13 +111,17 @@ fn odd_files_are_entries_like_any_other() {
     for stem in [b"l".repeat(255 - tag), b"\xff\xfe".to_vec(), b"new\nline".to_vec(), b"-rf".to_vec()] {
         use std::os::unix::ffi::OsStringExt;
         let name = [stem, named("").into_bytes()].concat();
-        std::fs::write(gone.join(std::ffi::OsString::from_vec(name)), header).unwrap();
+        let path = gone.join(std::ffi::OsString::from_vec(name));
+        std::fs::write(&path, header).unwrap();
+        date_back(&path);
     }
     let sparse = gone.join(named("sparse"));
     std::fs::write(&sparse, header).unwrap();
     std::fs::File::options().write(true).open(&sparse).unwrap().set_len(1 << 40).unwrap();
+    date_back(&sparse);
     let protected = gone.join(named("protected"));
     std::fs::write(&protected, header).unwrap();
+    date_back(&protected);
     std::fs::set_permissions(&protected, PermissionsExt::from_mode(0o444)).unwrap();
     for refusals in REFUSALS {
         let dry = world.pycstore_refused(refusals, ["prune", "--orphans", "--stale", "-n"]).exits(0);
@@ -178,7 +184,7 @@ os.chdir(directory)
 for _ in range(links):
     os.mkdir('d')
     os.chdir('d')
-shutil.copyfile(entry, last)
+shutil.copy2(entry, last)
 ";
     let length = |path: &Path| path.as_os_str().len();
     let deepest = (4095 - length(&gone.join("long")) - named("/b").len()) / "/d".len();
@@ -216,6 +222,7 @@ fn no_mount_point_is_crossed() {
         }
         let covered = gone.join(named("covered"));
         std::fs::copy(&entry, &covered).unwrap();
+        date_back(&covered);
         let script = format!(
             "
             mount -t tmpfs tmpfs '{gone}/volume'
@@ -274,7 +281,9 @@ fn a_read_only_file_system_is_one_problem() {
     for number in 0..40 {
         std::fs::create_dir(gone.join(format!("d{number}"))).unwrap();
         for name in ["a", "b"] {
-            std::fs::copy(gone.join(named("b")), gone.join(format!("d{number}/{}", named(name)))).unwrap();
+            let copy = gone.join(format!("d{number}/{}", named(name)));
+            std::fs::copy(gone.join(named("b")), &copy).unwrap();
+            date_back(&copy);
         }
     }
     let script = "
@@ -371,7 +380,9 @@ fn a_directory_that_may_not_be_read_keeps_what_is_in_it() {
     let Site { world, gone, entry, .. } = site();
     for name in ["locked", "unreadable", "unsearchable"] {
         std::fs::create_dir(gone.join(name)).unwrap();
-        std::fs::copy(&entry, gone.join(name).join(named("x"))).unwrap();
+        let copy = gone.join(name).join(named("x"));
+        std::fs::copy(&entry, &copy).unwrap();
+        date_back(&copy);
     }
     let before = World::snapshot(&world.store);
     let mode = |modes: [u32; 3]| {

@@ -1,7 +1,7 @@
 //! `pycstore schedule`.
 
 use crate::spool::Spool;
-use crate::support::{Answer, World, answer, newest, tool};
+use crate::support::{Answer, World, answer, date_back, newest, tool};
 use std::path::{Path, PathBuf};
 
 /// A world with an orphan in its store.
@@ -109,6 +109,7 @@ fn odd_names_reach_the_job_through_cron() {
     let entry = store.join(orphan.trim_start_matches('/'));
     std::fs::create_dir_all(entry.parent().unwrap()).unwrap();
     std::fs::write(&entry, b"\xcb\r\r\n0123456789ab").unwrap();
+    date_back(&entry);
     let state = world.home.join("my state");
     let mut command = spool.command(&[], "", &program);
     command.env("XDG_STATE_HOME", &state).args(["schedule", "install", "--with", "cron", "--yes", "--store"]);

@@ -155,7 +155,7 @@ const SELECTORS: [(&str, &[&str]); 5] = [
     ("--stale", &["stale"]),
     ("--corrupt", &["cut", "zeros"]),
     ("--temporary", &["old temporary"]),
-    ("--unused-for=90d", &["unused", "never", "dead"]),
+    ("--unused-for=90d", &["unused", "unknown", "never", "dead"]),
 ];
 
 #[test]
@@ -194,10 +194,10 @@ fn unused_is_what_was_neither_read_nor_written() {
     for (age, expected) in [
         ("1000d", &[][..]),
         ("399d", &["dead"]),
-        ("199d", &["dead", "unused"]),
-        ("99d", &["dead", "unused", "never"]),
-        ("5d", &["dead", "unused", "never"]),
-        ("1d", &["dead", "unused", "never", "used", "q/used", "stale", "cut", "gone", "q/gone"]),
+        ("199d", &["dead", "unused", "unknown"]),
+        ("99d", &["dead", "unused", "unknown", "never"]),
+        ("5d", &["dead", "unused", "unknown", "never"]),
+        ("1d", &["dead", "unused", "unknown", "never", "used", "q/used", "stale", "cut", "gone", "q/gone"]),
     ] {
         site.takes(&["--unused-for", age], expected);
     }
@@ -207,8 +207,8 @@ fn unused_is_what_was_neither_read_nor_written() {
     let output = site.world.python(newest()).args(["-B", "-c", code]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let left = site.world.pycstore(["prune", "--unused-for", "90d", "--json"]).exits(0).json();
-    assert_eq!(left["removed"]["files"], 1, "{left}");
-    assert!(!site.path("dead").exists());
+    assert_eq!(left["removed"]["files"], 2, "{left}");
+    assert!(!site.path("dead").exists() && !site.path("unknown").exists());
 }
 
 #[test]
@@ -250,21 +250,32 @@ fn scopes_narrow() {
         site.takes(&arguments, &expected);
     }
     site.takes(&["--unused-for=90d", "--tag", site.dead_tag], &["dead"]);
-    site.takes(&["--unused-for=90d", "--tag", &newest().tag], &["unused", "never"]);
+    site.takes(&["--unused-for=90d", "--tag", &newest().tag], &["unused", "unknown", "never"]);
     let bad = site.world.pycstore(["prune", "--orphans", "--keep", "/a/[z"]).exits(2);
     assert!(bad.stderr.starts_with("pycstore: cannot understand the glob `/a/[z`"), "{}", bad.stderr);
 }
 
 /// The files of a [`Site`] in the order in which a budget evicts them; those not named stay.
-const ORDER: [&str; 10] =
-    ["old temporary", "cut", "gone", "q/gone", "stale", "dead", "never", "unused", "q/used", "used"];
+const ORDER: [&str; 11] = [
+    "old temporary",
+    "cut",
+    "gone",
+    "q/gone",
+    "stale",
+    "dead",
+    "never",
+    "unused",
+    "unknown",
+    "q/used",
+    "used",
+];
 
 #[test]
 fn a_budget_of_files_evicts_the_least_valuable() {
     let site = Site::new();
-    // Of the two orphans one was read a day later.
-    let later = |name: &str, seconds: u64| {
-        let read = site.now - Duration::from_secs(3 * DAY - seconds);
+    // Of two that are alike, one was read a day later.
+    let later = |name: &str, days: u64| {
+        let read = site.now - Duration::from_secs((days - 1) * DAY);
         let file = fs::File::options().write(true).open(site.path(name)).unwrap();
         file.set_times(fs::FileTimes::new().set_accessed(read)).unwrap();
     };
@@ -272,24 +283,31 @@ fn a_budget_of_files_evicts_the_least_valuable() {
     let counted = site.files.len() as u64 - 1;
     for most in (0..=counted).rev() {
         site.restore();
-        later("q/gone", DAY);
+        later("q/gone", 3);
+        later("unknown", 200);
         let before = World::snapshot(&site.world.store);
         site.restore();
-        later("q/gone", DAY);
+        later("q/gone", 3);
+        later("unknown", 200);
         let pruned = site.world.pycstore(["prune", "--max-files", &most.to_string()]).exits(0);
         let gone = ORDER.len().min((counted - most) as usize);
         let mut paths: Vec<&Path> = ORDER[..gone].iter().map(|it| site.path(it)).collect();
         let sub = site.path("q/used").parent().unwrap().parent().unwrap();
         if gone >= 9 {
+            paths.push(site.path("unknown").parent().unwrap());
+        }
+        if gone >= 10 {
             paths.push(sub);
         }
         assert_only_gone(&before, &World::snapshot(&site.world.store), &paths);
         let over = counted - gone as u64 - most;
         let expected = match over {
             0 => String::new(),
-            1 => "pycstore: still 1 file over the budget: what is left is unknown, foreign, kept or too young\n".into(),
+            1 => {
+                "pycstore: still 1 file over the budget: what is left is foreign, kept or too young\n".into()
+            }
             _ => format!(
-                "pycstore: still {over} files over the budget: what is left is unknown, foreign, kept or too young\n"
+                "pycstore: still {over} files over the budget: what is left is foreign, kept or too young\n"
             ),
         };
         assert_eq!(pruned.stderr, expected, "{most}");
@@ -391,8 +409,8 @@ fn where_no_access_times_are_kept_the_time_of_compilation_counts() {
     ";
     let note = "pycstore: this mount keeps no access times: the time of compilation counts as last use\n";
     for (options, quiet, said, gone) in [
-        ("noatime", "", note, &["used", "unused", "dead"][..]),
-        ("noatime", "-q", "", &["used", "unused", "dead"]),
+        ("noatime", "", note, &["used", "unused", "unknown", "dead"][..]),
+        ("noatime", "-q", "", &["used", "unused", "unknown", "dead"]),
         ("relatime", "", "", &["dead"]),
         ("strictatime", "", "", &["dead"]),
     ] {
@@ -428,7 +446,7 @@ fn what_the_command_line_selects_stands_in_the_place_of_the_files_policy() {
     site.world.write(".config/pycstore/config.toml", policy);
     site.takes(&[], &["gone", "q/gone", "cut", "zeros", "dead"]);
     site.takes(&["--stale"], &["stale"]);
-    site.takes(&["--unused-for", "150d"], &["unused", "dead"]);
+    site.takes(&["--unused-for", "150d"], &["unused", "unknown", "dead"]);
     // A scope is no selector: it narrows the file's policy.
     site.takes(&["--under", "q"], &["q/gone"]);
     site.world
@@ -438,7 +456,7 @@ fn what_the_command_line_selects_stands_in_the_place_of_the_files_policy() {
     site.world.write(".config/pycstore/config.toml", "[prune]\ntemporary = true\nmax-files = 4\n");
     site.takes(
         &[],
-        &["old temporary", "cut", "gone", "q/gone", "stale", "dead", "never", "unused", "q/used"],
+        &["old temporary", "cut", "gone", "q/gone", "stale", "dead", "never", "unused", "unknown"],
     );
     site.world.write(".config/pycstore/config.toml", "[prune]\norphan = true\n");
     let before = World::snapshot(&site.world.store);

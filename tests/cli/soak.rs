@@ -56,12 +56,11 @@ fn write_round(mirror: &Path) {
                 );
                 fs::create_dir_all(&directory).unwrap();
             }
-            if number % 10 == 1 {
-                // Written at once, a temporary of an hour ago: pruned while it is made, it is gone.
-                let then = std::time::SystemTime::now() - Duration::from_secs(7200);
-                if let Ok(file) = fs::File::options().write(true).open(&path) {
-                    file.set_times(fs::FileTimes::new().set_modified(then)).unwrap();
-                }
+            // Written at once, a temporary of an hour ago, and an entry older than anything that was deleted around it. Pruned
+            // while it is made, it is gone.
+            let then = std::time::SystemTime::now() - Duration::from_secs(7200);
+            if let Ok(file) = fs::File::options().write(true).open(&path) {
+                file.set_times(fs::FileTimes::new().set_modified(then)).unwrap();
             }
         }
     }

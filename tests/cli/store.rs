@@ -1,6 +1,6 @@
 //! Where the store is looked for, what is refused, and how a reader that stops reading is taken.
 
-use crate::support::{Answer, World, answer, assert_only_gone, closed_pipe, newest};
+use crate::support::{Answer, World, answer, assert_only_gone, closed_pipe, date_back, newest};
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,9 @@ fn store_of(world: &World, path: &str, entries: usize) -> PathBuf {
     let mirror = store.join(world.home.strip_prefix("/").unwrap()).join("no-such-project");
     std::fs::create_dir_all(&mirror).unwrap();
     for number in 0..entries {
-        std::fs::write(mirror.join(format!("module_{number:06}.cpython-312.pyc")), "").unwrap();
+        let entry = mirror.join(format!("module_{number:06}.cpython-312.pyc"));
+        std::fs::write(&entry, "").unwrap();
+        date_back(&entry);
     }
     store
 }

@@ -229,6 +229,13 @@ pub fn closed_pipe() -> std::io::PipeWriter {
     writer
 }
 
+/// Dates a file back to 2001, so that it was written before anything around it was deleted or made: an entry that a test
+/// puts in place by hand is that of a deleted source only then.
+pub fn date_back(path: &Path) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+}
+
 /// Gives a file another mtime, this long ago, and an atime that is older still.
 pub fn age(path: &Path, ago: Duration) {
     let then = SystemTime::now() - ago;

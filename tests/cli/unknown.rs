@@ -1,6 +1,6 @@
 //! Missing is not gone: whatever cannot be told is `unknown` with its reason, and no prune takes it.
 
-use crate::support::{World, interpreters, newest};
+use crate::support::{World, date_back, interpreters, newest};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -27,7 +27,7 @@ fn assert_unknown(world: &World, sources: &[&Path], reason: &str) {
         let entry = world.entry(source, newest(), "");
         let answer = world.pycstore_unprivileged(["inspect".as_ref(), entry.as_os_str()]);
         assert!(answer.stdout.contains(&format!("unknown ({reason})\n")), "{}", answer.stdout);
-        assert!(answer.stdout.contains("cannot tell from here\n"), "{}", answer.stdout);
+        assert!(answer.stdout.contains("next                 unknown: its source "), "{}", answer.stdout);
     }
     assert_eq!(world.pycstore_unprivileged(["du", "--json"]).json()["reclaimable"]["files"], 0);
     let before = World::snapshot(&world.store);
@@ -39,7 +39,8 @@ fn assert_unknown(world: &World, sources: &[&Path], reason: &str) {
     assert_eq!(World::snapshot(&world.store), before);
 }
 
-/// Asserts that `--assume-gone` makes orphans of the entries of these sources, and a prune takes exactly them.
+/// Asserts that `--assume-gone` makes orphans of the entries of these sources, and a prune takes exactly them. It covers
+/// missing names, never an error: then there are none.
 #[track_caller]
 fn assert_taken_when_assumed_gone(world: &World, assumed: &Path, sources: &[&Path]) {
     let before = World::snapshot(&world.store);
@@ -68,7 +69,8 @@ fn entry_of_nothing(world: &World, source: &Path) {
     world.compile_files(newest(), &[&model]);
     let entry = world.entry(source, newest(), "");
     fs::create_dir_all(entry.parent().unwrap()).unwrap();
-    fs::rename(world.entry(&model, newest(), ""), entry).unwrap();
+    fs::rename(world.entry(&model, newest(), ""), &entry).unwrap();
+    date_back(&entry);
     fs::remove_dir_all(model.parent().unwrap()).unwrap();
     // Up to the store: what is empty goes with any prune.
     let mirror = world.mirror(model.parent().unwrap());
@@ -94,7 +96,7 @@ fn a_directory_that_may_not_be_entered() {
     fs::remove_dir_all(closed.join("sub/gone")).unwrap();
     set_mode(&closed, 0o000);
     assert_unknown(&world, &sources, "permission");
-    assert_taken_when_assumed_gone(&world, &closed.join("sub"), &sources[1..]);
+    assert_taken_when_assumed_gone(&world, &closed.join("sub"), &[]);
     set_mode(&closed, 0o755);
 }
 
@@ -170,8 +172,8 @@ fn links_that_lead_in_a_circle() {
     symlink("square", project.join("round")).unwrap();
     symlink("round", project.join("square")).unwrap();
     assert_unknown(&world, &sources, "loop");
-    assert_taken_when_assumed_gone(&world, &project.join("round"), &sources[1..]);
-    assert_taken_when_assumed_gone(&world, sources[0], &sources[..1]);
+    assert_taken_when_assumed_gone(&world, &project.join("round"), &[]);
+    assert_taken_when_assumed_gone(&world, sources[0], &[]);
 }
 
 #[test]

@@ -186,6 +186,8 @@ impl Store {
         forest.age(random);
         for case in cases.iter().flat_map(|(_, cases)| cases) {
             case.damage.strike(&case.entry, random);
+            // As if it had been written before its source was deleted.
+            support::date_back(&case.entry);
         }
         Store { world, forest, cases }
     }

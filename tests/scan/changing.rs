@@ -8,9 +8,11 @@ use pycstore::scan::Question;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// The directories with entries that nobody touches.
 const STABLE: usize = 20;
@@ -41,12 +43,20 @@ fn stable(tree: &Tree) -> BTreeMap<PathBuf, Status> {
 /// One change of a kind. They cross each other's way, so any step may fail.
 type Change = fn(&Tree, u64);
 
+/// Writes an entry that is older than anything that is deleted around it.
+fn put(path: &Path) {
+    if let Ok(mut file) = fs::File::create(path) {
+        file.write_all(&bytecode()).ok();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).ok();
+    }
+}
+
 /// Writes entries as Python does, beside the stable ones, and deletes them.
 fn write(tree: &Tree, turn: u64) {
     let directory = tree.mirror(format!("stable/d{}", turn % STABLE as u64));
     let entry = directory.join(format!("new{}.cpython-312.pyc", turn % 3));
     let temporary = directory.join(format!("new{}.cpython-312.pyc.{}", turn % 3, turn + 1));
-    fs::write(&temporary, bytecode()).ok();
+    put(&temporary);
     fs::rename(&temporary, &entry).ok();
     if !turn.is_multiple_of(4) {
         fs::remove_file(&entry).ok();
@@ -61,11 +71,7 @@ fn move_directories(tree: &Tree, turn: u64) {
             fs::create_dir_all(place(turn).join("below/deeper")).ok();
             for directory in ["", "below", "below/deeper"] {
                 for name in ["a", "b"] {
-                    fs::write(
-                        place(turn).join(directory).join(format!("{name}.cpython-312.pyc")),
-                        bytecode(),
-                    )
-                    .ok();
+                    put(&place(turn).join(directory).join(format!("{name}.cpython-312.pyc")));
                 }
             }
         }
@@ -86,10 +92,10 @@ fn become_another(name: &Path, turn: u64) {
     }
     let special = |kind| mknodat(CWD, name, kind, Mode::from_raw_mode(0o644), 0).ok();
     match turn % 7 {
-        0 | 1 => drop(fs::write(name, bytecode())),
+        0 | 1 => put(name),
         2 => {
             fs::create_dir_all(name.join("below")).ok();
-            fs::write(name.join("below/inside.cpython-312.pyc"), bytecode()).ok();
+            put(&name.join("below/inside.cpython-312.pyc"));
         }
         3 => drop(symlink("/", name)),
         4 => drop(symlink("no-such-file", name)),

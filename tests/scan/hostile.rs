@@ -63,7 +63,7 @@ fn statuses(tree: &Tree) {
     }
     // A file where a directory of sources was.
     tree.orphan("replaced/module.py");
-    fs::write(tree.project.join("replaced"), "").unwrap();
+    fs::write(tree.project.join("replaced"), "a text, which is no archive\n").unwrap();
 }
 
 /// Sources that are no files, and files that are no usual sources.

@@ -36,6 +36,12 @@ pub fn bytecode() -> Vec<u8> {
     bytes
 }
 
+/// Dates a file back, so that it was written before anything around it was deleted or made.
+pub fn date_back(path: &Path) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+}
+
 impl Tree {
     /// An empty store, and a project without modules.
     pub fn new() -> Tree {
@@ -78,6 +84,7 @@ impl Tree {
         fs::create_dir_all(&entry).unwrap();
         let entry = entry.join(OsStr::from_bytes(&[stem, b".", TAG.as_bytes(), b".pyc"].concat()));
         fs::write(&entry, contents).unwrap();
+        date_back(&entry);
         entry
     }
 

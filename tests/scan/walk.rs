@@ -75,6 +75,10 @@ fn file(root: &Path, step: &walkdir::DirEntry, question: Question, found: &mut F
             Ok(identity) => known.identity = Some(identity),
             Err(_) => {
                 found.troubles.insert(path.to_path_buf());
+                if is_orphan {
+                    // When it was written cannot be told.
+                    known.status = Some(("unknown", Some("permission")));
+                }
                 if is_orphan && !everything || parsed == Name::Foreign {
                     return;
                 }
@@ -116,6 +120,9 @@ fn source(mirrored: &Path, slot: &Slot<'_>) -> Result<Option<fs::Metadata>, Stat
         Ok(_) | Err(_) => {}
     }
     if !directory.is_dir() {
+        // One that cannot be listed may be empty: then nothing is known of what is missing in it.
+        let nearest = directory.ancestors().find(|ancestor| ancestor.is_dir()).unwrap();
+        fs::read_dir(nearest).map_err(|error| of(&error))?;
         // With the whole project, or from a project that is still there.
         let has_project = directory.ancestors().any(|ancestor| ancestor.join("pyproject.toml").exists());
         return orphan(if has_project { "source" } else { "root" });

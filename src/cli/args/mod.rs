@@ -95,8 +95,8 @@ pub struct Global {
     /// Use exactly this many threads [default: as many as the disk can use]
     #[arg(long, value_name = "N", global = true, value_parser = number::threads, help_heading = "Global options")]
     pub threads: Option<u16>,
-    /// Take sources that are missing at or below PATH for gone, whatever stands against it: an unmounted
-    /// disk, another host (may be repeated)
+    /// Treat missing sources at or below PATH as deleted, even if a disk may just be unmounted; an error is never
+    /// treated so (may be repeated)
     #[arg(long, value_name = "PATH", global = true, help_heading = "Global options")]
     pub assume_gone: Vec<PathBuf>,
     /// Read the configuration from FILE [default: $PYCSTORE_CONFIG, else ~/.config/pycstore/config.toml]
@@ -136,15 +136,17 @@ pub enum Command {
     /// List every file of the store with its status.
     ///
     /// Each line has the status, its reason, the room on disk and the path. The statuses are: fresh (Python would load
-    /// it), stale (the source is there, and Python would recompile it), orphan (the source is gone for certain), corrupt
-    /// (not loadable), unknown (cannot tell), temporary (left over from an interrupted write) and foreign (nothing that
+    /// it), stale (the source is there, and Python would recompile it), orphan (the source was definitely deleted), corrupt
+    /// (not loadable), unknown (cannot be decided here), temporary (left over from an interrupted write) and foreign (nothing that
     /// Python writes).
     Ls(LsOptions),
     /// Remove entries that Python cannot use any more.
     ///
     /// Selectors add up, scopes narrow. Without a selector the configuration's policy holds; without that nothing is
-    /// done. An entry whose source is missing only because a disk is not
-    /// mounted, permission is denied or the path belongs to another host is never an orphan. A file that is no bytecode
+    /// done. An entry is an orphan only if its source was definitely deleted:
+    /// something on the source's path changed after the entry was written. A source on a disk that is not mounted, in a
+    /// container or behind an error makes the entry unknown, which only --unused-for, budgets, --dead-interpreters and
+    /// --all remove. A file that is no bytecode
     /// is kept and reported, unless --corrupt is given. Emptied directories go as well, the store itself stays. Each
     /// file is looked at again before it is removed, and kept if it changed: other programs may use the store
     /// meanwhile.

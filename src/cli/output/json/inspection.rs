@@ -1,6 +1,7 @@
 //! What `inspect --json` says beyond an entry's line: its header, what its source has now, and its body.
 
-use super::EntryLine;
+use super::{EntryLine, text};
+use crate::cli::inspect::witness_of;
 use crate::cli::output::date;
 use pycstore::body::Body;
 use pycstore::entry::{Content, Entry};
@@ -8,6 +9,7 @@ use pycstore::pyc::InvalidationMode;
 use pycstore::scan::Visit;
 use pycstore::source::Source;
 use pycstore::status::Status;
+use pycstore::witness::Witness;
 use serde::Serialize;
 use std::path::Path;
 
@@ -18,6 +20,7 @@ pub struct Inspection {
     entry: EntryLine,
     header: Option<HeaderFields>,
     source_now: Option<SourceFields>,
+    witness: Option<WitnessFields>,
     body: Option<BodyFields>,
 }
 
@@ -66,6 +69,29 @@ struct HeaderFields {
     source_hash: Option<String>,
 }
 
+/// What says whether a missing source was deleted.
+#[derive(Debug, Serialize)]
+struct WitnessFields {
+    directory: String,
+    missing: String,
+    last_change: String,
+    changed: String,
+    change: &'static str,
+}
+
+impl From<&Witness> for WitnessFields {
+    fn from(witness: &Witness) -> WitnessFields {
+        let last = &witness.last_change;
+        WitnessFields {
+            directory: text(&witness.directory),
+            missing: text(Path::new(witness.missing.as_deref().unwrap_or_default())),
+            last_change: date::rfc3339(last.moment),
+            changed: text(&last.path),
+            change: last.kind.name(),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct SourceFields {
     mtime: i64,
@@ -107,11 +133,13 @@ impl Inspection {
             }),
             _ => None,
         };
+        let witness = source.and_then(|source| witness_of(entry, source));
         let entry = EntryLine::new(path, entry, status, source, &visit.owner());
         Inspection {
             entry,
             header,
             source_now,
+            witness: witness.as_ref().map(WitnessFields::from),
             body: body.and_then(|(body, last_line)| BodyFields::of(body, *last_line)),
         }
     }
