@@ -2,10 +2,11 @@
 
 use super::look::{Look, SourceNames, Sources, append};
 use super::place::{Facts, Place};
-use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
+use super::{Listing, Question, Scan, Trouble, Visit, Visitor, empty, trouble_with_directory};
 use crate::directory::{Directory, FileKind, Links, ListBuffer, is_link_loop};
 use crate::entry::Entry;
 use crate::layout::{self, Name};
+use crate::owner::Presence;
 use crate::source::is_missing;
 use std::io;
 use std::ops::Range;
@@ -117,15 +118,28 @@ pub(super) fn scan<V: Visitor>(
             entries.push(entry);
         }
     }
+    let mut sources = look.sources.mirrored().presence();
+    if sources == Presence::Absent && files.is_empty() && directories.is_empty() {
+        sources = empty::presence(scan.ground, &store_directory, &place.sources());
+    }
+    let metadata = match scan.question {
+        // What is to be known of a directory that may go.
+        Question::Orphans if sources != Presence::Absent => None,
+        Question::Orphans | Question::Everything(_) => match store_directory.own_metadata() {
+            Ok(metadata) => Some(metadata),
+            Err(error) => {
+                let trouble = trouble_with_directory(scan.store, &place.relative, error);
+                trouble.into_iter().for_each(|it| look.visitor.trouble(it));
+                None
+            }
+        },
+    };
     let visit = Visit {
         relative: &place.relative,
-        metadata: match scan.question {
-            Question::Everything(_) => store_directory.own_metadata().ok(),
-            Question::Orphans => None,
-        },
+        metadata,
         entries: &entries,
         directories: directories.len(),
-        sources: look.sources.mirrored().presence(),
+        sources,
         place,
         store: scan.store,
     };

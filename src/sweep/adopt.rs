@@ -76,7 +76,7 @@ impl Adopter<'_> {
         let answer = self.adopt(cache, planned, victim, adoption);
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
-            Ok(Adopted::Yes) => *done.adopted.entry((*planned.owner).clone()).or_default() += victim.tally(),
+            Ok(Adopted::Yes) => *done.adopted.entry((*planned.owner).clone()).or_default() += victim.size(),
             // It is superfluous, or not the planned one any more: the executor finds out.
             Ok(Adopted::No) => {}
             Err(source) => {

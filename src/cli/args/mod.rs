@@ -145,14 +145,21 @@ pub enum Command {
     /// Selectors add up, scopes narrow. Without a selector the configuration's policy holds; without that nothing is
     /// done. An entry whose source is missing only because a disk is not
     /// mounted, permission is denied or the path belongs to another host is never an orphan. A file that is no bytecode
-    /// is kept and reported, unless --corrupt is given. Emptied directories go as well, the store itself stays. Each
-    /// file is looked at again before it is removed, and kept if it changed: other programs may use the store
-    /// meanwhile.
+    /// is kept and reported, unless --corrupt is given. Each file is looked at again before it is removed, and kept if
+    /// it changed: other programs may use the store meanwhile.
+    ///
+    /// An empty directory is removed when the directory that it mirrors is deleted. --all also removes the directories
+    /// that it empties. All other directories stay, and so does the store itself. --dry-run and --json name the
+    /// directories.
+    ///
+    /// Files are counted by name, bytes by inode: a file with several hard links frees its bytes with its last link,
+    /// and nothing while a link stays, in the store or elsewhere.
     Prune(PruneOptions),
     /// Remove all entries of a project, environment or interpreter, there or gone.
     ///
     /// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
-    /// one of the paths goes, whatever its status. What Python still needs it compiles again.
+    /// one of the paths goes, whatever its status, and the directories that become empty. What Python still needs it
+    /// compiles again.
     Forget(ForgetOptions),
     /// Remove the bytecode that lies in source trees, or move it into the store.
     ///
