@@ -4,6 +4,7 @@
 //! here, by path, in a fixed order.
 
 use crate::tally::Tally;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
@@ -80,14 +81,23 @@ pub fn directories_named(
     found
 }
 
-/// The Python sources (`.py`) at or below `root`, in order of their paths. `is_entered` says of each directory whether it is
+/// What Python may run or import of a tree.
+#[derive(Debug, Default)]
+pub struct PythonTree {
+    /// The sources (`.py`), in order of their paths.
+    pub sources: Vec<PathBuf>,
+    /// The directories with an executable file. Programs import through them: `bin/../lib` is on `sys.path` then.
+    pub program_directories: BTreeSet<PathBuf>,
+}
+
+/// The Python sources and the directories of programs at or below `root`. `is_entered` says of each directory whether it is
 /// entered, `root` included; directories that are links are not, files that are links are what they lead to.
-pub fn python_sources(
+pub fn python_tree(
     root: &Path,
     is_entered: impl Fn(&Path, &Metadata) -> bool,
     unreadable: &mut Vec<Unreadable>,
-) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+) -> PythonTree {
+    let mut found = PythonTree::default();
     let mut walk = WalkDir::new(root).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
@@ -99,9 +109,18 @@ pub fn python_sources(
                 }
             }
             Ok((_, entry)) => {
-                let is_named = entry.path().extension().is_some_and(|extension| extension == "py");
-                if is_named && entry.path().is_file() {
-                    found.push(entry.into_path());
+                let Ok(metadata) = entry.path().metadata() else { continue }; // a dangling link
+                if !metadata.is_file() {
+                    continue;
+                }
+                if metadata.mode() & 0o111 != 0
+                    && let Some(directory) = entry.path().parent()
+                    && !found.program_directories.contains(directory)
+                {
+                    found.program_directories.insert(directory.to_path_buf());
+                }
+                if entry.path().extension().is_some_and(|extension| extension == "py") {
+                    found.sources.push(entry.into_path());
                 }
             }
             Err(error) => unreadable.extend(Unreadable::of(error, root)),

@@ -93,7 +93,9 @@ fn the_mirror_of_a_directory_that_is_there_stays_empty_or_not() {
 fn python_finds_its_entries_through_directories_without_any() {
     let loaded = |world: &World, interpreter, script: &Path| {
         let said = answer(world.python(interpreter).args(["-B", "-v"]).arg(script)).exits(0).stderr;
-        let is_loaded = |line: &&str| line.contains("code object from") && line.contains("/../src/n");
+        let is_loaded = |line: &&str| {
+            line.contains("code object from") && line.contains("/../src/n") && line.contains(".pyc")
+        };
         said.lines().filter(is_loaded).count()
     };
     for interpreter in implementations() {

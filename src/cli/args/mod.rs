@@ -182,6 +182,9 @@ pub enum Command {
     /// already is not compiled again. Nothing of a source is run; the interpreters run without the caller's
     /// environment.
     ///
+    /// A directory with a program, and one that PATH leaves by `..`, gets an empty directory in the store: with bin/../lib
+    /// on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
+    ///
     /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root.
     /// Root fills no store but its own and compiles nobody else's tree: run it as that user.
     Warm(WarmOptions),
