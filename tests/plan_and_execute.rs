@@ -801,7 +801,12 @@ fn enters_namespace(test: &str) -> bool {
          kernel.apparmor_restrict_unprivileged_userns=0), and have `unshare` and `mount` (util-linux)"
     );
     let mut inside = Command::new("unshare");
-    inside.arg(options).arg(std::env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]);
+    inside.arg(options).arg(std::env::current_exe().unwrap()).args([
+        "--exact",
+        test,
+        "--include-ignored",
+        "--nocapture",
+    ]);
     let output = inside.env(INSIDE, "1").output().unwrap();
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -864,6 +869,48 @@ fn a_mount_made_on_an_emptied_directory_stays() {
         assert!(Command::new("umount").arg(&covered).status().unwrap().success());
         assert!(covered.is_dir() && stage.outside.is_dir());
         assert_eq!(outcome.directories, 0);
+    }
+}
+
+#[test]
+#[ignore = "needs root, a loop device, mkfs.btrfs and btrfs: apt install btrfs-progs"]
+fn an_empty_subvolume_stays() {
+    if !enters_namespace("an_empty_subvolume_stays") {
+        return;
+    }
+    let run = |program: &str, arguments: &[&Path]| {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let image = elsewhere.path().join("image");
+    fs::File::create(&image).unwrap().set_len(200 << 20).unwrap();
+    run("mkfs.btrfs", &["-q".as_ref(), &image]);
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        run("mount", &["-o".as_ref(), "loop".as_ref(), &image, &stage.base]);
+        fs::create_dir(&stage.store).unwrap();
+        let subvolume = stage.mirror("a/sub");
+        fs::create_dir_all(stage.mirror("a/plain")).unwrap();
+        run("btrfs", &["subvolume".as_ref(), "create".as_ref(), &subvolume]);
+        stage.delete_sources("a/sub");
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        let named = |plan: &Plan| plan.emptied.iter().map(EmptiedIn::count).sum::<u64>();
+        assert_eq!(named(&plan), 1, "a dry run names the other directory");
+        // A subvolume takes the place of the other since.
+        let other = stage.mirror("a/plain");
+        fs::remove_dir(&other).unwrap();
+        run("btrfs", &["subvolume".as_ref(), "create".as_ref(), &other]);
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        assert_only_gone(&before, &stage.tree(), &[]);
+        assert_eq!((outcome.directories, outcome.is_complete()), (0, true));
+        drop(store);
+        for entry in fs::read_dir(&stage.base).unwrap() {
+            fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+        run("umount", &[&stage.base]);
     }
 }
 
