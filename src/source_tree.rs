@@ -4,7 +4,7 @@
 //! here, by path, in a fixed order.
 
 use crate::tally::Tally;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
@@ -129,9 +129,19 @@ pub fn python_tree(
     found
 }
 
-/// What a tree takes: its files, and on disk its directories as well, as GNU `du` counts, except that a file with
-/// several links counts for each. `each` hears the names of the files.
-pub fn tally(root: &Path, unreadable: &mut Vec<Unreadable>, mut each: impl FnMut(&OsStr)) -> Tally {
+/// What a tree takes: its files, and on disk its directories as well, as GNU `du` counts: a file with several hard links
+/// once. `each` hears the names of the files.
+pub fn tally(root: &Path, unreadable: &mut Vec<Unreadable>, each: impl FnMut(&OsStr)) -> Tally {
+    further_tally(root, &mut HashSet::new(), unreadable, each)
+}
+
+/// The same where files with several links, by device and inode, may have been counted already.
+fn further_tally(
+    root: &Path,
+    counted: &mut HashSet<(u64, u64)>,
+    unreadable: &mut Vec<Unreadable>,
+    mut each: impl FnMut(&OsStr),
+) -> Tally {
     let mut tally = Tally::default();
     for entry in WalkDir::new(root).same_file_system(true) {
         match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
@@ -140,7 +150,9 @@ pub fn tally(root: &Path, unreadable: &mut Vec<Unreadable>, mut each: impl FnMut
             }
             Ok((metadata, entry)) => {
                 each(entry.file_name());
-                tally += Tally::file(metadata.len(), metadata.blocks() * 512);
+                let is_first = metadata.nlink() < 2 || counted.insert((metadata.dev(), metadata.ino()));
+                let size = if is_first { (metadata.len(), metadata.blocks() * 512) } else { (0, 0) };
+                tally += Tally::file(size.0, size.1);
             }
             Err(error) => unreadable.extend(Unreadable::of(error, root)),
         }
@@ -173,13 +185,14 @@ pub struct InTree {
 /// `node_modules` or in an environment. Links are not followed, no other file system is entered.
 pub fn in_tree(root: &Path, unreadable: &mut Vec<Unreadable>) -> InTree {
     let mut found = InTree::default();
+    let mut counted = HashSet::new();
     let mut walk = WalkDir::new(root).min_depth(1).same_file_system(true).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {
                 let (name, path) = (entry.file_name(), entry.path());
                 if name == "__pycache__" {
-                    let tally = tally(path, unreadable, |_| {});
+                    let tally = further_tally(path, &mut counted, unreadable, |_| {});
                     if !tally.is_empty() {
                         found.directories += 1;
                         found.tally += tally;
@@ -243,6 +256,9 @@ mod tests {
             write(path);
         }
         std::fs::create_dir_all(home.join("work/empty/__pycache__")).unwrap();
+        let linked = home.join("work/__pycache__/b.cpython-312.opt-1.pyc");
+        std::fs::hard_link(home.join("work/__pycache__/b.cpython-312.pyc"), &linked).unwrap();
+        std::fs::hard_link(linked, home.join("work/package/__pycache__/b.cpython-312.pyc")).unwrap();
         let homes = [home.clone()];
         let work = home.join("work");
         assert_eq!(project_of(&work.join("package/deep"), &homes), Some(work.clone()));
@@ -250,7 +266,8 @@ mod tests {
         assert_eq!(project_of(&home, &[]), Some(home.clone()));
         let mut unreadable = Vec::new();
         let found = in_tree(&work, &mut unreadable);
-        assert_eq!((found.directories, found.tally.files, found.tally.bytes), (2, 3, 15));
+        assert_eq!((found.directories, found.tally.files, found.tally.bytes), (2, 5, 15));
+        assert_eq!(tally(&work, &mut unreadable, |_| {}).bytes, 7 * 5, "each inode once");
         assert_eq!(found.example, Some(work.join("__pycache__")));
         assert!(unreadable.is_empty(), "{unreadable:?}");
     }

@@ -32,8 +32,8 @@
 //!
 //! What a selector takes is known at each entry, so one scan plans it. What a budget evicts ([`cut_off`]) is known when all
 //! entries were seen: a first scan finds the cut-off, the second plans. So no prune holds more than a part of the store:
-//! sixteen bytes of each entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), and the paths of
-//! directories that go.
+//! sixteen bytes of each entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), the paths of directories
+//! that go, and a record of each inode with several hard links.
 
 pub mod cut_off;
 pub mod emptied;
