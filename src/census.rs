@@ -3,13 +3,13 @@
 //! # Invariants
 //!
 //! * The sum over all statuses and tags is the total of [`crate::usage`]: a file with several hard links counts
-//!   its room once.
+//!   its bytes once, and as reclaimable only if all its links are.
 
 use crate::prune::policy::{Circumstances, Policy};
 use crate::scan::{Trouble, Visit, Visitor};
 use crate::status::{self, Status, UncheckedHashes};
 use crate::tally::Tally;
-use crate::usage::CountedLinks;
+use crate::usage::{CountedLinks, Meanwhile};
 use std::collections::BTreeMap;
 
 /// The files of one status and tag.
@@ -58,16 +58,11 @@ impl Visitor for Counting<'_> {
             else {
                 continue;
             };
-            // A prune removes while it scans: the last link of a file has no other any more.
-            let counts_room = match metadata.links {
-                0 | 1 => !self.links.has(metadata.identity),
-                _ => self.links.is_first(metadata.identity),
-            };
-            let (bytes, disk) = if counts_room { (metadata.bytes, metadata.disk) } else { (0, 0) };
             let tag = entry.parsed.slot().map_or("", |slot| slot.tag);
             let is_reclaimable = self.reclaimable.scope.admits_entry(visit, entry)
                 && self.reclaimable.judge(entry, status, &self.circumstances).is_condemned();
-            self.census.add(tag, status, Tally::file(bytes, disk), is_reclaimable);
+            let (tally, reclaimable) = self.links.count(metadata, is_reclaimable, Meanwhile::Removal);
+            self.census.add(tag, status, tally, reclaimable);
         }
     }
 
@@ -90,16 +85,16 @@ impl Census {
         census
     }
 
-    /// Counts one file.
-    pub fn add(&mut self, tag: &str, status: Status, tally: Tally, is_reclaimable: bool) {
+    /// Counts one file; `reclaimable` is what of it a default prune frees, if it may remove it.
+    pub fn add(&mut self, tag: &str, status: Status, tally: Tally, reclaimable: Option<Tally>) {
         let shares = match self.tags.get_mut(tag) {
             Some(shares) => shares,
             None => self.tags.entry(tag.to_string()).or_default(),
         };
         let share = &mut shares[status.index()];
         share.tally += tally;
-        if is_reclaimable {
-            share.reclaimable += tally;
+        if let Some(reclaimable) = reclaimable {
+            share.reclaimable += reclaimable;
         }
     }
 }

@@ -239,6 +239,17 @@ impl Directory {
         Ok(rustix::fs::fstat(&self.descriptor)?.into())
     }
 
+    /// When this directory was made; `None` where the file system does not keep that.
+    ///
+    /// # Errors
+    /// What `statx` answers.
+    pub fn made(&self) -> io::Result<Option<Moment>> {
+        let answer = rustix::fs::statx(&self.descriptor, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
+        let stamp = answer.stx_btime;
+        let is_known = answer.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Ok(is_known.then_some(Moment { seconds: stamp.tv_sec, nanoseconds: stamp.tv_nsec }))
+    }
+
     /// The metadata and the first bytes of a file, as many as fit; a link is not followed. Of what is no regular file
     /// nothing is read: something may have taken a file's name since it was listed.
     ///

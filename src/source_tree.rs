@@ -4,6 +4,7 @@
 //! here, by path, in a fixed order.
 
 use crate::tally::Tally;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
@@ -80,14 +81,23 @@ pub fn directories_named(
     found
 }
 
-/// The Python sources (`.py`) at or below `root`, in order of their paths. `is_entered` says of each directory whether it is
+/// What Python may run or import of a tree.
+#[derive(Debug, Default)]
+pub struct PythonTree {
+    /// The sources (`.py`), in order of their paths.
+    pub sources: Vec<PathBuf>,
+    /// The directories with an executable file. Programs import through them: `bin/../lib` is on `sys.path` then.
+    pub program_directories: BTreeSet<PathBuf>,
+}
+
+/// The Python sources and the directories of programs at or below `root`. `is_entered` says of each directory whether it is
 /// entered, `root` included; directories that are links are not, files that are links are what they lead to.
-pub fn python_sources(
+pub fn python_tree(
     root: &Path,
     is_entered: impl Fn(&Path, &Metadata) -> bool,
     unreadable: &mut Vec<Unreadable>,
-) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+) -> PythonTree {
+    let mut found = PythonTree::default();
     let mut walk = WalkDir::new(root).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
@@ -99,9 +109,18 @@ pub fn python_sources(
                 }
             }
             Ok((_, entry)) => {
-                let is_named = entry.path().extension().is_some_and(|extension| extension == "py");
-                if is_named && entry.path().is_file() {
-                    found.push(entry.into_path());
+                let Ok(metadata) = entry.path().metadata() else { continue }; // a dangling link
+                if !metadata.is_file() {
+                    continue;
+                }
+                if metadata.mode() & 0o111 != 0
+                    && let Some(directory) = entry.path().parent()
+                    && !found.program_directories.contains(directory)
+                {
+                    found.program_directories.insert(directory.to_path_buf());
+                }
+                if entry.path().extension().is_some_and(|extension| extension == "py") {
+                    found.sources.push(entry.into_path());
                 }
             }
             Err(error) => unreadable.extend(Unreadable::of(error, root)),
@@ -110,9 +129,19 @@ pub fn python_sources(
     found
 }
 
-/// What a tree takes: its files, and on disk its directories as well, as GNU `du` counts, except that a file with
-/// several links counts for each. `each` hears the names of the files.
-pub fn tally(root: &Path, unreadable: &mut Vec<Unreadable>, mut each: impl FnMut(&OsStr)) -> Tally {
+/// What a tree takes: its files, and on disk its directories as well, as GNU `du` counts: a file with several hard links
+/// once. `each` hears the names of the files.
+pub fn tally(root: &Path, unreadable: &mut Vec<Unreadable>, each: impl FnMut(&OsStr)) -> Tally {
+    further_tally(root, &mut HashSet::new(), unreadable, each)
+}
+
+/// The same where files with several links, by device and inode, may have been counted already.
+fn further_tally(
+    root: &Path,
+    counted: &mut HashSet<(u64, u64)>,
+    unreadable: &mut Vec<Unreadable>,
+    mut each: impl FnMut(&OsStr),
+) -> Tally {
     let mut tally = Tally::default();
     for entry in WalkDir::new(root).same_file_system(true) {
         match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
@@ -121,7 +150,9 @@ pub fn tally(root: &Path, unreadable: &mut Vec<Unreadable>, mut each: impl FnMut
             }
             Ok((metadata, entry)) => {
                 each(entry.file_name());
-                tally += Tally::file(metadata.len(), metadata.blocks() * 512);
+                let is_first = metadata.nlink() < 2 || counted.insert((metadata.dev(), metadata.ino()));
+                let size = if is_first { (metadata.len(), metadata.blocks() * 512) } else { (0, 0) };
+                tally += Tally::file(size.0, size.1);
             }
             Err(error) => unreadable.extend(Unreadable::of(error, root)),
         }
@@ -154,13 +185,14 @@ pub struct InTree {
 /// `node_modules` or in an environment. Links are not followed, no other file system is entered.
 pub fn in_tree(root: &Path, unreadable: &mut Vec<Unreadable>) -> InTree {
     let mut found = InTree::default();
+    let mut counted = HashSet::new();
     let mut walk = WalkDir::new(root).min_depth(1).same_file_system(true).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {
                 let (name, path) = (entry.file_name(), entry.path());
                 if name == "__pycache__" {
-                    let tally = tally(path, unreadable, |_| {});
+                    let tally = further_tally(path, &mut counted, unreadable, |_| {});
                     if !tally.is_empty() {
                         found.directories += 1;
                         found.tally += tally;
@@ -224,6 +256,9 @@ mod tests {
             write(path);
         }
         std::fs::create_dir_all(home.join("work/empty/__pycache__")).unwrap();
+        let linked = home.join("work/__pycache__/b.cpython-312.opt-1.pyc");
+        std::fs::hard_link(home.join("work/__pycache__/b.cpython-312.pyc"), &linked).unwrap();
+        std::fs::hard_link(linked, home.join("work/package/__pycache__/b.cpython-312.pyc")).unwrap();
         let homes = [home.clone()];
         let work = home.join("work");
         assert_eq!(project_of(&work.join("package/deep"), &homes), Some(work.clone()));
@@ -231,7 +266,8 @@ mod tests {
         assert_eq!(project_of(&home, &[]), Some(home.clone()));
         let mut unreadable = Vec::new();
         let found = in_tree(&work, &mut unreadable);
-        assert_eq!((found.directories, found.tally.files, found.tally.bytes), (2, 3, 15));
+        assert_eq!((found.directories, found.tally.files, found.tally.bytes), (2, 5, 15));
+        assert_eq!(tally(&work, &mut unreadable, |_| {}).bytes, 7 * 5, "each inode once");
         assert_eq!(found.example, Some(work.join("__pycache__")));
         assert!(unreadable.is_empty(), "{unreadable:?}");
     }

@@ -11,6 +11,7 @@ use pycstore::census::{Census, Counting};
 use pycstore::directory::Resolver;
 use pycstore::interpreter::{Interpreters, Loads, Places};
 use pycstore::mounts::Mounts;
+use pycstore::prune::emptied::EmptiedIn;
 use pycstore::prune::plan::PlannedDirectory;
 use pycstore::prune::policy::Spared;
 use pycstore::prune::{
@@ -18,7 +19,7 @@ use pycstore::prune::{
     Policy, Selector, Weigher, execute,
 };
 use pycstore::pyc::Magic;
-use pycstore::scan::{Scan, Threads, Visitor};
+use pycstore::scan::{Scan, Threads, Trouble, Visitor};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Store};
 use pycstore::tally::Tally;
@@ -68,6 +69,13 @@ impl Stage {
         fs::write(&path, [&HEADER[..], stem.as_bytes()].concat()).unwrap();
         date_back(&path);
         path
+    }
+
+    /// Makes a directory of sources below `gone` and deletes it with all above it.
+    fn delete_sources(&self, directory: &str) {
+        let sources = self.base.join("gone");
+        fs::create_dir_all(sources.join(directory)).unwrap();
+        fs::remove_dir_all(sources).unwrap();
     }
 
     /// Gives the place outside a hard link of each file of a directory of the store, and those below it.
@@ -266,8 +274,19 @@ fn a_directory_swapped_for_a_link_is_not_followed() {
             let outcome = carry_out(&store, plan);
             assert_only_gone(&before, &stage.tree(), &[&stage.mirror("z")]);
             assert_eq!(outcome.removed.files, 1, "{resolver:?}");
-            let failed: Vec<_> = outcome.failures.iter().map(|it| (it.path.clone(), it.files)).collect();
+            let of_files = outcome.failures.iter().filter(|failure| failure.directories == 0);
+            let failed: Vec<_> = of_files.map(|it| (it.path.clone(), it.files)).collect();
             assert_eq!(failed, [(stage.mirror("a/b/c"), 2)], "{:?}", outcome.failures);
+            // A directory that cannot be reached any more is reported with how many should have gone there.
+            let of_directories = outcome.failures.iter().filter(|failure| failure.directories > 0);
+            let failed: Vec<_> =
+                of_directories.map(|it| (it.path.clone(), it.files, it.directories)).collect();
+            let expected = match swapped.strip_prefix(stage.mirror("a")).unwrap().components().count() {
+                0 => vec![(stage.mirror("a"), 0, 1), (stage.mirror("a/b"), 0, 1)],
+                1 => vec![(stage.mirror("a/b"), 0, 1)],
+                _ => Vec::new(),
+            };
+            assert_eq!(failed, expected, "{:?}", outcome.failures);
         }
     }
 }
@@ -307,10 +326,8 @@ fn the_root_is_opened_once() {
         fs::rename(&stage.outside, &stage.store).unwrap();
         let before = stage.tree();
         carry_out(&store, plan);
-        let emptied = aside.join(stage.base.strip_prefix("/").unwrap()).ancestors().count();
-        let top = aside.join(stage.base.strip_prefix("/").unwrap().components().next().unwrap());
-        assert!(emptied > 1);
-        assert_only_gone(&before, &stage.tree(), &[&top]);
+        let gone = aside.join(stage.base.strip_prefix("/").unwrap()).join("gone");
+        assert_only_gone(&before, &stage.tree(), &[&gone]);
     }
 }
 
@@ -445,7 +462,8 @@ fn what_vanishes_meanwhile_is_no_failure() {
             }
             let outcome = carry_out(&store, plan);
             assert!(outcome.is_complete() && outcome.skipped.is_empty());
-            assert_eq!(tree(&stage.store), Tree::new(), "{vanishing}");
+            let mirror_of_base = stage.store.join(stage.base.strip_prefix("/").unwrap());
+            assert_eq!(tree(&mirror_of_base), Tree::new(), "{vanishing}");
         }
     }
 }
@@ -642,6 +660,139 @@ fn what_was_weighed_goes_and_nothing_else() {
     assert_only_gone(&before, &stage.tree(), &[&entries[1], &entries[2]]);
 }
 
+#[test]
+fn a_directory_whose_sources_are_back_stays() {
+    for resolver in RESOLVERS {
+        // What is back: all of it, the directory on the way alone, the topmost.
+        for (back, kept) in [("a/b", vec!["a/b", "a", ""]), ("a", vec!["a", ""]), ("", vec![""])] {
+            let stage = Stage::new();
+            let empty = stage.mirror("a/b");
+            fs::create_dir_all(&empty).unwrap();
+            stage.delete_sources("a/b");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &orphans());
+            assert_eq!(plan.emptied.iter().map(EmptiedIn::count).sum::<u64>(), 3);
+            fs::create_dir_all(stage.base.join("gone").join(back)).unwrap();
+            let before = stage.tree();
+            let outcome = carry_out(&store, plan);
+            let gone = ["a/b", "a", ""].into_iter().find(|it| !kept.contains(it)).map(|_| match back {
+                "a" => empty.clone(),
+                _ => stage.mirror("a"),
+            });
+            let gone: Vec<&Path> = gone.iter().map(PathBuf::as_path).collect();
+            assert_only_gone(&before, &stage.tree(), &gone);
+            assert_eq!((outcome.directories, outcome.is_complete()), (3 - kept.len() as u64, true), "{back}");
+            let named: Vec<&[u8]> = outcome.emptied.iter().flat_map(EmptiedIn::names).collect();
+            assert_eq!(named.len() as u64, outcome.directories);
+        }
+        // A file in its place is no directory of sources.
+        let stage = Stage::new();
+        fs::create_dir_all(stage.mirror("a")).unwrap();
+        stage.delete_sources("a");
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        fs::write(stage.base.join("gone"), "").unwrap();
+        assert_eq!(carry_out(&store, plan).directories, 2);
+    }
+}
+
+#[test]
+fn what_a_plan_that_is_shown_cannot_look_into_is_a_trouble() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        stage.orphan("a", "one");
+        let other = stage.orphan("z", "other");
+        let store = stage.open(resolver);
+        let mut plan = plan(&store, &orphans());
+        let swapped = stage.mirror("a");
+        fs::rename(&swapped, stage.base.join("aside")).unwrap();
+        symlink(stage.base.join("aside"), &swapped).unwrap();
+        fs::remove_file(other).unwrap();
+        assert_eq!(plan.look_into(&store, Threads::exactly(2)), 0);
+        let troubles: Vec<&Path> = plan.troubles.iter().map(Trouble::path).collect();
+        assert_eq!(troubles, [&swapped], "what vanished is none: {:?}", plan.troubles);
+    }
+}
+
+#[test]
+fn what_is_left_counts_an_inode_once() {
+    let stage = Stage::new();
+    let first = stage.orphan("a", "one");
+    for (directory, stem) in [("a", "two"), ("b", "three")] {
+        let link = stage.mirror(directory).join(format!("{stem}.cpython-312.pyc"));
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        fs::hard_link(&first, link).unwrap();
+    }
+    let (bytes, disk) = fs::metadata(&first).map(|it| (it.len(), it.blocks() * 512)).unwrap();
+    let store = stage.open(None);
+    let plan = plan(&store, &orphans());
+    assert_eq!(plan.tally(), Tally { files: 3, bytes, disk });
+    let outcome = execute::execute(&store, plan, Threads::exactly(2), &AtomicBool::new(true), |_| {});
+    assert_eq!(outcome.left, Tally { files: 3, bytes, disk });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever has links where: the plan, a dry run in portions and the real one free what disappears from the disk.
+    #[test]
+    fn bytes_are_freed_with_the_last_link(
+        // Of each file the places that have a link to it: directories of orphans, of a living project, elsewhere.
+        files in proptest::collection::vec((1..9_usize, proptest::collection::btree_set(0..7_usize, 1..7)), 1..12),
+        most in 0..20_u64,
+        threads in 1..4_usize,
+    ) {
+        let stage = Stage::new();
+        let living = stage.base.join("living");
+        fs::create_dir(&living).unwrap();
+        let place = |place: usize| match place {
+            0..5 => stage.mirror(&format!("d{place}")),
+            5 => stage.store.join(living.strip_prefix("/").unwrap()),
+            _ => stage.outside.clone(),
+        };
+        for (number, (size, places)) in files.iter().enumerate() {
+            let name = format!("m{number}.cpython-312.pyc");
+            fs::write(living.join(format!("m{number}.py")), "").unwrap();
+            let first = stage.base.join("first");
+            fs::write(&first, [&HEADER[..], &vec![0; size * 1500]].concat()).unwrap();
+            for at in places {
+                fs::create_dir_all(place(*at)).unwrap();
+                fs::hard_link(&first, place(*at).join(&name)).unwrap();
+            }
+            fs::remove_file(first).unwrap();
+        }
+        stage.delete_sources("x");
+        let inodes = || -> BTreeMap<u64, (u64, u64)> {
+            let entries = walkdir::WalkDir::new(&stage.base).into_iter().map(|it| it.unwrap().metadata().unwrap());
+            let files = entries.filter(|it| it.is_file());
+            files.map(|it| (it.ino(), (it.len(), it.blocks() * 512))).collect()
+        };
+        let store = stage.open(None);
+        let (policy, stop) = (orphans(), AtomicBool::new(false));
+        let whole = plan(&store, &policy).tally();
+
+        let (expectation, execution) = (Expectation::default(), Execution::new(&store, &policy, &stop));
+        let expect = |planned: PlannedDirectory| expectation.add(&planned);
+        let remove = |planned: PlannedDirectory| execution.remove(&planned);
+        let in_portions = |overflow: &Overflow<'_>| {
+            let planner = || Planner::new(&policy, &store, circumstances()).with_overflow(Some(overflow));
+            Plan::collect(look(&store, &policy, planner))
+        };
+        let shown = in_portions(&Overflow::new(most, &expect));
+        let shown = expectation.finish(shown);
+        let before = inodes();
+        let rest = in_portions(&Overflow::new(most, &remove));
+        let done = execution.finish(rest, Threads::exactly(threads), |_| {});
+        let after = inodes();
+        let gone: Vec<(u64, u64)> =
+            before.iter().filter(|(inode, _)| !after.contains_key(inode)).map(|(_, size)| *size).collect();
+        let names = files.iter().map(|(_, places)| places.iter().filter(|place| **place < 5).count()).sum::<usize>();
+        let (bytes, disk) = (gone.iter().map(|it| it.0).sum(), gone.iter().map(|it| it.1).sum());
+        let expected = Tally { files: names as u64, bytes, disk };
+        prop_assert_eq!((whole, shown.removed, done.removed), (expected, expected, expected));
+    }
+}
+
 /// Runs the test of this name in a mount namespace of its own. Answers true in there, false outside once it passed.
 fn enters_namespace(test: &str) -> bool {
     const INSIDE: &str = "PYCSTORE_TEST_IN_NAMESPACE";
@@ -657,7 +808,12 @@ fn enters_namespace(test: &str) -> bool {
          kernel.apparmor_restrict_unprivileged_userns=0), and have `unshare` and `mount` (util-linux)"
     );
     let mut inside = Command::new("unshare");
-    inside.arg(options).arg(std::env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]);
+    inside.arg(options).arg(std::env::current_exe().unwrap()).args([
+        "--exact",
+        test,
+        "--include-ignored",
+        "--nocapture",
+    ]);
     let output = inside.env(INSIDE, "1").output().unwrap();
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -720,6 +876,48 @@ fn a_mount_made_on_an_emptied_directory_stays() {
         assert!(Command::new("umount").arg(&covered).status().unwrap().success());
         assert!(covered.is_dir() && stage.outside.is_dir());
         assert_eq!(outcome.directories, 0);
+    }
+}
+
+#[test]
+#[ignore = "needs root, a loop device, mkfs.btrfs and btrfs: apt install btrfs-progs"]
+fn an_empty_subvolume_stays() {
+    if !enters_namespace("an_empty_subvolume_stays") {
+        return;
+    }
+    let run = |program: &str, arguments: &[&Path]| {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let image = elsewhere.path().join("image");
+    fs::File::create(&image).unwrap().set_len(200 << 20).unwrap();
+    run("mkfs.btrfs", &["-q".as_ref(), &image]);
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        run("mount", &["-o".as_ref(), "loop".as_ref(), &image, &stage.base]);
+        fs::create_dir(&stage.store).unwrap();
+        let subvolume = stage.mirror("a/sub");
+        fs::create_dir_all(stage.mirror("a/plain")).unwrap();
+        run("btrfs", &["subvolume".as_ref(), "create".as_ref(), &subvolume]);
+        stage.delete_sources("a/sub");
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        let named = |plan: &Plan| plan.emptied.iter().map(EmptiedIn::count).sum::<u64>();
+        assert_eq!(named(&plan), 1, "a dry run names the other directory");
+        // A subvolume takes the place of the other since.
+        let other = stage.mirror("a/plain");
+        fs::remove_dir(&other).unwrap();
+        run("btrfs", &["subvolume".as_ref(), "create".as_ref(), &other]);
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        assert_only_gone(&before, &stage.tree(), &[]);
+        assert_eq!((outcome.directories, outcome.is_complete()), (0, true));
+        drop(store);
+        for entry in fs::read_dir(&stage.base).unwrap() {
+            fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+        run("umount", &[&stage.base]);
     }
 }
 

@@ -18,6 +18,7 @@ use super::stop::Cause;
 use pycstore::census::{Census, Counting};
 use pycstore::interpreter::Loads;
 use pycstore::owner::Life;
+use pycstore::prune::emptied::topmost;
 use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
 use pycstore::prune::policy::Spared;
 use pycstore::prune::{
@@ -26,7 +27,7 @@ use pycstore::prune::{
 };
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
-use pycstore::store::{Lock, Purpose};
+use pycstore::store::{Lock, Purpose, Store};
 use pycstore::tally::Tally;
 use pycstore::usage::CountedLinks;
 use std::collections::BTreeMap;
@@ -122,7 +123,8 @@ fn remove(
         scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
     };
     let mut plan = Plan::collect(planners);
-    let troubles = both(std::mem::take(&mut plan.troubles), cut_off.map(|cut_off| cut_off.troubles));
+    let weighing = cut_off.map(|cut_off| cut_off.troubles);
+    let mut troubles = both(std::mem::take(&mut plan.troubles), weighing.unwrap_or_default());
     let is_partial = opened.stop.has_looked_enough();
     // Who typed a path or tag wrongly sits at a terminal; for a script, nothing to do is nothing to say.
     let is_asked = session.terminal.is_terminal() && !session.global.quiet;
@@ -154,6 +156,7 @@ fn remove(
         match mode {
             Mode::DryRun => {
                 look_into(session, &opened, &mut plan);
+                troubles = both(troubles, std::mem::take(&mut plan.troubles));
                 expectation.finish(plan)
             }
             Mode::Real => {
@@ -212,9 +215,9 @@ fn look_into(session: &Session, opened: &Opened, plan: &mut Plan) {
     }
 }
 
-/// The troubles of both scans, each once.
-fn both(mut troubles: Vec<Trouble>, weighing: Option<Vec<Trouble>>) -> Vec<Trouble> {
-    troubles.extend(weighing.into_iter().flatten());
+/// The troubles of two looks at the store, each once.
+fn both(mut troubles: Vec<Trouble>, others: Vec<Trouble>) -> Vec<Trouble> {
+    troubles.extend(others);
     troubles.sort_by(|one, other| one.path().cmp(other.path()));
     troubles.dedup_by(|one, other| one.path() == other.path());
     troubles
@@ -303,9 +306,9 @@ fn show(
 ) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     if options.json {
-        json::print(&mut out, &PruneDocument::new(opened.store.path(), outcome, mode))?;
+        json::print(&mut out, &PruneDocument::new(&opened.store, outcome, mode))?;
     } else if !session.global.quiet {
-        print(session, outcome, mode, look, &mut out)?;
+        print(session, &opened.store, outcome, mode, look, &mut out)?;
     }
     out.flush()
 }
@@ -353,6 +356,7 @@ fn exit(opened: &Opened, outcome: &Outcome, troubles: &[Trouble], is_written: bo
 
 fn print(
     session: &Session,
+    store: &Store,
     outcome: &Outcome,
     mode: Mode,
     look: Look,
@@ -370,6 +374,16 @@ fn print(
             let tone = if removed_owner.life == Life::Gone { Tone::Gone } else { Tone::Normal };
             let cells = vec![human::size(tally.disk), human::count(tally.files)];
             table.row(cells, owner(session, removed_owner), tone);
+        }
+        table.print(out, &session.terminal, session.style())?;
+    }
+    // Before it is done, each directory is named; afterwards they are a number.
+    if mode == Mode::DryRun && !outcome.emptied.is_empty() {
+        let column = Column { heading: "DIRECTORIES", alignment: Alignment::Right, gives_way: 1 };
+        let mut table = Table::new(vec![column], "EMPTIED, WITH ALL BELOW");
+        for (relative, count) in topmost(&outcome.emptied) {
+            let path = store.shown(&relative, b"");
+            table.row(vec![human::count(count)], path::shown(&path, &session.terminal), Tone::Normal);
         }
         table.print(out, &session.terminal, session.style())?;
     }

@@ -5,6 +5,12 @@
 //! It does not rank them again: where `O_NOATIME` is refused (another user's files) or means nothing (the server of a
 //! network file system keeps the times), the first scan itself was a use.
 //!
+//! # Hard links
+//!
+//! A number of entries counts names. Room counts inodes, as `du` does: a file takes its room as long as one of its names
+//! stays among the entries, wherever else it has links. So its names go together for a budget of bytes, at the rank of the
+//! most valuable, and not at all where one of them may not go.
+//!
 //! # Invariants
 //!
 //! * Candidates are ranked in a way that depends on nothing but themselves: a dry run and the real one evict the same.
@@ -17,6 +23,7 @@ use crate::entry::Entry;
 use crate::scan::{Trouble, Visit, Visitor};
 use crate::tally::Tally;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Bytes in a unit of room on disk, as `stat` counts them.
@@ -32,18 +39,55 @@ struct Candidate {
     file: File,
 }
 
-/// A file as it was weighed: a hash of its path, identity, length and last modification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A file as it was weighed: a hash of its identity, length and last modification, and in the lower half one of its path.
+/// So names of one inode follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct File(u64);
 
 impl File {
     /// The file of an entry; `None` where nothing is known of it.
     pub(super) fn of(visit: &Visit<'_>, entry: &Entry<'_>) -> Option<File> {
         let Metadata { identity, bytes, modified, .. } = entry.metadata?;
-        let times = (modified.seconds, modified.nanoseconds);
-        let mut hasher = DefaultHasher::new();
-        (visit.relative, entry.name, identity, bytes, times).hash(&mut hasher);
-        Some(File(hasher.finish()))
+        let inode = hash((identity, bytes, modified.seconds, modified.nanoseconds));
+        Some(File(inode >> 32 << 32 | hash((visit.relative, entry.name)) >> 32))
+    }
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The entries that are names of one inode with several links.
+#[derive(Debug, Default)]
+struct LinkedEntries {
+    /// Room on disk.
+    disk: u64,
+    /// Those that may be evicted, and what they are worth.
+    names: Vec<(File, Value)>,
+    /// Whether one stays that may not be evicted.
+    stays: bool,
+}
+
+/// Of the inodes with several links all of whose names may go: how many names are left, by the names.
+#[derive(Debug, Default)]
+struct NamesLeft {
+    inode: HashMap<File, usize>,
+    left: Vec<usize>,
+}
+
+impl NamesLeft {
+    fn add(&mut self, names: &[(File, Value)]) {
+        self.inode.extend(names.iter().map(|(file, _)| (*file, self.left.len())));
+        self.left.push(names.len());
+    }
+
+    /// Evicts a name; returns whether no name of its inode is left.
+    fn evict(&mut self, file: File) -> bool {
+        let Some(&inode) = self.inode.get(&file) else { return true };
+        self.left[inode] -= 1;
+        self.left[inode] == 0
     }
 }
 
@@ -62,14 +106,26 @@ impl Candidate {
 pub struct Weigher<'a> {
     judge: Judge<'a>,
     candidates: Vec<Candidate>,
-    /// What stays if nothing is evicted.
+    linked: HashMap<(u64, u64), LinkedEntries>,
+    /// What stays if nothing is evicted, without the room of what is linked.
     staying: Tally,
 }
 
 impl<'a> Weigher<'a> {
     /// A weigher of what this judge leaves.
     pub fn new(judge: Judge<'a>) -> Weigher<'a> {
-        Weigher { judge, candidates: Vec::new(), staying: Tally::default() }
+        Weigher { judge, candidates: Vec::new(), linked: HashMap::new(), staying: Tally::default() }
+    }
+
+    /// Weighs one of several names of an inode that stays if nothing is evicted.
+    fn weigh_linked(&mut self, metadata: &Metadata, file: Option<File>, verdict: Verdict) {
+        self.staying += Tally::file(0, 0);
+        let linked = self.linked.entry(metadata.identity).or_default();
+        linked.disk = metadata.disk;
+        match (verdict, file) {
+            (Verdict::Evictable(value), Some(file)) => linked.names.push((file, value)),
+            _ => linked.stays = true,
+        }
     }
 }
 
@@ -78,9 +134,14 @@ impl Visitor for Weigher<'_> {
         for entry in visit.entries {
             let verdict = self.judge.verdict(visit, entry);
             let (Some((verdict, _)), Some(metadata)) = (verdict, entry.metadata) else { continue };
-            if !verdict.is_condemned() {
-                self.staying += Tally::file(metadata.bytes, metadata.disk);
+            if verdict.is_condemned() {
+                continue;
             }
+            if metadata.links > 1 {
+                self.weigh_linked(&metadata, File::of(visit, entry), verdict);
+                continue;
+            }
+            self.staying += Tally::file(metadata.bytes, metadata.disk);
             if let Verdict::Evictable(value) = verdict {
                 let file = File::of(visit, entry);
                 self.candidates.extend(file.map(|file| Candidate::new(value, metadata.disk, file)));
@@ -110,15 +171,38 @@ impl CutOff {
         let mut candidates = Vec::with_capacity(parts.iter().map(|part| part.candidates.len()).sum());
         let mut staying = Tally::default();
         let mut troubles = Vec::new();
+        let mut linked: HashMap<(u64, u64), LinkedEntries> = HashMap::new();
         for part in parts {
             candidates.extend(part.candidates);
             staying += part.staying;
             troubles.extend(part.judge.troubles);
+            for (identity, other) in part.linked {
+                let entries = linked.entry(identity).or_default();
+                entries.disk = other.disk;
+                entries.names.extend(other.names);
+                entries.stays |= other.stays;
+            }
         }
-        CutOff { troubles, ..CutOff::among(candidates, staying, budget) }
+        let mut names_left = NamesLeft::default();
+        for LinkedEntries { disk, names, stays } in linked.into_values() {
+            staying.disk += disk;
+            let Some(value) = names.iter().map(|(_, value)| *value).max() else { continue };
+            // None of them gives room where one stays.
+            let room = if stays { 0 } else { disk };
+            candidates.extend(names.iter().map(|(file, _)| Candidate::new(value, room, *file)));
+            if !stays {
+                names_left.add(&names);
+            }
+        }
+        CutOff { troubles, ..CutOff::among(candidates, names_left, staying, budget) }
     }
 
-    fn among(mut candidates: Vec<Candidate>, staying: Tally, budget: &Budget) -> CutOff {
+    fn among(
+        mut candidates: Vec<Candidate>,
+        mut names_left: NamesLeft,
+        staying: Tally,
+        budget: &Budget,
+    ) -> CutOff {
         let Tally { mut files, mut disk, .. } = staying;
         let (most_files, most_disk) = (budget.files.unwrap_or(u64::MAX), budget.disk.unwrap_or(u64::MAX));
         candidates.sort_unstable();
@@ -127,7 +211,9 @@ impl CutOff {
             let goes = files > most_files || (disk > most_disk && candidate.disk() > 0);
             if goes {
                 files = files.saturating_sub(1);
-                disk = disk.saturating_sub(candidate.disk());
+                if names_left.evict(candidate.file) {
+                    disk = disk.saturating_sub(candidate.disk());
+                }
             }
             goes
         });
@@ -177,7 +263,7 @@ mod tests {
                 bytes: 0,
                 disk: kept.1 * BLOCK + room(&all),
             };
-            let cut_off = CutOff::among(all.clone(), staying, &Budget { disk, files });
+            let cut_off = CutOff::among(all.clone(), NamesLeft::default(), staying, &Budget { disk, files });
             let (gone, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| cut_off.evicts(one.file));
             prop_assert_eq!(cut_off.is_empty(), gone.is_empty());
             let (files_left, disk_left) = (kept.0 + left.len() as u64, kept.1 * BLOCK + room(&left));

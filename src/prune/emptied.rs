@@ -4,10 +4,10 @@
 //! parent: its path once, and their names.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Directories of one parent that will be empty.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmptiedIn {
     /// The parent's path from the root.
     pub parent: Box<[u8]>,
@@ -15,12 +15,22 @@ pub struct EmptiedIn {
     names: Vec<u8>,
 }
 
+/// What must hold when a directory is removed, besides that it is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DirectoryRule {
+    /// The directory of sources that it mirrors is definitely deleted.
+    #[default]
+    SourcesDeleted,
+    /// Nothing: the run removes the directories that it empties itself.
+    Emptied,
+}
+
 impl EmptiedIn {
-    fn new(parent: &[u8]) -> EmptiedIn {
+    pub(super) fn new(parent: &[u8]) -> EmptiedIn {
         EmptiedIn { parent: parent.into(), names: Vec::new() }
     }
 
-    fn push(&mut self, name: &[u8]) {
+    pub(super) fn push(&mut self, name: &[u8]) {
         self.names.extend_from_slice(name);
         self.names.push(b'/');
     }
@@ -28,6 +38,11 @@ impl EmptiedIn {
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.names.split_inclusive(|&byte| byte == b'/').map(|name| &name[..name.len() - 1])
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> u64 {
+        self.names().count() as u64
     }
 
     /// How many directories lie on the way to them.
@@ -48,70 +63,89 @@ impl EmptiedIn {
     }
 }
 
-/// Whether a directory of which no file stays is this run's to remove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Motive {
-    /// Files of it go, or it is what a killed run left.
-    Own,
-    /// Only if a directory in it goes.
-    Below,
+/// The directories that will be empty, by parent: the deepest first, then in the order of their names.
+pub(super) fn sorted(mut emptied: Vec<EmptiedIn>) -> Vec<EmptiedIn> {
+    emptied.sort_by_cached_key(|emptied| (Reverse(emptied.depth()), emptied.parent.clone()));
+    let mut sorted: Vec<EmptiedIn> = Vec::with_capacity(emptied.len());
+    for group in emptied.chunk_by(|one, other| one.parent == other.parent) {
+        let mut names: Vec<&[u8]> = group.iter().flat_map(EmptiedIn::names).collect();
+        names.sort_unstable();
+        if let (Some(first), false) = (group.first(), names.is_empty()) {
+            let mut joined = EmptiedIn::new(&first.parent);
+            names.into_iter().for_each(|name| joined.push(name));
+            sorted.push(joined);
+        }
+    }
+    sorted
 }
 
-impl Motive {
-    /// One of its own where `has_own`.
-    pub(crate) fn own_if(has_own: bool) -> Motive {
-        if has_own { Motive::Own } else { Motive::Below }
+/// The topmost of these directories, which come sorted ([`Plan::emptied`](super::plan::Plan)): each path with the number of
+/// directories that go there, itself included. A directory that goes takes all that it holds with it, so these name all.
+pub fn topmost(emptied: &[EmptiedIn]) -> BTreeMap<Box<[u8]>, u64> {
+    let groups: HashMap<&[u8], usize> =
+        emptied.iter().enumerate().map(|(index, emptied)| (&*emptied.parent, index)).collect();
+    // Of each group the topmost directory that its parent is or lies in, if its parent goes as well.
+    let mut top_of: Vec<Option<Box<[u8]>>> = vec![None; emptied.len()];
+    let mut counts: BTreeMap<Box<[u8]>, u64> = BTreeMap::new();
+    for (index, emptied) in emptied.iter().enumerate().rev() {
+        for name in emptied.names() {
+            let path = joined(&emptied.parent, name);
+            let top = top_of[index].clone().unwrap_or_else(|| path.clone());
+            if let Some(&below) = groups.get(&*path) {
+                top_of[below] = Some(top.clone());
+            }
+            *counts.entry(top).or_default() += 1;
+        }
     }
+    counts
 }
 
 /// The directories of which no file stays.
 #[derive(Debug, Default)]
-pub(crate) struct Hollow {
-    /// Those without directories, where they have a motive: they go.
+pub(crate) struct EmptyDirectories {
+    /// Those without directories: they go.
     leaves: Vec<EmptiedIn>,
-    /// The others, each with how many directories it has.
-    branches: Vec<(Box<[u8]>, usize, Motive)>,
+    /// The others, each with how many directories it has: it goes if they do.
+    branches: Vec<(Box<[u8]>, usize)>,
 }
 
-impl Hollow {
-    /// Adds a directory, by its path from the root, that has so many directories. The root itself never goes.
-    pub(crate) fn add(&mut self, relative: &[u8], directories: usize, motive: Motive) {
+impl EmptyDirectories {
+    /// Adds a directory that may go, by its path from the root, that has so many directories. The root itself never goes.
+    pub(crate) fn add(&mut self, relative: &[u8], directories: usize) {
         if relative.is_empty() {
-        } else if directories > 0 {
-            self.branches.push((relative.into(), directories, motive));
-        } else if motive == Motive::Own {
+            return;
+        }
+        if directories > 0 {
+            self.branches.push((relative.into(), directories));
+        } else {
             push(&mut self.leaves, relative);
         }
     }
 
     /// Adds what another worker found.
-    pub(crate) fn append(&mut self, mut other: Hollow) {
+    pub(crate) fn append(&mut self, mut other: EmptyDirectories) {
         self.leaves.append(&mut other.leaves);
         self.branches.append(&mut other.branches);
     }
 
     /// The directories that will be empty, the deepest first.
     pub(crate) fn emptied(self) -> Vec<EmptiedIn> {
-        let Hollow { mut leaves, mut branches } = self;
+        let EmptyDirectories { mut leaves, mut branches } = self;
         let mut emptied_in: HashMap<&[u8], usize> = HashMap::new();
         for leaves in &leaves {
             *emptied_in.entry(&leaves.parent).or_default() += leaves.names().count();
         }
         let depth = |path: &[u8]| path.iter().filter(|&&byte| byte == b'/').count();
-        branches.sort_unstable_by(|(one, ..), (other, ..)| {
-            (Reverse(depth(one)), one).cmp(&(Reverse(depth(other)), other))
-        });
+        branches.sort_unstable_by_key(|(path, _)| Reverse(depth(path)));
         let mut going = Vec::new();
-        for (relative, directories, motive) in &branches {
-            let below = emptied_in.get(&**relative).copied().unwrap_or(0);
-            if below == *directories && (*motive == Motive::Own || below > 0) {
+        for (relative, directories) in &branches {
+            if emptied_in.get(&**relative) == Some(directories) {
                 *emptied_in.entry(split(relative).0).or_default() += 1;
                 push(&mut going, relative);
             }
         }
         leaves.append(&mut going);
-        leaves.sort_by_cached_key(|emptied| Reverse(emptied.depth()));
-        leaves
+        sorted(leaves)
     }
 }
 
@@ -136,6 +170,11 @@ fn split(relative: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// The path of a name in a directory.
+pub(super) fn joined(parent: &[u8], name: &[u8]) -> Box<[u8]> {
+    if parent.is_empty() { name.into() } else { [parent, b"/", name].concat().into() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,45 +182,60 @@ mod tests {
     fn paths(emptied: &[EmptiedIn]) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let of = |one: &EmptiedIn| -> Vec<String> {
-            one.names().map(|name| format!("{}/{}", text(&one.parent), text(name))).collect()
+            one.names().map(|name| text(&joined(&one.parent, name))).collect()
         };
         emptied.iter().flat_map(of).collect()
     }
 
-    fn emptied(directories: &[(&str, usize, Motive)]) -> Vec<EmptiedIn> {
-        let mut hollow = Hollow::default();
-        for (relative, directories, motive) in directories {
-            let mut other = Hollow::default();
-            other.add(relative.as_bytes(), *directories, *motive);
-            hollow.append(other);
+    fn emptied(directories: &[(&str, usize)]) -> Vec<EmptiedIn> {
+        let mut empty = EmptyDirectories::default();
+        for (relative, directories) in directories {
+            let mut other = EmptyDirectories::default();
+            other.add(relative.as_bytes(), *directories);
+            empty.append(other);
         }
-        hollow.emptied()
+        empty.emptied()
     }
 
     #[test]
     fn directories_go_when_all_in_them_goes() {
-        use Motive::{Below, Own};
-        // `a` has a second directory that keeps a file: it stays.
-        let all = [("", 2, Below), ("a", 2, Below), ("a/b", 1, Below), ("a/b/c", 0, Own), ("d", 0, Own)];
-        assert_eq!(paths(&emptied(&all)), ["a/b/c", "a/b", "/d"]);
-        // An empty directory that this run has no motive to remove stays, and what holds it.
-        assert!(emptied(&[("a", 1, Below), ("a/b", 0, Below)]).is_empty());
-        assert!(emptied(&[("a", 2, Own), ("a/b", 0, Own), ("a/c", 0, Below)]).len() == 1);
-        assert_eq!(paths(&emptied(&[("a", 1, Below), ("a/b", 0, Own)])), ["a/b", "/a"]);
+        // `a` has a second directory that stays: so does `a`, and the root in any case.
+        let all = [("", 2), ("a", 2), ("a/b", 1), ("a/b/c", 0), ("d", 0)];
+        assert_eq!(paths(&emptied(&all)), ["a/b/c", "a/b", "d"]);
+        assert!(emptied(&[("a", 1)]).is_empty());
+        assert_eq!(paths(&emptied(&[("a", 2), ("a/b", 0)])), ["a/b"]);
+        assert_eq!(paths(&emptied(&[("a", 1), ("a/b", 0)])), ["a/b", "a"]);
     }
 
     #[test]
     fn names_of_one_parent_stand_together() {
-        let mut hollow = Hollow::default();
-        ["a/b", "a/c", "d", "a/e"].iter().for_each(|path| hollow.add(path.as_bytes(), 0, Motive::Own));
-        let mut all = hollow.emptied();
-        assert_eq!(all.len(), 3);
-        assert_eq!(paths(&all), ["a/b", "a/c", "a/e", "/d"]);
+        let mut empty = EmptyDirectories::default();
+        ["a/c", "a/b", "d", "a/e"].iter().for_each(|path| empty.add(path.as_bytes(), 0));
+        let mut all = empty.emptied();
+        assert_eq!(all.len(), 2);
+        assert_eq!(paths(&all), ["a/b", "a/c", "a/e", "d"]);
         // What stays keeps all on the way to it.
         all.iter_mut().for_each(|emptied| emptied.keep(b"a/c/x"));
-        assert_eq!(paths(&all), ["a/b", "a/e", "/d"]);
+        assert_eq!(paths(&all), ["a/b", "a/e", "d"]);
         all.iter_mut().for_each(|emptied| emptied.keep(b"d"));
         all.iter_mut().for_each(|emptied| emptied.keep(b"a/ef"));
         assert_eq!(paths(&all), ["a/b", "a/e"]);
+    }
+
+    #[test]
+    fn the_topmost_name_all() {
+        let all =
+            [("a", 1), ("a/b", 2), ("a/b/c", 0), ("a/b/d", 0), ("e", 2), ("e/f", 0), ("ab", 0), ("a/b-", 0)];
+        let tops = |all: &[EmptiedIn]| -> Vec<(String, u64)> {
+            let text = |(path, count): (Box<[u8]>, u64)| (String::from_utf8(path.to_vec()).unwrap(), count);
+            topmost(all).into_iter().map(text).collect()
+        };
+        let expected = |tops: &[(&str, u64)]| -> Vec<(String, u64)> {
+            tops.iter().map(|(path, count)| (path.to_string(), *count)).collect()
+        };
+        // One of the directories of `a`, and of those of `e`, is not among them.
+        assert_eq!(tops(&emptied(&all[..7])), expected(&[("a", 4), ("ab", 1), ("e/f", 1)]));
+        assert_eq!(tops(&emptied(&[("a", 2), all[7], all[1], all[2], all[3]])), expected(&[("a", 5)]));
+        assert!(tops(&[]).is_empty());
     }
 }

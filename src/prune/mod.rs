@@ -13,7 +13,18 @@
 //!    none: at worst it compiles once more.
 //! 5. Killed at any instant, the store is still a valid store: files go one by one, a directory only after them
 //!    and only if the kernel finds it empty.
-//! 6. Errors are values: each is reported, the run goes on. Emptied directories go, the root stays.
+//! 6. A directory goes with the directory that it mirrors: it is empty, and its source directory is definitely deleted,
+//!    also when looked at again just before. `--all` and `forget` remove the directories that they emptied as well
+//!    ([`emptied::DirectoryRule`]). All others stay: CPython opens `STORE/p/tests/../src/m.pyc` through `STORE/p/tests`,
+//!    and in a directory that other programs use, their empty directories are theirs. The root stays, and so does what
+//!    lies on another device than the root: an empty btrfs subvolume can be removed like a directory.
+//! 7. Errors are values: each is reported, the run goes on.
+//!
+//! # Bytes
+//!
+//! Files are counted by name, bytes by inode: they are freed with the last link, wherever the links are ([`links`]). The
+//! executor looks at the number of links just before it removes one; a plan that is only shown compares that number with
+//! the links that it lists.
 //!
 //! A dry run is the same plan, shown instead of executed.
 //!
@@ -21,13 +32,14 @@
 //!
 //! What a selector takes is known at each entry, so one scan plans it. What a budget evicts ([`cut_off`]) is known when all
 //! entries were seen: a first scan finds the cut-off, the second plans. So no prune holds more than a part of the store:
-//! sixteen bytes of each entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), and the paths of
-//! directories that go.
+//! sixteen bytes of each entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), the paths of directories
+//! that go, and a record of each inode with several hard links.
 
 pub mod cut_off;
 pub mod emptied;
 pub mod execute;
 pub mod judge;
+pub mod links;
 pub mod plan;
 pub mod policy;
 pub mod scope;

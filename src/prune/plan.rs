@@ -5,15 +5,17 @@
 //! an entry is known at the entry, and directories go when all is done.
 
 use super::cut_off::{CutOff, File};
-use super::emptied::{EmptiedIn, Hollow, Motive};
+use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories};
 use super::judge::Judge;
+use super::links::LinkedVictims;
 use super::policy::{Circumstances, Policy, Spared, Verdict};
 use super::victim::{Contents, Victim};
 use crate::entry::Entry;
-use crate::owner::Owner;
+use crate::owner::{Owner, Presence};
 use crate::scan::{Threads, Trouble, Visit, Visitor, run_crew};
 use crate::store::Store;
 use crate::tally::Tally;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,8 +31,12 @@ pub const MOST_HELD: u64 = 32_768;
 pub struct Plan {
     /// The victims, by directory, sorted by path; without what an [`Overflow`] took.
     pub directories: Vec<PlannedDirectory>,
-    /// The directories that will be empty then, the deepest first.
+    /// The directories that go then, the deepest first, each parent once and its names sorted.
     pub emptied: Vec<EmptiedIn>,
+    /// What must hold when one of them is removed.
+    pub directory_rule: DirectoryRule,
+    /// The victims with several hard links, those that an [`Overflow`] took included.
+    pub linked: LinkedVictims,
     /// What a selector names and safety keeps.
     pub skipped: Vec<Skipped>,
     /// What could not be read.
@@ -57,7 +63,7 @@ pub struct PlannedDirectory {
 }
 
 impl PlannedDirectory {
-    /// The sum of its victims.
+    /// The sum of its victims, without the bytes of those with several hard links ([`Plan::linked`]).
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::default();
         self.victims.iter().for_each(|victim| sum += victim.tally());
@@ -130,7 +136,8 @@ pub struct Planner<'a> {
     cut_off: Option<&'a CutOff>,
     overflow: Option<&'a Overflow<'a>>,
     directories: Vec<PlannedDirectory>,
-    hollow: Hollow,
+    empty: EmptyDirectories,
+    linked: LinkedVictims,
     skipped: Vec<Skipped>,
     gone_unread: u64,
     /// How many files are in scope, also where nothing more of them was asked.
@@ -145,7 +152,8 @@ impl<'a> Planner<'a> {
             cut_off: None,
             overflow: None,
             directories: Vec::new(),
-            hollow: Hollow::default(),
+            empty: EmptyDirectories::default(),
+            linked: LinkedVictims::default(),
             skipped: Vec::new(),
             gone_unread: 0,
             admitted: 0,
@@ -185,16 +193,31 @@ impl<'a> Planner<'a> {
     }
 }
 
+impl Planner<'_> {
+    /// Whether a directory goes once it is empty: of its own entries all go, if it has any.
+    fn goes_when_empty(&self, visit: &Visit<'_>) -> bool {
+        let Judge { policy, store, .. } = &self.judge;
+        let is_ours =
+            visit.metadata.is_some_and(|metadata| metadata.identity.0 == store.metadata().identity.0);
+        let is_emptied = !visit.entries.is_empty() || visit.directories > 0;
+        let goes = match policy.directory_rule() {
+            DirectoryRule::Emptied if is_emptied => true,
+            // What a killed run left has no owner or tag any more.
+            _ => {
+                visit.sources == Presence::Absent
+                    && (is_emptied || policy.scope.admits_directory(visit.relative))
+            }
+        };
+        is_ours && goes
+    }
+}
+
 impl Visitor for Planner<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         let mut victims: Vec<Victim> =
             visit.entries.iter().filter_map(|entry| self.victim(visit, entry)).collect();
-        if victims.len() == visit.entries.len() {
-            // An empty directory is what a killed run left. Python makes one again when it needs it.
-            let is_leftover =
-                visit.entries.is_empty() && self.judge.policy.scope.admits_directory(visit.relative);
-            let motive = Motive::own_if(!victims.is_empty() || is_leftover);
-            self.hollow.add(visit.relative, visit.directories, motive);
+        if victims.len() == visit.entries.len() && self.goes_when_empty(visit) {
+            self.empty.add(visit.relative, visit.directories);
         }
         if victims.is_empty() {
             return;
@@ -202,11 +225,9 @@ impl Visitor for Planner<'_> {
         victims.shrink_to_fit();
         let count = victims.len();
         // The owner first: it may depend on files that are there as long as nobody handed them over.
-        self.directories.push(PlannedDirectory {
-            owner: visit.owner(),
-            relative: visit.relative.into(),
-            victims,
-        });
+        let owner = visit.owner();
+        victims.iter().for_each(|victim| self.linked.add(victim, &owner));
+        self.directories.push(PlannedDirectory { owner, relative: visit.relative.into(), victims });
         if let Some(overflow) = self.overflow {
             overflow.hold(count, &mut self.directories, &mut self.gone_unread);
         }
@@ -221,12 +242,14 @@ impl Plan {
     /// Joins what the workers of a scan planned.
     pub fn collect(parts: Vec<Planner<'_>>) -> Plan {
         let mut plan = Plan::default();
-        let mut hollow = Hollow::default();
+        let mut empty = EmptyDirectories::default();
         for part in parts {
             plan.takes_anything = part.judge.policy.takes_anything();
+            plan.directory_rule = part.judge.policy.directory_rule();
             plan.over_budget = part.cut_off.map_or_else(Tally::default, |cut_off| cut_off.over_budget);
             plan.directories.extend(part.directories);
-            hollow.append(part.hollow);
+            empty.append(part.empty);
+            plan.linked.append(part.linked);
             plan.skipped.extend(part.skipped);
             plan.troubles.extend(part.judge.troubles);
             plan.in_scope += part.admitted;
@@ -235,7 +258,7 @@ impl Plan {
         plan.directories.sort_unstable_by(|one, other| one.relative.cmp(&other.relative));
         plan.skipped.sort();
         plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
-        plan.emptied = hollow.emptied();
+        plan.emptied = empty.emptied();
         plan
     }
 
@@ -243,7 +266,7 @@ impl Plan {
     /// bytecode: for a plan that is only shown. Directories that keep such a file stay with it.
     ///
     /// More than [`MOST_LOOKED_INTO`] files are not looked into, for that takes longer than all the rest; nor are those
-    /// that an [`Overflow`] took. Returns how many were not.
+    /// that an [`Overflow`] took. Returns how many were not. What cannot be read is added to the troubles.
     pub fn look_into(&mut self, store: &Store, threads: Threads) -> u64 {
         if self.takes_anything {
             return 0;
@@ -252,32 +275,36 @@ impl Plan {
         if self.gone_unread + unread_files > MOST_LOOKED_INTO {
             return self.gone_unread + unread_files;
         }
-        let look = |found: &mut Vec<(Box<[u8]>, Vec<Skipped>)>, planned: &PlannedDirectory, _: &mut _| {
-            let Ok(directory) = store.directory(&planned.relative) else { return };
-            let spared = planned.victims.iter().filter_map(|victim| {
-                let why = victim.look_again(&directory, false).ok()??;
-                Some(Skipped { path: store.shown(&planned.relative, &victim.name), why })
-            });
-            let spared: Vec<Skipped> = spared.collect();
-            if !spared.is_empty() {
-                found.push((planned.relative.clone(), spared));
+        let look = |found: &mut Vec<LookedInto>, planned: &PlannedDirectory, _: &mut _| {
+            let looked = LookedInto::look(store, planned);
+            if !looked.spared.is_empty() || !looked.troubles.is_empty() {
+                found.push(looked);
             }
         };
         let jobs: Vec<&PlannedDirectory> =
             self.directories.iter().filter(|planned| planned.unread() > 0).collect();
         let found: Vec<_> = run_crew(threads, jobs, Vec::new, look, || {}).into_iter().flatten().collect();
-        for (relative, spared) in found {
+        for LookedInto { relative, spared, troubles } in found {
+            self.troubles.extend(troubles);
+            if spared.is_empty() {
+                continue;
+            }
             if let Ok(index) = self.directories.binary_search_by(|planned| planned.relative.cmp(&relative)) {
-                let is_spared = |victim: &Victim| {
+                let linked = &mut self.linked;
+                self.directories[index].victims.retain(|victim| {
                     let path = store.shown(&relative, &victim.name);
-                    spared.iter().any(|skipped| skipped.path == path)
-                };
-                self.directories[index].victims.retain(|victim| !is_spared(victim));
+                    let is_spared = spared.iter().any(|skipped| skipped.path == path);
+                    if is_spared {
+                        linked.keep(victim);
+                    }
+                    !is_spared
+                });
             }
             self.emptied.iter_mut().for_each(|emptied| emptied.keep(&relative));
             self.skipped.extend(spared);
         }
         self.skipped.sort();
+        self.troubles.sort_by(|one, other| one.path().cmp(other.path()));
         self.gone_unread
     }
 
@@ -285,6 +312,37 @@ impl Plan {
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::default();
         self.directories.iter().for_each(|directory| sum += directory.tally());
+        self.linked.freed().for_each(|(_, freed)| sum += freed);
         sum
+    }
+}
+
+/// What a look into one directory's victims found.
+struct LookedInto {
+    relative: Box<[u8]>,
+    spared: Vec<Skipped>,
+    troubles: Vec<Trouble>,
+}
+
+impl LookedInto {
+    /// Looks at the victims as the executor does. What vanished meanwhile is nothing to report.
+    fn look(store: &Store, planned: &PlannedDirectory) -> LookedInto {
+        let (mut spared, mut troubles) = (Vec::new(), Vec::new());
+        let path = |name: &[u8]| store.shown(&planned.relative, name);
+        match store.directory(&planned.relative) {
+            Ok(directory) => {
+                for victim in &planned.victims {
+                    match victim.look_again(&directory, false) {
+                        Ok(None) => {}
+                        Ok(Some(why)) => spared.push(Skipped { path: path(&victim.name), why }),
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(source) => troubles.push(Trouble::File { path: path(&victim.name), source }),
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => troubles.push(Trouble::Directory { path: path(b""), source }),
+        }
+        LookedInto { relative: planned.relative.clone(), spared, troubles }
     }
 }

@@ -1,5 +1,6 @@
 //! Which entries a prune may remove: data and pure functions. `now` is an argument.
 
+use super::emptied::DirectoryRule;
 use super::scope::Scope;
 use super::victim::Premise;
 use crate::directory::Metadata;
@@ -227,6 +228,12 @@ impl Policy {
     /// Whether its judgement depends on the interpreters of this machine.
     pub fn asks_interpreters(&self) -> bool {
         self.selectors.contains(&Selector::DeadInterpreters) || !self.budget.is_unlimited()
+    }
+
+    /// What must hold when a directory is removed.
+    pub fn directory_rule(&self) -> DirectoryRule {
+        let takes_all = [Selector::All, Selector::Forgotten].iter().any(|it| self.selectors.contains(it));
+        if takes_all { DirectoryRule::Emptied } else { DirectoryRule::SourcesDeleted }
     }
 
     /// The cheapest question to a scan that answers this policy.

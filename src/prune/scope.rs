@@ -99,6 +99,7 @@ impl Scope {
         let sources = layout::source_directory(relative);
         self.owners.is_empty()
             && self.tags.is_empty()
+            && !self.keep.matches(&sources)
             && (self.under.is_empty() || self.under.iter().any(|under| sources.starts_with(under)))
     }
 

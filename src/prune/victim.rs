@@ -23,6 +23,8 @@ pub struct Victim {
     pub contents: Contents,
     /// Device and inode.
     pub identity: (u64, u64),
+    /// How many hard links it had.
+    pub links: u64,
     /// Length in bytes.
     pub bytes: u64,
     /// Room on disk in bytes.
@@ -58,9 +60,15 @@ pub enum Contents {
 }
 
 impl Victim {
-    /// What its removal gives back.
-    pub fn tally(&self) -> Tally {
+    /// What it takes.
+    pub fn size(&self) -> Tally {
         Tally::file(self.bytes, self.disk)
+    }
+
+    /// What its removal frees for certain: of a file with several links no bytes, for a link may stay
+    /// ([`LinkedVictims`](super::links::LinkedVictims)).
+    pub fn tally(&self) -> Tally {
+        if self.links > 1 { Tally::file(0, 0) } else { self.size() }
     }
 
     /// The file of an entry as it is to be removed; `None` where nothing is known of it.
@@ -73,6 +81,7 @@ impl Victim {
                 Content::NotRead | Content::Unreadable(_) => Contents::ToBeRead,
             },
             identity: metadata.identity,
+            links: metadata.links,
             bytes: metadata.bytes,
             disk: metadata.disk,
             modified: metadata.modified,

@@ -1,11 +1,12 @@
 //! One directory of the store: list it, look at what the question needs, hand it to the visitor.
 
 use super::look::{Look, SourceNames, Sources, append};
-use super::place::{Facts, Place};
+use super::place::{Facts, Mirrored, Place};
 use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
 use crate::directory::{Directory, FileKind, Links, ListBuffer, is_link_loop};
 use crate::entry::Entry;
 use crate::layout::{self, Name};
+use crate::owner::Presence;
 use crate::source::is_missing;
 use std::io;
 use std::ops::Range;
@@ -119,15 +120,35 @@ pub(super) fn scan<V: Visitor>(
             entries.push(entry);
         }
     }
+    let sources = match look.sources.mirrored() {
+        // Entries tell by their age whether their source was deleted. An empty directory has none: its own age tells. CPython
+        // makes one and only then writes into it, and some it needs only as the way to others (`STORE/p/tests/../src`).
+        Mirrored::Absent(last_change) if files.is_empty() && directories.is_empty() => {
+            match store_directory.made() {
+                Ok(Some(made)) if made <= last_change => Presence::Absent,
+                _ => Presence::Unreachable,
+            }
+        }
+        mirrored => mirrored.presence(),
+    };
+    let metadata = match scan.question {
+        // What is to be known of a directory that may go.
+        Question::Orphans if sources != Presence::Absent => None,
+        Question::Orphans | Question::Everything(_) => match store_directory.own_metadata() {
+            Ok(metadata) => Some(metadata),
+            Err(error) => {
+                let trouble = trouble_with_directory(scan.store, &place.relative, error);
+                trouble.into_iter().for_each(|it| look.visitor.trouble(it));
+                None
+            }
+        },
+    };
     let visit = Visit {
         relative: &place.relative,
-        metadata: match scan.question {
-            Question::Everything(_) => store_directory.own_metadata().ok(),
-            Question::Orphans => None,
-        },
+        metadata,
         entries: &entries,
         directories: directories.len(),
-        sources: look.sources.mirrored().presence(),
+        sources,
         place,
         store: scan.store,
     };

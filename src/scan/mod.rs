@@ -6,7 +6,7 @@
 //!
 //! | asked | the store's directory | each entry | the sources |
 //! |---|---|---|---|
-//! | [`Question::Orphans`] | open, list | nothing; of an orphan: stat | open, list once |
+//! | [`Question::Orphans`] | open, list; of a deleted one's mirror: stat | nothing; of an orphan: stat | open, list once |
 //! | [`Question::Everything`] | open, list, stat | open, stat, read 16 bytes | open, stat of each |
 //!
 //! A directory of sources that is gone answers for its whole subtree without another system call.
@@ -113,13 +113,14 @@ impl<One: Visitor, Other: Visitor> Visitor for (One, Option<Other>) {
 pub struct Visit<'a> {
     /// The path from the store's root, without a leading slash; empty for the root.
     pub relative: &'a [u8],
-    /// The directory's own metadata, if everything was asked for.
+    /// The directory's own metadata, if everything was asked for or `sources` is absent.
     pub metadata: Option<Metadata>,
     /// Its files, sorted by name: everything that is not a directory.
     pub entries: &'a [Entry<'a>],
     /// How many directories it has.
     pub directories: usize,
-    /// What became of the directory of sources that it mirrors.
+    /// What became of the directory of sources that it mirrors. Of an empty directory, whose entries cannot tell, only that
+    /// which was made before a deletion mirrors a deleted one.
     pub sources: Presence,
     place: &'a Place,
     store: &'a Store,

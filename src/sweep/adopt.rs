@@ -1,4 +1,4 @@
-//! Moves bytecode into the store: the only file that writes there.
+//! Moves bytecode into the store, and makes directories there: the only file that writes there.
 //!
 //! A file is put where Python would put it, as Python would: directories as `os.mkdir` makes them, the mode that of the
 //! source, whole under a temporary name and then renamed (`SourceFileLoader.set_data`, `_write_atomic`). The bytes are
@@ -24,6 +24,7 @@ use crate::tally::Tally;
 use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -76,7 +77,7 @@ impl Adopter<'_> {
         let answer = self.adopt(cache, planned, victim, adoption);
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
-            Ok(Adopted::Yes) => *done.adopted.entry((*planned.owner).clone()).or_default() += victim.tally(),
+            Ok(Adopted::Yes) => *done.adopted.entry((*planned.owner).clone()).or_default() += victim.size(),
             // It is superfluous, or not the planned one any more: the executor finds out.
             Ok(Adopted::No) => {}
             Err(source) => {
@@ -174,6 +175,16 @@ fn is_file(directory: &Directory, name: &[u8]) -> bool {
 fn temporary_name(name: &[u8]) -> Vec<u8> {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     [name, format!(".{}{number:06}", std::process::id()).as_bytes()].concat()
+}
+
+/// Makes the directory of a store that mirrors a directory of sources, where it is missing. Python makes it when it writes
+/// `STORE/bin/../lib/m.pyc`, and needs it to read that.
+///
+/// # Errors
+/// What the system says.
+pub fn make_mirror(store: &Store, sources: &Path) -> io::Result<()> {
+    let sources = sources.as_os_str().as_bytes();
+    make_directories(store, sources.strip_prefix(b"/").unwrap_or(sources)).map(drop)
 }
 
 /// Opens a directory of the store, and makes what is missing of it.

@@ -5,6 +5,7 @@ use super::plan::{Kept, LeftAlone, Plan, Why};
 use super::root::Root;
 use crate::owner::Owner;
 use crate::prune::execute::{self as removal, Expectation, Failure, Prepared};
+use crate::prune::links::LinkedVictims;
 use crate::prune::policy::Spared;
 use crate::scan::Threads;
 use crate::store::Store;
@@ -57,11 +58,14 @@ impl Outcome {
     /// What the plans would do if nothing changed meanwhile.
     pub fn expected(plans: Vec<Planned>) -> Outcome {
         let mut collected = Collected::default();
+        let mut linked = LinkedVictims::default();
         for (_, mut plan) in plans {
             let adopted = plan.adopted();
+            linked.append(std::mem::take(&mut plan.removal.linked));
             let outcome = Expectation::default().finish(std::mem::take(&mut plan.removal));
             collected.add(plan, outcome, Done { adopted, ..Done::default() });
         }
+        collected.outcomes.push(Expectation::of_linked(&linked));
         collected.outcome()
     }
 

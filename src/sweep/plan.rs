@@ -9,7 +9,8 @@ use crate::directory::FileKind;
 use crate::entry::{Bytecode, Content};
 use crate::layout::Name;
 use crate::owner::Owner;
-use crate::prune::emptied::{Hollow, Motive};
+use crate::prune::emptied::{DirectoryRule, EmptyDirectories};
+use crate::prune::links::LinkedVictims;
 use crate::prune::plan::{self as removal, PlannedDirectory};
 use crate::prune::policy::TEMPORARY_AGE;
 use crate::prune::victim::Victim;
@@ -129,7 +130,7 @@ impl Plan {
             let Some(adoptions) = self.adoptions.get(&directory.relative) else { continue };
             let sum = adopted.entry((*directory.owner).clone()).or_default();
             let moved = directory.victims.iter().filter(|victim| adoptions.contains_key(&victim.name));
-            moved.for_each(|victim| *sum += victim.tally());
+            moved.for_each(|victim| *sum += victim.size());
         }
         adopted
     }
@@ -140,7 +141,8 @@ impl Plan {
 pub struct Planner {
     policy: Policy,
     directories: Vec<PlannedDirectory>,
-    hollow: Hollow,
+    empty: EmptyDirectories,
+    linked: LinkedVictims,
     adoptions: Adoptions,
     kept: Vec<Kept>,
     left_alone: Vec<LeftAlone>,
@@ -164,7 +166,8 @@ impl Planner {
         Planner {
             policy,
             directories: Vec::new(),
-            hollow: Hollow::default(),
+            empty: EmptyDirectories::default(),
+            linked: LinkedVictims::default(),
             adoptions: Adoptions::new(),
             kept: Vec::new(),
             left_alone: Vec::new(),
@@ -175,17 +178,19 @@ impl Planner {
     /// Joins what the workers of a walk found.
     pub fn collect(parts: Vec<Planner>) -> Plan {
         let mut plan = Plan::default();
-        let mut hollow = Hollow::default();
+        let mut empty = EmptyDirectories::default();
+        plan.removal.directory_rule = DirectoryRule::Emptied;
         for part in parts {
             plan.removal.directories.extend(part.directories);
-            hollow.append(part.hollow);
+            empty.append(part.empty);
+            plan.removal.linked.append(part.linked);
             plan.adoptions.extend(part.adoptions);
             plan.kept.extend(part.kept);
             plan.left_alone.extend(part.left_alone);
             plan.troubles.extend(part.troubles);
         }
         plan.removal.directories.sort_by(|one, other| one.relative.cmp(&other.relative));
-        plan.removal.emptied = hollow.emptied();
+        plan.removal.emptied = empty.emptied();
         plan.kept.sort();
         plan.left_alone.sort();
         plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
@@ -237,13 +242,15 @@ impl Visitor for Planner {
         if !adoptions.is_empty() {
             self.adoptions.insert(seen.relative.into(), adoptions);
         }
-        if kept == 0 && (seen.is_cache || self.policy.emptied == Emptied::Remove) {
-            // An empty `__pycache__` is what another sweep left; another empty directory is somebody's.
-            let motive = Motive::own_if(!victims.is_empty() || seen.is_cache);
-            self.hollow.add(seen.relative, seen.directories, motive);
+        let may_go = seen.is_cache || self.policy.emptied == Emptied::Remove;
+        // An empty `__pycache__` is what another sweep left; another empty directory is somebody's.
+        let is_emptied = seen.is_cache || !victims.is_empty() || seen.directories > 0;
+        if kept == 0 && may_go && is_emptied {
+            self.empty.add(seen.relative, seen.directories);
         }
         if !victims.is_empty() {
             let owner = seen.place.owner(seen.root);
+            victims.iter().for_each(|victim| self.linked.add(victim, &owner));
             self.directories.push(PlannedDirectory { relative: seen.relative.into(), owner, victims });
         }
     }

@@ -4,11 +4,13 @@
 //!
 //! * The total of all rows is the total of the files; with the directories' own room it is what GNU `du -s -B1`
 //!   says of the store. A file with several hard links counts once, as there.
+//! * What is reclaimable is what a prune frees: the bytes of a file with several links only if all of them go.
 
 mod view;
 
 pub use view::{Arrangement, Dimension, Focus, Group, Key, Measure, Order, View};
 
+use crate::directory::Metadata;
 use crate::layout::Name;
 use crate::owner::{Owner, Spellings};
 use crate::prune::policy::{Circumstances, Policy};
@@ -16,7 +18,7 @@ use crate::scan::{Trouble, Visit, Visitor};
 use crate::status::{self, Status, UncheckedHashes};
 use crate::tally::Tally;
 use crate::units::Moment;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a store holds.
@@ -118,17 +120,54 @@ impl Row {
 
 /// Files with several hard links that were counted already, by device and inode; shared by the workers of a scan.
 #[derive(Debug, Clone, Default)]
-pub struct CountedLinks(Arc<Mutex<HashSet<(u64, u64)>>>);
+pub struct CountedLinks(Arc<Mutex<HashMap<(u64, u64), Links>>>);
+
+/// The links of a file, as far as they were counted.
+#[derive(Debug, Clone, Copy)]
+struct Links {
+    /// How many there were when the first was met.
+    all: u64,
+    /// How many of those met are reclaimable.
+    reclaimable: u64,
+}
+
+/// Whether links of the same file may be removed while the others are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    /// The store is only looked at.
+    Nothing,
+    /// A prune removes while it scans: the last link of a file has no other any more.
+    Removal,
+}
 
 impl CountedLinks {
     /// Whether the file with this device and inode is met for the first time.
     pub(crate) fn is_first(&self, identity: (u64, u64)) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(identity)
+        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        met.insert(identity, Links { all: 0, reclaimable: 0 }).is_none()
     }
 
-    /// Whether it was met already.
-    pub(crate) fn has(&self, identity: (u64, u64)) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&identity)
+    /// What one name of a file adds to a sum, and to what is reclaimable.
+    pub(crate) fn count(
+        &self,
+        file: &Metadata,
+        is_reclaimable: bool,
+        meanwhile: Meanwhile,
+    ) -> (Tally, Option<Tally>) {
+        let (name, whole) = (Tally::file(0, 0), Tally::file(file.bytes, file.disk));
+        if file.links < 2 && meanwhile == Meanwhile::Nothing {
+            return (whole, is_reclaimable.then_some(whole));
+        }
+        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = !met.contains_key(&file.identity);
+        if is_first && file.links < 2 {
+            return (whole, is_reclaimable.then_some(whole));
+        }
+        let links = met.entry(file.identity).or_insert(Links { all: file.links, reclaimable: 0 });
+        links.reclaimable += u64::from(is_reclaimable);
+        let is_freed = links.reclaimable == links.all;
+        let sum = if is_first { whole } else { name };
+        (sum, is_reclaimable.then_some(if is_freed { whole } else { name }))
     }
 }
 
@@ -180,8 +219,8 @@ impl Share {
     fn add(&mut self, file: Counted<'_>) {
         self.tally += file.tally;
         self.statuses[file.status.index()] += file.tally;
-        if file.is_reclaimable {
-            self.reclaimable += file.tally;
+        if let Some(reclaimable) = file.reclaimable {
+            self.reclaimable += reclaimable;
         }
         if let Some(tag) = file.tag
             && !self.tags.contains(tag)
@@ -197,7 +236,8 @@ impl Share {
 struct Counted<'a> {
     tally: Tally,
     status: Status,
-    is_reclaimable: bool,
+    /// What it adds to what is reclaimable, if it is.
+    reclaimable: Option<Tally>,
     tag: Option<&'a str>,
     used: Option<Moment>,
 }
@@ -261,26 +301,25 @@ impl Visitor for Survey<'_> {
             else {
                 continue;
             };
-            let counts_room = metadata.links < 2 || self.links.is_first(metadata.identity);
-            let (bytes, disk) = if counts_room { (metadata.bytes, metadata.disk) } else { (0, 0) };
-            let tally = Tally::file(bytes, disk);
             let tag = match entry.parsed {
                 Name::Bytecode(slot) => Some(slot.tag),
                 Name::Temporary(_) | Name::Foreign => None,
             };
-            let is_condemned = || self.policy.judge(entry, status, &self.circumstances).is_condemned();
+            let is_reclaimable = self.policy.scope.admits_entry(visit, entry)
+                && self.policy.judge(entry, status, &self.circumstances).is_condemned();
+            let (tally, reclaimable) = self.links.count(metadata, is_reclaimable, Meanwhile::Nothing);
             let file = Counted {
                 tally,
                 status,
-                is_reclaimable: self.policy.scope.admits_entry(visit, entry) && is_condemned(),
+                reclaimable,
                 tag,
                 // To write it was a use as well, and all that is known on a mount without access times.
                 used: tag.map(|_| metadata.accessed.max(metadata.modified)),
             };
             self.total += tally;
             self.statuses[status.index()] += tally;
-            if file.is_reclaimable {
-                self.reclaimable += tally;
+            if let Some(reclaimable) = reclaimable {
+                self.reclaimable += reclaimable;
             }
             share.add(file);
             if let Some(view) = self.view {

@@ -29,6 +29,10 @@ fn grow(world: &World, directories: usize, each: usize) -> PathBuf {
             }
         }
     }
+    // Their sources were deleted after all of this was written.
+    let sources = world.home.join("gone");
+    fs::create_dir(&sources).unwrap();
+    fs::remove_dir(&sources).unwrap();
     mirror
 }
 

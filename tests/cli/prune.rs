@@ -92,9 +92,13 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
     let real = world.pycstore(["prune", "--orphans"]).exits(0);
     assert_only_gone(&before, &World::snapshot(&world.home), &[&gone]);
-    says(&real, &dry.stdout.replace("would remove", "removed"), "");
     let rows: Vec<&str> = real.stdout.lines().collect();
     let [heading, row, total] = rows[..] else { panic!("{}", real.stdout) };
+    let shown: Vec<&str> = dry.stdout.lines().collect();
+    let [as_heading, as_row, directories, directory, as_total] = shown[..] else { panic!("{}", dry.stdout) };
+    assert_eq!([as_heading, as_row, &as_total.replace("would remove", "removed")], [heading, row, total]);
+    assert!(directories.ends_with("EMPTIED, WITH ALL BELOW"), "{directories}");
+    assert_eq!(directory.trim(), format!("{}  {}", going["directories"], gone.display()));
     assert!(heading.ends_with("OWNER") && row.ends_with(&format!("{} (gone)", first.display())), "{row}");
     let words = format!("removed {} files and {} directories, ", going["files"], going["directories"]);
     assert!(total.starts_with(&words), "{total}");
@@ -103,15 +107,12 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
     says(&again, "nothing to remove\n", "");
     assert_only_gone(&before, &World::snapshot(&world.home), &[&gone]);
 
-    // The same once more, as JSON; and a single module of a project that stays.
-    let module = kept.join("pkg/sub/b.py");
+    // The same once more, as JSON; and a single directory of a project that stays.
     std::fs::remove_dir_all(&second).unwrap();
-    std::fs::remove_file(&module).unwrap();
-    // An empty directory may be a mount point with nothing mounted: it tells nothing of what is missing in it.
-    std::fs::write(kept.join("pkg/sub/README"), "").unwrap();
+    std::fs::remove_dir_all(kept.join("pkg/sub")).unwrap();
     let before = World::snapshot(&world.home);
     let gone = world.mirror(&second);
-    let module_gone = world.mirror(&kept).join("pkg/sub"); // it was alone there
+    let module_gone = world.mirror(&kept).join("pkg/sub");
     let (going, module_going) = (sum(&gone), sum(&module_gone));
     let dry = world.pycstore(["prune", "--orphans", "-n", "--json"]).exits(0).json();
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
@@ -123,6 +124,10 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
         json!({"kind": kind, "root": root, "gone": gone,
                "files": sum["files"], "bytes": sum["bytes"], "disk": sum["disk"]})
     };
+    // The deepest first.
+    let named = ["pkg/sub", "pkg", ""].map(|below| gone.join(below));
+    let named = [&module_gone, &named[0], &named[1], &gone];
+    let directories: Vec<Value> = named.iter().map(|path| json!({"path": path})).collect();
     let expected = |dry_run: bool| {
         json!({
             "schema": 1,
@@ -137,8 +142,9 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
             ],
             "skipped": [],
             "failures": [],
-            "left": {"files": 0, "bytes": 0, "disk": 0},
+            "left": {"files": 0, "directories": 0, "bytes": 0, "disk": 0},
             "over_budget": {"files": 0, "bytes": 0, "disk": 0},
+            "removed_directories": directories,
         })
     };
     assert_eq!(dry, expected(true));
@@ -346,15 +352,24 @@ fn links_in_the_store_are_not_followed() {
 #[test]
 fn emptied_directories_go_and_the_root_stays() {
     let (world, living, gone) = small();
-    std::fs::remove_dir_all(world.home.join("living")).unwrap();
     // As a run that was killed leaves them: the files gone, the directories not.
     std::fs::create_dir_all(gone.join("pkg/sub")).unwrap();
-    std::fs::create_dir_all(world.mirror(&world.home.join("killed/deep/er"))).unwrap();
+    let killed = world.mirror(&world.home.join("killed"));
+    std::fs::create_dir_all(killed.join("deep/er")).unwrap();
+    // What is deleted after that takes its mirror with it.
+    std::fs::remove_dir_all(world.home.join("living")).unwrap();
     let mode = std::fs::metadata(&world.store).unwrap().mode();
+    let before = store(&world);
     let dry = world.pycstore(["prune", "--orphans", "--dry-run"]).exits(0);
     let real = world.pycstore(["prune", "--orphans"]).exits(0);
-    assert_eq!(real.stdout, dry.stdout.replace("would remove", "removed"));
-    assert!(!living.exists() && store(&world).is_empty(), "{:?}", store(&world).keys());
+    let sum = |answer: &Answer| answer.stdout.lines().next_back().unwrap().replace("would remove", "removed");
+    assert_eq!(sum(&dry), sum(&real));
+    assert!(sum(&real).starts_with("removed 2 files and 7 directories, "), "{}", real.stdout);
+    for path in [&living, &gone, &killed] {
+        let named = dry.stdout.lines().any(|line| line.ends_with(path.to_str().unwrap()));
+        assert!(named, "{} is not named: {}", path.display(), dry.stdout);
+    }
+    assert_only_gone(&before, &store(&world), &[&living, &gone, &killed]);
     assert_eq!(std::fs::metadata(&world.store).unwrap().mode(), mode);
     says(&world.pycstore(["prune", "--orphans"]).exits(0), "nothing to remove\n", "");
 }
@@ -366,6 +381,10 @@ fn a_run_that_was_killed_is_finished_by_the_next() {
         // It was killed between the last file of a directory and the directory itself.
         std::fs::create_dir_all(living.join("empty/deep")).unwrap();
         std::fs::remove_file(gone.join(format!("b.{}.pyc", newest().tag))).unwrap();
+        let deleted = world.home.join("living/empty/deep");
+        std::fs::create_dir_all(&deleted).unwrap();
+        std::fs::remove_dir(&deleted).unwrap();
+        std::fs::remove_dir(deleted.parent().unwrap()).unwrap();
         let before = store(&world);
         let elsewhere = world.home.join("elsewhere");
         let arguments = [OsStr::new("prune"), selector.as_ref(), "--under".as_ref(), elsewhere.as_os_str()];
@@ -441,7 +460,8 @@ fn what_cannot_be_removed_is_reported_and_the_rest_goes() {
     assert_only_gone(&before, &store(&world), &[&open]);
     let entry = locked.join(format!("a.{}.pyc", newest().tag));
     let document = answer.exits(1).json();
-    let failure = json!({"path": entry, "error": "Permission denied (os error 13)", "files": 1});
+    let failure = json!({"path": entry, "error": "Permission denied (os error 13)", "files": 1,
+                         "directories": 0});
     assert_eq!(document["failures"], json!([failure]));
     assert_eq!(document["removed"]["files"], 1);
     // Nobody need read the report for the exit code and standard error to tell.

@@ -232,7 +232,7 @@ fn an_entry_that_is_reached_by_dots_behind_a_link_belongs_to_its_recorded_source
             assert!(entry.exists() && dots.is_loaded(), "{link}");
         }
         fs::write(lib.join("helper.py"), "x = 'longer'\n").unwrap();
-        assert_eq!(status(world, "lib/helper.py"), "stale mtime");
+        assert!(status(world, "lib/helper.py").starts_with("stale "), "{link}");
         fs::remove_file(lib.join("helper.py")).unwrap();
         assert_eq!(status(world, "lib/helper.py"), "orphan source");
         world.pycstore(["prune", "--orphans"]).exits(0);

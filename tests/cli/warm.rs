@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, Interpreter, World, age, answer, files, interpreters, newest};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -514,4 +514,85 @@ fn a_signal_leaves_the_rest() {
     let compiled = files(&world.store).len();
     assert!(compiled > 0 && compiled < 60, "{compiled}");
     assert_eq!(tags(&world).values().sum::<usize>(), compiled);
+}
+
+/// The directories below one, by their paths from there.
+fn directories(root: &Path) -> BTreeSet<PathBuf> {
+    let entries = walkdir::WalkDir::new(root).into_iter().map(Result::unwrap);
+    let directories = entries.filter(|entry| entry.file_type().is_dir());
+    directories.map(|entry| entry.path().strip_prefix(root).unwrap().to_path_buf()).collect()
+}
+
+#[test]
+fn python_finds_what_it_imports_through_the_directory_of_a_program() {
+    for interpreter in interpreters() {
+        let world = World::new();
+        let project =
+            world.project("p", &["lib/n1.py", "lib/n2.py", "data/note.txt", ".git/hooks/pre-commit"]);
+        // No module is beside the program: nothing is compiled there.
+        let program = world.write(
+            "p/bin/deep/tool",
+            "#!/usr/bin/env python3\nimport os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n\
+             sys.path.insert(0, os.path.join(here, '..', '..', 'lib'))\nimport n1, n2\n",
+        );
+        let executable = PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, executable).unwrap();
+        let hook = project.join(".git/hooks/pre-commit");
+        std::fs::set_permissions(hook, PermissionsExt::from_mode(0o755)).unwrap();
+        warm(&world, ["p".as_ref(), "--python".as_ref(), interpreter.path.as_os_str()]).exits(0);
+        let run = world.python(interpreter).args(["-B", "-v"]).arg(&program).output().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        let loaded = said.lines().filter(|line| {
+            line.contains("code object from") && line.contains("/../lib/n") && line.contains(".pyc")
+        });
+        assert_eq!(loaded.count(), 2, "{}: {said}", interpreter.tag);
+        // They are the directories that a run makes.
+        let other = world.home.join("other");
+        let mut run = world.python(interpreter);
+        answer(run.env("PYTHONPYCACHEPREFIX", &other).arg(&program)).exits(0);
+        let of_project = other.join(project.strip_prefix("/").unwrap());
+        assert_eq!(directories(&world.mirror(&project)), directories(&of_project));
+        assert!(!world.mirror(&project).join("data").exists());
+        // They stay as long as what they mirror.
+        let before = World::snapshot(&world.store);
+        world.pycstore(["prune", "--orphans", "--stale"]).exits(0);
+        assert!(World::snapshot(&world.store) == before);
+    }
+}
+
+#[test]
+fn python_finds_what_is_compiled_through_dots() {
+    for interpreter in interpreters() {
+        let world = World::new();
+        world.project("p", &["lib/n1.py", "docs/deep/note.txt"]);
+        let spelled = "p/docs/deep/../../lib";
+        warm(&world, [spelled.as_ref(), "--python".as_ref(), interpreter.path.as_os_str()]).exits(0);
+        // What is in PYTHONPATH loses its dots; what a program adds does not.
+        let code = "import sys; sys.path.insert(0, sys.argv[1]); import n1";
+        let mut python = world.python(interpreter);
+        python.args(["-B", "-v", "-c", code]).arg(world.home.join(spelled));
+        let said = answer(&mut python).exits(0).stderr;
+        let is_loaded = |line: &&str| {
+            line.contains("code object from") && line.contains("/../../lib/n1.") && line.contains(".pyc")
+        };
+        assert_eq!(said.lines().filter(is_loaded).count(), 1, "{}: {said}", interpreter.tag);
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_reported() {
+    let world = World::new();
+    world.project("p", &["lib/n1.py"]);
+    let program = world.write("p/bin/tool", "#!/bin/sh\n");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let mirror = world.mirror(&world.home.join("p"));
+    std::fs::create_dir_all(&mirror).unwrap();
+    std::fs::write(mirror.join("bin"), "in the way").unwrap();
+    let told = warm(&world, ["p", "-q", "--python", newest().path.to_str().unwrap()]).exits(1).stderr;
+    let expected = format!(
+        "pycstore: cannot make the mirror of {} in the store: Not a directory\n",
+        world.home.join("p/bin").display()
+    );
+    assert_eq!(told, expected);
+    assert!(world.entry(&world.home.join("p/lib/n1.py"), newest(), "").is_file());
 }

@@ -143,18 +143,24 @@ pub enum Command {
     /// Remove entries that Python cannot use any more.
     ///
     /// Selectors add up, scopes narrow. Without a selector the configuration's policy holds; without that nothing is
-    /// done. An entry is an orphan only if its source was definitely deleted:
-    /// something on the source's path changed after the entry was written. A source on a disk that is not mounted, in a
-    /// container or behind an error makes the entry unknown, which only --unused-for, budgets, --dead-interpreters and
-    /// --all remove. A file that is no bytecode
-    /// is kept and reported, unless --corrupt is given. Emptied directories go as well, the store itself stays. Each
-    /// file is looked at again before it is removed, and kept if it changed: other programs may use the store
-    /// meanwhile.
+    /// done. An entry is an orphan only if its source was definitely deleted: something on the source's path changed
+    /// after the entry was written. A source on a disk that is not mounted, in a container or behind an error makes the
+    /// entry unknown, which only --unused-for, budgets, --dead-interpreters and --all remove. A file that is no bytecode
+    /// is kept and reported, unless --corrupt is given. Each file and its source are looked at again before it is
+    /// removed: it is kept if it changed, or if its source is there again.
+    ///
+    /// An empty directory is removed when the directory that it mirrors is deleted. --all also removes the directories
+    /// that it empties. All other directories stay, and so does the store itself. --dry-run and --json name the
+    /// directories.
+    ///
+    /// Files are counted by name, bytes by inode: a file with several hard links frees its bytes with its last link,
+    /// and nothing while a link stays, in the store or elsewhere.
     Prune(PruneOptions),
     /// Remove all entries of a project, environment or interpreter, there or gone.
     ///
     /// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
-    /// one of the paths goes, whatever its status. What Python still needs it compiles again.
+    /// one of the paths goes, whatever its status, and the directories that become empty. What Python still needs it
+    /// compiles again.
     Forget(ForgetOptions),
     /// Remove the bytecode that lies in source trees, or move it into the store.
     ///
@@ -176,6 +182,9 @@ pub enum Command {
     /// there is none by the newest CPython on this machine or the one that --python names. What the store has fresh
     /// already is not compiled again. Nothing of a source is run; the interpreters run without the caller's
     /// environment.
+    ///
+    /// A directory with a program, and one that PATH leaves by `..`, gets an empty directory in the store: with bin/../lib
+    /// on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
     ///
     /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root.
     /// Root fills no store but its own and compiles nobody else's tree: run it as that user.

@@ -56,10 +56,11 @@ pub struct SelectorOptions {
     /// Remove entries not used for so long: 90d, 12w, 6months
     #[arg(long, value_name = "AGE")]
     pub unused_for: Option<Age>,
-    /// Remove the least recently used until the entries take no more room on disk than SIZE: 5GiB, 500M
+    /// Remove the least recently used until the entries take no more room on disk than SIZE: 5GiB, 500M; hard links
+    /// count once
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Size>,
-    /// Remove the least recently used until there are no more than N entries
+    /// Remove the least recently used until there are no more than N entries; hard links count each
     #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub max_files: Option<u64>,
     /// Remove every entry; asks on a terminal, needs --yes without one

@@ -59,7 +59,7 @@ pub struct Removed {
 }
 
 /// What was left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     /// Files.
     pub files: u64,
@@ -67,11 +67,16 @@ pub struct Left {
     pub bytes: u64,
     /// Their room on disk in bytes.
     pub disk: u64,
+    /// Emptied directories.
+    #[serde(default)]
+    pub directories: u64,
 }
 
-impl From<Tally> for Left {
-    fn from(tally: Tally) -> Left {
-        Left { files: tally.files, bytes: tally.bytes, disk: tally.disk }
+impl Left {
+    /// What was left in files and directories; `None` where nothing was.
+    pub fn new(files: Tally, directories: u64) -> Option<Left> {
+        let Tally { files, bytes, disk } = files;
+        (files > 0 || directories > 0).then_some(Left { files, bytes, disk, directories })
     }
 }
 
@@ -103,7 +108,7 @@ impl Run {
             },
             skipped: outcome.skipped.len() as u64,
             failures: outcome.failures.len() as u64,
-            left: (!outcome.left.is_empty()).then(|| outcome.left.into()),
+            left: Left::new(outcome.left, outcome.directories_left),
             exit: exit.code(),
         }
     }
@@ -122,7 +127,13 @@ impl Run {
     pub fn result(&self) -> String {
         let mut parts = Vec::new();
         if let Some(left) = self.left {
-            parts.push(format!("stopped, {} left", human::counted(left.files, "file")));
+            let files = human::counted(left.files, "file");
+            let left = match (left.files, left.directories) {
+                (_, 0) => files,
+                (0, directories) => human::counted(directories, "directory"),
+                (_, directories) => format!("{files} and {}", human::counted(directories, "directory")),
+            };
+            parts.push(format!("stopped, {left} left"));
         }
         match self.exit {
             0 if self.left.is_some() => {}
@@ -159,7 +170,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let store = store(&temporary, "store");
         let mut run = run(&store, 1_700_000_000, 3, Exit::Incomplete);
-        run.left = Some(Tally { files: 2, bytes: 20, disk: 8192 }.into());
+        run.left = Left::new(Tally { files: 2, bytes: 20, disk: 8192 }, 1);
         let mut line = Vec::new();
         json::print(&mut line, &run).unwrap();
         let (device, inode) = store.metadata().identity;
@@ -167,7 +178,7 @@ mod tests {
             concat!(
                 r#"{{"schema":1,"started":"2023-11-14T22:13:20Z","duration":1.234,"store":"{}","device":{},"inode":{},"#,
                 r#""selectors":["orphans","stale"],"removed":{{"files":3,"directories":1,"bytes":30,"disk":12288}},"#,
-                r#""skipped":0,"failures":0,"left":{{"files":2,"bytes":20,"disk":8192}},"exit":1}}"#,
+                r#""skipped":0,"failures":0,"left":{{"files":2,"bytes":20,"disk":8192,"directories":1}},"exit":1}}"#,
                 "\n"
             ),
             store.real_path().display(),
@@ -176,6 +187,10 @@ mod tests {
         );
         assert_eq!(String::from_utf8(line.clone()).unwrap(), expected);
         assert_eq!(json::parse::<Run>(&line).unwrap(), run);
+        // A version of before had no directories in what was left.
+        let before: Run =
+            json::parse(expected.replace(",\"directories\":1},\"exit", "},\"exit").as_bytes()).unwrap();
+        assert_eq!(before.left.unwrap().directories, 0);
         // The contract is append-only: what a later version adds does not hide the run from this one.
         let later = expected.replace("\"exit\":1", "\"exit\":1,\"mood\":\"good\"");
         assert_eq!(json::parse::<Run>(later.as_bytes()).unwrap(), run);
@@ -189,8 +204,13 @@ mod tests {
         assert_eq!(run.result(), "done");
         run.skipped = 1;
         assert_eq!(run.result(), "done, 1 file kept");
-        run.left = Some(Tally::file(1, 1).into());
+        run.left = Left::new(Tally::file(1, 1), 0);
         assert_eq!(run.result(), "stopped, 1 file left, 1 file kept");
+        run.left = Left::new(Tally::file(1, 1), 2);
+        assert_eq!(run.result(), "stopped, 1 file and 2 directories left, 1 file kept");
+        run.left = Left::new(Tally::default(), 2);
+        assert_eq!(run.result(), "stopped, 2 directories left, 1 file kept");
+        run.left = Left::new(Tally::file(1, 1), 0);
         (run.exit, run.failures, run.skipped) = (1, 2, 0);
         assert_eq!(run.result(), "stopped, 1 file left, incomplete, 2 failures");
         assert!(!run.is_success());

@@ -241,11 +241,21 @@ mod tests {
     fn world(temporary: &tempfile::TempDir) -> (Census, Run) {
         let store = tests::store(temporary, "a \"b\" \\n \n é,{}=");
         let mut census = Census::default();
-        census.add("cpython-312", Status::Fresh, Tally::file(100, 4096), false);
-        census.add("cpython-312", Status::Fresh, Tally::file(200, 4096), false);
-        census.add("cpython-312", Status::Orphan(Orphan::Root), Tally::file(300, 8192), true);
-        census.add("cpython-39", Status::Corrupt(Corrupt::Truncated), Tally::file(3, 0), true);
-        census.add("", Status::Foreign, Tally::file(7, 4096), false);
+        census.add("cpython-312", Status::Fresh, Tally::file(100, 4096), None);
+        census.add("cpython-312", Status::Fresh, Tally::file(200, 4096), None);
+        census.add(
+            "cpython-312",
+            Status::Orphan(Orphan::Root),
+            Tally::file(300, 8192),
+            Some(Tally::file(300, 8192)),
+        );
+        census.add(
+            "cpython-39",
+            Status::Corrupt(Corrupt::Truncated),
+            Tally::file(3, 0),
+            Some(Tally::file(3, 0)),
+        );
+        census.add("", Status::Foreign, Tally::file(7, 4096), None);
         let run = tests::run(&store, 1_700_000_000, 5, Exit::Incomplete);
         (census, run)
     }
@@ -254,7 +264,7 @@ mod tests {
     fn both_formats_are_obeyed_and_every_number_is_there() {
         let temporary = tempfile::tempdir().unwrap();
         let (census, mut run) = world(&temporary);
-        run.left = Some(Tally::file(1, 1).into());
+        run.left.get_or_insert_default().files = 1;
         run.failures = 3;
         let samples = parsed(&text(&census, &run));
         let of = |name: &str, status: Option<(&str, &str)>| {
@@ -292,7 +302,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let (mut census, run) = world(&temporary);
         for number in 0..200 {
-            census.add(&format!("cpython-9{number}"), Status::Temporary, Tally::file(1, 0), false);
+            census.add(&format!("cpython-9{number}"), Status::Temporary, Tally::file(1, 0), None);
         }
         let samples = parsed(&text(&census, &run));
         let entries: Vec<_> = samples.iter().filter(|((name, _), _)| name == "pycstore_entries").collect();

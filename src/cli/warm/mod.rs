@@ -14,8 +14,9 @@ use super::output::{complain, human, path};
 use super::session::{Opened, Session};
 use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
+use pycstore::sweep::adopt::make_mirror;
 use pycstore::warm::{Compilation, Group, compile};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,8 @@ struct Work {
     groups: Vec<Group>,
     /// What the store has fresh, of what lies on the way.
     fresh: HashSet<PathBuf>,
+    /// Directories of programs and those that a path leaves by `..`: Python needs their mirrors as the way to others.
+    program_directories: BTreeSet<PathBuf>,
     /// Whether nothing was left out that was asked for.
     is_whole: bool,
 }
@@ -50,6 +53,7 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         let update = |sources| progress.update(sources);
         compile(prefix, &work.groups, &is_fresh, threads, opened.stop.flag(), update)
     };
+    let are_made = make_mirrors(&opened, &work);
     // What is done is done: an output that cannot be written is one more problem to report.
     let is_written = complain::is_written(show(session, options, &opened, &compilation));
     for failure in &compilation.failures {
@@ -60,8 +64,24 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         let left = human::counted(compilation.left, "source");
         complain::note(&format!("stopped early: at least {left} left"));
     }
-    let is_complete = work.is_whole && compilation.failures.is_empty() && !is_stopped;
+    let is_complete = work.is_whole && are_made && compilation.failures.is_empty() && !is_stopped;
     Ok(Exit::complete_if(is_complete && is_written))
+}
+
+/// Makes the mirrors of directories of programs; whether all are there.
+fn make_mirrors(opened: &Opened, work: &Work) -> bool {
+    let mut are_made = true;
+    for directory in &work.program_directories {
+        if opened.stop.cause().is_some() {
+            return true;
+        }
+        if let Err(error) = make_mirror(&opened.store, directory) {
+            are_made = false;
+            let message = format!("cannot make the mirror of {} in the store", directory.display());
+            complain::problem(anyhow::Error::new(error).context(message).as_ref());
+        }
+    }
+    are_made
 }
 
 /// Collects the paths of the fresh entries.

@@ -11,16 +11,16 @@ use pycstore::interpreter::{Implementation, Interpreters};
 use pycstore::layout::{PYCACHE, python_of_tag};
 use pycstore::pyc::InvalidationMode;
 use pycstore::source::is_missing;
-use pycstore::source_tree::{NOT_SOURCES, Unreadable, python_sources};
+use pycstore::source_tree::{NOT_SOURCES, PythonTree, Unreadable, python_tree};
 use pycstore::warm::choice::executable_of;
 use pycstore::warm::{Decider, Deciders, Group, Task, stranger};
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What is to be compiled below the paths; `None` where every path was refused.
 pub(super) fn work(
@@ -32,10 +32,15 @@ pub(super) fn work(
     let named = if options.paths.is_empty() { &default[..] } else { &options.paths };
     let mut is_whole = true;
     let mut taken = Vec::new();
+    let mut passed = BTreeSet::new();
     for path in named {
+        let spelled = session.environment.working_directory.join(path);
         let path = session.environment.absolute(path);
         match refusal(&path) {
-            None => taken.push(path),
+            None => {
+                taken.push(path);
+                passed.extend(left_by_dots(&spelled));
+            }
             Some(complaint) => {
                 is_whole = false;
                 complain::fatal(&complaint.into());
@@ -45,7 +50,8 @@ pub(super) fn work(
     if taken.is_empty() {
         return Ok(None);
     }
-    let mut sources = sources(&taken, opened, &mut is_whole);
+    let PythonTree { mut sources, mut program_directories } = tree(&taken, opened, &mut is_whole);
+    program_directories.extend(passed);
     sources.sort();
     sources.dedup();
     let mut deciders = Deciders::default();
@@ -73,7 +79,25 @@ pub(super) fn work(
     };
     let groups = groups.into_iter().map(group).collect();
     let (fresh, is_read) = fresh_below(session, opened, &taken);
-    Ok(Some(Work { groups, fresh, is_whole: is_whole && is_read }))
+    Ok(Some(Work { groups, fresh, program_directories, is_whole: is_whole && is_read }))
+}
+
+/// The directories that a path leaves by `..`: for `tests/../src` on `sys.path` Python opens what it needs through the
+/// mirror of `tests`.
+fn left_by_dots(path: &Path) -> Vec<PathBuf> {
+    let (mut current, mut left) = (PathBuf::from("/"), Vec::new());
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => current.push(name),
+            Component::ParentDir => {
+                left.push(current.clone());
+                current.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    left.retain(|directory| directory.is_dir());
+    left
 }
 
 fn task(source: PathBuf) -> Task {
@@ -105,14 +129,14 @@ pub(super) fn is_anothers(metadata: &Metadata) -> bool {
     effective_user() == 0 && metadata.uid() != 0
 }
 
-/// The sources at or below the paths, spelled as the paths are.
-fn sources(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> Vec<PathBuf> {
+/// The sources at or below the paths, spelled as the paths are, and the directories of programs.
+fn tree(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> PythonTree {
     let mut unreadable = Vec::new();
-    let mut sources = Vec::new();
+    let mut all = PythonTree::default();
     let others = Cell::new(0);
     for path in paths {
         if path.is_file() {
-            sources.push(path.clone());
+            all.sources.push(path.clone());
             continue;
         }
         let is_entered = |directory: &Path, metadata: &Metadata| {
@@ -126,7 +150,9 @@ fn sources(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> Vec<PathB
             }
             is_meant && !is_store
         };
-        sources.extend(python_sources(path, is_entered, &mut unreadable));
+        let PythonTree { sources, program_directories } = python_tree(path, is_entered, &mut unreadable);
+        all.sources.extend(sources);
+        all.program_directories.extend(program_directories);
     }
     if others.get() > 0 {
         *is_whole = false;
@@ -137,7 +163,7 @@ fn sources(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> Vec<PathB
         *is_whole = false;
         complain::problem(unreadable);
     }
-    sources
+    all
 }
 
 /// Chooses interpreters.

@@ -14,7 +14,7 @@ use pycstore::pyc::InvalidationMode;
 use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::warm::{Group, Task};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -121,5 +121,5 @@ pub(super) fn work(session: &Session, options: &WarmOptions, opened: &Opened) ->
             }
         }
     }
-    Ok(Work { groups, fresh: HashSet::new(), is_whole })
+    Ok(Work { groups, fresh: HashSet::new(), program_directories: BTreeSet::new(), is_whole })
 }

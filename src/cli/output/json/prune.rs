@@ -3,14 +3,16 @@
 use super::{OwnerHead, SCHEMA, Sum, Total, bytes, text};
 use pycstore::owner::Owner;
 use pycstore::prune::Outcome;
+use pycstore::prune::emptied::EmptiedIn;
+use pycstore::store::Store;
 use pycstore::tally::Tally;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::io;
 use std::path::Path;
 
 /// `prune --json`, dry or not.
 #[derive(Debug, Serialize)]
-pub struct PruneDocument {
+pub struct PruneDocument<'a> {
     schema: u32,
     store: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,8 +22,36 @@ pub struct PruneDocument {
     owners: Vec<OwnerRemoved>,
     skipped: Vec<SkippedLine>,
     failures: Vec<FailureLine>,
-    left: Sum,
+    left: Total,
     over_budget: Sum,
+    removed_directories: Directories<'a>,
+}
+
+/// The directories that were removed, each by its path. There may be a hundred thousand: they are written one by one.
+#[derive(Debug)]
+struct Directories<'a> {
+    store: &'a Store,
+    emptied: &'a [EmptiedIn],
+}
+
+#[derive(Debug, Serialize)]
+struct DirectoryLine {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_bytes: Option<String>,
+}
+
+impl Serialize for Directories<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let in_parent = |emptied: &EmptiedIn| -> Vec<DirectoryLine> {
+            let line = |name: &[u8]| {
+                let path = self.store.shown(&emptied.parent, name);
+                DirectoryLine { path: text(&path), path_bytes: bytes(&path) }
+            };
+            emptied.names().map(line).collect()
+        };
+        serializer.collect_seq(self.emptied.iter().flat_map(in_parent))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -56,11 +86,19 @@ pub(super) struct FailureLine {
     error: String,
     /// How many files are meant; none for a directory.
     files: u64,
+    /// How many directories are meant, where none of their files are.
+    directories: u64,
 }
 
 impl FailureLine {
-    pub(super) fn new(path: &Path, error: &io::Error, files: u64) -> FailureLine {
-        FailureLine { path: text(path), path_bytes: bytes(path), error: error.to_string(), files }
+    pub(super) fn new(path: &Path, error: &io::Error, files: u64, directories: u64) -> FailureLine {
+        FailureLine {
+            path: text(path),
+            path_bytes: bytes(path),
+            error: error.to_string(),
+            files,
+            directories,
+        }
     }
 }
 
@@ -73,15 +111,15 @@ pub enum Mode {
     DryRun,
 }
 
-impl PruneDocument {
-    /// The document for a store at `store`.
-    pub fn new(store: &Path, outcome: &Outcome, mode: Mode) -> PruneDocument {
+impl<'a> PruneDocument<'a> {
+    /// The document for a store.
+    pub fn new(store: &'a Store, outcome: &'a Outcome, mode: Mode) -> PruneDocument<'a> {
         let owner =
             |(owner, tally): &(Owner, Tally)| OwnerRemoved { owner: owner.into(), sum: (*tally).into() };
         PruneDocument {
             schema: SCHEMA,
-            store: text(store),
-            store_bytes: bytes(store),
+            store: text(store.path()),
+            store_bytes: bytes(store.path()),
             dry_run: mode == Mode::DryRun,
             removed: Total {
                 files: outcome.removed.files,
@@ -94,10 +132,16 @@ impl PruneDocument {
             failures: outcome
                 .failures
                 .iter()
-                .map(|it| FailureLine::new(&it.path, &it.source, it.files))
+                .map(|it| FailureLine::new(&it.path, &it.source, it.files, it.directories))
                 .collect(),
-            left: outcome.left.into(),
+            left: Total {
+                files: outcome.left.files,
+                directories: outcome.directories_left,
+                bytes: outcome.left.bytes,
+                disk: outcome.left.disk,
+            },
             over_budget: outcome.over_budget.into(),
+            removed_directories: Directories { store, emptied: &outcome.emptied },
         }
     }
 }

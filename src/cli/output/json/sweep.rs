@@ -44,8 +44,12 @@ struct OwnerSwept {
 impl SweepDocument {
     /// The document of a sweep of these paths, into this store.
     pub fn new(paths: &[PathBuf], store: Option<&Path>, outcome: &Outcome, mode: Mode) -> SweepDocument {
-        let removal = outcome.failures.iter().map(|it| FailureLine::new(&it.path, &it.source, it.files));
-        let adoption = outcome.not_adopted.iter().map(|it| FailureLine::new(&it.path, &it.source, it.files));
+        let removal = outcome
+            .failures
+            .iter()
+            .map(|it| FailureLine::new(&it.path, &it.source, it.files, it.directories));
+        let adoption =
+            outcome.not_adopted.iter().map(|it| FailureLine::new(&it.path, &it.source, it.files, 0));
         SweepDocument {
             schema: SCHEMA,
             paths: paths.iter().map(|path| PathField { path: text(path), path_bytes: bytes(path) }).collect(),
