@@ -5,7 +5,7 @@
 //! all that implies it lets `openat2` fail. What remains is `NoNewPrivileges`.
 
 use super::job::{DESCRIPTION, Job, MARK, NAME};
-use crate::cli::edits::Block;
+use crate::cli::edits::{Block, EditError, Place, Text};
 use crate::cli::env::Environment;
 use crate::cli::output::{complain, date};
 use pycstore::units::Moment;
@@ -39,10 +39,22 @@ impl Units {
         })
     }
 
-    /// Whether the timer is there and enabled.
-    pub fn are_enabled(&self) -> bool {
-        self.timer.is_file() && self.wanted.symlink_metadata().is_ok()
+    /// Whether our timer is there and enabled. A timer of the same name without our block is somebody else's.
+    ///
+    /// # Errors
+    /// When the timer cannot be read.
+    pub fn are_enabled(&self) -> Result<bool, EditError> {
+        if self.wanted.symlink_metadata().is_err() {
+            return Ok(false);
+        }
+        let timer = Text::read(&Place::File(self.timer.clone()))?.contents;
+        Ok(timer.is_some_and(|timer| is_ours(&timer)))
     }
+}
+
+/// Whether a unit is ours: it has our block, whole or torn.
+pub fn is_ours(unit: &[u8]) -> bool {
+    !matches!(BLOCK.lines_in(unit), Ok(None))
 }
 
 /// The service.
