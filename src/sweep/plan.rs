@@ -11,7 +11,7 @@ use crate::layout::Name;
 use crate::owner::Owner;
 use crate::prune::emptied::{Hollow, Motive};
 use crate::prune::plan::{self as removal, PlannedDirectory};
-use crate::prune::policy::TEMPORARY_AGE;
+use crate::prune::policy::is_old_temporary;
 use crate::prune::victim::Victim;
 use crate::scan::{LARGEST_BODY, Trouble};
 use crate::status::{self, Status, UncheckedHashes};
@@ -259,10 +259,7 @@ impl Visitor for Planner {
 
 /// What is to become of a file.
 fn judge(file: &File<'_>, policy: &Policy) -> Verdict {
-    let is_young = || {
-        let age = |modified| policy.now.seconds_since(modified);
-        file.entry.metadata.is_none_or(|metadata| age(metadata.modified) < TEMPORARY_AGE)
-    };
+    let is_young = || !file.entry.metadata.is_some_and(|metadata| is_old_temporary(&metadata, policy.now));
     match (file.form, file.entry.parsed) {
         (Form::Ignored, _) => return Verdict::Ignore,
         (Form::Cached, Name::Foreign) => {

@@ -269,7 +269,7 @@ fn units_that_somebody_else_wrote_are_left_alone() {
     for name in ["pycstore.service", "pycstore.timer"] {
         let world = world();
         let manager = Manager::new(&world);
-        let unit = world.write(&format!(".config/systemd/user/{name}"), theirs);
+        let unit = world.write(format!(".config/systemd/user/{name}"), theirs);
         let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(2).stderr;
         assert!(told.contains(&format!("{name}: it was made by somebody else\nhint: ")), "{told}");
         assert!(manager.asked().is_empty());

@@ -137,8 +137,8 @@ pub enum Command {
     ///
     /// Each line has the status, its reason, the room on disk and the path. The statuses are: fresh (Python would load
     /// it), stale (the source is there, and Python would recompile it), orphan (the source is gone for certain), corrupt
-    /// (not loadable), unknown (cannot tell), temporary (left over from an interrupted write) and foreign (nothing that
-    /// Python writes).
+    /// (not loadable), unknown (cannot tell), temporary (left over from an interrupted write, or a
+    /// synchroniser's copy of an entry) and foreign (nothing that Python writes).
     Ls(LsOptions),
     /// Remove entries that Python cannot use any more.
     ///
@@ -157,7 +157,7 @@ pub enum Command {
     /// Remove the bytecode that lies in source trees, or move it into the store.
     ///
     /// For after the switch to a store: files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and what
-    /// interrupted writes left there an hour ago or more. A NAME.pyc without NAME.py is a module that Python imports,
+    /// interrupted writes and synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a module that Python imports,
     /// and stays. In a __pycache__ no import finds what has no source: it goes, so --ignore what some tool loads from there
     /// by itself. What is no bytecode stays, and so does a __pycache__ that holds such a thing, like numba's caches.
     /// Each file is looked at again before it is removed, and kept if it changed.
