@@ -63,6 +63,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("sweep/plan", Kind::Decisions),
     ("prune/execute", Kind::Effects),
     ("sweep/adopt", Kind::Effects),
+    ("sweep/companion", Kind::Effects),
     ("sweep/execute", Kind::Effects),
     ("warm/compile", Kind::Effects),
     ("cli", Kind::Terminal),

@@ -297,7 +297,7 @@ fn notes(what: &str, paths: &[&Path], why: &str) {
 /// Whether a person should know even who asked for quiet.
 fn is_unexpected(why: Why) -> bool {
     match why {
-        Why::NotBytecode | Why::Unreadable | Why::Changed => true,
+        Why::NotBytecode | Why::Unreadable | Why::Changed | Why::SourceRemoved => true,
         Why::Sourceless | Why::Numba | Why::Young | Why::Foreign => false,
     }
 }
@@ -307,6 +307,7 @@ fn explanation(why: Why) -> &'static str {
         Why::NotBytecode => "it is no bytecode",
         Why::Unreadable => "its first bytes cannot be read",
         Why::Changed => "it changed after it was planned",
+        Why::SourceRemoved => "its source was removed after it was planned, and Python may import it",
         Why::Sourceless => "no source lies beside it, and Python may import it; --sourceless removes it",
         Why::Numba => "it is numba's, which keeps its cache there whatever the prefix",
         Why::Young => "it is less than an hour old and may still be written",

@@ -1,18 +1,23 @@
 //! Carries out the plans of a sweep, by the one executor that removes; or says what they would do.
 
 use super::adopt::{Adopter, Done, NotAdopted};
-use super::plan::{Kept, LeftAlone, Plan, Why};
+use super::companion::Companions;
+use super::plan::{Kept, LeftAlone, Plan, Sourceless, Why};
 use super::root::Root;
+use crate::directory::Directory;
 use crate::owner::Owner;
 use crate::prune::execute::{self as removal, Expectation, Failure, Prepared};
+use crate::prune::plan::PlannedDirectory;
 use crate::prune::policy::Spared;
+use crate::prune::victim::Victim;
 use crate::scan::Threads;
 use crate::store::Store;
 use crate::tally::Tally;
+use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a sweep did, or in a dry run would do.
 #[derive(Debug, Default)]
@@ -85,20 +90,22 @@ pub fn execute(
     for (root, mut plan) in plans {
         let todo = std::mem::take(&mut plan.removal);
         let adoptions = std::mem::take(&mut plan.adoptions);
-        let done = Mutex::new(Done::default());
-        let (outcome, done) = match store {
-            Some(store) => {
-                let adopter = Adopter { root: &root, store, adoptions, done };
-                let prepare = |cache: &_, planned: &_, victim: &_| adopter.prepare(cache, planned, victim);
-                let outcome = removal::execute_in(&root, todo, &prepare, threads, stop, &mut progress);
-                (outcome, adopter.done)
+        let adopter = store.map(|store| Adopter { root: &root, store, adoptions, done: Mutex::default() });
+        let (companions, bereft) = (Companions::default(), Mutex::new(Vec::new()));
+        let prepare = |directory: &Directory, planned: &PlannedDirectory, victim: &Victim| {
+            if plan.sourceless == Sourceless::Keep
+                && !companions.still_superfluous(directory, planned, victim)
+            {
+                let path = root.shown(&planned.relative, &victim.name);
+                lock(&bereft).push(Kept { path, why: Why::SourceRemoved });
+                return Prepared::Keep;
             }
-            None => {
-                let prepare = |_: &_, _: &_, _: &_| Prepared::Remove;
-                (removal::execute_in(&root, todo, &prepare, threads, stop, &mut progress), done)
-            }
+            adopter.as_ref().map_or(Prepared::Remove, |it| it.prepare(directory, planned, victim))
         };
-        collected.add(plan, outcome, done.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let outcome = removal::execute_in(&root, todo, &prepare, threads, stop, &mut progress);
+        plan.kept.append(&mut lock(&bereft));
+        let done = adopter.map(|it| it.done.into_inner().unwrap_or_else(PoisonError::into_inner));
+        collected.add(plan, outcome, done.unwrap_or_default());
     }
     collected.outcome()
 }
@@ -151,6 +158,10 @@ impl Collected {
         outcome.not_adopted.sort_by(|one, other| one.path.cmp(&other.path));
         outcome
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn real_root(owner: &Owner) -> &Path {

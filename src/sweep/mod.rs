@@ -13,11 +13,13 @@
 //!    Python never loads anything whose source is gone.
 //! 3. Roots are opened once and vetted ([`root`]); below them everything goes by directory descriptor, with no symbolic
 //!    link followed and no mount point crossed. What others manage is not entered ([`walk`]).
-//! 4. Each file is looked at again immediately before it is removed, as in a prune; temporaries must be an hour old.
+//! 4. Each file is looked at again immediately before it is removed, as in a prune, and so is the `NAME.py` beside it;
+//!    temporaries must be an hour old.
 //! 5. What is moved into the store ([`adopt`]) is what the store's own verdict calls fresh, never takes the place of
 //!    what is fresh there already, and is removed only when it is in place.
 
 pub mod adopt;
+mod companion;
 pub mod execute;
 pub mod found;
 pub mod look;

@@ -22,9 +22,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What becomes of bytecode that has no source beside it, and that Python imports itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sourceless {
     /// It stays.
+    #[default]
     Keep,
     /// It goes.
     Remove,
@@ -64,6 +65,8 @@ pub enum Why {
     Unreadable,
     /// It is not the file that was planned any more.
     Changed,
+    /// Its source was beside it when it was planned, and is not any more.
+    SourceRemoved,
     /// It has no source beside it.
     Sourceless,
     /// It is numba's, which writes beside the source whatever the prefix.
@@ -113,6 +116,8 @@ pub struct Plan {
     pub removal: removal::Plan,
     /// What of it is moved into the store.
     pub adoptions: Adoptions,
+    /// What becomes of modules whose source is removed after this was planned.
+    pub sourceless: Sourceless,
     /// What stays and is worth a word.
     pub kept: Vec<Kept>,
     /// What was not entered.
@@ -177,6 +182,7 @@ impl Planner {
         let mut plan = Plan::default();
         let mut hollow = Hollow::default();
         for part in parts {
+            plan.sourceless = part.policy.sourceless;
             plan.removal.directories.extend(part.directories);
             hollow.append(part.hollow);
             plan.adoptions.extend(part.adoptions);

@@ -7,11 +7,11 @@
 //! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is
 //! to be ignored ([`Bounds`]).
 
-use super::found::{Companion, File, Form, Names, Seen, legacy_stem};
+use super::found::{Companion, File, Form, Names, Seen, has_source, legacy_stem};
 use super::look::{Look, Mirror, mirror_of, read_start};
 use super::place::{Place, joined};
 use super::root::{LIBRARY, Root, System, is_installations_by_place, is_packaged};
-use crate::directory::{Directory, FileKind, LONGEST_PATH, Links, ListBuffer, name_too_long};
+use crate::directory::{Directory, FileKind, LONGEST_PATH, ListBuffer, name_too_long};
 use crate::entry::{Content, Entry};
 use crate::layout::{Name, PYCACHE};
 use crate::scan::{Jobs, Threads, Trouble, run_crew};
@@ -265,11 +265,10 @@ impl Walk<'_> {
             if (self.bounds.is_ignored)(&self.shown(&place.relative, name)) {
                 continue;
             }
-            let source = [stem, b".py"].concat();
-            let is_there = directory
-                .metadata(&source, Links::Follow)
-                .is_ok_and(|metadata| metadata.kind == FileKind::Regular);
-            let companion = if is_there { Companion::Present } else { Companion::Missing };
+            let companion = match has_source(directory, names, stem) {
+                true => Companion::Present,
+                false => Companion::Missing,
+            };
             let form = if is_temporary { Form::BesideTemporary } else { Form::Beside }(companion);
             let entry = Entry::named(name, Name::Foreign);
             let file = File { entry, kind: *kind, form, in_store: None };

@@ -97,6 +97,7 @@ fn name_of(why: Why) -> &'static str {
         Why::NotBytecode => "not-bytecode",
         Why::Unreadable => "unreadable",
         Why::Changed => "changed",
+        Why::SourceRemoved => "source-removed",
         Why::Sourceless => "sourceless",
         Why::Numba => "numba",
         Why::Young => "young",
