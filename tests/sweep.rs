@@ -245,8 +245,10 @@ fn a_file_that_changed_is_kept_and_reported() {
     }
 }
 
+type Removal = fn(&Path);
+
 /// What may become of the source beside a `NAME.pyc` while a sweep is under way, so that it is a module now.
-const REMOVALS: [(&str, fn(&Path)); 6] = [
+const REMOVALS: [(&str, Removal); 6] = [
     ("removed", |source| fs::remove_file(source).unwrap()),
     ("moved away", |source| fs::rename(source, source.with_extension("bak")).unwrap()),
     ("another case", |source| {

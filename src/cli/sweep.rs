@@ -297,8 +297,8 @@ fn notes(what: &str, paths: &[&Path], why: &str) {
 /// Whether a person should know even who asked for quiet.
 fn is_unexpected(why: Why) -> bool {
     match why {
-        Why::NotBytecode | Why::Unreadable | Why::Changed | Why::SourceRemoved => true,
-        Why::Sourceless | Why::Numba | Why::Young | Why::Foreign => false,
+        Why::NotBytecode | Why::Unreadable | Why::Changed | Why::SourceRemoved | Why::MaybeTracked => true,
+        Why::Sourceless | Why::Tracked | Why::Numba | Why::Young | Why::Foreign => false,
     }
 }
 
@@ -309,6 +309,8 @@ fn explanation(why: Why) -> &'static str {
         Why::Changed => "it changed after it was planned",
         Why::SourceRemoved => "its source was removed after it was planned, and Python may import it",
         Why::Sourceless => "no source lies beside it, and Python may import it; --sourceless removes it",
+        Why::Tracked => "git tracks it",
+        Why::MaybeTracked => "git may track it: the index of its repository cannot be read",
         Why::Numba => "it is numba's, which keeps its cache there whatever the prefix",
         Why::Young => "it is less than an hour old and may still be written",
         Why::Foreign => "Python did not write it",

@@ -1,6 +1,7 @@
 //! What a walk finds: the files of a directory that may be bytecode, and the names that they have.
 
 use super::place::Place;
+use super::repository::Tracking;
 use super::root::Root;
 use crate::directory::{Directory, FileKind, Links, ListBuffer};
 use crate::entry::Entry;
@@ -36,6 +37,15 @@ pub struct File<'a> {
     pub form: Form,
     /// What the store has in its place; `None` where nobody asked.
     pub in_store: Option<InStore<'a>>,
+    /// Whether git tracks it: asked of what may be removed.
+    pub tracking: Tracking,
+}
+
+impl<'a> File<'a> {
+    /// A file of which only this is known.
+    pub(super) fn new(entry: Entry<'a>, kind: FileKind, form: Form) -> File<'a> {
+        File { entry, kind, form, in_store: None, tracking: Tracking::Untracked }
+    }
 }
 
 /// The way in which bytecode is kept in a tree of sources.

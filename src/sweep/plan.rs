@@ -3,6 +3,7 @@
 use super::found::{Companion, File, Form, InStore, Seen};
 use super::look::mirror_of;
 use super::place::Place;
+use super::repository::Tracking;
 use super::root::Root;
 use super::walk::{Reason, Visitor};
 use crate::directory::FileKind;
@@ -69,6 +70,10 @@ pub enum Why {
     SourceRemoved,
     /// It has no source beside it.
     Sourceless,
+    /// Git tracks it.
+    Tracked,
+    /// Git may track it: the index of its repository cannot be read.
+    MaybeTracked,
     /// It is numba's, which writes beside the source whatever the prefix.
     Numba,
     /// A temporary that may still be written.
@@ -285,6 +290,11 @@ fn judge(file: &File<'_>, policy: &Policy) -> Verdict {
         }
         (Form::BesideTemporary(_), _) if is_young() => return Verdict::Keep(Why::Young),
         (Form::Beside(_) | Form::BesideTemporary(_), _) => {}
+    }
+    match file.tracking {
+        Tracking::Tracked => return Verdict::Keep(Why::Tracked),
+        Tracking::Unknown => return Verdict::Keep(Why::MaybeTracked),
+        Tracking::Untracked => {}
     }
     match file.entry.content {
         Content::Unreadable(_) | Content::NotRead => Verdict::Keep(Why::Unreadable),

@@ -38,6 +38,7 @@ mod source;
 mod store;
 mod sweep;
 mod sweep_adopt;
+mod sweep_git;
 mod unattended;
 mod unknown;
 mod verify;

@@ -157,10 +157,10 @@ pub enum Command {
     /// Remove the bytecode that lies in source trees, or move it into the store.
     ///
     /// For after the switch to a store: files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and what
-    /// interrupted writes and synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a module that Python imports,
-    /// and stays. In a __pycache__ no import finds what has no source: it goes, so --ignore what some tool loads from there
-    /// by itself. What is no bytecode stays, and so does a __pycache__ that holds such a thing, like numba's caches.
-    /// Each file is looked at again before it is removed, and kept if it changed.
+    /// interrupted writes and synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a module that
+    /// Python imports, and stays. In a __pycache__ no import finds what has no source: it goes, so --ignore what some tool
+    /// loads from there by itself. What git tracks stays. What is no bytecode stays, and so does a __pycache__ that holds
+    /// such a thing, like numba's caches. Each file is looked at again before it is removed, and kept if it changed.
     ///
     /// No symbolic link is followed and no mount point crossed; root is led by nobody else's to what is not theirs. Left
     /// alone are .git, .hg, .svn, .bzr, .jj and node_modules, the store, environments that are not named themselves, and

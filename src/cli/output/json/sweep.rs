@@ -99,6 +99,8 @@ fn name_of(why: Why) -> &'static str {
         Why::Changed => "changed",
         Why::SourceRemoved => "source-removed",
         Why::Sourceless => "sourceless",
+        Why::Tracked => "tracked",
+        Why::MaybeTracked => "maybe-tracked",
         Why::Numba => "numba",
         Why::Young => "young",
         Why::Foreign => "foreign",
