@@ -235,9 +235,14 @@ fn print(
         (true, 0) => "nothing to remove".to_string(),
         (_, directories) => format!("{verb} {}", human::sum(outcome.removed, directories)),
     };
-    if options.adopt && !outcome.removed.is_empty() {
-        let Tally { files, disk, .. } = outcome.adopted;
+    let Tally { files, disk, .. } = outcome.adopted;
+    if options.adopt && outcome.failures.is_empty() && !outcome.removed.is_empty() {
         sum += &format!("; {adopted} {} of them, {}", human::count(files), human::size(disk));
+    } else if options.adopt && files > 0 {
+        // What could not be removed is in both places.
+        let remaining = outcome.failures.iter().map(|failure| failure.files).sum();
+        sum += &format!("; {adopted} {}, {}", human::counted(files, "file"), human::size(disk));
+        sum += &format!("; could not remove {}", human::counted(remaining, "file"));
     }
     out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
     out.write_all(b"\n")

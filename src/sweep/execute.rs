@@ -24,7 +24,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Outcome {
     /// What went, in files, what was moved included.
     pub removed: Tally,
-    /// How much of it was moved into the store.
+    /// How much was moved into the store. Where a file could not be removed, it is in both places.
     pub adopted: Tally,
     /// How many emptied directories went.
     pub directories: u64,
@@ -131,13 +131,18 @@ impl Collected {
         let Collected { outcomes, adopted, rest: mut outcome } = self;
         let joined = removal::Outcome::joined(outcomes);
         // The executor names an owner by one of its spellings; by its real path it is the same.
-        let mut by_root: BTreeMap<&Path, Tally> = BTreeMap::new();
-        for (owner, tally) in &adopted {
-            *by_root.entry(real_root(owner)).or_default() += *tally;
+        let mut by_root: BTreeMap<&Path, (&Owner, Tally)> = BTreeMap::new();
+        for (owner, tally) in adopted.iter().filter(|(_, tally)| !tally.is_empty()) {
+            by_root.entry(real_root(owner)).or_insert((owner, Tally::default())).1 += *tally;
             outcome.adopted += *tally;
         }
         outcome.owners.extend(joined.owners.into_iter().map(|(owner, removed)| {
-            let adopted = by_root.get(real_root(&owner)).copied().unwrap_or_default();
+            let adopted = by_root.remove(real_root(&owner)).map(|(_, adopted)| adopted).unwrap_or_default();
+            Row { owner, removed, adopted }
+        }));
+        // What was moved, and could then not be removed where it was.
+        outcome.owners.extend(by_root.into_values().map(|(owner, adopted)| {
+            let (owner, removed) = (owner.clone(), Tally::default());
             Row { owner, removed, adopted }
         }));
         outcome.removed = joined.removed;
