@@ -20,6 +20,7 @@ use pycstore::store::{Purpose, Refusal, Store};
 use pycstore::sweep::adopt::make_store;
 use pycstore::units::Moment;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// One run of the program.
@@ -150,7 +151,7 @@ impl Session {
     fn locate(&self) -> anyhow::Result<Sourced<PathBuf>> {
         let store = config::store(self);
         let looked = match store.value {
-            Some(path) if store.origin != Origin::Default || path.is_dir() => {
+            Some(path) if store.origin != Origin::Default || !is_absent(&path) => {
                 return Ok(Sourced { value: path, origin: store.origin });
             }
             Some(path) => format!("{} is not there", path.display()),
@@ -194,6 +195,11 @@ impl Session {
         };
         Complaint::caused(refusal, hint).into()
     }
+}
+
+/// Whether nothing is at a path. What may not be looked at may well be there.
+pub fn is_absent(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 impl Opened {

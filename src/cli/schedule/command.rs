@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::{date, human, path};
 use crate::cli::prune;
-use crate::cli::session::Session;
+use crate::cli::session::{Session, is_absent};
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use std::io::{self, BufWriter, Write};
@@ -340,7 +340,7 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
         let shown = path::shown(&store, &session.terminal);
         out.write_all(b"store     ")?;
         out.write_all(&shown)?;
-        writeln!(out, "{}", if store.is_dir() { "" } else { " (not there)" })?;
+        writeln!(out, "{}", if is_absent(&store) { " (not there)" } else { "" })?;
     }
     out.flush()?;
     Ok(Exit::complete_if(!found.is_empty()))

@@ -39,7 +39,8 @@ impl Units {
         })
     }
 
-    /// Whether our timer is there and enabled. A timer of the same name without our block is somebody else's.
+    /// Whether our timer is there and enabled: with our block, or as `--print` shows it. Another one of the same name is
+    /// somebody else's.
     ///
     /// # Errors
     /// When the timer cannot be read.
@@ -48,11 +49,18 @@ impl Units {
             return Ok(false);
         }
         let timer = Text::read(&Place::File(self.timer.clone()))?.contents;
-        Ok(timer.is_some_and(|timer| is_ours(&timer)))
+        Ok(timer.is_some_and(|timer| is_ours(&timer) || has(&timer, MANUAL.as_bytes())))
     }
 }
 
-/// Whether a unit is ours: it has our block, whole or torn.
+/// What every unit of ours names.
+const MANUAL: &str = "man:pycstore-schedule(1)";
+
+fn has(unit: &[u8], words: &[u8]) -> bool {
+    unit.windows(words.len()).any(|window| window == words)
+}
+
+/// Whether we wrote a unit: it has our block, whole or torn.
 pub fn is_ours(unit: &[u8]) -> bool {
     !matches!(BLOCK.lines_in(unit), Ok(None))
 }
@@ -60,7 +68,7 @@ pub fn is_ours(unit: &[u8]) -> bool {
 /// The service.
 pub fn service(job: &Job) -> Vec<u8> {
     let mut unit = format!(
-        "[Unit]\nDescription={DESCRIPTION}\nDocumentation=man:pycstore-schedule(1)\n\n[Service]\nType=oneshot\nExecStart="
+        "[Unit]\nDescription={DESCRIPTION}\nDocumentation={MANUAL}\n\n[Service]\nType=oneshot\nExecStart="
     )
     .into_bytes();
     quote(&mut unit, job.program.as_os_str(), Dollar::Plain);
@@ -89,7 +97,7 @@ pub fn service(job: &Job) -> Vec<u8> {
 /// The timer: every night, at another minute on each machine, and after a night that the machine slept through.
 pub fn timer() -> Vec<u8> {
     format!(
-        "[Unit]\nDescription={DESCRIPTION}, every night\nDocumentation=man:pycstore-schedule(1)\n\n[Timer]\n\
+        "[Unit]\nDescription={DESCRIPTION}, every night\nDocumentation={MANUAL}\n\n[Timer]\n\
          OnCalendar=*-*-* 03:00:00\nRandomizedDelaySec=2h\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
     )
     .into_bytes()
