@@ -11,7 +11,7 @@ use super::stop::Stop;
 use anyhow::Context;
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
-use pycstore::mounts::Mounts;
+use pycstore::mounts::{AccessTimes, Mounts};
 use pycstore::prune::{Circumstances, Clock};
 use pycstore::pyc::Magic;
 use pycstore::scan::{Question, Scan, Threads};
@@ -214,6 +214,11 @@ impl Opened {
         let keeps_access_times = self.ground.mounts.keeps_access_times(self.store.real_path());
         let clock = if keeps_access_times { Clock::Access } else { Clock::Modification };
         Circumstances { now, clock, is_dead }
+    }
+
+    /// What the access times of the store's files tell.
+    pub fn access_times(&self) -> AccessTimes {
+        self.ground.mounts.access_times(self.store.real_path())
     }
 
     /// The number of threads to work with.

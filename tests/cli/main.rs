@@ -9,6 +9,7 @@ mod spool;
 mod support;
 mod terminal;
 
+mod access_times;
 mod completions;
 mod config;
 mod demo;

@@ -125,7 +125,8 @@ pub enum Command {
     /// is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
     ///
     /// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
-    /// at once. Whatever is shown, the total is whole.
+    /// at once. Whatever is shown, the total is whole. When something was last used is not known (-) on a mount that keeps
+    /// no access times (noatime).
     Du(DuOptions),
     /// Write a page that shows how much room the store takes, by owner and status.
     ///

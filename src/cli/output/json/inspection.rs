@@ -4,6 +4,7 @@ use super::EntryLine;
 use crate::cli::output::date;
 use pycstore::body::Body;
 use pycstore::entry::{Content, Entry};
+use pycstore::mounts::AccessTimes;
 use pycstore::pyc::InvalidationMode;
 use pycstore::scan::Visit;
 use pycstore::source::Source;
@@ -75,6 +76,12 @@ struct SourceFields {
 }
 
 impl Inspection {
+    /// The same with no time of the last reading where the mount keeps none.
+    pub fn with_access_times(mut self, access_times: AccessTimes) -> Inspection {
+        self.entry.accessed = self.entry.accessed.filter(|_| access_times != AccessTimes::Lost);
+        self
+    }
+
     /// The line of an entry at `path` in the directory `visit`.
     pub fn new(
         path: &Path,
