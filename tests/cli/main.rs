@@ -10,6 +10,7 @@ mod support;
 mod terminal;
 
 mod access_times;
+mod case_insensitive;
 mod completions;
 mod config;
 mod demo;
