@@ -2,7 +2,7 @@
 //!
 //! This is the inverse of `importlib._bootstrap_external.cache_from_source` under `sys.pycache_prefix`
 //! (PEP 3147 cache tags, PEP 488 optimization tags, bpo-33499 prefix), together with the names that
-//! pytest's assertion rewriter and an interrupted `_write_atomic` leave. Pure: nothing here looks at a disk.
+//! pytest's assertion rewriter, an interrupted `_write_atomic` and synchronisers leave. Pure: nothing here looks at a disk.
 //!
 //! A name is read from the right. `importlib.util.source_from_cache` reads from the left and raises on
 //! `a.b.cpython-312.pyc`, which CPython itself writes for `a.b.py`.
@@ -11,6 +11,8 @@
 //!
 //! * What [`cache_from_source`] makes, [`Name::parse`] reads back to a slot that [`Slot::holds`] the source.
 //! * Anything else is [`Name::Foreign`]; only names that parse are ever candidates for removal.
+
+mod copy;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -28,7 +30,8 @@ pub const PYCACHE: &[u8] = b"__pycache__";
 pub enum Name<'a> {
     /// A bytecode file for this slot.
     Bytecode(Slot<'a>),
-    /// What an interrupted atomic write of this slot's file left: `NAME.pyc.<decimal>`.
+    /// What nobody loads and nobody removes: what an interrupted atomic write of this slot's file left,
+    /// `NAME.pyc.<decimal>`, or a synchroniser's copy of that file, `NAME 2.pyc`.
     Temporary(Slot<'a>),
     /// Nothing that Python writes into a prefix.
     Foreign,
@@ -69,7 +72,7 @@ impl<'a> Name<'a> {
             Some(dot) if is_decimal(&name[dot + 1..]) => {
                 Slot::parse(&name[..dot]).map_or(Name::Foreign, Name::Temporary)
             }
-            _ => Name::Foreign,
+            _ => copy::original(name).map_or(Name::Foreign, Name::Temporary),
         }
     }
 
@@ -84,12 +87,15 @@ impl<'a> Name<'a> {
 
 impl<'a> Slot<'a> {
     fn parse(name: &'a [u8]) -> Option<Slot<'a>> {
-        if let Some(base) = name.strip_suffix(b".pyc") {
-            Slot::parse_pytest(base).or_else(|| Slot::parse_plain(base))
-        } else {
+        match name.strip_suffix(b".pyc") {
+            Some(base) => Slot::parse_pyc(base),
             // Only pytest still writes `.pyo`, under `-O`; Python itself gave it up with PEP 488.
-            Slot::parse_pytest(name.strip_suffix(b".pyo")?)
+            None => Slot::parse_pytest(name.strip_suffix(b".pyo")?),
         }
+    }
+
+    fn parse_pyc(base: &'a [u8]) -> Option<Slot<'a>> {
+        Slot::parse_pytest(base).or_else(|| Slot::parse_plain(base))
     }
 
     /// `test_a.cpython-311-pytest-9.2.0`: the rewriter drops the last three bytes of `….py` and appends this tail.
@@ -318,6 +324,71 @@ mod tests {
     }
 
     #[test]
+    fn copies_that_synchronisers_make_are_temporary() {
+        for name in [
+            "m.cpython-312 2.pyc",
+            "m.cpython-312 13.pyc",
+            "m.cpython-312 (1).pyc",
+            "m.cpython-312.opt-1 (2).pyc",
+            "m.cpython-312 (conflicted copy).pyc",
+            "m.cpython-312 (Bob's MacBook's conflicted copy 2026-01-01).pyc",
+            "m.cpython-312 (Bob's Conflicted Copy).pyc",
+            "m.cpython-312 (conflicted copy 2026-01-01 120000).pyc",
+            "m.cpython-312 (Case Conflict).pyc",
+            "m.cpython-312 (Selective Sync Conflict 1).pyc",
+            "m.cpython-312 (SFConflict a@b.org 2026-01-01-12-00-00).pyc",
+            "m.cpython-312 [conflicted].pyc",
+            "m.cpython-312.sync-conflict-20260101-120000-ABCDEFG.pyc",
+            "m.cpython-312.sync-conflict-20260101-120000.pyc",
+            "m.cpython-312.Conflict.pyc",
+            "m.cpython-312.Conflict2.pyc",
+            "m.cpython-312 2 (1).pyc",
+            "m.cpython-312.sync-conflict-20260101-120000-ABCDEFG.sync-conflict-20260102-120000-ABCDEFG.pyc",
+            "a.b.pypy311 2.pyc",
+            "scriptcpython-312 2.pyc",
+            "my mod (1).cpython-312 2.pyc",
+            "t.cpython-311-pytest-9.2.0 2.pyc",
+            "t.cpython-311-pytest-9.2.0 (1).pyo",
+        ] {
+            assert!(matches!(Name::parse(name.as_bytes()), Name::Temporary(_)), "{name}");
+        }
+        let parsed = Name::parse(b"a b.cpython-312.opt-2 (1).pyc");
+        let Name::Temporary(slot) = parsed else { panic!("{parsed:?}") };
+        assert_eq!(
+            (slot.usual_source(), slot.tag, slot.optimization),
+            (b"a b.py".to_vec(), "cpython-312", "2")
+        );
+    }
+
+    #[test]
+    fn what_only_resembles_a_copy_is_foreign() {
+        for name in [
+            "m.cpython-312 1.pyc",
+            "m.cpython-312 02.pyc",
+            "m.cpython-312 2000.pyc",
+            "m.cpython-312 2",
+            "m.cpython-312 2.pyo",
+            "m.cpython-312  2.pyc",
+            "m.cpython-312 ().pyc",
+            "m.cpython-312 (my own).pyc",
+            "m.cpython-312 backup.pyc",
+            "m.cpython-312 copy.pyc",
+            "m.cpython-312(1).pyc",
+            "m.cpython-312-DESKTOP-1.pyc",
+            "m.cpython-312_conflict.pyc",
+            "m.cpython-312.Conflicts.pyc",
+            "m.cpython-312.sync-conflict-2026-120000-ABCDEFG.pyc",
+            "m.cpython-312.sync-conflict-20260101-120000-ABCDEFG-X.pyc",
+            "m.cpython-312.sync-conflict-20260101-120000-ABC.pyc",
+            "m 2.pyc",
+            " 2.pyc",
+            "cpython-312 2.pyc",
+        ] {
+            assert_eq!(Name::parse(name.as_bytes()), Name::Foreign, "{name}");
+        }
+    }
+
+    #[test]
     fn everything_else_is_foreign() {
         for name in [
             "",
@@ -408,6 +479,25 @@ mod tests {
         #[test]
         fn any_bytes_are_answered(name in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = Name::parse(&name);
+        }
+
+        /// Whatever a source is called, a synchroniser's mark included: its entry is an entry.
+        #[test]
+        fn no_entry_is_taken_for_a_copy(
+            stem in "[a-z(). ]{0,3}[a-z]{1,3}(\\.cpython-312|pypy39)?",
+            mark in prop_oneof![
+                Just(""), Just(" 2"), Just(" (1)"), Just(" (conflicted copy)"), Just(".Conflict"), Just(" [conflicted]"),
+                Just(".sync-conflict-20260101-120000-ABCDEFG"),
+            ],
+            suffix in "(\\.py|\\.hy|\\.pyc|)",
+            tag in prop_oneof![Just("cpython-312"), Just("pypy39"), Just("graalpy240-311")],
+            optimization in prop_oneof![Just(""), Just("1"), Just("jaxtyping1018b")],
+        ) {
+            let source = format!("{stem}{mark}{suffix}");
+            prop_assume!(!source.bytes().all(|byte| byte == b'.'));
+            let name = entry_name(source.as_bytes(), tag, optimization);
+            let parsed = Name::parse(&name);
+            prop_assert!(matches!(parsed, Name::Bytecode(slot) if slot.holds(source.as_bytes())), "{source} → {parsed:?}");
         }
 
         #[test]

@@ -22,6 +22,24 @@ const LOCAL_TYPES: [&str; 34] = [
     "zfs",
 ];
 
+/// File system types that record the first reading of a file after it was written, unless the mount forbids it. Others
+/// leave that to another machine or a process (network file systems, FUSE), record it only for files that were changed
+/// (overlay), or keep the day alone (FAT).
+const RECORDING_TYPES: [&str; 12] =
+    ["bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "tmpfs", "xfs", "zfs"];
+
+/// What the access times of files tell of when they were last read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessTimes {
+    /// The first reading after a file was written shows, later ones within a day need not (`relatime`). `lazytime` only
+    /// delays the writing to the disk.
+    Kept,
+    /// A time after the last modification is that of a reading; an earlier one tells nothing.
+    Partial,
+    /// No reading shows: `noatime`, or read-only.
+    Lost,
+}
+
 /// One line of mountinfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -29,7 +47,7 @@ pub struct Mount {
     pub point: PathBuf,
     /// The file system's type, `ext4`.
     pub kind: String,
-    /// The mount's own options, `rw,relatime`.
+    /// The mount's own options, `rw,relatime`; `ro` as well where the whole file system is read-only.
     pub options: String,
 }
 
@@ -110,6 +128,15 @@ impl Mounts {
             .is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime" || option == "ro"))
     }
 
+    /// What the access times of the files under a path tell.
+    pub fn access_times(&self, path: &Path) -> AccessTimes {
+        match self.of(path) {
+            Some(_) if !self.keeps_access_times(path) => AccessTimes::Lost,
+            Some(mount) if RECORDING_TYPES.contains(&mount.kind.as_str()) => AccessTimes::Kept,
+            Some(_) | None => AccessTimes::Partial,
+        }
+    }
+
     /// Whether something is mounted below a directory.
     pub fn has_below(&self, directory: &Path) -> bool {
         self.mounted.iter().any(|mount| mount.point != directory && mount.point.starts_with(directory))
@@ -176,7 +203,15 @@ fn parse_mountinfo_line(line: &[u8]) -> Option<Mount> {
     let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
     let options = text(fields.next()?);
     fields.find(|field| *field == b"-")?;
-    Some(Mount { point, kind: text(fields.next()?), options })
+    let kind = text(fields.next()?);
+    let is_read_only = |options: &[u8]| options.split(|&byte| byte == b',').any(|option| option == b"ro");
+    // Behind the kind and the device are the options of the file system.
+    match fields.nth(1) {
+        Some(own) if is_read_only(own) && !is_read_only(options.as_bytes()) => {
+            Some(Mount { point, kind, options: options + ",ro" })
+        }
+        _ => Some(Mount { point, kind, options }),
+    }
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -248,6 +283,33 @@ not a line
         let mounts = Mounts::parse(MOUNTINFO, FSTAB);
         assert!(mounts.keeps_access_times(Path::new("/home/me")));
         assert!(!mounts.keeps_access_times(Path::new("/mnt/disk one/me")));
+    }
+
+    #[test]
+    fn what_access_times_tell_depends_on_the_mount_and_the_file_system() {
+        use AccessTimes::{Kept, Lost, Partial};
+        for (line, expected) in [
+            ("rw,relatime - ext4 /dev/sda rw", Kept),
+            ("rw - xfs /dev/sda rw,attr2", Kept),
+            ("rw,nodiratime,relatime - btrfs /dev/sda rw,lazytime", Kept),
+            ("rw,strictatime - tmpfs tmpfs rw", Kept),
+            ("rw,noatime - ext4 /dev/sda rw", Lost),
+            ("rw,noatime - tmpfs tmpfs rw,lazytime", Lost),
+            ("ro,relatime - ext4 /dev/sda rw", Lost),
+            ("rw,relatime - ext4 /dev/sda ro,errors=remount-ro", Lost),
+            ("ro - squashfs /dev/loop0 ro", Lost),
+            ("rw,relatime - overlay overlay rw,lowerdir=/ro", Partial),
+            ("rw,relatime - fuse.sshfs me@host:/ rw", Partial),
+            ("rw,relatime - fuseblk /dev/sda1 rw", Partial),
+            ("rw,relatime - nfs4 server:/home rw", Partial),
+            ("rw,relatime - vfat /dev/sda1 rw", Partial),
+            ("rw,relatime - newfs /dev/sda1 rw", Partial),
+        ] {
+            let table = format!("22 1 254:0 / / {line}\n");
+            let mounts = Mounts::parse(table.as_bytes(), b"");
+            assert_eq!(mounts.access_times(Path::new("/home/me")), expected, "{line}");
+        }
+        assert_eq!(Mounts::default().access_times(Path::new("/")), Partial);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub enum Status {
     Corrupt(Corrupt),
     /// Cannot tell; never pruned by default.
     Unknown(Why),
-    /// Left over from an interrupted atomic write.
+    /// Left over from an interrupted atomic write, or a synchroniser's copy of an entry.
     Temporary,
     /// Nothing that Python writes; never touched by anything.
     Foreign,

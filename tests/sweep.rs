@@ -58,6 +58,9 @@ fn tree(root: &Path) -> Tree {
     tree
 }
 
+/// When temporaries were written that nobody writes any more.
+const LONG_AGO: SystemTime = SystemTime::UNIX_EPOCH;
+
 const RESOLVERS: [Option<Resolver>; 2] = [None, Some(Resolver::Components)];
 
 impl Stage {
@@ -115,6 +118,10 @@ impl Stage {
 }
 
 fn plan(root: &Root, destination: Destination<'_>) -> Plan {
+    plan_by(root, destination, Sourceless::Keep)
+}
+
+fn plan_by(root: &Root, destination: Destination<'_>, sourceless: Sourceless) -> Plan {
     let roots = [root.target()];
     let is_ignored = |_: &Path| false;
     let bounds = Bounds {
@@ -127,7 +134,7 @@ fn plan(root: &Root, destination: Destination<'_>) -> Plan {
     let stop = AtomicBool::new(false);
     let walk = Walk { root, bounds, destination, threads: Threads::exactly(2), stop: &stop };
     let policy = Policy {
-        sourceless: Sourceless::Keep,
+        sourceless,
         emptied: Emptied::Remove,
         user: effective_user(),
         now: Moment::from(SystemTime::now()),
@@ -236,6 +243,72 @@ fn a_file_that_changed_is_kept_and_reported() {
             }
         }
     }
+}
+
+type Removal = fn(&Path);
+
+/// What may become of the source beside a `NAME.pyc` while a sweep is under way, so that it is a module now.
+const REMOVALS: [(&str, Removal); 6] = [
+    ("removed", |source| fs::remove_file(source).unwrap()),
+    ("moved away", |source| fs::rename(source, source.with_extension("bak")).unwrap()),
+    ("another case", |source| {
+        let name = source.file_name().unwrap().to_ascii_uppercase();
+        fs::rename(source, source.with_file_name(name)).unwrap();
+    }),
+    ("another suffix", |source| fs::rename(source, source.with_extension("PY")).unwrap()),
+    ("a directory", |source| {
+        fs::remove_file(source).unwrap();
+        fs::create_dir(source).unwrap();
+    }),
+    ("a dangling link", |source| {
+        fs::remove_file(source).unwrap();
+        symlink("nowhere", source).unwrap();
+    }),
+];
+
+#[test]
+fn bytecode_whose_source_was_removed_meanwhile_stays() {
+    for resolver in RESOLVERS {
+        for (name, removal) in REMOVALS {
+            for suffix in ["pyc", "pyo", "pyc.77"] {
+                let stage = Stage::new();
+                let beside = |directory: &str, stem: &str| {
+                    stage.module(directory, stem);
+                    let source = stage.tree.join(directory).join(format!("{stem}.py"));
+                    let path = source.with_extension(suffix);
+                    fs::write(&path, bytecode(&source)).unwrap();
+                    fs::File::options().write(true).open(&path).unwrap().set_modified(LONG_AGO).unwrap();
+                    path
+                };
+                let kept = [beside("", "m"), beside("pkg", "m")];
+                let gone = [beside("", "n"), beside("pkg", "n")];
+                let root = stage.root(resolver);
+                let planned = plan(&root, Destination::Nowhere);
+                kept.iter().for_each(|path| removal(&path.with_file_name("m.py")));
+                let outcome = carry_out(root, planned, None);
+                let told: Vec<_> = outcome.kept.iter().map(|kept| (kept.path.clone(), kept.why)).collect();
+                assert_eq!(told, kept.clone().map(|path| (path, Why::SourceRemoved)), "{name} {suffix}");
+                assert!(kept.iter().all(|path| path.is_file()), "{name} {suffix}");
+                assert!(!gone.iter().any(|path| path.exists()), "{name} {suffix}");
+                // In a `__pycache__` nothing is a module of its own: four files went there.
+                assert_eq!((outcome.removed.files, outcome.is_complete()), (6, true), "{name} {suffix}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_asks_for_sourceless_modules_gets_them_removed_meanwhile_as_well() {
+    let stage = Stage::new();
+    stage.module("pkg", "m");
+    let source = stage.tree.join("pkg/m.py");
+    let path = source.with_extension("pyc");
+    fs::write(&path, bytecode(&source)).unwrap();
+    let root = stage.root(None);
+    let planned = plan_by(&root, Destination::Nowhere, Sourceless::Remove);
+    fs::remove_file(&source).unwrap();
+    assert_eq!(carry_out(root, planned, None).removed.files, 2);
+    assert!(!path.exists());
 }
 
 #[test]

@@ -8,8 +8,10 @@ use super::output::{date, human, path};
 use super::session::Session;
 use super::source::with_entry;
 use pycstore::body::{Bodies, Body};
+use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
 use pycstore::layout::{Name, Slot};
+use pycstore::mounts::AccessTimes;
 use pycstore::owner::Life;
 use pycstore::pyc::magic::Release;
 use pycstore::pyc::marshal::{Dialect, last_line};
@@ -31,6 +33,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     let opened = session.open(Purpose::Look)?;
     let unchecked = UncheckedHashes::from(options.unchecked);
     let mut out = BufWriter::new(io::stdout().lock());
+    let access_times = opened.access_times();
     let mut bodies = Bodies::of(&opened.store);
     let mut all_found = true;
     for path_given in &options.entries {
@@ -47,9 +50,9 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
                 if options.json {
                     let inspection =
                         Inspection::new(&absolute, entry, status, source.as_deref(), visit, body.as_ref());
-                    return json::print(&mut out, &inspection);
+                    return json::print(&mut out, &inspection.with_access_times(access_times));
                 }
-                let mut page = Page { session, out: &mut out };
+                let mut page = Page { session, access_times, out: &mut out };
                 page.print(&absolute, visit, entry, status, source.as_deref())?;
                 match (&body, entry.metadata) {
                     (Some((body, last_line)), Some(metadata)) => {
@@ -84,6 +87,7 @@ fn body<'b>(
 /// The lines about one entry.
 struct Page<'a> {
     session: &'a Session,
+    access_times: AccessTimes,
     out: &'a mut dyn Write,
 }
 
@@ -143,9 +147,7 @@ impl Page<'_> {
                 format!("{} bytes, {} on disk", human::count(metadata.bytes), human::size(metadata.disk));
             self.line("file", &sizes)?;
             self.line("  modified", &date::local(metadata.modified))?;
-            let is_read = metadata.accessed > metadata.modified;
-            let never = if is_read { "" } else { " (not read since it was written)" };
-            self.line("  accessed", &format!("{}{never}", date::local(metadata.accessed)))?;
+            self.line("  accessed", &self.accessed(&metadata))?;
         }
         if entry.parsed != Name::Foreign {
             let owner = visit.owner();
@@ -179,6 +181,20 @@ impl Page<'_> {
         );
         change.extend(path::shown(changed, &self.session.terminal));
         self.bytes_line("  last change", &change)
+    }
+
+    /// When a file was last read, as far as its mount tells.
+    fn accessed(&self, metadata: &Metadata) -> String {
+        let is_read = metadata.accessed > metadata.modified;
+        let remark = match self.access_times {
+            AccessTimes::Lost => return "not known: the mount keeps no access times".into(),
+            _ if is_read => "",
+            AccessTimes::Kept => " (not read since it was written)",
+            AccessTimes::Partial => {
+                " (may have been read since: this file system does not record every reading)"
+            }
+        };
+        format!("{}{remark}", date::local(metadata.accessed))
     }
 
     fn header(&mut self, header: &Header) -> io::Result<()> {

@@ -6,7 +6,7 @@ use super::output::json::{self, InterpreterLine};
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
-use super::session::{Opened, Session};
+use super::session::{Opened, Session, is_absent};
 use pycstore::directory;
 use pycstore::interpreter::{Build, Interpreter, Interpreters, Places, StoreUse};
 use pycstore::store::Purpose;
@@ -29,7 +29,7 @@ pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<E
 
 /// The Pythons that may use the store, if there is one; else all that the environment knows the places of.
 fn find_with_store(session: &Session) -> (Interpreters, Exit) {
-    if !session.store_path().is_ok_and(|path| path.exists()) {
+    if !session.store_path().is_ok_and(|path| !is_absent(&path)) {
         return (find(session), Exit::Done);
     }
     match session.open(Purpose::Look) {

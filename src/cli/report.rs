@@ -26,7 +26,9 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     let policy = du::reclaimable(session)?;
     let links = CountedLinks::default();
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
-    let new_survey = || Survey::new(&policy, unchecked, circumstances, &links);
+    let access_times = opened.access_times();
+    let new_survey =
+        || Survey::new(&policy, unchecked, circumstances, &links).with_access_times(access_times);
     let usage = {
         let mut progress = session.progress("looking at");
         let scan = opened.scan(Question::Everything(unchecked));

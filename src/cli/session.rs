@@ -11,7 +11,7 @@ use super::stop::Stop;
 use anyhow::Context;
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
-use pycstore::mounts::Mounts;
+use pycstore::mounts::{AccessTimes, Mounts};
 use pycstore::prune::{Circumstances, Clock};
 use pycstore::pyc::Magic;
 use pycstore::scan::{Question, Scan, Threads};
@@ -20,6 +20,7 @@ use pycstore::store::{Purpose, Refusal, Store};
 use pycstore::sweep::adopt::make_store;
 use pycstore::units::Moment;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// One run of the program.
@@ -150,7 +151,7 @@ impl Session {
     fn locate(&self) -> anyhow::Result<Sourced<PathBuf>> {
         let store = config::store(self);
         let looked = match store.value {
-            Some(path) if store.origin != Origin::Default || path.is_dir() => {
+            Some(path) if store.origin != Origin::Default || !is_absent(&path) => {
                 return Ok(Sourced { value: path, origin: store.origin });
             }
             Some(path) => format!("{} is not there", path.display()),
@@ -196,6 +197,11 @@ impl Session {
     }
 }
 
+/// Whether nothing is at a path. What may not be looked at may well be there.
+pub fn is_absent(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
@@ -208,6 +214,11 @@ impl Opened {
         let keeps_access_times = self.ground.mounts.keeps_access_times(self.store.real_path());
         let clock = if keeps_access_times { Clock::Access } else { Clock::Modification };
         Circumstances { now, clock, is_dead }
+    }
+
+    /// What the access times of the store's files tell.
+    pub fn access_times(&self) -> AccessTimes {
+        self.ground.mounts.access_times(self.store.real_path())
     }
 
     /// The number of threads to work with.

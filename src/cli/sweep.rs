@@ -235,9 +235,14 @@ fn print(
         (true, 0) => "nothing to remove".to_string(),
         (_, directories) => format!("{verb} {}", human::sum(outcome.removed, directories)),
     };
-    if options.adopt && !outcome.removed.is_empty() {
-        let Tally { files, disk, .. } = outcome.adopted;
+    let Tally { files, disk, .. } = outcome.adopted;
+    if options.adopt && outcome.failures.is_empty() && !outcome.removed.is_empty() {
         sum += &format!("; {adopted} {} of them, {}", human::count(files), human::size(disk));
+    } else if options.adopt && files > 0 {
+        // What could not be removed is in both places.
+        let remaining = outcome.failures.iter().map(|failure| failure.files).sum();
+        sum += &format!("; {adopted} {}, {}", human::counted(files, "file"), human::size(disk));
+        sum += &format!("; could not remove {}", human::counted(remaining, "file"));
     }
     out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
     out.write_all(b"\n")
@@ -297,8 +302,8 @@ fn notes(what: &str, paths: &[&Path], why: &str) {
 /// Whether a person should know even who asked for quiet.
 fn is_unexpected(why: Why) -> bool {
     match why {
-        Why::NotBytecode | Why::Unreadable | Why::Changed => true,
-        Why::Sourceless | Why::Numba | Why::Young | Why::Foreign => false,
+        Why::NotBytecode | Why::Unreadable | Why::Changed | Why::SourceRemoved | Why::MaybeTracked => true,
+        Why::Sourceless | Why::Tracked | Why::Numba | Why::Young | Why::Foreign => false,
     }
 }
 
@@ -307,7 +312,10 @@ fn explanation(why: Why) -> &'static str {
         Why::NotBytecode => "it is no bytecode",
         Why::Unreadable => "its first bytes cannot be read",
         Why::Changed => "it changed after it was planned",
+        Why::SourceRemoved => "its source was removed after it was planned, and Python may import it",
         Why::Sourceless => "no source lies beside it, and Python may import it; --sourceless removes it",
+        Why::Tracked => "git tracks it",
+        Why::MaybeTracked => "git may track it: the index of its repository cannot be read",
         Why::Numba => "it is numba's, which keeps its cache there whatever the prefix",
         Why::Young => "it is less than an hour old and may still be written",
         Why::Foreign => "Python did not write it",

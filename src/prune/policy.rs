@@ -19,6 +19,20 @@ use std::path::Path;
 /// A temporary younger than this, in seconds, may still be written.
 pub const TEMPORARY_AGE: i64 = 3600;
 
+/// A clock that differs from ours by more than this, in seconds, was wrong. Those of the machines that share a file system
+/// differ by less.
+const PLAUSIBLE_AHEAD: i64 = 86_400;
+
+/// Whether a temporary is so old that no process writes it any more.
+///
+/// The modification time decides. Where it is in the future, a wrong clock or a program has set it, and the last change of
+/// the inode decides, which no program can set. Where that is ahead by more than a day as well, the clock was wrong when
+/// the file was written, and it is not being written now.
+pub fn is_old_temporary(file: &Metadata, now: Moment) -> bool {
+    let written = if file.modified > now { file.changed } else { file.modified };
+    !(-PLAUSIBLE_AHEAD..TEMPORARY_AGE).contains(&now.seconds_since(written))
+}
+
 /// A kind of entry that a prune may take. Selectors add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selector {
@@ -30,7 +44,7 @@ pub enum Selector {
     Corrupt,
     /// The header is good, but every import fails at the body: all bodies are read for that.
     Bodies,
-    /// An interrupted write, an hour old or more.
+    /// What an interrupted write left or a synchroniser copied, an hour old or more.
     Temporary,
     /// No interpreter on this machine loads its tag and magic.
     DeadInterpreters,
@@ -248,10 +262,7 @@ impl Policy {
     pub fn judge(&self, entry: &Entry<'_>, status: Status, circumstances: &Circumstances<'_>) -> Verdict {
         let has = |selector| self.selectors.contains(&selector);
         let takes_all = has(Selector::All) || has(Selector::Forgotten);
-        let is_old_enough = || {
-            let modified = entry.metadata.map(|file| file.modified);
-            modified.is_some_and(|modified| circumstances.now.seconds_since(modified) >= TEMPORARY_AGE)
-        };
+        let is_old_enough = || entry.metadata.is_some_and(|file| is_old_temporary(&file, circumstances.now));
         let is_selected = match status {
             Status::Foreign => false,
             Status::Temporary => (has(Selector::Temporary) || takes_all) && is_old_enough(),
@@ -324,9 +335,7 @@ impl Policy {
         let (used, last_used) = last_use(metadata, circumstances.clock);
         let class = match status {
             Status::Foreign => return None,
-            Status::Temporary if circumstances.now.seconds_since(metadata.modified) < TEMPORARY_AGE => {
-                return None;
-            }
+            Status::Temporary if !is_old_temporary(metadata, circumstances.now) => return None,
             Status::Temporary => Class::Temporary,
             Status::Corrupt(_) => Class::Corrupt,
             Status::Orphan(_) => Class::Orphan,
@@ -440,6 +449,35 @@ mod tests {
         for selector in [Selector::Temporary, Selector::Forgotten, Selector::All] {
             assert_eq!(judge(&Policy::of([selector]), &young, Status::Temporary), Verdict::Keep);
             assert_eq!(judge(&Policy::of([selector]), &old, Status::Temporary), Verdict::Condemn);
+        }
+    }
+
+    /// Ages in seconds; those in the future are negative.
+    #[test]
+    fn a_temporary_dated_in_the_future_becomes_old_as_well() {
+        const YEARS: i64 = 14 * 365 * DAY;
+        let ago = |seconds: i64| Moment { seconds: NOW.seconds - seconds, nanoseconds: 0 };
+        for (modified, changed, is_old) in [
+            (0, 0, false),
+            (3599, 3599, false),
+            (3600, 3600, true),
+            // The times of a copy are those of its original.
+            (7200, 0, true),
+            (-YEARS, 0, false),
+            (-YEARS, 3599, false),
+            (-YEARS, 3600, true),
+            (-YEARS, -YEARS, true),
+            (-1, 3600, true),
+            // Another machine's clock is ahead of ours.
+            (-300, -300, false),
+            (-DAY, -DAY, false),
+        ] {
+            let mut file = entry("m.cpython-312.pyc.77", 0, 0, good());
+            let metadata = file.metadata.as_mut().unwrap();
+            (metadata.modified, metadata.changed) = (ago(modified), ago(changed));
+            let expected = if is_old { Verdict::Condemn } else { Verdict::Keep };
+            let verdict = judge(&Policy::of([Selector::Temporary]), &file, Status::Temporary);
+            assert_eq!(verdict, expected, "modified {modified} s ago, changed {changed} s ago");
         }
     }
 

@@ -5,6 +5,10 @@
 //! the same, and so are both times: last use and last modification stay what they were. It is always a copy: the store
 //! may lie on another file system, and a hard link would share the file with whoever holds another.
 //!
+//! The copy gets the times of its original when it has its final name, and not before: a prune that runs meanwhile takes
+//! a temporary with an old modification time for one that nobody writes any more. Killed in between, the entry is valid,
+//! and counts as used just now.
+//!
 //! # Invariants
 //!
 //! * What takes a name in the store that was free when planned takes it only while it is free; what replaces an entry
@@ -122,7 +126,6 @@ impl Adopter<'_> {
         let mut copy = mirror.make_file(&temporary, self.mode(planned, adoption, metadata.mode))?;
         let mut write = || -> io::Result<Adopted> {
             copy.write_all(&bytes)?;
-            directory::stamp(&copy, metadata.accessed, metadata.modified)?;
             match adoption.replaces {
                 None => mirror.put_in_place(&temporary, &victim.name, Over::Nothing)?,
                 Some(identity) => match mirror.metadata(&victim.name, Links::Keep) {
@@ -133,6 +136,7 @@ impl Adopter<'_> {
                     Err(_) => mirror.put_in_place(&temporary, &victim.name, Over::Nothing)?,
                 },
             }
+            directory::stamp(&copy, metadata.accessed, metadata.modified)?;
             Ok(Adopted::Yes)
         };
         write().or_else(|error| {

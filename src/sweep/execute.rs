@@ -1,26 +1,31 @@
 //! Carries out the plans of a sweep, by the one executor that removes; or says what they would do.
 
 use super::adopt::{Adopter, Done, NotAdopted};
-use super::plan::{Kept, LeftAlone, Plan, Why};
+use super::companion::Companions;
+use super::plan::{Kept, LeftAlone, Plan, Sourceless, Why};
 use super::root::Root;
+use crate::directory::Directory;
 use crate::owner::Owner;
 use crate::prune::execute::{self as removal, Expectation, Failure, Prepared};
 use crate::prune::links::LinkedVictims;
+use crate::prune::plan::PlannedDirectory;
 use crate::prune::policy::Spared;
+use crate::prune::victim::Victim;
 use crate::scan::Threads;
 use crate::store::Store;
 use crate::tally::Tally;
+use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a sweep did, or in a dry run would do.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// What went, in files, what was moved included.
     pub removed: Tally,
-    /// How much of it was moved into the store.
+    /// How much was moved into the store. Where a file could not be removed, it is in both places.
     pub adopted: Tally,
     /// How many emptied directories went.
     pub directories: u64,
@@ -89,20 +94,22 @@ pub fn execute(
     for (root, mut plan) in plans {
         let todo = std::mem::take(&mut plan.removal);
         let adoptions = std::mem::take(&mut plan.adoptions);
-        let done = Mutex::new(Done::default());
-        let (outcome, done) = match store {
-            Some(store) => {
-                let adopter = Adopter { root: &root, store, adoptions, done };
-                let prepare = |cache: &_, planned: &_, victim: &_| adopter.prepare(cache, planned, victim);
-                let outcome = removal::execute_in(&root, todo, &prepare, threads, stop, &mut progress);
-                (outcome, adopter.done)
+        let adopter = store.map(|store| Adopter { root: &root, store, adoptions, done: Mutex::default() });
+        let (companions, bereft) = (Companions::default(), Mutex::new(Vec::new()));
+        let prepare = |directory: &Directory, planned: &PlannedDirectory, victim: &Victim| {
+            if plan.sourceless == Sourceless::Keep
+                && !companions.still_superfluous(directory, planned, victim)
+            {
+                let path = root.shown(&planned.relative, &victim.name);
+                lock(&bereft).push(Kept { path, why: Why::SourceRemoved });
+                return Prepared::Keep;
             }
-            None => {
-                let prepare = |_: &_, _: &_, _: &_| Prepared::Remove;
-                (removal::execute_in(&root, todo, &prepare, threads, stop, &mut progress), done)
-            }
+            adopter.as_ref().map_or(Prepared::Remove, |it| it.prepare(directory, planned, victim))
         };
-        collected.add(plan, outcome, done.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let outcome = removal::execute_in(&root, todo, &prepare, threads, stop, &mut progress);
+        plan.kept.append(&mut lock(&bereft));
+        let done = adopter.map(|it| it.done.into_inner().unwrap_or_else(PoisonError::into_inner));
+        collected.add(plan, outcome, done.unwrap_or_default());
     }
     collected.outcome()
 }
@@ -128,13 +135,18 @@ impl Collected {
         let Collected { outcomes, adopted, rest: mut outcome } = self;
         let joined = removal::Outcome::joined(outcomes);
         // The executor names an owner by one of its spellings; by its real path it is the same.
-        let mut by_root: BTreeMap<&Path, Tally> = BTreeMap::new();
-        for (owner, tally) in &adopted {
-            *by_root.entry(real_root(owner)).or_default() += *tally;
+        let mut by_root: BTreeMap<&Path, (&Owner, Tally)> = BTreeMap::new();
+        for (owner, tally) in adopted.iter().filter(|(_, tally)| !tally.is_empty()) {
+            by_root.entry(real_root(owner)).or_insert((owner, Tally::default())).1 += *tally;
             outcome.adopted += *tally;
         }
         outcome.owners.extend(joined.owners.into_iter().map(|(owner, removed)| {
-            let adopted = by_root.get(real_root(&owner)).copied().unwrap_or_default();
+            let adopted = by_root.remove(real_root(&owner)).map(|(_, adopted)| adopted).unwrap_or_default();
+            Row { owner, removed, adopted }
+        }));
+        // What was moved, and could then not be removed where it was.
+        outcome.owners.extend(by_root.into_values().map(|(owner, adopted)| {
+            let (owner, removed) = (owner.clone(), Tally::default());
             Row { owner, removed, adopted }
         }));
         outcome.removed = joined.removed;
@@ -155,6 +167,10 @@ impl Collected {
         outcome.not_adopted.sort_by(|one, other| one.path.cmp(&other.path));
         outcome
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn real_root(owner: &Owner) -> &Path {

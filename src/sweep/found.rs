@@ -1,6 +1,7 @@
 //! What a walk finds: the files of a directory that may be bytecode, and the names that they have.
 
 use super::place::Place;
+use super::repository::Tracking;
 use super::root::Root;
 use crate::directory::{Directory, FileKind, Links, ListBuffer};
 use crate::entry::Entry;
@@ -36,6 +37,15 @@ pub struct File<'a> {
     pub form: Form,
     /// What the store has in its place; `None` where nobody asked.
     pub in_store: Option<InStore<'a>>,
+    /// Whether git tracks it: asked of what may be removed.
+    pub tracking: Tracking,
+}
+
+impl<'a> File<'a> {
+    /// A file of which only this is known.
+    pub(super) fn new(entry: Entry<'a>, kind: FileKind, form: Form) -> File<'a> {
+        File { entry, kind, form, in_store: None, tracking: Tracking::Untracked }
+    }
 }
 
 /// The way in which bytecode is kept in a tree of sources.
@@ -98,10 +108,22 @@ impl Names {
         (names, listed)
     }
 
+    /// Whether something that is no directory is listed by exactly this name. A case-insensitive file system finds more.
+    pub(super) fn has_file(&self, name: &[u8]) -> bool {
+        self.files.binary_search_by(|(own, _)| own.as_slice().cmp(name)).is_ok()
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
-        self.files.binary_search_by(|(own, _)| own.as_slice().cmp(name.as_bytes())).is_ok()
+        self.has_file(name.as_bytes())
             || self.directories.binary_search_by(|own| own.as_slice().cmp(name.as_bytes())).is_ok()
     }
+}
+
+/// Whether a directory has the source of a stem: a regular file, or a link to one, whose listed name is exactly this.
+pub(super) fn has_source(directory: &Directory, names: &Names, stem: &[u8]) -> bool {
+    let source = [stem, b".py"].concat();
+    names.has_file(&source)
+        && directory.metadata(&source, Links::Follow).is_ok_and(|metadata| metadata.kind == FileKind::Regular)
 }
 
 /// The stem of `NAME.pyc` or `NAME.pyo`, and whether it is an interrupted write's `NAME.pyc.<decimal>`.
@@ -128,6 +150,16 @@ pub(super) fn legacy_stem(name: &[u8]) -> Option<(&[u8], bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_compared_as_they_are_listed() {
+        let files = [&b"Case.pyc"[..], b"widget.py"].map(|name| (name.to_vec(), FileKind::Regular)).to_vec();
+        let names = Names { files, directories: vec![b"case.py".to_vec()] };
+        assert!(names.has_file(b"widget.py"));
+        for name in ["Widget.py", "WIDGET.PY", "case.py", "Case.py", "widget.p"] {
+            assert!(!names.has_file(name.as_bytes()), "{name}");
+        }
+    }
 
     #[test]
     fn names_of_bytecode_beside_sources() {

@@ -54,6 +54,10 @@ impl Look<'_> {
     }
 
     fn named(&self, name: &[u8]) -> Source {
+        // A case-insensitive file system would find a source for `Widget.cpython-312.pyc` in `widget.py`.
+        if !self.source_names.has_file(name) {
+            return Source::Absent(Gone::Source);
+        }
         match self.sources.metadata(name, Links::Follow) {
             Ok(metadata) if metadata.kind == FileKind::Regular => Source::Present(SourceFile::from(metadata)),
             Ok(_) => Source::Absent(Gone::Source),

@@ -1,5 +1,6 @@
 //! A directory of sources on the way through a sweep: its path, and whose it is.
 
+use super::repository::Repository;
 use super::root::Root;
 use crate::owner::{Owner, Territory, directory_owner};
 use std::ffi::OsStr;
@@ -16,19 +17,35 @@ pub struct Place {
     /// Whether bytecode lies directly in it or in its `__pycache__`.
     holds_bytecode: OnceLock<bool>,
     territory: OnceLock<Territory>,
+    /// The repositories that the directories above are in, and this one as well once that is known.
+    around: Option<Arc<Repository>>,
+    repository: OnceLock<Option<Arc<Repository>>>,
 }
 
 impl Place {
-    pub(super) fn root() -> Place {
-        Place::new(Box::default(), None)
+    pub(super) fn root(root: &Root) -> Place {
+        Place::new(Box::default(), None, Repository::around(&root.real_path))
     }
 
     pub(super) fn below(parent: &Arc<Place>, name: &[u8]) -> Place {
-        Place::new(joined(&parent.relative, name).into(), Some(parent.clone()))
+        let around = parent.repository().cloned();
+        Place::new(joined(&parent.relative, name).into(), Some(parent.clone()), around)
     }
 
-    fn new(relative: Box<[u8]>, parent: Option<Arc<Place>>) -> Place {
-        Place { relative, parent, holds_bytecode: OnceLock::new(), territory: OnceLock::new() }
+    fn new(relative: Box<[u8]>, parent: Option<Arc<Place>>, around: Option<Arc<Repository>>) -> Place {
+        let (holds_bytecode, territory, repository) = Default::default();
+        Place { relative, parent, holds_bytecode, territory, around, repository }
+    }
+
+    /// Records that it is the root of a work tree; before anybody asks for the repository.
+    pub(super) fn begin_repository(&self, root: &Root) {
+        let path = root.real_path.join(OsStr::from_bytes(&self.relative));
+        let _ = self.repository.set(Some(Arc::new(Repository::new(path, self.around.clone()))));
+    }
+
+    /// The innermost repository that it is in.
+    pub(super) fn repository(&self) -> Option<&Arc<Repository>> {
+        self.repository.get_or_init(|| self.around.clone()).as_ref()
     }
 
     /// Records what lies in it; once, before those below are begun.

@@ -3,6 +3,7 @@
 use super::found::{Companion, File, Form, InStore, Seen};
 use super::look::mirror_of;
 use super::place::Place;
+use super::repository::Tracking;
 use super::root::Root;
 use super::walk::{Reason, Visitor};
 use crate::directory::FileKind;
@@ -12,7 +13,7 @@ use crate::owner::Owner;
 use crate::prune::emptied::{DirectoryRule, EmptyDirectories};
 use crate::prune::links::LinkedVictims;
 use crate::prune::plan::{self as removal, PlannedDirectory};
-use crate::prune::policy::TEMPORARY_AGE;
+use crate::prune::policy::is_old_temporary;
 use crate::prune::victim::Victim;
 use crate::scan::{LARGEST_BODY, Trouble};
 use crate::status::{self, Status, UncheckedHashes};
@@ -23,9 +24,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What becomes of bytecode that has no source beside it, and that Python imports itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sourceless {
     /// It stays.
+    #[default]
     Keep,
     /// It goes.
     Remove,
@@ -65,8 +67,14 @@ pub enum Why {
     Unreadable,
     /// It is not the file that was planned any more.
     Changed,
+    /// Its source was beside it when it was planned, and is not any more.
+    SourceRemoved,
     /// It has no source beside it.
     Sourceless,
+    /// Git tracks it.
+    Tracked,
+    /// Git may track it: the index of its repository cannot be read.
+    MaybeTracked,
     /// It is numba's, which writes beside the source whatever the prefix.
     Numba,
     /// A temporary that may still be written.
@@ -114,6 +122,8 @@ pub struct Plan {
     pub removal: removal::Plan,
     /// What of it is moved into the store.
     pub adoptions: Adoptions,
+    /// What becomes of modules whose source is removed after this was planned.
+    pub sourceless: Sourceless,
     /// What stays and is worth a word.
     pub kept: Vec<Kept>,
     /// What was not entered.
@@ -181,6 +191,7 @@ impl Planner {
         let mut empty = EmptyDirectories::default();
         plan.removal.directory_rule = DirectoryRule::Emptied;
         for part in parts {
+            plan.sourceless = part.policy.sourceless;
             plan.removal.directories.extend(part.directories);
             empty.append(part.empty);
             plan.removal.linked.append(part.linked);
@@ -266,10 +277,7 @@ impl Visitor for Planner {
 
 /// What is to become of a file.
 fn judge(file: &File<'_>, policy: &Policy) -> Verdict {
-    let is_young = || {
-        let age = |modified| policy.now.seconds_since(modified);
-        file.entry.metadata.is_none_or(|metadata| age(metadata.modified) < TEMPORARY_AGE)
-    };
+    let is_young = || !file.entry.metadata.is_some_and(|metadata| is_old_temporary(&metadata, policy.now));
     match (file.form, file.entry.parsed) {
         (Form::Ignored, _) => return Verdict::Ignore,
         (Form::Cached, Name::Foreign) => {
@@ -289,6 +297,11 @@ fn judge(file: &File<'_>, policy: &Policy) -> Verdict {
         }
         (Form::BesideTemporary(_), _) if is_young() => return Verdict::Keep(Why::Young),
         (Form::Beside(_) | Form::BesideTemporary(_), _) => {}
+    }
+    match file.tracking {
+        Tracking::Tracked => return Verdict::Keep(Why::Tracked),
+        Tracking::Unknown => return Verdict::Keep(Why::MaybeTracked),
+        Tracking::Untracked => {}
     }
     match file.entry.content {
         Content::Unreadable(_) | Content::NotRead => Verdict::Keep(Why::Unreadable),

@@ -7,11 +7,12 @@
 //! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is
 //! to be ignored ([`Bounds`]).
 
-use super::found::{Companion, File, Form, Names, Seen, legacy_stem};
+use super::found::{Companion, File, Form, Names, Seen, has_source, legacy_stem};
 use super::look::{Look, Mirror, mirror_of, read_start};
 use super::place::{Place, joined};
+use super::repository::Tracking;
 use super::root::{LIBRARY, Root, System, is_installations_by_place, is_packaged};
-use crate::directory::{Directory, FileKind, LONGEST_PATH, Links, ListBuffer, name_too_long};
+use crate::directory::{Directory, FileKind, LONGEST_PATH, ListBuffer, name_too_long};
 use crate::entry::{Content, Entry};
 use crate::layout::{Name, PYCACHE};
 use crate::scan::{Jobs, Threads, Trouble, run_crew};
@@ -118,7 +119,7 @@ impl Walk<'_> {
         let new_worker = || Worker { visitor: new_visitor(), buffer: ListBuffer::default() };
         let workers = run_crew(
             self.threads,
-            vec![Arc::new(Place::root())],
+            vec![Arc::new(Place::root(self.root))],
             new_worker,
             |worker, place, jobs| {
                 if !self.stop.load(Ordering::Relaxed) {
@@ -164,6 +165,9 @@ impl Walk<'_> {
         let is_whole = listed.is_ok();
         if let Err(error) = listed {
             self.trouble(relative, error).into_iter().for_each(|it| worker.visitor.trouble(it));
+        }
+        if names.has(".git") {
+            place.begin_repository(self.root);
         }
         let only_cache = self.root.only_cache && relative.is_empty();
         if let Some(reason) = self.reason_to_leave(place, &names) {
@@ -265,17 +269,30 @@ impl Walk<'_> {
             if (self.bounds.is_ignored)(&self.shown(&place.relative, name)) {
                 continue;
             }
-            let source = [stem, b".py"].concat();
-            let is_there = directory
-                .metadata(&source, Links::Follow)
-                .is_ok_and(|metadata| metadata.kind == FileKind::Regular);
-            let companion = if is_there { Companion::Present } else { Companion::Missing };
+            let companion = match has_source(directory, names, stem) {
+                true => Companion::Present,
+                false => Companion::Missing,
+            };
             let form = if is_temporary { Form::BesideTemporary } else { Form::Beside }(companion);
             let entry = Entry::named(name, Name::Foreign);
-            let file = File { entry, kind: *kind, form, in_store: None };
+            let mut file = File::new(entry, *kind, form);
+            file.tracking = self.tracking(place, &place.relative, name, &mut worker.visitor);
             files.extend(self.read(&place.relative, directory, file, &mut worker.visitor));
         }
         files
+    }
+
+    /// Whether git tracks a file; tells of an index that cannot be read.
+    fn tracking<V: Visitor>(&self, place: &Place, relative: &[u8], name: &[u8], visitor: &mut V) -> Tracking {
+        let Some(repository) = place.repository() else { return Tracking::Untracked };
+        let path = self.root.real_path.join(OsStr::from_bytes(&joined(relative, name)));
+        let tracking = repository.tracking(&path);
+        if tracking == Tracking::Unknown {
+            for (path, source) in repository.troubles() {
+                visitor.trouble(Trouble::File { path, source });
+            }
+        }
+        tracking
     }
 
     /// Opens and lists a `__pycache__`.
@@ -314,15 +331,17 @@ impl Walk<'_> {
         for (name, kind) in &cache.names.files {
             if (self.bounds.is_ignored)(&self.shown(&relative, name)) {
                 let entry = Entry::named(name, Name::Foreign);
-                files.push(File { entry, kind: *kind, form: Form::Ignored, in_store: None });
+                files.push(File::new(entry, *kind, Form::Ignored));
                 continue;
             }
             let parsed = if *kind == FileKind::Regular { Name::parse(name) } else { Name::Foreign };
-            let file =
-                File { entry: Entry::named(name, parsed), kind: *kind, form: Form::Cached, in_store: None };
+            let mut file = File::new(Entry::named(name, parsed), *kind, Form::Cached);
             let Some(mut file) = (match parsed {
                 Name::Foreign => Some(file),
-                _ => self.read(&relative, &cache.directory, file, visitor),
+                _ => {
+                    file.tracking = self.tracking(place, &relative, name, visitor);
+                    self.read(&relative, &cache.directory, file, visitor)
+                }
             }) else {
                 continue;
             };

@@ -12,6 +12,7 @@ pub use view::{Arrangement, Dimension, Focus, Group, Key, Measure, Order, View};
 
 use crate::directory::Metadata;
 use crate::layout::Name;
+use crate::mounts::AccessTimes;
 use crate::owner::{Owner, Spellings};
 use crate::prune::policy::{Circumstances, Policy};
 use crate::scan::{Trouble, Visit, Visitor};
@@ -53,7 +54,7 @@ pub struct Row {
     pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
-    /// The last use of one of them: when it was read, or written if that was later.
+    /// The last use of one of them: when it was read, or written if that was later. `None` where no access time tells.
     pub last_used: Option<Moment>,
 }
 
@@ -187,6 +188,7 @@ pub struct Survey<'a> {
     view: Option<&'a View>,
     groups: view::Groups,
     troubles: Vec<Trouble>,
+    access_times: AccessTimes,
 }
 
 /// What some of the files take.
@@ -200,7 +202,7 @@ pub struct Share {
     pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
-    /// The last use of one of them: when it was read, or written if that was later.
+    /// The last use of one of them: when it was read, or written if that was later. `None` where no access time tells.
     pub last_used: Option<Moment>,
 }
 
@@ -264,7 +266,14 @@ impl<'a> Survey<'a> {
             view: None,
             groups: HashMap::new(),
             troubles: Vec::new(),
+            access_times: AccessTimes::Kept,
         }
+    }
+
+    /// The same for a store whose access times tell no more than this.
+    #[must_use]
+    pub fn with_access_times(self, access_times: AccessTimes) -> Survey<'a> {
+        Survey { access_times, ..self }
     }
 
     /// The same with the groups of a view, of what `focus` admits only. Without dimensions there are none.
@@ -273,6 +282,16 @@ impl<'a> Survey<'a> {
         let focus = Some(focus).filter(|focus| !focus.is_everything());
         let view = Some(view).filter(|view| !view.dimensions.is_empty());
         Survey { view, focus, ..self }
+    }
+}
+
+/// When an entry was last used, if that is known. To write it was a use as well, but only where each reading shows is it
+/// known that there was no later one.
+fn last_use(metadata: &Metadata, access_times: AccessTimes) -> Option<Moment> {
+    match access_times {
+        AccessTimes::Kept => Some(metadata.accessed.max(metadata.modified)),
+        AccessTimes::Partial => Some(metadata.accessed).filter(|accessed| *accessed > metadata.modified),
+        AccessTimes::Lost => None,
     }
 }
 
@@ -313,8 +332,7 @@ impl Visitor for Survey<'_> {
                 status,
                 reclaimable,
                 tag,
-                // To write it was a use as well, and all that is known on a mount without access times.
-                used: tag.map(|_| metadata.accessed.max(metadata.modified)),
+                used: tag.and_then(|_| last_use(metadata, self.access_times)),
             };
             self.total += tally;
             self.statuses[status.index()] += tally;

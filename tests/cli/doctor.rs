@@ -427,6 +427,46 @@ fn a_store_that_is_missing_refused_or_unreadable() {
     assert!(unreadable.detail.ends_with(": Permission denied"), "{unreadable:?}");
 }
 
+/// A store that may not be looked into is not a store that is missing: no command says so.
+#[test]
+fn a_store_behind_a_closed_directory_is_not_missing() {
+    let Site { world, .. } = site();
+    let program = world.unprivileged().get_program().to_owned();
+    let closed = world.store.parent().unwrap();
+    let run = |arguments: &[&str], is_named: bool| {
+        use std::os::unix::process::CommandExt;
+        let mut command = world.command(&program);
+        command.env("PATH", programs(&world, &[])).args(arguments);
+        if is_named {
+            command.env("PYTHONPYCACHEPREFIX", &world.store);
+        }
+        if rustix::process::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        mode(closed, 0o000);
+        let told = answer(&mut command);
+        mode(closed, 0o755);
+        told
+    };
+    for is_named in [true, false] {
+        let told = run(&["doctor", "--json"], is_named).exits(1);
+        let refused = one(&told, "error refused");
+        assert!(refused.detail.ends_with(": Permission denied"), "{refused:?}");
+        none(&told, "missing");
+        for arguments in
+            [&["du"][..], &["config"], &["schedule", "status"], &["interpreters"], &["prune", "--orphans"]]
+        {
+            let told = run(arguments, is_named);
+            let lines = format!("{}{}", told.stdout, told.stderr);
+            for line in lines.lines().filter(|line| line.contains("cpython")) {
+                assert!(!line.contains("not there") && !line.contains("no store"), "{arguments:?}: {line}");
+            }
+        }
+        assert!(run(&["interpreters"], is_named).exits(1).stderr.contains("Permission denied"));
+        assert!(run(&["du"], is_named).exits(2).stderr.contains("Permission denied"));
+    }
+}
+
 #[test]
 fn a_configuration_that_cannot_be_understood_is_a_finding() {
     let Site { world, .. } = site();

@@ -10,6 +10,8 @@ mod support;
 mod terminal;
 mod trace;
 
+mod access_times;
+mod case_insensitive;
 mod completions;
 mod config;
 mod demo;
@@ -41,6 +43,7 @@ mod source;
 mod store;
 mod sweep;
 mod sweep_adopt;
+mod sweep_git;
 mod unattended;
 mod unknown;
 mod verify;

@@ -280,6 +280,38 @@ fn a_temporary_must_be_an_hour_old() {
 }
 
 #[test]
+fn copies_that_synchronisers_make_are_temporaries() {
+    let (world, living, _) = small();
+    let tag = &newest().tag;
+    let entry = living.join(format!("a.{tag}.pyc"));
+    assert!(entry.is_file());
+    let copy = |mark: &str| {
+        let path = living.join(format!("a.{tag}{mark}.pyc"));
+        std::fs::copy(&entry, &path).unwrap();
+        age(&path, 2 * HOUR);
+        path
+    };
+    let copies = [
+        " 2",
+        " (1)",
+        " (Bob's conflicted copy 2026-01-01)",
+        " (conflicted copy 2026-01-01 120000)",
+        " (SFConflict bob@example.org 2026-01-01-12-00-00)",
+        ".sync-conflict-20260101-120000-ABCDEFG",
+        ".Conflict",
+    ]
+    .map(copy);
+    // These may be somebody's own.
+    let others = [" (my own)", " backup", "-HOSTNAME", " copy"].map(copy);
+    let before = store(&world);
+    let listed = world.pycstore(["ls"]).exits(0).stdout;
+    assert_eq!(listed.matches("temporary").count(), copies.len(), "{listed}");
+    world.pycstore(["prune", "--temporary"]).exits(0);
+    assert_only_gone(&before, &store(&world), &copies.each_ref().map(PathBuf::as_path));
+    assert!(others.iter().all(|path| path.exists()));
+}
+
+#[test]
 fn what_python_does_not_write_is_never_touched() {
     let (world, living, gone) = small();
     let tag = &newest().tag;

@@ -265,6 +265,36 @@ fn where_a_user_manager_runs_it_gets_a_timer() {
 }
 
 #[test]
+fn units_that_somebody_else_wrote_are_left_alone() {
+    let theirs = "[Service]\nExecStart=/usr/local/bin/pycstore --quiet prune --max-size 2g\n";
+    for name in ["pycstore.service", "pycstore.timer"] {
+        let world = world();
+        let manager = Manager::new(&world);
+        let unit = world.write(format!(".config/systemd/user/{name}"), theirs);
+        let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(2).stderr;
+        assert!(told.contains(&format!("{name}: it was made by somebody else\nhint: ")), "{told}");
+        assert!(manager.asked().is_empty());
+        manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
+        assert_eq!(std::fs::read_to_string(&unit).unwrap(), theirs);
+        let units = crate::support::files(&world.home.join(".config/systemd"));
+        assert_eq!(units.len(), 1, "{units:?}");
+    }
+}
+
+#[test]
+fn a_timer_that_somebody_else_wrote_is_not_disabled() {
+    let world = world();
+    let manager = Manager::new(&world);
+    world.write(".config/systemd/user/pycstore.timer", "[Timer]\nOnCalendar=weekly\n");
+    world.write(".config/systemd/user/timers.target.wants/pycstore.timer", "");
+    let told = manager.pycstore(&["schedule", "status"]).exits(1).stdout;
+    assert!(told.starts_with("schedule  none"), "{told}");
+    manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
+    assert!(manager.asked().is_empty());
+}
+
+#[test]
 fn without_a_user_manager_systemd_is_refused() {
     let world = World::new();
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));

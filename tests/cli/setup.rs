@@ -91,6 +91,29 @@ const TEXTS: [&[u8]; 12] = [
 ];
 
 #[test]
+fn a_block_parts_nothing_that_belongs_together() {
+    let managed = "# BEGIN ANSIBLE MANAGED BLOCK\nexport A=1\n# END ANSIBLE MANAGED BLOCK\n";
+    let world = World::new();
+    for name in [".bashrc", ".profile", ".zshenv", ".config/fish/conf.d/pycstore.fish"] {
+        world.write(name, managed);
+    }
+    let crontab = "#Ansible: backup\n0 2 * * * backup\n";
+    let spool = Spool::new(&world);
+    spool.fill(crontab);
+    spool.pycstore(["setup", "bash", "zsh", "fish", "cron", "--yes"]).exits(0);
+    let texts = [".bashrc", ".profile", ".zshenv", ".config/fish/conf.d/pycstore.fish"]
+        .map(|name| std::fs::read_to_string(world.home.join(name)).unwrap());
+    for text in &texts {
+        assert!(text.contains(managed) && text.len() > managed.len(), "{text}");
+    }
+    let with = String::from_utf8(spool.contents().unwrap()).unwrap();
+    assert!(with.ends_with(crontab) && with.len() > crontab.len(), "{with}");
+    spool.pycstore(["setup", "bash", "zsh", "fish", "cron", "--undo", "--yes"]).exits(0);
+    assert_eq!(spool.contents().unwrap(), crontab.as_bytes());
+    assert_eq!(std::fs::read_to_string(world.home.join(".zshenv")).unwrap(), managed);
+}
+
+#[test]
 fn undo_restores_the_very_bytes() {
     let files = [
         (".bashrc", "bash"),

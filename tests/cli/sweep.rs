@@ -317,6 +317,28 @@ fn dead_entries_and_old_temporaries_go_and_young_ones_stay() {
     takes(&world, [&tree], &[&tree.join("__pycache__")]);
 }
 
+#[test]
+fn copies_that_synchronisers_make_go_as_temporaries() {
+    let world = World::new();
+    let tree = world.home.join("tree");
+    let source = world.write("tree/m.py", "");
+    compile_in_tree(&world, newest(), &[], &[&tree]);
+    let entry = cached(&source, newest(), "");
+    let copy = |mark: &str, ago| {
+        let name = entry.file_stem().unwrap().to_str().unwrap();
+        let path = entry.with_file_name(format!("{name}{mark}.pyc"));
+        std::fs::copy(&entry, &path).unwrap();
+        age(&path, ago);
+        path
+    };
+    let old = [" 2", " (1)", ".sync-conflict-20260101-120000-ABCDEFG"].map(|mark| copy(mark, 2 * HOUR));
+    let young = copy(" 3", HOUR / 2);
+    let own = copy(" (my own)", 2 * HOUR);
+    let told = takes(&world, [&tree], &[&entry, &old[0], &old[1], &old[2]]);
+    assert_eq!(told.stderr.matches("less than an hour old").count(), 1, "{}", told.stderr);
+    assert!(young.exists() && own.exists());
+}
+
 /// An environment as `python -m venv` makes it, with a module in it.
 fn environment(world: &World, path: &str) -> PathBuf {
     let environment = world.home.join(path);

@@ -414,3 +414,84 @@ fn the_trees_of_all_interpreters_are_swept_where_the_kernel_helps_and_where_not(
         assert_eq!(files(&world.store).len(), 3 * interpreters().len());
     }
 }
+
+/// A program that runs as an ordinary user.
+fn unprivileged(world: &World, arguments: &[&str]) -> Command {
+    let program = world.home.parent().unwrap().join("pycstore");
+    let is_root = rustix::process::geteuid().is_root();
+    let mut command = world.command(if is_root { program } else { env!("CARGO_BIN_EXE_pycstore").into() });
+    if is_root {
+        use std::os::unix::process::CommandExt;
+        command.uid(65534).gid(65534);
+    }
+    command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments);
+    command
+}
+
+#[test]
+fn what_was_adopted_but_cannot_be_removed_is_told() {
+    let world = World::new();
+    let project = world.project("proj", &["a.py", "free/b.py", "fixed/c.py", "fixed/d.py"]);
+    compile_in_tree(&world, newest(), &[], &[&project]);
+    drop(world.unprivileged());
+    let fixed = project.join("fixed/__pycache__");
+    std::fs::set_permissions(&fixed, PermissionsExt::from_mode(0o555)).unwrap();
+    let told = answer(&mut unprivileged(&world, &["sweep", "proj", "--adopt"])).exits(1);
+    assert!(told.stdout.contains("\nremoved 2 files and 2 directories, "), "{told:?}");
+    assert!(told.stdout.contains("; adopted 4 files, "), "{told:?}");
+    assert!(told.stdout.ends_with("; could not remove 2 files\n"), "{told:?}");
+    assert_eq!(files(&world.store).len(), 4);
+
+    let world = World::new();
+    let project = world.project("proj", &["a.py", "b.py"]);
+    compile_in_tree(&world, newest(), &[], &[&project]);
+    drop(world.unprivileged());
+    let cache = project.join("__pycache__");
+    std::fs::set_permissions(&cache, PermissionsExt::from_mode(0o555)).unwrap();
+    let told = answer(&mut unprivileged(&world, &["sweep", "proj", "--adopt"])).exits(1);
+    assert!(told.stdout.contains("removed nothing; adopted 2 files, "), "{told:?}");
+    assert!(told.stdout.contains("/proj\n"), "the owner has its row: {told:?}");
+    assert_eq!((files(&world.store).len(), files(&cache).len()), (2, 2));
+    for path in files(&world.store) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let document = answer(&mut unprivileged(&world, &["sweep", "proj", "--adopt", "--json"])).exits(1).json();
+    assert_eq!((&document["adopted"]["files"], &document["removed"]["files"]), (&json!(2), &json!(0)));
+    assert_eq!(document["owners"][0]["adopted"]["files"], json!(2), "{document}");
+    assert_eq!(document["failures"][0]["files"], json!(2), "{document}");
+}
+
+/// What a sweep writes into the store is young until it has its name, however old the original is: a prune that runs
+/// meanwhile leaves it alone.
+#[test]
+fn what_is_being_adopted_is_no_old_temporary() {
+    let world = World::new();
+    let project = world.project("proj", &["m.py"]);
+    compile_in_tree(&world, newest(), &[], &[&project]);
+    age(&cached(&project.join("m.py"), newest(), ""), 48 * HOUR);
+    let mirror = world.mirror(&project);
+    std::fs::create_dir_all(&mirror).unwrap();
+    // In a directory that only grows, a file can be written but neither renamed nor removed.
+    let grows =
+        |flag: &str| Command::new("chattr").arg(flag).arg(&mirror).status().is_ok_and(|it| it.success());
+    if !grows("+a") {
+        eprintln!("not tested, for only root can make a directory append-only, and not on every file system");
+        return;
+    }
+    let told = sweep(&world, ["proj", "--adopt"]).exits(1);
+    let left = files(&mirror);
+    let prune = world.pycstore(["prune", "--temporary"]);
+    assert!(grows("-a"));
+    assert!(told.stderr.contains("cannot adopt "), "{told:?}");
+    assert_eq!((left.len(), prune.code), (1, 0), "{left:?} {prune:?}");
+    assert!(
+        left.iter().all(|it| it.extension().unwrap().to_str().unwrap().parse::<u64>().is_ok()),
+        "{left:?}"
+    );
+    world.pycstore(["prune", "--temporary"]).exits(0);
+    assert_eq!(files(&mirror), left, "a prune took it");
+    sweep(&world, ["proj", "--adopt"]).exits(0);
+    let entry = world.entry(&project.join("m.py"), newest(), "");
+    let age = entry.metadata().unwrap().modified().unwrap().elapsed().unwrap();
+    assert!(age > 47 * HOUR, "the entry is as old as the original: {age:?}");
+}

@@ -125,7 +125,8 @@ pub enum Command {
     /// is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
     ///
     /// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
-    /// at once. Whatever is shown, the total is whole.
+    /// at once. Whatever is shown, the total is whole. When something was last used is not known (-) on a mount that keeps
+    /// no access times (noatime).
     Du(DuOptions),
     /// Write a page that shows how much room the store takes, by owner and status.
     ///
@@ -137,8 +138,8 @@ pub enum Command {
     ///
     /// Each line has the status, its reason, the room on disk and the path. The statuses are: fresh (Python would load
     /// it), stale (the source is there, and Python would recompile it), orphan (the source was definitely deleted), corrupt
-    /// (not loadable), unknown (cannot be decided here), temporary (left over from an interrupted write) and foreign (nothing that
-    /// Python writes).
+    /// (not loadable), unknown (cannot be decided here), temporary (left over from an interrupted write, or a
+    /// synchroniser's copy of an entry) and foreign (nothing that Python writes).
     Ls(LsOptions),
     /// Remove entries that Python cannot use any more.
     ///
@@ -165,10 +166,10 @@ pub enum Command {
     /// Remove the bytecode that lies in source trees, or move it into the store.
     ///
     /// For after the switch to a store: files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and what
-    /// interrupted writes left there an hour ago or more. A NAME.pyc without NAME.py is a module that Python imports,
-    /// and stays. In a __pycache__ no import finds what has no source: it goes, so --ignore what some tool loads from there
-    /// by itself. What is no bytecode stays, and so does a __pycache__ that holds such a thing, like numba's caches.
-    /// Each file is looked at again before it is removed, and kept if it changed.
+    /// interrupted writes and synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a module that
+    /// Python imports, and stays. In a __pycache__ no import finds what has no source: it goes, so --ignore what some tool
+    /// loads from there by itself. What git tracks stays. What is no bytecode stays, and so does a __pycache__ that holds
+    /// such a thing, like numba's caches. Each file is looked at again before it is removed, and kept if it changed.
     ///
     /// No symbolic link is followed and no mount point crossed; root is led by nobody else's to what is not theirs. Left
     /// alone are .git, .hg, .svn, .bzr, .jj and node_modules, the store, environments that are not named themselves, and

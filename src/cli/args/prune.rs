@@ -47,7 +47,7 @@ pub struct SelectorOptions {
     /// With --corrupt: read the body of every entry as well, and remove those at which an import fails
     #[arg(long, requires = "corrupt")]
     pub deep: bool,
-    /// Remove what interrupted writes left, an hour old or more
+    /// Remove what interrupted writes left, and copies of entries that synchronisers made, an hour old or more
     #[arg(long)]
     pub temporary: bool,
     /// Remove entries whose cache tag and magic number no interpreter on this machine loads

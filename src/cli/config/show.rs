@@ -11,7 +11,7 @@ use crate::cli::output::json::{self, SCHEMA};
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
-use crate::cli::session::Session;
+use crate::cli::session::{Session, is_absent};
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -141,7 +141,7 @@ fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Res
             Value::Count(count) => count.to_string().into_bytes(),
             Value::Text(text) if session.terminal.is_terminal() => path::escaped(text).into_bytes(),
             Value::Text(text) => text.clone().into_bytes(),
-            Value::Path(path) => shown(path, row.key != "store" || path.is_dir()),
+            Value::Path(path) => shown(path, row.key != "store" || !is_absent(path)),
         };
         table.row(vec![row.key, row.origin.short()], value, tone);
     }

@@ -10,7 +10,7 @@ use crate::cli::du::reclaimable;
 use crate::cli::history::{Journal, Run};
 use crate::cli::output::complain;
 use crate::cli::schedule;
-use crate::cli::session::{Opened, Session};
+use crate::cli::session::{Opened, Session, is_absent};
 use pycstore::accounts::Accounts;
 use pycstore::ancestry::{self, Step};
 use pycstore::census::{Census, Counting};
@@ -185,7 +185,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let guard = Guard { user, accounts: &accounts };
     let (store, found) = match path {
         None => (StoreState::Nowhere, crate::cli::interpreters::find(session)),
-        Some(path) if path.symlink_metadata().is_err() => {
+        Some(path) if is_absent(&path) => {
             (StoreState::Missing(path), crate::cli::interpreters::find(session))
         }
         Some(path) => match session.open(Purpose::Look) {

@@ -45,7 +45,11 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         dimensions: if dimensions == [Dimension::Owner] { Vec::new() } else { dimensions.clone() },
         ..View::default()
     };
-    let new_survey = || Survey::new(&policy, unchecked, circumstances, &links).grouped(&view, &focus);
+    let access_times = opened.access_times();
+    let new_survey = || {
+        let survey = Survey::new(&policy, unchecked, circumstances, &links);
+        survey.with_access_times(access_times).grouped(&view, &focus)
+    };
     let usage = {
         let mut progress = session.progress("looking at");
         let scan = Scan { within: &focus.under, ..opened.scan(Question::Everything(unchecked)) };

@@ -5,12 +5,14 @@ use super::job::{self, Job};
 use super::{Installed, cron, installed, last_run, launchd, systemd};
 use crate::cli::args::{Action, ScheduleOptions, Scheduler};
 use crate::cli::config;
-use crate::cli::edits::{EditError, Manner, Outcome, Place, Placement, Plan, carry_through, home_of_user};
+use crate::cli::edits::{
+    EditError, Manner, Outcome, Place, Placement, Plan, Text, carry_through, home_of_user,
+};
 use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::{date, human, path};
 use crate::cli::prune;
-use crate::cli::session::Session;
+use crate::cli::session::{Session, is_absent};
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use std::io::{self, BufWriter, Write};
@@ -149,10 +151,9 @@ fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
                 .into());
             }
             let units = units(session)?;
-            let block = systemd::BLOCK;
-            plan.put(&Place::File(units.service.clone()), &block, &systemd::service(&job), Placement::End)?;
-            plan.put(&Place::File(units.timer.clone()), &block, &systemd::timer(), Placement::End)?;
-            if !plan.is_empty() || !units.are_enabled() {
+            put_unit(&mut plan, &units.service, &systemd::service(&job))?;
+            put_unit(&mut plan, &units.timer, &systemd::timer())?;
+            if !plan.is_empty() || !units.are_enabled()? {
                 lines.push("enable and start pycstore.timer (systemctl --user)".into());
             }
         }
@@ -204,6 +205,18 @@ fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
         });
     }
     Ok(exit)
+}
+
+/// Adds one of our units to a plan. A unit that we did not write is left alone: a second `[Service]` in it would change
+/// what it does.
+fn put_unit(plan: &mut Plan, path: &Path, lines: &[u8]) -> anyhow::Result<()> {
+    let place = Place::File(path.to_path_buf());
+    let is_others = |text: Vec<u8>| !text.trim_ascii().is_empty() && !systemd::is_ours(&text);
+    if Text::read(&place)?.contents.is_some_and(is_others) {
+        let hint = "rename it, or schedule by cron: pycstore schedule install --with cron";
+        return Err(Complaint::caused(not_ours(&place), hint).into());
+    }
+    Ok(plan.put(&place, &systemd::BLOCK, lines, Placement::End)?)
 }
 
 fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
@@ -327,7 +340,7 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
         let shown = path::shown(&store, &session.terminal);
         out.write_all(b"store     ")?;
         out.write_all(&shown)?;
-        writeln!(out, "{}", if store.is_dir() { "" } else { " (not there)" })?;
+        writeln!(out, "{}", if is_absent(&store) { " (not there)" } else { "" })?;
     }
     out.flush()?;
     Ok(Exit::complete_if(!found.is_empty()))

@@ -40,7 +40,7 @@ pub fn installed(environment: &Environment) -> Result<Vec<Installed>, EditError>
 pub fn installed_with(environment: &Environment, crontab: &[u8]) -> Result<Vec<Installed>, EditError> {
     let mut found = Vec::new();
     if let Some(units) = systemd::Units::of(environment)
-        && units.are_enabled()
+        && units.are_enabled()?
     {
         found.push(Installed { scheduler: Scheduler::Systemd, place: Place::File(units.timer), time: None });
     }

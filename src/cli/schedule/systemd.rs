@@ -5,7 +5,7 @@
 //! all that implies it lets `openat2` fail. What remains is `NoNewPrivileges`.
 
 use super::job::{DESCRIPTION, Job, MARK, NAME};
-use crate::cli::edits::Block;
+use crate::cli::edits::{Block, EditError, Place, Text};
 use crate::cli::env::Environment;
 use crate::cli::output::{complain, date};
 use pycstore::units::Moment;
@@ -39,16 +39,36 @@ impl Units {
         })
     }
 
-    /// Whether the timer is there and enabled.
-    pub fn are_enabled(&self) -> bool {
-        self.timer.is_file() && self.wanted.symlink_metadata().is_ok()
+    /// Whether our timer is there and enabled: with our block, or as `--print` shows it. Another one of the same name is
+    /// somebody else's.
+    ///
+    /// # Errors
+    /// When the timer cannot be read.
+    pub fn are_enabled(&self) -> Result<bool, EditError> {
+        if self.wanted.symlink_metadata().is_err() {
+            return Ok(false);
+        }
+        let timer = Text::read(&Place::File(self.timer.clone()))?.contents;
+        Ok(timer.is_some_and(|timer| is_ours(&timer) || has(&timer, MANUAL.as_bytes())))
     }
+}
+
+/// What every unit of ours names.
+const MANUAL: &str = "man:pycstore-schedule(1)";
+
+fn has(unit: &[u8], words: &[u8]) -> bool {
+    unit.windows(words.len()).any(|window| window == words)
+}
+
+/// Whether we wrote a unit: it has our block, whole or torn.
+pub fn is_ours(unit: &[u8]) -> bool {
+    !matches!(BLOCK.lines_in(unit), Ok(None))
 }
 
 /// The service.
 pub fn service(job: &Job) -> Vec<u8> {
     let mut unit = format!(
-        "[Unit]\nDescription={DESCRIPTION}\nDocumentation=man:pycstore-schedule(1)\n\n[Service]\nType=oneshot\nExecStart="
+        "[Unit]\nDescription={DESCRIPTION}\nDocumentation={MANUAL}\n\n[Service]\nType=oneshot\nExecStart="
     )
     .into_bytes();
     quote(&mut unit, job.program.as_os_str(), Dollar::Plain);
@@ -77,7 +97,7 @@ pub fn service(job: &Job) -> Vec<u8> {
 /// The timer: every night, at another minute on each machine, and after a night that the machine slept through.
 pub fn timer() -> Vec<u8> {
     format!(
-        "[Unit]\nDescription={DESCRIPTION}, every night\nDocumentation=man:pycstore-schedule(1)\n\n[Timer]\n\
+        "[Unit]\nDescription={DESCRIPTION}, every night\nDocumentation={MANUAL}\n\n[Timer]\n\
          OnCalendar=*-*-* 03:00:00\nRandomizedDelaySec=2h\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
     )
     .into_bytes()

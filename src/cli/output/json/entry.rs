@@ -31,7 +31,7 @@ pub struct EntryLine {
     bytes: Option<u64>,
     disk: Option<u64>,
     modified: Option<String>,
-    accessed: Option<String>,
+    pub(super) accessed: Option<String>,
     owner: Option<EntryOwner>,
 }
 

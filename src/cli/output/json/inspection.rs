@@ -5,6 +5,7 @@ use crate::cli::inspect::witness_of;
 use crate::cli::output::date;
 use pycstore::body::Body;
 use pycstore::entry::{Content, Entry};
+use pycstore::mounts::AccessTimes;
 use pycstore::pyc::InvalidationMode;
 use pycstore::scan::Visit;
 use pycstore::source::Source;
@@ -101,6 +102,12 @@ struct SourceFields {
 }
 
 impl Inspection {
+    /// The same with no time of the last reading where the mount keeps none.
+    pub fn with_access_times(mut self, access_times: AccessTimes) -> Inspection {
+        self.entry.accessed = self.entry.accessed.filter(|_| access_times != AccessTimes::Lost);
+        self
+    }
+
     /// The line of an entry at `path` in the directory `visit`.
     pub fn new(
         path: &Path,

@@ -1,0 +1,311 @@
+//! The index of a git repository: which bytecode it tracks. The format is that of gitformat-index(5), versions 2 to 4.
+//!
+//! It is read here and not by git: in somebody else's repository git runs what its configuration names
+//! (`core.fsmonitor`), and root sweeps other people's trees. A library that reads indexes (gix-index) brings in some seventy crates.
+//! The index comes from whoever wrote the repository: it is read as a stream, and only names of bytecode are kept, up to
+//! a limit.
+//!
+//! # Invariants
+//!
+//! * What does not end where the file ends, or has anything unexpected in it, is an error: nobody knows what is tracked.
+
+use std::collections::HashSet;
+use std::io::{self, BufRead, Read};
+
+/// The length of an object's name in bytes: SHA-1, or SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ObjectName {
+    Sha1 = 20,
+    Sha256 = 32,
+}
+
+impl ObjectName {
+    fn bytes(self) -> usize {
+        self as usize
+    }
+}
+
+/// What an index says of bytecode.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct GitIndex {
+    /// The paths of bytecode, from the root of the work tree.
+    pub(super) files: HashSet<Box<[u8]>>,
+    /// Directories of which only the directory is listed (sparse index): whatever is in them may be tracked.
+    pub(super) directories: HashSet<Box<[u8]>>,
+    /// The name of the object with the rest of the index (split index); empty where it is all here.
+    pub(super) shared: Vec<u8>,
+}
+
+/// More bytes of names than this are not kept: no work tree has so much bytecode.
+const MOST_NAMES: usize = 64 << 20;
+
+/// The longest path that an index may have. `PATH_MAX` is less.
+const LONGEST_NAME: u64 = 1 << 16;
+
+impl GitIndex {
+    /// Reads an index of this length in bytes.
+    ///
+    /// # Errors
+    /// What reading answers; `InvalidData` where it is no index, or one that this reader does not understand.
+    pub(super) fn read(file: impl BufRead, length: u64, name: ObjectName) -> io::Result<GitIndex> {
+        let mut reader = Reader { file, left: length, object: name.bytes() };
+        let mut index = GitIndex::default();
+        let header: [u8; 12] = reader.array()?;
+        let [version, entries] = [&header[4..8], &header[8..]].map(number);
+        if !header.starts_with(b"DIRC") || !(2..=4).contains(&version) {
+            return Err(invalid("not an index of a version that is known"));
+        }
+        let (mut path, mut kept) = (Vec::new(), 0);
+        for _ in 0..entries {
+            let mode = reader.entry(version, &mut path)?;
+            let is_directory = mode >> 12 == DIRECTORY;
+            if is_directory || is_bytecode(&path) {
+                kept += path.len();
+                if kept > MOST_NAMES {
+                    return Err(invalid("more bytecode than any work tree has"));
+                }
+            }
+            if is_directory {
+                index.directories.insert(path.as_slice().into());
+            } else if is_bytecode(&path) {
+                index.files.insert(path.as_slice().into());
+            }
+        }
+        index.shared = reader.extensions()?;
+        Ok(index)
+    }
+
+    /// Whether a path from the root of the work tree is tracked, or may be.
+    pub(super) fn tracks(&self, path: &[u8]) -> bool {
+        // A sparse directory's name ends in a slash.
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        self.files.contains(path)
+            || slashes.into_iter().any(|(at, _)| self.directories.contains(&path[..=at]))
+    }
+
+    /// Adds the rest of a split index. What this part deletes from it counts as tracked all the same.
+    pub(super) fn append(&mut self, rest: GitIndex) {
+        self.files.extend(rest.files);
+        self.directories.extend(rest.directories);
+    }
+}
+
+/// Whether a sweep could remove a file of this name: `.pyc`, `.pyo`, or what an interrupted write of these left.
+fn is_bytecode(path: &[u8]) -> bool {
+    path.windows(4).any(|part| part == b".pyc" || part == b".pyo")
+}
+
+/// The kinds of entries, as in the upper four bits of a mode: of these the first is that of a sparse index.
+const DIRECTORY: u32 = 0o4;
+const KINDS: [u32; 4] = [DIRECTORY, 0o10, 0o12, 0o16];
+
+struct Reader<R> {
+    file: R,
+    /// The bytes that are still to be read.
+    left: u64,
+    /// The length of an object's name.
+    object: usize,
+}
+
+impl<R: BufRead> Reader<R> {
+    fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(truncated)?;
+        self.file.read_exact(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(truncated)?;
+        match io::copy(&mut (&mut self.file).take(bytes), &mut io::sink())? {
+            copied if copied == bytes => Ok(()),
+            _ => Err(truncated()),
+        }
+    }
+
+    /// Reads one entry: its path, which is the one before it at first, and its mode.
+    fn entry(&mut self, version: u32, path: &mut Vec<u8>) -> io::Result<u32> {
+        const STAT: usize = 40;
+        const EXTENDED: u16 = 0x4000;
+        const LENGTH: u16 = 0x0fff;
+        let start = self.left;
+        let stat: [u8; STAT] = self.array()?;
+        self.skip(self.object as u64)?;
+        let flags = u16::from_be_bytes(self.array()?);
+        if flags & EXTENDED != 0 {
+            if version < 3 {
+                return Err(invalid("an extended entry in version 2"));
+            }
+            self.skip(2)?;
+        }
+        let shared = if version == 4 { self.prefix(path.len())? } else { 0 };
+        path.truncate(shared);
+        let read = (&mut self.file).take(LONGEST_NAME).read_until(0, path)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(truncated)?;
+        if path.len() == shared || path.pop() != Some(0) {
+            return Err(invalid("a path without an end"));
+        }
+        if path.len().min(usize::from(LENGTH)) != usize::from(flags & LENGTH) {
+            return Err(invalid("a path of another length than the entry says"));
+        }
+        if version < 4 {
+            // One null is read already; entries begin at multiples of eight bytes.
+            let padding = (8 - (start - self.left) % 8) % 8;
+            self.skip(padding)?;
+        }
+        let mode = number(&stat[24..28]);
+        if mode > 0xffff || !KINDS.contains(&(mode >> 12)) {
+            return Err(invalid("an entry of an unknown kind"));
+        }
+        Ok(mode)
+    }
+
+    /// How many bytes of the path before are the beginning of this one (version 4): a number of bytes to take off, seven
+    /// bits in a byte, each further one counted from the last.
+    fn prefix(&mut self, length: usize) -> io::Result<usize> {
+        let mut byte = self.array::<1>()?[0];
+        let mut removed = usize::from(byte & 0x7f);
+        while byte & 0x80 != 0 {
+            byte = self.array::<1>()?[0];
+            removed = (removed + 1) << 7 | usize::from(byte & 0x7f);
+            if removed > length {
+                break;
+            }
+        }
+        length.checked_sub(removed).ok_or_else(|| invalid("a path that takes more off than there is"))
+    }
+
+    /// Reads what follows the entries up to the checksum: the name of the shared index, if there is one.
+    fn extensions(&mut self) -> io::Result<Vec<u8>> {
+        let mut shared = Vec::new();
+        while self.left > self.object as u64 {
+            let header: [u8; 8] = self.array()?;
+            let mut size = u64::from(number(&header[4..]));
+            match &header[..4] {
+                b"link" => {
+                    shared = vec![0; self.object];
+                    self.fill(&mut shared)?;
+                    size = size.checked_sub(self.object as u64).ok_or_else(truncated)?;
+                    // Without a base there is no other part.
+                    shared = if shared.iter().all(|byte| *byte == 0) { Vec::new() } else { shared };
+                }
+                b"sdir" => {}
+                // What begins with a capital letter may be passed over.
+                [b'A'..=b'Z', ..] => {}
+                _ => return Err(invalid("an extension that is not known")),
+            }
+            self.skip(size)?;
+        }
+        if self.left != self.object as u64 {
+            return Err(truncated());
+        }
+        self.skip(self.left)?;
+        Ok(shared)
+    }
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+fn truncated() -> io::Error {
+    invalid("it ends elsewhere than it says")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// An entry of version 2 or 3.
+    fn entry(path: &str, mode: u32) -> Vec<u8> {
+        let mut bytes = vec![0; 40];
+        bytes[24..28].copy_from_slice(&mode.to_be_bytes());
+        bytes.extend([7; 20]);
+        bytes.extend((path.len().min(0xfff) as u16).to_be_bytes());
+        bytes.extend(path.as_bytes());
+        bytes.push(0);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    fn index(version: u32, entries: &[Vec<u8>], rest: &[u8]) -> Vec<u8> {
+        let count = entries.len() as u32;
+        [b"DIRC", &version.to_be_bytes()[..], &count.to_be_bytes(), &entries.concat(), rest, &[9; 20]]
+            .concat()
+    }
+
+    fn read(bytes: &[u8]) -> Result<GitIndex, String> {
+        GitIndex::read(bytes, bytes.len() as u64, ObjectName::Sha1).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn bytecode_is_kept_and_other_files_are_not() {
+        let long = format!("{}/m.pyc", "d".repeat(5000));
+        let entries = [
+            entry("a.py", 0o100_644),
+            entry("a.pyc", 0o100_644),
+            entry(&long, 0o100_755),
+            entry("p/__pycache__/m.cpython-312.pyc", 0o100_644),
+            entry("sub.pyc", 0o160_000),
+            entry("x.pyo.77", 0o120_000),
+        ];
+        for version in [2, 3] {
+            let read = read(&index(version, &entries, b"TREE\0\0\0\x03abc")).unwrap();
+            assert_eq!(read.files.len(), 5);
+            for path in ["a.pyc", &long, "p/__pycache__/m.cpython-312.pyc", "sub.pyc", "x.pyo.77"] {
+                assert!(read.tracks(path.as_bytes()), "{path}");
+            }
+            assert!(!read.tracks(b"a.py") && !read.tracks(b"m.pyc"));
+        }
+        assert_eq!(read(&index(2, &[], b"")), Ok(GitIndex::default()));
+    }
+
+    #[test]
+    fn whatever_lies_in_a_sparse_directory_may_be_tracked() {
+        let entries = [entry("out/", 0o040_000)];
+        let read = read(&index(3, &entries, b"sdir\0\0\0\0")).unwrap();
+        assert!(read.tracks(b"out/a/m.pyc") && !read.tracks(b"outer/m.pyc") && !read.tracks(b"m.pyc"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        let good = index(2, &[entry("a.pyc", 0o100_644)], b"");
+        assert!(read(&good).is_ok());
+        for length in 0..good.len() {
+            assert!(read(&good[..length]).is_err(), "{length}");
+        }
+        let with = |at: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            read(&bytes).unwrap_err()
+        };
+        assert!(with(0, b'X').contains("not an index") && with(7, 5).contains("not an index"));
+        assert!(with(11, 2).contains("ends elsewhere"));
+        assert!(with(12 + 26, 0).contains("unknown kind") && with(12 + 24, 1).contains("unknown kind"));
+        assert!(with(12 + 61, 4).contains("another length"));
+        assert!(with(12 + 60, 0x40).contains("extended entry"));
+        assert!(read(&index(2, &[], b"what\0\0\0\0")).unwrap_err().contains("extension"));
+        assert!(read(&index(2, &[], b"TREE\0\0\0\x09")).is_err());
+        assert!(read(&[&good[..], b"x"].concat()).is_err());
+        let sha256 = GitIndex::read(&*good, good.len() as u64, ObjectName::Sha256);
+        assert!(sha256.is_err(), "{sha256:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in any::<Vec<u8>>(), version in 2..5_u32, entries in 0..4_u32) {
+            let _ = read(&bytes);
+            let header = [b"DIRC", &version.to_be_bytes()[..], &entries.to_be_bytes()].concat();
+            let _ = read(&[header, bytes].concat());
+        }
+    }
+}
