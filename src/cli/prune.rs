@@ -2,7 +2,7 @@
 
 use super::args::{PruneOptions, RunOptions};
 use super::consent::{Consent, agreed};
-use super::du::{owner, reclaimable, report};
+use super::du::{is_read, owner, reclaimable, report};
 use super::exit::Exit;
 use super::history::{Due, Journal, Run};
 use super::interpreters;
@@ -163,11 +163,8 @@ fn remove(
         }
     };
 
-    // What is done is done: an output that cannot be written is one more problem to report.
-    let look = if is_partial { Look::Partial } else { Look::Whole };
-    let is_written = complain::is_written(show(session, options, &opened, &outcome, mode, look));
-    explain(&outcome);
-    let mut exit = exit(&opened, &outcome, &troubles, is_written);
+    // Recorded before anything is shown: whoever reads the output may be slow, or end this process.
+    let mut exit = exit(&opened, &outcome, &troubles);
     if mode == Mode::Real {
         let (started, names) = (session.environment.now, &selection.names);
         let run = Run::new(&opened.store, started, began.elapsed(), names.iter().cloned(), &outcome, exit);
@@ -184,7 +181,13 @@ fn remove(
             exit = Exit::Incomplete;
         }
     }
-    Ok(exit)
+    opened.stop.end_work();
+    // What is done is done: an output that cannot be written is one more problem to report.
+    let look = if is_partial { Look::Partial } else { Look::Whole };
+    let is_written = complain::is_written(show(session, options, &opened, &outcome, mode, look));
+    explain(&outcome);
+    report(&troubles);
+    Ok(if is_written { exit } else { Exit::Incomplete })
 }
 
 /// Finds out what the policy's budget evicts, if it has one.
@@ -347,10 +350,9 @@ fn explain(outcome: &Outcome) {
 }
 
 /// A signal leaves work undone, the end of the allowed time is what was asked for.
-fn exit(opened: &Opened, outcome: &Outcome, troubles: &[Trouble], is_written: bool) -> Exit {
-    let is_read = report(troubles) == Exit::Done;
+fn exit(opened: &Opened, outcome: &Outcome, troubles: &[Trouble]) -> Exit {
     let is_done = outcome.is_complete() && opened.stop.cause() != Some(Cause::Signal);
-    Exit::complete_if(is_read && is_done && is_written)
+    Exit::complete_if(is_read(troubles) && is_done)
 }
 
 fn print(

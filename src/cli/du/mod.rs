@@ -151,7 +151,12 @@ pub fn report(troubles: &[Trouble]) -> Exit {
     for trouble in troubles {
         complain::problem(trouble);
     }
-    Exit::complete_if(troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. })))
+    Exit::complete_if(is_read(troubles))
+}
+
+/// Whether all was read; a mount point is no fault.
+pub fn is_read(troubles: &[Trouble]) -> bool {
+    troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. }))
 }
 
 /// An owner's path, and whether it is gone.
