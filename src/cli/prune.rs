@@ -1,7 +1,7 @@
 //! `pycstore prune`: remove entries that Python cannot use any more; and the run that `forget` shares with it.
 
 use super::args::{PruneOptions, RunOptions};
-use super::consent::{Consent, agreed};
+use super::consent::{Consent, Yes, agreed};
 use super::du::{is_read, owner, reclaimable, report};
 use super::exit::Exit;
 use super::history::{Due, Journal, Run};
@@ -22,7 +22,7 @@ use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
 use pycstore::prune::policy::Spared;
 use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
-    Policy, Selector, Skipped, Weigher,
+    Policy, Remainder, Selector, Skipped, Weigher,
 };
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
@@ -30,30 +30,32 @@ use pycstore::store::{Lock, Purpose};
 use pycstore::tally::Tally;
 use pycstore::usage::CountedLinks;
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Runs `pycstore prune`.
 pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_prune(session, options)?;
-    let asks = selection.policy.selectors.contains(&Selector::All) && !options.yes && !options.run.dry_run;
-    let consent = if asks { Consent::of_terminal("--all removes every entry")? } else { Consent::Given };
-    remove(session, &selection, &options.run, consent)
+    carry_out(session, &selection, &options.run, Yes::from(options.yes))
 }
 
-/// Carries out a selection that needs no further question.
-pub fn carry_out(session: &Session, selection: &Selection, options: &RunOptions) -> anyhow::Result<Exit> {
-    remove(session, selection, options, Consent::Given)
-}
-
-fn remove(
+/// Carries out a selection. What would empty the whole store needs a yes: by option, or from the user at the terminal.
+pub fn carry_out(
     session: &Session,
     selection: &Selection,
     options: &RunOptions,
-    consent: Consent,
+    yes: Yes,
 ) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
+    let needs_consent = mode == Mode::Real && yes == Yes::NotSaid;
+    let takes_all = selection.policy.selectors.contains(&Selector::All);
+    let mut consent = match needs_consent && takes_all {
+        true => Consent::of_terminal("--all removes every entry")?,
+        false => Consent::Given,
+    };
+    let may_empty = needs_consent && !takes_all && selection.policy.may_empty_a_store();
     let opened = session.open(match mode {
         Mode::DryRun => Purpose::Look,
         Mode::Real => Purpose::Remove,
@@ -63,11 +65,12 @@ fn remove(
         return Ok(Exit::Done);
     }
     // Not while the user thinks about a question: the nightly run must not wait for that.
-    if mode == Mode::Real && consent == Consent::Given && !is_ours(&opened) {
+    let may_ask = consent == Consent::ToBeAsked || (may_empty && io::stdin().is_terminal());
+    if mode == Mode::Real && !may_ask && !is_ours(&opened) {
         return Ok(Exit::Done);
     }
     // As long as the user may still say no, a signal simply ends the process: nothing was removed yet.
-    if consent == Consent::Given {
+    if !may_ask {
         opened.stop.on_signals()?;
     }
     if let Some(age) = selection.max_runtime {
@@ -89,7 +92,17 @@ fn remove(
         say_once(policy, &circumstances);
     }
     let cut_off = weigh(session, &opened, policy, circumstances);
-    let is_weighed = cut_off.is_none() || !opened.stop.has_looked_enough();
+    if may_empty && would_empty(&opened, policy, circumstances, cut_off.as_ref()) {
+        let names = selection.names.join(", ");
+        consent = Consent::of_terminal(&format!("this removes every entry of the store ({names})"))?;
+    }
+    if may_ask && consent == Consent::Given {
+        if !is_ours(&opened) {
+            return Ok(Exit::Done);
+        }
+        opened.stop.on_signals()?;
+    }
+    let is_weighed = (cut_off.is_none() && !may_empty) || !opened.stop.has_looked_enough();
     let execution = Execution::new(&opened.store, policy, opened.stop.flag());
     let expectation = Expectation::default();
     let take = |planned: PlannedDirectory| match mode {
@@ -204,6 +217,30 @@ fn weigh(
     let mut progress = session.progress("weighing");
     let scan = within_scope(opened, policy, policy.question());
     Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
+}
+
+/// Whether nothing that Python may still use would stay in the store. Ends with the first such entry, which is mostly at
+/// once. A search that had to stop finds nothing: then nothing is removed either.
+fn would_empty(
+    opened: &Opened,
+    policy: &Policy,
+    circumstances: Circumstances<'_>,
+    cut_off: Option<&CutOff>,
+) -> bool {
+    if opened.stop.has_looked_enough()
+        || cut_off.is_some_and(|it| it.is_empty() && policy.unused_for.is_none())
+    {
+        return false;
+    }
+    let is_found = AtomicBool::new(false);
+    let scan = Scan { stop: &is_found, ..opened.scan(policy.question()) };
+    let new_search = || Remainder::new(policy, &opened.store, circumstances, cut_off, &is_found);
+    let heed_stop = |_| {
+        if opened.stop.has_looked_enough() {
+            is_found.store(true, Ordering::Relaxed);
+        }
+    };
+    Remainder::is_nothing(&scan.run(new_search, heed_stop))
 }
 
 /// Strikes out of a plan that is only shown what the real run would find to be no bytecode.

@@ -1,6 +1,7 @@
 //! `pycstore verify`: what headers cannot tell; and `--fix`, which goes through `prune`.
 
 use super::args::{RunOptions, VerifyOptions};
+use super::consent::Yes;
 use super::du::report;
 use super::exit::Exit;
 use super::interpreters;
@@ -64,7 +65,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::complete_if(is_complete && removable == 0));
     }
     let run = RunOptions { json: options.json, ..RunOptions::default() };
-    let fixed = carry_out(session, &Selection::of_verify(&paths), &run)?;
+    let fixed = carry_out(session, &Selection::of_verify(&paths), &run, Yes::Said)?;
     Ok(if is_complete { fixed } else { Exit::Incomplete })
 }
 

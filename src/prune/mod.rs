@@ -13,7 +13,8 @@
 //!    none: at worst it compiles once more.
 //! 5. Killed at any instant, the store is still a valid store: files go one by one, a directory only after them
 //!    and only if the kernel finds it empty.
-//! 6. Errors are values: each is reported, the run goes on. Emptied directories go, the root stays.
+//! 6. What would empty a whole store is found out before it begins ([`remainder`]): the caller asks the user.
+//! 7. Errors are values: each is reported, the run goes on. Emptied directories go, the root stays.
 //!
 //! A dry run is the same plan, shown instead of executed.
 //!
@@ -30,6 +31,7 @@ pub mod execute;
 pub mod judge;
 pub mod plan;
 pub mod policy;
+pub mod remainder;
 pub mod scope;
 pub mod victim;
 
@@ -38,4 +40,5 @@ pub use execute::{Execution, Expectation, Failure, Outcome};
 pub use judge::Judge;
 pub use plan::{Overflow, Plan, Planner, Skipped};
 pub use policy::{Budget, Circumstances, Clock, Policy, Selector, Verdict};
+pub use remainder::Remainder;
 pub use scope::{Keep, Scope};

@@ -122,7 +122,7 @@ fn several_paths_however_they_are_spelled() {
     // Nothing else is in the store, and only its root stays.
     let topmost = world.mirror(Path::new("/")).join(one.components().nth(1).unwrap());
     assert!(world.mirror(&one).starts_with(&topmost) && world.mirror(&other).starts_with(&topmost));
-    forgets(&world, &["one-more/", "./nowhere/../one/pkg/.."], &[&topmost]);
+    forgets(&world, &["one-more/", "./nowhere/../one/pkg/..", "--yes"], &[&topmost]);
 }
 
 #[test]

@@ -44,3 +44,4 @@ mod verify;
 mod warm;
 mod which;
 mod which_expected;
+mod whole_store;

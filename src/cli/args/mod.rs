@@ -148,11 +148,15 @@ pub enum Command {
     /// is kept and reported, unless --corrupt is given. Emptied directories go as well, the store itself stays. Each
     /// file is looked at again before it is removed, and kept if it changed: other programs may use the store
     /// meanwhile.
+    ///
+    /// A run that would remove every entry of the store, some of which Python may still use, asks on a terminal and needs
+    /// --yes without one: by --all, a budget of 0, --unused-for with less than a day, or a scope that covers the store.
     Prune(PruneOptions),
     /// Remove all entries of a project, environment or interpreter, there or gone.
     ///
     /// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
-    /// one of the paths goes, whatever its status. What Python still needs it compiles again.
+    /// one of the paths goes, whatever its status. What Python still needs it compiles again. Where that is every entry
+    /// of the store, forget asks on a terminal and needs --yes without one.
     Forget(ForgetOptions),
     /// Remove the bytecode that lies in source trees, or move it into the store.
     ///
