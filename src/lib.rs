@@ -21,7 +21,7 @@
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
-//!   [`scan`], [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`ancestry`],
+//!   [`scan`], [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`aliases`], [`ancestry`],
 //!   [`sweep::root`], [`sweep::walk`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
@@ -37,6 +37,7 @@
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.
 
 pub mod accounts;
+pub mod aliases;
 pub mod ancestry;
 pub mod body;
 pub mod census;

@@ -33,6 +33,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("treemap", Kind::Vocabulary),
     ("units", Kind::Vocabulary),
     ("accounts", Kind::Facts),
+    ("aliases", Kind::Facts),
     ("ancestry", Kind::Facts),
     ("body", Kind::Facts),
     ("directory", Kind::Facts),

@@ -151,15 +151,29 @@ impl Environment {
         ["/home", "/Users"].into_iter().flat_map(below).chain([PathBuf::from("/root")]).collect()
     }
 
-    /// A path as the shell and Python take it: below the working directory unless absolute, dots resolved
-    /// lexically, symbolic links kept as they are spelled.
+    /// A path as the kernel takes it, with symbolic links kept as they are spelled: below the working directory unless
+    /// absolute. `link/..` is the directory above the one that the link leads to.
     pub fn absolute(&self, path: &Path) -> PathBuf {
+        self.below_working_directory(path, |above| {
+            let real = if above.is_symlink() { above.canonicalize().ok() } else { None };
+            real.unwrap_or(above)
+        })
+    }
+
+    /// A path as text: `..` takes back the name before it, a link included.
+    pub fn lexical(&self, path: &Path) -> PathBuf {
+        self.below_working_directory(path, |above| above)
+    }
+
+    /// An absolute path without dots. `resolved` says where the directory before `..` is.
+    fn below_working_directory(&self, path: &Path, resolved: impl Fn(PathBuf) -> PathBuf) -> PathBuf {
         use std::path::Component;
         let mut absolute = PathBuf::from("/");
         for component in self.working_directory.join(path).components() {
             match component {
                 Component::Normal(name) => absolute.push(name),
                 Component::ParentDir => {
+                    absolute = resolved(absolute);
                     absolute.pop();
                 }
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}

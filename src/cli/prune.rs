@@ -12,7 +12,7 @@ use super::output::metrics;
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{date, human, path};
-use super::selection::Selection;
+use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use pycstore::census::{Census, Counting};
@@ -77,7 +77,8 @@ pub fn carry_out(
         opened.stop.after(age);
     }
 
-    let policy = &selection.policy;
+    let (policy, matched) = selection.policy_on(session, &opened);
+    let policy = &policy;
     let interpreters = policy.asks_interpreters().then(|| interpreters::of_store(session, &opened));
     if let Some(found) =
         interpreters.as_ref().filter(|_| policy.selectors.contains(&Selector::DeadInterpreters))
@@ -124,7 +125,7 @@ pub fn carry_out(
     };
     // Metrics speak of the whole store, whatever is removed of it.
     let scan = if counts { opened.scan(question) } else { within_scope(&opened, policy, question) };
-    let (reclaimable, links) = (reclaimable(session)?, CountedLinks::default());
+    let (reclaimable, links) = (reclaimable(session, &opened)?, CountedLinks::default());
     let new_visitors = || {
         let counting = || Counting::new(&reclaimable, circumstances, &links);
         let planner = Planner::new(policy, &opened.store, circumstances);
@@ -137,10 +138,8 @@ pub fn carry_out(
     let mut plan = Plan::collect(planners);
     let troubles = both(std::mem::take(&mut plan.troubles), cut_off.map(|cut_off| cut_off.troubles));
     let is_partial = opened.stop.has_looked_enough();
-    // Who typed a path or tag wrongly sits at a terminal; for a script, nothing to do is nothing to say.
-    let is_asked = session.terminal.is_terminal() && !session.global.quiet;
-    if plan.in_scope == 0 && !policy.scope.is_everything() && !is_partial && is_asked {
-        complain::note(&selection.nothing_in_scope(session));
+    if plan.in_scope == 0 && !policy.scope.is_everything() && !is_partial && matched == Matched::Unknown {
+        selection.say_nothing_in_scope(session);
     }
     if consent == Consent::ToBeAsked && !is_partial {
         if !has_agreed(&opened, &plan)? {

@@ -9,6 +9,7 @@ use super::output::style::Style;
 use super::output::terminal::Terminal;
 use super::stop::Stop;
 use anyhow::Context;
+use pycstore::aliases::{self, Aliases};
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use pycstore::mounts::Mounts;
@@ -21,6 +22,7 @@ use pycstore::sweep::adopt::make_store;
 use pycstore::units::Moment;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub struct Opened {
     threads: Threads,
     /// The wish to stop early.
     pub stop: Stop,
+    aliases: OnceLock<Arc<Aliases>>,
 }
 
 /// Whether for certain no interpreter loads a tag and magic.
@@ -99,9 +102,12 @@ impl Session {
         let store = Store::open(&path, &self.environment.homes, purpose)
             .map_err(|refusal| self.explain(refusal, origin))?;
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
-        let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value).collect();
+        // Below a link, a source may be spelled through it or by its real path.
+        let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value);
+        let assumed_gone = assumed_gone.flat_map(|path| [aliases::real_path(&path), path]).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
-        Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default() })
+        let aliases = OnceLock::new();
+        Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default(), aliases })
     }
 
     /// Opens the store to put something into it. As Python does, we make it if it is not there. Root puts nothing where
@@ -199,8 +205,13 @@ impl Session {
 impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
-        let Opened { store, ground, threads, stop } = self;
+        let Opened { store, ground, threads, stop, .. } = self;
         Scan { store, ground, question, threads: *threads, within: &[], stop: stop.scan_flag() }
+    }
+
+    /// The links on the paths that the store mirrors; found when first asked for.
+    pub fn aliases(&self) -> &Arc<Aliases> {
+        self.aliases.get_or_init(|| Arc::new(Aliases::find(&self.store, self.threads)))
     }
 
     /// What policies are judged with.

@@ -35,6 +35,7 @@ mod setup;
 mod setup_shells;
 mod soak;
 mod source;
+mod spelled;
 mod store;
 mod sweep;
 mod sweep_adopt;

@@ -109,7 +109,7 @@ pub struct RunOptions {
                         2 nothing done."
 )]
 pub struct ForgetOptions {
-    /// Directories or source files, there or gone
+    /// Directories or source files, there or deleted; a path in the store means its source
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Do not ask before removing every entry of the store

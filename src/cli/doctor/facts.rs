@@ -313,7 +313,7 @@ fn look(
     crontab: &Result<Vec<u8>, Silence>,
 ) -> anyhow::Result<OpenStore> {
     let store = &opened.store;
-    let (policy, links) = (reclaimable(session)?, CountedLinks::default());
+    let (policy, links) = (reclaimable(session, opened)?, CountedLinks::default());
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
     let new_visitors = || (Watch::new(guard, store), Some(Counting::new(&policy, circumstances, &links)));
     let (watches, countings): (Vec<_>, Vec<_>) = {

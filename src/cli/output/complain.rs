@@ -62,6 +62,11 @@ pub fn note(message: &str) {
     say(message, None);
 }
 
+/// The same, with what to type.
+pub fn advise(message: &str, hint: &str) {
+    say(message, Some(hint));
+}
+
 /// Whether an error is only that nobody reads our output any more.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
