@@ -21,7 +21,7 @@
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
-//!   [`scan`], [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`aliases`], [`ancestry`],
+//!   [`scan`], [`source`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`aliases`], [`sharing`], [`ancestry`],
 //!   [`sweep::root`], [`sweep::walk`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
@@ -54,6 +54,7 @@ pub mod package;
 pub mod prune;
 pub mod pyc;
 pub mod scan;
+pub mod sharing;
 pub mod source;
 pub mod source_tree;
 pub mod status;

@@ -45,6 +45,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("owner", Kind::Facts),
     ("package", Kind::Facts),
     ("scan", Kind::Facts),
+    ("sharing", Kind::Facts),
     ("source", Kind::Facts),
     ("source_tree", Kind::Facts),
     ("store", Kind::Facts),

@@ -60,6 +60,7 @@ pub fn carry_out(
         Mode::DryRun => Purpose::Look,
         Mode::Real => Purpose::Remove,
     })?;
+    session.say_shared(&opened.store);
     let journal = Journal::of_store(&session.environment, &opened.store);
     if mode == Mode::Real && !is_due(session, selection, &journal) {
         return Ok(Exit::Done);

@@ -16,6 +16,7 @@ use pycstore::mounts::Mounts;
 use pycstore::prune::{Circumstances, Clock};
 use pycstore::pyc::Magic;
 use pycstore::scan::{Question, Scan, Threads};
+use pycstore::sharing::Sharing;
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Refusal, Store};
 use pycstore::sweep::adopt::make_store;
@@ -108,6 +109,24 @@ impl Session {
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
         let aliases = OnceLock::new();
         Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default(), aliases })
+    }
+
+    /// Why a store is no directory of its own, if so.
+    pub fn sharing(&self, store: &Store) -> Option<Sharing> {
+        Sharing::of(store, &self.environment.common_directories, &self.environment.homes)
+    }
+
+    /// Says of a store that other programs use its directory too; answers why it is taken for such.
+    pub fn say_shared(&self, store: &Store) -> Option<Sharing> {
+        let sharing = self.sharing(store)?;
+        if !self.global.quiet {
+            let (path, why, own) =
+                (store.path().display(), sharing.explanation(), self.environment.own_store());
+            complain::note(&format!(
+                "{path} is shared with other programs ({why}); a store needs a directory of its own, such as {own}"
+            ));
+        }
+        Some(sharing)
     }
 
     /// Opens the store to put something into it. As Python does, we make it if it is not there. Root puts nothing where

@@ -33,6 +33,7 @@ mod schedule;
 mod selectors;
 mod setup;
 mod setup_shells;
+mod sharing;
 mod soak;
 mod source;
 mod spelled;

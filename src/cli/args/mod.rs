@@ -213,7 +213,8 @@ pub enum Command {
     /// Shells, systemd sessions and cron are told of the store. Shows what would change, asks, and changes it; a second run finds nothing to do. What is added stands between
     /// two marks, and --undo takes exactly that back. The store is made for you alone, and tagged as a cache for
     /// backups to pass by.
-    /// A snippet, for what has no one file, is only printed.
+    /// A snippet, for what has no one file, is only printed. A directory that other programs use too, such as /tmp or
+    /// ~/.cache, is refused as a store.
     Setup(SetupOptions),
     /// Prune every night, by whoever keeps the time on this machine.
     ///

@@ -37,6 +37,7 @@ struct Shown {
 pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let dimensions = dimensions(&options.view)?;
     let opened = session.open(Purpose::Look)?;
+    let sharing = session.say_shared(&opened.store);
     let unchecked = UncheckedHashes::from(options.unchecked);
     let policy = reclaimable(session, &opened)?;
     let links = CountedLinks::default();
@@ -80,6 +81,9 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         }
         if let Some(others) = others {
             document.add_other_stores(others);
+        }
+        if let Some(sharing) = sharing {
+            document.add_sharing(sharing);
         }
         json::print(&mut out, &document)?;
     } else if options.format.csv {
