@@ -70,6 +70,11 @@ impl Aliases {
         Aliases { links, targets }
     }
 
+    /// Whether the store mirrors no links.
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
     /// A path that the store mirrors with its links resolved; `None` where it has none.
     pub fn real(&self, path: &Path) -> Option<PathBuf> {
         let (link, real) = path.ancestors().find_map(|ancestor| self.links.get_key_value(ancestor))?;

@@ -227,7 +227,7 @@ mod tests {
         Sharing::of(&Store::open(&root, &[], Purpose::Look).unwrap(), &[], &[])
     }
 
-    fn files<'a>(pattern: &str, count: usize, others: &[&'a str]) -> Vec<String> {
+    fn files(pattern: &str, count: usize, others: &[&str]) -> Vec<String> {
         let numbered = (0..count).map(|number| pattern.replace('#', &number.to_string()));
         numbered.chain(others.iter().map(ToString::to_string)).collect()
     }

@@ -88,6 +88,9 @@ impl Keep {
         if self.globs.is_empty() || self.globs.is_match(source) {
             return !self.globs.is_empty();
         }
+        if self.aliases.is_empty() {
+            return false;
+        }
         let real = self.aliases.real(source);
         real.as_ref().is_some_and(|real| self.globs.is_match(real))
             || self
