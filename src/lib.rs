@@ -21,7 +21,8 @@
 //! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
-//!   [`scan`], [`source`], [`witness`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`], [`ancestry`],
+//!   [`scan`], [`source`], [`witness`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`],
+//!   [`aliases`], [`sharing`], [`ancestry`],
 //!   [`sweep::root`], [`sweep::walk`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
@@ -37,6 +38,7 @@
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.
 
 pub mod accounts;
+pub mod aliases;
 pub mod ancestry;
 pub mod body;
 pub mod census;
@@ -53,6 +55,7 @@ pub mod package;
 pub mod prune;
 pub mod pyc;
 pub mod scan;
+pub mod sharing;
 pub mod source;
 pub mod source_tree;
 pub mod status;

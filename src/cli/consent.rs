@@ -4,6 +4,21 @@ use super::output::complain::Complaint;
 use anyhow::Context;
 use std::io::{self, BufRead, IsTerminal, Write};
 
+/// Whether `--yes` was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Yes {
+    /// It was.
+    Said,
+    /// It was not.
+    NotSaid,
+}
+
+impl From<bool> for Yes {
+    fn from(is_said: bool) -> Yes {
+        if is_said { Yes::Said } else { Yes::NotSaid }
+    }
+}
+
 /// How the user agrees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {

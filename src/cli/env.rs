@@ -49,6 +49,8 @@ pub struct Environment {
     pub executable: Option<PathBuf>,
     /// Where this machine's Pythons may be, as far as the environment tells.
     pub places: Places,
+    /// Directories for the use of many programs: `TMPDIR`, and those of the XDG specification.
+    pub common_directories: Vec<PathBuf>,
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
     /// The working directory.
@@ -59,6 +61,10 @@ pub struct Environment {
 
 /// Stands for a working directory that was deleted: relative paths below it are not there, and say so.
 const NO_DIRECTORY: &str = "/proc/self/cwd";
+
+/// Variables that name a directory for the use of many programs.
+const COMMON: [&str; 6] =
+    ["TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
 
 /// Where root lives.
 const ROOT_HOME: &str = "/root";
@@ -108,6 +114,7 @@ impl Environment {
             configuration_directory: configuration_directory.and_then(|it| ours(it, "XDG_CONFIG_HOME")),
             state_directory: state_directory.and_then(|it| ours(it, "XDG_STATE_HOME")),
             homes: home.iter().cloned().chain(homes_in_passwd()).collect(),
+            common_directories: common_directories(variable, home.as_deref()),
             source_date_epoch: variable("SOURCE_DATE_EPOCH").and_then(|epoch| epoch.to_str()?.parse().ok()),
             working_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(NO_DIRECTORY)),
             now: SystemTime::now().into(),
@@ -136,6 +143,7 @@ impl Environment {
             zsh_directory: None,
             executable: Some(home.join(".local/bin/pycstore")),
             places: Places { root: home.clone(), ..Places::default() },
+            common_directories: Vec::new(),
             source_date_epoch: None,
             working_directory: home.clone(),
             homes: vec![home.clone()],
@@ -151,15 +159,34 @@ impl Environment {
         ["/home", "/Users"].into_iter().flat_map(below).chain([PathBuf::from("/root")]).collect()
     }
 
-    /// A path as the shell and Python take it: below the working directory unless absolute, dots resolved
-    /// lexically, symbolic links kept as they are spelled.
+    /// A directory that a store can have to itself, for hints.
+    pub fn own_store(&self) -> &'static str {
+        if self.home.is_some() { "~/.cache/cpython" } else { "/var/cache/cpython" }
+    }
+
+    /// A path as the kernel takes it, with symbolic links kept as they are spelled: below the working directory unless
+    /// absolute. `link/..` is the directory above the one that the link leads to.
     pub fn absolute(&self, path: &Path) -> PathBuf {
+        self.below_working_directory(path, |above| {
+            let real = if above.is_symlink() { above.canonicalize().ok() } else { None };
+            real.unwrap_or(above)
+        })
+    }
+
+    /// A path as text: `..` takes back the name before it, a link included.
+    pub fn lexical(&self, path: &Path) -> PathBuf {
+        self.below_working_directory(path, |above| above)
+    }
+
+    /// An absolute path without dots. `resolved` says where the directory before `..` is.
+    fn below_working_directory(&self, path: &Path, resolved: impl Fn(PathBuf) -> PathBuf) -> PathBuf {
         use std::path::Component;
         let mut absolute = PathBuf::from("/");
         for component in self.working_directory.join(path).components() {
             match component {
                 Component::Normal(name) => absolute.push(name),
                 Component::ParentDir => {
+                    absolute = resolved(absolute);
                     absolute.pop();
                 }
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
@@ -171,6 +198,14 @@ impl Environment {
 
 fn directory(value: Option<OsString>) -> Option<PathBuf> {
     value.map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// Directories for the use of many programs, by the variables that name them or by their usual places: either may be a
+/// link.
+fn common_directories(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Vec<PathBuf> {
+    let named = COMMON.iter().filter_map(|name| directory(variable(name)));
+    let usual = [".cache", ".config", ".local", ".local/share", ".local/state"];
+    named.chain(home.into_iter().flat_map(|home| usual.map(|name| home.join(name)))).collect()
 }
 
 /// What proc(5) calls a process; a script is called by its own name.

@@ -1,6 +1,7 @@
 //! `pycstore forget`: remove all entries of a project, environment or interpreter.
 
 use super::args::ForgetOptions;
+use super::consent::Yes;
 use super::exit::Exit;
 use super::prune::carry_out;
 use super::selection::Selection;
@@ -9,5 +10,5 @@ use super::session::Session;
 /// Runs `pycstore forget`.
 pub fn run(session: &Session, options: &ForgetOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_forget(session, &options.paths, &options.tag, options.run.max_runtime);
-    carry_out(session, &selection, &options.run)
+    carry_out(session, &selection, &options.run, Yes::from(options.yes))
 }

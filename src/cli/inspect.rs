@@ -5,7 +5,8 @@ use super::exit::Exit;
 use super::output::json::{self, Inspection};
 use super::output::style::Tone;
 use super::output::{date, human, path};
-use super::session::Session;
+use super::paths;
+use super::session::{Opened, Session};
 use super::source::with_entry;
 use pycstore::body::{Bodies, Body};
 use pycstore::directory::Metadata;
@@ -26,7 +27,7 @@ use pycstore::witness::{Change, ChangeKind, Wanted, Witness};
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs `pycstore inspect`.
 pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> {
@@ -36,7 +37,8 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     let access_times = opened.access_times();
     let mut bodies = Bodies::of(&opened.store);
     let mut all_found = true;
-    for path_given in &options.entries {
+    let entries = options.entries.iter().flat_map(|given| entries(session, &opened, given));
+    for path_given in &entries.collect::<Vec<_>>() {
         let absolute = session.environment.absolute(path_given);
         let found =
             with_entry(session, &opened, path_given, Question::Everything(unchecked), |visit, entry| {
@@ -68,6 +70,22 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     }
     out.flush()?;
     Ok(Exit::complete_if(all_found))
+}
+
+/// The entries that a path means: itself, or those of the source that it is.
+fn entries(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
+    if paths::inside(opened, &session.environment.absolute(given)).is_some() {
+        return vec![given.to_path_buf()];
+    }
+    let mut found = Vec::new();
+    for source in paths::sources(session, opened, given) {
+        let relative = source.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes();
+        let relative = relative.strip_prefix(b"/").unwrap_or_default();
+        let names = paths::names_of_entries(opened, &source).unwrap_or_default();
+        found.extend(names.iter().map(|name| opened.store.shown(relative, name)));
+    }
+    // Without any, the path itself is complained of.
+    if found.is_empty() { vec![given.to_path_buf()] } else { found }
 }
 
 /// What the body of an entry with a header says, and its last line; `None` where there is none, or none that can be

@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::output::json::{self, EntryLine};
 use super::output::style::Tone;
 use super::output::{human, path};
+use super::paths;
 use super::session::{Opened, Session};
 use pycstore::entry::Entry;
 use pycstore::layout::Name;
@@ -13,6 +14,7 @@ use pycstore::owner::Owner;
 use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::store::Purpose;
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -43,6 +45,8 @@ struct Found {
 
 struct Lister<'a> {
     filter: &'a Filter<'a>,
+    /// The tags of the filter that some entry has, whatever its status.
+    tags: BTreeSet<&'a str>,
     batches: Vec<Batch>,
     troubles: Vec<Trouble>,
 }
@@ -52,6 +56,9 @@ impl Visitor for Lister<'_> {
         let sources = visit.source_directory();
         let mut found = Vec::new();
         for entry in visit.entries {
+            if let Some(slot) = entry.parsed.slot() {
+                self.tags.extend(self.filter.tags.iter().map(String::as_str).find(|tag| *tag == slot.tag));
+            }
             let Some(status) = status::judge(entry, self.filter.unchecked) else { continue };
             if !self.filter.admits(entry, status, &sources) {
                 continue;
@@ -80,14 +87,6 @@ impl Visitor for Lister<'_> {
 }
 
 impl Filter<'_> {
-    /// What was asked for, as it was understood.
-    fn asked_for(&self) -> Vec<String> {
-        let statuses = self.statuses.iter().cloned();
-        let tags = self.tags.iter().map(|tag| format!("of tag {tag}"));
-        let under = self.under.iter().map(|path| format!("under {}", path.display()));
-        statuses.chain(tags).chain(under).collect()
-    }
-
     fn admits(&self, entry: &Entry<'_>, status: Status, sources: &std::path::Path) -> bool {
         let is_under = || match entry.source_path(sources) {
             Some(source) => self.under.iter().any(|under| source.starts_with(under)),
@@ -104,13 +103,11 @@ impl Filter<'_> {
 pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     let opened = session.open(Purpose::Look)?;
     let unchecked = UncheckedHashes::from(options.unchecked);
-    let filter = Filter {
-        statuses: &options.status,
-        tags: &options.tag,
-        under: options.under.iter().map(|path| session.environment.absolute(path)).collect(),
-        unchecked,
-    };
-    let new_lister = || Lister { filter: &filter, batches: Vec::new(), troubles: Vec::new() };
+    let named = paths::named(session, &opened, &options.under);
+    let filter =
+        Filter { statuses: &options.status, tags: &options.tag, under: named.all.clone(), unchecked };
+    let new_lister =
+        || Lister { filter: &filter, tags: BTreeSet::new(), batches: Vec::new(), troubles: Vec::new() };
     let parts = {
         let mut progress = session.progress("looking at");
         let scan = Scan { within: &filter.under, ..opened.scan(Question::Everything(unchecked)) };
@@ -118,7 +115,9 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     };
     let mut batches = Vec::new();
     let mut troubles = Vec::new();
+    let mut tags = BTreeSet::new();
     for part in parts {
+        tags.extend(part.tags);
         batches.extend(part.batches);
         troubles.extend(part.troubles);
     }
@@ -135,10 +134,26 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
         }
     }
     out.flush()?;
-    if batches.is_empty() {
-        session.say_nothing_found(&filter.asked_for());
+    let is_missing = |tag: &&String| !tags.contains(tag.as_str());
+    let missing_tags: Vec<&String> = options.tag.iter().filter(is_missing).collect();
+    let mut is_said = named.say_missing(session);
+    if !session.global.quiet {
+        missing_tags.iter().for_each(|tag| paths::say_no_tag(tag));
+        is_said |= !missing_tags.is_empty();
+    }
+    if batches.is_empty() && !is_said {
+        session.say_nothing_found(&asked_for(session, options));
     }
     Ok(report(&troubles))
+}
+
+/// What was asked for, as it was understood.
+fn asked_for(session: &Session, options: &LsOptions) -> Vec<String> {
+    let statuses = options.status.iter().cloned();
+    let tags = options.tag.iter().map(|tag| format!("of tag {tag}"));
+    let under =
+        options.under.iter().map(|path| format!("under {}", session.environment.absolute(path).display()));
+    statuses.chain(tags).chain(under).collect()
 }
 
 fn print(

@@ -1,8 +1,8 @@
 //! `pycstore prune`: remove entries that Python cannot use any more; and the run that `forget` shares with it.
 
 use super::args::{PruneOptions, RunOptions};
-use super::consent::{Consent, agreed};
-use super::du::{owner, reclaimable, report};
+use super::consent::{Consent, Yes, agreed};
+use super::du::{is_read, owner, reclaimable, report};
 use super::exit::Exit;
 use super::history::{Due, Journal, Run};
 use super::interpreters;
@@ -12,7 +12,7 @@ use super::output::metrics;
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{date, human, path};
-use super::selection::Selection;
+use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use pycstore::census::{Census, Counting};
@@ -23,7 +23,7 @@ use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
 use pycstore::prune::policy::Spared;
 use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
-    Policy, Selector, Skipped, Weigher,
+    Policy, Remainder, Selector, Skipped, Weigher,
 };
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
@@ -31,51 +31,56 @@ use pycstore::store::{Lock, Purpose, Store};
 use pycstore::tally::Tally;
 use pycstore::usage::CountedLinks;
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Runs `pycstore prune`.
 pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_prune(session, options)?;
-    let asks = selection.policy.selectors.contains(&Selector::All) && !options.yes && !options.run.dry_run;
-    let consent = if asks { Consent::of_terminal("--all removes every entry")? } else { Consent::Given };
-    remove(session, &selection, &options.run, consent)
+    carry_out(session, &selection, &options.run, Yes::from(options.yes))
 }
 
-/// Carries out a selection that needs no further question.
-pub fn carry_out(session: &Session, selection: &Selection, options: &RunOptions) -> anyhow::Result<Exit> {
-    remove(session, selection, options, Consent::Given)
-}
-
-fn remove(
+/// Carries out a selection. What would empty the whole store needs a yes: by option, or from the user at the terminal.
+pub fn carry_out(
     session: &Session,
     selection: &Selection,
     options: &RunOptions,
-    consent: Consent,
+    yes: Yes,
 ) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
+    let needs_consent = mode == Mode::Real && yes == Yes::NotSaid;
+    let takes_all = selection.policy.selectors.contains(&Selector::All);
+    let mut consent = match needs_consent && takes_all {
+        true => Consent::of_terminal("--all removes every entry")?,
+        false => Consent::Given,
+    };
+    let may_empty = needs_consent && !takes_all && selection.policy.may_empty_a_store();
     let opened = session.open(match mode {
         Mode::DryRun => Purpose::Look,
         Mode::Real => Purpose::Remove,
     })?;
+    session.say_shared(&opened.store);
     let journal = Journal::of_store(&session.environment, &opened.store);
     if mode == Mode::Real && !is_due(session, selection, &journal) {
         return Ok(Exit::Done);
     }
     // Not while the user thinks about a question: the nightly run must not wait for that.
-    if mode == Mode::Real && consent == Consent::Given && !is_ours(&opened) {
+    let may_ask = consent == Consent::ToBeAsked || (may_empty && io::stdin().is_terminal());
+    if mode == Mode::Real && !may_ask && !is_ours(&opened) {
         return Ok(Exit::Done);
     }
     // As long as the user may still say no, a signal simply ends the process: nothing was removed yet.
-    if consent == Consent::Given {
+    if !may_ask {
         opened.stop.on_signals()?;
     }
     if let Some(age) = selection.max_runtime {
         opened.stop.after(age);
     }
 
-    let policy = &selection.policy;
+    let (policy, matched) = selection.policy_on(session, &opened);
+    let policy = &policy;
     let interpreters = policy.asks_interpreters().then(|| interpreters::of_store(session, &opened));
     if let Some(found) =
         interpreters.as_ref().filter(|_| policy.selectors.contains(&Selector::DeadInterpreters))
@@ -90,7 +95,17 @@ fn remove(
         say_once(policy, &circumstances);
     }
     let cut_off = weigh(session, &opened, policy, circumstances);
-    let is_weighed = cut_off.is_none() || !opened.stop.has_looked_enough();
+    if may_empty && would_empty(&opened, policy, circumstances, cut_off.as_ref()) {
+        let names = selection.names.join(", ");
+        consent = Consent::of_terminal(&format!("this removes every entry of the store ({names})"))?;
+    }
+    if may_ask && consent == Consent::Given {
+        if !is_ours(&opened) {
+            return Ok(Exit::Done);
+        }
+        opened.stop.on_signals()?;
+    }
+    let is_weighed = (cut_off.is_none() && !may_empty) || !opened.stop.has_looked_enough();
     let execution = Execution::new(&opened.store, policy, opened.stop.flag());
     let expectation = Expectation::default();
     let take = |planned: PlannedDirectory| match mode {
@@ -112,7 +127,7 @@ fn remove(
     };
     // Metrics speak of the whole store, whatever is removed of it.
     let scan = if counts { opened.scan(question) } else { within_scope(&opened, policy, question) };
-    let (reclaimable, links) = (reclaimable(session)?, CountedLinks::default());
+    let (reclaimable, links) = (reclaimable(session, &opened)?, CountedLinks::default());
     let new_visitors = || {
         let counting = || Counting::new(&reclaimable, circumstances, &links);
         let planner = Planner::new(policy, &opened.store, circumstances);
@@ -126,10 +141,8 @@ fn remove(
     let weighing = cut_off.map(|cut_off| cut_off.troubles);
     let mut troubles = both(std::mem::take(&mut plan.troubles), weighing.unwrap_or_default());
     let is_partial = opened.stop.has_looked_enough();
-    // Who typed a path or tag wrongly sits at a terminal; for a script, nothing to do is nothing to say.
-    let is_asked = session.terminal.is_terminal() && !session.global.quiet;
-    if plan.in_scope == 0 && !policy.scope.is_everything() && !is_partial && is_asked {
-        complain::note(&selection.nothing_in_scope(session));
+    if plan.in_scope == 0 && !policy.scope.is_everything() && !is_partial && matched == Matched::Unknown {
+        selection.say_nothing_in_scope(session);
     }
     if consent == Consent::ToBeAsked && !is_partial {
         if !has_agreed(&opened, &plan)? {
@@ -166,11 +179,8 @@ fn remove(
         }
     };
 
-    // What is done is done: an output that cannot be written is one more problem to report.
-    let look = if is_partial { Look::Partial } else { Look::Whole };
-    let is_written = complain::is_written(show(session, options, &opened, &outcome, mode, look));
-    explain(&outcome);
-    let mut exit = exit(&opened, &outcome, &troubles, is_written);
+    // Recorded before anything is shown: whoever reads the output may be slow, or end this process.
+    let mut exit = exit(&opened, &outcome, &troubles);
     if mode == Mode::Real {
         let (started, names) = (session.environment.now, &selection.names);
         let run = Run::new(&opened.store, started, began.elapsed(), names.iter().cloned(), &outcome, exit);
@@ -187,7 +197,13 @@ fn remove(
             exit = Exit::Incomplete;
         }
     }
-    Ok(exit)
+    opened.stop.end_work();
+    // What is done is done: an output that cannot be written is one more problem to report.
+    let look = if is_partial { Look::Partial } else { Look::Whole };
+    let is_written = complain::is_written(show(session, options, &opened, &outcome, mode, look));
+    explain(&outcome);
+    report(&troubles);
+    Ok(if is_written { exit } else { Exit::Incomplete })
 }
 
 /// Finds out what the policy's budget evicts, if it has one.
@@ -204,6 +220,30 @@ fn weigh(
     let mut progress = session.progress("weighing");
     let scan = within_scope(opened, policy, policy.question());
     Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
+}
+
+/// Whether nothing that Python may still use would stay in the store. Ends with the first such entry, which is mostly at
+/// once. A search that had to stop finds nothing: then nothing is removed either.
+fn would_empty(
+    opened: &Opened,
+    policy: &Policy,
+    circumstances: Circumstances<'_>,
+    cut_off: Option<&CutOff>,
+) -> bool {
+    if opened.stop.has_looked_enough()
+        || cut_off.is_some_and(|it| it.is_empty() && policy.unused_for.is_none())
+    {
+        return false;
+    }
+    let is_found = AtomicBool::new(false);
+    let scan = Scan { stop: &is_found, ..opened.scan(policy.question()) };
+    let new_search = || Remainder::new(policy, &opened.store, circumstances, cut_off, &is_found);
+    let heed_stop = |_| {
+        if opened.stop.has_looked_enough() {
+            is_found.store(true, Ordering::Relaxed);
+        }
+    };
+    Remainder::is_nothing(&scan.run(new_search, heed_stop))
 }
 
 /// Strikes out of a plan that is only shown what the real run would find to be no bytecode.
@@ -348,10 +388,9 @@ fn explain(outcome: &Outcome) {
 }
 
 /// A signal leaves work undone, the end of the allowed time is what was asked for.
-fn exit(opened: &Opened, outcome: &Outcome, troubles: &[Trouble], is_written: bool) -> Exit {
-    let is_read = report(troubles) == Exit::Done;
+fn exit(opened: &Opened, outcome: &Outcome, troubles: &[Trouble]) -> Exit {
     let is_done = outcome.is_complete() && opened.stop.cause() != Some(Cause::Signal);
-    Exit::complete_if(is_read && is_done && is_written)
+    Exit::complete_if(is_read(troubles) && is_done)
 }
 
 fn print(

@@ -23,7 +23,7 @@ const PRIVATE: u32 = 0o600;
 pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     let opened = session.open(Purpose::Look)?;
     let unchecked = UncheckedHashes::from(options.unchecked);
-    let policy = du::reclaimable(session)?;
+    let policy = du::reclaimable(session, &opened)?;
     let links = CountedLinks::default();
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
     let access_times = opened.access_times();

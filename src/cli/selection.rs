@@ -1,10 +1,12 @@
 //! From options and configuration to a policy: what a run removes, and under which names the history keeps it.
 
 use super::args::{PruneOptions, ScopeOptions, SelectorOptions};
-use super::config::{Sourced, home};
-use super::output::complain::Complaint;
-use super::session::Session;
-use pycstore::prune::{Budget, Keep, Policy, Scope, Selector};
+use super::config::Sourced;
+use super::keep::keep;
+use super::output::complain::{self, Complaint};
+use super::paths;
+use super::session::{Opened, Session};
+use pycstore::prune::{Budget, Policy, Scope, Selector};
 use pycstore::units::{Age, Size};
 use std::path::PathBuf;
 
@@ -19,6 +21,15 @@ pub struct Selection {
     pub min_interval: Option<Age>,
     /// The run stops cleanly after this.
     pub max_runtime: Option<Age>,
+}
+
+/// Whether the paths of a selection match anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matched {
+    /// One of them does not, and that was said.
+    Not,
+    /// The scan will tell.
+    Unknown,
 }
 
 /// The selectors in force, from the command line or from the configuration.
@@ -141,8 +152,37 @@ impl Selection {
         })
     }
 
+    /// The policy on this store: its paths in every spelling that the store mirrors. Says which of them it has nothing of.
+    pub fn policy_on(&self, session: &Session, opened: &Opened) -> (Policy, Matched) {
+        let mut policy = self.policy.clone();
+        let scope = &mut policy.scope;
+        let under = paths::named(session, opened, &scope.under);
+        let owners = paths::named(session, opened, &scope.owners);
+        let is_missing = [&under, &owners].map(|named| named.say_missing(session));
+        (scope.under, scope.owners) = (under.all, owners.all);
+        if !scope.keep.is_empty() {
+            scope.keep = scope.keep.clone().with_aliases(opened.aliases().clone());
+        }
+        (policy, if is_missing.contains(&true) { Matched::Not } else { Matched::Unknown })
+    }
+
+    /// Says that no entry is in the scope.
+    pub fn say_nothing_in_scope(&self, session: &Session) {
+        let scope = &self.policy.scope;
+        let names_something = !scope.under.is_empty() || !scope.owners.is_empty() || !scope.tags.is_empty();
+        // Where all is kept, as the configuration says, a script needs no word of it.
+        if session.global.quiet || !(names_something || session.terminal.is_terminal()) {
+            return;
+        }
+        let message = self.nothing_in_scope(session);
+        match scope.tags.iter().find_map(|tag| paths::meant_tag(tag)) {
+            Some(meant) => complain::advise(&message, &format!("did you mean the tag {meant}?")),
+            None => complain::note(&message),
+        }
+    }
+
     /// What to say where no entry is in the scope: a path or tag that was mistyped looks like one that has none.
-    pub fn nothing_in_scope(&self, session: &Session) -> String {
+    fn nothing_in_scope(&self, session: &Session) -> String {
         let scopes = ["forget ", "under ", "owner ", "tag "];
         let named = self.names.iter().filter(|name| scopes.iter().any(|scope| name.starts_with(scope)));
         let named: Vec<&str> = named.map(|name| name.trim_start_matches("forget ")).collect();
@@ -168,7 +208,7 @@ impl Selection {
         let paths: Vec<PathBuf> = paths.iter().map(|path| session.environment.absolute(path)).collect();
         let name = |path: &PathBuf| format!("{} {}", Selector::Forgotten.name(), path.display());
         let names = paths.iter().map(name).collect();
-        let scope = Scope { under: with_real(paths), tags: tags.to_vec(), ..Scope::default() };
+        let scope = Scope { under: paths, tags: tags.to_vec(), ..Scope::default() };
         let policy = Policy { scope, ..Policy::of([Selector::Forgotten]) };
         Selection { policy, names, min_interval: None, max_runtime }
     }
@@ -190,28 +230,8 @@ fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
     let keep = keep(session, &options.keep)?;
     Ok(Scope {
         under: absolute(&options.under),
-        // An owner is the same by any spelling of its path.
-        owners: with_real(absolute(&options.owner)),
+        owners: absolute(&options.owner),
         tags: options.tag.clone(),
         keep,
     })
-}
-
-/// Paths as they are spelled and where they lead to.
-pub fn with_real(paths: Vec<PathBuf>) -> Vec<PathBuf> {
-    let real = |path: &PathBuf| path.canonicalize().ok().filter(|real| real != path);
-    let real: Vec<PathBuf> = paths.iter().filter_map(real).collect();
-    paths.into_iter().chain(real).collect()
-}
-
-/// The globs of the command line and of the configuration.
-pub fn keep(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
-    let hint = "globs are matched against absolute paths of sources: --keep '/home/me/work/**'";
-    let mut globs: Vec<String> = session.configuration.keep.iter().map(|glob| glob.value.clone()).collect();
-    for glob in given {
-        globs.push(
-            home::in_glob(glob, &session.environment).map_err(|message| Complaint::new(message, hint))?,
-        );
-    }
-    Ok(Keep::of(globs.iter().map(String::as_str)).map_err(|error| Complaint::caused(error, hint))?)
 }

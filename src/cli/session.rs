@@ -9,12 +9,14 @@ use super::output::style::Style;
 use super::output::terminal::Terminal;
 use super::stop::Stop;
 use anyhow::Context;
+use pycstore::aliases::{self, Aliases};
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use pycstore::mounts::{AccessTimes, Mounts};
 use pycstore::prune::{Circumstances, Clock};
 use pycstore::pyc::Magic;
 use pycstore::scan::{Question, Scan, Threads};
+use pycstore::sharing::Sharing;
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Refusal, Store};
 use pycstore::sweep::adopt::make_store;
@@ -22,6 +24,7 @@ use pycstore::units::Moment;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ pub struct Opened {
     threads: Threads,
     /// The wish to stop early.
     pub stop: Stop,
+    aliases: OnceLock<Arc<Aliases>>,
 }
 
 /// Whether for certain no interpreter loads a tag and magic.
@@ -100,9 +104,30 @@ impl Session {
         let store = Store::open(&path, &self.environment.homes, purpose)
             .map_err(|refusal| self.explain(refusal, origin))?;
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
-        let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value).collect();
+        // Below a link, a source may be spelled through it or by its real path.
+        let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value);
+        let assumed_gone = assumed_gone.flat_map(|path| [aliases::real_path(&path), path]).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
-        Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default() })
+        let aliases = OnceLock::new();
+        Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default(), aliases })
+    }
+
+    /// Why a store is no directory of its own, if so.
+    pub fn sharing(&self, store: &Store) -> Option<Sharing> {
+        Sharing::of(store, &self.environment.common_directories, &self.environment.homes)
+    }
+
+    /// Says of a store that other programs use its directory too; answers why it is taken for such.
+    pub fn say_shared(&self, store: &Store) -> Option<Sharing> {
+        let sharing = self.sharing(store)?;
+        if !self.global.quiet {
+            let (path, why, own) =
+                (store.path().display(), sharing.explanation(), self.environment.own_store());
+            complain::note(&format!(
+                "{path} is shared with other programs ({why}); a store needs a directory of its own, such as {own}"
+            ));
+        }
+        Some(sharing)
     }
 
     /// Opens the store to put something into it. As Python does, we make it if it is not there. Root puts nothing where
@@ -205,8 +230,13 @@ pub fn is_absent(path: &Path) -> bool {
 impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
-        let Opened { store, ground, threads, stop } = self;
+        let Opened { store, ground, threads, stop, .. } = self;
         Scan { store, ground, question, threads: *threads, within: &[], stop: stop.scan_flag() }
+    }
+
+    /// The links on the paths that the store mirrors; found when first asked for.
+    pub fn aliases(&self) -> &Arc<Aliases> {
+        self.aliases.get_or_init(|| Arc::new(Aliases::find(&self.store, self.threads)))
     }
 
     /// What policies are judged with.

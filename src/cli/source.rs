@@ -3,6 +3,7 @@
 use super::args::SourceOptions;
 use super::exit::Exit;
 use super::output::{complain, path};
+use super::paths;
 use super::session::{Opened, Session};
 use pycstore::scan::Question;
 use pycstore::store::Purpose;
@@ -47,12 +48,13 @@ pub fn with_entry<R>(
     answer: impl FnOnce(&pycstore::scan::Visit<'_>, &pycstore::entry::Entry<'_>) -> R,
 ) -> Option<R> {
     let absolute = session.environment.absolute(path_given);
-    let below = |root: &Path| absolute.strip_prefix(root).map(Path::to_path_buf).ok();
-    let Some(relative) = below(opened.store.path()).or_else(|| below(opened.store.real_path())) else {
-        let is_source = absolute.extension().is_some_and(|suffix| suffix == "py");
-        let hint = if is_source { "; the entries of a source: pycstore which" } else { "" };
+    let Some(relative) = paths::inside(opened, &absolute) else {
         let store = opened.store.path().display();
-        complain::note(&format!("{} is not in the store {store}{hint}", absolute.display()));
+        let message = format!("{} is not in the store {store}", absolute.display());
+        complain::advise(
+            &message,
+            "the entries of a source: pycstore which SOURCE; below a directory: pycstore ls --under DIR",
+        );
         return None;
     };
     match opened.scan(question).one(relative.as_os_str().as_bytes(), answer) {

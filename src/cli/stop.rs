@@ -19,6 +19,7 @@ pub struct Stop {
     wanted: Arc<AtomicBool>,
     by_signal: Arc<AtomicBool>,
     looked_enough: Arc<AtomicBool>,
+    work_is_over: Arc<AtomicBool>,
 }
 
 /// Why a run stopped early.
@@ -41,16 +42,42 @@ impl Stop {
                 .and_then(|_| flag::register(signal, self.looked_enough.clone()))
                 .context("cannot listen to signals")?;
         }
-        let wanted = self.wanted.clone();
-        in_background(move || {
-            while !wanted.load(Ordering::Relaxed) {
+        let stop = self.clone();
+        in_background(move || stop.watch());
+        Ok(())
+    }
+
+    /// Ends the process when a worker does not hear the wish to stop, or when output blocks after a signal. The end of
+    /// the allowed time never cuts output: only work counts against it, and a slow reader is no fault.
+    fn watch(&self) {
+        let is_due = || match self.cause() {
+            None => false,
+            Some(Cause::Signal) => true,
+            Some(Cause::Time) => !self.is_work_over(),
+        };
+        loop {
+            while !is_due() {
                 std::thread::sleep(Duration::from_millis(100));
             }
             std::thread::sleep(GRACE);
-            complain::note("the file system does not answer: ended without waiting for it");
-            std::process::exit(1);
-        });
-        Ok(())
+            if is_due() {
+                complain::note(if self.is_work_over() {
+                    "stopped while output was written"
+                } else {
+                    "the file system does not answer: ended without waiting for it"
+                });
+                std::process::exit(1);
+            }
+        }
+    }
+
+    /// All work is done and recorded: what follows is output.
+    pub fn end_work(&self) {
+        self.work_is_over.store(true, Ordering::Relaxed);
+    }
+
+    fn is_work_over(&self) -> bool {
+        self.work_is_over.load(Ordering::Relaxed)
     }
 
     /// Asks to stop after `age`; half of it is for looking, so that there is time for what was found.

@@ -1,14 +1,16 @@
 //! `pycstore verify`: what headers cannot tell; and `--fix`, which goes through `prune`.
 
 use super::args::{RunOptions, VerifyOptions};
+use super::consent::Yes;
 use super::du::report;
 use super::exit::Exit;
 use super::interpreters;
 use super::output::json::{self, FindingLine};
 use super::output::style::Tone;
 use super::output::{complain, human, path};
+use super::paths;
 use super::prune::carry_out;
-use super::selection::{Selection, with_real};
+use super::selection::Selection;
 use super::session::{Opened, Session};
 use pycstore::scan::{Question, Scan};
 use pycstore::status::UncheckedHashes;
@@ -20,9 +22,10 @@ use std::io::{self, BufWriter, Write};
 
 /// Runs `pycstore verify`.
 pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
-    // The store mirrors the paths as they are spelled, or where they lead to.
-    let paths = with_real(options.paths.iter().map(|path| session.environment.absolute(path)).collect());
     let opened = session.open(Purpose::Look)?;
+    let named = paths::named(session, &opened, &options.paths);
+    let is_said = named.say_missing(session);
+    let paths = named.all;
     opened.stop.on_signals()?;
     let inspection =
         Inspection { store: &opened.store, within: &paths, epoch: session.environment.source_date_epoch };
@@ -40,11 +43,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     }
     // What is to be fixed is fixed, whoever reads of it.
     let is_written = complain::is_written(show(session, options, &all, proof.as_ref()));
-    if all.entries == 0
-        && !options.paths.is_empty()
-        && session.terminal.is_terminal()
-        && !session.global.quiet
-    {
+    if all.entries == 0 && !options.paths.is_empty() && !is_said && !session.global.quiet {
         complain::note("no entry that Python would load is at or below these paths");
     }
     let is_read = report(&all.troubles) == Exit::Done;
@@ -64,7 +63,8 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::complete_if(is_complete && removable == 0));
     }
     let run = RunOptions { json: options.json, ..RunOptions::default() };
-    let fixed = carry_out(session, &Selection::of_verify(&paths), &run)?;
+    let given: Vec<_> = options.paths.iter().map(|path| session.environment.absolute(path)).collect();
+    let fixed = carry_out(session, &Selection::of_verify(&given), &run, Yes::Said)?;
     Ok(if is_complete { fixed } else { Exit::Incomplete })
 }
 

@@ -5,11 +5,11 @@ use super::exit::Exit;
 use super::interpreters;
 use super::output::json::{self, EntryLine, ExpectedLine};
 use super::output::{complain, human, path};
+use super::paths;
 use super::session::{Opened, Session};
 use anyhow::Context;
-use pycstore::directory::{FileKind, ListBuffer};
 use pycstore::entry::Entry;
-use pycstore::layout::{self, Name};
+use pycstore::layout;
 use pycstore::scan::{Question, Trouble};
 use pycstore::source::{Source, is_missing};
 use pycstore::status::{self, Status, UncheckedHashes};
@@ -27,18 +27,26 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut all_found = true;
     for source in &options.sources {
-        let source = session.environment.absolute(source);
-        let found = print_entries_of(session, options, &opened, &source, &mut out)?;
+        let given = session.environment.absolute(source);
+        let real = paths::real_of_source(&given);
+        let mut found = 0;
+        for source in paths::sources(session, &opened, source) {
+            // What the entry records decides where it records a path with `..` behind a link.
+            let is_its =
+                |recorded: Option<&Path>| recorded.is_none_or(|it| paths::real_of_source(it) == real);
+            found += print_entries_of(session, options, &opened, &source, &is_its, &mut out)?;
+        }
+        for beside in opened.aliases().beside_links(&real) {
+            let is_its =
+                |recorded: Option<&Path>| recorded.is_some_and(|it| paths::real_of_source(it) == real);
+            found += print_entries_of(session, options, &opened, &beside, &is_its, &mut out)?;
+        }
         if found == 0 {
             all_found = false;
             out.flush()?;
-            let store = opened.store.path();
-            let hint = match source.file_name().map(|name| Name::parse(name.as_bytes())) {
-                Some(Name::Bytecode(_)) if source.starts_with(store) => "; it is an entry: pycstore source",
-                _ if source.is_dir() => "; it is a directory: pycstore ls --under",
-                _ => "",
-            };
-            complain::note(&format!("no entry for {} in {}{hint}", source.display(), store.display()));
+            let hint = if given.is_dir() { "; it is a directory: pycstore ls --under" } else { "" };
+            let store = opened.store.path().display();
+            paths::say_nothing(&format!("no entry for {} in {store}{hint}", given.display()), &given);
         }
     }
     out.flush()?;
@@ -52,33 +60,25 @@ enum Printed {
     No,
 }
 
-/// Prints the entries of one source; returns how many there are.
+/// Prints the entries of one source; returns how many there are. `is_its` tells by the path that an entry records, if it
+/// records one elsewhere, whether it is the source's.
 fn print_entries_of(
     session: &Session,
     options: &WhichOptions,
     opened: &Opened,
     source: &Path,
+    is_its: &dyn Fn(Option<&Path>) -> bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<usize> {
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
     let relative = parent.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
-    let mut names = Vec::new();
-    let listed = opened.store.directory(relative).and_then(|directory| {
-        directory.list(&mut ListBuffer::default(), |name, kind| {
-            let slot = Name::parse(name).slot();
-            if kind == FileKind::Regular && slot.is_some_and(|slot| slot.holds(source_name.as_bytes())) {
-                names.push(name.to_vec());
-            }
-        })
-    });
-    match listed {
-        Err(source) if !is_missing(&source) => {
-            // The other sources are asked all the same.
+    let names = paths::names_of_entries(opened, source).unwrap_or_else(|source| {
+        // The other sources are asked all the same.
+        if !is_missing(&source) {
             complain::problem(&Trouble::Directory { path: opened.store.shown(relative, b""), source });
         }
-        _ => {}
-    }
-    names.sort();
+        Vec::new()
+    });
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
     let mut count = 0;
     for name in names {
@@ -93,7 +93,7 @@ fn print_entries_of(
             // `x.py` and `x.pyw` share a slot: what one is there for is not the other's.
             let is_anothers = matches!(entry.source, Source::Present(_))
                 && entry.source_name().is_some_and(|name| name != source_name.as_bytes());
-            if is_anothers {
+            if is_anothers || !is_its(entry.recorded.as_deref()) {
                 return Ok(Printed::No);
             }
             if options.json {

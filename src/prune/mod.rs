@@ -18,7 +18,8 @@
 //!    ([`emptied::DirectoryRule`]). All others stay: CPython opens `STORE/p/tests/../src/m.pyc` through `STORE/p/tests`,
 //!    and in a directory that other programs use, their empty directories are theirs. The root stays, and so does what
 //!    lies on another device than the root: an empty btrfs subvolume can be removed like a directory.
-//! 7. Errors are values: each is reported, the run goes on.
+//! 7. What would empty a whole store is found out before it begins ([`remainder`]): the caller asks the user.
+//! 8. Errors are values: each is reported, the run goes on.
 //!
 //! # Bytes
 //!
@@ -42,6 +43,7 @@ pub mod judge;
 pub mod links;
 pub mod plan;
 pub mod policy;
+pub mod remainder;
 pub mod scope;
 pub mod victim;
 
@@ -50,4 +52,5 @@ pub use execute::{Execution, Expectation, Failure, Outcome};
 pub use judge::Judge;
 pub use plan::{Overflow, Plan, Planner, Skipped};
 pub use policy::{Budget, Circumstances, Clock, Policy, Selector, Verdict};
+pub use remainder::Remainder;
 pub use scope::{Keep, Scope};

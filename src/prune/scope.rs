@@ -1,11 +1,13 @@
 //! Which part of a store a prune may touch. Scopes narrow what the selectors name. Home of globset.
 
+use crate::aliases::Aliases;
 use crate::entry::Entry;
 use crate::layout;
 use crate::owner::Owner;
 use crate::scan::Visit;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A part of a store. Every condition must hold; an empty list is no condition.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +26,7 @@ pub struct Scope {
 #[derive(Debug, Clone, Default)]
 pub struct Keep {
     globs: GlobSet,
+    aliases: Arc<Aliases>,
 }
 
 /// A glob that cannot be understood.
@@ -63,7 +66,14 @@ impl Keep {
                 set.add(built.map_err(|error| bad(glob, error))?);
             }
         }
-        Ok(Keep { globs: set.build().map_err(|error| bad("all of them together", error))? })
+        let globs = set.build().map_err(|error| bad("all of them together", error))?;
+        Ok(Keep { globs, aliases: Arc::default() })
+    }
+
+    /// The same; a source matches by any of its spellings.
+    #[must_use]
+    pub fn with_aliases(self, aliases: Arc<Aliases>) -> Keep {
+        Keep { aliases, ..self }
     }
 
     /// Whether nothing is kept.
@@ -73,7 +83,19 @@ impl Keep {
 
     /// Whether a source's entries are to be kept.
     pub fn matches(&self, source: &Path) -> bool {
-        self.globs.is_match(source)
+        if self.globs.is_empty() || self.globs.is_match(source) {
+            return !self.globs.is_empty();
+        }
+        if self.aliases.is_empty() {
+            return false;
+        }
+        let real = self.aliases.real(source);
+        real.as_ref().is_some_and(|real| self.globs.is_match(real))
+            || self
+                .aliases
+                .spellings(real.as_deref().unwrap_or(source))
+                .iter()
+                .any(|spelled| self.globs.is_match(spelled))
     }
 }
 
@@ -104,7 +126,7 @@ impl Scope {
     }
 
     /// Whether an entry with this source, cache tag and owner is in the scope.
-    pub fn admits(&self, source: &Path, tag: &str, owner: impl FnOnce() -> std::sync::Arc<Owner>) -> bool {
+    pub fn admits(&self, source: &Path, tag: &str, owner: impl FnOnce() -> Arc<Owner>) -> bool {
         let is_owned = || {
             let owner = owner();
             self.owners.iter().any(|wanted| owner.is_at(wanted))
@@ -120,7 +142,6 @@ impl Scope {
 mod tests {
     use super::*;
     use crate::owner::directory_owner;
-    use std::sync::Arc;
 
     fn admits(scope: &Scope, source: &str) -> bool {
         scope.admits(Path::new(source), "cpython-312", || Arc::new(directory_owner(Path::new("/a/p"))))

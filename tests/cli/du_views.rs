@@ -163,7 +163,7 @@ fn what_is_under_a_path_is_all_that_counts() {
 }
 
 #[test]
-fn nothing_found_is_said_on_a_terminal() {
+fn nothing_found_is_said() {
     let world = World::new();
     let project = world.project("p", &["a.py"]);
     world.compile(newest(), &[], &[&project]);
@@ -171,12 +171,12 @@ fn nothing_found_is_said_on_a_terminal() {
         String::from_utf8(world.pycstore_on_terminal(300, [&["du"], arguments].concat())).unwrap()
     };
     let missing = world.home.join("nosuch");
-    for (option, what) in [("--under", "under"), ("--files-of", "of")] {
-        let said = format!("pycstore: nothing in the store is {what} {}\n", missing.display());
+    for option in ["--under", "--files-of"] {
+        let said = format!("pycstore: nothing in the store is at or below {}\n", missing.display());
         assert!(told(&[option, "nosuch"]).ends_with(&said), "{}", told(&[option, "nosuch"]));
         assert!(!told(&[option, "nosuch", "-q"]).contains("pycstore: "));
         assert!(!told(&[option, "p"]).contains("pycstore: nothing"));
-        assert_eq!(world.pycstore(["du", option, "nosuch"]).exits(0).stderr, "");
+        assert_eq!(world.pycstore(["du", option, "nosuch"]).exits(0).stderr, said);
     }
 }
 

@@ -259,6 +259,32 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
     );
 }
 
+#[test]
+fn a_slow_reader_does_not_end_a_run_with_a_time_limit() {
+    use std::io::Read;
+    let world = World::new();
+    world.write("there/keep", "");
+    // Each is an owner of its own: their names fill a pipe several times.
+    for number in 0..1500 {
+        let name = format!("there/a-directory-with-a-long-name-number-{number}/m.py");
+        let entry = world.entry(&world.home.join(name), newest(), "");
+        fs::create_dir_all(entry.parent().unwrap()).unwrap();
+        fs::write(entry, b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
+    }
+    let arguments = ["--assume-gone", "/", "prune", "--orphans", "--json", "--max-runtime", "2s"];
+    let mut child = start(&world, &arguments);
+    // The limit, ten seconds in which workers may hear of it, and some.
+    std::thread::sleep(Duration::from_secs(14));
+    let mut document = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut document).unwrap();
+    let (told, _) = ended(child);
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""));
+    let document: serde_json::Value = serde_json::from_str(&document).expect("one whole document");
+    assert_eq!(document["removed"]["files"], 1500);
+    let run = &world.pycstore(["history", "--json"]).exits(0).json_lines()[0];
+    assert_eq!((&run["removed"]["files"], &run["exit"]), (&1500.into(), &0.into()));
+}
+
 /// Imports its modules again and again, edits one now and then, and demands the newest value each time.
 const IMPORTER: &str = r#"
 import importlib, os, random, sys

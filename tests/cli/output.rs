@@ -89,3 +89,44 @@ fn an_edit_that_was_agreed_to_is_made_whoever_reads_it() {
     assert!(told.ends_with("cannot write to standard output: No space left on device\n"), "{told}");
     assert!(world.home.join(".zshenv").exists());
 }
+
+/// Names that would write a line of their own, move the cursor, or reorder a line; and one that is not UTF-8.
+const NAMES: [&[u8]; 5] = [
+    b"x\npycstore: all is well",
+    b"x\rpycstore: all is well",
+    b"x\x1b[2Jy",
+    b"x\xe2\x80\xaey",
+    b"x\xff\xfey",
+];
+
+#[test]
+fn names_are_escaped_in_messages_whoever_reads_them() {
+    use std::os::unix::ffi::OsStrExt;
+    for name in NAMES {
+        let world = world();
+        let name = std::ffi::OsStr::from_bytes(name);
+        let gone = world.home.join("p").join(name);
+        // A file that is no bytecode is kept, and named.
+        let entry = world.mirror(&gone).join("b.cpython-312.pyc");
+        std::fs::create_dir_all(entry.parent().unwrap()).unwrap();
+        std::fs::write(&entry, "text").unwrap();
+        let nowhere = world.home.join(name).join("m.py");
+        let commands: [(&str, Option<&std::path::Path>); 5] = [
+            ("prune --orphans", None),
+            ("inspect", Some(&gone)),
+            ("source", Some(&gone)),
+            ("which", Some(&nowhere)),
+            ("report --html", Some(&nowhere)),
+        ];
+        for (line, path) in commands {
+            let mut command = command(&world, &[]);
+            let output = command.args(line.split(' ')).args(path).output().unwrap();
+            let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+            assert!(!stderr.is_empty(), "{line} {name:?}");
+            let begins = |line: &str| line.starts_with("pycstore: ") || line.starts_with("hint: ");
+            assert!(stderr.lines().all(begins), "{line}: {stderr}");
+            assert!(!stderr.contains(['\r', '\x1b', '\u{202e}']), "{line}: {stderr:?}");
+            assert!(!stderr.contains("\npycstore: all is well"), "{line}: {stderr}");
+        }
+    }
+}

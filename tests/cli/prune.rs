@@ -420,7 +420,8 @@ fn a_run_that_was_killed_is_finished_by_the_next() {
         let before = store(&world);
         let elsewhere = world.home.join("elsewhere");
         let arguments = [OsStr::new("prune"), selector.as_ref(), "--under".as_ref(), elsewhere.as_os_str()];
-        says(&world.pycstore(arguments).exits(0), "nothing to remove\n", "");
+        let line = format!("pycstore: nothing in the store is at or below {}\n", elsewhere.display());
+        says(&world.pycstore(arguments).exits(0), "nothing to remove\n", &line);
         assert_only_gone(&before, &store(&world), &[]);
         let document = world.pycstore(["prune", selector, "--json"]).exits(0).json();
         assert_eq!(document["removed"], json!({"files": 0, "directories": 3, "bytes": 0, "disk": 0}));

@@ -10,8 +10,9 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// All that a selector can ask for, short of `--all`.
-const EVERYTHING: [&str; 8] = [
+const EVERYTHING: [&str; 9] = [
     "prune",
+    "--yes",
     "--orphans",
     "--stale",
     "--corrupt",
@@ -82,7 +83,7 @@ fn nothing_is_followed_out_of_the_store() {
         let pruned = world.pycstore_refused(refusals, ["prune", "--orphans"]).exits(0);
         assert_eq!(pruned.stderr, "", "{refusals}");
         assert_only_gone(&before, &World::snapshot(&world.home), &[&entry]);
-        for arguments in [&EVERYTHING[..], &["prune", "--all", "--yes"], &["forget", "/"]] {
+        for arguments in [&EVERYTHING[..], &["prune", "--all", "--yes"], &["forget", "/", "--yes"]] {
             world.pycstore_refused(refusals, arguments).exits(0);
         }
         let living = world.mirror(&world.home.join("living")).join(named("a"));

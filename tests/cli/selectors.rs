@@ -353,7 +353,7 @@ fn a_budget_of_room_keeps_the_smaller_of_equals() {
         before = after;
     }
     // Both budgets at once: the stricter one holds.
-    let both = ["prune", "--max-size", "1GiB", "--max-files", "0", "--json"];
+    let both = ["prune", "--max-size", "1GiB", "--max-files", "0", "--json", "--yes"];
     assert_eq!(world.pycstore(both).exits(0).json()["removed"]["files"], 1);
     assert!(files_below(&world.store).is_empty());
 }

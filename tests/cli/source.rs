@@ -47,11 +47,8 @@ fn what_is_no_entry_is_said_and_the_others_are_answered() {
         [
             format!("pycstore: {} is nothing that Python writes into a store", foreign.display()),
             format!("pycstore: no such entry: {}", missing.display()),
-            format!(
-                "pycstore: {} is not in the store {}; the entries of a source: pycstore which",
-                outside.display(),
-                world.store.display()
-            ),
+            format!("pycstore: {} is not in the store {}", outside.display(), world.store.display()),
+            "hint: the entries of a source: pycstore which SOURCE; below a directory: pycstore ls --under DIR".into(),
         ]
     );
 }

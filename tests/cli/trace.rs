@@ -226,6 +226,12 @@ fn an_entry_that_is_reached_by_dots_behind_a_link_belongs_to_its_recorded_source
         assert_eq!(status(world, "lib/helper.py"), "fresh -");
         let source = world.pycstore(["source".as_ref(), entry.as_os_str()]).exits(0).stdout;
         assert_eq!(fs::canonicalize(source.trim_end()).unwrap(), lib.join("helper.py"));
+        let which = world.pycstore(["which".as_ref(), lib.join("helper.py").as_os_str()]).exits(0).stdout;
+        assert!(
+            which.starts_with("fresh ") && which.trim_end().ends_with(entry.to_str().unwrap()),
+            "{which}"
+        );
+        assert_eq!(which.lines().count(), 1, "{which}");
         assert_eq!(world.pycstore(["du", "--json"]).json()["reclaimable"]["files"], 0);
         for _ in 0..2 {
             world.pycstore(["prune", "--orphans", "--stale", "--corrupt"]).exits(0);

@@ -35,7 +35,7 @@ pub struct LsOptions {
                         1 no interpreter found, or something could not be looked into."
 )]
 pub struct WhichOptions {
-    /// Source files, there or gone
+    /// Source files, there or deleted, or entries to show with the others of their source
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// Show where each interpreter on this machine would put the entry, whether it is there or not
@@ -59,7 +59,7 @@ pub struct SourceOptions {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 all found, 1 a path is no file of the store, 2 no store.")]
 pub struct InspectOptions {
-    /// Entries of the store
+    /// Entries of the store, or sources to show all entries of
     #[arg(required = true, value_name = "ENTRY")]
     pub entries: Vec<PathBuf>,
     /// Print one JSON object a line

@@ -156,12 +156,15 @@ pub enum Command {
     ///
     /// Files are counted by name, bytes by inode: a file with several hard links frees its bytes with its last link,
     /// and nothing while a link stays, in the store or elsewhere.
+    ///
+    /// A run that would remove every entry of the store, some of which Python may still use, asks on a terminal and needs
+    /// --yes without one: by --all, a budget of 0, --unused-for with less than a day, or a scope that covers the store.
     Prune(PruneOptions),
     /// Remove all entries of a project, environment or interpreter, there or gone.
     ///
     /// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
     /// one of the paths goes, whatever its status, and the directories that become empty. What Python still needs it
-    /// compiles again.
+    /// compiles again. Where that is every entry of the store, forget asks on a terminal and needs --yes without one.
     Forget(ForgetOptions),
     /// Remove the bytecode that lies in source trees, or move it into the store.
     ///
@@ -221,7 +224,8 @@ pub enum Command {
     /// Shells, systemd sessions and cron are told of the store. Shows what would change, asks, and changes it; a second run finds nothing to do. What is added stands between
     /// two marks, and --undo takes exactly that back. The store is made for you alone, and tagged as a cache for
     /// backups to pass by.
-    /// A snippet, for what has no one file, is only printed.
+    /// A snippet, for what has no one file, is only printed. A directory that other programs use too, such as /tmp or
+    /// ~/.cache, is refused as a store.
     Setup(SetupOptions),
     /// Prune every night, by whoever keeps the time on this machine.
     ///

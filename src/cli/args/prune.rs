@@ -13,7 +13,7 @@ use std::path::PathBuf;
 )]
 pub struct PruneOptions {
     // The help shows what follows a group under the group's heading: so the groups come last.
-    /// Do not ask before --all
+    /// Do not ask before removing every entry of the store
     #[arg(long)]
     pub yes: bool,
     /// Do nothing when the last successful run with the same selectors and scopes is younger than AGE
@@ -110,9 +110,12 @@ pub struct RunOptions {
                         2 nothing done."
 )]
 pub struct ForgetOptions {
-    /// Directories or source files, there or gone
+    /// Directories or source files, there or deleted; a path in the store means its source
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Do not ask before removing every entry of the store
+    #[arg(long)]
+    pub yes: bool,
     /// Only entries with this cache tag, such as cpython-39 (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,

@@ -33,14 +33,18 @@ pub fn in_glob(text: &str, environment: &Environment) -> Result<String, String> 
     }
     let Some((home, rest)) = at_start(text, environment)? else { return Ok(text.to_string()) };
     let home = home.to_str().ok_or("the home directory is not UTF-8: write the glob without it")?;
-    let mut glob = String::with_capacity(home.len() + rest.len());
-    for character in home.trim_end_matches('/').chars() {
+    Ok(quoted_in_glob(home.trim_end_matches('/')) + rest)
+}
+
+/// A path as a glob that matches nothing else.
+pub fn quoted_in_glob(path: &str) -> String {
+    let mut glob = String::with_capacity(path.len());
+    for character in path.chars() {
         match character {
             '*' | '?' | '[' | ']' | '{' | '}' => glob.extend(['[', character, ']']),
             '\\' => glob.push_str("\\\\"),
             _ => glob.push(character),
         }
     }
-    glob.push_str(rest);
-    Ok(glob)
+    glob
 }

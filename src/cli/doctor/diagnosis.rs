@@ -71,8 +71,10 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
         NamedBy::Flag => format!(" --store {}", quoted(&store.path)),
         NamedBy::Surroundings => String::new(),
     };
-    let mut findings = exposure::owners(facts, store, &option);
-    findings.extend(exposure::writable(facts, store));
+    let mut findings = match exposure::shared(store) {
+        Some(shared) => vec![shared],
+        None => [exposure::owners(facts, store, &option), exposure::writable(facts, store)].concat(),
+    };
     findings.extend(file_system(store, &option));
     findings.extend(unreadable(store));
     findings.extend(history(facts, store, &option));

@@ -31,6 +31,17 @@ fn shield(facts: &Facts) -> Option<&Step> {
     shields?.into_iter().next()
 }
 
+/// A directory that other programs use too. Whatever its modes and owners are, they are right for the others.
+pub fn shared(store: &OpenStore) -> Option<Finding> {
+    let why = store.sharing?.explanation();
+    let is_open = !store.exposure.everyone.is_empty() || !store.exposure.group.is_empty();
+    let reach = if is_open { ", and Python runs what others write there" } else { "" };
+    let path = store.path.display();
+    let detail = format!("{path} is shared with other programs: {why}{reach}");
+    let hint = "give the store a directory of its own: pycstore setup --store ~/.cache/cpython";
+    Some(Finding::new(Severity::Error, Kind::Shared, detail, hint).at(&store.path))
+}
+
 /// Directories on the way to the store.
 pub fn ways(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();

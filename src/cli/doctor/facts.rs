@@ -18,6 +18,7 @@ use pycstore::directory::{self, Room};
 use pycstore::exposure::{Exposure, Guard, Watch};
 use pycstore::other_stores::{OtherStore, Places, Reach};
 use pycstore::scan::Question;
+use pycstore::sharing::Sharing;
 use pycstore::source_tree::{self, InTree};
 use pycstore::status::{self, UncheckedHashes};
 use pycstore::store::Purpose;
@@ -98,6 +99,8 @@ pub struct OpenStore {
     pub named_by: NamedBy,
     /// Who prunes it every night, if that can be told.
     pub schedule: Result<Schedule, String>,
+    /// Why its directory is not its own, if so.
+    pub sharing: Option<Sharing>,
     /// Who may change it.
     pub exposure: Exposure,
     /// What interrupted writes left an hour ago or earlier.
@@ -313,7 +316,7 @@ fn look(
     crontab: &Result<Vec<u8>, Silence>,
 ) -> anyhow::Result<OpenStore> {
     let store = &opened.store;
-    let (policy, links) = (reclaimable(session)?, CountedLinks::default());
+    let (policy, links) = (reclaimable(session, opened)?, CountedLinks::default());
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
     let new_visitors = || (Watch::new(guard, store), Some(Counting::new(&policy, circumstances, &links)));
     let (watches, countings): (Vec<_>, Vec<_>) = {
@@ -345,6 +348,7 @@ fn look(
         path: store.path().to_path_buf(),
         user: store.metadata().user,
         named_by,
+        sharing: session.sharing(store),
         schedule,
         exposure: Exposure::collect(watches),
         temporary,
@@ -376,6 +380,7 @@ pub mod tests {
             path: "/home/me/.cache/cpython".into(),
             user: 1000,
             named_by: NamedBy::Surroundings,
+            sharing: None,
             exposure: Exposure::default(),
             temporary: Tally::default(),
             reclaimable: Tally::default(),

@@ -35,6 +35,8 @@ pub enum Kind {
     Relative,
     /// The store is a directory that pycstore refuses.
     Refused,
+    /// The directory of the store is one that other programs use too.
+    Shared,
     /// A directory on the way to the store that others may change.
     Ancestor,
     /// The store belongs to somebody else.
@@ -91,6 +93,7 @@ impl Kind {
             Kind::Unexpanded => "unexpanded",
             Kind::Relative => "relative",
             Kind::Refused => "refused",
+            Kind::Shared => "shared",
             Kind::Ancestor => "ancestor",
             Kind::Owner => "owner",
             Kind::ForeignParts => "foreign-parts",

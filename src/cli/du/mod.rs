@@ -5,12 +5,13 @@ mod table;
 
 use super::args::{DuOptions, ViewOptions};
 use super::exit::Exit;
+use super::keep;
 use super::output::comma_separated;
 use super::output::complain::{self, Complaint};
 use super::output::json::{self, UsageDocument};
 use super::output::path;
-use super::selection;
-use super::session::Session;
+use super::paths::{self, Named};
+use super::session::{Opened, Session};
 use pycstore::owner::{Life, Owner};
 use pycstore::prune::{Policy, Scope};
 use pycstore::scan::{Question, Scan, Trouble};
@@ -20,6 +21,7 @@ use pycstore::usage::{
     Arrangement, CountedLinks, Dimension, Focus, Group, Measure, Order, Survey, Usage, View,
 };
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 /// What is shown.
 #[derive(Debug)]
@@ -35,11 +37,13 @@ struct Shown {
 pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let dimensions = dimensions(&options.view)?;
     let opened = session.open(Purpose::Look)?;
+    let sharing = session.say_shared(&opened.store);
     let unchecked = UncheckedHashes::from(options.unchecked);
-    let policy = reclaimable(session)?;
+    let policy = reclaimable(session, &opened)?;
     let links = CountedLinks::default();
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
-    let focus = focus(session, &options.view);
+    let (under, owners) = named(session, &opened, &options.view);
+    let focus = Focus { under: under.all.clone(), owners: owners.all.clone() };
     // Owners alone are counted in any case.
     let view = View {
         dimensions: if dimensions == [Dimension::Owner] { Vec::new() } else { dimensions.clone() },
@@ -61,14 +65,14 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         top: options.view.top,
         depth: options.view.depth,
     };
-    let base = match focus.under.as_slice() {
-        [base] => Some(base.as_path()),
+    let base = match options.view.under.as_slice() {
+        [base] => Some(session.environment.absolute(base)),
         _ => None,
     };
     let shown = Shown {
         dimensions,
         measure: arrangement.measure,
-        groups: arrangement.arrange(usage.groups(), base),
+        groups: arrangement.arrange(usage.groups(), base.as_deref()),
         focus: focus.clone(),
     };
     let others = options.all_stores.then(|| others::find(session, &opened.store));
@@ -82,6 +86,9 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         if let Some(others) = others {
             document.add_other_stores(others);
         }
+        if let Some(sharing) = sharing {
+            document.add_sharing(sharing);
+        }
         json::print(&mut out, &document)?;
     } else if options.format.csv {
         comma_separated::print(&mut out, &shown.dimensions, &shown.groups, &usage)?;
@@ -92,19 +99,20 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         }
     }
     out.flush()?;
-    let asked_for = asked_for(&focus, &options.view);
-    if usage.total.is_empty() && !asked_for.is_empty() {
-        session.say_nothing_found(&asked_for);
+    let is_said = [&under, &owners].map(|named| named.say_missing(session)).contains(&true);
+    let asked_for = asked_for(session, &options.view);
+    if usage.total.is_empty() && !asked_for.is_empty() && !is_said && !session.global.quiet {
+        complain::note(&format!("nothing in the store is {}", asked_for.join(", ")));
     }
     Ok(report(&usage.troubles))
 }
 
 /// What was asked for, as it was understood.
-fn asked_for(focus: &Focus, view: &ViewOptions) -> Vec<String> {
-    let under = focus.under.iter().map(|path| format!("under {}", path.display()));
-    // A second is the real path of the first.
-    let owner = focus.owners.first().filter(|_| view.files_of.is_some());
-    under.chain(owner.map(|path| format!("of {}", path.display()))).collect()
+fn asked_for(session: &Session, view: &ViewOptions) -> Vec<String> {
+    let absolute = |path| session.environment.absolute(path);
+    let under = view.under.iter().map(|path| format!("under {}", absolute(path).display()));
+    let owner = view.files_of.iter().map(|path| format!("of {}", absolute(path).display()));
+    under.chain(owner).collect()
 }
 
 fn is_default(view: &ViewOptions) -> bool {
@@ -138,15 +146,17 @@ fn dimensions(view: &ViewOptions) -> anyhow::Result<Vec<Dimension>> {
     }
 }
 
-fn focus(session: &Session, view: &ViewOptions) -> Focus {
-    let absolute = |path: &std::path::PathBuf| session.environment.absolute(path);
-    let owner = view.files_of.iter().map(absolute).collect();
-    Focus { under: view.under.iter().map(absolute).collect(), owners: selection::with_real(owner) }
+/// The paths and the owner that the options name.
+fn named(session: &Session, opened: &Opened, view: &ViewOptions) -> (Named, Named) {
+    let owner: Vec<PathBuf> = view.files_of.iter().cloned().collect();
+    (paths::named(session, opened, &view.under), paths::named(session, opened, &owner))
 }
 
 /// What a default prune may remove: nothing that the configuration keeps.
-pub fn reclaimable(session: &Session) -> anyhow::Result<Policy> {
-    let scope = Scope { keep: selection::keep(session, &[])?, ..Scope::default() };
+pub fn reclaimable(session: &Session, opened: &Opened) -> anyhow::Result<Policy> {
+    let keep = keep::keep(session, &[])?;
+    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
+    let scope = Scope { keep, ..Scope::default() };
     Ok(Policy { scope, ..Policy::reclaimable() })
 }
 
@@ -155,7 +165,12 @@ pub fn report(troubles: &[Trouble]) -> Exit {
     for trouble in troubles {
         complain::problem(trouble);
     }
-    Exit::complete_if(troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. })))
+    Exit::complete_if(is_read(troubles))
+}
+
+/// Whether all was read; a mount point is no fault.
+pub fn is_read(troubles: &[Trouble]) -> bool {
+    troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. }))
 }
 
 /// An owner's path, and whether it is gone.

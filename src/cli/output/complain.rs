@@ -1,4 +1,6 @@
 //! Problems, on standard error: `pycstore: …` in one line, then `hint: …` saying what to type.
+//!
+//! Control characters, line feeds and bidirectional marks in names are escaped, also where standard error is no terminal.
 
 use super::paragraph::wrapped;
 use super::{path, terminal};
@@ -60,6 +62,11 @@ pub fn note(message: &str) {
     say(message, None);
 }
 
+/// The same, with what to type.
+pub fn advise(message: &str, hint: &str) {
+    say(message, Some(hint));
+}
+
 /// Whether an error is only that nobody reads our output any more.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -111,9 +118,10 @@ fn without_code(message: &str) -> String {
 fn say(message: &str, hint: Option<&str>) {
     let mut stderr = io::stderr().lock();
     let columns = terminal::columns_of(&stderr);
-    let shown = |head: &str, text: &str| match columns {
-        Some(columns) => fitted(head, &path::escaped(text), columns),
-        None => text.to_string(),
+    // Also in a pipe: a file name with a line feed must not write a line of its own into a log or a mail.
+    let shown = |head: &str, text: &str| match (path::escaped(text), columns) {
+        (text, Some(columns)) => fitted(head, &text, columns),
+        (text, None) => text,
     };
     let (message, hint) = (shown(NAME, message), hint.map(|hint| shown(HINT, hint)));
     // Nobody is left to hear that standard error is closed.

@@ -23,6 +23,7 @@ use pycstore::layout;
 use pycstore::other_stores::OtherStore;
 use pycstore::owner::{Life, Owner};
 use pycstore::pyc::Magic;
+use pycstore::sharing::Sharing;
 use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
 use pycstore::units::Moment;
@@ -257,6 +258,8 @@ pub struct UsageDocument {
     view: Option<ViewFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_stores: Option<Vec<OtherStoreFields>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -297,7 +300,13 @@ impl UsageDocument {
             owners: owners.collect(),
             view: None,
             other_stores: None,
+            shared: None,
         }
+    }
+
+    /// Adds why the directory is no store of its own.
+    pub fn add_sharing(&mut self, sharing: Sharing) {
+        self.shared = Some(sharing.name());
     }
 
     /// Adds the other stores of this machine.

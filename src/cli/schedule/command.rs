@@ -55,6 +55,7 @@ fn agent(session: &Session) -> Result<(PathBuf, PathBuf), Complaint> {
 }
 
 fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    job::leaves_something(session)?;
     let found = installed(&session.environment).unwrap_or_default();
     let job = Job::of(session)?;
     let mut out = io::stdout().lock();
@@ -133,6 +134,7 @@ fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     let job = Job::of(session)?;
     runs_nobody_elses(&job)?;
     let (names, origin) = job::described(session)?;
+    job::leaves_something(session)?;
     let mut plan = Plan::default();
     let mut lines = Vec::new();
     // One schedule is enough: another kind gives way.

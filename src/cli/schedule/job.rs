@@ -97,6 +97,20 @@ pub fn policy(session: &Session, is_dry: bool) -> PruneOptions {
     options
 }
 
+/// Refuses a policy that removes every entry each night: the run would ask, and nobody is there.
+///
+/// # Errors
+/// When the policy is such, or none.
+pub fn leaves_something(session: &Session) -> anyhow::Result<()> {
+    if !Selection::of_prune(session, &policy(session, false))?.policy.empties_every_store() {
+        return Ok(());
+    }
+    let (names, origin) = described(session)?;
+    let message = format!("refused: {} removes every entry each night ({origin})", names.join(", "));
+    Err(Complaint::new(message, "raise the limit, or let a job of your own run `pycstore prune --yes`")
+        .into())
+}
+
 /// The policy, as the history names it, and where it comes from.
 ///
 /// # Errors

@@ -13,6 +13,8 @@ use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::path;
 use crate::cli::schedule;
 use crate::cli::session::Session;
+use pycstore::aliases::real_path;
+use pycstore::sharing::Sharing;
 use pycstore::store::Purpose;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -72,12 +74,27 @@ fn store(session: &Session) -> Result<PathBuf, Complaint> {
     store.value.ok_or_else(|| Complaint::new("no store: HOME is not set", "pycstore setup --store DIR …"))
 }
 
+/// Refuses what no command takes for a store, and a directory that other programs use too.
+fn vet(session: &Session, store: &Path) -> anyhow::Result<()> {
+    let environment = &session.environment;
+    let is_known =
+        || Sharing::is_known(&real_path(store), &environment.common_directories, &environment.homes);
+    let sharing = match store.exists() {
+        true => session.sharing(&session.open(Purpose::Look)?.store),
+        false => is_known().then_some(Sharing::KnownPlace),
+    };
+    let Some(sharing) = sharing else { return Ok(()) };
+    let message =
+        format!("refused: {} is shared with other programs ({})", store.display(), sharing.explanation());
+    let hint = format!("name a directory of its own: pycstore setup --store {} …", environment.own_store());
+    Err(Complaint::new(message, hint).into())
+}
+
 fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Path) -> anyhow::Result<Exit> {
     let promises = targets.iter().any(|target| work::promises_store(*target));
     let store = store(session)?;
-    if promises && store.exists() {
-        // Vetted as for every other command.
-        session.open(Purpose::Look)?;
+    if promises {
+        vet(session, &store)?;
     }
     let mut prepared = Vec::new();
     let mut troubles = 0_usize;

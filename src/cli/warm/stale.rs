@@ -5,6 +5,7 @@ use super::super::du::report;
 use super::super::exit::Exit;
 use super::super::interpreters;
 use super::super::output::{complain, human};
+use super::super::paths;
 use super::super::session::{Opened, Session};
 use super::Work;
 use super::sources::{is_anothers, trusted, uses_store};
@@ -65,7 +66,9 @@ impl Visitor for Stale<'_> {
 
 /// What is to be compiled of what is stale.
 pub(super) fn work(session: &Session, options: &WarmOptions, opened: &Opened) -> anyhow::Result<Work> {
-    let under: Vec<PathBuf> = options.paths.iter().map(|path| session.environment.absolute(path)).collect();
+    let named = paths::named(session, opened, &options.paths);
+    named.say_missing(session);
+    let under = named.all;
     let parts = {
         let mut progress = session.progress("looking at");
         let scan = Scan { within: &under, ..opened.scan(Question::Everything(UncheckedHashes::Trust)) };

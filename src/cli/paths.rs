@@ -1,0 +1,188 @@
+//! Paths as the user names them, and the paths of sources that they mean: in every spelling that the store mirrors.
+//!
+//! Below a symbolic link, Python may have spelled a source through the link or by its real path, and so the store may
+//! mirror one, the other, or both. Every command takes all of them.
+
+use super::output::complain;
+use super::session::{Opened, Session};
+use pycstore::aliases::real_path;
+use pycstore::directory::{FileKind, ListBuffer};
+use pycstore::layout::{Name, source_directory};
+use pycstore::scan::Question;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Paths of sources that the user named.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// All spellings of all of them.
+    pub all: Vec<PathBuf>,
+    /// Those the user named of which the store has nothing.
+    pub missing: Vec<PathBuf>,
+}
+
+/// What the paths mean. A path inside the store means the source that it mirrors; that is said.
+pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
+    let mut named = Named::default();
+    for given in paths {
+        let path = session.environment.absolute(given);
+        let spellings = match inside(opened, &path) {
+            Some(relative) => vec![source_of(session, opened, &path, &relative)],
+            None => spellings(opened, &path),
+        };
+        if !spellings.iter().any(|spelling| is_mirrored(opened, spelling)) {
+            named.missing.push(path);
+        }
+        named.all.extend(spellings);
+    }
+    named
+}
+
+/// A path in every spelling that the store mirrors: as it is, where it leads to, through other links, and links to what
+/// is below it.
+pub fn spellings(opened: &Opened, path: &Path) -> Vec<PathBuf> {
+    let real = real_of_source(path);
+    let mut spellings = vec![path.to_path_buf(), real.clone()];
+    spellings.extend(opened.aliases().spellings(&real));
+    spellings.extend(opened.aliases().leading_below(&real));
+    spellings.sort();
+    spellings.dedup();
+    spellings
+}
+
+/// The paths under which the store may have entries of a source: its spellings, or the source of an entry. Where Python
+/// opens `link/../x.py`, the kernel follows the link, but the store has no links: that entry lies where the text leads.
+pub fn sources(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
+    let path = session.environment.absolute(given);
+    if let Some(relative) = inside(opened, &path) {
+        return vec![source_of(session, opened, &path, &relative)];
+    }
+    let real = real_of_source(&path);
+    let mut others = opened.aliases().spellings(&real);
+    others.insert(0, real);
+    let lexical = session.environment.lexical(given);
+    others.extend(Some(lexical).filter(|lexical| lexical.symlink_metadata().is_err()));
+    let mut sources = vec![path];
+    for other in others {
+        if !sources.contains(&other) {
+            sources.push(other);
+        }
+    }
+    sources
+}
+
+/// Where a path leads to. A file that is a link is a source of its own: Python compiles it under its own name.
+pub fn real_of_source(path: &Path) -> PathBuf {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if !path.is_dir() => real_path(parent).join(name),
+        _ => real_path(path),
+    }
+}
+
+/// The path from the store's root, of what is in the store.
+pub fn inside(opened: &Opened, path: &Path) -> Option<PathBuf> {
+    let below = |path: &Path, root: &Path| path.strip_prefix(root).map(Path::to_path_buf).ok();
+    below(path, opened.store.path())
+        .or_else(|| below(path, opened.store.real_path()))
+        .or_else(|| below(&real_of_source(path), opened.store.real_path()))
+}
+
+/// The source that something in the store mirrors.
+fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -> PathBuf {
+    let told = opened
+        .scan(Question::Orphans)
+        .one(relative.as_os_str().as_bytes(), |visit, entry| entry.source_path(&visit.source_directory()));
+    let source = match told {
+        Ok(Some(Some(source))) => source,
+        _ => pycstore::aliases::source_of(relative),
+    };
+    if !session.global.quiet {
+        let path = path.display();
+        complain::note(&match source.parent() {
+            Some(_) => format!("{path} is in the store: taken as its source {}", source.display()),
+            None => format!("{path} is the store: every source is meant"),
+        });
+    }
+    source
+}
+
+/// Whether the store has a mirror of a directory, or an entry of a source.
+fn is_mirrored(opened: &Opened, path: &Path) -> bool {
+    let relative = path.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+    opened.store.directory(relative).is_ok() || !names_of_entries(opened, path).unwrap_or_default().is_empty()
+}
+
+/// The names of the entries of a source, in the store's mirror of its directory.
+///
+/// # Errors
+/// Where that cannot be read.
+pub fn names_of_entries(opened: &Opened, source: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+    let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let relative = parent.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+    let mut names = Vec::new();
+    opened.store.directory(relative)?.list(&mut ListBuffer::default(), |name, kind| {
+        let slot = Name::parse(name).slot();
+        if kind == FileKind::Regular && slot.is_some_and(|slot| slot.holds(source_name.as_bytes())) {
+            names.push(name.to_vec());
+        }
+    })?;
+    names.sort();
+    debug_assert!(source_directory(relative) == parent);
+    Ok(names)
+}
+
+impl Named {
+    /// Says which paths the store has nothing of; whether there are any. A quoted `~` is the usual reason.
+    pub fn say_missing(&self, session: &Session) -> bool {
+        if !session.global.quiet {
+            for path in &self.missing {
+                say_nothing(&format!("nothing in the store is at or below {}", path.display()), path);
+            }
+        }
+        !self.missing.is_empty()
+    }
+}
+
+/// Says that nothing is found for a path, with a hint where the shell left a `~` in it.
+pub fn say_nothing(message: &str, path: &Path) {
+    match path.components().any(|component| component.as_os_str() == "~") {
+        true => complain::advise(message, "a quoted `~` is not expanded: write $HOME"),
+        false => complain::note(message),
+    }
+}
+
+/// Says that no entry has a tag, with a hint where another spelling is a tag.
+pub fn say_no_tag(tag: &str) {
+    let message = format!("nothing in the store is of tag {tag}");
+    match meant_tag(tag) {
+        Some(meant) => complain::advise(&message, &format!("did you mean the tag {meant}?")),
+        None => complain::note(&message),
+    }
+}
+
+/// The cache tag that was meant by `3.12`, `py312` or `cpython-3.12`.
+pub fn meant_tag(tag: &str) -> Option<String> {
+    let is_pypy = tag.to_ascii_lowercase().starts_with("pypy");
+    let digits: String = tag.chars().filter(char::is_ascii_digit).collect();
+    let meant = if is_pypy { format!("pypy{digits}") } else { format!("cpython-{digits}") };
+    let is_other = !tag.to_ascii_lowercase().starts_with("graalpy") && meant != tag;
+    (is_other && digits.len() >= 2 && digits.starts_with('3')).then_some(meant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_spellings_of_a_tag_are_understood() {
+        for tag in ["cpython-3.12", "3.12", "312", "py312", "cp312", "cpyton-312", "CPython-3.12"] {
+            assert_eq!(meant_tag(tag).as_deref(), Some("cpython-312"), "{tag}");
+        }
+        assert_eq!(meant_tag("pypy3.9").as_deref(), Some("pypy39"));
+        for tag in ["cpython-312", "pypy39", "graalpy240-311", "nonsense", "2.7"] {
+            assert_eq!(meant_tag(tag), None, "{tag}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Whether a prune would empty a whole store: asked before it begins, for nobody means that by a slip of the keyboard.
+//!
+//! Only some policies can ([`Policy::may_empty_a_store`]). Orphans, stale, corrupt and temporary entries and those of dead
+//! interpreters are of no use to any Python: a nightly run takes them even if the store has nothing else.
+
+use super::cut_off::{CutOff, File};
+use super::judge::Judge;
+use super::policy::{Circumstances, Policy, Selector, Verdict};
+use crate::entry::Entry;
+use crate::scan::{Trouble, Visit, Visitor};
+use crate::status::{self, Status, UncheckedHashes};
+use crate::store::Store;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A shorter age, in seconds, takes entries in daily use: `relatime` moves an access time once a day.
+const GRAIN_OF_RELATIME: i64 = 86_400;
+
+impl Policy {
+    /// Whether it can take entries that Python still uses, and with them the whole store.
+    pub fn may_empty_a_store(&self) -> bool {
+        let has = |selector| self.selectors.contains(&selector);
+        has(Selector::All)
+            || has(Selector::Forgotten)
+            || self.takes_what_is_in_use()
+            || !self.budget.is_unlimited()
+    }
+
+    /// Whether it empties every store, whatever that holds.
+    pub fn empties_every_store(&self) -> bool {
+        let is_unlimited = self.scope.is_everything();
+        let is_nothing_allowed = self.budget.disk == Some(0) || self.budget.files == Some(0);
+        let has_no_age = self.unused_for.is_some_and(|age| age <= 0);
+        is_unlimited && (self.selectors.contains(&Selector::All) || is_nothing_allowed || has_no_age)
+    }
+
+    fn takes_what_is_in_use(&self) -> bool {
+        self.unused_for.is_some_and(|age| age < GRAIN_OF_RELATIME)
+    }
+
+    /// The part of it that never asks.
+    fn harmless(&self) -> Policy {
+        let mut selectors = self.selectors.clone();
+        selectors.retain(|selector| !matches!(selector, Selector::All | Selector::Forgotten));
+        let unused_for = self.unused_for.filter(|_| !self.takes_what_is_in_use());
+        Policy { selectors, unused_for, ..Policy::default() }
+    }
+}
+
+/// Looks for an entry that stays; one a worker. The scan is of the whole store, and ends with the first that is found.
+#[derive(Debug)]
+pub struct Remainder<'a> {
+    judge: Judge<'a>,
+    harmless: Policy,
+    circumstances: Circumstances<'a>,
+    cut_off: Option<&'a CutOff>,
+    /// The scan's flag to stop.
+    is_found: &'a AtomicBool,
+    takes_what_is_in_use: bool,
+}
+
+impl<'a> Remainder<'a> {
+    /// A search in `store` for what this policy leaves. `is_found` is the flag that stops the scan.
+    pub fn new(
+        policy: &'a Policy,
+        store: &'a Store,
+        circumstances: Circumstances<'a>,
+        cut_off: Option<&'a CutOff>,
+        is_found: &'a AtomicBool,
+    ) -> Remainder<'a> {
+        let judge = Judge::new(policy, store, circumstances);
+        let harmless = policy.harmless();
+        Remainder { judge, harmless, circumstances, cut_off, is_found, takes_what_is_in_use: false }
+    }
+
+    /// Whether nothing stays of a store that has something to lose.
+    pub fn is_nothing(parts: &[Remainder<'_>]) -> bool {
+        let is_found = parts.iter().any(|part| part.is_found.load(Ordering::Relaxed));
+        !is_found && parts.iter().any(|part| part.takes_what_is_in_use)
+    }
+
+    fn look(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) {
+        // What interrupted writes left, and what is foreign, is no entry that anybody keeps a store for.
+        if entry.parsed.slot().is_none() {
+            return;
+        }
+        let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return };
+        let is_taken = match self.judge.verdict(visit, entry) {
+            None => false,
+            Some((Verdict::Condemn, _)) => true,
+            Some((Verdict::Evictable(_), _)) => {
+                let is_evicted =
+                    |cut_off: &CutOff| File::of(visit, entry).is_some_and(|it| cut_off.evicts(it));
+                self.cut_off.is_some_and(is_evicted)
+            }
+            // Kept because nobody can judge it, not because the policy leaves it.
+            Some((Verdict::Spare(_), _)) => return,
+            Some((Verdict::Keep, _)) if matches!(status, Status::Unknown(_)) => return,
+            Some((Verdict::Keep, _)) => false,
+        };
+        if !is_taken {
+            self.is_found.store(true, Ordering::Relaxed);
+        } else if !self.harmless.judge(entry, status, &self.circumstances).is_condemned() {
+            self.takes_what_is_in_use = true;
+        }
+    }
+}
+
+impl Visitor for Remainder<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        for entry in visit.entries {
+            self.look(visit, entry);
+        }
+    }
+
+    /// The scan that plans reports it.
+    fn trouble(&mut self, _: Trouble) {}
+}
