@@ -163,7 +163,8 @@ fn a_directory_swapped_for_a_link_is_not_followed() {
             let before = tree(&stage.base);
             let outcome = carry_out(root, planned, None);
             assert_eq!(outcome.removed.files, 0, "{resolver:?}");
-            assert_eq!(outcome.failures.len(), 1, "{outcome:?}");
+            let of_files = outcome.failures.iter().filter(|failure| failure.files > 0).count();
+            assert_eq!(of_files, 1, "{outcome:?}");
             assert!(tree(&stage.base) == before, "{resolver:?} {}", swapped.display());
         }
     }

@@ -70,6 +70,16 @@ struct LinkedEntries {
     stays: bool,
 }
 
+impl LinkedEntries {
+    fn candidates(&self, budget: &Budget) -> impl Iterator<Item = Candidate> {
+        // None of them gives room where one stays.
+        let room = if self.stays { 0 } else { self.disk };
+        let most_valuable = self.names.iter().map(|(_, value)| *value).max();
+        let together = most_valuable.filter(|_| budget.disk.is_some());
+        self.names.iter().map(move |(file, own)| Candidate::new(together.unwrap_or(*own), room, *file))
+    }
+}
+
 /// Of the inodes with several links all of whose names may go: how many names are left, by the names.
 #[derive(Debug, Default)]
 struct NamesLeft {
@@ -184,14 +194,11 @@ impl CutOff {
             }
         }
         let mut names_left = NamesLeft::default();
-        for LinkedEntries { disk, names, stays } in linked.into_values() {
-            staying.disk += disk;
-            let Some(value) = names.iter().map(|(_, value)| *value).max() else { continue };
-            // None of them gives room where one stays.
-            let room = if stays { 0 } else { disk };
-            candidates.extend(names.iter().map(|(file, _)| Candidate::new(value, room, *file)));
-            if !stays {
-                names_left.add(&names);
+        for linked in linked.into_values() {
+            staying.disk += linked.disk;
+            candidates.extend(linked.candidates(budget));
+            if !linked.stays {
+                names_left.add(&linked.names);
             }
         }
         CutOff { troubles, ..CutOff::among(candidates, names_left, staying, budget) }
@@ -282,6 +289,56 @@ mod tests {
             // The last to go was still needed.
             if let Some(last) = gone.iter().max() {
                 prop_assert!(files_left + 1 > most_files || disk_left + last.disk() > most_disk);
+            }
+        }
+    }
+
+    proptest! {
+        /// For a budget of bytes the names of an inode go together, and no more than the budget wants.
+        #[test]
+        fn names_of_an_inode_go_together(
+            inodes in proptest::collection::vec(
+                (1..4_u64, proptest::collection::vec((0..7_usize, 0..3_i32), 2..5), any::<bool>()),
+                0..15,
+            ),
+            most in 0..30_u64,
+            files in proptest::option::of(0..40_u64),
+        ) {
+            let budget = Budget { disk: Some(most * BLOCK), files };
+            let linked: Vec<LinkedEntries> = (1_u64..)
+                .zip(&inodes)
+                .map(|(inode, (blocks, names, stays))| LinkedEntries {
+                    disk: blocks * BLOCK,
+                    names: (0..)
+                        .zip(names)
+                        .map(|(name, (class, used))| (File(inode << 32 | name), Value::of_test(*class, *used)))
+                        .collect(),
+                    stays: *stays,
+                })
+                .collect();
+            let mut names_left = NamesLeft::default();
+            let mut staying = Tally::default();
+            for it in &linked {
+                staying += Tally { files: it.names.len() as u64, bytes: 0, disk: it.disk };
+                if !it.stays {
+                    names_left.add(&it.names);
+                }
+            }
+            let candidates = linked.iter().flat_map(|it| it.candidates(&budget)).collect();
+            let cut_off = CutOff::among(candidates, names_left, staying, &budget);
+            let is_gone = |it: &LinkedEntries| it.names.iter().filter(|(file, _)| cut_off.evicts(*file)).count();
+            let left: u64 = linked.iter().filter(|it| it.stays || is_gone(it) < it.names.len()).map(|it| it.disk).sum();
+            prop_assert_eq!(cut_off.over_budget.disk, left.saturating_sub(most * BLOCK));
+            let removable = linked.iter().filter(|it| !it.stays);
+            prop_assert!(left <= most * BLOCK || removable.clone().all(|it| is_gone(it) == it.names.len()));
+            if files.is_none() {
+                prop_assert!(linked.iter().all(|it| [0, it.names.len()].contains(&is_gone(it))));
+                prop_assert!(linked.iter().filter(|it| it.stays).all(|it| is_gone(it) == 0));
+                // The last to go was needed: it is the most valuable, and among equals the smallest.
+                let gone = removable.filter(|it| is_gone(it) > 0);
+                if let Some(last) = gone.max_by_key(|it| it.candidates(&budget).max()) {
+                    prop_assert!(left + last.disk > most * BLOCK);
+                }
             }
         }
     }

@@ -16,8 +16,6 @@ use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::warm::{Group, Task};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// The stale entries that one worker of a scan found.
@@ -32,12 +30,12 @@ struct Stale<'a> {
 impl Visitor for Stale<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
-            let (Some(Status::Stale(_)), Name::Bytecode(slot), Some(name)) =
-                (status::judge(entry, UncheckedHashes::Trust), entry.parsed, entry.source_name())
+            let source = entry.source_path(&visit.source_directory());
+            let (Some(Status::Stale(_)), Name::Bytecode(slot), Some(source)) =
+                (status::judge(entry, UncheckedHashes::Trust), entry.parsed, source)
             else {
                 continue;
             };
-            let source = visit.source_directory().join(OsStr::from_bytes(&name));
             if !self.under.is_empty() && !self.under.iter().any(|under| source.starts_with(under)) {
                 continue;
             }
