@@ -107,6 +107,7 @@ impl Census {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interpreter::StatedMagics;
     use crate::mounts::Mounts;
     use crate::prune::policy::Clock;
     use crate::scan::{Question, Scan, Threads};
@@ -150,7 +151,16 @@ mod tests {
         let question = Question::Everything(UncheckedHashes::Trust);
         let stop = AtomicBool::new(false);
         let threads = Threads::exactly(2);
-        let scan = Scan { store: &store, ground: &ground, question, threads, within: &[], stop: &stop };
+        let magics = StatedMagics::default();
+        let scan = Scan {
+            store: &store,
+            ground: &ground,
+            magics: &magics,
+            question,
+            threads,
+            within: &[],
+            stop: &stop,
+        };
         let policy = Policy::reclaimable();
         let now = Moment::from(std::time::SystemTime::now());
         let circumstances = Circumstances { now, clock: Clock::Access, is_dead: &|_, _| false };

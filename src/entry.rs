@@ -2,7 +2,7 @@
 
 use crate::directory::Metadata;
 use crate::layout::Name;
-use crate::pyc::{Header, Malformed, header};
+use crate::pyc::{Header, Loads, Malformed, header};
 use crate::source::{Source, Why};
 
 /// One file of the store, as the scan saw it. What was not asked for is not known.
@@ -16,6 +16,8 @@ pub struct Entry<'a> {
     pub metadata: Option<Metadata>,
     /// What the file begins with.
     pub content: Content,
+    /// Whether an interpreter of its cache tag loads its magic; [`Loads::CannotTell`] without a header as well.
+    pub loads: Loads,
     /// What became of its source.
     pub source: Source,
     /// The name of its source in the mirrored directory, where that is not the usual one (`x.pyw`, `x.hy`).
@@ -25,8 +27,8 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// An entry of which only the name is known.
     pub fn named(name: &'a [u8], parsed: Name<'a>) -> Entry<'a> {
-        let (content, source) = (Content::NotRead, Source::NotAsked);
-        Entry { name, parsed, metadata: None, content, source, other_name: None }
+        let (content, loads, source) = (Content::NotRead, Loads::CannotTell, Source::NotAsked);
+        Entry { name, parsed, metadata: None, content, loads, source, other_name: None }
     }
 
     /// The name of its source in the mirrored directory; none for what is foreign.

@@ -75,6 +75,8 @@ pub enum Why {
     TooLarge,
     /// Several files could be the source, and the entry does not say which.
     Ambiguous,
+    /// No reader of the entry's magic is known: its interpreter is newer than this program, or another implementation.
+    Magic,
     /// Any other error of the file system.
     Io,
 }
@@ -90,6 +92,7 @@ impl Why {
             Why::StaleHandle => "stale-handle",
             Why::TooLarge => "too-large",
             Why::Ambiguous => "ambiguous",
+            Why::Magic => "magic",
             Why::Io => "io",
         }
     }

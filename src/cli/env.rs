@@ -144,8 +144,17 @@ impl Environment {
         }
     }
 
+    /// Where Pythons may be: [`Environment::places`], and in every user's home where we are root.
+    pub fn places_of_all(&self) -> Places {
+        let mut places = self.places.clone();
+        if pycstore::directory::effective_user() == 0 {
+            places.homes.extend(self.homes_of_all());
+        }
+        places
+    }
+
     /// The homes of all users, by their usual places.
-    pub fn homes_of_all(&self) -> Vec<PathBuf> {
+    fn homes_of_all(&self) -> Vec<PathBuf> {
         let below =
             |place: &str| std::fs::read_dir(place).into_iter().flatten().flatten().map(|home| home.path());
         ["/home", "/Users"].into_iter().flat_map(below).chain([PathBuf::from("/root")]).collect()

@@ -7,8 +7,7 @@ use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session};
-use pycstore::directory;
-use pycstore::interpreter::{Build, Interpreter, Interpreters, Places, StoreUse};
+use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse};
 use pycstore::store::Purpose;
 use std::io::{self, BufWriter, Write};
 
@@ -43,23 +42,15 @@ fn find_with_store(session: &Session) -> (Interpreters, Exit) {
 
 /// The Pythons on this machine, as far as the environment knows their places; no store is read.
 pub fn find(session: &Session) -> Interpreters {
-    Interpreters::find(&places(session))
+    Interpreters::find(&session.environment.places_of_all())
 }
 
 /// The Pythons that may use a store: those on this machine, and those that the store itself betrays by the standard
 /// libraries and environments that it has entries for.
 pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
     let mut progress = session.progress("looking for interpreters in");
-    Interpreters::find_with(&places(session), &opened.store, opened.threads(), |files| progress.update(files))
-}
-
-/// Where the environment says that Pythons are, and in every user's home where we are root.
-fn places(session: &Session) -> Places {
-    let mut places = session.environment.places.clone();
-    if directory::effective_user() == 0 {
-        places.homes.extend(session.environment.homes_of_all());
-    }
-    places
+    let places = session.environment.places_of_all();
+    Interpreters::find_with(&places, &opened.store, opened.threads(), |files| progress.update(files))
 }
 
 /// Says what the search leaves open; returns whether it leaves nothing open.

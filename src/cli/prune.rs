@@ -16,7 +16,6 @@ use super::selection::Selection;
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use pycstore::census::{Census, Counting};
-use pycstore::interpreter::Loads;
 use pycstore::owner::Life;
 use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
 use pycstore::prune::policy::Spared;
@@ -24,6 +23,7 @@ use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
     Policy, Selector, Skipped, Weigher,
 };
+use pycstore::pyc::Loads;
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
 use pycstore::store::{Lock, Purpose};

@@ -11,6 +11,7 @@ use super::stop::Stop;
 use anyhow::Context;
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
+use pycstore::interpreter::StatedMagics;
 use pycstore::mounts::Mounts;
 use pycstore::prune::{Circumstances, Clock};
 use pycstore::pyc::Magic;
@@ -42,6 +43,7 @@ pub struct Opened {
     pub store: Store,
     /// What the question about sources rests on.
     pub ground: Ground,
+    magics: StatedMagics,
     threads: Threads,
     /// The wish to stop early.
     pub stop: Stop,
@@ -101,7 +103,9 @@ impl Session {
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
         let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
-        Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default() })
+        let environment = self.environment.clone();
+        let magics = StatedMagics::new(move || environment.places_of_all());
+        Ok(Opened { store, ground, magics, threads: self.threads(), stop: Stop::default() })
     }
 
     /// Opens the store to put something into it. As Python does, we make it if it is not there. Root puts nothing where
@@ -199,8 +203,8 @@ impl Session {
 impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
-        let Opened { store, ground, threads, stop } = self;
-        Scan { store, ground, question, threads: *threads, within: &[], stop: stop.scan_flag() }
+        let Opened { store, ground, magics, threads, stop } = self;
+        Scan { store, ground, magics, question, threads: *threads, within: &[], stop: stop.scan_flag() }
     }
 
     /// What policies are judged with.

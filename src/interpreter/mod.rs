@@ -9,8 +9,8 @@
 //!
 //! # Invariants
 //!
-//! * [`Loads::No`] is said only when at least one interpreter was found, everything was looked into, and each one
-//!   with that tag is known to load another magic.
+//! * [`Interpreters::loads`] says [`Loads::No`] only of a tag and magic in the tables of `pyc/magic.rs`, and only when at least
+//!   one interpreter was found, everything was looked into, and each one with that tag is known to load another magic.
 //! * Whatever an interpreter states about its magic itself goes before the table of releases; one that may be a
 //!   pre-release is never judged by that table.
 
@@ -18,13 +18,15 @@ mod environment;
 mod installation;
 mod mirrored;
 mod places;
+mod stated;
 mod version;
 
 pub use mirrored::MirroredLibrary;
 pub use places::{FoundBy, Places, ToolDirectory};
+pub use stated::StatedMagics;
 pub use version::{Build, Implementation, Stage, Version};
 
-use crate::pyc::Magic;
+use crate::pyc::{Loads, Magic};
 use crate::scan::Threads;
 use crate::store::Store;
 use std::collections::BTreeSet;
@@ -61,17 +63,6 @@ pub enum StoreUse {
     Uses,
     /// Before 3.8: it does neither.
     Ignores,
-}
-
-/// Whether an interpreter on this machine loads what has a certain tag and magic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loads {
-    /// One does.
-    Yes,
-    /// None does.
-    No,
-    /// It cannot be told.
-    CannotTell,
 }
 
 /// A place that could not be looked into.
@@ -133,20 +124,19 @@ impl Interpreters {
 
     /// Whether one of them loads an entry with this tag and magic, as far as these two decide it.
     pub fn loads(&self, tag: &str, magic: Magic) -> Loads {
-        let mut same_tag =
-            self.with_store().filter(|(own, _)| *own == tag).map(|(_, it)| it.magic).peekable();
-        let is_installed = same_tag.peek().is_some();
-        let magics: Vec<Option<Magic>> = same_tag.collect();
+        let same_tag = self.with_store().filter(|(own, _)| *own == tag);
+        let magics: Vec<Option<Magic>> = same_tag.map(|(_, it)| it.magic).collect();
         let all_looked_at = self.unidentified.is_empty() && self.unreadable.is_empty();
         let any_found = self.with_store().next().is_some();
         if magics.contains(&Some(magic)) {
             Loads::Yes
         } else if magics.contains(&None) || !all_looked_at || !any_found {
             Loads::CannotTell
-        } else if is_installed || Implementation::recognises(tag) {
-            Loads::No
-        } else {
+        } else if magic.is_loaded_by(tag) == Loads::CannotTell {
+            // Of an implementation or version that this program does not know it does not judge.
             Loads::CannotTell
+        } else {
+            Loads::No
         }
     }
 }
@@ -735,11 +725,13 @@ mod tests {
             ("cpython-312", 3530, Loads::Yes),
             ("cpython-312", 3529, Loads::No),
             ("cpython-311", 3495, Loads::No),
-            ("cpython-316", 3700, Loads::No),
+            ("cpython-316", 3700, Loads::CannotTell),
             ("pypy39", 336, Loads::CannotTell),
-            ("pypy310", 336, Loads::No),
-            ("graalpy240-311", 21, Loads::No),
-            ("rustpython-313", 1, Loads::CannotTell),
+            ("pypy310", 384, Loads::No),
+            ("pypy311", 432, Loads::No),
+            ("pypy311", 448, Loads::CannotTell),
+            ("graalpy240-311", 21, Loads::CannotTell),
+            ("rustpython-0_4", 1, Loads::CannotTell),
         ] {
             assert_eq!(found.loads(tag, Magic::of(magic)), loads, "{tag} {magic}");
         }

@@ -31,11 +31,6 @@ impl Implementation {
             Implementation::GraalPy { .. } => "graalpy",
         }
     }
-
-    /// Whether the interpreter of a cache tag could be recognised if it were on this machine.
-    pub fn recognises(tag: &str) -> bool {
-        ["cpython-", "pypy", "graalpy"].iter().any(|name| tag.starts_with(name))
-    }
 }
 
 /// How an interpreter was built. Both builds share cache tag and magic.

@@ -12,5 +12,5 @@ pub(crate) mod recorded;
 pub mod source_hash;
 
 pub use header::{Header, InvalidationMode, Malformed, UncheckedHashes};
-pub use magic::Magic;
+pub use magic::{Loads, Magic};
 pub use source_hash::SourceHasher;

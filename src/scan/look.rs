@@ -5,7 +5,7 @@ use super::{Listing, Question, Scan, Trouble, Visitor};
 use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::{self, Form, Name, Slot};
-use crate::pyc::{Magic, SourceHasher, header, marshal};
+use crate::pyc::{Header, Loads, Magic, SourceHasher, header, marshal};
 use crate::source::{Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -163,8 +163,11 @@ impl<V: Visitor> Look<'_, V> {
             (Question::Orphans, _) => {}
             (Question::Everything(_), source) => {
                 (entry.metadata, entry.content) = self.read_start(name)?;
-                if let Source::Present(file) = source {
-                    file.hash = self.hash_source(&slot, entry.content);
+                if let (Source::Present(file), Content::Read(Ok(header), _)) = (source, entry.content) {
+                    entry.loads = self.scan.magics.loads(slot.tag, header.magic);
+                    if entry.loads == Loads::Yes {
+                        file.hash = self.hash_source(&slot, &header);
+                    }
                 }
             }
         }
@@ -277,10 +280,9 @@ impl<V: Visitor> Look<'_, V> {
     }
 
     /// Reads and hashes the source where an import would; once for entries of the same source and magic.
-    fn hash_source(&mut self, slot: &Slot<'_>, content: Content) -> Option<Result<[u8; 8], Why>> {
+    fn hash_source(&mut self, slot: &Slot<'_>, header: &Header) -> Option<Result<[u8; 8], Why>> {
         let Question::Everything(unchecked) = self.scan.question else { return None };
-        let Content::Read(Ok(header), _) = content else { return None };
-        if !header.checks_hash(unchecked) || !header.magic.is_loaded_by(slot.tag) {
+        if !header.checks_hash(unchecked) {
             return None;
         }
         let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };

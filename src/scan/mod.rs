@@ -45,6 +45,7 @@ pub use crew::Threads;
 
 use crate::directory::{LONGEST_PATH, ListBuffer, Metadata, name_too_long};
 use crate::entry::Entry;
+use crate::interpreter::StatedMagics;
 use crate::owner::{Owner, Presence};
 use crate::pyc::UncheckedHashes;
 use crate::source::Ground;
@@ -74,6 +75,8 @@ pub struct Scan<'a> {
     pub store: &'a Store,
     /// What the question about sources rests on.
     pub ground: &'a Ground,
+    /// Which magics the interpreters of the cache tags load.
+    pub magics: &'a StatedMagics,
     /// What is asked.
     pub question: Question,
     /// How many threads may work.

@@ -124,14 +124,14 @@ impl<'a> Inspector<'a> {
         self.entries += 1;
         let mut found = Vec::new();
         let mut is_loadable = false;
-        match self.bodies.walk(visit.relative, entry.name, slot.tag) {
+        match self.bodies.walk(visit.relative, entry.name, slot.tag, header.magic) {
             Ok(Body::Loadable(walked)) => {
                 is_loadable = true;
                 found.extend(moved(&walked.filename, source_path).map(What::Moved));
             }
             Ok(Body::Faulty(fault)) => found.push(What::Body(fault)),
             // Its interpreter may know.
-            Ok(Body::UnknownDialect) => is_loadable = true,
+            Ok(Body::NotChecked) => is_loadable = true,
             // Others use the store meanwhile.
             Err(error) if crate::source::is_missing(&error) => return,
             Err(error) => {

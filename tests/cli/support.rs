@@ -289,7 +289,7 @@ pub struct Interpreter {
     pub tag: String,
 }
 
-/// Every CPython ≥ 3.8 on `PATH` and below pyenv's versions, one for each cache tag. Never empty.
+/// Every CPython ≥ 3.8 on `PATH`, below pyenv's versions and where `tests/more-pythons.sh` puts them, one for each cache tag. Never empty.
 ///
 /// # Panics
 /// When there is none: these tests ask CPython itself.
@@ -351,7 +351,11 @@ fn candidates() -> Vec<PathBuf> {
     if let Some(versions) = pyenv.and_then(|root| std::fs::read_dir(root.join("versions")).ok()) {
         candidates.extend(versions.flatten().map(|version| version.path().join("bin/python3")));
     }
-    for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // `PYCSTORE_PYTHONS` is what `tests/more-pythons.sh` was given.
+    let pythons = std::env::var_os("PYCSTORE_PYTHONS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pythons"), PathBuf::from);
+    for directory in std::env::split_paths(&path).chain([pythons.join("bin")]) {
         if directory.ends_with("shims") {
             continue;
         }
