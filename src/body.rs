@@ -63,7 +63,7 @@ impl<'a> Bodies<'a> {
         let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
         Ok(match walk(self.read(relative, name)?, dialect) {
             Ok(walked) => Body::Loadable(walked),
-            Err(_) if !dialect.knows_faults() => Body::NotChecked,
+            Err(fault) if !dialect.is_sure_of(&fault) => Body::NotChecked,
             Err(fault) => Body::Faulty(fault),
         })
     }

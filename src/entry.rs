@@ -4,6 +4,7 @@ use crate::directory::Metadata;
 use crate::layout::Name;
 use crate::pyc::{Header, Loads, Malformed, header};
 use crate::source::{Source, Why};
+use crate::units::Moment;
 
 /// One file of the store, as the scan saw it. What was not asked for is not known.
 #[derive(Debug, Clone)]
@@ -38,6 +39,35 @@ impl<'a> Entry<'a> {
             None => Some(self.parsed.slot()?.usual_source()),
         }
     }
+}
+
+/// One file of the store, and by what to know it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenEntry {
+    /// Its directory, from the store's root.
+    pub relative: Box<[u8]>,
+    /// Its name.
+    pub name: Box<[u8]>,
+    stamp: Stamp,
+}
+
+/// Inode, length and mtime of a file.
+type Stamp = ((u64, u64), u64, Moment);
+
+impl SeenEntry {
+    /// An entry of this directory; `None` where its metadata is not known.
+    pub fn new(relative: &[u8], entry: &Entry<'_>) -> Option<SeenEntry> {
+        Some(SeenEntry { relative: relative.into(), name: entry.name.into(), stamp: stamp(entry)? })
+    }
+
+    /// Whether an entry of the same path is still the same file.
+    pub fn is_still(&self, entry: &Entry<'_>) -> bool {
+        stamp(entry) == Some(self.stamp)
+    }
+}
+
+fn stamp(entry: &Entry<'_>) -> Option<Stamp> {
+    entry.metadata.map(|it| (it.identity, it.bytes, it.modified))
 }
 
 /// What an entry begins with.

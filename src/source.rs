@@ -43,6 +43,10 @@ pub struct SourceFile {
     pub python_mtime: i64,
     /// The mtime itself.
     pub modified: Moment,
+    /// The last change of its inode (`st_ctime`).
+    pub changed: Moment,
+    /// Number of hard links.
+    pub links: u64,
     /// Its size in bytes.
     pub bytes: u64,
     /// Its hash under the entry's magic, if the entry's header asks for it.
@@ -330,6 +334,8 @@ impl From<Metadata> for SourceFile {
         SourceFile {
             python_mtime: python_mtime(metadata.modified.seconds, metadata.modified.nanoseconds),
             modified: metadata.modified,
+            changed: metadata.changed,
+            links: metadata.links,
             bytes: metadata.bytes,
             hash: None,
         }

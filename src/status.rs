@@ -184,7 +184,8 @@ mod tests {
     }
 
     fn present(python_mtime: i64, bytes: u64, hash: Option<[u8; 8]>) -> Source {
-        Source::Present(SourceFile { python_mtime, modified: Moment::default(), bytes, hash: hash.map(Ok) })
+        let (modified, changed) = (Moment::default(), Moment::default());
+        Source::Present(SourceFile { python_mtime, modified, changed, links: 1, bytes, hash: hash.map(Ok) })
     }
 
     fn entry(name: &[u8], content: Content, source: Source) -> Entry<'_> {

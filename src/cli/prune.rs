@@ -1,6 +1,6 @@
 //! `pycstore prune`: remove entries that Python cannot use any more; and the run that `forget` shares with it.
 
-use super::args::{PruneOptions, RunOptions};
+use super::args::{Account, PruneOptions, RunOptions};
 use super::consent::{Consent, agreed};
 use super::du::{owner, reclaimable, report};
 use super::exit::Exit;
@@ -302,6 +302,9 @@ fn show(
     look: Look,
 ) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
+    if options.account == Account::LeftToCaller {
+        return Ok(());
+    }
     if options.json {
         json::print(&mut out, &PruneDocument::new(opened.store.path(), outcome, mode))?;
     } else if !session.global.quiet {

@@ -4,6 +4,7 @@ use super::args::{PruneOptions, ScopeOptions, SelectorOptions};
 use super::config::{Sourced, home};
 use super::output::complain::Complaint;
 use super::session::Session;
+use pycstore::entry::SeenEntry;
 use pycstore::prune::{Budget, Keep, Policy, Scope, Selector};
 use pycstore::units::{Age, Size};
 use std::path::PathBuf;
@@ -95,6 +96,7 @@ impl Chosen {
             unused_for: self.unused_for.map(Age::seconds),
             budget: Budget { disk: self.max_size.map(|size| size.0), files: self.max_files },
             scope,
+            ..Policy::default()
         }
     }
 }
@@ -175,12 +177,14 @@ impl Selection {
 }
 
 impl Selection {
-    /// What `pycstore verify --fix` removes: entries with a body at which imports fail, at or below `paths`.
-    pub fn of_verify(paths: &[PathBuf]) -> Selection {
-        let mut names = vec![Selector::Bodies.name().to_string()];
+    /// What `pycstore verify --fix` removes: the very entries of which it found, at or below `paths`, that they break
+    /// imports or are old.
+    pub fn of_verify(paths: &[PathBuf], mut listed: Vec<SeenEntry>) -> Selection {
+        listed.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
+        let mut names = vec![Selector::Listed.name().to_string()];
         names.extend(paths.iter().map(|path| format!("under {}", path.display())));
         let scope = Scope { under: paths.to_vec(), ..Scope::default() };
-        let policy = Policy { scope, ..Policy::of([Selector::Bodies]) };
+        let policy = Policy { scope, listed, ..Policy::of([Selector::Listed]) };
         Selection { policy, names, min_interval: None, max_runtime: None }
     }
 }

@@ -31,6 +31,10 @@ impl<'a> Judge<'a> {
             return None;
         }
         let status = status::judge(entry, UncheckedHashes::Trust);
+        // Only what Python loads is ever listed: what was recompiled meanwhile is another file.
+        if status == Some(Status::Fresh) && self.policy.lists(visit.relative, entry) {
+            return Some(Verdict::Condemn);
+        }
         let status = status.map(|status| self.look_at_body(visit, entry, status));
         Some(status.map_or(Verdict::Keep, |status| self.policy.judge(entry, status, &self.circumstances)))
     }

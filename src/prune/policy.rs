@@ -2,7 +2,7 @@
 
 use super::scope::Scope;
 use crate::directory::Metadata;
-use crate::entry::{Bytecode, Content, Entry};
+use crate::entry::{Bytecode, Content, Entry, SeenEntry};
 use crate::pyc::Magic;
 use crate::scan::Question;
 use crate::status::{Corrupt, Status, UncheckedHashes};
@@ -25,6 +25,8 @@ pub enum Selector {
     Bodies,
     /// An interrupted write, an hour old or more.
     Temporary,
+    /// It is in [`Policy::listed`].
+    Listed,
     /// No interpreter on this machine loads its tag and magic.
     DeadInterpreters,
     /// Every entry of the scope, whatever its status: what `forget` removes.
@@ -42,6 +44,7 @@ impl Selector {
             Selector::Corrupt => "corrupt",
             Selector::Bodies => "bodies",
             Selector::Temporary => "temporary",
+            Selector::Listed => "verify",
             Selector::DeadInterpreters => "dead-interpreters",
             Selector::Forgotten => "forget",
             Selector::All => "all",
@@ -54,6 +57,8 @@ impl Selector {
 pub struct Policy {
     /// What is taken whatever its age.
     pub selectors: BTreeSet<Selector>,
+    /// The very entries that [`Selector::Listed`] takes, sorted by directory and name: what `verify` found.
+    pub listed: Vec<SeenEntry>,
     /// Entries not used for so many seconds are taken too.
     pub unused_for: Option<i64>,
     /// How much may stay.
@@ -213,6 +218,12 @@ impl Policy {
     /// Whether its judgement depends on the interpreters of this machine.
     pub fn asks_interpreters(&self) -> bool {
         self.selectors.contains(&Selector::DeadInterpreters) || !self.budget.is_unlimited()
+    }
+
+    /// Whether an entry of this directory is listed and still the file that was seen.
+    pub fn lists(&self, relative: &[u8], entry: &Entry<'_>) -> bool {
+        let path = |seen: &SeenEntry| (&*seen.relative, &*seen.name).cmp(&(relative, entry.name));
+        self.listed.binary_search_by(path).is_ok_and(|index| self.listed[index].is_still(entry))
     }
 
     /// The cheapest question to a scan that answers this policy.

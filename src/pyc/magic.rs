@@ -103,6 +103,11 @@ impl Magic {
         RELEASES.iter().find(|release| release.0 == minor).map(|release| Magic::of(release.2))
     }
 
+    /// Whether all is known that the interpreters of a cache tag will ever load: nothing will be added to its tables.
+    pub fn knows_all_of_tag(tag: &str) -> bool {
+        Magic::knows_tag(tag) && tag != PYPY_IN_DEVELOPMENT
+    }
+
     /// Whether anything is known of what the interpreters of a cache tag load.
     pub fn knows_tag(tag: &str) -> bool {
         Magic([0; 4]).is_loaded_by(tag) == Loads::No

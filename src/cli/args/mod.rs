@@ -16,7 +16,7 @@ pub use completions::{CompletedShell, CompletionsOptions};
 pub use doctor::DoctorOptions;
 pub use du::{DuOptions, ViewOptions};
 pub use entry::{InspectOptions, LsOptions, SourceOptions, WhichOptions};
-pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
+pub use prune::{Account, ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
 pub use schedule::{Action, ScheduleOptions, Scheduler};
 pub use setup::{SetupOptions, Target};
 pub use sweep::SweepOptions;
@@ -197,12 +197,16 @@ pub enum Command {
     ///
     /// That is its status, what Python does at the next import, what its header pins and what its source has now.
     Inspect(InspectOptions),
-    /// Find what headers cannot tell: entries that break imports or run old code.
+    /// Check entries in depth for broken or outdated bytecode.
     ///
-    /// Looks at every entry that Python would load: whether its body is a code object (else every import fails), whether
-    /// an edit of the source could have gone unnoticed (racy, frozen), and whether it was compiled elsewhere (moved).
+    /// Checks every entry that Python would load. Faults: the body is no code object, so every import fails (body); the
+    /// source was changed and Python does not check the entry's hash (unchecked). Warnings: the source was changed after
+    /// it was compiled, and the header does not show it (racy, changed). Notices: mtimes that archives and images set
+    /// (frozen), entries compiled from another path (moved), and entries of a newer Python or another implementation,
+    /// whose format this version does not know (not-checked).
+    ///
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
-    /// compared: what differs is outdated where an unnoticed edit may explain it, else forged.
+    /// compared: what differs is a fault (mismatch), and what is the same disproves a warning.
     Verify(VerifyOptions),
     /// Put the prefix in place, and hide __pycache__ from git and editors.
     ///
@@ -302,13 +306,13 @@ pub struct VerifyOptions {
     /// Let the owning interpreters compile the sources again, and compare
     #[arg(long)]
     pub recompile: bool,
-    /// Remove the entries at whose bodies imports fail
+    /// Remove the entries with a fault; Python compiles their sources again
     #[arg(long)]
     pub fix: bool,
     /// Show notices as well: what only may go wrong
     #[arg(long)]
     pub notices: bool,
-    /// Print one JSON object a line for each finding, notices included
+    /// Print one JSON object a line for each finding, notices included; `removed` says whether --fix removed the entry
     #[arg(long)]
     pub json: bool,
 }

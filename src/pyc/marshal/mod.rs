@@ -52,10 +52,16 @@ impl Dialect {
         }
     }
 
-    /// Whether what this dialect refuses is known to be refused. Of PyPy 3.10 only the fields are known (its
-    /// `pypy/interpreter/pycode.py`): a body that fits is sound, of another nothing can be told.
-    pub fn knows_faults(self) -> bool {
-        self != Dialect::PyPy(10)
+    /// Whether the interpreter is known to raise where the walk does.
+    ///
+    /// Of PyPy 3.10 only the fields are known (`pypy/interpreter/pycode.py`): a body that fits is sound, of another nothing
+    /// can be told. PyPy 3.11 was compared with one release (8.0.1): a type code that this one does not have may be another's.
+    pub fn is_sure_of(self, fault: &Fault) -> bool {
+        match self {
+            Dialect::CPython(_) | Dialect::PyPy(..=9) => true,
+            Dialect::PyPy(10) => false,
+            Dialect::PyPy(_) => fault.wrong != Wrong::TypeCode,
+        }
     }
 }
 
@@ -299,7 +305,9 @@ mod tests {
         ] {
             assert_eq!(of(tag, number), None, "{tag} {number}");
         }
-        assert!(!Dialect::PyPy(10).knows_faults() && Dialect::PyPy(11).knows_faults());
+        let sure = |wrong| [9, 10, 11].map(|minor| Dialect::PyPy(minor).is_sure_of(&Fault { at: 0, wrong }));
+        assert_eq!(sure(Wrong::End), [true, false, true]);
+        assert_eq!(sure(Wrong::TypeCode), [true, false, false]);
     }
 
     #[test]
