@@ -48,25 +48,25 @@ pub struct SeenEntry {
     pub relative: Box<[u8]>,
     /// Its name.
     pub name: Box<[u8]>,
-    stamp: Stamp,
+    identity: Identity,
 }
 
 /// Inode, length and mtime of a file.
-type Stamp = ((u64, u64), u64, Moment);
+type Identity = ((u64, u64), u64, Moment);
 
 impl SeenEntry {
     /// An entry of this directory; `None` where its metadata is not known.
     pub fn new(relative: &[u8], entry: &Entry<'_>) -> Option<SeenEntry> {
-        Some(SeenEntry { relative: relative.into(), name: entry.name.into(), stamp: stamp(entry)? })
+        Some(SeenEntry { relative: relative.into(), name: entry.name.into(), identity: identity(entry)? })
     }
 
     /// Whether an entry of the same path is still the same file.
     pub fn is_still(&self, entry: &Entry<'_>) -> bool {
-        stamp(entry) == Some(self.stamp)
+        identity(entry) == Some(self.identity)
     }
 }
 
-fn stamp(entry: &Entry<'_>) -> Option<Stamp> {
+fn identity(entry: &Entry<'_>) -> Option<Identity> {
     entry.metadata.map(|it| (it.identity, it.bytes, it.modified))
 }
 

@@ -2,7 +2,7 @@
 
 use etcetera::base_strategy::{BaseStrategy, Xdg};
 use pycstore::accounts::{Accounts, User};
-use pycstore::interpreter::{Places, ToolDirectory};
+use pycstore::interpreter::{Places, Reach, ToolDirectory};
 use pycstore::units::Moment;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -230,5 +230,6 @@ fn places(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) ->
             .collect(),
         configurations: virtualenv.into_iter().map(|root| root.join("pyvenv.cfg")).collect(),
         libraries: Vec::new(),
+        reach: Reach::Usual,
     }
 }

@@ -10,6 +10,7 @@ use super::session::{Opened, Session};
 use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse};
 use pycstore::store::Purpose;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 /// Runs `pycstore interpreters`.
 pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<Exit> {
@@ -50,7 +51,9 @@ pub fn find(session: &Session) -> Interpreters {
 pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
     let mut progress = session.progress("looking for interpreters in");
     let places = session.environment.places_of_all();
-    Interpreters::find_with(&places, &opened.store, opened.threads(), |files| progress.update(files))
+    let is_gone = |path: &Path| opened.ground.fate(path).is_ok();
+    let update = |files| progress.update(files);
+    Interpreters::find_with(&places, &opened.store, opened.threads(), is_gone, update)
 }
 
 /// Says what the search leaves open; returns whether it leaves nothing open.
@@ -60,6 +63,10 @@ pub fn complain_of(interpreters: &Interpreters) -> bool {
     }
     for executable in &interpreters.unidentified {
         complain::note(&format!("cannot tell which Python {} is", executable.display()));
+    }
+    for library in &interpreters.out_of_reach {
+        let path = library.directory.display();
+        complain::note(&format!("cannot reach {path}: an interpreter of {} may be there", library.tag));
     }
     let any_found = interpreters.with_store().next().is_some();
     if !any_found {

@@ -189,6 +189,16 @@ impl LibraryName {
         Some(LibraryName { implementation, major, minor, build })
     }
 
+    /// The library of the interpreter with this cache tag; none for implementations whose libraries have other places.
+    pub fn of_tag(tag: &str) -> Option<LibraryName> {
+        let implementation = match tag.strip_prefix("cpython-") {
+            Some(_) => Implementation::CPython,
+            None => tag.strip_prefix("pypy").map(|_| Implementation::PyPy)?,
+        };
+        let (major, minor) = crate::layout::python_of_tag(tag)?;
+        Some(LibraryName { implementation, major, minor, build: Build::Ordinary })
+    }
+
     /// GraalPy's own version, from the name of the directory that only it has beside the library: `graalpy24.0`.
     pub fn graalpy_beside(name: &str) -> Option<Implementation> {
         let (major, rest) = number(name.strip_prefix("graalpy")?)?;

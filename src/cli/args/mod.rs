@@ -186,8 +186,10 @@ pub enum Command {
     /// List the Pythons on this machine.
     ///
     /// They are found by reading the disk: PATH, the places of pyenv, uv, conda, Homebrew, asdf, mise, rye, hatch, PDM
-    /// and Poetry, /usr, /usr/local and /opt, framework builds, $VIRTUAL_ENV, and the libraries and virtualenvs that the
-    /// store has entries of. None is run. A Python before 3.8 uses no store: it is listed without tag and magic.
+    /// and Poetry, /usr, /usr/local and /opt, framework builds, $VIRTUAL_ENV, the libraries and virtualenvs that the
+    /// store has entries of (under any name, such as that of an office suite), directories two levels deep below homes,
+    /// /opt and /srv, and running processes. None is run. A Python before 3.8 uses no store: it is listed without tag
+    /// and magic.
     Interpreters(InterpretersOptions),
     /// Show the source of an entry.
     ///
