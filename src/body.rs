@@ -61,9 +61,10 @@ impl<'a> Bodies<'a> {
     /// Those of [`Bodies::read`].
     pub fn walk(&mut self, relative: &[u8], name: &[u8], tag: &str, magic: Magic) -> io::Result<Body<'_>> {
         let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
-        Ok(match walk(self.read(relative, name)?, dialect) {
+        let body = self.read(relative, name)?;
+        Ok(match walk(body, dialect) {
             Ok(walked) => Body::Loadable(walked),
-            Err(fault) if !dialect.is_sure_of(&fault) => Body::NotChecked,
+            Err(fault) if !dialect.is_sure_of(&fault, body) => Body::NotChecked,
             Err(fault) => Body::Faulty(fault),
         })
     }

@@ -107,9 +107,9 @@ impl Census {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interpreter::StatedMagics;
     use crate::mounts::Mounts;
     use crate::prune::policy::Clock;
+    use crate::pyc::StatedMagics;
     use crate::scan::{Question, Scan, Threads};
     use crate::source::Ground;
     use crate::store::{Purpose, Store};

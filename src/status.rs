@@ -3,6 +3,10 @@
 //! The order of judgement: the name (`temporary`, `foreign`), then the source (`orphan`, `unknown`), then the
 //! header (`corrupt`, `stale`, `fresh`). Within the header the order is Python's own: `_classify_pyc`, then
 //! `_validate_timestamp_pyc` or `_validate_hash_pyc` (PEP 552). The oracle is CPython itself.
+//!
+//! What is not known is not judged: whether the interpreter of a tag loads a magic comes from the tables of
+//! [`crate::pyc::magic`] and from what interpreters on this machine state ([`crate::pyc::StatedMagics`]). Where neither tells,
+//! the entry of a source that is there is `unknown`, reason `magic`, and no selector that depends on the source takes it.
 
 use crate::entry::{Content, Entry};
 use crate::layout::Name;

@@ -9,7 +9,7 @@
 use proptest::prelude::*;
 use pycstore::census::{Census, Counting};
 use pycstore::directory::Resolver;
-use pycstore::interpreter::{Interpreters, Places, StatedMagics};
+use pycstore::interpreter::{Interpreters, Places};
 use pycstore::mounts::Mounts;
 use pycstore::prune::plan::PlannedDirectory;
 use pycstore::prune::policy::Spared;
@@ -17,7 +17,7 @@ use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
     Policy, Selector, Weigher, execute,
 };
-use pycstore::pyc::{Loads, Magic};
+use pycstore::pyc::{Loads, Magic, StatedMagics};
 use pycstore::scan::{Scan, Threads, Visitor};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Store};

@@ -11,10 +11,10 @@ use super::stop::Stop;
 use anyhow::Context;
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
-use pycstore::interpreter::StatedMagics;
+use pycstore::interpreter::Interpreters;
 use pycstore::mounts::Mounts;
 use pycstore::prune::{Circumstances, Clock};
-use pycstore::pyc::Magic;
+use pycstore::pyc::{Magic, StatedMagics};
 use pycstore::scan::{Question, Scan, Threads};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Refusal, Store};
@@ -104,7 +104,7 @@ impl Session {
         let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
         let environment = self.environment.clone();
-        let magics = StatedMagics::new(move || environment.places_of_all());
+        let magics = StatedMagics::new(move || Interpreters::find(&environment.places_of_all()).stated());
         Ok(Opened { store, ground, magics, threads: self.threads(), stop: Stop::default() })
     }
 

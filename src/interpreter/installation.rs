@@ -372,7 +372,7 @@ fn describe(library: &Library) -> Interpreter {
     let version = header("patchlevel.h")
         .as_deref()
         .and_then(Version::in_patchlevel)
-        .or_else(|| Version::in_build_details(&in_library("build-details.json")?))
+        .or_else(|| Version::in_build_details(&read_text(&build_details(library.path.as_ref()?)?)?))
         .filter(|version| (version.major, version.minor) == (major, minor))
         .or_else(|| bare.in_directory_name(telling_name(&library.prefix, &bare.to_string())?))
         .unwrap_or(bare);
@@ -402,6 +402,15 @@ fn describe(library: &Library) -> Interpreter {
         store_use,
         found_by: BTreeSet::new(),
     }
+}
+
+/// The file of PEP 739 in a library: `build-details.json`, or Debian's `build-details..x86_64-linux-gnu.json`.
+fn build_details(library: &Path) -> Option<PathBuf> {
+    let is_it = |name: &OsStr| {
+        name.to_str().is_some_and(|name| name.starts_with("build-details.") && name.ends_with(".json"))
+    };
+    let paths = std::fs::read_dir(library).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(|path| path.file_name().is_some_and(is_it)).min()
 }
 
 /// Where the C headers of an interpreter may be.

@@ -18,15 +18,13 @@ mod environment;
 mod installation;
 mod mirrored;
 mod places;
-mod stated;
 mod version;
 
 pub use mirrored::MirroredLibrary;
 pub use places::{FoundBy, Places, Reach, ToolDirectory};
-pub use stated::StatedMagics;
 pub use version::{Build, Implementation, Stage, Version};
 
-use crate::pyc::{Loads, Magic};
+use crate::pyc::{Loads, Magic, TaggedMagics};
 use crate::scan::Threads;
 use crate::store::Store;
 use std::collections::BTreeSet;
@@ -122,6 +120,11 @@ impl Interpreters {
             .filter_map(|interpreter| Some((interpreter.tag.as_deref()?, interpreter)))
     }
 
+    /// The magics that they state by their tags, for [`crate::pyc::StatedMagics`].
+    pub fn stated(&self) -> TaggedMagics {
+        self.with_store().filter_map(|(tag, it)| Some((tag.to_string(), it.magic?))).collect()
+    }
+
     /// Their cache tags, each once, in order of implementation and version.
     pub fn tags(&self) -> Vec<&str> {
         let mut tags: Vec<&str> = self.with_store().map(|(tag, _)| tag).collect();
@@ -152,6 +155,7 @@ impl Interpreters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pyc::StatedMagics;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     /// A file system of its own, with no Python in it.
@@ -797,7 +801,7 @@ mod tests {
         let machine = Machine::new();
         machine.cpython("opt/beta", 16, 3749);
         let places = machine.places();
-        let stated = StatedMagics::new(move || places);
+        let stated = StatedMagics::new(move || Interpreters::find(&places).stated());
         for (tag, magic, loads) in [
             ("cpython-316", 3749, Loads::Yes),
             ("cpython-316", 3740, Loads::CannotTell),

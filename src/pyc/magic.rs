@@ -5,7 +5,7 @@
 //! written by a pre-release; no released interpreter loads it.
 //!
 //! What is not in these tables is not judged: of a newer Python, or of another implementation, only what an interpreter
-//! on this machine states about itself is known ([`crate::interpreter::Magics`]).
+//! on this machine states about itself is known ([`super::StatedMagics`]).
 
 use crate::layout;
 

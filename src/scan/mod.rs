@@ -45,9 +45,8 @@ pub use crew::Threads;
 
 use crate::directory::{LONGEST_PATH, ListBuffer, Metadata, name_too_long};
 use crate::entry::Entry;
-use crate::interpreter::StatedMagics;
 use crate::owner::{Owner, Presence};
-use crate::pyc::UncheckedHashes;
+use crate::pyc::{StatedMagics, UncheckedHashes};
 use crate::source::Ground;
 use crate::store::Store;
 use place::Place;

@@ -1,7 +1,6 @@
 //! Runs a scan and keeps all that it says.
 
-use pycstore::interpreter::StatedMagics;
-use pycstore::pyc::UncheckedHashes;
+use pycstore::pyc::{StatedMagics, UncheckedHashes};
 use pycstore::scan::{Question, Scan, Threads, Trouble, Visit, Visitor};
 use pycstore::source::Ground;
 use pycstore::status;

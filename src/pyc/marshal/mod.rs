@@ -55,12 +55,15 @@ impl Dialect {
     /// Whether the interpreter is known to raise where the walk does.
     ///
     /// Of PyPy 3.10 only the fields are known (`pypy/interpreter/pycode.py`): a body that fits is sound, of another nothing
-    /// can be told. PyPy 3.11 was compared with one release (8.0.1): a type code that this one does not have may be another's.
-    pub fn is_sure_of(self, fault: &Fault) -> bool {
+    /// can be told. PyPy 3.11 was compared with one release (8.0.1): a type code that this one does not have may be another's,
+    /// if it is a letter or sign as all type codes are.
+    pub fn is_sure_of(self, fault: &Fault, body: &[u8]) -> bool {
+        let last = (fault.at as usize).checked_sub(1).and_then(|at| body.get(at));
+        let may_be_code = |byte: &u8| (byte & !reader::FLAG_REF).is_ascii_graphic();
         match self {
             Dialect::CPython(_) | Dialect::PyPy(..=9) => true,
             Dialect::PyPy(10) => false,
-            Dialect::PyPy(_) => fault.wrong != Wrong::TypeCode,
+            Dialect::PyPy(_) => fault.wrong != Wrong::TypeCode || !last.is_some_and(may_be_code),
         }
     }
 }
@@ -305,9 +308,14 @@ mod tests {
         ] {
             assert_eq!(of(tag, number), None, "{tag} {number}");
         }
-        let sure = |wrong| [9, 10, 11].map(|minor| Dialect::PyPy(minor).is_sure_of(&Fault { at: 0, wrong }));
-        assert_eq!(sure(Wrong::End), [true, false, true]);
-        assert_eq!(sure(Wrong::TypeCode), [true, false, false]);
+        let sure = |body: &[u8]| {
+            let fault = |dialect| walk(body, dialect).unwrap_err();
+            [9, 10, 11].map(Dialect::PyPy).map(|dialect| dialect.is_sure_of(&fault(dialect), body))
+        };
+        assert_eq!(sure(b""), [true, false, true]);
+        assert_eq!(sure(&[0; 40]), [true, false, true], "zeros are of no format");
+        assert_eq!(sure(b"\xf7\x01\x02"), [true, false, false]);
+        assert_eq!(sure(b")\x02NwN"), [true, false, false]);
     }
 
     #[test]
