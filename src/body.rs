@@ -3,8 +3,8 @@
 //! A scan reads sixteen bytes of an entry; who wants to know more reads the rest here.
 
 use crate::directory::Directory;
-use crate::pyc::header;
 use crate::pyc::marshal::{Dialect, Fault, Walked, walk};
+use crate::pyc::{Magic, header};
 use crate::store::Store;
 use std::io::{self, Read};
 
@@ -26,8 +26,8 @@ pub enum Body<'b> {
     Loadable(Walked<'b>),
     /// `marshal.loads` raises.
     Faulty(Fault),
-    /// Nobody knows the format that this cache tag's interpreter reads.
-    UnknownDialect,
+    /// The format is not known: of an interpreter that is newer than this program, or another implementation.
+    NotChecked,
 }
 
 impl<'a> Bodies<'a> {
@@ -55,14 +55,16 @@ impl<'a> Bodies<'a> {
         Ok(self.bytes.get(header::LENGTH..).unwrap_or_default())
     }
 
-    /// Reads and walks the body of an entry with this cache tag.
+    /// Reads and walks the body of an entry with this cache tag and magic.
     ///
     /// # Errors
     /// Those of [`Bodies::read`].
-    pub fn walk(&mut self, relative: &[u8], name: &[u8], tag: &str) -> io::Result<Body<'_>> {
-        let Some(dialect) = Dialect::of_tag(tag) else { return Ok(Body::UnknownDialect) };
-        Ok(match walk(self.read(relative, name)?, dialect) {
+    pub fn walk(&mut self, relative: &[u8], name: &[u8], tag: &str, magic: Magic) -> io::Result<Body<'_>> {
+        let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
+        let body = self.read(relative, name)?;
+        Ok(match walk(body, dialect) {
             Ok(walked) => Body::Loadable(walked),
+            Err(fault) if !dialect.is_sure_of(&fault, body) => Body::NotChecked,
             Err(fault) => Body::Faulty(fault),
         })
     }

@@ -104,6 +104,7 @@ mod tests {
     use super::*;
     use crate::mounts::Mounts;
     use crate::prune::policy::Clock;
+    use crate::pyc::StatedMagics;
     use crate::scan::{Question, Scan, Threads};
     use crate::source::Ground;
     use crate::store::{Purpose, Store};
@@ -145,7 +146,16 @@ mod tests {
         let question = Question::Everything(UncheckedHashes::Trust);
         let stop = AtomicBool::new(false);
         let threads = Threads::exactly(2);
-        let scan = Scan { store: &store, ground: &ground, question, threads, within: &[], stop: &stop };
+        let magics = StatedMagics::default();
+        let scan = Scan {
+            store: &store,
+            ground: &ground,
+            magics: &magics,
+            question,
+            threads,
+            within: &[],
+            stop: &stop,
+        };
         let policy = Policy::reclaimable();
         let now = Moment::from(std::time::SystemTime::now());
         let circumstances = Circumstances { now, clock: Clock::Access, is_dead: &|_, _| false };

@@ -2,8 +2,9 @@
 
 use crate::directory::Metadata;
 use crate::layout::Name;
-use crate::pyc::{Header, Malformed, header};
+use crate::pyc::{Header, Loads, Malformed, header};
 use crate::source::{Source, Why};
+use crate::units::Moment;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub struct Entry<'a> {
     pub metadata: Option<Metadata>,
     /// What the file begins with.
     pub content: Content,
+    /// Whether an interpreter of its cache tag loads its magic; [`Loads::CannotTell`] without a header as well.
+    pub loads: Loads,
     /// What became of its source.
     pub source: Source,
     /// The name of its source in the mirrored directory, where that is not the usual one (`x.pyw`, `x.hy`).
@@ -31,8 +34,8 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// An entry of which only the name is known.
     pub fn named(name: &'a [u8], parsed: Name<'a>) -> Entry<'a> {
-        let (content, source) = (Content::NotRead, Source::NotAsked);
-        Entry { name, parsed, metadata: None, content, source, other_name: None, recorded: None }
+        let (content, loads, source) = (Content::NotRead, Loads::CannotTell, Source::NotAsked);
+        Entry { name, parsed, metadata: None, content, loads, source, other_name: None, recorded: None }
     }
 
     /// The path of its source; `sources` is the mirrored directory. None for what is foreign.
@@ -50,6 +53,35 @@ impl<'a> Entry<'a> {
             None => Some(self.parsed.slot()?.usual_source()),
         }
     }
+}
+
+/// One file of the store, and by what to know it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenEntry {
+    /// Its directory, from the store's root.
+    pub relative: Box<[u8]>,
+    /// Its name.
+    pub name: Box<[u8]>,
+    identity: Identity,
+}
+
+/// Inode, length and mtime of a file.
+type Identity = ((u64, u64), u64, Moment);
+
+impl SeenEntry {
+    /// An entry of this directory; `None` where its metadata is not known.
+    pub fn new(relative: &[u8], entry: &Entry<'_>) -> Option<SeenEntry> {
+        Some(SeenEntry { relative: relative.into(), name: entry.name.into(), identity: identity(entry)? })
+    }
+
+    /// Whether an entry of the same path is still the same file.
+    pub fn is_still(&self, entry: &Entry<'_>) -> bool {
+        identity(entry) == Some(self.identity)
+    }
+}
+
+fn identity(entry: &Entry<'_>) -> Option<Identity> {
+    entry.metadata.map(|it| (it.identity, it.bytes, it.modified))
 }
 
 /// What an entry begins with.

@@ -18,7 +18,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// The Python implementations whose cache tags are known (`sys.implementation.cache_tag` begins so).
+/// The Python implementations whose cache tags are known (`sys.implementation.cache_tag` begins so). Of others see
+/// [`is_tag_of_another`].
 const IMPLEMENTATIONS: [&str; 9] =
     ["cpython", "pypy", "graalpython", "graalpy", "pyston", "rustpython", "cinder", "jython", "ironpython"];
 
@@ -227,6 +228,22 @@ pub fn is_tag(tag: &str) -> bool {
     (2..=4).contains(&language.len()) && is_number(language) && is_number(own)
 }
 
+/// Whether this may be the cache tag of an implementation that is not in the list: by PEP 421 a composite of the
+/// implementation's name and its version, `rustpython-0_4`. The name has `py` or `thon` in it, as those of all have that
+/// are known, so that a stranger's file stays foreign. Only behind a dot, where a tag begins is no question.
+fn is_tag_of_another(tag: &str) -> bool {
+    let Some((name, version)) = tag.split_once('-') else { return false };
+    let name = name.trim_end_matches(|character: char| character.is_ascii_digit());
+    let is_listed = ["cpython", "pypy"].contains(&name);
+    let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase())
+        && (name.contains("py") || name.contains("thon") || IMPLEMENTATIONS.contains(&name));
+    let is_version = (2..=7).contains(&version.len())
+        && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+        && !version.starts_with('_')
+        && !version.ends_with('_');
+    !is_listed && is_name && is_version
+}
+
 /// `tail.rpartition('.')` as `cache_from_source` uses it: the base, or what follows the dot when the base is empty.
 fn stem_of(source_name: &[u8]) -> (&[u8], Form) {
     match source_name.iter().rposition(|&byte| byte == b'.') {
@@ -251,7 +268,7 @@ fn split_optimization(base: &[u8]) -> (&[u8], &str) {
 fn split_dotted(base: &[u8]) -> Option<(&[u8], &str)> {
     let dot = base.iter().rposition(|&byte| byte == b'.')?;
     let tag = std::str::from_utf8(&base[dot + 1..]).ok()?;
-    (dot > 0 && is_tag(tag)).then_some((&base[..dot], tag))
+    (dot > 0 && (is_tag(tag) || is_tag_of_another(tag))).then_some((&base[..dot], tag))
 }
 
 /// A source without a dot leaves none before the tag, so there is none in the whole base.
@@ -295,6 +312,15 @@ mod tests {
             ("scriptcpython-312.opt-2.pyc", "script", "cpython-312", "2", None),
             ("a.pypy39.pyc", "a.py", "pypy39", "", None),
             ("a.graalpy240-311.pyc", "a.py", "graalpy240-311", "", None),
+            ("a.rustpython-0_4.pyc", "a.py", "rustpython-0_4", "", None),
+            ("a.b.rustpython-0_4.opt-1.pyc", "a.b.py", "rustpython-0_4", "1", None),
+            ("a.pyston-23.pyc", "a.py", "pyston-23", "", None),
+            ("a.cinder-310.pyc", "a.py", "cinder-310", "", None),
+            ("a.cinder2-310.pyc", "a.py", "cinder2-310", "", None),
+            ("a.graalpython-38.pyc", "a.py", "graalpython-38", "", None),
+            ("a.jython-27.pyc", "a.py", "jython-27", "", None),
+            ("a.brython-3_13.pyc", "a.py", "brython-3_13", "", None),
+            ("a.nextpy12-0_1_3.pyc", "a.py", "nextpy12-0_1_3", "", None),
             ("m.cpython-311.opt-beartype0v23v1.pyc", "m.py", "cpython-311", "beartype0v23v1", None),
             ("t.cpython-311-pytest-9.2.0.pyc", "t.py", "cpython-311", "", Some("9.2.0")),
             ("t.cpython-311-pytest-9.2.0.pyo", "t.py", "cpython-311", "", Some("9.2.0")),
@@ -407,11 +433,21 @@ mod tests {
             "b.cpython-312.pyc.1.2",
             "b.cpython-.pyc",
             "b.cpython-3.pyc",
-            "b.python-312.pyc",
-            "b.scriptcpython-312.pyc",
             "b.cpython-312.so",
             "b.CPYTHON-312.pyc",
             "x.graalpy-a-311.pyc",
+            "x.rustpython-0_.pyc",
+            "x.rustpython-_4.pyc",
+            "x.rustpython-0_4-1.pyc",
+            "x.rustpython-.pyc",
+            "x.RustPython-0_4.pyc",
+            "x.cpython-3_12.pyc",
+            "x.pypy-3_11.pyc",
+            "x.pypy311-.pyc",
+            "x.release-12.pyc",
+            "x.v-12.pyc",
+            "scriptrustpython-0_4.pyc",
+            "0_4.pyc",
             "libcpython312.pyc",
             "CACHEDIR.TAG",
             "t.cpython-311-pytest-.pyc",

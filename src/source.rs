@@ -46,8 +46,10 @@ pub struct SourceFile {
     pub pinned_mtime: u32,
     /// The mtime itself.
     pub modified: Moment,
-    /// The last change of the inode (`st_ctime`).
+    /// The last change of its inode (`st_ctime`).
     pub changed: Moment,
+    /// Number of hard links.
+    pub links: u64,
     /// Its size in bytes.
     pub bytes: u64,
     /// Its hash under the entry's magic, if the entry's header asks for it.
@@ -84,6 +86,8 @@ pub enum Why {
     TooLarge,
     /// Several files could be the source, and the entry does not say which.
     Ambiguous,
+    /// No reader of the entry's magic is known: its interpreter is newer than this program, or another implementation.
+    Magic,
     /// Any other error of the file system.
     Io,
 }
@@ -101,6 +105,7 @@ impl Why {
             Why::StaleHandle => "stale-handle",
             Why::TooLarge => "too-large",
             Why::Ambiguous => "ambiguous",
+            Why::Magic => "magic",
             Why::Io => "io",
         }
     }
@@ -390,6 +395,7 @@ impl From<Metadata> for SourceFile {
             pinned_mtime: mtime as u32,
             modified: metadata.modified,
             changed: metadata.changed,
+            links: metadata.links,
             bytes: metadata.bytes,
             hash: None,
         }

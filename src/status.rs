@@ -3,10 +3,14 @@
 //! The order of judgement: the name (`temporary`, `foreign`), then the source (`orphan`, `unknown`), then the
 //! header (`corrupt`, `stale`, `fresh`). Within the header the order is Python's own: `_classify_pyc`, then
 //! `_validate_timestamp_pyc` or `_validate_hash_pyc` (PEP 552). The oracle is CPython itself.
+//!
+//! What is not known is not judged: whether the interpreter of a tag loads a magic comes from the tables of
+//! [`crate::pyc::magic`] and from what interpreters on this machine state ([`crate::pyc::StatedMagics`]). Where neither tells,
+//! the entry of a source that is there is `unknown`, reason `magic`, and no selector that depends on the source takes it.
 
 use crate::entry::{Content, Entry};
 use crate::layout::Name;
-use crate::pyc::{Header, InvalidationMode, Malformed};
+use crate::pyc::{Header, InvalidationMode, Loads, Magic, Malformed};
 use crate::source::{Gone, Source, SourceFile, Why};
 
 pub use crate::pyc::UncheckedHashes;
@@ -127,15 +131,21 @@ pub fn judge(entry: &Entry<'_>, unchecked: UncheckedHashes) -> Option<Status> {
         Content::NotRead => None,
         Content::Unreadable(why) => Some(Status::Unknown(why)),
         Content::Read(Err(Malformed::Truncated), _) => Some(Status::Corrupt(Corrupt::Truncated)),
+        // What another implementation writes is not known.
+        Content::Read(Err(Malformed::NotBytecode), _) if !Magic::knows_tag(slot.tag) => {
+            Some(Status::Unknown(Why::Magic))
+        }
         Content::Read(Err(Malformed::NotBytecode), _) => Some(Status::Corrupt(Corrupt::NotBytecode)),
-        Content::Read(Ok(header), _) => Some(judge_header(&header, slot.tag, &source, unchecked)),
+        Content::Read(Ok(header), _) => Some(judge_header(&header, entry.loads, &source, unchecked)),
     }
 }
 
 /// `SourceLoader.get_code`'s tests in their order.
-fn judge_header(header: &Header, tag: &str, source: &SourceFile, unchecked: UncheckedHashes) -> Status {
-    if !header.magic.is_loaded_by(tag) {
-        return Status::Stale(Stale::Magic);
+fn judge_header(header: &Header, loads: Loads, source: &SourceFile, unchecked: UncheckedHashes) -> Status {
+    match loads {
+        Loads::Yes => {}
+        Loads::No => return Status::Stale(Stale::Magic),
+        Loads::CannotTell => return Status::Unknown(Why::Magic),
     }
     if !header.flags_are_known() {
         return Status::Stale(Stale::Flags);
@@ -162,7 +172,6 @@ fn judge_header(header: &Header, tag: &str, source: &SourceFile, unchecked: Unch
 mod tests {
     use super::*;
     use crate::entry::Bytecode;
-    use crate::pyc::Magic;
     use crate::units::Moment;
 
     const TAG: &[u8] = b"m.cpython-312.pyc";
@@ -180,20 +189,20 @@ mod tests {
 
     fn present(python_mtime: i64, bytes: u64, hash: Option<[u8; 8]>) -> Source {
         let (modified, changed) = (Moment::default(), Moment::default());
-        let pinned_mtime = python_mtime as u32;
-        Source::Present(SourceFile {
-            python_mtime,
-            pinned_mtime,
-            modified,
-            changed,
-            bytes,
-            hash: hash.map(Ok),
-        })
+        let (pinned_mtime, hash) = (python_mtime as u32, hash.map(Ok));
+        Source::Present(SourceFile { python_mtime, pinned_mtime, modified, changed, links: 1, bytes, hash })
+    }
+
+    fn entry(name: &[u8], content: Content, source: Source) -> Entry<'_> {
+        let mut entry = Entry { content, source, ..Entry::named(name, Name::parse(name)) };
+        if let (Some(slot), Content::Read(Ok(header), _)) = (entry.parsed.slot(), content) {
+            entry.loads = header.magic.is_loaded_by(slot.tag);
+        }
+        entry
     }
 
     fn of(name: &[u8], content: Content, source: Source) -> Option<Status> {
-        let entry = Entry { content, source, ..Entry::named(name, Name::parse(name)) };
-        judge(&entry, UncheckedHashes::Trust)
+        judge(&entry(name, content, source), UncheckedHashes::Trust)
     }
 
     #[test]
@@ -229,19 +238,37 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_outside_the_table_is_judged_by_the_rest() {
-        let fresh = present(5, 7, None);
-        let judged = |name: &[u8], number| of(name, header(number, 0, pin(5, 7)), fresh);
-        assert_eq!(judged(b"m.cpython-316.pyc", 3701), Some(Status::Fresh));
-        assert_eq!(judged(b"m.cpython-316.pyc", 3531), Some(Status::Stale(Stale::Magic)));
-        assert_eq!(judged(b"m.pypy311.pyc", 416), Some(Status::Fresh));
+    fn what_the_table_does_not_know_is_not_judged() {
+        let (fresh, stale) = (present(5, 7, None), present(6, 7, None));
+        for (name, number) in [
+            (&b"m.cpython-316.pyc"[..], 3701),
+            (b"m.cpython-316.pyc", 3531),
+            (b"m.pypy311.pyc", 448),
+            (b"m.graalpy240-311.pyc", 21_150),
+            (b"m.rustpython-0_4.pyc", 12_897),
+        ] {
+            let content = header(number, 0, pin(5, 7));
+            for source in [fresh, stale] {
+                assert_eq!(of(name, content, source), Some(Status::Unknown(Why::Magic)), "{number}");
+                // What an interpreter on this machine states outweighs that.
+                let stated = Entry { loads: Loads::Yes, ..entry(name, content, source) };
+                let expected = if source == fresh { Status::Fresh } else { Status::Stale(Stale::Mtime) };
+                assert_eq!(judge(&stated, UncheckedHashes::Trust), Some(expected), "{number}");
+            }
+            let gone = Source::Absent(Gone::Source);
+            assert_eq!(of(name, content, gone), Some(Status::Orphan(Orphan::Source)));
+        }
+        assert_eq!(of(b"m.pypy311.pyc", header(416, 0, pin(5, 7)), fresh), Some(Status::Fresh));
+        let zeros = Content::of(&[0; 16]);
+        assert_eq!(of(b"m.rustpython-0_4.pyc", zeros, fresh), Some(Status::Unknown(Why::Magic)));
+        assert_eq!(of(b"m.pypy311.pyc", zeros, fresh), Some(Status::Corrupt(Corrupt::NotBytecode)));
     }
 
     #[test]
     fn unchecked_hashes_are_checked_on_request() {
         let source = present(5, 7, Some([2; 8]));
         let content = header(3531, 1, [1; 8]);
-        let entry = Entry { content, source, ..Entry::named(TAG, Name::parse(TAG)) };
+        let entry = entry(TAG, content, source);
         assert_eq!(judge(&entry, UncheckedHashes::Check), Some(Status::Stale(Stale::Hash)));
         assert_eq!(judge(&entry, UncheckedHashes::Trust), Some(Status::Fresh));
     }

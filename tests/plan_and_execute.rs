@@ -9,7 +9,7 @@
 use proptest::prelude::*;
 use pycstore::census::{Census, Counting};
 use pycstore::directory::Resolver;
-use pycstore::interpreter::{Interpreters, Loads, Places};
+use pycstore::interpreter::{Interpreters, Places};
 use pycstore::mounts::Mounts;
 use pycstore::prune::emptied::EmptiedIn;
 use pycstore::prune::plan::PlannedDirectory;
@@ -18,7 +18,7 @@ use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
     Policy, Selector, Weigher, execute,
 };
-use pycstore::pyc::Magic;
+use pycstore::pyc::{Loads, Magic, StatedMagics};
 use pycstore::scan::{Scan, Threads, Trouble, Visitor};
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Store};
@@ -175,6 +175,7 @@ fn look<V: Visitor>(store: &Store, policy: &Policy, new_visitor: impl Fn() -> V 
     let scan = Scan {
         store,
         ground: &ground,
+        magics: &StatedMagics::default(),
         question: policy.question(),
         threads: Threads::exactly(2),
         within: &[],

@@ -6,6 +6,7 @@ use crate::measure::{self, Bar, Subject};
 use crate::report::Report;
 use crate::subjects::Subjects;
 use anyhow::{Context, bail, ensure};
+use pycstore::pyc::Magic;
 use pycstore::pyc::marshal::{Dialect, walk};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -125,7 +126,8 @@ pub fn measure(
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     let bytes = std::fs::read(arguments.next().context("no file")?)?;
     let tag = arguments.next().context("no tag")?;
-    let dialect = Dialect::of_tag(&tag.to_string_lossy()).context("not a tag")?;
+    let tag = tag.to_string_lossy();
+    let dialect = Magic::loaded_by(&tag).and_then(|magic| Dialect::of(&tag, magic)).context("not a tag")?;
     for _ in 0..TIMES {
         let mut rest = &bytes[..];
         while let Some((length, tail)) = rest.split_first_chunk::<4>() {

@@ -2,7 +2,7 @@
 
 use etcetera::base_strategy::{BaseStrategy, Xdg};
 use pycstore::accounts::{Accounts, User};
-use pycstore::interpreter::{Places, ToolDirectory};
+use pycstore::interpreter::{Places, Reach, ToolDirectory};
 use pycstore::units::Moment;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -152,8 +152,17 @@ impl Environment {
         }
     }
 
+    /// Where Pythons may be: [`Environment::places`], and in every user's home where we are root.
+    pub fn places_of_all(&self) -> Places {
+        let mut places = self.places.clone();
+        if pycstore::directory::effective_user() == 0 {
+            places.homes.extend(self.homes_of_all());
+        }
+        places
+    }
+
     /// The homes of all users, by their usual places.
-    pub fn homes_of_all(&self) -> Vec<PathBuf> {
+    fn homes_of_all(&self) -> Vec<PathBuf> {
         let below =
             |place: &str| std::fs::read_dir(place).into_iter().flatten().flatten().map(|home| home.path());
         ["/home", "/Users"].into_iter().flat_map(below).chain([PathBuf::from("/root")]).collect()
@@ -256,5 +265,6 @@ fn places(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) ->
             .collect(),
         configurations: virtualenv.into_iter().map(|root| root.join("pyvenv.cfg")).collect(),
         libraries: Vec::new(),
+        reach: Reach::Usual,
     }
 }

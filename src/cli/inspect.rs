@@ -95,11 +95,11 @@ fn body<'b>(
     visit: &Visit<'_>,
     entry: &Entry<'_>,
 ) -> Option<(Body<'b>, Option<i32>)> {
-    let Content::Read(Ok(_), _) = entry.content else { return None };
+    let Content::Read(Ok(header), _) = entry.content else { return None };
     let tag = entry.parsed.slot()?.tag;
     let bytes = bodies.read(visit.relative, entry.name).ok()?;
-    let last_line = Dialect::of_tag(tag).and_then(|dialect| last_line(bytes, dialect).ok());
-    Some((bodies.walk(visit.relative, entry.name, tag).ok()?, last_line))
+    let last_line = Dialect::of(tag, header.magic).and_then(|dialect| last_line(bytes, dialect).ok());
+    Some((bodies.walk(visit.relative, entry.name, tag, header.magic).ok()?, last_line))
 }
 
 /// The lines about one entry.
@@ -241,7 +241,7 @@ impl Page<'_> {
         let walked = match body {
             Body::Loadable(walked) => walked,
             Body::Faulty(fault) => return self.line("body", &format!("none that loads: {fault}")),
-            Body::UnknownDialect => return self.line("body", "in a format that is not known"),
+            Body::NotChecked => return self.line("body", "not checked: the format is not known"),
         };
         let codes = human::counted(u64::from(walked.codes), "code object");
         let last_line = last_line.unwrap_or(walked.first_line);
@@ -320,6 +320,7 @@ fn cannot_tell(why: Why) -> &'static str {
         Why::Unmounted => "unknown: its source may be on a disk that is not mounted",
         Why::OtherHost => "unknown: its source may be on another machine or in a container",
         Why::Archive => "unknown: its source may be in an archive",
+        Why::Magic => "unknown: its magic number or cache tag is not known to this version",
         Why::Ambiguous => "unknown: several files could be its source",
         Why::Permission | Why::Loop | Why::StaleHandle | Why::TooLarge | Why::Io => {
             "unknown: its source cannot be looked at"

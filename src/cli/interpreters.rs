@@ -7,10 +7,13 @@ use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session, is_absent};
-use pycstore::directory;
-use pycstore::interpreter::{Build, Interpreter, Interpreters, Places, StoreUse};
+use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse};
+use pycstore::source::Fate;
 use pycstore::store::Purpose;
+use pycstore::witness::Wanted;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Runs `pycstore interpreters`.
 pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<Exit> {
@@ -43,23 +46,27 @@ fn find_with_store(session: &Session) -> (Interpreters, Exit) {
 
 /// The Pythons on this machine, as far as the environment knows their places; no store is read.
 pub fn find(session: &Session) -> Interpreters {
-    Interpreters::find(&places(session))
+    Interpreters::find(&session.environment.places_of_all())
 }
 
 /// The Pythons that may use a store: those on this machine, and those that the store itself betrays by the standard
 /// libraries and environments that it has entries for.
 pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
     let mut progress = session.progress("looking for interpreters in");
-    Interpreters::find_with(&places(session), &opened.store, opened.threads(), |files| progress.update(files))
-}
-
-/// Where the environment says that Pythons are, and in every user's home where we are root.
-fn places(session: &Session) -> Places {
-    let mut places = session.environment.places.clone();
-    if directory::effective_user() == 0 {
-        places.homes.extend(session.environment.homes_of_all());
-    }
-    places
+    let places = session.environment.places_of_all();
+    let is_gone = |path: &Path| {
+        let relative = path.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+        let made = opened.store.directory(relative).and_then(|mirror| mirror.made());
+        match opened.ground.fate(path, Wanted::Directory) {
+            // A library that was mirrored after anything can have been deleted there is only out of sight: in a container.
+            Ok(Fate::Deleted(last_change)) => {
+                made.is_ok_and(|made| made.is_some_and(|made| made <= last_change))
+            }
+            Ok(Fate::Exists | Fate::Doubtful(_)) | Err(_) => false,
+        }
+    };
+    let update = |files| progress.update(files);
+    Interpreters::find_with(&places, &opened.store, opened.threads(), is_gone, update)
 }
 
 /// Says what the search leaves open; returns whether it leaves nothing open.
@@ -69,6 +76,10 @@ pub fn complain_of(interpreters: &Interpreters) -> bool {
     }
     for executable in &interpreters.unidentified {
         complain::note(&format!("cannot tell which Python {} is", executable.display()));
+    }
+    for library in &interpreters.out_of_reach {
+        let path = library.directory.display();
+        complain::note(&format!("cannot reach {path}: an interpreter of {} may be there", library.tag));
     }
     let any_found = interpreters.with_store().next().is_some();
     if !any_found {

@@ -69,6 +69,7 @@ impl Visitor for Lister<'_> {
                 parsed: Name::Foreign,
                 metadata: entry.metadata,
                 content: entry.content,
+                loads: entry.loads,
                 source: entry.source,
                 other_name: entry.other_name.clone(),
                 recorded: entry.recorded.clone(),

@@ -1,6 +1,6 @@
 //! `pycstore prune`: remove entries that Python cannot use any more; and the run that `forget` shares with it.
 
-use super::args::{PruneOptions, RunOptions};
+use super::args::{Account, PruneOptions, RunOptions};
 use super::consent::{Consent, Yes, agreed};
 use super::du::{is_read, owner, reclaimable, report};
 use super::exit::Exit;
@@ -16,7 +16,6 @@ use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use pycstore::census::{Census, Counting};
-use pycstore::interpreter::Loads;
 use pycstore::owner::Life;
 use pycstore::prune::emptied::topmost;
 use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
@@ -25,6 +24,7 @@ use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
     Policy, Remainder, Selector, Skipped, Weigher,
 };
+use pycstore::pyc::Loads;
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
 use pycstore::store::{Lock, Purpose, Store};
@@ -345,6 +345,9 @@ fn show(
     look: Look,
 ) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
+    if options.account == Account::LeftToCaller {
+        return Ok(());
+    }
     if options.json {
         json::print(&mut out, &PruneDocument::new(&opened.store, outcome, mode))?;
     } else if !session.global.quiet {

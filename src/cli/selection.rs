@@ -6,6 +6,7 @@ use super::keep::keep;
 use super::output::complain::{self, Complaint};
 use super::paths;
 use super::session::{Opened, Session};
+use pycstore::entry::SeenEntry;
 use pycstore::prune::{Budget, Policy, Scope, Selector};
 use pycstore::units::{Age, Size};
 use std::path::PathBuf;
@@ -106,6 +107,7 @@ impl Chosen {
             unused_for: self.unused_for.map(Age::seconds),
             budget: Budget { disk: self.max_size.map(|size| size.0), files: self.max_files },
             scope,
+            ..Policy::default()
         }
     }
 }
@@ -215,12 +217,14 @@ impl Selection {
 }
 
 impl Selection {
-    /// What `pycstore verify --fix` removes: entries with a body at which imports fail, at or below `paths`.
-    pub fn of_verify(paths: &[PathBuf]) -> Selection {
-        let mut names = vec![Selector::Bodies.name().to_string()];
+    /// What `pycstore verify --fix` removes: the very entries of which it found, at or below `paths`, that they break
+    /// imports or are old.
+    pub fn of_verify(paths: &[PathBuf], mut listed: Vec<SeenEntry>) -> Selection {
+        listed.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
+        let mut names = vec![Selector::Listed.name().to_string()];
         names.extend(paths.iter().map(|path| format!("under {}", path.display())));
         let scope = Scope { under: paths.to_vec(), ..Scope::default() };
-        let policy = Policy { scope, ..Policy::of([Selector::Bodies]) };
+        let policy = Policy { scope, listed, ..Policy::of([Selector::Listed]) };
         Selection { policy, names, min_interval: None, max_runtime: None }
     }
 }

@@ -12,9 +12,10 @@ use anyhow::Context;
 use pycstore::aliases::{self, Aliases};
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
+use pycstore::interpreter::Interpreters;
 use pycstore::mounts::{AccessTimes, Mounts};
 use pycstore::prune::{Circumstances, Clock};
-use pycstore::pyc::Magic;
+use pycstore::pyc::{Magic, StatedMagics};
 use pycstore::scan::{Question, Scan, Threads};
 use pycstore::sharing::Sharing;
 use pycstore::source::Ground;
@@ -46,6 +47,7 @@ pub struct Opened {
     pub store: Store,
     /// What the question about sources rests on.
     pub ground: Ground,
+    magics: StatedMagics,
     threads: Threads,
     /// The wish to stop early.
     pub stop: Stop,
@@ -108,8 +110,10 @@ impl Session {
         let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value);
         let assumed_gone = assumed_gone.flat_map(|path| [aliases::real_path(&path), path]).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
-        let aliases = OnceLock::new();
-        Ok(Opened { store, ground, threads: self.threads(), stop: Stop::default(), aliases })
+        let environment = self.environment.clone();
+        let magics = StatedMagics::new(move || Interpreters::find(&environment.places_of_all()).stated());
+        let (aliases, threads, stop) = (OnceLock::new(), self.threads(), Stop::default());
+        Ok(Opened { store, ground, magics, threads, stop, aliases })
     }
 
     /// Why a store is no directory of its own, if so.
@@ -230,8 +234,8 @@ pub fn is_absent(path: &Path) -> bool {
 impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
-        let Opened { store, ground, threads, stop, .. } = self;
-        Scan { store, ground, question, threads: *threads, within: &[], stop: stop.scan_flag() }
+        let Opened { store, ground, magics, threads, stop, .. } = self;
+        Scan { store, ground, magics, question, threads: *threads, within: &[], stop: stop.scan_flag() }
     }
 
     /// The links on the paths that the store mirrors; found when first asked for.

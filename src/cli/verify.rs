@@ -1,8 +1,8 @@
 //! `pycstore verify`: what headers cannot tell; and `--fix`, which goes through `prune`.
 
-use super::args::{RunOptions, VerifyOptions};
+use super::args::{Account, RunOptions, VerifyOptions};
 use super::consent::Yes;
-use super::du::report;
+use super::du::report as complain_of_troubles;
 use super::exit::Exit;
 use super::interpreters;
 use super::output::json::{self, FindingLine};
@@ -12,12 +12,13 @@ use super::paths;
 use super::prune::carry_out;
 use super::selection::Selection;
 use super::session::{Opened, Session};
-use pycstore::scan::{Question, Scan};
+use pycstore::entry::SeenEntry;
+use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
 use pycstore::store::Purpose;
 use pycstore::verify::recompile::{Doubt, Proof, recompile};
-use pycstore::verify::{Finding, Inspection, Inspector, Severity, What};
-use std::collections::BTreeMap;
+use pycstore::verify::{Finding, Inspection, Inspector, Severity};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 
 /// Runs `pycstore verify`.
@@ -31,41 +32,52 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         Inspection { store: &opened.store, within: &paths, epoch: session.environment.source_date_epoch };
     let parts = {
         let mut progress = session.progress("verifying");
-        let question = Question::Everything(UncheckedHashes::Trust);
+        let question = Question::Everything(UncheckedHashes::Check);
         let scan = Scan { within: &paths, ..opened.scan(question) };
         scan.run(|| Inspector::new(inspection), |entries| progress.update(entries))
     };
     let mut all = Inspector::collect(parts, inspection);
     let proof = options.recompile.then(|| prove(session, &opened, &all));
-    if let Some(proof) = &proof {
-        all.findings.extend(proof.findings.iter().cloned());
-        all.findings.sort_by(|one, other| one.path.cmp(&other.path));
+    let is_whole = opened.stop.cause().is_none();
+    let report = Report {
+        entries: all.entries,
+        not_checked: all.not_checked.values().sum(),
+        troubles: std::mem::take(&mut all.troubles),
+        findings: findings(all, proof.as_ref()),
+        proved: proof.as_ref().map(|proof| proof.sound.len() as u64),
+    };
+    // JSON tells of each finding what became of it; people read first what is to be removed.
+    let mut is_written = options.json || complain::is_written(report.print(session, options));
+    let removable = report.removable();
+    let fixed = if options.fix && is_whole && !removable.is_empty() {
+        let account = if options.json { Account::LeftToCaller } else { Account::Given };
+        let run = RunOptions { account, ..RunOptions::default() };
+        Some(carry_out(session, &Selection::of_verify(&paths, removable), &run, Yes::Said)?)
+    } else {
+        None
+    };
+    if options.json {
+        is_written = complain::is_written(report.print_json());
     }
-    // What is to be fixed is fixed, whoever reads of it.
-    let is_written = complain::is_written(show(session, options, &all, proof.as_ref()));
-    if all.entries == 0 && !options.paths.is_empty() && !is_said && !session.global.quiet {
+    if report.entries == 0 && !options.paths.is_empty() && !is_said && !session.global.quiet {
         complain::note("no entry that Python would load is at or below these paths");
     }
-    let is_read = report(&all.troubles) == Exit::Done;
+    let is_read = complain_of_troubles(&report.troubles) == Exit::Done;
     let is_proved = proof.as_ref().is_none_or(complain_of);
-    let is_whole = opened.stop.cause().is_none();
     if !is_whole {
         complain::note("stopped before all entries were looked at");
     }
-    let faults = |is_fixable: bool| {
-        let is_fault = |finding: &&Finding| finding.what.severity() == Severity::Fault;
-        let found = all.findings.iter().filter(is_fault);
-        found.filter(|finding| matches!(finding.what, What::Body(_)) == is_fixable).count()
-    };
-    let (removable, others) = (faults(true), faults(false));
-    let is_complete = is_written && is_read && is_proved && is_whole && others == 0;
-    if !options.fix || removable == 0 || !is_whole {
-        return Ok(Exit::complete_if(is_complete && removable == 0));
-    }
-    let run = RunOptions { json: options.json, ..RunOptions::default() };
-    let given: Vec<_> = options.paths.iter().map(|path| session.environment.absolute(path)).collect();
-    let fixed = carry_out(session, &Selection::of_verify(&given), &run, Yes::Said)?;
-    Ok(if is_complete { fixed } else { Exit::Incomplete })
+    let is_sound = fixed.is_some_and(|exit| exit == Exit::Done) || report.count(Severity::Fault) == 0;
+    Ok(Exit::complete_if(is_written && is_read && is_proved && is_whole && is_sound))
+}
+
+/// What was found, by the look and by the proof.
+fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<Finding> {
+    let none = BTreeSet::new();
+    let mut findings = all.into_findings(proof.map_or(&none, |proof| &proof.sound));
+    findings.extend(proof.iter().flat_map(|proof| proof.findings.iter().cloned()));
+    findings.sort_by(|one, other| one.path.cmp(&other.path));
+    findings
 }
 
 fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> Proof {
@@ -99,58 +111,80 @@ fn complain_of(proof: &Proof) -> bool {
     proof.unproved.is_empty()
 }
 
-/// Data, on standard output.
-fn show(
-    session: &Session,
-    options: &VerifyOptions,
-    all: &Inspector<'_>,
-    proof: Option<&Proof>,
-) -> io::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    if options.json {
-        for finding in &all.findings {
+/// What is said of a verification.
+struct Report {
+    findings: Vec<Finding>,
+    troubles: Vec<Trouble>,
+    entries: u64,
+    not_checked: u64,
+    proved: Option<u64>,
+}
+
+impl Report {
+    fn count(&self, severity: Severity) -> u64 {
+        self.findings.iter().filter(|finding| finding.what.severity() == severity).count() as u64
+    }
+
+    /// The entries with a fault, each once.
+    fn removable(&self) -> Vec<SeenEntry> {
+        let faults = self.findings.iter().filter(|finding| finding.what.severity() == Severity::Fault);
+        let mut entries: Vec<SeenEntry> = faults.filter_map(|finding| finding.entry.clone()).collect();
+        // The findings are sorted by path.
+        entries.dedup();
+        entries
+    }
+
+    /// One object a line for each finding, with what became of its entry.
+    fn print_json(&self) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        for finding in &self.findings {
             json::print(&mut out, &FindingLine::from(finding))?;
         }
-        return out.flush();
+        out.flush()
     }
-    if session.global.quiet {
-        return Ok(());
-    }
-    let mut notices = 0;
-    for finding in &all.findings {
-        let severity = finding.what.severity();
-        if severity == Severity::Notice {
-            notices += 1;
-            if !options.notices {
-                continue;
-            }
+
+    /// A line for each finding with its remedy, and the sum.
+    fn print(&self, session: &Session, options: &VerifyOptions) -> io::Result<()> {
+        if session.global.quiet {
+            return Ok(());
         }
-        let tone = match severity {
-            Severity::Fault => Tone::Heading,
-            Severity::Warning => Tone::Gone,
-            Severity::Notice => Tone::Quiet,
-        };
-        let mut line = session.style().paint(format!("{:<8} ", finding.what.name()).as_bytes(), tone);
-        line.extend(path::shown(&finding.path, &session.terminal));
-        line.extend(format!(": {}", path::escaped(&finding.what.to_string())).as_bytes());
-        line.push(b'\n');
-        out.write_all(&line)?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        let is_shown = |finding: &&Finding| options.notices || finding.what.severity() != Severity::Notice;
+        for finding in self.findings.iter().filter(is_shown) {
+            let tone = match finding.what.severity() {
+                Severity::Fault => Tone::Heading,
+                Severity::Warning => Tone::Gone,
+                Severity::Notice => Tone::Quiet,
+            };
+            let name = format!("{:<11} ", finding.what.name());
+            out.write_all(&session.style().paint(name.as_bytes(), tone))?;
+            out.write_all(&path::shown(&finding.path, &session.terminal))?;
+            let text = path::escaped(&finding.what.to_string());
+            writeln!(out, ": {text}; {}", finding.what.remedy())?;
+        }
+        out.write_all(&session.style().paint(self.sum(options).as_bytes(), Tone::Total))?;
+        out.write_all(b"\n")?;
+        out.flush()
     }
-    let count = |severity| all.findings.iter().filter(|it| it.what.severity() == severity).count() as u64;
-    let mut sum = format!(
-        "{} looked at: {}, {}, {}",
-        human::counted(all.entries, "entry"),
-        human::counted(count(Severity::Fault), "fault"),
-        human::counted(count(Severity::Warning), "warning"),
-        human::counted(notices, "notice"),
-    );
-    if let Some(proof) = proof {
-        sum += &format!("; {} proved", human::count(proof.proved));
+
+    fn sum(&self, options: &VerifyOptions) -> String {
+        let notices = self.count(Severity::Notice);
+        let mut sum = format!(
+            "{} looked at: {}, {}, {}",
+            human::counted(self.entries, "entry"),
+            human::counted(self.count(Severity::Fault), "fault"),
+            human::counted(self.count(Severity::Warning), "warning"),
+            human::counted(notices, "notice"),
+        );
+        if let Some(proved) = self.proved {
+            sum += &format!("; {} proved", human::count(proved));
+        }
+        if self.not_checked > 0 {
+            sum += &format!("; {} not checked", human::count(self.not_checked));
+        }
+        if notices > 0 && !options.notices {
+            sum += " (--notices shows them)";
+        }
+        sum
     }
-    if notices > 0 && !options.notices {
-        sum += " (--notices shows them)";
-    }
-    out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
-    out.write_all(b"\n")?;
-    out.flush()
 }

@@ -61,6 +61,7 @@ impl Finder {
             found,
             unidentified: self.unidentified.into_iter().collect(),
             unreadable: self.unreadable,
+            out_of_reach: Vec::new(),
         }
     }
 
@@ -184,11 +185,34 @@ impl Finder {
         let Ok(path) = directory.canonicalize() else { return };
         let Some(root) = path.ancestors().nth(2) else { return };
         let libraries = self.libraries_of(root);
+        let mut has_name = false;
         for library in libraries.iter().filter(|library| library.path.as_ref() == Some(&path)) {
+            has_name = true;
             if library.name.tag().as_deref() == Some(tag) {
                 let executable = executable_of(&library.prefix, &library.name);
                 self.add(library, executable.as_deref(), by);
             }
+        }
+        if !has_name && let Some(library) = embedded_library(&path, tag) {
+            let executable = executable_of(&library.prefix, &library.name);
+            self.add(&library, executable.as_deref(), by);
+        }
+    }
+
+    /// The interpreter of a running process that nothing else told of, by the path of its executable: in a container that
+    /// may not be here.
+    pub(super) fn process(&mut self, executable: &Path) {
+        if executable.is_file() {
+            let is_known = executable.canonicalize().is_ok_and(|real| self.executables.contains_key(&real));
+            if !is_known {
+                self.executable(executable, FoundBy::Process);
+            }
+            return;
+        }
+        let name = executable.file_name().and_then(OsStr::to_str).and_then(ExecutableName::parse);
+        if let Some(name) = name.and_then(|name| name.library()) {
+            let prefix = executable.ancestors().nth(2).unwrap_or(executable).to_path_buf();
+            self.add(&Library { name, path: None, prefix }, None, FoundBy::Process);
         }
     }
 
@@ -277,6 +301,14 @@ fn unversioned_libraries(root: &Path) -> Vec<Library> {
     places.into_iter().filter_map(library).collect()
 }
 
+/// A standard library under any name (`…/python-core-3.8.18/lib` of LibreOffice), where entries of the store have told its
+/// tag.
+fn embedded_library(path: &Path, tag: &str) -> Option<Library> {
+    let has_encodings = is_package(&path.join("encodings"));
+    let name = LibraryName::of_tag(tag).filter(|_| is_library(path) && has_encodings)?;
+    Some(Library { name, path: Some(path.to_path_buf()), prefix: path.parent()?.to_path_buf() })
+}
+
 /// The library at `PREFIX/lib/NAME`, if it is one. The prefix is that of the real place: `/lib` leads to `/usr/lib`.
 fn library_at(path: &Path, name: LibraryName) -> Option<Library> {
     if !is_library(path) {
@@ -290,6 +322,10 @@ fn library_at(path: &Path, name: LibraryName) -> Option<Library> {
 /// `getpath`'s landmark.
 fn is_library(directory: &Path) -> bool {
     ["os.py", "os.pyc"].iter().any(|landmark| directory.join(landmark).is_file())
+}
+
+fn is_package(directory: &Path) -> bool {
+    ["__init__.py", "__init__.pyc"].iter().any(|module| directory.join(module).is_file())
 }
 
 /// The executable in `root/bin` that runs this library.
@@ -336,7 +372,7 @@ fn describe(library: &Library) -> Interpreter {
     let version = header("patchlevel.h")
         .as_deref()
         .and_then(Version::in_patchlevel)
-        .or_else(|| Version::in_build_details(&in_library("build-details.json")?))
+        .or_else(|| Version::in_build_details(&read_text(&build_details(library.path.as_ref()?)?)?))
         .filter(|version| (version.major, version.minor) == (major, minor))
         .or_else(|| bare.in_directory_name(telling_name(&library.prefix, &bare.to_string())?))
         .unwrap_or(bare);
@@ -366,6 +402,15 @@ fn describe(library: &Library) -> Interpreter {
         store_use,
         found_by: BTreeSet::new(),
     }
+}
+
+/// The file of PEP 739 in a library: `build-details.json`, or Debian's `build-details..x86_64-linux-gnu.json`.
+fn build_details(library: &Path) -> Option<PathBuf> {
+    let is_it = |name: &OsStr| {
+        name.to_str().is_some_and(|name| name.starts_with("build-details.") && name.ends_with(".json"))
+    };
+    let paths = std::fs::read_dir(library).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(|path| path.file_name().is_some_and(is_it)).min()
 }
 
 /// Where the C headers of an interpreter may be.

@@ -1,11 +1,12 @@
 //! The interpreters that a store betrays: those whose standard library it mirrors, and those of the virtualenvs that
-//! it mirrors. An interpreter that writes to the store shows up here, wherever it is installed.
+//! it mirrors. An interpreter that writes to the store shows up here, wherever it is installed and whatever its directories
+//! are called: at each start it imports `encodings`, which is not frozen in any version, and `os` and `site` up to 3.10.
 
 use super::environment::CONFIGURATION;
 use super::version::LibraryName;
 use super::{Places, Unreadable};
 use crate::directory::{FileKind, Links, ListBuffer};
-use crate::layout::{self, Name};
+use crate::layout::{self, Name, Slot};
 use crate::scan::{Jobs, Threads, run_crew};
 use crate::store::Store;
 use std::ffi::OsStr;
@@ -17,8 +18,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A standard library that a store has entries for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MirroredLibrary {
-    pub(super) directory: PathBuf,
-    pub(super) tag: String,
+    /// Where it is, or was.
+    pub directory: PathBuf,
+    /// The cache tag of the entries.
+    pub tag: String,
+    pub(super) sign: Sign,
+}
+
+/// By what a directory is known as a standard library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Sign {
+    /// Its name, `lib/python3.12`, or entries of its `encodings`.
+    Certain,
+    /// Entries for a module `os` or `site`: a project may have such a one too.
+    Module,
 }
 
 impl MirroredLibrary {
@@ -29,7 +42,28 @@ impl MirroredLibrary {
     pub fn new(directory: &Path, tag: &str) -> Option<MirroredLibrary> {
         let library = directory.file_name().and_then(OsStr::to_str).and_then(LibraryName::parse)?;
         let is_own = layout::python_of_tag(tag) == Some((library.major, library.minor));
-        is_own.then(|| MirroredLibrary { directory: directory.to_path_buf(), tag: tag.to_string() })
+        is_own.then(|| MirroredLibrary::with(directory, tag, Sign::Certain))
+    }
+
+    /// Whether nothing but a standard library has such entries.
+    pub(super) fn is_certain(&self) -> bool {
+        self.sign == Sign::Certain
+    }
+
+    fn with(directory: &Path, tag: &str, sign: Sign) -> MirroredLibrary {
+        MirroredLibrary { directory: directory.to_path_buf(), tag: tag.to_string(), sign }
+    }
+
+    /// The library that the entry of this slot in the directory `relative` belongs to, whatever its name is.
+    fn of_entry(relative: &[u8], slot: &Slot<'_>) -> Option<MirroredLibrary> {
+        let directory = layout::source_directory(relative);
+        match slot.stem {
+            b"os" | b"site" => Some(MirroredLibrary::with(&directory, slot.tag, Sign::Module)),
+            b"__init__" | b"aliases" | b"utf_8" if directory.ends_with("encodings") => {
+                Some(MirroredLibrary::with(directory.parent()?, slot.tag, Sign::Certain))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -68,6 +102,7 @@ pub(super) fn add_those_of(
         unreadable.extend(found.unreadable);
     }
     places.libraries.sort();
+    places.libraries.dedup();
     places.configurations.sort();
     unreadable.sort_by(|one, other| one.path.cmp(&other.path));
     unreadable
@@ -89,10 +124,9 @@ impl Found {
                     return below(name);
                 }
                 files += 1;
-                if let Name::Bytecode(slot) = Name::parse(name)
-                    && is_library
-                    && !tags.iter().any(|tag| tag == slot.tag)
-                {
+                let Name::Bytecode(slot) = Name::parse(name) else { return };
+                self.libraries.extend(MirroredLibrary::of_entry(relative, &slot));
+                if is_library && !tags.iter().any(|tag| tag == slot.tag) {
                     tags.push(slot.tag.to_string());
                 }
             })

@@ -9,8 +9,8 @@
 //!
 //! # Invariants
 //!
-//! * [`Loads::No`] is said only when at least one interpreter was found, everything was looked into, and each one
-//!   with that tag is known to load another magic.
+//! * [`Interpreters::loads`] says [`Loads::No`] only of a tag of which the tables in `pyc/magic.rs` know all, and only when at least
+//!   one interpreter was found, everything was looked into, and each one with that tag is known to load another magic.
 //! * Whatever an interpreter states about its magic itself goes before the table of releases; one that may be a
 //!   pre-release is never judged by that table.
 
@@ -21,15 +21,15 @@ mod places;
 mod version;
 
 pub use mirrored::MirroredLibrary;
-pub use places::{FoundBy, Places, ToolDirectory};
+pub use places::{FoundBy, Places, Reach, ToolDirectory};
 pub use version::{Build, Implementation, Stage, Version};
 
-use crate::pyc::Magic;
+use crate::pyc::{Loads, Magic, TaggedMagics};
 use crate::scan::Threads;
 use crate::store::Store;
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A Python on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,17 +63,6 @@ pub enum StoreUse {
     Ignores,
 }
 
-/// Whether an interpreter on this machine loads what has a certain tag and magic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loads {
-    /// One does.
-    Yes,
-    /// None does.
-    No,
-    /// It cannot be told.
-    CannotTell,
-}
-
 /// A place that could not be looked into.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot look for interpreters in {}", .path.display())]
@@ -93,6 +82,8 @@ pub struct Interpreters {
     pub unidentified: Vec<PathBuf>,
     /// Places that could not be looked into.
     pub unreadable: Vec<Unreadable>,
+    /// Standard libraries that a store has entries for, and that may be on a disk which is not mounted.
+    pub out_of_reach: Vec<MirroredLibrary>,
 }
 
 impl Interpreters {
@@ -101,18 +92,23 @@ impl Interpreters {
         places.search()
     }
 
-    /// Looks for them in all of these places and in those that the store betrays. `progress` hears how many files of
-    /// the store were seen so far.
+    /// Looks for them in all of these places, in those that the store betrays, and everywhere else where one may be
+    /// ([`Reach::Everywhere`]). `is_gone` tells of a directory that is not there whether it was deleted for certain;
+    /// `progress` hears how many files of the store were seen so far.
     pub fn find_with(
         places: &Places,
         store: &Store,
         threads: Threads,
+        is_gone: impl Fn(&Path) -> bool,
         progress: impl FnMut(u64),
     ) -> Interpreters {
-        let mut places = places.clone();
+        let mut places = Places { reach: Reach::Everywhere, ..places.clone() };
         let unreadable = mirrored::add_those_of(store, &mut places, threads, progress);
         let mut interpreters = places.search();
         interpreters.unreadable.extend(unreadable);
+        let mut doubtful = places.libraries;
+        doubtful.retain(|it| it.is_certain() && !it.directory.is_dir() && !is_gone(&it.directory));
+        interpreters.out_of_reach = doubtful;
         interpreters
     }
 
@@ -124,6 +120,11 @@ impl Interpreters {
             .filter_map(|interpreter| Some((interpreter.tag.as_deref()?, interpreter)))
     }
 
+    /// The magics that they state by their tags, for [`crate::pyc::StatedMagics`].
+    pub fn stated(&self) -> TaggedMagics {
+        self.with_store().filter_map(|(tag, it)| Some((tag.to_string(), it.magic?))).collect()
+    }
+
     /// Their cache tags, each once, in order of implementation and version.
     pub fn tags(&self) -> Vec<&str> {
         let mut tags: Vec<&str> = self.with_store().map(|(tag, _)| tag).collect();
@@ -133,20 +134,20 @@ impl Interpreters {
 
     /// Whether one of them loads an entry with this tag and magic, as far as these two decide it.
     pub fn loads(&self, tag: &str, magic: Magic) -> Loads {
-        let mut same_tag =
-            self.with_store().filter(|(own, _)| *own == tag).map(|(_, it)| it.magic).peekable();
-        let is_installed = same_tag.peek().is_some();
-        let magics: Vec<Option<Magic>> = same_tag.collect();
+        let same_tag = self.with_store().filter(|(own, _)| *own == tag);
+        let magics: Vec<Option<Magic>> = same_tag.map(|(_, it)| it.magic).collect();
         let all_looked_at = self.unidentified.is_empty() && self.unreadable.is_empty();
         let any_found = self.with_store().next().is_some();
+        let may_be_away = self.out_of_reach.iter().any(|library| library.tag == tag);
         if magics.contains(&Some(magic)) {
             Loads::Yes
-        } else if magics.contains(&None) || !all_looked_at || !any_found {
+        } else if magics.contains(&None) || may_be_away || !all_looked_at || !any_found {
             Loads::CannotTell
-        } else if is_installed || Implementation::recognises(tag) {
-            Loads::No
+        } else if !Magic::knows_all_of_tag(tag) {
+            // What this program does not know it does not judge.
+            Loads::CannotTell
         } else {
-            Loads::CannotTell
+            Loads::No
         }
     }
 }
@@ -154,8 +155,8 @@ impl Interpreters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pyc::StatedMagics;
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::Path;
 
     /// A file system of its own, with no Python in it.
     struct Machine {
@@ -696,28 +697,122 @@ mod tests {
     #[test]
     fn what_the_store_mirrors_is_looked_into() {
         let machine = Machine::new();
-        machine.cpython("srv/bundle", 12, 3531);
-        machine.cpython("srv/base", 11, 3495);
+        machine.cpython("data/bundle", 12, 3531);
+        machine.cpython("data/base", 11, 3495);
         machine.write("work/env/pyvenv.cfg", "home = /nonexistent\n");
-        machine.link("work/env/bin/python", machine.at("srv/base/bin/python3"));
+        machine.link("work/env/bin/python", machine.at("data/base/bin/python3"));
         let mirror = |path: &str| format!("store{}/{path}", machine.root.display());
-        machine.write(&mirror("srv/bundle/lib/python3.12/json/x.cpython-312.pyc"), "");
+        machine.write(&mirror("data/bundle/lib/python3.12/json/x.cpython-312.pyc"), "");
         machine.write(&mirror("work/env/lib/python3.11/site-packages/x.cpython-311.pyc"), "");
-        machine.write(&mirror("srv/gone/lib/python3.10/abc.cpython-310.pyc"), "");
+        machine.write(&mirror("data/gone/lib/python3.10/abc.cpython-310.pyc"), "");
         let store = Store::open(&machine.at("store"), &[], crate::store::Purpose::Look).unwrap();
-        let rows =
-            || machine.rows(&Interpreters::find_with(&machine.places(), &store, Threads::default(), |_| {}));
-        let base = "3.11 cpython-311 3495 virtualenv srv/base";
+        let rows = || machine.rows(&find_with(&machine, &store));
+        let base = "3.11 cpython-311 3495 virtualenv data/base";
         assert_eq!(rows(), [base], "an entry has to lie in the library itself");
-        machine.write(&mirror("srv/bundle/lib/python3.12/abc.cpython-312.opt-1.pyc"), "");
-        let bundle = "3.12 cpython-312 3531 store srv/bundle";
+        machine.write(&mirror("data/bundle/lib/python3.12/abc.cpython-312.opt-1.pyc"), "");
+        let bundle = "3.12 cpython-312 3531 store data/bundle";
         assert_eq!(rows(), [base, bundle]);
         // One that came as a package of another.
-        let inside = "srv/bundle/lib/python3.12/site-packages/inner";
+        let inside = "data/bundle/lib/python3.12/site-packages/inner";
         machine.cpython(inside, 10, 3439);
         machine.write(&mirror(&format!("{inside}/lib/python3.10/abc.cpython-310.pyc")), "");
         assert_eq!(rows(), [format!("3.10 cpython-310 3439 store {inside}"), base.into(), bundle.into()]);
         assert!(machine.find().found.is_empty());
+    }
+
+    /// All that a store and a machine tell; what is missing is gone for certain, except below `unmounted`.
+    fn find_with(machine: &Machine, store: &Store) -> Interpreters {
+        let is_gone = |path: &Path| !path.starts_with(machine.at("unmounted"));
+        Interpreters::find_with(&machine.places(), store, Threads::default(), is_gone, |_| {})
+    }
+
+    #[test]
+    fn a_living_library_is_known_by_its_contents() {
+        let machine = Machine::new();
+        machine.cpython("usr", 12, 3531);
+        let mirror = |path: &str| format!("store{}/{path}", machine.root.display());
+        let library = "opt/office/program/python-core-3.8.18/lib";
+        for module in ["os.py", "site.py", "encodings/__init__.py", "encodings/aliases.py"] {
+            machine.write(&format!("{library}/{module}"), "");
+        }
+        machine.write(&mirror("work/site.cpython-39.pyc"), "");
+        machine.write("work/site.py", "");
+        machine.write(&mirror("work/green/os.cpython-39.pyc"), "");
+        machine.write("work/green/os.py", "");
+        machine.write(&mirror("gone/lib/encodings/aliases.cpython-310.pyc"), "");
+        machine.write(&mirror("unmounted/lib/encodings/aliases.cpython-311.pyc"), "");
+        let open = || Store::open(&machine.at("store"), &[], crate::store::Purpose::Look).unwrap();
+        let loads = |tag: &str, magic| find_with(&machine, &open()).loads(tag, Magic::of(magic));
+        assert_eq!(loads("cpython-38", 3413), Loads::No, "nothing tells of it");
+        assert_eq!(loads("cpython-39", 3425), Loads::No, "a project's modules are no library");
+        assert_eq!(loads("cpython-310", 3439), Loads::No, "the library is deleted");
+        assert_eq!(loads("cpython-311", 3495), Loads::CannotTell, "its disk may not be mounted");
+
+        for entry in ["os.cpython-38.pyc", "site.cpython-38.opt-1.pyc", "encodings/utf_8.cpython-38.pyc"] {
+            let entry = machine.write(&mirror(&format!("{library}/{entry}")), "");
+            assert_eq!(loads("cpython-38", 3413), Loads::Yes, "{}", entry.display());
+            assert_eq!(loads("cpython-38", 3412), Loads::No);
+            let rows = machine.rows(&find_with(&machine, &open()));
+            assert!(rows[0].starts_with("3.8.18 cpython-38 3413 store opt/office"), "{rows:?}");
+            std::fs::remove_file(entry).unwrap();
+        }
+    }
+
+    #[test]
+    fn before_one_is_called_dead_it_is_looked_for_everywhere() {
+        for prefix in
+            ["home/bob/tools/python38", "home/bob/python", "opt/tools/python", "srv/python", "srv/a/b"]
+        {
+            let machine = Machine::new();
+            machine.cpython("usr", 12, 3531);
+            machine.cpython(prefix, 8, 3413);
+            std::fs::create_dir(machine.at("store")).unwrap();
+            let store = Store::open(&machine.at("store"), &[], crate::store::Purpose::Look).unwrap();
+            let found = find_with(&machine, &store);
+            assert_eq!(found.loads("cpython-38", Magic::of(3413)), Loads::Yes, "{prefix}");
+            let row = machine.rows(&found).into_iter().find(|row| row.starts_with("3.8"));
+            assert!(row.unwrap().contains("3413 elsewhere"), "{prefix}");
+        }
+        // A virtualenv two levels deep, and a process, here or in a container.
+        let machine = Machine::new();
+        machine.cpython("usr", 12, 3531);
+        machine.cpython("data/a/b/c/python39", 9, 3425);
+        machine.link("home/me/code/x/.venv/bin/python", machine.at("data/a/b/c/python39/bin/python3"));
+        machine.write("home/me/code/x/.venv/pyvenv.cfg", "home = /nonexistent\n");
+        machine.cpython("data/a/b/c/python310", 10, 3439);
+        machine.link("proc/17/exe", machine.at("data/a/b/c/python310/bin/python3.10"));
+        machine.link("proc/18/exe", "/in/a/container/bin/python3.11");
+        machine.link("proc/19/exe", machine.at("data/a/b/c/nothing/bin/sh"));
+        std::fs::create_dir(machine.at("store")).unwrap();
+        let store = Store::open(&machine.at("store"), &[], crate::store::Purpose::Look).unwrap();
+        let found = find_with(&machine, &store);
+        for (tag, magic, loads) in [
+            ("cpython-38", 3413, Loads::No),
+            ("cpython-39", 3425, Loads::Yes),
+            ("cpython-310", 3439, Loads::Yes),
+            ("cpython-311", 3495, Loads::CannotTell),
+        ] {
+            assert_eq!(found.loads(tag, Magic::of(magic)), loads, "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_pre_release_states_its_own_magic() {
+        let machine = Machine::new();
+        machine.cpython("opt/beta", 16, 3749);
+        let places = machine.places();
+        let stated = StatedMagics::new(move || Interpreters::find(&places).stated());
+        for (tag, magic, loads) in [
+            ("cpython-316", 3749, Loads::Yes),
+            ("cpython-316", 3740, Loads::CannotTell),
+            ("cpython-312", 3531, Loads::Yes),
+            ("cpython-312", 3749, Loads::No),
+            ("rustpython-0_4", 3749, Loads::CannotTell),
+        ] {
+            assert_eq!(stated.loads(tag, Magic::of(magic)), loads, "{tag} {magic}");
+        }
+        let never_asked = StatedMagics::new(|| panic!("no interpreter is looked for where the table knows"));
+        assert_eq!(never_asked.loads("cpython-312", Magic::of(3531)), Loads::Yes);
     }
 
     #[test]
@@ -735,11 +830,12 @@ mod tests {
             ("cpython-312", 3530, Loads::Yes),
             ("cpython-312", 3529, Loads::No),
             ("cpython-311", 3495, Loads::No),
-            ("cpython-316", 3700, Loads::No),
+            ("cpython-316", 3700, Loads::CannotTell),
             ("pypy39", 336, Loads::CannotTell),
-            ("pypy310", 336, Loads::No),
-            ("graalpy240-311", 21, Loads::No),
-            ("rustpython-313", 1, Loads::CannotTell),
+            ("pypy310", 384, Loads::No),
+            ("pypy311", 432, Loads::CannotTell),
+            ("graalpy240-311", 21, Loads::CannotTell),
+            ("rustpython-0_4", 1, Loads::CannotTell),
         ] {
             assert_eq!(found.loads(tag, Magic::of(magic)), loads, "{tag} {magic}");
         }

@@ -24,6 +24,18 @@ pub struct Places {
     pub configurations: Vec<PathBuf>,
     /// The standard libraries that a store has entries for.
     pub libraries: Vec<MirroredLibrary>,
+    /// How far to look.
+    pub reach: Reach,
+}
+
+/// How far a search goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// The places that tools use.
+    #[default]
+    Usual,
+    /// Also directories two levels deep below homes and `/opt`, and running processes: some ten milliseconds more.
+    Everywhere,
 }
 
 /// What a directory is that a tool was told to use.
@@ -80,6 +92,10 @@ pub enum FoundBy {
     Virtualenv,
     /// The store has entries for its standard library.
     Store,
+    /// In a directory of a home or of `/opt` that no tool uses.
+    Elsewhere,
+    /// A process runs it.
+    Process,
 }
 
 impl FoundBy {
@@ -101,6 +117,8 @@ impl FoundBy {
             FoundBy::Framework => "framework",
             FoundBy::Virtualenv => "virtualenv",
             FoundBy::Store => "store",
+            FoundBy::Elsewhere => "elsewhere",
+            FoundBy::Process => "process",
         }
     }
 }
@@ -163,6 +181,23 @@ const BELOW_ROOT: &[Pattern] = &[
     ),
 ];
 
+/// Where people unpack a Python themselves, below a home: an installation, or a virtualenv that was made from one.
+const ELSEWHERE_BELOW_HOME: &[Pattern] = &[
+    (FoundBy::Elsewhere, "*"),
+    (FoundBy::Elsewhere, "*/*"),
+    (FoundBy::Elsewhere, "*/*/.venv"),
+    (FoundBy::Elsewhere, "*/*/venv"),
+];
+
+const ELSEWHERE_BELOW_ROOT: &[Pattern] = &[
+    (FoundBy::Elsewhere, "opt/*/*"),
+    (FoundBy::Elsewhere, "srv/*"),
+    (FoundBy::Elsewhere, "srv/*/*"),
+    (FoundBy::Elsewhere, "usr/lib/*"),
+    (FoundBy::Elsewhere, "usr/local/*"),
+    (FoundBy::Elsewhere, "usr/local/*/*"),
+];
+
 /// What conda's installers call the directory they make.
 const CONDA_ROOTS: [&str; 4] = ["*conda*", "*mamba*", "miniforge*", ".pixi"];
 
@@ -206,7 +241,24 @@ impl Places {
         for library in &self.libraries {
             finder.library(&library.directory, &library.tag, FoundBy::Store);
         }
+        if self.reach == Reach::Everywhere {
+            self.elsewhere(&mut finder);
+        }
         finder.finish()
+    }
+
+    /// Looks where no tool puts Pythons, and at what is running: before one is called dead.
+    fn elsewhere(&self, finder: &mut Finder) {
+        for home in self.every_home(finder) {
+            below(finder, &home, ELSEWHERE_BELOW_HOME);
+        }
+        below(finder, &self.root, ELSEWHERE_BELOW_ROOT);
+        for process in expand(finder, &self.root, "proc/*") {
+            // Of a process of somebody else it may not be read, and a kernel's thread has none.
+            if let Ok(executable) = process.join("exe").read_link() {
+                finder.process(&executable);
+            }
+        }
     }
 
     /// The homes given, and all others that we may look into: root prunes the stores of users, and a store may be

@@ -31,11 +31,6 @@ impl Implementation {
             Implementation::GraalPy { .. } => "graalpy",
         }
     }
-
-    /// Whether the interpreter of a cache tag could be recognised if it were on this machine.
-    pub fn recognises(tag: &str) -> bool {
-        ["cpython-", "pypy", "graalpy"].iter().any(|name| tag.starts_with(name))
-    }
 }
 
 /// How an interpreter was built. Both builds share cache tag and magic.
@@ -192,6 +187,16 @@ impl LibraryName {
             _ => return None,
         };
         Some(LibraryName { implementation, major, minor, build })
+    }
+
+    /// The library of the interpreter with this cache tag; none for implementations whose libraries have other places.
+    pub fn of_tag(tag: &str) -> Option<LibraryName> {
+        let implementation = match tag.strip_prefix("cpython-") {
+            Some(_) => Implementation::CPython,
+            None => tag.strip_prefix("pypy").map(|_| Implementation::PyPy)?,
+        };
+        let (major, minor) = crate::layout::python_of_tag(tag)?;
+        Some(LibraryName { implementation, major, minor, build: Build::Ordinary })
     }
 
     /// GraalPy's own version, from the name of the directory that only it has beside the library: `graalpy24.0`.

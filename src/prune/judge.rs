@@ -3,7 +3,7 @@
 use super::policy::{Circumstances, Policy, Selector, Verdict};
 use super::victim::Premise;
 use crate::body::{Bodies, Body};
-use crate::entry::Entry;
+use crate::entry::{Content, Entry};
 use crate::layout::Name;
 use crate::scan::{Trouble, Visit};
 use crate::source::is_missing;
@@ -32,6 +32,10 @@ impl<'a> Judge<'a> {
             return None;
         }
         let status = status::judge(entry, UncheckedHashes::Trust);
+        // Only what Python loads is ever listed: what was recompiled meanwhile is another file.
+        if status == Some(Status::Fresh) && self.policy.lists(visit.relative, entry) {
+            return Some((Verdict::Condemn, Premise::None));
+        }
         let Some(status) = status.map(|status| self.look_at_body(visit, entry, status)) else {
             return Some((Verdict::Keep, Premise::None));
         };
@@ -42,13 +46,17 @@ impl<'a> Judge<'a> {
     /// The status of an entry after a look at its body, where the policy wants that. Python reads no others than the
     /// fresh ones.
     fn look_at_body(&mut self, visit: &Visit<'_>, entry: &Entry<'_>, status: Status) -> Status {
-        let (Status::Fresh, Some(slot)) = (status, entry.parsed.slot()) else { return status };
+        let (Status::Fresh, Some(slot), Content::Read(Ok(header), _)) =
+            (status, entry.parsed.slot(), entry.content)
+        else {
+            return status;
+        };
         if !self.policy.selectors.contains(&Selector::Bodies) {
             return status;
         }
-        match self.bodies.walk(visit.relative, entry.name, slot.tag) {
+        match self.bodies.walk(visit.relative, entry.name, slot.tag, header.magic) {
             Ok(Body::Faulty(_)) => Status::Corrupt(Corrupt::Body),
-            Ok(Body::Loadable(_) | Body::UnknownDialect) => status,
+            Ok(Body::Loadable(_) | Body::NotChecked) => status,
             Err(error) if is_missing(&error) => status,
             Err(source) => {
                 let path = self.store.shown(visit.relative, entry.name);

@@ -4,7 +4,7 @@ use super::emptied::DirectoryRule;
 use super::scope::Scope;
 use super::victim::Premise;
 use crate::directory::Metadata;
-use crate::entry::{Bytecode, Content, Entry};
+use crate::entry::{Bytecode, Content, Entry, SeenEntry};
 use crate::owner::Presence;
 use crate::pyc::Magic;
 use crate::scan::Question;
@@ -46,6 +46,8 @@ pub enum Selector {
     Bodies,
     /// What an interrupted write left or a synchroniser copied, an hour old or more.
     Temporary,
+    /// It is in [`Policy::listed`].
+    Listed,
     /// No interpreter on this machine loads its tag and magic.
     DeadInterpreters,
     /// Every entry of the scope, whatever its status: what `forget` removes.
@@ -63,6 +65,7 @@ impl Selector {
             Selector::Corrupt => "corrupt",
             Selector::Bodies => "bodies",
             Selector::Temporary => "temporary",
+            Selector::Listed => "verify",
             Selector::DeadInterpreters => "dead-interpreters",
             Selector::Forgotten => "forget",
             Selector::All => "all",
@@ -75,6 +78,8 @@ impl Selector {
 pub struct Policy {
     /// What is taken whatever its age.
     pub selectors: BTreeSet<Selector>,
+    /// The very entries that [`Selector::Listed`] takes, sorted by directory and name: what `verify` found.
+    pub listed: Vec<SeenEntry>,
     /// Entries not used for so many seconds are taken too.
     pub unused_for: Option<i64>,
     /// How much may stay.
@@ -248,6 +253,12 @@ impl Policy {
     pub fn directory_rule(&self) -> DirectoryRule {
         let takes_all = [Selector::All, Selector::Forgotten].iter().any(|it| self.selectors.contains(it));
         if takes_all { DirectoryRule::Emptied } else { DirectoryRule::SourcesDeleted }
+    }
+
+    /// Whether an entry of this directory is listed and still the file that was seen.
+    pub fn lists(&self, relative: &[u8], entry: &Entry<'_>) -> bool {
+        let path = |seen: &SeenEntry| (&*seen.relative, &*seen.name).cmp(&(relative, entry.name));
+        self.listed.binary_search_by(path).is_ok_and(|index| self.listed[index].is_still(entry))
     }
 
     /// The cheapest question to a scan that answers this policy.

@@ -3,6 +3,9 @@
 //! The numbers are those of `Lib/importlib/_bootstrap_external.py` (3.14 and later:
 //! `Include/internal/pycore_magic_number.h`). A magic inside a version's range but not its final one was
 //! written by a pre-release; no released interpreter loads it.
+//!
+//! What is not in these tables is not judged: of a newer Python, or of another implementation, only what an interpreter
+//! on this machine states about itself is known ([`super::StatedMagics`]).
 
 use crate::layout;
 
@@ -21,14 +24,32 @@ const RELEASES: [(u8, u16, u16); 10] = [
     (12, 3500, 3531),
     (13, 3550, 3571),
     (14, 3600, 3627),
-    // As of 3.15.0rc1; bytecode is frozen from the first release candidate on.
     (15, 3650, 3666),
 ];
 
-/// What PyPy loads, by cache tag, as far as the tag decides it: PyPy raises its number (a multiple of 16 below 3000)
-/// within one tag, so only what is complete stands here. PyPy 7.3.8 and 7.3.9 wrote CPython's number into the
-/// entries of `pypy39` (pypy/pypy#3782), 7.3.10 and later their own.
-const PYPY: [(&str, &[u16]); 1] = [("pypy39", &[336, 3425])];
+/// What PyPy loads, by cache tag. PyPy raises its number (a multiple of 16 below 3000, `default_magic` in
+/// `pypy/interpreter/pycode.py`) also within one tag: 7.3.18, 7.3.20 and 8.0 wrote 400, 416 and 432 under `pypy311`, and
+/// each loads only its own, which the tag does not tell. PyPy 7.3.8 and 7.3.9 wrote CPython's number into the entries of
+/// `pypy39` (pypy/pypy#3782), 7.3.10 and later their own.
+const PYPY: [(&str, &[u16]); 3] =
+    [("pypy39", &[336, 3425]), ("pypy310", &[384]), (PYPY_IN_DEVELOPMENT, &[400, 416, 432])];
+
+/// The tag of the only PyPy that is still developed: under it numbers above those in the table may come.
+const PYPY_IN_DEVELOPMENT: &str = "pypy311";
+
+/// PyPy's own numbers are smaller; CPython's are not.
+const PYPY_END: u16 = 3000;
+
+/// Whether an interpreter loads what has a certain tag and magic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loads {
+    /// One does.
+    Yes,
+    /// None does.
+    No,
+    /// It is not known.
+    CannotTell,
+}
 
 /// Whether the Python that a magic names was ever released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,21 +103,31 @@ impl Magic {
         RELEASES.iter().find(|release| release.0 == minor).map(|release| Magic::of(release.2))
     }
 
-    /// Whether the interpreter of a cache tag loads this magic, as far as the tag can tell.
-    ///
-    /// Where the tables do not know the tag, another version's own magic is still wrong; every other one is judged
-    /// by the rest of the header.
-    pub fn is_loaded_by(self, tag: &str) -> bool {
+    /// Whether all is known that the interpreters of a cache tag will ever load: nothing will be added to its tables.
+    pub fn knows_all_of_tag(tag: &str) -> bool {
+        Magic::knows_tag(tag) && tag != PYPY_IN_DEVELOPMENT
+    }
+
+    /// Whether anything is known of what the interpreters of a cache tag load.
+    pub fn knows_tag(tag: &str) -> bool {
+        Magic([0; 4]).is_loaded_by(tag) == Loads::No
+    }
+
+    /// Whether the interpreters of a cache tag load this magic, as far as the tables know the tag.
+    pub fn is_loaded_by(self, tag: &str) -> Loads {
         if let Some(loaded) = Magic::loaded_by(tag) {
-            return self == loaded;
+            return if self == loaded { Loads::Yes } else { Loads::No };
         }
-        if let Some((_, numbers)) = PYPY.iter().find(|(known, _)| *known == tag) {
-            return numbers.iter().any(|&number| self == Magic::of(number));
-        }
-        let is_related = tag.starts_with("cpython-") || tag.starts_with("pypy");
-        match (is_related, layout::python_of_tag(tag), self.cpython()) {
-            (true, Some((3, minor)), Some((writer, _))) => minor == writer,
-            _ => true,
+        let Some((_, numbers)) = PYPY.iter().find(|(known, _)| *known == tag) else {
+            return Loads::CannotTell;
+        };
+        let may_come = |&last: &u16| tag == PYPY_IN_DEVELOPMENT && (last..PYPY_END).contains(&self.number());
+        if numbers.iter().any(|&number| self == Magic::of(number)) {
+            Loads::Yes
+        } else if numbers.last().is_some_and(may_come) {
+            Loads::CannotTell
+        } else {
+            Loads::No
         }
     }
 }
@@ -110,11 +141,12 @@ mod tests {
     fn every_interpreter_loads_the_magic_that_it_writes_and_no_other() {
         let all = facts("header");
         for Fact { tag, magic, .. } in &all {
-            assert!(magic.is_loaded_by(tag), "{tag}");
+            assert_eq!(magic.is_loaded_by(tag), Loads::Yes, "{tag}");
             for other in all.iter().filter(|other| other.magic != *magic) {
                 // PyPy 7.3.8 and 7.3.9 wrote what CPython 3.9 writes.
                 let is_shared = (*tag, other.tag) == ("pypy39", "cpython-39");
-                assert_eq!(other.magic.is_loaded_by(tag), is_shared, "{tag}, {}", other.tag);
+                let expected = if is_shared { Loads::Yes } else { Loads::No };
+                assert_eq!(other.magic.is_loaded_by(tag), expected, "{tag}, {}", other.tag);
             }
             if let Some((_, minor)) = layout::python_of_tag(tag).filter(|_| tag.starts_with("cpython-")) {
                 assert_eq!(magic.cpython(), Some((minor, Release::Final)), "{tag}");
@@ -130,6 +162,7 @@ mod tests {
         assert_eq!(Magic::of(3701).cpython(), Some((16, Release::Newer)));
         assert_eq!(Magic::of(3380).cpython(), Some((6, Release::PreRelease)));
         assert_eq!((Magic::of(336).cpython(), Magic::of(336).pypy()), (None, Some((3, 9))));
+        assert_eq!((Magic::of(384).pypy(), Magic::of(416).pypy()), (Some((3, 10)), Some((3, 11))));
         assert_eq!((Magic::of(3425).pypy(), Magic::of(352).pypy()), (None, None));
         assert_eq!(Magic::of(u16::MAX).cpython(), None);
     }
@@ -144,20 +177,25 @@ mod tests {
     }
 
     #[test]
-    fn a_magic_is_refused_where_it_is_known_to_be_anothers() {
-        for (tag, loaded, refused) in [
-            ("cpython-312", &[3531][..], &[3530, 3532, 3495, 336, 0][..]),
-            ("cpython-316", &[3700, 3749, 336, 0], &[3531, 3666]),
-            // 400 and 416 both served `pypy311`.
-            ("pypy311", &[400, 416, 432, 3495], &[3531, 3425]),
-            ("pypy39", &[336, 3425], &[320, 352, 3420, 3531]),
-            ("graalpy240-311", &[21_120, 3531], &[]),
+    fn a_magic_is_refused_only_where_the_tag_is_known() {
+        use Loads::{CannotTell, No, Yes};
+        for (tag, expected, numbers) in [
+            ("cpython-312", Yes, &[3531][..]),
+            ("cpython-312", No, &[3530, 3532, 3495, 336, 0]),
+            ("cpython-316", CannotTell, &[3700, 3749, 3531, 336, 0]),
+            ("pypy39", Yes, &[336, 3425]),
+            ("pypy39", No, &[320, 352, 3420, 3531]),
+            ("pypy310", Yes, &[384]),
+            ("pypy310", No, &[336, 400, 3439]),
+            ("pypy311", Yes, &[400, 416, 432]),
+            ("pypy311", CannotTell, &[433, 448, 2992]),
+            ("pypy311", No, &[0, 384, 3000, 3495, 3531, u16::MAX]),
+            ("pypy312", CannotTell, &[448, 3531]),
+            ("graalpy240-311", CannotTell, &[21_120, 3531]),
+            ("rustpython-0_4", CannotTell, &[12_897, 3531]),
         ] {
-            for &number in loaded {
-                assert!(Magic::of(number).is_loaded_by(tag), "{tag} {number}");
-            }
-            for &number in refused {
-                assert!(!Magic::of(number).is_loaded_by(tag), "{tag} {number}");
+            for &number in numbers {
+                assert_eq!(Magic::of(number).is_loaded_by(tag), expected, "{tag} {number}");
             }
         }
     }

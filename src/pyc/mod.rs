@@ -1,6 +1,7 @@
 //! What a `.pyc` is: sixteen bytes of header (PEP 552), then a marshalled code object.
 //!
-//! `header` reads the sixteen bytes, `magic` knows which Python wrote or loads a magic number,
+//! `header` reads the sixteen bytes, `magic` knows which Python wrote or loads a magic number, `stated` adds what installed
+//! interpreters state of themselves,
 //! `source_hash` computes the hash that pins a hash-based entry to its source, `marshal` reads what the code
 //! object says of itself. All pure.
 
@@ -10,7 +11,9 @@ pub mod marshal;
 #[cfg(test)]
 pub(crate) mod recorded;
 pub mod source_hash;
+pub mod stated;
 
 pub use header::{Header, InvalidationMode, Malformed, UncheckedHashes};
-pub use magic::Magic;
+pub use magic::{Loads, Magic};
 pub use source_hash::SourceHasher;
+pub use stated::{StatedMagics, TaggedMagics};

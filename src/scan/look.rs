@@ -6,7 +6,7 @@ use super::{Listing, Question, Scan, Trouble, Visitor};
 use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::{self, Form, Name, Slot};
-use crate::pyc::{Magic, SourceHasher, header, marshal};
+use crate::pyc::{Loads, Magic, SourceHasher, header, marshal};
 use crate::source::{Answer, Fate, Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -364,13 +364,15 @@ impl<V: Visitor> Look<'_, V> {
         }
     }
 
-    /// Reads and hashes the source where an import would; once for entries of the same source and magic.
+    /// Adds whether the tag's interpreter loads the magic, and hashes the source where an import would; once for entries of
+    /// the same source and magic.
     fn hash_source(&mut self, slot: &Slot<'_>, entry: &mut Entry<'_>) {
         let Question::Everything(unchecked) = self.scan.question else { return };
         let (Content::Read(Ok(header), _), Source::Present(file)) = (entry.content, &mut entry.source) else {
             return;
         };
-        if !header.checks_hash(unchecked) || !header.magic.is_loaded_by(slot.tag) {
+        entry.loads = self.scan.magics.loads(slot.tag, header.magic);
+        if !header.checks_hash(unchecked) || entry.loads != Loads::Yes {
             return;
         }
         let magic = header.magic;

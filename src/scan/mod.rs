@@ -47,7 +47,7 @@ pub use crew::Threads;
 use crate::directory::{LONGEST_PATH, ListBuffer, Metadata, name_too_long};
 use crate::entry::Entry;
 use crate::owner::{Life, Owner, Presence};
-use crate::pyc::UncheckedHashes;
+use crate::pyc::{StatedMagics, UncheckedHashes};
 use crate::source::{Ground, Source, Why};
 use crate::store::Store;
 use place::Place;
@@ -75,6 +75,8 @@ pub struct Scan<'a> {
     pub store: &'a Store,
     /// What the question about sources rests on.
     pub ground: &'a Ground,
+    /// Which magics the interpreters of the cache tags load.
+    pub magics: &'a StatedMagics,
     /// What is asked.
     pub question: Question,
     /// How many threads may work.

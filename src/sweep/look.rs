@@ -7,7 +7,7 @@ use super::root::Root;
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::Slot;
-use crate::pyc::{UncheckedHashes, header};
+use crate::pyc::{Loads, UncheckedHashes, header};
 use crate::scan::{compiled_name, hash_source};
 use crate::source::{Gone, Source, SourceFile, Why, is_missing};
 use std::io;
@@ -74,10 +74,10 @@ impl Look<'_> {
         else {
             return;
         };
-        file.hash =
-            (header.checks_hash(UncheckedHashes::Trust) && header.magic.is_loaded_by(slot.tag)).then(|| {
-                hash_source(self.sources, &name, slot.tag, header.magic).map_err(|error| Why::of(&error))
-            });
+        entry.loads = header.magic.is_loaded_by(slot.tag);
+        file.hash = (header.checks_hash(UncheckedHashes::Trust) && entry.loads == Loads::Yes).then(|| {
+            hash_source(self.sources, &name, slot.tag, header.magic).map_err(|error| Why::of(&error))
+        });
     }
 
     /// What the store has in the place of an entry, judged by the same source.

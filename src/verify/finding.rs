@@ -1,15 +1,18 @@
 //! One thing that was found out about an entry.
 
+use crate::entry::SeenEntry;
 use crate::pyc::marshal::Fault;
 use std::path::PathBuf;
 
 /// A finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The entry as shown; the owner's root where a whole tree is meant.
+    /// The entry as shown; the root of the owner where all its entries are meant, the store where those of a tag are.
     pub path: PathBuf,
     /// What was found.
     pub what: What,
+    /// The entry as it was seen, where there is one.
+    pub entry: Option<SeenEntry>,
 }
 
 /// How bad it is.
@@ -40,20 +43,29 @@ pub enum What {
     /// `marshal.loads` raises.
     #[error("every import fails: {0}")]
     Body(Fault),
-    /// The header matches, and the source is newer than the entry.
-    #[error(
-        "the source was changed after it was compiled, and the header does not show it: old code may run"
-    )]
+    /// The hash in the header is not that of the source, and Python does not look.
+    #[error("old code runs: the source was changed, and the entry's hash is one that Python does not check")]
+    Unchecked,
+    /// The header matches, and the source's mtime is later than that of the entry.
+    #[error("old code may run: the source was changed in the second in which it was compiled")]
     Racy,
-    /// Source and entry have the same second: an edit in the rest of it would not show.
-    #[error("compiled in the second of the source's last change: an edit in the rest of it would not show")]
-    SameSecond,
-    /// The source's mtime is one that archives and images set; in seconds.
-    #[error("the source's mtime is {0}, which is set and not kept: an edit of the same size does not show")]
-    Frozen(i64),
-    /// All sources of an owner have one mtime.
-    #[error("all {sources} sources have the mtime {mtime}: an edit of the same size does not show")]
-    FrozenTree {
+    /// The header matches, and the source's inode was changed after the entry was written.
+    #[error(
+        "old code may run: the source was changed after it was compiled, and its size and mtime are the same (chmod and \
+         copying change the inode as well)"
+    )]
+    Changed,
+    /// The same for many entries of one owner.
+    #[error(
+        "old code may run: the sources of {0} entries were changed after they were compiled, and their sizes and mtimes \
+         are the same (chmod, copying and hard links change the inode as well)"
+    )]
+    ManyChanged(u64),
+    /// Sources of one owner have an mtime that archives and images set.
+    #[error(
+        "{sources} sources have the mtime {mtime}, which archives and images set: an edit of the same size does not show"
+    )]
+    Frozen {
         /// Their mtime in seconds since 1970.
         mtime: i64,
         /// How many there are.
@@ -62,12 +74,17 @@ pub enum What {
     /// `co_filename` is another path.
     #[error("compiled from {}", .0.display())]
     Moved(PathBuf),
-    /// It is not what the source compiles to, and no time shows an edit.
-    #[error("not what the source compiles to, and no time shows an edit")]
-    Forged,
-    /// It is not what the source compiles to, and the header could not show an edit.
-    #[error("not what the source compiles to: the source was changed, and the header does not show it")]
-    Outdated,
+    /// It is not what the source compiles to.
+    #[error("old code runs: it is not what the source compiles to")]
+    Mismatch,
+    /// The magic or the format of the body is not known.
+    #[error("{entries} entries of {tag} not checked: this version does not know their format")]
+    NotChecked {
+        /// Their cache tag.
+        tag: Box<str>,
+        /// How many there are.
+        entries: u64,
+    },
 }
 
 impl What {
@@ -75,20 +92,47 @@ impl What {
     pub fn name(&self) -> &'static str {
         match self {
             What::Body(_) => "body",
-            What::Racy | What::SameSecond => "racy",
-            What::Frozen(_) | What::FrozenTree { .. } => "frozen",
+            What::Unchecked => "unchecked",
+            What::Racy => "racy",
+            What::Changed | What::ManyChanged(_) => "changed",
+            What::Frozen { .. } => "frozen",
             What::Moved(_) => "moved",
-            What::Forged => "forged",
-            What::Outdated => "outdated",
+            What::Mismatch => "mismatch",
+            What::NotChecked { .. } => "not-checked",
         }
     }
 
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {
-            What::Body(_) | What::Forged | What::Outdated => Severity::Fault,
-            What::Racy => Severity::Warning,
-            What::SameSecond | What::Frozen(_) | What::FrozenTree { .. } | What::Moved(_) => Severity::Notice,
+            What::Body(_) | What::Unchecked | What::Mismatch => Severity::Fault,
+            What::Racy | What::Changed | What::ManyChanged(_) => Severity::Warning,
+            What::Frozen { .. } | What::Moved(_) | What::NotChecked { .. } => Severity::Notice,
         }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            What::Body(_) | What::Unchecked => {
+                "pycstore verify --fix removes it, and Python compiles it again"
+            }
+            What::Mismatch => "pycstore verify --recompile --fix removes it, and Python compiles it again",
+            What::Racy | What::Changed | What::ManyChanged(_) => {
+                "pycstore verify --recompile tells whether it does; with --fix it removes what is old"
+            }
+            What::Frozen { .. } => {
+                "pycstore verify --recompile finds old code; hash-based entries show every edit"
+            }
+            What::Moved(_) => {
+                "harmless: only tracebacks name the other path, until the source is compiled again"
+            }
+            What::NotChecked { .. } => "nothing to do; a newer pycstore may know it",
+        }
+    }
+
+    /// Whether it only says that old code may run: an entry that is what its source compiles to disproves it.
+    pub fn is_disprovable(&self) -> bool {
+        matches!(self, What::Unchecked | What::Racy | What::Changed)
     }
 }

@@ -2,20 +2,25 @@
 
 use super::finding::{Finding, What};
 use crate::body::{Bodies, Body};
-use crate::entry::{Content, Entry};
+use crate::entry::{Content, Entry, SeenEntry};
 use crate::owner::Owner;
-use crate::pyc::{InvalidationMode, Magic};
+use crate::pyc::{Header, InvalidationMode, Magic};
 use crate::scan::{Trouble, Visit, Visitor};
-use crate::source::{Source, SourceFile};
-use crate::status::{self, Status, UncheckedHashes};
+use crate::source::{Source, SourceFile, Why};
+use crate::status::{self, Stale, Status, UncheckedHashes};
 use crate::store::Store;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-/// From so many sources on, one mtime for all of them is no accident.
-const TREE: u64 = 10;
+/// From so many entries of one owner on, changed inodes are told together: a copy or `chmod -R` changes all.
+const MANY_CHANGED: usize = 10;
+
+/// mtimes that are no time of an edit, in seconds since 1970: 0 (OSTree), 1 (Nix), 1980-01-01 (the oldest that ZIP knows, and
+/// the default of several build back ends) and 2020-02-02 (hatchling's).
+const FROZEN: [i64; 4] = [0, 1, 315_532_800, 1_580_601_600];
 
 /// What an inspection is asked.
 #[derive(Debug, Clone, Copy)]
@@ -41,16 +46,16 @@ pub struct Inspector<'a> {
     pub candidates: Vec<Candidate>,
     /// How many fresh entries were looked at.
     pub entries: u64,
-    trees: BTreeMap<PathBuf, Tree>,
+    /// How many entries have a magic or body of a format that is not known, by cache tag.
+    pub not_checked: BTreeMap<Box<str>, u64>,
+    owners: BTreeMap<PathBuf, Suspects>,
 }
 
 /// An entry whose source the owning interpreter can compile again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its directory, from the store's root.
-    pub relative: Box<[u8]>,
-    /// Its name.
-    pub name: Box<[u8]>,
+    /// The entry.
+    pub entry: SeenEntry,
     /// Its source.
     pub source: PathBuf,
     /// Its cache tag.
@@ -59,25 +64,15 @@ pub struct Candidate {
     pub magic: Magic,
     /// Its optimization: empty, `1` or `2`.
     pub optimization: Box<str>,
-    /// Whether its header could hide an edit of the source.
-    pub pin: Pin,
 }
 
-/// What a matching header is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pin {
-    /// An edit of the source would show.
-    Firm,
-    /// An edit may have gone unnoticed.
-    Loose,
-}
-
-/// The sources of one owner.
-#[derive(Debug, Clone, Copy)]
-struct Tree {
-    mtime: i64,
-    sources: u64,
-    is_one: bool,
+/// What makes the timestamps of one owner's entries doubtful.
+#[derive(Debug, Default)]
+struct Suspects {
+    /// How many sources have each mtime of [`FROZEN`].
+    frozen: BTreeMap<i64, u64>,
+    /// The entries whose sources' inodes were changed after they were written.
+    changed: Vec<Finding>,
 }
 
 impl<'a> Inspector<'a> {
@@ -90,11 +85,12 @@ impl<'a> Inspector<'a> {
             troubles: Vec::new(),
             candidates: Vec::new(),
             entries: 0,
-            trees: BTreeMap::new(),
+            not_checked: BTreeMap::new(),
+            owners: BTreeMap::new(),
         }
     }
 
-    /// Joins what all workers found; sorted by path.
+    /// Joins what all workers found.
     pub fn collect(parts: Vec<Inspector<'a>>, inspection: Inspection<'a>) -> Inspector<'a> {
         let mut all = Inspector::new(inspection);
         for part in parts {
@@ -102,88 +98,127 @@ impl<'a> Inspector<'a> {
             all.troubles.extend(part.troubles);
             all.candidates.extend(part.candidates);
             all.entries += part.entries;
-            for (root, tree) in part.trees {
-                all.trees.entry(root).and_modify(|seen| seen.join(tree)).or_insert(tree);
+            for (tag, entries) in part.not_checked {
+                *all.not_checked.entry(tag).or_default() += entries;
+            }
+            for (root, suspects) in part.owners {
+                all.owners.entry(root).or_default().append(suspects);
             }
         }
-        let frozen = all.trees.iter().filter(|(_, tree)| tree.is_one && tree.sources >= TREE);
-        let frozen = frozen.filter(|(_, tree)| !inspection.is_frozen(tree.mtime)).map(|(root, tree)| {
-            let what = What::FrozenTree { mtime: tree.mtime, sources: tree.sources };
-            Finding { path: root.clone(), what }
-        });
-        all.findings.extend(frozen);
-        all.findings.sort_by(|one, other| one.path.cmp(&other.path));
         all.troubles.sort_by(|one, other| one.path().cmp(other.path()));
-        all.candidates.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
+        let key = |candidate: &Candidate| (candidate.entry.relative.clone(), candidate.entry.name.clone());
+        all.candidates.sort_by_cached_key(key);
         all
     }
 
-    fn look_at(&mut self, visit: &Visit<'_>, entry: &Entry<'_>, source_path: &Path, source: &SourceFile) {
-        let Some(slot) = entry.parsed.slot() else { return };
-        let Content::Read(Ok(header), _) = entry.content else { return };
-        self.entries += 1;
-        let mut found = Vec::new();
-        let mut is_loadable = false;
-        match self.bodies.walk(visit.relative, entry.name, slot.tag) {
-            Ok(Body::Loadable(walked)) => {
-                is_loadable = true;
-                found.extend(moved(&walked.filename, source_path).map(What::Moved));
-            }
-            Ok(Body::Faulty(fault)) => found.push(What::Body(fault)),
-            // Its interpreter may know.
-            Ok(Body::UnknownDialect) => is_loadable = true,
-            // Others use the store meanwhile.
-            Err(error) if crate::source::is_missing(&error) => return,
-            Err(error) => {
-                let path = self.inspection.store.shown(visit.relative, entry.name);
-                self.troubles.push(Trouble::File { path, source: error });
-                return;
+    /// The findings, sorted by path, without those that a recompilation disproved: `sound` has the entries that are what
+    /// their sources compile to.
+    pub fn into_findings(mut self, sound: &BTreeSet<PathBuf>) -> Vec<Finding> {
+        self.findings.retain(|finding| !finding.what.is_disprovable() || !sound.contains(&finding.path));
+        for (root, mut suspects) in self.owners {
+            suspects.changed.retain(|finding| !sound.contains(&finding.path));
+            let about = |what| Finding { path: root.clone(), what, entry: None };
+            let frozen = suspects.frozen.into_iter();
+            self.findings.extend(frozen.map(|(mtime, sources)| about(What::Frozen { mtime, sources })));
+            match suspects.changed.len() {
+                many @ MANY_CHANGED.. => self.findings.push(about(What::ManyChanged(many as u64))),
+                _ => self.findings.append(&mut suspects.changed),
             }
         }
-        let mut pin = Pin::Firm;
-        if header.invalidation_mode() == InvalidationMode::Timestamp {
-            let doubt = self.inspection.doubt(entry, source);
-            pin = if doubt.is_some() { Pin::Loose } else { Pin::Firm };
-            found.extend(doubt);
-            let tree = Tree { mtime: source.python_mtime, sources: 1, is_one: true };
-            let owner: std::sync::Arc<Owner> = visit.owner();
-            let root = owner.environment.as_ref().unwrap_or(&owner.root);
-            match self.trees.get_mut(root) {
-                Some(seen) => seen.join(tree),
-                None => drop(self.trees.insert(root.clone(), tree)),
+        let store = self.inspection.store.shown(b"", b"");
+        self.findings.extend(self.not_checked.into_iter().map(|(tag, entries)| Finding {
+            path: store.clone(),
+            what: What::NotChecked { tag, entries },
+            entry: None,
+        }));
+        self.findings.sort_by(|one, other| one.path.cmp(&other.path));
+        self.findings
+    }
+
+    /// Looks at a fresh entry; what is found is added to the findings.
+    fn look_at(
+        &mut self,
+        visit: &Visit<'_>,
+        entry: &Entry<'_>,
+        source_path: &Path,
+        source: &SourceFile,
+    ) -> Option<()> {
+        let slot = entry.parsed.slot()?;
+        let Content::Read(Ok(header), _) = entry.content else { return None };
+        let seen = SeenEntry::new(visit.relative, entry)?;
+        let path = self.inspection.store.shown(visit.relative, entry.name);
+        let finding = |what| Finding { path: path.clone(), what, entry: Some(seen.clone()) };
+        let is_loadable = match self.bodies.walk(visit.relative, entry.name, slot.tag, header.magic) {
+            Ok(Body::Loadable(walked)) => {
+                let moved = moved(&walked.filename, source_path).map(What::Moved);
+                self.findings.extend(moved.map(finding));
+                true
             }
-        } else if header.invalidation_mode() == InvalidationMode::UncheckedHash {
-            pin = Pin::Loose;
+            Ok(Body::Faulty(fault)) => {
+                self.findings.push(finding(What::Body(fault)));
+                false
+            }
+            Ok(Body::NotChecked) => {
+                *self.not_checked.entry(slot.tag.into()).or_default() += 1;
+                // Its interpreter may know.
+                true
+            }
+            // Others use the store meanwhile.
+            Err(error) if crate::source::is_missing(&error) => return None,
+            Err(source) => {
+                self.troubles.push(Trouble::File { path, source });
+                return None;
+            }
+        };
+        self.entries += 1;
+        match doubt(entry, &header, source) {
+            Some(What::Changed) => self.suspects(visit).changed.push(finding(What::Changed)),
+            Some(what) => self.findings.push(finding(what)),
+            None => {}
         }
         // What import hooks write (pytest, typeguard) is not what the source compiles to.
         if is_loadable && slot.pytest.is_none() && matches!(slot.optimization, "" | "1" | "2") {
             self.candidates.push(Candidate {
-                relative: visit.relative.into(),
-                name: entry.name.into(),
+                entry: seen,
                 source: source_path.to_path_buf(),
                 tag: slot.tag.into(),
                 magic: header.magic,
                 optimization: slot.optimization.into(),
-                pin,
             });
         }
-        let path = self.inspection.store.shown(visit.relative, entry.name);
-        self.findings.extend(found.into_iter().map(|what| Finding { path: path.clone(), what }));
+        Some(())
+    }
+
+    /// What is doubtful of the owner of a directory.
+    fn suspects(&mut self, visit: &Visit<'_>) -> &mut Suspects {
+        let owner: Arc<Owner> = visit.owner();
+        let root = owner.environment.as_ref().unwrap_or(&owner.root);
+        self.owners.entry(root.clone()).or_default()
     }
 }
 
 impl Visitor for Inspector<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         let sources = visit.source_directory();
+        // A source may have several entries, and counts once.
+        let mut frozen: BTreeSet<PathBuf> = BTreeSet::new();
         for entry in visit.entries {
-            let (Some(Status::Fresh), Source::Present(source)) =
-                (status::judge(entry, UncheckedHashes::Trust), entry.source)
-            else {
-                continue;
-            };
             let Some(path) = entry.source_path(&sources) else { continue };
-            if self.inspection.admits(&path) {
-                self.look_at(visit, entry, &path, &source);
+            if !self.inspection.admits(&path) {
+                continue;
+            }
+            match (status::judge(entry, UncheckedHashes::Trust), entry.source) {
+                (Some(Status::Fresh), Source::Present(source)) => {
+                    self.look_at(visit, entry, &path, &source);
+                    if self.inspection.is_frozen(entry, &source) && frozen.insert(path) {
+                        *self.suspects(visit).frozen.entry(source.python_mtime).or_default() += 1;
+                    }
+                }
+                (Some(Status::Unknown(Why::Magic)), _) => {
+                    let tag = entry.parsed.slot().map_or("", |slot| slot.tag);
+                    *self.not_checked.entry(tag.into()).or_default() += 1;
+                }
+                _ => {}
             }
         }
     }
@@ -198,30 +233,46 @@ impl Inspection<'_> {
         self.within.is_empty() || self.within.iter().any(|within| source.starts_with(within))
     }
 
-    fn is_frozen(&self, mtime: i64) -> bool {
-        matches!(mtime, 0 | 1) || self.epoch == Some(mtime)
-    }
-
-    /// Why a timestamp that matches may not mean anything.
-    fn doubt(&self, entry: &Entry<'_>, source: &SourceFile) -> Option<What> {
-        if self.is_frozen(source.python_mtime) {
-            return Some(What::Frozen(source.python_mtime));
-        }
-        let (changed, written) = (source.modified, entry.metadata?.modified);
-        if (changed.seconds, changed.nanoseconds) > (written.seconds, written.nanoseconds) {
-            Some(What::Racy)
-        } else if changed.seconds == written.seconds {
-            Some(What::SameSecond)
-        } else {
-            None
-        }
+    /// Whether the entry depends on an mtime that is no time of an edit.
+    fn is_frozen(&self, entry: &Entry<'_>, source: &SourceFile) -> bool {
+        let is_timestamp = matches!(entry.content, Content::Read(Ok(header), _)
+            if header.invalidation_mode() == InvalidationMode::Timestamp);
+        let mtime = source.python_mtime;
+        is_timestamp && (FROZEN.contains(&mtime) || self.epoch == Some(mtime))
     }
 }
 
-impl Tree {
-    fn join(&mut self, other: Tree) {
-        self.sources += other.sources;
-        self.is_one &= other.is_one && self.mtime == other.mtime;
+impl Suspects {
+    fn append(&mut self, other: Suspects) {
+        for (mtime, sources) in other.frozen {
+            *self.frozen.entry(mtime).or_default() += sources;
+        }
+        self.changed.extend(other.changed);
+    }
+}
+
+/// Why a header that matches may not mean anything.
+///
+/// An edit always changes the inode, whatever becomes of the mtime: where the last change (`st_ctime`, which nobody can
+/// set) is not after the entry was written, there was none. A source with several links says nothing, for each link made or
+/// removed elsewhere is a change (uv links from its cache into every environment).
+fn doubt(entry: &Entry<'_>, header: &Header, source: &SourceFile) -> Option<What> {
+    match header.invalidation_mode() {
+        InvalidationMode::UncheckedHash => {
+            let is_old = status::judge(entry, UncheckedHashes::Check) == Some(Status::Stale(Stale::Hash));
+            is_old.then_some(What::Unchecked)
+        }
+        InvalidationMode::CheckedHash => None,
+        InvalidationMode::Timestamp => {
+            let written = entry.metadata?.modified;
+            if source.changed <= written {
+                None
+            } else if source.modified > written {
+                Some(What::Racy)
+            } else {
+                (source.links == 1).then_some(What::Changed)
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! An installation whose magic reading the disk did not tell is asked for it. Two releases with the same magic may
 //! compile differently: so every installation with the entry's magic is asked until one makes the same.
 
-use super::inspector::{Candidate, Pin};
+use super::inspector::Candidate;
 use super::{Finding, What};
 use crate::ancestry::{self, Stranger};
 use crate::body::Bodies;
@@ -19,6 +19,7 @@ use crate::interpreter::Interpreters;
 use crate::isolated::{Isolated, framed};
 use crate::scan::{Threads, run_crew};
 use crate::store::Store;
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,8 +40,8 @@ pub struct Proof {
     pub findings: Vec<Finding>,
     /// Entries that could not be proved.
     pub unproved: Vec<Unproved>,
-    /// How many are what their sources compile to.
-    pub proved: u64,
+    /// Those that are what their sources compile to.
+    pub sound: BTreeSet<PathBuf>,
 }
 
 /// An entry that could not be proved.
@@ -115,7 +116,7 @@ pub fn recompile(
     for part in run_crew(cores, batches, Proof::default, work, watch) {
         all.findings.extend(part.findings);
         all.unproved.extend(part.unproved);
-        all.proved += part.proved;
+        all.sound.extend(part.sound);
     }
     all.findings.sort_by(|one, other| one.path.cmp(&other.path));
     all.unproved.sort_by(|one, other| one.path.cmp(&other.path));
@@ -153,12 +154,14 @@ fn prove(store: &Store, batch: &[Candidate], interpreters: &Interpreters, proof:
         }
     }
     for (candidate, answer) in batch.iter().zip(answers) {
-        let path = store.shown(&candidate.relative, &candidate.name);
-        match (answer, candidate.pin) {
-            (Answer::Same, _) => proof.proved += 1,
-            (Answer::Differs, Pin::Firm) => proof.findings.push(Finding { path, what: What::Forged }),
-            (Answer::Differs, Pin::Loose) => proof.findings.push(Finding { path, what: What::Outdated }),
-            (Answer::Unknown(why), _) => proof.unproved.push(Unproved { path, why }),
+        let path = store.shown(&candidate.entry.relative, &candidate.entry.name);
+        match answer {
+            Answer::Same => drop(proof.sound.insert(path)),
+            Answer::Differs => {
+                let entry = Some(candidate.entry.clone());
+                proof.findings.push(Finding { path, what: What::Mismatch, entry });
+            }
+            Answer::Unknown(why) => proof.unproved.push(Unproved { path, why }),
         }
     }
 }
@@ -175,7 +178,7 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
             answers.push(no_answer());
             continue;
         }
-        let Ok(body) = bodies.read(&candidate.relative, &candidate.name) else {
+        let Ok(body) = bodies.read(&candidate.entry.relative, &candidate.entry.name) else {
             answers.push(Answer::Unknown(Doubt::Entry));
             continue;
         };
@@ -211,6 +214,9 @@ fn question(candidate: &Candidate, body: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Links;
+    use crate::entry::{Entry, SeenEntry};
+    use crate::layout::Name;
     use crate::pyc::Magic;
     use crate::store::Purpose;
 
@@ -224,14 +230,16 @@ mod tests {
             .map(|number| {
                 let name = format!("m{number}.cpython-312.pyc");
                 std::fs::write(base.join("store").join(&name), [0; 20]).unwrap();
+                let entry = Entry {
+                    metadata: store.directory(b"").unwrap().metadata(name.as_bytes(), Links::Keep).ok(),
+                    ..Entry::named(name.as_bytes(), Name::Foreign)
+                };
                 Candidate {
-                    relative: Box::default(),
-                    name: name.as_bytes().into(),
+                    entry: SeenEntry::new(b"", &entry).unwrap(),
                     source: "/m.py".into(),
                     tag: "cpython-312".into(),
                     magic: Magic::of(3531),
                     optimization: "".into(),
-                    pin: Pin::Firm,
                 }
             })
             .collect();

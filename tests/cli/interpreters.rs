@@ -4,6 +4,7 @@ use crate::support::{Answer, World, answer, interpreters, newest};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,7 +33,7 @@ print(json.dumps({
 pub fn asked() -> BTreeMap<PathBuf, Value> {
     let mut directories: Vec<PathBuf> =
         std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-    let versions = std::fs::read_dir(pyenv_root().join("versions")).into_iter().flatten().flatten();
+    let versions = fs::read_dir(pyenv_root().join("versions")).into_iter().flatten().flatten();
     directories.extend(versions.map(|version| version.path().join("bin")));
     let mut names =
         vec!["python".to_string(), "python2".into(), "python3".into(), "pypy".into(), "pypy3".into()];
@@ -233,7 +234,7 @@ fn a_home_that_may_not_be_read_is_told() {
     let world = World::new();
     let mut command = world.unprivileged();
     command.current_dir("/").env("PYCSTORE_CONFIG", "").env_remove("PYTHONPYCACHEPREFIX").arg("interpreters");
-    let mode = |mode| std::fs::set_permissions(&world.home, PermissionsExt::from_mode(mode)).unwrap();
+    let mode = |mode| fs::set_permissions(&world.home, PermissionsExt::from_mode(mode)).unwrap();
     mode(0o000);
     let answer = answer(&mut command);
     mode(0o755);
@@ -250,9 +251,9 @@ fn a_directory_of_the_store_that_may_not_be_read_is_told() {
     world.compile(newest(), &[], &[&project]);
     let mirror = world.mirror(&project);
     let mut command = world.unprivileged();
-    std::fs::set_permissions(&mirror, PermissionsExt::from_mode(0o000)).unwrap();
+    fs::set_permissions(&mirror, PermissionsExt::from_mode(0o000)).unwrap();
     let answer = answer(command.arg("interpreters"));
-    std::fs::set_permissions(&mirror, PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(&mirror, PermissionsExt::from_mode(0o755)).unwrap();
     let expected =
         format!("pycstore: cannot look for interpreters in {}: Permission denied\n", mirror.display());
     assert!(answer.stderr.contains(&expected), "{answer:?}");
@@ -266,15 +267,54 @@ fn what_no_interpreter_here_loads_is_pruned_when_that_is_certain() {
     world.compile(newest(), &[], &[&project]);
     let living = world.entry(&project.join("a.py"), newest(), "");
     // Its bytes are those of a loadable entry; only its tag is of an interpreter that is not here.
-    let dead = living.with_file_name("a.cpython-399.pyc");
-    std::fs::copy(&living, &dead).unwrap();
+    let dead = living.with_file_name("a.cpython-37.pyc");
+    let mut bytes = fs::read(&living).unwrap();
+    bytes[..2].copy_from_slice(&3394_u16.to_le_bytes());
+    fs::write(&dead, bytes).unwrap();
+    // Of one that this program does not know nothing can be told.
+    let unknown = living.with_file_name("a.cpython-399.pyc");
+    fs::copy(&living, &unknown).unwrap();
     let mut command = program(&world);
     command.env("PYTHONPYCACHEPREFIX", &world.store);
     let (listing, _) = listed(&mut command);
     let mut command = program(&world);
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(["prune", "--dead-interpreters"]);
     let pruned = answer(&mut command);
-    assert!(living.exists(), "{pruned:?}");
+    assert!(living.exists() && unknown.exists(), "{pruned:?}");
     // Where something stays open (an executable of unknown version), everything stays.
     assert_eq!(dead.exists(), listing.code != 0, "{listing:?} {pruned:?}");
+}
+
+#[test]
+fn an_installed_pre_release_states_its_own_magic() {
+    let world = World::new();
+    let prefix = ".pyenv/versions/3.16.0b1";
+    let include = format!("{prefix}/include/python3.16");
+    let executable = world.write(format!("{prefix}/bin/python3.16"), "\u{7f}ELF");
+    fs::set_permissions(executable, fs::Permissions::from_mode(0o755)).unwrap();
+    world.write(format!("{prefix}/lib/python3.16/os.py"), "");
+    world.write(format!("{include}/internal/pycore_magic_number.h"), "#define PYC_MAGIC_NUMBER 3745\n");
+    let source = world.write("project/m.py", "x = 1\n");
+    let modified = fs::metadata(&source).unwrap().modified().unwrap();
+    let seconds = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as u32;
+    let entry = |optimization: &str, magic: u16| {
+        let path = pycstore::layout::cache_from_source(&world.store, &source, "cpython-316", optimization);
+        let path = path.unwrap();
+        let pin = [seconds.to_le_bytes(), 6_u32.to_le_bytes()].concat();
+        let header = [&magic.to_le_bytes()[..], b"\r\n\0\0\0\0", &pin].concat();
+        world.write(path.strip_prefix(&world.home).unwrap(), header);
+        path
+    };
+    let (own, other) = (entry("", 3745), entry("1", 3744));
+    let listed = world.pycstore(["ls", "--json"]).exits(0).json_lines();
+    let said = |path: &Path| {
+        let line = listed.iter().find(|line| line["path"] == path.to_str().unwrap()).unwrap();
+        (line["status"].as_str().unwrap().to_string(), line["reason"].as_str().map(str::to_string))
+    };
+    assert_eq!(said(&own), ("fresh".into(), None));
+    assert_eq!(said(&other), ("unknown".into(), Some("magic".into())));
+    // What it would recompile is stale.
+    fs::write(&source, "x = 1234\n").unwrap();
+    world.pycstore(["prune", "--stale"]).exits(0);
+    assert!(!own.exists() && other.exists());
 }

@@ -1,7 +1,7 @@
 //! What the tests share: a world in a temporary directory, real interpreters, the program under test.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -56,7 +56,7 @@ impl World {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", search_path())
             .env("HOME", &self.home)
             // Some homes are given to another user, and root would then turn to its own.
             .env("XDG_CONFIG_HOME", self.home.join(".config"))
@@ -296,7 +296,7 @@ pub struct Interpreter {
     pub tag: String,
 }
 
-/// Every CPython ≥ 3.8 on `PATH` and below pyenv's versions, one for each cache tag. Never empty.
+/// Every CPython ≥ 3.8 on `PATH`, below pyenv's versions and where `tests/more-pythons.sh` puts them, one for each cache tag. Never empty.
 ///
 /// # Panics
 /// When there is none: these tests ask CPython itself.
@@ -349,6 +349,18 @@ pub fn newest() -> &'static Interpreter {
     interpreters().iter().max_by_key(minor).expect("interpreters() is never empty")
 }
 
+/// `PATH`, and behind it the directory where `tests/more-pythons.sh` puts Pythons: `$PYCSTORE_PYTHONS/bin` or
+/// `target/pythons/bin`; and those of what is unpacked below `/opt`, where the program finds Pythons too.
+fn search_path() -> OsString {
+    let pythons = std::env::var_os("PYCSTORE_PYTHONS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/pythons"), PathBuf::from);
+    let below_opt = std::fs::read_dir("/opt").into_iter().flatten().flatten().map(|entry| entry.path());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let more = std::iter::once(pythons).chain(below_opt).map(|directory| directory.join("bin"));
+    let more = more.filter(|directory| directory.is_dir());
+    std::env::join_paths(std::env::split_paths(&path).chain(more)).expect("no colon in the paths of Pythons")
+}
+
 /// Executables that may be a CPython or a PyPy. Real files only: pyenv's shims need an environment.
 fn candidates() -> Vec<PathBuf> {
     let mut candidates = Vec::new();
@@ -358,7 +370,7 @@ fn candidates() -> Vec<PathBuf> {
     if let Some(versions) = pyenv.and_then(|root| std::fs::read_dir(root.join("versions")).ok()) {
         candidates.extend(versions.flatten().map(|version| version.path().join("bin/python3")));
     }
-    for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
+    for directory in std::env::split_paths(&search_path()) {
         if directory.ends_with("shims") {
             continue;
         }

@@ -244,11 +244,11 @@ fn a_tag_without_an_interpreter_is_reported() {
     world.compile(newest(), &[], &[&project]);
     let entry = world.entry(&project.join("a.py"), newest(), "");
     let mut bytes = std::fs::read(&entry).unwrap();
-    bytes[..2].copy_from_slice(&3999_u16.to_le_bytes());
+    bytes[..2].copy_from_slice(&384_u16.to_le_bytes());
     bytes[8] ^= 1;
-    std::fs::write(entry.with_file_name("a.cpython-321.pyc"), bytes).unwrap();
+    std::fs::write(entry.with_file_name("a.pypy310.pyc"), bytes).unwrap();
     let told = warm(&world, ["--all-stale"]).exits(1);
-    assert_eq!(told.stderr, "pycstore: 1 entry not compiled: no interpreter found for cpython-321\n");
+    assert_eq!(told.stderr, "pycstore: 1 entry not compiled: no interpreter found for pypy310\n");
     assert_eq!(told.stdout, "nothing compiled\n");
 }
 

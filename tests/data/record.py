@@ -1,7 +1,7 @@
 """Records what this interpreter does: python3 record.py DIRECTORY [MODULE].
 
 Writes the entry of rich.py to DIRECTORY/rich.TAG.pyc, and prints lines of `tag magic what ... result`. Runs on CPython >= 3.7
-(3.7 without rich.py, whose syntax it does not know), PyPy and Pyodide.
+(3.7 without rich.py, whose syntax it does not know) and PyPy.
 """
 
 import importlib._bootstrap_external as external

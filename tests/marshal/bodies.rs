@@ -120,12 +120,13 @@ impl Inventor<'_> {
                 bytes.push(kind);
             }
         }
-        let texts = if is_old { 2 } else { 3 };
+        let is_until_3_10 = self.minor < 11;
+        let texts = if is_until_3_10 { 2 } else { 3 };
         for _ in 0..texts {
             self.wanted(bytes, Wanted::Text, depth);
         }
         self.number(bytes, 1);
-        let tables = if is_old { 1 } else { 2 };
+        let tables = if is_until_3_10 { 1 } else { 2 };
         for _ in 0..tables {
             let length = self.random.below(5);
             self.wanted(bytes, Wanted::Bytes(length), depth);

@@ -8,6 +8,7 @@ paths = []
 for directory, directories, files in os.walk(library):
     directories[:] = sorted(name for name in directories if name not in ("site-packages", "test", "tests", "idlelib"))
     paths += [os.path.join(directory, name) for name in files if name.endswith(".py")]
+paths = [path for path in paths if os.path.isfile(path)]  # Debian links sitecustomize.py into /etc
 paths.sort(key=lambda path: (os.path.getsize(path), path))
 step = max(1, len(paths) // int(sys.argv[2]))
 with open(sys.argv[1], "wb") as out:

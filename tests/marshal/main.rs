@@ -86,7 +86,7 @@ fn every_body_is_judged_as_its_interpreter_judges_it() {
         let random = &mut Random::new(
             interpreter.tag.bytes().fold(seed, |seed, byte| seed.rotate_left(7) ^ u64::from(byte)),
         );
-        let dialect = Dialect::of_tag(&interpreter.tag).unwrap();
+        let dialect = dialect(interpreter);
         let asked = questions(&world, interpreter, dialect, random);
         let answers = ask(&world, interpreter, &asked);
         let mut counts = BTreeMap::new();
@@ -142,6 +142,13 @@ fn questions(
     asked
 }
 
+/// The dialect that an interpreter reads and writes.
+fn dialect(interpreter: &Interpreter) -> Dialect {
+    let (_, minor) = pycstore::layout::python_of_tag(&interpreter.tag).unwrap();
+    let is_pypy = interpreter.tag.starts_with("pypy");
+    if is_pypy { Dialect::PyPy(minor) } else { Dialect::CPython(minor) }
+}
+
 /// The bodies of modules of the interpreter's own library.
 fn compiled(world: &World, interpreter: &Interpreter) -> Vec<Vec<u8>> {
     let script = world.write("compile.py", include_str!("compile.py"));
@@ -194,7 +201,7 @@ fn a_body_says_what_its_code_objects_say() {
     let world = World::new();
     let script = world.write("says.py", include_str!("says.py"));
     for interpreter in implementations() {
-        let dialect = Dialect::of_tag(&interpreter.tag).unwrap();
+        let dialect = dialect(interpreter);
         let mut bodies = compiled(&world, interpreter);
         // A line far from the one before it, up and down, and lines without any code.
         let odd =

@@ -171,6 +171,7 @@ def compile_library(request):
     for directory, directories, names in os.walk(library):
         directories[:] = sorted(set(directories) - {"site-packages", "test", "tests", "__pycache__", "lib2to3"})
         sources += [os.path.join(directory, name) for name in sorted(names) if name.endswith(".py")]
+    sources = [source for source in sources if os.path.isfile(source)]  # Debian links sitecustomize.py into /etc
     random.seed(request["seed"])
     sample = random.sample(sources, min(request["count"], len(sources)))
     sys.pycache_prefix = path(request["store"])

@@ -1,7 +1,7 @@
 //! What becomes of entries after they were written.
 
 use crate::random::Random;
-use pycstore::pyc::Magic;
+use pycstore::pyc::{Loads, Magic};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -59,18 +59,10 @@ pub fn every_damage(tag: &str, magic: Magic, random: &mut Random) -> Vec<Damage>
 
 /// Whether the tag alone tells that its interpreter does not load this magic.
 ///
-/// It does for every released CPython in the table of `pyc/magic.rs`. Of a newer one only other versions' magics are
-/// known to be wrong. PyPy raises its number without a new tag, and 7.3.8 and 7.3.9 wrote CPython's 3425 under
-/// `pypy39` (pypy/pypy#3782).
+/// It does for every released CPython and for the PyPys in the tables of `pyc/magic.rs`. PyPy raises its number without a
+/// new tag: of a number that may come nothing is known, and of several under one tag each PyPy loads one.
 fn is_decided(tag: &str, number: u16) -> bool {
-    if Magic::loaded_by(tag).is_some() {
-        return true;
-    }
-    let language = pycstore::layout::python_of_tag(tag);
-    match Magic::of(number).cpython() {
-        Some((minor, _)) => language != Some((3, minor)),
-        None => tag == "pypy39",
-    }
+    Magic::of(number).is_loaded_by(tag) == Loads::No
 }
 
 impl Damage {

@@ -1,6 +1,6 @@
 //! Runs a scan and keeps all that it says.
 
-use pycstore::pyc::UncheckedHashes;
+use pycstore::pyc::{StatedMagics, UncheckedHashes};
 use pycstore::scan::{Question, Scan, Threads, Trouble, Visit, Visitor};
 use pycstore::source::Ground;
 use pycstore::status;
@@ -101,7 +101,9 @@ pub fn scan(path: &Path, question: Question, resolving: Resolving, threads: Thre
     // Nothing is known of mounts: nothing there stands against a verdict.
     let ground = Ground { store: path.to_path_buf(), ..Ground::default() };
     let stop = AtomicBool::new(false);
-    let scan = Scan { store: &store, ground: &ground, question, threads, within: &[], stop: &stop };
+    let magics = StatedMagics::default();
+    let scan =
+        Scan { store: &store, ground: &ground, magics: &magics, question, threads, within: &[], stop: &stop };
     let new_recorder =
         || Recorder { store: &store, files: Vec::new(), directories: Vec::new(), troubles: Vec::new() };
     let mut recorded = Recorded { files: Vec::new(), directories: Vec::new(), troubles: Vec::new() };

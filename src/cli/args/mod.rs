@@ -16,7 +16,7 @@ pub use completions::{CompletedShell, CompletionsOptions};
 pub use doctor::DoctorOptions;
 pub use du::{DuOptions, ViewOptions};
 pub use entry::{InspectOptions, LsOptions, SourceOptions, WhichOptions};
-pub use prune::{ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
+pub use prune::{Account, ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
 pub use schedule::{Action, ScheduleOptions, Scheduler};
 pub use setup::{SetupOptions, Target};
 pub use sweep::SweepOptions;
@@ -201,8 +201,10 @@ pub enum Command {
     /// List the Pythons on this machine.
     ///
     /// They are found by reading the disk: PATH, the places of pyenv, uv, conda, Homebrew, asdf, mise, rye, hatch, PDM
-    /// and Poetry, /usr, /usr/local and /opt, framework builds, $VIRTUAL_ENV, and the libraries and virtualenvs that the
-    /// store has entries of. None is run. A Python before 3.8 uses no store: it is listed without tag and magic.
+    /// and Poetry, /usr, /usr/local and /opt, framework builds, $VIRTUAL_ENV, the libraries and virtualenvs that the
+    /// store has entries of (under any name, such as that of an office suite), directories two levels deep below homes,
+    /// /opt and /srv, and running processes. None is run. A Python before 3.8 uses no store: it is listed without tag
+    /// and magic.
     Interpreters(InterpretersOptions),
     /// Show the source of an entry.
     ///
@@ -212,12 +214,16 @@ pub enum Command {
     ///
     /// That is its status, what Python does at the next import, what its header pins and what its source has now.
     Inspect(InspectOptions),
-    /// Find what headers cannot tell: entries that break imports or run old code.
+    /// Check entries in depth for broken or outdated bytecode.
     ///
-    /// Looks at every entry that Python would load: whether its body is a code object (else every import fails), whether
-    /// an edit of the source could have gone unnoticed (racy, frozen), and whether it was compiled elsewhere (moved).
+    /// Checks every entry that Python would load. Faults: the body is no code object, so every import fails (body); the
+    /// source was changed and Python does not check the entry's hash (unchecked). Warnings: the source was changed after
+    /// it was compiled, and the header does not show it (racy, changed). Notices: mtimes that archives and images set
+    /// (frozen), entries compiled from another path (moved), and entries of a newer Python or another implementation,
+    /// whose format this version does not know (not-checked).
+    ///
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
-    /// compared: what differs is outdated where an unnoticed edit may explain it, else forged.
+    /// compared: what differs is a fault (mismatch), and what is the same disproves a warning.
     Verify(VerifyOptions),
     /// Put the prefix in place, and hide __pycache__ from git and editors.
     ///
@@ -318,13 +324,13 @@ pub struct VerifyOptions {
     /// Let the owning interpreters compile the sources again, and compare
     #[arg(long)]
     pub recompile: bool,
-    /// Remove the entries at whose bodies imports fail
+    /// Remove the entries with a fault; Python compiles their sources again
     #[arg(long)]
     pub fix: bool,
     /// Show notices as well: what only may go wrong
     #[arg(long)]
     pub notices: bool,
-    /// Print one JSON object a line for each finding, notices included
+    /// Print one JSON object a line for each finding, notices included; `removed` says whether --fix removed the entry
     #[arg(long)]
     pub json: bool,
 }

@@ -101,6 +101,19 @@ pub struct RunOptions {
     /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
+    /// Who says what was done.
+    #[arg(skip)]
+    pub account: Account,
+}
+
+/// Whether a removing run says on standard output what it did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Account {
+    /// It does.
+    #[default]
+    Given,
+    /// The command that started it does.
+    LeftToCaller,
 }
 
 /// Options of `pycstore forget`.

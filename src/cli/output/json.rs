@@ -28,7 +28,7 @@ use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
 use pycstore::units::Moment;
 use pycstore::usage::{Dimension, Group, Order, Usage};
-use pycstore::verify::Finding;
+use pycstore::verify::{Finding, What};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -80,6 +80,10 @@ pub struct FindingLine {
     finding: &'static str,
     severity: &'static str,
     detail: String,
+    remedy: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<u64>,
+    removed: bool,
 }
 
 impl From<&Finding> for FindingLine {
@@ -91,6 +95,13 @@ impl From<&Finding> for FindingLine {
             finding: finding.what.name(),
             severity: finding.what.severity().name(),
             detail: finding.what.to_string(),
+            remedy: finding.what.remedy(),
+            entries: match finding.what {
+                What::ManyChanged(entries) | What::NotChecked { entries, .. } => Some(entries),
+                _ => None,
+            },
+            // Nothing but what a fault was found in is ever removed, and Python may have written it again.
+            removed: finding.entry.is_some() && finding.path.symlink_metadata().is_err(),
         }
     }
 }

@@ -13,7 +13,7 @@ const STARRED: [i32; 2] = [0x04, 0x08];
 const FAST_LOCAL: u8 = 0x20;
 
 /// The largest number of object fields.
-pub(super) const MOST_FIELDS: usize = 10;
+pub(super) const MOST_FIELDS: usize = 11;
 
 /// The fields of a code object in their order.
 #[derive(Debug)]
@@ -26,17 +26,20 @@ pub(super) struct Fields {
     pub first_line: usize,
     /// lnotab or linetable.
     pub lines: usize,
-    /// With exceptiontable from 3.11 on.
+    /// With exceptiontable from 3.11 on, for PyPy too.
     pub all: usize,
 }
 
 const UNTIL_3_10: Fields = Fields { numbers: 6, filename: 6, first_line: 8, lines: 8, all: 9 };
 const FROM_3_11: Fields = Fields { numbers: 5, filename: 5, first_line: 8, lines: 8, all: 10 };
+/// PyPy 3.11 has the variables of 3.10, and the qualname and exceptiontable of 3.11.
+const PYPY_3_11: Fields = Fields { numbers: 6, filename: 6, first_line: 9, lines: 9, all: 11 };
 
 impl Fields {
     pub fn of(dialect: Dialect) -> &'static Fields {
         match dialect {
             Dialect::CPython(11..) => &FROM_3_11,
+            Dialect::PyPy(11..) => &PYPY_3_11,
             Dialect::CPython(_) | Dialect::PyPy(_) => &UNTIL_3_10,
         }
     }
@@ -74,13 +77,13 @@ impl Draft {
         match dialect {
             Dialect::CPython(11..) => self.check_from_3_11(body),
             Dialect::CPython(_) => self.check_until_3_10(),
-            Dialect::PyPy(_) => self.check_pypy(body),
+            Dialect::PyPy(minor) => self.check_pypy(minor, body),
         }
     }
 
     fn check_until_3_10(&self) -> Result<(), CodeFault> {
         let [arguments, positional, keywords, locals, stack, flags] = self.numbers;
-        let [code, consts, names, variables, free, cells, filename, name, table, _] = &self.fields;
+        let [code, consts, names, variables, free, cells, filename, name, table, ..] = &self.fields;
         are_counts(&[positional, keywords, locals, stack, flags])?;
         if arguments < positional {
             return Err(CodeFault::Number);
@@ -96,7 +99,7 @@ impl Draft {
 
     fn check_from_3_11(&self, body: &[u8]) -> Result<(), CodeFault> {
         let [arguments, positional, keywords, stack, flags, _] = self.numbers;
-        let [code, consts, names, variables, kinds, filename, name, qualified, lines, exceptions] =
+        let [code, consts, names, variables, kinds, filename, name, qualified, lines, exceptions, _] =
             &self.fields;
         are_counts(&[positional, keywords, stack, flags])?;
         if arguments < positional {
@@ -119,14 +122,20 @@ impl Draft {
         if left < 0 { Err(CodeFault::Variables) } else { Ok(()) }
     }
 
-    fn check_pypy(&self, body: &[u8]) -> Result<(), CodeFault> {
+    fn check_pypy(&self, minor: u8, body: &[u8]) -> Result<(), CodeFault> {
         let [arguments, positional, keywords, locals, _, flags] = self.numbers;
-        let [code, consts, names, variables, free, cells, filename, name, table, _] = &self.fields;
+        let [code, consts, names, variables, free, cells, filename, name, rest @ ..] = &self.fields;
+        let (qualified, tables) = match (minor, rest) {
+            (11.., [qualified, lines, exceptions, ..]) => (Some(qualified), [lines, exceptions]),
+            (_, [table, ..]) => (None, [table, table]),
+        };
         // Below zero it does not raise, but ends.
         are_counts(&[arguments, positional, keywords, locals])?;
-        have_shape(&[code, table], Shape::Bytes)?;
+        have_shape(&[code], Shape::Bytes)?;
+        have_shape(&tables, Shape::Bytes)?;
         have_shape(&[filename], Shape::Text)?;
-        if !consts.is_iterable() || !matches!(name.shape, Shape::Text | Shape::Bytes) {
+        let is_name = |object: &Object| matches!(object.shape, Shape::Text | Shape::Bytes);
+        if !consts.is_iterable() || !is_name(name) || !qualified.is_none_or(is_name) {
             return Err(CodeFault::Type);
         }
         if [names, variables, free, cells].iter().any(|names| !names.yields_names()) {

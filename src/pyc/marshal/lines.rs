@@ -1,7 +1,7 @@
 //! The last source line that a code object's line table names.
 //!
-//! Three formats: `co_lnotab` until 3.9 and in PyPy (`Objects/lnotab_notes.txt`), the line table of 3.10 (PEP 626), and the
-//! location table from 3.11 on (`Objects/locations.md`). Only lines are read; where in a line code begins and ends is
+//! Four formats: `co_lnotab` until 3.9 and in PyPy 3.9 (`Objects/lnotab_notes.txt`), the line table of 3.10 (PEP 626), the
+//! location table from 3.11 on (`Objects/locations.md`), and PyPy's own from 3.10 on (`pypy/interpreter/location.py`). Only lines are read; where in a line code begins and ends is
 //! passed over.
 //!
 //! # Invariants
@@ -16,6 +16,7 @@ pub(super) fn last(table: &[u8], first: i32, dialect: Dialect) -> i32 {
     match dialect {
         Dialect::CPython(11..) => from_3_11(table, first),
         Dialect::CPython(10) => pairs(table, first, Some(-128)),
+        Dialect::PyPy(10..) => pypy_from_3_10(table, first),
         Dialect::CPython(_) | Dialect::PyPy(_) => pairs(table, first, None),
     }
 }
@@ -58,6 +59,38 @@ fn from_3_11(table: &[u8], first: i32) -> i32 {
     last
 }
 
+/// One entry an instruction: its line as the distance from the first plus one, 0 for none; then, one byte each, the
+/// column plus one and, unless that is 0, the last column plus one and how many lines further that is.
+fn pypy_from_3_10(table: &[u8], first: i32) -> i32 {
+    let mut last = first;
+    let mut rest = table;
+    while let Some((line, tail)) = unsigned(rest) {
+        rest = tail;
+        if line == 0 {
+            continue;
+        }
+        last = last.max(first.saturating_add_unsigned(line - 1));
+        let Some((&column, tail)) = rest.split_first() else { break };
+        rest = tail;
+        if column != 0 {
+            rest = rest.get(2..).unwrap_or_default();
+        }
+    }
+    last
+}
+
+/// A number in groups of seven bits, the lowest first, and what follows it.
+fn unsigned(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut number = 0_u32;
+    for (place, byte) in bytes.iter().enumerate().take(5) {
+        number |= u32::from(byte & 0b111_1111).checked_shl(7 * place as u32)?;
+        if byte & 0x80 == 0 {
+            return Some((number, &bytes[place + 1..]));
+        }
+    }
+    None
+}
+
 /// A number in groups of six bits, the lowest first, with a sign in the lowest bit.
 fn signed(bytes: &[u8]) -> i32 {
     let mut number = 0_u32;
@@ -83,12 +116,14 @@ mod tests {
         assert_eq!(last(b"\x80\x00\xd8\x00\x04\xe8\x07\xf8", 1, Dialect::CPython(12)), 2);
         assert_eq!(last(b"\xe8\x44\x02", 1, Dialect::CPython(12)), 1 + (4 | 2 << 6) / 2);
         assert_eq!(last(b"", 9, Dialect::PyPy(9)), 9);
+        assert_eq!(last(b"\x02\x01\x0b\x0a\x00\xb9\x02\x05\x06\x00\x03\x00", 1, Dialect::PyPy(11)), 313);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_answered(table in proptest::collection::vec(any::<u8>(), 0..60), first: i32, minor in 8..16_u8) {
             prop_assert!(last(&table, first, Dialect::CPython(minor)) >= first);
+            prop_assert!(last(&table, first, Dialect::PyPy(minor)) >= first);
         }
     }
 }

@@ -21,6 +21,8 @@ mod text;
 
 pub use code::CodeFault;
 
+use super::Magic;
+use crate::layout;
 use object::Shape;
 use reader::Reader;
 use std::borrow::Cow;
@@ -30,18 +32,38 @@ use std::borrow::Cow;
 pub enum Dialect {
     /// CPython 3.8 – 3.15; later ones are read as 3.15.
     CPython(u8),
-    /// PyPy 3.9 and later.
+    /// PyPy 3.9 – 3.11; later ones are read as 3.11.
     PyPy(u8),
 }
 
 impl Dialect {
-    /// The dialect that the interpreter of a cache tag reads; `None` where it is not known.
-    pub fn of_tag(tag: &str) -> Option<Dialect> {
-        let (3, minor) = crate::layout::python_of_tag(tag)? else { return None };
-        match minor {
-            8.. if tag.starts_with("cpython-") => Some(Dialect::CPython(minor)),
-            9.. if tag.starts_with("pypy") => Some(Dialect::PyPy(minor)),
+    /// The dialect of what has this cache tag and magic; `None` where it is not known: no magic but a release's says
+    /// which fields a code object has.
+    pub fn of(tag: &str, magic: Magic) -> Option<Dialect> {
+        match (tag, magic.number()) {
+            ("pypy39", 336 | 3425) => Some(Dialect::PyPy(9)),
+            ("pypy310", 384) => Some(Dialect::PyPy(10)),
+            ("pypy311", 432) => Some(Dialect::PyPy(11)),
+            _ if Magic::loaded_by(tag) == Some(magic) => match layout::python_of_tag(tag)? {
+                (3, minor @ 8..) => Some(Dialect::CPython(minor)),
+                _ => None,
+            },
             _ => None,
+        }
+    }
+
+    /// Whether the interpreter is known to raise where the walk does.
+    ///
+    /// Of PyPy 3.10 only the fields are known (`pypy/interpreter/pycode.py`): a body that fits is sound, of another nothing
+    /// can be told. PyPy 3.11 was compared with one release (8.0.1): a type code that this one does not have may be another's,
+    /// if it is a letter or sign as all type codes are.
+    pub fn is_sure_of(self, fault: &Fault, body: &[u8]) -> bool {
+        let last = (fault.at as usize).checked_sub(1).and_then(|at| body.get(at));
+        let may_be_code = |byte: &u8| (byte & !reader::FLAG_REF).is_ascii_graphic();
+        match self {
+            Dialect::CPython(_) | Dialect::PyPy(..=9) => true,
+            Dialect::PyPy(10) => false,
+            Dialect::PyPy(_) => fault.wrong != Wrong::TypeCode || !last.is_some_and(may_be_code),
         }
     }
 }
@@ -227,6 +249,7 @@ mod tests {
             (14, include_bytes!("../../../tests/data/rich.cpython-314.pyc")),
             (15, include_bytes!("../../../tests/data/rich.cpython-315.pyc")),
             (9, include_bytes!("../../../tests/data/rich.pypy39.pyc")),
+            (11, include_bytes!("../../../tests/data/rich.pypy311.pyc")),
         ] {
             let body = &entry[crate::pyc::header::LENGTH..];
             assert_eq!(code_filename(body, minor).unwrap()[..], b"/tmp/rich.py"[..], "3.{minor}");
@@ -256,6 +279,43 @@ mod tests {
         // Constants are searched in tuples, not in slices: a tuple may hold itself there only.
         assert_eq!(loads(b"\xa9\x01r\x01\0\0\0"), [false, false, false]);
         assert_eq!(loads(b"\xa9\x01:NNr\x01\0\0\0"), [false, true, true]);
+    }
+
+    #[test]
+    fn only_a_magic_whose_format_is_known_has_a_dialect() {
+        let of = |tag, number| Dialect::of(tag, Magic::of(number));
+        for (tag, number, dialect) in [
+            ("cpython-38", 3413, Dialect::CPython(8)),
+            ("cpython-315", 3666, Dialect::CPython(15)),
+            ("pypy39", 336, Dialect::PyPy(9)),
+            ("pypy39", 3425, Dialect::PyPy(9)),
+            ("pypy310", 384, Dialect::PyPy(10)),
+            ("pypy311", 432, Dialect::PyPy(11)),
+        ] {
+            assert_eq!(of(tag, number), Some(dialect), "{tag} {number}");
+        }
+        for (tag, number) in [
+            ("cpython-37", 3394),
+            ("cpython-315", 3665),
+            ("cpython-316", 3740),
+            ("cpython-312", 3571),
+            ("pypy310", 336),
+            ("pypy311", 400),
+            ("pypy311", 416),
+            ("pypy311", 448),
+            ("graalpy240-311", 21_150),
+            ("rustpython-0_4", 12_897),
+        ] {
+            assert_eq!(of(tag, number), None, "{tag} {number}");
+        }
+        let sure = |body: &[u8]| {
+            let fault = |dialect| walk(body, dialect).unwrap_err();
+            [9, 10, 11].map(Dialect::PyPy).map(|dialect| dialect.is_sure_of(&fault(dialect), body))
+        };
+        assert_eq!(sure(b""), [true, false, true]);
+        assert_eq!(sure(&[0; 40]), [true, false, true], "zeros are of no format");
+        assert_eq!(sure(b"\xf7\x01\x02"), [true, false, false]);
+        assert_eq!(sure(b")\x02NwN"), [true, false, false]);
     }
 
     #[test]

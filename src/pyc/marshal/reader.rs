@@ -8,7 +8,7 @@ use super::{Dialect, Fault, Wrong, lines, text};
 const DEEPEST: usize = 2000;
 
 /// The bit of a type code that adds the object to the list of references.
-const FLAG_REF: u8 = 0x80;
+pub(super) const FLAG_REF: u8 = 0x80;
 
 /// A container whose contents are being read.
 struct Open {

@@ -56,7 +56,7 @@ impl BodyFields {
                 bytes: walked.length,
             },
             Body::Faulty(fault) => BodyFields::Faulty { fault: fault.wrong.to_string(), at: fault.at },
-            Body::UnknownDialect => return None,
+            Body::NotChecked => return None,
         })
     }
 }
