@@ -56,14 +56,12 @@ impl MirroredLibrary {
 
     /// The library that the entry of this slot in the directory `relative` belongs to, whatever its name is.
     fn of_entry(relative: &[u8], slot: &Slot<'_>) -> Option<MirroredLibrary> {
-        let directory = layout::source_directory(relative);
-        match slot.stem {
-            b"os" | b"site" => Some(MirroredLibrary::with(&directory, slot.tag, Sign::Module)),
-            b"__init__" | b"aliases" | b"utf_8" if directory.ends_with("encodings") => {
-                Some(MirroredLibrary::with(directory.parent()?, slot.tag, Sign::Certain))
-            }
-            _ => None,
-        }
+        let (of_library, sign) = match slot.stem {
+            b"os" | b"site" => (relative, Sign::Module),
+            b"__init__" | b"aliases" | b"utf_8" => (relative.strip_suffix(b"/encodings")?, Sign::Certain),
+            _ => return None,
+        };
+        Some(MirroredLibrary::with(&layout::source_directory(of_library), slot.tag, sign))
     }
 }
 

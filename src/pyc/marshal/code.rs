@@ -134,11 +134,15 @@ impl Draft {
         have_shape(&[code], Shape::Bytes)?;
         have_shape(&tables, Shape::Bytes)?;
         have_shape(&[filename], Shape::Text)?;
-        let is_name = |object: &Object| matches!(object.shape, Shape::Text | Shape::Bytes);
+        let is_name = |object: &Object| match object.shape {
+            Shape::Text => true,
+            Shape::Bytes => minor < 11,
+            _ => false,
+        };
         if !consts.is_iterable() || !is_name(name) || !qualified.is_none_or(is_name) {
             return Err(CodeFault::Type);
         }
-        if [names, variables, free, cells].iter().any(|names| !names.yields_names()) {
+        if [names, variables, free, cells].iter().any(|names| !names.yields_names(minor)) {
             return Err(CodeFault::Name);
         }
         if !text::is_pypy_filename(filename.bytes_in(body)) {

@@ -96,10 +96,11 @@ impl Object {
         self.traits & KNOTTED != 0
     }
 
-    /// Whether PyPy takes names from it.
-    pub fn yields_names(&self) -> bool {
+    /// Whether PyPy 3.`minor` takes names from it. Until 3.10 bytes are names too.
+    pub fn yields_names(&self, minor: u8) -> bool {
         let is_container = matches!(self.shape, Shape::Tuple | Shape::Collection);
-        (is_container && self.traits & ODD == 0) || self.shape == Shape::Text || self.is_empty_bytes()
+        let refused = if minor >= 11 { MIXED } else { ODD };
+        (is_container && self.traits & refused == 0) || self.shape == Shape::Text || self.is_empty_bytes()
     }
 
     /// Whether PyPy iterates over it.
