@@ -63,8 +63,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::complete_if(is_complete && removable == 0));
     }
     let run = RunOptions { json: options.json, ..RunOptions::default() };
-    let given: Vec<_> = options.paths.iter().map(|path| session.environment.absolute(path)).collect();
-    let fixed = carry_out(session, &Selection::of_verify(&given), &run, Yes::Said)?;
+    let fixed = carry_out(session, &Selection::of_verify(session, &options.paths), &run, Yes::Said)?;
     Ok(if is_complete { fixed } else { Exit::Incomplete })
 }
 
