@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(spellings("data/bob"), [base.join("bob")]);
         assert_eq!(spellings("srv/lib/x.py"), [base.join("bob/work/p/vendor/x.py")]);
         let beside = aliases.beside_links(&base.join("data/tools/m.py"));
-        assert_eq!(beside, [base.join("tools/m.py")], "as `bob/../tools/m.py`");
+        assert!(beside.contains(&base.join("tools/m.py")), "as `bob/../tools/m.py`: {beside:?}");
         assert_eq!(aliases.leading_below(&base.join("srv")), [base.join("bob/work/p/vendor")]);
         assert_eq!(aliases.real(&base.join("bob/work/p/m.py")), Some(base.join("data/bob/work/p/m.py")));
         assert_eq!(aliases.real(&base.join("bob/work/p/vendor/m.py")), Some(base.join("srv/lib/m.py")));

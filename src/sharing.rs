@@ -108,7 +108,7 @@ pub enum Sharing {
 /// What is in a directory, near the top.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sample {
-    /// Files that have the name of an entry or of a temporary, where they mirror sources.
+    /// Files of any kind that have the name of an entry or of a temporary, where they mirror sources.
     entries: usize,
     /// All other files.
     foreign: usize,
@@ -196,9 +196,7 @@ fn sample(store: &Store) -> Sample {
                 FileKind::Directory => {}
                 // The tag of a cache directory, which `setup` puts there.
                 _ if relative.is_empty() && name == b"CACHEDIR.TAG" => {}
-                FileKind::Regular if mirrors_sources && Name::parse(name) != Name::Foreign => {
-                    sample.entries += 1
-                }
+                _ if mirrors_sources && Name::parse(name) != Name::Foreign => sample.entries += 1,
                 _ => sample.foreign += 1,
             }
         });

@@ -35,6 +35,7 @@ mod sweep;
 mod verify;
 mod warm;
 mod which;
+mod whole_store;
 
 use args::{Arguments, Command};
 use env::Environment;

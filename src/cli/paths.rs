@@ -28,7 +28,7 @@ pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
         let path = session.environment.absolute(given);
         let spellings = match inside(opened, &path) {
             Some(relative) => vec![source_of(session, opened, &path, &relative)],
-            None => spellings(opened, &path),
+            None => [spellings(opened, &path), as_text(session, given, &path)].concat(),
         };
         if !spellings.iter().any(|spelling| is_mirrored(opened, spelling)) {
             named.missing.push(path);
@@ -50,8 +50,15 @@ pub fn spellings(opened: &Opened, path: &Path) -> Vec<PathBuf> {
     spellings
 }
 
-/// The paths under which the store may have entries of a source: its spellings, or the source of an entry. Where Python
-/// opens `link/../x.py`, the kernel follows the link, but the store has no links: that entry lies where the text leads.
+/// Where the text of a path leads, if that is elsewhere and nothing is there. When Python opens `link/../x.py` the kernel
+/// follows the link, but the store has no links: that entry lies where the text leads.
+fn as_text(session: &Session, given: &Path, path: &Path) -> Vec<PathBuf> {
+    let lexical = session.environment.lexical(given);
+    let is_nothing_else = lexical != path && lexical.symlink_metadata().is_err();
+    if is_nothing_else { vec![lexical] } else { Vec::new() }
+}
+
+/// The paths under which the store may have entries of a source: its spellings, or the source of an entry.
 pub fn sources(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
     let path = session.environment.absolute(given);
     if let Some(relative) = inside(opened, &path) {
@@ -60,8 +67,7 @@ pub fn sources(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf>
     let real = real_of_source(&path);
     let mut others = opened.aliases().spellings(&real);
     others.insert(0, real);
-    let lexical = session.environment.lexical(given);
-    others.extend(Some(lexical).filter(|lexical| lexical.symlink_metadata().is_err()));
+    others.extend(as_text(session, given, &path));
     let mut sources = vec![path];
     for other in others {
         if !sources.contains(&other) {

@@ -15,6 +15,7 @@ use super::output::{date, human, path};
 use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
+use super::whole_store::would_empty;
 use pycstore::census::{Census, Counting};
 use pycstore::owner::Life;
 use pycstore::prune::emptied::topmost;
@@ -22,7 +23,7 @@ use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
 use pycstore::prune::policy::Spared;
 use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
-    Policy, Remainder, Selector, Skipped, Weigher,
+    Policy, Selector, Skipped, Weigher,
 };
 use pycstore::pyc::Loads;
 use pycstore::scan::{Question, Scan, Trouble};
@@ -32,7 +33,6 @@ use pycstore::tally::Tally;
 use pycstore::usage::CountedLinks;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Runs `pycstore prune`.
@@ -52,9 +52,10 @@ pub fn carry_out(
     let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
     let needs_consent = mode == Mode::Real && yes == Yes::NotSaid;
     let takes_all = selection.policy.selectors.contains(&Selector::All);
-    let mut consent = match needs_consent && takes_all {
-        true => Consent::of_terminal("--all removes every entry")?,
-        false => Consent::Given,
+    let mut consent = if needs_consent && takes_all {
+        Consent::of_terminal("--all removes every entry")?
+    } else {
+        Consent::Given
     };
     let may_empty = needs_consent && !takes_all && selection.policy.may_empty_a_store();
     let opened = session.open(match mode {
@@ -220,30 +221,6 @@ fn weigh(
     let mut progress = session.progress("weighing");
     let scan = within_scope(opened, policy, policy.question());
     Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
-}
-
-/// Whether nothing that Python may still use would stay in the store. Ends with the first such entry, which is mostly at
-/// once. A search that had to stop finds nothing: then nothing is removed either.
-fn would_empty(
-    opened: &Opened,
-    policy: &Policy,
-    circumstances: Circumstances<'_>,
-    cut_off: Option<&CutOff>,
-) -> bool {
-    if opened.stop.has_looked_enough()
-        || cut_off.is_some_and(|it| it.is_empty() && policy.unused_for.is_none())
-    {
-        return false;
-    }
-    let is_found = AtomicBool::new(false);
-    let scan = Scan { stop: &is_found, ..opened.scan(policy.question()) };
-    let new_search = || Remainder::new(policy, &opened.store, circumstances, cut_off, &is_found);
-    let heed_stop = |_| {
-        if opened.stop.has_looked_enough() {
-            is_found.store(true, Ordering::Relaxed);
-        }
-    };
-    Remainder::is_nothing(&scan.run(new_search, heed_stop))
 }
 
 /// Strikes out of a plan that is only shown what the real run would find to be no bytecode.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// What a run is asked to remove.
 #[derive(Debug)]
 pub struct Selection {
-    /// The policy.
+    /// The policy, with paths as they were given: see [`Selection::policy_on`].
     pub policy: Policy,
     /// The selectors and scopes as people write them: what the history keeps, and tells runs apart by.
     pub names: Vec<String>,
@@ -135,12 +135,11 @@ impl Selection {
         let scope = scope(session, &options.scope)?;
         let mut names = chosen.names();
         let paths = |what: &str, paths: &[PathBuf]| -> Vec<String> {
-            paths.iter().map(|path| format!("{what} {}", path.display())).collect()
+            let absolute = paths.iter().map(|path| session.environment.absolute(path));
+            absolute.map(|path| format!("{what} {}", path.display())).collect()
         };
         names.extend(paths("under", &scope.under));
-        let owners: Vec<PathBuf> =
-            options.scope.owner.iter().map(|path| session.environment.absolute(path)).collect();
-        names.extend(paths("owner", &owners));
+        names.extend(paths("owner", &scope.owners));
         names.extend(scope.tags.iter().map(|tag| format!("tag {tag}")));
         names.extend(options.scope.keep.iter().map(|glob| format!("keep {glob}")));
         // What the file says of intervals belongs to the file's policy.
@@ -207,10 +206,10 @@ impl Selection {
         tags: &[String],
         max_runtime: Option<Age>,
     ) -> Selection {
-        let paths: Vec<PathBuf> = paths.iter().map(|path| session.environment.absolute(path)).collect();
-        let name = |path: &PathBuf| format!("{} {}", Selector::Forgotten.name(), path.display());
-        let names = paths.iter().map(name).collect();
-        let scope = Scope { under: paths, tags: tags.to_vec(), ..Scope::default() };
+        let absolute = paths.iter().map(|path| session.environment.absolute(path));
+        let name = |path: PathBuf| format!("{} {}", Selector::Forgotten.name(), path.display());
+        let names = absolute.map(name).collect();
+        let scope = Scope { under: paths.to_vec(), tags: tags.to_vec(), ..Scope::default() };
         let policy = Policy { scope, ..Policy::of([Selector::Forgotten]) };
         Selection { policy, names, min_interval: None, max_runtime }
     }
@@ -219,10 +218,11 @@ impl Selection {
 impl Selection {
     /// What `pycstore verify --fix` removes: the very entries of which it found, at or below `paths`, that they break
     /// imports or are old.
-    pub fn of_verify(paths: &[PathBuf], mut listed: Vec<SeenEntry>) -> Selection {
+    pub fn of_verify(session: &Session, paths: &[PathBuf], mut listed: Vec<SeenEntry>) -> Selection {
         listed.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
         let mut names = vec![Selector::Listed.name().to_string()];
-        names.extend(paths.iter().map(|path| format!("under {}", path.display())));
+        let absolute = paths.iter().map(|path| session.environment.absolute(path));
+        names.extend(absolute.map(|path| format!("under {}", path.display())));
         let scope = Scope { under: paths.to_vec(), ..Scope::default() };
         let policy = Policy { scope, listed, ..Policy::of([Selector::Listed]) };
         Selection { policy, names, min_interval: None, max_runtime: None }
@@ -230,12 +230,6 @@ impl Selection {
 }
 
 fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
-    let absolute = |paths: &[PathBuf]| paths.iter().map(|path| session.environment.absolute(path)).collect();
     let keep = keep(session, &options.keep)?;
-    Ok(Scope {
-        under: absolute(&options.under),
-        owners: absolute(&options.owner),
-        tags: options.tag.clone(),
-        keep,
-    })
+    Ok(Scope { under: options.under.clone(), owners: options.owner.clone(), tags: options.tag.clone(), keep })
 }

@@ -52,7 +52,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     let fixed = if options.fix && is_whole && !removable.is_empty() {
         let account = if options.json { Account::LeftToCaller } else { Account::Given };
         let run = RunOptions { account, ..RunOptions::default() };
-        Some(carry_out(session, &Selection::of_verify(&paths, removable), &run, Yes::Said)?)
+        Some(carry_out(session, &Selection::of_verify(session, &options.paths, removable), &run, Yes::Said)?)
     } else {
         None
     };

@@ -170,6 +170,14 @@ fn an_entry_that_python_opened_through_a_link_is_found_by_that_name() {
     assert!(entry.exists());
     let told = world.pycstore(["which", "bin/../lib/m.py"]).exits(0);
     assert!(told.stdout.contains(entry.to_str().unwrap()), "{}", told.stdout);
+    for path in ["bin/../lib", "bin/../lib/m.py"] {
+        let told = world.pycstore(["forget", "-n", "--json", path]).exits(0);
+        assert_eq!((&told.json()["removed"]["files"], told.stderr.as_str()), (&1.into(), ""), "{path}");
+    }
+    // The text leads to a directory that is there: it is not what was named.
+    std::fs::create_dir(world.home.join("lib")).unwrap();
+    let told = world.pycstore(["forget", "-n", "--json", "bin/../lib"]).exits(0);
+    assert_eq!(told.json()["removed"]["files"], 0);
 }
 
 #[test]
