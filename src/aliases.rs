@@ -119,15 +119,6 @@ fn below(directory: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { directory.to_path_buf() } else { directory.join(rest) }
 }
 
-/// A path with its links resolved as far as it is there: of one that is gone, those of the directories above it.
-pub fn real_path(path: &Path) -> PathBuf {
-    let resolved = path.ancestors().find_map(|ancestor| {
-        let real = ancestor.canonicalize().ok()?;
-        Some(below(&real, path.strip_prefix(ancestor).ok()?))
-    });
-    resolved.unwrap_or_else(|| path.to_path_buf())
-}
-
 /// The source that an entry's path in the store mirrors, or the directory of sources that a directory's does.
 pub fn source_of(relative: &Path) -> PathBuf {
     let source = layout::source_directory(relative.as_os_str().as_bytes());
@@ -142,6 +133,7 @@ pub fn source_of(relative: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::store::Purpose;
+    use crate::witness::real_path;
     use std::fs::create_dir_all;
     use std::os::unix::fs::symlink;
 

@@ -26,8 +26,8 @@ pub struct Entry<'a> {
     pub source: Source,
     /// The name of its source in the mirrored directory, where that is not the usual one (`x.pyw`, `x.hy`).
     pub other_name: Option<Box<[u8]>>,
-    /// The path of its source as the entry itself records it (`co_filename`), where that is not in the mirrored directory:
-    /// `/a/link/../b/m.py`, which the mirror has at `a/b`.
+    /// The path of its source, links resolved, where the entry itself records one that is not in the mirrored directory
+    /// (`co_filename`): of `/a/link/../b/m.py`, which the mirror has at `a/b`, where that leads to.
     pub recorded: Option<Box<Path>>,
 }
 

@@ -6,10 +6,10 @@
 //!
 //! Neither an empty directory nor an ordinary store with a few foreign files is taken for shared.
 
-use crate::aliases::real_path;
 use crate::directory::{FileKind, ListBuffer};
 use crate::layout::{self, Name};
 use crate::store::Store;
+use crate::witness::real_path;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 

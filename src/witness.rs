@@ -206,6 +206,17 @@ fn with_grace(changed: Moment) -> Moment {
     Moment { seconds: changed.seconds.saturating_add(grace), ..changed }
 }
 
+/// A path with its links resolved as far as it exists: of one that is deleted, those of the directories above it.
+pub fn real_path(path: &Path) -> PathBuf {
+    let resolved = path.ancestors().find_map(|ancestor| {
+        let rest = path.strip_prefix(ancestor).ok()?;
+        let real = ancestor.canonicalize().ok()?;
+        // Without a rest, joining would add a slash.
+        Some(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
+    });
+    resolved.unwrap_or_else(|| path.to_path_buf())
+}
+
 /// Whether an existing directory is only a place for something to be mounted at, and knows nothing of missing names: it is
 /// empty, or it holds nothing but the way to what is mounted below it, as a container's `/home/me` with only a store.
 ///

@@ -58,7 +58,9 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
                 page.print(&absolute, visit, entry, status, source.as_deref())?;
                 match (&body, entry.metadata) {
                     (Some((body, last_line)), Some(metadata)) => {
-                        page.body(body, *last_line, source.as_deref(), metadata.bytes)
+                        // What the entry records is its source then, by another spelling.
+                        let mirrored = source.as_deref().filter(|_| entry.recorded.is_none());
+                        page.body(body, *last_line, mirrored, metadata.bytes)
                     }
                     _ => Ok(()),
                 }

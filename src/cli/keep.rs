@@ -6,8 +6,8 @@
 use super::config::home;
 use super::output::complain::Complaint;
 use super::session::Session;
-use pycstore::aliases::real_path;
 use pycstore::prune::Keep;
+use pycstore::witness::real_path;
 use std::path::{Path, PathBuf};
 
 /// The most directories that are listed for the wildcards of one glob.

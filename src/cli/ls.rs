@@ -111,7 +111,7 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
         || Lister { filter: &filter, tags: BTreeSet::new(), batches: Vec::new(), troubles: Vec::new() };
     let parts = {
         let mut progress = session.progress("looking at");
-        let scan = Scan { within: &filter.under, ..opened.scan(Question::Everything(unchecked)) };
+        let scan = Scan { within: &named.mirrored, ..opened.scan(Question::Everything(unchecked)) };
         scan.run(new_lister, |entries| progress.update(entries))
     };
     let mut batches = Vec::new();

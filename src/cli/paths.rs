@@ -5,10 +5,10 @@
 
 use super::output::complain;
 use super::session::{Opened, Session};
-use pycstore::aliases::real_path;
 use pycstore::directory::{FileKind, ListBuffer};
 use pycstore::layout::{Name, source_directory};
 use pycstore::scan::Question;
+use pycstore::witness::real_path;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub struct Named {
     /// All spellings of all of them.
     pub all: Vec<PathBuf>,
+    /// The directories whose mirrors may have entries of sources at or below them: the spellings, and those beside links.
+    pub mirrored: Vec<PathBuf>,
     /// Those the user named of which the store has nothing.
     pub missing: Vec<PathBuf>,
 }
@@ -30,9 +32,13 @@ pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
             Some(relative) => vec![source_of(session, opened, &path, &relative)],
             None => [spellings(opened, &path), as_text(session, given, &path)].concat(),
         };
-        if !spellings.iter().any(|spelling| is_mirrored(opened, spelling)) {
+        let mut mirrored = opened.aliases().beside_links(&real_of_source(&path));
+        mirrored.retain(|beside| is_mirrored(opened, beside));
+        if mirrored.is_empty() && !spellings.iter().any(|spelling| is_mirrored(opened, spelling)) {
             named.missing.push(path);
         }
+        named.mirrored.extend(mirrored);
+        named.mirrored.extend(spellings.iter().cloned());
         named.all.extend(spellings);
     }
     named

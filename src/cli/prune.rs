@@ -242,7 +242,7 @@ fn both(mut troubles: Vec<Trouble>, others: Vec<Trouble>) -> Vec<Trouble> {
 
 /// A scan of the part of the store that a policy is about.
 fn within_scope<'a>(opened: &'a Opened, policy: &'a Policy, question: Question) -> Scan<'a> {
-    Scan { within: &policy.scope.under, ..opened.scan(question) }
+    Scan { within: &policy.scope.mirrored, ..opened.scan(question) }
 }
 
 /// Whether the last successful run is old enough.

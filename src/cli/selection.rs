@@ -160,7 +160,7 @@ impl Selection {
         let under = paths::named(session, opened, &scope.under);
         let owners = paths::named(session, opened, &scope.owners);
         let is_missing = [&under, &owners].map(|named| named.say_missing(session));
-        (scope.under, scope.owners) = (under.all, owners.all);
+        (scope.under, scope.mirrored, scope.owners) = (under.all, under.mirrored, owners.all);
         if !scope.keep.is_empty() {
             scope.keep = scope.keep.clone().with_aliases(opened.aliases().clone());
         }
@@ -231,5 +231,6 @@ impl Selection {
 
 fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
     let keep = keep(session, &options.keep)?;
-    Ok(Scope { under: options.under.clone(), owners: options.owner.clone(), tags: options.tag.clone(), keep })
+    let (under, owners, tags) = (options.under.clone(), options.owner.clone(), options.tag.clone());
+    Ok(Scope { under, owners, tags, keep, ..Scope::default() })
 }

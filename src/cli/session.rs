@@ -9,7 +9,7 @@ use super::output::style::Style;
 use super::output::terminal::Terminal;
 use super::stop::Stop;
 use anyhow::Context;
-use pycstore::aliases::{self, Aliases};
+use pycstore::aliases::Aliases;
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use pycstore::interpreter::Interpreters;
@@ -22,6 +22,7 @@ use pycstore::source::Ground;
 use pycstore::store::{Purpose, Refusal, Store};
 use pycstore::sweep::adopt::make_store;
 use pycstore::units::Moment;
+use pycstore::witness::real_path;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ impl Session {
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
         // Below a link, a source may be spelled through it or by its real path.
         let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value);
-        let assumed_gone = assumed_gone.flat_map(|path| [aliases::real_path(&path), path]).collect();
+        let assumed_gone = assumed_gone.flat_map(|path| [real_path(&path), path]).collect();
         let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
         let environment = self.environment.clone();
         let magics = StatedMagics::new(move || Interpreters::find(&environment.places_of_all()).stated());

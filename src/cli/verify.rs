@@ -26,14 +26,14 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     let opened = session.open(Purpose::Look)?;
     let named = paths::named(session, &opened, &options.paths);
     let is_said = named.say_missing(session);
-    let paths = named.all;
+    let (paths, mirrored) = (named.all, named.mirrored);
     opened.stop.on_signals()?;
     let inspection =
         Inspection { store: &opened.store, within: &paths, epoch: session.environment.source_date_epoch };
     let parts = {
         let mut progress = session.progress("verifying");
         let question = Question::Everything(UncheckedHashes::Check);
-        let scan = Scan { within: &paths, ..opened.scan(question) };
+        let scan = Scan { within: &mirrored, ..opened.scan(question) };
         scan.run(|| Inspector::new(inspection), |entries| progress.update(entries))
     };
     let mut all = Inspector::collect(parts, inspection);

@@ -14,6 +14,9 @@ use std::sync::Arc;
 pub struct Scope {
     /// Only entries whose source is at or below one of these absolute paths.
     pub under: Vec<PathBuf>,
+    /// Where entries of sources at or below those paths may be mirrored: the paths themselves, and directories that Python
+    /// reached through a link and `..`. Everywhere when empty.
+    pub mirrored: Vec<PathBuf>,
     /// Only entries that belong to one of these projects, environments or interpreters.
     pub owners: Vec<PathBuf>,
     /// Only entries with one of these cache tags.

@@ -208,7 +208,11 @@ impl<V: Visitor> Look<'_, V> {
             return Some(());
         };
         entry.source = fate.source(gone, written).unwrap_or(Source::Unreachable(Why::Io));
-        let is_missing = matches!(entry.source, Source::Absent(_) | Source::Unreachable(Why::NoTrace));
+        let is_missing = match entry.source {
+            Source::Absent(_) => true,
+            Source::Unreachable(why) => why.is_missing_name(),
+            _ => false,
+        };
         if is_missing && let Some((path, found)) = self.recorded_source(entry.name, slot, written) {
             entry.source = found;
             entry.recorded = Some(path.into());
@@ -275,7 +279,7 @@ impl<V: Visitor> Look<'_, V> {
                 // What is assumed may begin below the place that cannot be told.
                 return if why.is_missing_name() && ground.is_assumed_gone(&path()) {
                     Looked::Missing(Fate::ASSUMED, Gone::Source)
-                } else if *why == Why::NoTrace {
+                } else if why.is_missing_name() {
                     Looked::Missing(Fate::Doubtful(*why), Gone::Source)
                 } else {
                     Looked::Source(Source::Unreachable(*why))

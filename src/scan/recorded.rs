@@ -13,14 +13,14 @@ use crate::pyc::{Magic, header, marshal};
 use crate::source::{Fate, Gone, Source, SourceFile, Why};
 use crate::store::Store;
 use crate::units::Moment;
-use crate::witness::Wanted;
+use crate::witness::{Wanted, real_path};
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 impl<V: Visitor> Look<'_, V> {
-    /// The source that an entry records and that its own path does not lead to, and what became of it.
+    /// The source that an entry records and that its own path does not lead to, links resolved, and what became of it.
     ///
     /// Entries are read only where a link in the mirrored directories makes such paths possible, else one of each
     /// directory: a path by which one of them came is that of its neighbours.
@@ -39,7 +39,10 @@ impl<V: Visitor> Look<'_, V> {
         let path = path_with_dots(self.directory, name, slot);
         self.may_be_reached_by_dots.get_or_insert(path.is_some());
         let path = path.filter(|path| leads_to(self.scan.store, path, &self.place.relative))?;
-        let source = match self.fate_of(&path, written) {
+        let fate = self.fate_of(&path, written);
+        // By the text of the path nothing can be compared with it.
+        let path = path.parent().map(real_path)?.join(path.file_name()?);
+        let source = match fate {
             Ok(source) => source,
             Err(error) => Source::Unreachable(self.report_source(path.clone(), error)),
         };

@@ -150,7 +150,8 @@ impl<'a> Inspector<'a> {
         let finding = |what| Finding { path: path.clone(), what, entry: Some(seen.clone()) };
         let is_loadable = match self.bodies.walk(visit.relative, entry.name, slot.tag, header.magic) {
             Ok(Body::Loadable(walked)) => {
-                let moved = moved(&walked.filename, source_path).map(What::Moved);
+                let moved = moved(&walked.filename, source_path).filter(|_| entry.recorded.is_none());
+                let moved = moved.map(What::Moved);
                 self.findings.extend(moved.map(finding));
                 true
             }
@@ -280,7 +281,7 @@ fn doubt(entry: &Entry<'_>, header: &Header, source: &SourceFile) -> Option<What
 /// a working directory that nobody knows. Dots are resolved as the mirror's path resolves them.
 pub fn moved(filename: &[u8], source: &Path) -> Option<PathBuf> {
     let filename = Path::new(OsStr::from_bytes(filename));
-    if !filename.is_absolute() || filename == source {
+    if !filename.is_absolute() {
         return None;
     }
     let mut plain = PathBuf::new();

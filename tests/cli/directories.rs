@@ -179,7 +179,8 @@ fn all_and_forget_remove_what_they_emptied_and_no_more() {
         let others = ["elsewhere/lock", "tmp-of-others"].map(|path| world.store.join(path));
         others.iter().for_each(|path| fs::create_dir_all(path).unwrap());
         let before = store(&world);
-        let arguments: &[&str] = if forgets { &["forget", "p"] } else { &["prune", "--all", "--yes"] };
+        let arguments: &[&str] =
+            if forgets { &["forget", "p", "--yes"] } else { &["prune", "--all", "--yes"] };
         let dry = world.pycstore(arguments.iter().chain(&["--dry-run", "--json"])).exits(0).json();
         assert_only_gone(&before, &store(&world), &[]);
         let real = world.pycstore(arguments.iter().chain(&["--json"])).exits(0).json();

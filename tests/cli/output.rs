@@ -1,7 +1,7 @@
 //! Outputs that cannot be written: a full disk is an error that says so, a reader who has gone is none; and neither
 //! keeps the program from doing what it was told to do.
 
-use crate::support::{Answer, World, answer, closed_pipe, newest};
+use crate::support::{Answer, World, answer, closed_pipe, date_back, newest};
 use std::fs::File;
 use std::process::Command;
 
@@ -110,6 +110,7 @@ fn names_are_escaped_in_messages_whoever_reads_them() {
         let entry = world.mirror(&gone).join("b.cpython-312.pyc");
         std::fs::create_dir_all(entry.parent().unwrap()).unwrap();
         std::fs::write(&entry, "text").unwrap();
+        date_back(&entry);
         let nowhere = world.home.join(name).join("m.py");
         let commands: [(&str, Option<&std::path::Path>); 5] = [
             ("prune --orphans", None),

@@ -25,6 +25,8 @@ impl Site {
         let world = World::new();
         let real = world.project("data/real/proj", &["a.py", "pkg/b.py"]);
         let other = world.project("other", &["a.py"]);
+        // An empty directory would tell nothing of what is missing in it.
+        world.write("data/real/keep", "");
         symlink("data/real", world.home.join("lnk")).unwrap();
         let link = world.home.join("lnk/proj");
         let compiled = match spelled {
@@ -177,7 +179,9 @@ fn an_entry_that_python_opened_through_a_link_is_found_by_that_name() {
     // The text leads to a directory that is there: it is not what was named.
     std::fs::create_dir(world.home.join("lib")).unwrap();
     let told = world.pycstore(["forget", "-n", "--json", "bin/../lib"]).exits(0);
-    assert_eq!(told.json()["removed"]["files"], 0);
+    assert_eq!(told.json()["removed"]["files"], 1);
+    let told = world.pycstore(["forget", "-n", "--json", "lib"]).exits(0);
+    assert_eq!(told.json()["removed"]["files"], 0, "the entry belongs to the other");
 }
 
 #[test]

@@ -215,7 +215,8 @@ impl Forest {
                 End::ProjectRemoved => fs::remove_dir_all(path).unwrap(),
                 End::BecomesFile => {
                     fs::remove_dir_all(path).unwrap();
-                    fs::write(path, "").unwrap();
+                    // A text: anything else may be an archive.
+                    fs::write(path, "moved\n").unwrap();
                 }
                 End::LinkDies => fs::remove_dir_all(fs::canonicalize(path).unwrap()).unwrap(),
             }

@@ -56,7 +56,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     };
     let usage = {
         let mut progress = session.progress("looking at");
-        let scan = Scan { within: &focus.under, ..opened.scan(Question::Everything(unchecked)) };
+        let scan = Scan { within: &under.mirrored, ..opened.scan(Question::Everything(unchecked)) };
         Usage::collect(scan.run(new_survey, |entries| progress.update(entries)))
     };
     let arrangement = Arrangement {

@@ -66,10 +66,10 @@ impl Visitor for Stale<'_> {
 pub(super) fn work(session: &Session, options: &WarmOptions, opened: &Opened) -> anyhow::Result<Work> {
     let named = paths::named(session, opened, &options.paths);
     named.say_missing(session);
-    let under = named.all;
+    let (under, mirrored) = (named.all, named.mirrored);
     let parts = {
         let mut progress = session.progress("looking at");
-        let scan = Scan { within: &under, ..opened.scan(Question::Everything(UncheckedHashes::Trust)) };
+        let scan = Scan { within: &mirrored, ..opened.scan(Question::Everything(UncheckedHashes::Trust)) };
         let new_part = || Stale { under: &under, tasks: Vec::new(), rewritten: 0, troubles: Vec::new() };
         scan.run(new_part, |entries| progress.update(entries))
     };
