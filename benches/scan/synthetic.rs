@@ -230,7 +230,7 @@ impl Synthetic {
     fn manifest(&self) -> String {
         let Truth { fresh, stale, orphans, directories, .. } = self.truth;
         format!(
-            "pycstore synthetic store, version 1\n{}\n{fresh} fresh, {stale} stale, {orphans} orphans, \
+            "pycstore synthetic store, version 2\n{}\n{fresh} fresh, {stale} stale, {orphans} orphans, \
              {directories} directories\n",
             self.directory.display()
         )
@@ -296,12 +296,14 @@ impl Synthetic {
                 let (index, module) = (place - first, project.first + place);
                 // Below 2³² for every number of entries that a disk can hold.
                 let (mtime, size) = ((1_700_000_000 + module) as u32, (40 + module % 50) as u32);
+                let after = |seconds: u64| {
+                    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(mtime) + seconds);
+                    FileTimes::new().set_modified(time).set_accessed(time)
+                };
                 if project.life() == Life::Alive {
-                    let later = if project.is_stale(module) { 5 } else { 0 };
-                    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(mtime) + later);
                     let mut source = File::create(sources.join(format!("mod_{index}.py")))?;
                     source.write_all(&b"#".repeat(size as usize))?;
-                    source.set_times(FileTimes::new().set_modified(modified).set_accessed(modified))?;
+                    source.set_times(after(if project.is_stale(module) { 5 } else { 0 }))?;
                 }
                 // CPython 3.12's magic, no flags, the source's mtime and size; then a code object's first byte.
                 entry[..2].copy_from_slice(&3531_u16.to_le_bytes());
@@ -309,7 +311,10 @@ impl Synthetic {
                 entry[8..12].copy_from_slice(&mtime.to_le_bytes());
                 entry[12..16].copy_from_slice(&size.to_le_bytes());
                 entry[16] = 0xe3;
-                File::create(mirror.join(entry_name(index)))?.write_all(&entry)?;
+                let mut file = File::create(mirror.join(entry_name(index)))?;
+                file.write_all(&entry)?;
+                // Before any directory of sources was last changed: what is missing there was deleted since.
+                file.set_times(after(60))?;
             }
         }
         Ok(())

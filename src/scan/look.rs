@@ -202,18 +202,18 @@ impl<V: Visitor> Look<'_, V> {
             }
             Question::Everything(_) => (entry.metadata, entry.content) = self.read_start(entry.name)?,
         }
-        let Some(written) = entry.metadata.map(|metadata| metadata.modified) else {
+        let Some(metadata) = entry.metadata else {
             // When it was written cannot be told, so it cannot be told what was deleted since.
             entry.source = Source::Unreachable(Why::Permission);
             return Some(());
         };
-        entry.source = fate.source(gone, written).unwrap_or(Source::Unreachable(Why::Io));
+        entry.source = fate.source(gone, metadata.modified).unwrap_or(Source::Unreachable(Why::Io));
         let is_missing = match entry.source {
             Source::Absent(_) => true,
             Source::Unreachable(why) => why.is_missing_name(),
             _ => false,
         };
-        if is_missing && let Some((path, found)) = self.recorded_source(entry.name, slot, written) {
+        if is_missing && let Some((path, found)) = self.recorded_source(entry.name, slot, &metadata) {
             entry.source = found;
             entry.recorded = Some(path.into());
         }

@@ -6,8 +6,8 @@
 //! if it leads to this very entry (`importlib._bootstrap_external.cache_from_source`).
 
 use super::Visitor;
-use super::look::{LARGEST_BODY, Look, hash_source};
-use crate::directory::{Access, Directory};
+use super::look::{Look, hash_source};
+use crate::directory::{Access, Directory, Links, Metadata};
 use crate::layout::Slot;
 use crate::pyc::{Magic, header, marshal};
 use crate::source::{Fate, Gone, Source, SourceFile, Why};
@@ -19,6 +19,10 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+/// The largest entry in bytes that is asked for the path that it records. Each of the threads of a scan may hold one; the
+/// largest of CPython's own library is a tenth of it.
+const LARGEST: usize = 4 << 20;
+
 impl<V: Visitor> Look<'_, V> {
     /// The source that an entry records and that its own path does not lead to, links resolved, and what became of it.
     ///
@@ -28,7 +32,7 @@ impl<V: Visitor> Look<'_, V> {
         &mut self,
         name: &[u8],
         slot: &Slot<'_>,
-        written: Moment,
+        metadata: &Metadata,
     ) -> Option<(PathBuf, Source)> {
         if self.may_be_reached_by_dots.is_none() && self.place.may_be_reached_by_dots(self.scan.store) {
             self.may_be_reached_by_dots = Some(true);
@@ -36,10 +40,10 @@ impl<V: Visitor> Look<'_, V> {
         if self.may_be_reached_by_dots == Some(false) {
             return None;
         }
-        let path = path_with_dots(self.directory, name, slot);
+        let path = path_with_dots(self.directory, name, slot, metadata.bytes);
         self.may_be_reached_by_dots.get_or_insert(path.is_some());
         let path = path.filter(|path| leads_to(self.scan.store, path, &self.place.relative))?;
-        let fate = self.fate_of(&path, written);
+        let fate = self.fate_of(&path, metadata.modified);
         // By the text of the path nothing can be compared with it.
         let path = path.parent().map(real_path)?.join(path.file_name()?);
         let source = match fate {
@@ -53,7 +57,7 @@ impl<V: Visitor> Look<'_, V> {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => {
                 let (directory, name) = parent(path)?;
-                let metadata = directory.metadata(name, crate::directory::Links::Follow)?;
+                let metadata = directory.metadata(name, Links::Follow)?;
                 return Ok(Source::Present(SourceFile::from(metadata)));
             }
             Err(error) if !crate::source::is_missing(&error) => return Err(error),
@@ -79,10 +83,11 @@ fn parent(path: &Path) -> io::Result<(Directory, &[u8])> {
     Ok((Directory::open(parent, Access::LookUp)?, name.as_bytes()))
 }
 
-/// The absolute path with `..` in it that an entry was compiled from, if its name fits the slot.
-fn path_with_dots(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Option<PathBuf> {
-    let mut bytes = Vec::new();
-    directory.open_entry(name).ok()?.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
+/// The absolute path with `..` in it that an entry of this length was compiled from, if its name fits the slot.
+fn path_with_dots(directory: &Directory, name: &[u8], slot: &Slot<'_>, bytes: u64) -> Option<PathBuf> {
+    // Read at once, without looking for its end: there may be one in each of thousands of directories.
+    let mut bytes = vec![0; usize::try_from(bytes).ok().filter(|bytes| *bytes <= LARGEST)?];
+    directory.open_entry(name).ok()?.read_exact(&mut bytes).ok()?;
     if !bytes.windows(4).any(|window| window == b"/../") {
         return None;
     }
