@@ -46,7 +46,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         findings: findings(all, proof.as_ref()),
         proved: proof.as_ref().map(|proof| proof.sound.len() as u64),
     };
-    // JSON tells of each finding what became of it; people read first what is to be removed.
+    // JSON says for each finding whether its entry was removed; in a table the findings come before the removal.
     let mut is_written = options.json || complain::is_written(report.print(session, options));
     let removable = report.removable();
     let fixed = if options.fix && is_whole && !removable.is_empty() {
@@ -71,10 +71,14 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(is_written && is_read && is_proved && is_whole && is_sound))
 }
 
-/// What was found, by the look and by the proof.
+/// What was found, by the look and by the proof. A doubt that the proof decided is not repeated.
 fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<Finding> {
-    let none = BTreeSet::new();
-    let mut findings = all.into_findings(proof.map_or(&none, |proof| &proof.sound));
+    let mut decided = BTreeSet::new();
+    if let Some(proof) = proof {
+        decided.extend(proof.sound.iter().cloned());
+        decided.extend(proof.findings.iter().map(|finding| finding.path.clone()));
+    }
+    let mut findings = all.into_findings(&decided);
     findings.extend(proof.iter().flat_map(|proof| proof.findings.iter().cloned()));
     findings.sort_by(|one, other| one.path.cmp(&other.path));
     findings
@@ -160,7 +164,12 @@ impl Report {
             out.write_all(&session.style().paint(name.as_bytes(), tone))?;
             out.write_all(&path::shown(&finding.path, &session.terminal))?;
             let text = path::escaped(&finding.what.to_string());
-            writeln!(out, ": {text}; {}", finding.what.remedy())?;
+            // --fix removes every fault: no command has to be typed for it.
+            if options.fix && finding.what.severity() == Severity::Fault {
+                writeln!(out, ": {text}")?;
+            } else {
+                writeln!(out, ": {text}; {}", finding.what.remedy())?;
+            }
         }
         out.write_all(&session.style().paint(self.sum(options).as_bytes(), Tone::Total))?;
         out.write_all(b"\n")?;

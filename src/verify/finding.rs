@@ -131,8 +131,8 @@ impl What {
         }
     }
 
-    /// Whether it only says that old code may run: an entry that is what its source compiles to disproves it.
-    pub fn is_disprovable(&self) -> bool {
+    /// Whether a recompilation decides it: then the entry is what its source compiles to, or a [`What::Mismatch`].
+    pub fn is_doubt(&self) -> bool {
         matches!(self, What::Unchecked | What::Racy | What::Changed)
     }
 }

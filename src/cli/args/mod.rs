@@ -223,7 +223,7 @@ pub enum Command {
     /// whose format this version does not know (not-checked).
     ///
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
-    /// compared: what differs is a fault (mismatch), and what is the same disproves a warning.
+    /// compared. An entry that differs is a fault (mismatch); the result replaces the warnings about the entry.
     Verify(VerifyOptions),
     /// Put the prefix in place, and hide __pycache__ from git and editors.
     ///
