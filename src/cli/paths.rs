@@ -158,10 +158,22 @@ impl Named {
 }
 
 /// Says that nothing is found for a path, with a hint where the shell left a `~` in it.
-pub fn say_nothing(message: &str, path: &Path) {
-    match path.components().any(|component| component.as_os_str() == "~") {
-        true => complain::advise(message, "a quoted `~` is not expanded: write $HOME"),
-        false => complain::note(message),
+fn say_nothing(message: &str, path: &Path) {
+    if path.components().any(|component| component.as_os_str() == "~") {
+        complain::advise(message, "a quoted `~` is not expanded: write $HOME");
+    } else {
+        complain::note(message);
+    }
+}
+
+/// Says that the store has no entry of a source, with a hint where the path is that of a directory.
+pub fn say_no_entry(opened: &Opened, source: &Path) {
+    let message = format!("no entry for {} in {}", source.display(), opened.store.path().display());
+    let relative = source.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+    if source.is_dir() || opened.store.directory(relative).is_ok() {
+        complain::advise(&message, "it is a directory: pycstore ls --under DIR");
+    } else {
+        say_nothing(&message, source);
     }
 }
 

@@ -30,11 +30,12 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
         let given = session.environment.absolute(source);
         let real = paths::real_of_source(&given);
         let mut found = 0;
-        for source in paths::sources(session, &opened, source) {
+        let sources = paths::sources(session, &opened, source);
+        for source in &sources {
             // What the entry records decides where it records a path with `..` behind a link.
             let is_its =
                 |recorded: Option<&Path>| recorded.is_none_or(|it| paths::real_of_source(it) == real);
-            found += print_entries_of(session, options, &opened, &source, &is_its, &mut out)?;
+            found += print_entries_of(session, options, &opened, source, &is_its, &mut out)?;
         }
         for beside in opened.aliases().beside_links(&real) {
             let is_its =
@@ -44,9 +45,7 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
         if found == 0 {
             all_found = false;
             out.flush()?;
-            let hint = if given.is_dir() { "; it is a directory: pycstore ls --under" } else { "" };
-            let store = opened.store.path().display();
-            paths::say_nothing(&format!("no entry for {} in {store}{hint}", given.display()), &given);
+            paths::say_no_entry(&opened, sources.first().unwrap_or(&given));
         }
     }
     out.flush()?;
