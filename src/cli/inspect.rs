@@ -63,7 +63,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
                 page.print(&absolute, visit, entry, status, source.as_deref())?;
                 match (&body, entry.metadata) {
                     (Some((body, last_line)), Some(metadata)) => {
-                        // What the entry records is its source then, by another spelling.
+                        // A recorded source is the same file by another spelling: it was not moved.
                         let mirrored = source.as_deref().filter(|_| entry.recorded.is_none());
                         page.body(body, *last_line, mirrored, metadata.bytes)
                     }
@@ -298,7 +298,7 @@ impl Page<'_> {
     }
 }
 
-/// The directory that an entry's missing source was missed in; `None` where the source is there or an error hides it.
+/// The witness of an entry's missing source; `None` where the source is there or an error hides it.
 pub fn witness_of(entry: &Entry<'_>, source: &Path) -> Option<Witness> {
     match entry.source {
         Source::Absent(_) => {}
@@ -326,7 +326,7 @@ fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
     }
 }
 
-/// Why nothing can be said of an entry.
+/// Why it is unknown what Python does with an entry.
 fn cannot_tell(why: Why) -> &'static str {
     match why {
         Why::NoTrace => {

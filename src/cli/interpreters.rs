@@ -58,7 +58,7 @@ pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
         let relative = path.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
         let made = opened.store.directory(relative).and_then(|mirror| mirror.made());
         match opened.ground.fate(path, Wanted::Directory) {
-            // A library that was mirrored after anything can have been deleted there is only out of sight: in a container.
+            // A mirror made after the last change there is that of a library elsewhere, such as in a container.
             Ok(Fate::Deleted(last_change)) => {
                 made.is_ok_and(|made| made.is_some_and(|made| made <= last_change))
             }

@@ -19,11 +19,11 @@ pub struct Named {
     pub all: Vec<PathBuf>,
     /// The directories whose mirrors may have entries of sources at or below them: the spellings, and those beside links.
     pub mirrored: Vec<PathBuf>,
-    /// Those the user named of which the store has nothing.
+    /// Those of the named paths that the store has nothing of.
     pub missing: Vec<PathBuf>,
 }
 
-/// What the paths mean. A path inside the store means the source that it mirrors; that is said.
+/// Resolves the paths. A path inside the store means the source that it mirrors, which is reported.
 pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
     let mut named = Named::default();
     for given in paths {
@@ -56,8 +56,8 @@ pub fn spellings(opened: &Opened, path: &Path) -> Vec<PathBuf> {
     spellings
 }
 
-/// Where the text of a path leads, if that is elsewhere and nothing is there. When Python opens `link/../x.py` the kernel
-/// follows the link, but the store has no links: that entry lies where the text leads.
+/// The path with `..` resolved as text, if that differs and does not exist. When Python opens `link/../x.py` the kernel
+/// follows the link, but the store has no links: the entry lies where the text leads.
 fn as_text(session: &Session, given: &Path, path: &Path) -> Vec<PathBuf> {
     let lexical = session.environment.lexical(given);
     let is_nothing_else = lexical != path && lexical.symlink_metadata().is_err();
@@ -91,7 +91,7 @@ pub fn real_of_source(path: &Path) -> PathBuf {
     }
 }
 
-/// The path from the store's root, of what is in the store.
+/// A path relative to the store's root; `None` outside the store.
 pub fn inside(opened: &Opened, path: &Path) -> Option<PathBuf> {
     let below = |path: &Path, root: &Path| path.strip_prefix(root).map(Path::to_path_buf).ok();
     below(path, opened.store.path())
@@ -146,7 +146,7 @@ pub fn names_of_entries(opened: &Opened, source: &Path) -> std::io::Result<Vec<V
 }
 
 impl Named {
-    /// Says which paths the store has nothing of; whether there are any. A quoted `~` is the usual reason.
+    /// Reports the paths that the store has nothing of; returns whether there are any.
     pub fn say_missing(&self, session: &Session) -> bool {
         if !session.global.quiet {
             for path in &self.missing {

@@ -115,7 +115,7 @@ fn complain_of(proof: &Proof) -> bool {
     proof.unproved.is_empty()
 }
 
-/// What is said of a verification.
+/// What a verification reports.
 struct Report {
     findings: Vec<Finding>,
     troubles: Vec<Trouble>,

@@ -59,8 +59,8 @@ enum Printed {
     No,
 }
 
-/// Prints the entries of one source; returns how many there are. `is_its` tells by the path that an entry records, if it
-/// records one elsewhere, whether it is the source's.
+/// Prints the entries of one source; returns how many there are. `is_its` decides by the path that
+/// an entry records, if that is elsewhere, whether the entry belongs to the source.
 fn print_entries_of(
     session: &Session,
     options: &WhichOptions,

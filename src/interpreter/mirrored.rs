@@ -25,12 +25,12 @@ pub struct MirroredLibrary {
     pub(super) sign: Sign,
 }
 
-/// By what a directory is known as a standard library.
+/// How a directory is recognised as a standard library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Sign {
     /// Its name, `lib/python3.12`, or entries of its `encodings`.
     Certain,
-    /// Entries for a module `os` or `site`: a project may have such a one too.
+    /// Entries for a module `os` or `site`: a project may have modules of these names too.
     Module,
 }
 

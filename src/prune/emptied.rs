@@ -40,7 +40,7 @@ impl EmptiedIn {
         self.names.split_inclusive(|&byte| byte == b'/').map(|name| &name[..name.len() - 1])
     }
 
-    /// How many they are.
+    /// How many there are.
     pub fn count(&self) -> u64 {
         self.names().count() as u64
     }
@@ -110,7 +110,7 @@ pub(crate) struct EmptyDirectories {
 }
 
 impl EmptyDirectories {
-    /// Adds a directory that may go, by its path from the root, that has so many directories. The root itself never goes.
+    /// Adds a directory that may go, by its path from the root, with its number of directories. The root itself never goes.
     pub(crate) fn add(&mut self, relative: &[u8], directories: usize) {
         if relative.is_empty() {
             return;

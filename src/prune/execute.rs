@@ -101,7 +101,7 @@ impl Outcome {
         self.failures.is_empty()
     }
 
-    /// Of a file system that is read-only, one failure says it all; there would be one a file.
+    /// Replaces the failures of a read-only file system by one: there would be one for each file.
     fn join_read_only(&mut self, root: &Path) {
         let is_other = |failure: &Failure| failure.source.kind() != io::ErrorKind::ReadOnlyFilesystem;
         let (others, same): (Vec<_>, Vec<_>) =
@@ -513,7 +513,7 @@ impl Removal<'_> {
     }
 }
 
-/// Whether there is still no directory at the path of a deleted directory of sources. Who deploys or installs makes it
+/// Whether there is still no directory at the path of a deleted directory of sources. An installation may have made it
 /// again, and then Python may be about to write into its mirror.
 fn is_still_missing(sources: &Path) -> io::Result<bool> {
     match std::fs::metadata(sources) {

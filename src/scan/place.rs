@@ -37,7 +37,7 @@ pub(super) struct Facts {
 pub(super) enum Mirrored {
     /// It is there.
     Present,
-    /// It was deleted, with all below it, for whoever wrote an entry before this moment.
+    /// It was deleted with all below it, as far as entries written before this moment are concerned.
     Absent(Moment),
     /// It cannot be told, nor can what is below it.
     Unreachable(Why),

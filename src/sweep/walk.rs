@@ -282,7 +282,7 @@ impl Walk<'_> {
         files
     }
 
-    /// Whether git tracks a file; tells of an index that cannot be read.
+    /// Whether git tracks a file; reports an index that cannot be read.
     fn tracking<V: Visitor>(&self, place: &Place, relative: &[u8], name: &[u8], visitor: &mut V) -> Tracking {
         let Some(repository) = place.repository() else { return Tracking::Untracked };
         let path = self.root.real_path.join(OsStr::from_bytes(&joined(relative, name)));

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// From so many entries of one owner on, changed inodes are told together: a copy or `chmod -R` changes all.
+/// The number of entries of one owner from which changed inodes are one finding: a copy or `chmod -R` changes all.
 const MANY_CHANGED: usize = 10;
 
 /// mtimes that are no time of an edit, in seconds since 1970: 0 (OSTree), 1 (Nix), 1980-01-01 (the oldest that ZIP knows, and
