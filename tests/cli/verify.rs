@@ -191,6 +191,13 @@ fn a_source_whose_inode_changed_after_it_was_compiled_is_told_until_it_is_proved
         assert_eq!(found(&told), [changed("edited"), changed("executable")], "{}", interpreter.tag);
         let shown = verify(&world, interpreter, &[]).exits(0).stdout;
         assert!(shown.contains("pycstore verify --recompile tells whether it does"), "{shown}");
+        assert_eq!(shown.lines().count(), 3, "in a pipe each finding is a line: {shown}");
+        let screen = String::from_utf8(world.pycstore_on_terminal(80, ["verify"])).unwrap();
+        assert_eq!(
+            screen.matches("\n            hint: pycstore verify --recompile tells").count(),
+            2,
+            "{screen}"
+        );
         // Nothing is removed on suspicion.
         let before = World::snapshot(&world.store);
         verify(&world, interpreter, &["--fix"]).exits(0);
