@@ -44,8 +44,7 @@ impl Aliases {
                 }
             });
             for name in names.drain(..) {
-                let path = [relative.as_slice(), name.as_slice()].join(&b'/');
-                let path = path.strip_prefix(b"/").unwrap_or(&path).to_vec();
+                let path = layout::joined(&relative, &name);
                 if !layout::mirrors_sources(&path) {
                     continue;
                 }

@@ -210,6 +210,23 @@ pub fn source_directory(relative: &[u8]) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(path))
 }
 
+/// The directory of the store, by its path from the root, that mirrors an absolute directory of sources: the inverse of
+/// [`source_directory`].
+pub fn mirror_of(sources: &Path) -> &[u8] {
+    sources.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default()
+}
+
+/// A relative path and a name below it; either may be empty.
+pub fn joined(relative: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(relative.len() + 1 + name.len());
+    path.extend_from_slice(relative);
+    if !path.is_empty() && !name.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    path
+}
+
 /// Whether a directory of the store mirrors sources: one with a `__pycache__` component does not.
 pub fn mirrors_sources(relative: &[u8]) -> bool {
     relative.split(|&byte| byte == b'/').all(|component| component != PYCACHE)

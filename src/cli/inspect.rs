@@ -11,7 +11,7 @@ use super::source::with_entry;
 use pycstore::body::{Bodies, Body};
 use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
-use pycstore::layout::{Name, Slot};
+use pycstore::layout::{self, Name, Slot};
 use pycstore::mounts::AccessTimes;
 use pycstore::owner::Life;
 use pycstore::pyc::magic::Release;
@@ -88,8 +88,7 @@ fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBu
     }
     let mut found = Vec::new();
     for source in paths::sources(session, opened, given) {
-        let relative = source.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes();
-        let relative = relative.strip_prefix(b"/").unwrap_or_default();
+        let relative = layout::mirror_of(source.parent().unwrap_or(Path::new("/")));
         let names = paths::names_of_entries(opened, &source).unwrap_or_default();
         found.extend(names.iter().map(|name| opened.store.shown(relative, name)));
     }

@@ -70,7 +70,7 @@ fn print_entries_of(
     out: &mut dyn Write,
 ) -> anyhow::Result<usize> {
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
-    let relative = parent.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+    let relative = layout::mirror_of(parent);
     let names = paths::names_of_entries(opened, source).unwrap_or_else(|source| {
         // The other sources are asked all the same.
         if !is_missing(&source) {
@@ -81,11 +81,7 @@ fn print_entries_of(
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
     let mut count = 0;
     for name in names {
-        let mut path_in_store = relative.to_vec();
-        if !path_in_store.is_empty() {
-            path_in_store.push(b'/');
-        }
-        path_in_store.extend_from_slice(&name);
+        let path_in_store = layout::joined(relative, &name);
         let shown = opened.store.shown(relative, &name);
         let printed = scan.one(&path_in_store, |visit, entry| -> io::Result<Printed> {
             let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return Ok(Printed::No) };

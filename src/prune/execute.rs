@@ -2,7 +2,7 @@
 //!
 //! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
 
-use super::emptied::{DirectoryRule, EmptiedIn, joined};
+use super::emptied::{DirectoryRule, EmptiedIn};
 use super::links::LinkedVictims;
 use super::outcome::{Failure, Outcome, Part};
 use super::plan::{Plan, PlannedDirectory, Skipped};
@@ -335,7 +335,7 @@ impl Removal<'_> {
             Err(error) => return vanished(error),
         }
         if self.rules.directories == DirectoryRule::SourcesDeleted {
-            let sources = layout::source_directory(&joined(&emptied.parent, name));
+            let sources = layout::source_directory(&layout::joined(&emptied.parent, name));
             if !is_still_missing(&sources)? {
                 return Ok(RemovedDirectory::Kept);
             }
