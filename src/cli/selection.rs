@@ -126,7 +126,7 @@ impl Selection {
         let chosen = if is_given { given } else { Chosen::configured(session) };
         if chosen.is_empty() {
             return Err(Complaint::new(
-                "prune what? no selector is given, and the configuration has no policy",
+                "nothing selected: no selector is given, and the configuration has no policy",
                 "choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
                  --max-size SIZE --max-files N --all; with --dry-run to look first",
             )
