@@ -6,7 +6,7 @@
 use super::cut_off::{CutOff, File};
 use super::judge::Judge;
 use super::policy::{Circumstances, Policy, Selector, Verdict};
-use crate::entry::Entry;
+use crate::entry::{Bytecode, Content, Entry};
 use crate::scan::{Trouble, Visit, Visitor};
 use crate::status::{self, Status, UncheckedHashes};
 use crate::store::Store;
@@ -79,8 +79,9 @@ impl<'a> Remainder<'a> {
     }
 
     fn look(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) {
-        // Leftovers of interrupted writes and foreign files are no entries.
-        if entry.parsed.slot().is_none() {
+        // Leftovers of interrupted writes and foreign files are no entries, nor is what may not be bytecode.
+        let may_be_none = matches!(entry.content, Content::Read(_, Bytecode::Never) | Content::Unreadable(_));
+        if entry.parsed.slot().is_none() || may_be_none {
             return;
         }
         let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return };
