@@ -364,7 +364,8 @@ fn loader(slot: &Slot<'_>) -> String {
 fn written_by(magic: Magic) -> String {
     match magic.cpython() {
         Some((minor, Release::PreRelease)) => format!("a pre-release of Python 3.{minor}"),
-        Some((minor, Release::Final | Release::Newer)) => format!("Python 3.{minor}"),
+        Some((minor, Release::Final)) => format!("Python 3.{minor}"),
+        Some((minor, Release::Newer)) => format!("probably Python 3.{minor}, which is not known"),
         None => match magic.pypy() {
             Some((major, minor)) => format!("PyPy {major}.{minor}"),
             None => "no Python that is known".into(),

@@ -392,7 +392,7 @@ fn mtimes_that_images_set_are_told_once_for_each_owner() {
     assert_eq!(found(&told), [frozen.clone(), frozen.clone()]);
     assert_eq!(
         details(&told),
-        ["2 sources have the mtime 0, which", "1 sources have the mtime 1, which"].map(|it| &it[..32])
+        ["2 sources have the mtime 0, which", "1 source has the mtime 1, which "].map(|it| &it[..32])
     );
 
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
