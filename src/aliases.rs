@@ -2,7 +2,7 @@
 //!
 //! Python spells a source as it was told to, and the store has one mirror for each spelling. Links cannot be found from
 //! the directory they lead to, but every spelling that the store mirrors passes through the link: so the directories of the
-//! store are walked, and each directory of sources is asked whether it is a link. Files are not looked at.
+//! store are walked, and each directory of sources is checked for being a link. Files are not looked at.
 
 use crate::directory::{FileKind, ListBuffer};
 use crate::layout;
@@ -31,26 +31,25 @@ struct Worker {
 }
 
 impl Aliases {
-    /// Walks the directories of a store. What cannot be read has no links: it has no entries that could be shown either.
+    /// Walks the directories of a store. Skips those that cannot be read: their entries cannot be shown either.
     pub fn find(store: &Store, threads: Threads) -> Aliases {
         let work = |worker: &mut Worker, relative: Vec<u8>, jobs: &mut crate::scan::Jobs<Vec<u8>>| {
             let Worker { links, buffer, names } = worker;
             names.clear();
             let Ok(directory) = store.directory(&relative) else { return };
-            // A listing that breaks off tells less.
+            // A listing that fails halfway yields fewer links.
             let _ = directory.list(buffer, |name, kind| {
                 if kind == FileKind::Directory {
                     names.push(name.to_vec());
                 }
             });
             for name in names.drain(..) {
-                let path = [relative.as_slice(), name.as_slice()].join(&b'/');
-                let path = path.strip_prefix(b"/").unwrap_or(&path).to_vec();
+                let path = layout::joined(&relative, &name);
                 if !layout::mirrors_sources(&path) {
                     continue;
                 }
                 let sources = layout::source_directory(&path);
-                // Below what is not there, there is no link either.
+                // A missing directory has no links below it.
                 let Ok(metadata) = sources.symlink_metadata() else { continue };
                 if metadata.is_symlink() {
                     let Some(real) = sources.canonicalize().ok().filter(|real| real.is_dir()) else {
@@ -107,7 +106,7 @@ impl Aliases {
         found
     }
 
-    /// The links that lead below the real path `real`: what they spell is below it as well.
+    /// The links whose targets are below the real path `real`: paths through them are below it as well.
     pub fn leading_below(&self, real: &Path) -> Vec<PathBuf> {
         let is_below = |(_, target): &(&PathBuf, &PathBuf)| target.starts_with(real) && *target != real;
         self.links.iter().filter(is_below).map(|(link, _)| link.clone()).collect()
@@ -119,7 +118,7 @@ fn below(directory: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { directory.to_path_buf() } else { directory.join(rest) }
 }
 
-/// The source that an entry's path in the store mirrors, or the directory of sources that a directory's does.
+/// The source that an entry's path in the store mirrors; for the path of a directory, the directory of sources.
 pub fn source_of(relative: &Path) -> PathBuf {
     let source = layout::source_directory(relative.as_os_str().as_bytes());
     let name = source.file_name().map(|name| layout::Name::parse(name.as_bytes()));

@@ -26,7 +26,7 @@ pub enum Body<'b> {
     Loadable(Walked<'b>),
     /// `marshal.loads` raises.
     Faulty(Fault),
-    /// The format is not known: of an interpreter that is newer than this program, or another implementation.
+    /// The format is not known: its interpreter is newer than this program, or another implementation.
     NotChecked,
 }
 

@@ -85,7 +85,7 @@ impl Census {
         census
     }
 
-    /// Counts one file; `reclaimable` is what of it a default prune frees, if it may remove it.
+    /// Counts one file; `reclaimable` is what a default prune frees by removing it, `None` if it keeps it.
     pub fn add(&mut self, tag: &str, status: Status, tally: Tally, reclaimable: Option<Tally>) {
         let shares = match self.tags.get_mut(tag) {
             Some(shares) => shares,

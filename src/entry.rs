@@ -55,7 +55,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// One file of the store, and by what to know it again.
+/// One file of the store, and what identifies it later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenEntry {
     /// Its directory, from the store's root.

@@ -31,7 +31,7 @@ pub const PYCACHE: &[u8] = b"__pycache__";
 pub enum Name<'a> {
     /// A bytecode file for this slot.
     Bytecode(Slot<'a>),
-    /// What nobody loads and nobody removes: what an interrupted atomic write of this slot's file left,
+    /// What Python neither loads nor removes: what an interrupted atomic write of this slot's file left,
     /// `NAME.pyc.<decimal>`, or a synchroniser's copy of that file, `NAME 2.pyc`.
     Temporary(Slot<'a>),
     /// Nothing that Python writes into a prefix.
@@ -210,6 +210,23 @@ pub fn source_directory(relative: &[u8]) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(path))
 }
 
+/// The directory of the store, by its path from the root, that mirrors an absolute directory of sources: the inverse of
+/// [`source_directory`].
+pub fn mirror_of(sources: &Path) -> &[u8] {
+    sources.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default()
+}
+
+/// A relative path and a name below it; either may be empty.
+pub fn joined(relative: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(relative.len() + 1 + name.len());
+    path.extend_from_slice(relative);
+    if !path.is_empty() && !name.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    path
+}
+
 /// Whether a directory of the store mirrors sources: one with a `__pycache__` component does not.
 pub fn mirrors_sources(relative: &[u8]) -> bool {
     relative.split(|&byte| byte == b'/').all(|component| component != PYCACHE)
@@ -230,7 +247,8 @@ pub fn is_tag(tag: &str) -> bool {
 
 /// Whether this may be the cache tag of an implementation that is not in the list: by PEP 421 a composite of the
 /// implementation's name and its version, `rustpython-0_4`. The name has `py` or `thon` in it, as those of all have that
-/// are known, so that a stranger's file stays foreign. Only behind a dot, where a tag begins is no question.
+/// are known, so that files of other programs stay foreign. Only for what follows a dot: there it is clear where a tag
+/// begins.
 fn is_tag_of_another(tag: &str) -> bool {
     let Some((name, version)) = tag.split_once('-') else { return false };
     let name = name.trim_end_matches(|character: char| character.is_ascii_digit());

@@ -28,7 +28,7 @@ const LOCAL_TYPES: [&str; 34] = [
 const RECORDING_TYPES: [&str; 12] =
     ["bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "tmpfs", "xfs", "zfs"];
 
-/// What the access times of files tell of when they were last read.
+/// How far the access times of files show when they were last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessTimes {
     /// The first reading after a file was written shows, later ones within a day need not (`relatime`). `lazytime` only
@@ -128,7 +128,7 @@ impl Mounts {
             .is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime" || option == "ro"))
     }
 
-    /// What the access times of the files under a path tell.
+    /// How far the access times of the files under a path show when they were last read.
     pub fn access_times(&self, path: &Path) -> AccessTimes {
         match self.of(path) {
             Some(_) if !self.keeps_access_times(path) => AccessTimes::Lost,

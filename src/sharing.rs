@@ -190,8 +190,7 @@ fn sample(store: &Store) -> Sample {
             names += 1;
             match kind {
                 FileKind::Directory if waiting.len() < MOST_NAMES => {
-                    let path = [relative.as_slice(), name].join(&b'/');
-                    waiting.push_back(path.strip_prefix(b"/").unwrap_or(&path).to_vec());
+                    waiting.push_back(layout::joined(&relative, name));
                 }
                 FileKind::Directory => {}
                 // The tag of a cache directory, which `setup` puts there.

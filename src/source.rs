@@ -1,4 +1,4 @@
-//! The three-valued question about a source: present, definitely deleted, or not to be told.
+//! The three-valued question about a source: present, definitely deleted, or undecidable.
 //!
 //! Missing is not deleted. A source can be missing because a disk is not mounted, a home directory is on autofs,
 //! permission is denied, or the path belongs to a container that shares the store. Only [`Source::Absent`] ever makes an
@@ -150,7 +150,7 @@ pub struct Ground {
 /// What became of a path at which nothing was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It was deleted, for whoever wrote an entry before this moment.
+    /// It was deleted, as far as entries written before this moment are concerned.
     Deleted(Moment),
     /// It is there after all, or again.
     Exists,
@@ -178,7 +178,7 @@ impl Fate {
 pub enum SourceDirectory {
     /// It is there.
     Present(PresentDirectory),
-    /// It was deleted, with everything below it, for whoever wrote an entry before this moment.
+    /// It was deleted with everything below it, as far as entries written before this moment are concerned.
     Deleted(Moment),
     /// It cannot be told, nor can anything below it.
     Doubtful(Why),

@@ -22,7 +22,7 @@ pub enum Status {
     Fresh,
     /// The source is there; Python would recompile.
     Stale(Stale),
-    /// The source is gone, for certain.
+    /// The source was definitely deleted.
     Orphan(Orphan),
     /// Not loadable at all.
     Corrupt(Corrupt),

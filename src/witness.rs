@@ -6,7 +6,7 @@
 //! written after all of these was not deleted here: its source exists in a view that is not ours, such as a volume that
 //! is not mounted or a container.
 //!
-//! `st_ctime` is used because nobody can set it. Symbolic links and `..` are resolved as the kernel resolves them
+//! `st_ctime` is used because no program can set it. Symbolic links and `..` are resolved as the kernel resolves them
 //! (path_resolution(7)).
 
 use crate::directory::{self, Access, Directory, ListBuffer};

@@ -29,7 +29,7 @@ pub enum Consent {
 }
 
 impl Consent {
-    /// Before anything is shown: without a terminal nobody can be asked. `what` would be done: `files would be changed`.
+    /// Without a terminal, fails before anything is shown. `what` is what would be done: `files would be changed`.
     ///
     /// # Errors
     /// When the user cannot be asked.
@@ -37,8 +37,8 @@ impl Consent {
         if io::stdin().is_terminal() {
             return Ok(Consent::ToBeAsked);
         }
-        let hint = "say --yes as well, or look first with --dry-run";
-        Err(Complaint::new(format!("{what}, and nobody is here to be asked"), hint))
+        let hint = "add --yes, or look first with --dry-run";
+        Err(Complaint::new(format!("{what}: not a terminal, cannot ask"), hint))
     }
 }
 

@@ -182,7 +182,7 @@ impl Environment {
         })
     }
 
-    /// A path as text: `..` takes back the name before it, a link included.
+    /// A path as text: `..` removes the name before it, even that of a link.
     pub fn lexical(&self, path: &Path) -> PathBuf {
         self.below_working_directory(path, |above| above)
     }

@@ -11,7 +11,7 @@ use super::source::with_entry;
 use pycstore::body::{Bodies, Body};
 use pycstore::directory::Metadata;
 use pycstore::entry::{Content, Entry};
-use pycstore::layout::{Name, Slot};
+use pycstore::layout::{self, Name, Slot};
 use pycstore::mounts::AccessTimes;
 use pycstore::owner::Life;
 use pycstore::pyc::magic::Release;
@@ -37,8 +37,13 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     let access_times = opened.access_times();
     let mut bodies = Bodies::of(&opened.store);
     let mut all_found = true;
-    let entries = options.entries.iter().flat_map(|given| entries(session, &opened, given));
-    for path_given in &entries.collect::<Vec<_>>() {
+    let mut entries = Vec::new();
+    for given in &options.entries {
+        let meant = entries_meant(session, &opened, given);
+        all_found &= !meant.is_empty();
+        entries.extend(meant);
+    }
+    for path_given in &entries {
         let absolute = session.environment.absolute(path_given);
         let found =
             with_entry(session, &opened, path_given, Question::Everything(unchecked), |visit, entry| {
@@ -58,7 +63,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
                 page.print(&absolute, visit, entry, status, source.as_deref())?;
                 match (&body, entry.metadata) {
                     (Some((body, last_line)), Some(metadata)) => {
-                        // What the entry records is its source then, by another spelling.
+                        // A recorded source is the same file by another spelling: it was not moved.
                         let mirrored = source.as_deref().filter(|_| entry.recorded.is_none());
                         page.body(body, *last_line, mirrored, metadata.bytes)
                     }
@@ -74,20 +79,23 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     Ok(Exit::complete_if(all_found))
 }
 
-/// The entries that a path means: itself, or those of the source that it is.
-fn entries(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
-    if paths::inside(opened, &session.environment.absolute(given)).is_some() {
+/// The entries that a path means: the path itself if it is in the store, else all entries of that source. Reports a source
+/// without entries.
+fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
+    let absolute = session.environment.absolute(given);
+    if paths::inside(opened, &absolute).is_some() {
         return vec![given.to_path_buf()];
     }
     let mut found = Vec::new();
     for source in paths::sources(session, opened, given) {
-        let relative = source.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes();
-        let relative = relative.strip_prefix(b"/").unwrap_or_default();
+        let relative = layout::mirror_of(source.parent().unwrap_or(Path::new("/")));
         let names = paths::names_of_entries(opened, &source).unwrap_or_default();
         found.extend(names.iter().map(|name| opened.store.shown(relative, name)));
     }
-    // Without any, the path itself is complained of.
-    if found.is_empty() { vec![given.to_path_buf()] } else { found }
+    if found.is_empty() {
+        paths::say_no_entry(opened, &absolute);
+    }
+    found
 }
 
 /// What the body of an entry with a header says, and its last line; `None` where there is none, or none that can be
@@ -135,7 +143,7 @@ impl Page<'_> {
                 self.path_line("source", source)?;
             }
             if let Some(witness) = source.and_then(|source| witness_of(entry, source)) {
-                self.witness(&witness)?;
+                self.witness(&witness, entry.source)?;
             }
             if let Source::Present(file) = &entry.source {
                 self.line("  mtime", &seconds(file.python_mtime))?;
@@ -182,12 +190,16 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// What says whether a missing source was deleted.
-    fn witness(&mut self, witness: &Witness) -> io::Result<()> {
+    /// The evidence for or against the deletion of a missing source.
+    fn witness(&mut self, witness: &Witness, source: Source) -> io::Result<()> {
         let name = witness.missing.clone().unwrap_or_default();
         let mut missing = path::shown(Path::new(&name), &self.session.terminal);
         missing.extend(b" in ");
         missing.extend(path::shown(&witness.directory, &self.session.terminal));
+        let is_empty = || std::fs::read_dir(&witness.directory).is_ok_and(|mut names| names.next().is_none());
+        if source == Source::Unreachable(Why::Unmounted) && is_empty() {
+            missing.extend(b" (empty: may be a mount point)");
+        }
         self.bytes_line("  missing", &missing)?;
         let Change { moment, path: changed, kind } = &witness.last_change;
         let mut change = format!("{}, ", date::local(*moment)).into_bytes();
@@ -195,7 +207,7 @@ impl Page<'_> {
             match kind {
                 ChangeKind::Names => "names in ",
                 ChangeKind::Link => "the link ",
-                ChangeKind::PutInPlace => "put in place: ",
+                ChangeKind::PutInPlace => "maybe a rename of ",
             }
             .bytes(),
         );
@@ -285,7 +297,7 @@ impl Page<'_> {
     }
 }
 
-/// The directory that an entry's missing source was missed in; `None` where the source is there or an error hides it.
+/// The witness of an entry's missing source; `None` where the source is there or an error hides it.
 pub fn witness_of(entry: &Entry<'_>, source: &Path) -> Option<Witness> {
     match entry.source {
         Source::Absent(_) => {}
@@ -313,7 +325,7 @@ fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
     }
 }
 
-/// Why nothing can be said of an entry.
+/// Why it is unknown what Python does with an entry.
 fn cannot_tell(why: Why) -> &'static str {
     match why {
         Why::NoTrace => {
@@ -352,7 +364,8 @@ fn loader(slot: &Slot<'_>) -> String {
 fn written_by(magic: Magic) -> String {
     match magic.cpython() {
         Some((minor, Release::PreRelease)) => format!("a pre-release of Python 3.{minor}"),
-        Some((minor, Release::Final | Release::Newer)) => format!("Python 3.{minor}"),
+        Some((minor, Release::Final)) => format!("Python 3.{minor}"),
+        Some((minor, Release::Newer)) => format!("probably Python 3.{minor}, which is not known"),
         None => match magic.pypy() {
             Some((major, minor)) => format!("PyPy {major}.{minor}"),
             None => "no Python that is known".into(),

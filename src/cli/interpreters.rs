@@ -8,11 +8,11 @@ use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session, is_absent};
 use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse};
+use pycstore::layout;
 use pycstore::source::Fate;
 use pycstore::store::Purpose;
 use pycstore::witness::Wanted;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Runs `pycstore interpreters`.
@@ -55,10 +55,10 @@ pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
     let mut progress = session.progress("looking for interpreters in");
     let places = session.environment.places_of_all();
     let is_gone = |path: &Path| {
-        let relative = path.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+        let relative = layout::mirror_of(path);
         let made = opened.store.directory(relative).and_then(|mirror| mirror.made());
         match opened.ground.fate(path, Wanted::Directory) {
-            // A library that was mirrored after anything can have been deleted there is only out of sight: in a container.
+            // A mirror made after the last change there is that of a library elsewhere, such as in a container.
             Ok(Fate::Deleted(last_change)) => {
                 made.is_ok_and(|made| made.is_some_and(|made| made <= last_change))
             }

@@ -6,7 +6,7 @@
 use super::output::complain;
 use super::session::{Opened, Session};
 use pycstore::directory::{FileKind, ListBuffer};
-use pycstore::layout::{Name, source_directory};
+use pycstore::layout::{self, Name};
 use pycstore::scan::Question;
 use pycstore::witness::real_path;
 use std::os::unix::ffi::OsStrExt;
@@ -19,11 +19,11 @@ pub struct Named {
     pub all: Vec<PathBuf>,
     /// The directories whose mirrors may have entries of sources at or below them: the spellings, and those beside links.
     pub mirrored: Vec<PathBuf>,
-    /// Those the user named of which the store has nothing.
+    /// Those of the named paths that the store has nothing of.
     pub missing: Vec<PathBuf>,
 }
 
-/// What the paths mean. A path inside the store means the source that it mirrors; that is said.
+/// Resolves the paths. A path inside the store means the source that it mirrors, which is reported.
 pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
     let mut named = Named::default();
     for given in paths {
@@ -56,8 +56,8 @@ pub fn spellings(opened: &Opened, path: &Path) -> Vec<PathBuf> {
     spellings
 }
 
-/// Where the text of a path leads, if that is elsewhere and nothing is there. When Python opens `link/../x.py` the kernel
-/// follows the link, but the store has no links: that entry lies where the text leads.
+/// The path with `..` resolved as text, if that differs and does not exist. When Python opens `link/../x.py` the kernel
+/// follows the link, but the store has no links: the entry lies where the text leads.
 fn as_text(session: &Session, given: &Path, path: &Path) -> Vec<PathBuf> {
     let lexical = session.environment.lexical(given);
     let is_nothing_else = lexical != path && lexical.symlink_metadata().is_err();
@@ -91,7 +91,7 @@ pub fn real_of_source(path: &Path) -> PathBuf {
     }
 }
 
-/// The path from the store's root, of what is in the store.
+/// A path relative to the store's root; `None` outside the store.
 pub fn inside(opened: &Opened, path: &Path) -> Option<PathBuf> {
     let below = |path: &Path, root: &Path| path.strip_prefix(root).map(Path::to_path_buf).ok();
     below(path, opened.store.path())
@@ -120,7 +120,7 @@ fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -
 
 /// Whether the store has a mirror of a directory, or an entry of a source.
 fn is_mirrored(opened: &Opened, path: &Path) -> bool {
-    let relative = path.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+    let relative = layout::mirror_of(path);
     opened.store.directory(relative).is_ok() || !names_of_entries(opened, path).unwrap_or_default().is_empty()
 }
 
@@ -132,7 +132,7 @@ pub fn names_of_entries(opened: &Opened, source: &Path) -> std::io::Result<Vec<V
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else {
         return Ok(Vec::new());
     };
-    let relative = parent.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+    let relative = layout::mirror_of(parent);
     let mut names = Vec::new();
     opened.store.directory(relative)?.list(&mut ListBuffer::default(), |name, kind| {
         let slot = Name::parse(name).slot();
@@ -141,12 +141,12 @@ pub fn names_of_entries(opened: &Opened, source: &Path) -> std::io::Result<Vec<V
         }
     })?;
     names.sort();
-    debug_assert!(source_directory(relative) == parent);
+    debug_assert!(layout::source_directory(relative) == parent);
     Ok(names)
 }
 
 impl Named {
-    /// Says which paths the store has nothing of; whether there are any. A quoted `~` is the usual reason.
+    /// Reports the paths that the store has nothing of; returns whether there are any.
     pub fn say_missing(&self, session: &Session) -> bool {
         if !session.global.quiet {
             for path in &self.missing {
@@ -158,10 +158,22 @@ impl Named {
 }
 
 /// Says that nothing is found for a path, with a hint where the shell left a `~` in it.
-pub fn say_nothing(message: &str, path: &Path) {
-    match path.components().any(|component| component.as_os_str() == "~") {
-        true => complain::advise(message, "a quoted `~` is not expanded: write $HOME"),
-        false => complain::note(message),
+fn say_nothing(message: &str, path: &Path) {
+    if path.components().any(|component| component.as_os_str() == "~") {
+        complain::advise(message, "a quoted `~` is not expanded: write $HOME");
+    } else {
+        complain::note(message);
+    }
+}
+
+/// Says that the store has no entry of a source, with a hint where the path is that of a directory.
+pub fn say_no_entry(opened: &Opened, source: &Path) {
+    let message = format!("no entry for {} in {}", source.display(), opened.store.path().display());
+    let relative = layout::mirror_of(source);
+    if source.is_dir() || opened.store.directory(relative).is_ok() {
+        complain::advise(&message, "it is a directory: pycstore ls --under DIR");
+    } else {
+        say_nothing(&message, source);
     }
 }
 

@@ -180,7 +180,7 @@ pub fn carry_out(
         }
     };
 
-    // Recorded before anything is shown: whoever reads the output may be slow, or end this process.
+    // Recorded before output: a reader may be slow, or end this process.
     let mut exit = exit(&opened, &outcome, &troubles);
     if mode == Mode::Real {
         let (started, names) = (session.environment.now, &selection.names);
@@ -199,7 +199,7 @@ pub fn carry_out(
         }
     }
     opened.stop.end_work();
-    // What is done is done: an output that cannot be written is one more problem to report.
+    // The removal is complete: output that cannot be written is one more problem to report.
     let look = if is_partial { Look::Partial } else { Look::Whole };
     let is_written = complain::is_written(show(session, options, &opened, &outcome, mode, look));
     explain(&outcome);
@@ -232,7 +232,7 @@ fn look_into(session: &Session, opened: &Opened, plan: &mut Plan) {
     }
 }
 
-/// The troubles of two looks at the store, each once.
+/// The troubles of two scans, each path once.
 fn both(mut troubles: Vec<Trouble>, others: Vec<Trouble>) -> Vec<Trouble> {
     troubles.extend(others);
     troubles.sort_by(|one, other| one.path().cmp(other.path()));
@@ -396,7 +396,7 @@ fn print(
         }
         table.print(out, &session.terminal, session.style())?;
     }
-    // Before it is done, each directory is named; afterwards they are a number.
+    // A dry run names the directories; a real run counts them.
     if mode == Mode::DryRun && !outcome.emptied.is_empty() {
         let column = Column { heading: "DIRECTORIES", alignment: Alignment::Right, gives_way: 1 };
         let mut table = Table::new(vec![column], "EMPTIED, WITH ALL BELOW");

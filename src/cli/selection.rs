@@ -27,9 +27,9 @@ pub struct Selection {
 /// Whether the paths of a selection match anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matched {
-    /// One of them does not, and that was said.
+    /// At least one does not, and that was reported.
     Not,
-    /// The scan will tell.
+    /// Only a scan can tell.
     Unknown,
 }
 
@@ -126,7 +126,7 @@ impl Selection {
         let chosen = if is_given { given } else { Chosen::configured(session) };
         if chosen.is_empty() {
             return Err(Complaint::new(
-                "prune what? no selector is given, and the configuration has no policy",
+                "nothing selected: no selector is given, and the configuration has no policy",
                 "choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
                  --max-size SIZE --max-files N --all; with --dry-run to look first",
             )
@@ -153,7 +153,7 @@ impl Selection {
         })
     }
 
-    /// The policy on this store: its paths in every spelling that the store mirrors. Says which of them it has nothing of.
+    /// The policy on this store: its paths in every spelling that the store mirrors. Reports those that it has nothing of.
     pub fn policy_on(&self, session: &Session, opened: &Opened) -> (Policy, Matched) {
         let mut policy = self.policy.clone();
         let scope = &mut policy.scope;
@@ -171,7 +171,7 @@ impl Selection {
     pub fn say_nothing_in_scope(&self, session: &Session) {
         let scope = &self.policy.scope;
         let names_something = !scope.under.is_empty() || !scope.owners.is_empty() || !scope.tags.is_empty();
-        // Where all is kept, as the configuration says, a script needs no word of it.
+        // A script is not told that the configuration keeps everything.
         if session.global.quiet || !(names_something || session.terminal.is_terminal()) {
             return;
         }
@@ -216,8 +216,7 @@ impl Selection {
 }
 
 impl Selection {
-    /// What `pycstore verify --fix` removes: the very entries of which it found, at or below `paths`, that they break
-    /// imports or are old.
+    /// What `pycstore verify --fix` removes: exactly the entries at or below `paths` that it found a fault in.
     pub fn of_verify(session: &Session, paths: &[PathBuf], mut listed: Vec<SeenEntry>) -> Selection {
         listed.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
         let mut names = vec![Selector::Listed.name().to_string()];

@@ -55,7 +55,7 @@ pub struct Opened {
     aliases: OnceLock<Arc<Aliases>>,
 }
 
-/// Whether for certain no interpreter loads a tag and magic.
+/// Whether definitely no interpreter loads a tag and magic.
 pub type IsDead<'a> = dyn Fn(&str, Magic) -> bool + Sync + 'a;
 
 impl Session {
@@ -117,12 +117,12 @@ impl Session {
         Ok(Opened { store, ground, magics, threads, stop, aliases })
     }
 
-    /// Why a store is no directory of its own, if so.
+    /// Why a store's directory counts as shared with other programs; `None` if it does not.
     pub fn sharing(&self, store: &Store) -> Option<Sharing> {
         Sharing::of(store, &self.environment.common_directories, &self.environment.homes)
     }
 
-    /// Says of a store that other programs use its directory too; answers why it is taken for such.
+    /// Reports a store whose directory counts as shared with other programs; returns why.
     pub fn say_shared(&self, store: &Store) -> Option<Sharing> {
         let sharing = self.sharing(store)?;
         if !self.global.quiet {

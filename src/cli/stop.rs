@@ -47,8 +47,8 @@ impl Stop {
         Ok(())
     }
 
-    /// Ends the process when a worker does not hear the wish to stop, or when output blocks after a signal. The end of
-    /// the allowed time never cuts output: only work counts against it, and a slow reader is no fault.
+    /// Ends the process when a worker does not react to a stop, or when output blocks after a signal. The allowed time
+    /// limits the work only: a slow reader of the output is no fault.
     fn watch(&self) {
         let is_due = || match self.cause() {
             None => false,

@@ -6,6 +6,7 @@ use super::du::report as complain_of_troubles;
 use super::exit::Exit;
 use super::interpreters;
 use super::output::json::{self, FindingLine};
+use super::output::paragraph::wrapped;
 use super::output::style::Tone;
 use super::output::{complain, human, path};
 use super::paths;
@@ -20,6 +21,12 @@ use pycstore::verify::recompile::{Doubt, Proof, recompile};
 use pycstore::verify::{Finding, Inspection, Inspector, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
+
+/// The columns of a finding's name and the blank behind it.
+const INDENT: usize = 12;
+
+/// On a narrower terminal, the text below a path is indented less.
+const NARROW: usize = 60;
 
 /// Runs `pycstore verify`.
 pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
@@ -46,7 +53,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         findings: findings(all, proof.as_ref()),
         proved: proof.as_ref().map(|proof| proof.sound.len() as u64),
     };
-    // JSON tells of each finding what became of it; people read first what is to be removed.
+    // JSON says for each finding whether its entry was removed; in a table the findings come before the removal.
     let mut is_written = options.json || complain::is_written(report.print(session, options));
     let removable = report.removable();
     let fixed = if options.fix && is_whole && !removable.is_empty() {
@@ -71,10 +78,14 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(is_written && is_read && is_proved && is_whole && is_sound))
 }
 
-/// What was found, by the look and by the proof.
+/// What was found, by the look and by the proof. A doubt that the proof decided is not repeated.
 fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<Finding> {
-    let none = BTreeSet::new();
-    let mut findings = all.into_findings(proof.map_or(&none, |proof| &proof.sound));
+    let mut decided = BTreeSet::new();
+    if let Some(proof) = proof {
+        decided.extend(proof.sound.iter().cloned());
+        decided.extend(proof.findings.iter().map(|finding| finding.path.clone()));
+    }
+    let mut findings = all.into_findings(&decided);
     findings.extend(proof.iter().flat_map(|proof| proof.findings.iter().cloned()));
     findings.sort_by(|one, other| one.path.cmp(&other.path));
     findings
@@ -111,7 +122,7 @@ fn complain_of(proof: &Proof) -> bool {
     proof.unproved.is_empty()
 }
 
-/// What is said of a verification.
+/// What a verification reports.
 struct Report {
     findings: Vec<Finding>,
     troubles: Vec<Trouble>,
@@ -156,11 +167,14 @@ impl Report {
                 Severity::Warning => Tone::Gone,
                 Severity::Notice => Tone::Quiet,
             };
-            let name = format!("{:<11} ", finding.what.name());
+            let name = format!("{:<INDENT$}", finding.what.name());
             out.write_all(&session.style().paint(name.as_bytes(), tone))?;
             out.write_all(&path::shown(&finding.path, &session.terminal))?;
             let text = path::escaped(&finding.what.to_string());
-            writeln!(out, ": {text}; {}", finding.what.remedy())?;
+            // --fix removes every fault: no command has to be typed for it.
+            let is_fixed = options.fix && finding.what.severity() == Severity::Fault;
+            let remedy = (!is_fixed).then(|| finding.what.remedy());
+            write_text(&text, remedy, session.terminal.columns(), &mut out)?;
         }
         out.write_all(&session.style().paint(self.sum(options).as_bytes(), Tone::Total))?;
         out.write_all(b"\n")?;
@@ -187,4 +201,26 @@ impl Report {
         }
         sum
     }
+}
+
+/// Writes what was found and what to do after the path: on the same line, or on a terminal below it, wrapped.
+fn write_text(
+    text: &str,
+    remedy: Option<&str>,
+    columns: Option<usize>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let Some(columns) = columns else {
+        let remedy = remedy.map_or(String::new(), |remedy| format!("; {remedy}"));
+        return writeln!(out, ": {text}{remedy}");
+    };
+    out.write_all(b"\n")?;
+    let indent = if columns < NARROW { 2 } else { INDENT };
+    let room = columns.saturating_sub(indent).max(1);
+    for text in [Some(text.to_string()), remedy.map(|remedy| format!("hint: {remedy}"))].iter().flatten() {
+        for line in wrapped(text, room, room) {
+            writeln!(out, "{:indent$}{line}", "")?;
+        }
+    }
+    Ok(())
 }

@@ -30,11 +30,12 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
         let given = session.environment.absolute(source);
         let real = paths::real_of_source(&given);
         let mut found = 0;
-        for source in paths::sources(session, &opened, source) {
+        let sources = paths::sources(session, &opened, source);
+        for source in &sources {
             // What the entry records decides where it records a path with `..` behind a link.
             let is_its =
                 |recorded: Option<&Path>| recorded.is_none_or(|it| paths::real_of_source(it) == real);
-            found += print_entries_of(session, options, &opened, &source, &is_its, &mut out)?;
+            found += print_entries_of(session, options, &opened, source, &is_its, &mut out)?;
         }
         for beside in opened.aliases().beside_links(&real) {
             let is_its =
@@ -44,9 +45,7 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
         if found == 0 {
             all_found = false;
             out.flush()?;
-            let hint = if given.is_dir() { "; it is a directory: pycstore ls --under" } else { "" };
-            let store = opened.store.path().display();
-            paths::say_nothing(&format!("no entry for {} in {store}{hint}", given.display()), &given);
+            paths::say_no_entry(&opened, sources.first().unwrap_or(&given));
         }
     }
     out.flush()?;
@@ -60,8 +59,8 @@ enum Printed {
     No,
 }
 
-/// Prints the entries of one source; returns how many there are. `is_its` tells by the path that an entry records, if it
-/// records one elsewhere, whether it is the source's.
+/// Prints the entries of one source; returns how many there are. `is_its` decides by the path that
+/// an entry records, if that is elsewhere, whether the entry belongs to the source.
 fn print_entries_of(
     session: &Session,
     options: &WhichOptions,
@@ -71,7 +70,7 @@ fn print_entries_of(
     out: &mut dyn Write,
 ) -> anyhow::Result<usize> {
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
-    let relative = parent.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+    let relative = layout::mirror_of(parent);
     let names = paths::names_of_entries(opened, source).unwrap_or_else(|source| {
         // The other sources are asked all the same.
         if !is_missing(&source) {
@@ -82,11 +81,7 @@ fn print_entries_of(
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
     let mut count = 0;
     for name in names {
-        let mut path_in_store = relative.to_vec();
-        if !path_in_store.is_empty() {
-            path_in_store.push(b'/');
-        }
-        path_in_store.extend_from_slice(&name);
+        let path_in_store = layout::joined(relative, &name);
         let shown = opened.store.shown(relative, &name);
         let printed = scan.one(&path_in_store, |visit, entry| -> io::Result<Printed> {
             let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return Ok(Printed::No) };

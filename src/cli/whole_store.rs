@@ -1,12 +1,12 @@
-//! The search for what a run leaves, before it begins: what would empty the whole store needs a yes.
+//! Finds out before a run whether it leaves anything: a run that empties the whole store needs consent.
 
 use super::session::Opened;
 use pycstore::prune::{Circumstances, CutOff, Policy, Remainder};
 use pycstore::scan::Scan;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether nothing that Python may still use would stay in the store. Ends with the first such entry, which is mostly at
-/// once. A search that had to stop finds nothing: then nothing is removed either.
+/// Whether nothing that Python may still use would stay in the store. Ends with the first such entry, usually at once.
+/// A search that had to stop finds nothing: then nothing is removed either.
 pub fn would_empty(
     opened: &Opened,
     policy: &Policy,
@@ -21,10 +21,10 @@ pub fn would_empty(
     let is_found = AtomicBool::new(false);
     let scan = Scan { stop: &is_found, ..opened.scan(policy.question()) };
     let new_search = || Remainder::new(policy, &opened.store, circumstances, cut_off, &is_found);
-    let heed_stop = |_| {
+    let check_stop = |_| {
         if opened.stop.has_looked_enough() {
             is_found.store(true, Ordering::Relaxed);
         }
     };
-    Remainder::is_nothing(&scan.run(new_search, heed_stop))
+    Remainder::is_nothing(&scan.run(new_search, check_stop))
 }

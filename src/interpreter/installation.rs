@@ -199,8 +199,8 @@ impl Finder {
         }
     }
 
-    /// The interpreter of a running process that nothing else told of, by the path of its executable: in a container that
-    /// may not be here.
+    /// Adds the interpreter of a running process, by the path of its executable, unless it was found otherwise. In a
+    /// container that path may not exist here.
     pub(super) fn process(&mut self, executable: &Path) {
         if executable.is_file() {
             let is_known = executable.canonicalize().is_ok_and(|real| self.executables.contains_key(&real));

@@ -25,12 +25,12 @@ pub struct MirroredLibrary {
     pub(super) sign: Sign,
 }
 
-/// By what a directory is known as a standard library.
+/// How a directory is recognised as a standard library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Sign {
     /// Its name, `lib/python3.12`, or entries of its `encodings`.
     Certain,
-    /// Entries for a module `os` or `site`: a project may have such a one too.
+    /// Entries for a module `os` or `site`: a project may have modules of these names too.
     Module,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn add_those_of(
     let root: Vec<u8> = Vec::new();
     let look = |found: &mut Found, relative: Vec<u8>, jobs: &mut Jobs<Vec<u8>>| {
         seen.fetch_add(
-            found.look(store, &relative, |name| jobs.push(joined(&relative, name))),
+            found.look(store, &relative, |name| jobs.push(layout::joined(&relative, name))),
             Ordering::Relaxed,
         );
     };
@@ -143,11 +143,6 @@ impl Found {
         }
         files
     }
-}
-
-fn joined(relative: &[u8], name: &[u8]) -> Vec<u8> {
-    let separator: &[u8] = if relative.is_empty() { b"" } else { b"/" };
-    [relative, separator, name].concat()
 }
 
 /// `…/lib/python3.12`, a standard library or the packages of a virtualenv.

@@ -92,9 +92,9 @@ impl Interpreters {
         places.search()
     }
 
-    /// Looks for them in all of these places, in those that the store betrays, and everywhere else where one may be
-    /// ([`Reach::Everywhere`]). `is_gone` tells of a directory that is not there whether it was deleted for certain;
-    /// `progress` hears how many files of the store were seen so far.
+    /// Looks for them in all of these places, in those that the store's entries reveal, and everywhere else where one may
+    /// be ([`Reach::Everywhere`]). `is_gone` returns whether a missing directory was definitely deleted; `progress`
+    /// receives how many files of the store were seen so far.
     pub fn find_with(
         places: &Places,
         store: &Store,
@@ -720,7 +720,7 @@ mod tests {
         assert!(machine.find().found.is_empty());
     }
 
-    /// All that a store and a machine tell; what is missing is gone for certain, except below `unmounted`.
+    /// All that a store and a machine tell; what is missing was definitely deleted, except below `unmounted`.
     fn find_with(machine: &Machine, store: &Store) -> Interpreters {
         let is_gone = |path: &Path| !path.starts_with(machine.at("unmounted"));
         Interpreters::find_with(&machine.places(), store, Threads::default(), is_gone, |_| {})

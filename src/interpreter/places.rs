@@ -247,14 +247,14 @@ impl Places {
         finder.finish()
     }
 
-    /// Looks where no tool puts Pythons, and at what is running: before one is called dead.
+    /// Looks where no tool puts Pythons, and at running processes: needed before an interpreter is called dead.
     fn elsewhere(&self, finder: &mut Finder) {
         for home in self.every_home(finder) {
             below(finder, &home, ELSEWHERE_BELOW_HOME);
         }
         below(finder, &self.root, ELSEWHERE_BELOW_ROOT);
         for process in expand(finder, &self.root, "proc/*") {
-            // Of a process of somebody else it may not be read, and a kernel's thread has none.
+            // Not readable for processes of other users; kernel threads have none.
             if let Ok(executable) = process.join("exe").read_link() {
                 finder.process(&executable);
             }

@@ -45,7 +45,7 @@ fn is_mark(text: &[u8]) -> bool {
     }
 }
 
-/// iCloud Drive counts from 2 and Google Drive from 1; nobody counts to a thousand.
+/// iCloud Drive counts from 2 and Google Drive from 1; more than three digits are not taken for a count.
 fn is_number(text: &[u8]) -> bool {
     (1..=3).contains(&text.len()) && text[0] != b'0' && text.iter().all(u8::is_ascii_digit)
 }

@@ -59,7 +59,7 @@ impl OwnerKind {
 pub enum Life {
     /// It is there, or nobody can tell that it is not.
     Alive,
-    /// It is gone for certain.
+    /// It was definitely deleted.
     Gone,
 }
 
@@ -103,7 +103,7 @@ pub enum Territory {
 pub enum Presence {
     /// It is there.
     Present,
-    /// It is gone for certain.
+    /// It was definitely deleted.
     Absent,
     /// It cannot be told.
     Unreachable,

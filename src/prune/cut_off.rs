@@ -7,9 +7,9 @@
 //!
 //! # Hard links
 //!
-//! A number of entries counts names. Room counts inodes, as `du` does: a file takes its room as long as one of its names
-//! stays among the entries, wherever else it has links. So its names go together for a budget of bytes, at the rank of the
-//! most valuable, and not at all where one of them may not go.
+//! A budget of files counts names. A budget of bytes counts inodes, as `du` does: a file takes its disk space as long as
+//! one of its names stays among the entries, wherever else it has links. So for a budget of bytes the names of a file are
+//! evicted together, at the rank of the most valuable, and not at all if one of them must stay.
 //!
 //! # Invariants
 //!
@@ -72,7 +72,7 @@ struct LinkedEntries {
 
 impl LinkedEntries {
     fn candidates(&self, budget: &Budget) -> impl Iterator<Item = Candidate> {
-        // None of them gives room where one stays.
+        // Nothing is freed while one of them stays.
         let room = if self.stays { 0 } else { self.disk };
         let most_valuable = self.names.iter().map(|(_, value)| *value).max();
         let together = most_valuable.filter(|_| budget.disk.is_some());
@@ -117,7 +117,7 @@ pub struct Weigher<'a> {
     judge: Judge<'a>,
     candidates: Vec<Candidate>,
     linked: HashMap<(u64, u64), LinkedEntries>,
-    /// What stays if nothing is evicted, without the room of what is linked.
+    /// What stays if nothing is evicted, without the bytes of files with several links.
     staying: Tally,
 }
 

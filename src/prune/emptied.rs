@@ -3,6 +3,7 @@
 //! There may be a hundred thousand of them, nearly all of them without directories of their own. Those are kept by their
 //! parent: its path once, and their names.
 
+use crate::layout;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
@@ -40,7 +41,7 @@ impl EmptiedIn {
         self.names.split_inclusive(|&byte| byte == b'/').map(|name| &name[..name.len() - 1])
     }
 
-    /// How many they are.
+    /// How many there are.
     pub fn count(&self) -> u64 {
         self.names().count() as u64
     }
@@ -89,7 +90,7 @@ pub fn topmost(emptied: &[EmptiedIn]) -> BTreeMap<Box<[u8]>, u64> {
     let mut counts: BTreeMap<Box<[u8]>, u64> = BTreeMap::new();
     for (index, emptied) in emptied.iter().enumerate().rev() {
         for name in emptied.names() {
-            let path = joined(&emptied.parent, name);
+            let path = layout::joined(&emptied.parent, name).into_boxed_slice();
             let top = top_of[index].clone().unwrap_or_else(|| path.clone());
             if let Some(&below) = groups.get(&*path) {
                 top_of[below] = Some(top.clone());
@@ -110,7 +111,7 @@ pub(crate) struct EmptyDirectories {
 }
 
 impl EmptyDirectories {
-    /// Adds a directory that may go, by its path from the root, that has so many directories. The root itself never goes.
+    /// Adds a directory that may go, by its path from the root, with its number of directories. The root itself never goes.
     pub(crate) fn add(&mut self, relative: &[u8], directories: usize) {
         if relative.is_empty() {
             return;
@@ -170,11 +171,6 @@ fn split(relative: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The path of a name in a directory.
-pub(super) fn joined(parent: &[u8], name: &[u8]) -> Box<[u8]> {
-    if parent.is_empty() { name.into() } else { [parent, b"/", name].concat().into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +178,7 @@ mod tests {
     fn paths(emptied: &[EmptiedIn]) -> Vec<String> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let of = |one: &EmptiedIn| -> Vec<String> {
-            one.names().map(|name| text(&joined(&one.parent, name))).collect()
+            one.names().map(|name| text(&layout::joined(&one.parent, name))).collect()
         };
         emptied.iter().flat_map(of).collect()
     }

@@ -2,194 +2,24 @@
 //!
 //! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
 
-use super::emptied::{DirectoryRule, EmptiedIn, joined, sorted};
+use super::emptied::{DirectoryRule, EmptiedIn};
 use super::links::LinkedVictims;
+use super::outcome::{Failure, Outcome, Part};
 use super::plan::{Plan, PlannedDirectory, Skipped};
 use super::policy::{Policy, Spared};
 use super::victim::Victim;
 use crate::directory::{Directory, Links};
 use crate::layout;
-use crate::owner::{Owner, Spellings};
 use crate::scan::{Threads, run_crew};
 use crate::source::{Why, is_missing};
 use crate::store::Store;
 use crate::tally::Tally;
 use crate::tree::Tree;
 use crate::usage::CountedLinks;
-use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// What a prune did, or in a dry run would do.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// What was removed: files by name, bytes with the last link of an inode.
-    pub removed: Tally,
-    /// How many emptied directories were removed.
-    pub directories: u64,
-    /// The same by name: each parent once, the deepest first. Empty for what is joined from several trees.
-    pub emptied: Vec<EmptiedIn>,
-    /// What was removed by owner, the most room on disk first.
-    pub owners: Vec<(Owner, Tally)>,
-    /// What a selector named and safety kept, sorted by path.
-    pub skipped: Vec<Skipped>,
-    /// What could not be removed, sorted by path.
-    pub failures: Vec<Failure>,
-    /// What was left when the run was told to stop: files by name, bytes by inode.
-    pub left: Tally,
-    /// How many emptied directories were left then.
-    pub directories_left: u64,
-    /// By how much the budget is missed although everything went that may.
-    pub over_budget: Tally,
-}
-
-/// Something that could not be removed.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot remove {}{}", .path.display(), of_names(*.files, *.directories))]
-pub struct Failure {
-    /// Its path; that of the directory where several names in it failed alike.
-    pub path: PathBuf,
-    /// How many files are meant; zero where directories are.
-    pub files: u64,
-    /// How many emptied directories are meant; zero where files are.
-    pub directories: u64,
-    /// What the system said.
-    pub source: io::Error,
-}
-
-pub(crate) fn of_files(files: u64) -> String {
-    if files > 1 { format!(" ({files} files)") } else { String::new() }
-}
-
-fn of_names(files: u64, directories: u64) -> String {
-    if directories > 1 { format!(" ({directories} directories)") } else { of_files(files) }
-}
-
-/// What one worker removed.
-#[derive(Debug, Default)]
-struct Part {
-    owners: BTreeMap<Owner, Tally>,
-    emptied: Vec<EmptiedIn>,
-    skipped: Vec<Skipped>,
-    failures: Vec<Failure>,
-    /// The directory of the last failure, where that is of files in it.
-    failing: Option<PathBuf>,
-    left: Tally,
-    directories_left: u64,
-}
-
-impl Outcome {
-    /// Several outcomes as one: those of several trees.
-    pub(crate) fn joined(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
-        let mut all_skipped = Vec::new();
-        let mut all_directories = 0;
-        let part = |outcome: Outcome| {
-            let Outcome { directories, owners, skipped, failures, left, directories_left, .. } = outcome;
-            all_skipped.extend(skipped);
-            all_directories += directories;
-            let owners = owners.into_iter().collect();
-            Part { owners, failures, left, directories_left, ..Part::default() }
-        };
-        let parts = outcomes.into_iter().map(part).collect();
-        Outcome { directories: all_directories, ..Outcome::collect(parts, all_skipped) }
-    }
-
-    /// Whether everything that was planned happened.
-    pub fn is_complete(&self) -> bool {
-        self.failures.is_empty()
-    }
-
-    /// Of a file system that is read-only, one failure says it all; there would be one a file.
-    fn join_read_only(&mut self, root: &Path) {
-        let is_other = |failure: &Failure| failure.source.kind() != io::ErrorKind::ReadOnlyFilesystem;
-        let (others, same): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.failures).into_iter().partition(is_other);
-        self.failures = others;
-        let files = same.iter().map(|failure| failure.files).sum::<u64>() + self.left.files;
-        let directories = same.iter().map(|failure| failure.directories).sum::<u64>() + self.directories_left;
-        if let Some(first) = same.into_iter().next() {
-            let directories = if files > 0 { 0 } else { directories };
-            self.failures.push(Failure { path: root.to_path_buf(), files, directories, ..first });
-            self.left = Tally::default();
-            self.directories_left = 0;
-        }
-    }
-
-    fn collect(parts: Vec<Part>, skipped: Vec<Skipped>) -> Outcome {
-        let mut outcome = Outcome { skipped, ..Outcome::default() };
-        let mut owners: BTreeMap<Owner, Tally> = BTreeMap::new();
-        let spellings = Spellings::of(parts.iter().flat_map(|part| part.owners.keys()));
-        for part in parts {
-            for (owner, tally) in part.owners {
-                *owners.entry(spellings.head(&owner)).or_default() += tally;
-                outcome.removed += tally;
-            }
-            outcome.emptied.extend(part.emptied);
-            outcome.skipped.extend(part.skipped);
-            outcome.failures.extend(part.failures);
-            outcome.left += part.left;
-            outcome.directories_left += part.directories_left;
-        }
-        outcome.emptied = sorted(std::mem::take(&mut outcome.emptied));
-        outcome.directories = outcome.emptied.iter().map(EmptiedIn::count).sum();
-        outcome.owners = owners.into_iter().collect();
-        outcome.owners.sort_by(|(one, one_tally), (other, tally)| {
-            (tally.disk, &one.root).cmp(&(one_tally.disk, &other.root))
-        });
-        outcome.skipped.sort();
-        outcome.failures.sort_by(|one, other| one.path.cmp(&other.path));
-        outcome
-    }
-}
-
-impl Part {
-    fn count(&mut self, owner: &Owner, tally: Tally) {
-        match self.owners.get_mut(owner) {
-            _ if tally == Tally::default() => {}
-            Some(sum) => *sum += tally,
-            None => drop(self.owners.insert(owner.clone(), tally)),
-        }
-    }
-
-    fn count_freed(&mut self, linked: &LinkedVictims) {
-        linked.freed().for_each(|(owner, freed)| self.count(owner, freed));
-    }
-
-    /// Adds what another worker removed.
-    fn merge(&mut self, other: Part) {
-        other.owners.iter().for_each(|(owner, tally)| self.count(owner, *tally));
-        self.emptied.extend(other.emptied);
-        self.skipped.extend(other.skipped);
-        self.failures.extend(other.failures);
-        self.failing = None;
-        self.left += other.left;
-        self.directories_left += other.directories_left;
-    }
-
-    /// Adds the failure of a file; those of one directory that say the same are one.
-    fn fail(&mut self, path: PathBuf, source: io::Error) {
-        // The error's number, not its kind: several errors of the file system have no kind of their own.
-        let is_same = |last: &Failure| last.source.to_string() == source.to_string();
-        if let Some(directory) = &self.failing
-            && path.parent() == Some(directory)
-            && let Some(last) = self.failures.last_mut().filter(|last| is_same(last))
-        {
-            last.path.clone_from(directory);
-            last.files += 1;
-        } else {
-            self.failing = path.parent().map(PathBuf::from);
-            self.failures.push(Failure { path, files: 1, directories: 0, source });
-        }
-    }
-
-    /// Adds the failure of a whole directory.
-    fn fail_directory(&mut self, failure: Failure) {
-        self.failing = None;
-        self.failures.push(failure);
-    }
-}
 
 /// What is to become of a victim that was prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +50,8 @@ impl Expectation {
     /// Adds the rest of the plan.
     pub fn finish(self, plan: Plan) -> Outcome {
         plan.directories.iter().for_each(|planned| self.add(planned));
-        let mut part = Part { emptied: plan.emptied, ..into_inner(self.part) };
+        let mut part = into_inner(self.part);
+        part.emptied = plan.emptied;
         part.count_freed(&plan.linked);
         Outcome { over_budget: plan.over_budget, ..Outcome::collect(vec![part], plan.skipped) }
     }
@@ -504,7 +335,7 @@ impl Removal<'_> {
             Err(error) => return vanished(error),
         }
         if self.rules.directories == DirectoryRule::SourcesDeleted {
-            let sources = layout::source_directory(&joined(&emptied.parent, name));
+            let sources = layout::source_directory(&layout::joined(&emptied.parent, name));
             if !is_still_missing(&sources)? {
                 return Ok(RemovedDirectory::Kept);
             }
@@ -513,7 +344,7 @@ impl Removal<'_> {
     }
 }
 
-/// Whether there is still no directory at the path of a deleted directory of sources. Who deploys or installs makes it
+/// Whether there is still no directory at the path of a deleted directory of sources. An installation may have made it
 /// again, and then Python may be about to write into its mirror.
 fn is_still_missing(sources: &Path) -> io::Result<bool> {
     match std::fs::metadata(sources) {
@@ -538,32 +369,4 @@ enum RemovedDirectory {
     Yes,
     /// It is not there any more, holds something, or is not to go.
     Kept,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_joined_only_where_they_say_the_same() {
-        const PERMISSION: i32 = 13;
-        // Errors of a broken disk have no kind of their own.
-        const INPUT_OUTPUT: i32 = 5;
-        const NEEDS_CLEANING: i32 = 117;
-        let failures = [
-            ("s/a/b/one", PERMISSION),
-            ("s/a/b/two", PERMISSION),
-            ("s/a/three", PERMISSION),
-            ("s/c/four", INPUT_OUTPUT),
-            ("s/c/five", NEEDS_CLEANING),
-            ("s/c/six", NEEDS_CLEANING),
-        ];
-        let mut part = Part::default();
-        for (path, number) in failures {
-            part.fail(path.into(), io::Error::from_raw_os_error(number));
-        }
-        let lines: Vec<String> = part.failures.iter().map(ToString::to_string).collect();
-        let expected = ["s/a/b (2 files)", "s/a/three", "s/c/four", "s/c (2 files)"];
-        assert_eq!(lines, expected.map(|path| format!("cannot remove {path}")));
-    }
 }

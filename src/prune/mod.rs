@@ -41,6 +41,7 @@ pub mod emptied;
 pub mod execute;
 pub mod judge;
 pub mod links;
+pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod remainder;
@@ -48,8 +49,9 @@ pub mod scope;
 pub mod victim;
 
 pub use cut_off::{CutOff, Weigher};
-pub use execute::{Execution, Expectation, Failure, Outcome};
+pub use execute::{Execution, Expectation};
 pub use judge::Judge;
+pub use outcome::{Failure, Outcome};
 pub use plan::{Overflow, Plan, Planner, Skipped};
 pub use policy::{Budget, Circumstances, Clock, Policy, Selector, Verdict};
 pub use remainder::Remainder;

@@ -36,7 +36,7 @@ pub fn is_old_temporary(file: &Metadata, now: Moment) -> bool {
 /// A kind of entry that a prune may take. Selectors add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selector {
-    /// The source is gone for certain.
+    /// The source was definitely deleted.
     Orphans,
     /// Python would recompile.
     Stale,
@@ -121,7 +121,7 @@ pub struct Circumstances<'a> {
     pub now: Moment,
     /// What last use is read from.
     pub clock: Clock,
-    /// Whether for certain no interpreter on this machine loads a tag and magic.
+    /// Whether definitely no interpreter on this machine loads a tag and magic.
     pub is_dead: &'a (dyn Fn(&str, Magic) -> bool + Sync),
 }
 

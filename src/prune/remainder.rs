@@ -1,4 +1,4 @@
-//! Whether a prune would empty a whole store: asked before it begins, for nobody means that by a slip of the keyboard.
+//! Whether a prune would empty a whole store. Decided before it begins, so that the user can be asked.
 //!
 //! Only some policies can ([`Policy::may_empty_a_store`]). Orphans, stale, corrupt and temporary entries and those of dead
 //! interpreters are of no use to any Python: a nightly run takes them even if the store has nothing else.
@@ -6,7 +6,7 @@
 use super::cut_off::{CutOff, File};
 use super::judge::Judge;
 use super::policy::{Circumstances, Policy, Selector, Verdict};
-use crate::entry::Entry;
+use crate::entry::{Bytecode, Content, Entry};
 use crate::scan::{Trouble, Visit, Visitor};
 use crate::status::{self, Status, UncheckedHashes};
 use crate::store::Store;
@@ -79,8 +79,9 @@ impl<'a> Remainder<'a> {
     }
 
     fn look(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) {
-        // What interrupted writes left, and what is foreign, is no entry that anybody keeps a store for.
-        if entry.parsed.slot().is_none() {
+        // Leftovers of interrupted writes and foreign files are no entries, nor is what may not be bytecode.
+        let may_be_none = matches!(entry.content, Content::Read(_, Bytecode::Never) | Content::Unreadable(_));
+        if entry.parsed.slot().is_none() || may_be_none {
             return;
         }
         let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return };
@@ -92,7 +93,7 @@ impl<'a> Remainder<'a> {
                     |cut_off: &CutOff| File::of(visit, entry).is_some_and(|it| cut_off.evicts(it));
                 self.cut_off.is_some_and(is_evicted)
             }
-            // Kept because nobody can judge it, not because the policy leaves it.
+            // Kept because it cannot be judged, not because the policy leaves it.
             Some((Verdict::Spare(_), _)) => return,
             Some((Verdict::Keep, _)) if matches!(status, Status::Unknown(_)) => return,
             Some((Verdict::Keep, _)) => false,

@@ -35,7 +35,7 @@ pub struct Victim {
     pub premise: Premise,
 }
 
-/// What has to be true still of a victim's source when the victim is removed: why it is one.
+/// What must still hold for a victim's source when the victim is removed: the reason for its removal.
 ///
 /// A path is that of the source where it is not the usual one: a name in the mirrored directory, or an absolute path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Victim {
         Tally::file(self.bytes, self.disk)
     }
 
-    /// What its removal frees for certain: of a file with several links no bytes, for a link may stay
+    /// What its removal frees in any case: of a file with several links no bytes, since a link may stay
     /// ([`LinkedVictims`](super::links::LinkedVictims)).
     pub fn tally(&self) -> Tally {
         if self.links > 1 { Tally::file(0, 0) } else { self.size() }

@@ -103,7 +103,7 @@ impl Magic {
         RELEASES.iter().find(|release| release.0 == minor).map(|release| Magic::of(release.2))
     }
 
-    /// Whether all is known that the interpreters of a cache tag will ever load: nothing will be added to its tables.
+    /// Whether the tables of a cache tag are complete: no release will load another magic under it.
     pub fn knows_all_of_tag(tag: &str) -> bool {
         Magic::knows_tag(tag) && tag != PYPY_IN_DEVELOPMENT
     }

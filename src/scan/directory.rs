@@ -8,6 +8,7 @@ use crate::entry::Entry;
 use crate::layout::{self, Name};
 use crate::owner::Presence;
 use crate::source::is_missing;
+use crate::units::Moment;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -121,13 +122,8 @@ pub(super) fn scan<V: Visitor>(
         }
     }
     let sources = match look.sources.mirrored() {
-        // Entries tell by their age whether their source was deleted. An empty directory has none: its own age tells. CPython
-        // makes one and only then writes into it, and some it needs only as the way to others (`STORE/p/tests/../src`).
         Mirrored::Absent(last_change) if files.is_empty() && directories.is_empty() => {
-            match store_directory.made() {
-                Ok(Some(made)) if made <= last_change => Presence::Absent,
-                _ => Presence::Unreachable,
-            }
+            presence_by_age(&store_directory, last_change)
         }
         mirrored => mirrored.presence(),
     };
@@ -161,6 +157,17 @@ pub(super) fn scan<V: Visitor>(
         *held = Some(Held { place: place.clone(), store: store_directory, sources });
     }
     files.len() as u64
+}
+
+/// Whether an empty directory mirrors a deleted directory of sources, by the last change on the path to that.
+///
+/// Entries tell by their age whether their source was deleted. An empty directory has none, so its own age tells: CPython
+/// makes one and only then writes into it, and needs some only as the way to others (`STORE/p/tests/../src`).
+fn presence_by_age(directory: &Directory, last_change: Moment) -> Presence {
+    match directory.made() {
+        Ok(Some(made)) if made <= last_change => Presence::Absent,
+        _ => Presence::Unreachable,
+    }
 }
 
 /// Looks at one file; see [`Scan::one`].

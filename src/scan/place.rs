@@ -37,7 +37,7 @@ pub(super) struct Facts {
 pub(super) enum Mirrored {
     /// It is there.
     Present,
-    /// It was deleted, with all below it, for whoever wrote an entry before this moment.
+    /// It was deleted with all below it, as far as entries written before this moment are concerned.
     Absent(Moment),
     /// It cannot be told, nor can what is below it.
     Unreachable(Why),
@@ -176,7 +176,7 @@ struct StoreMirror<'a>(&'a Store);
 
 impl Mirror for StoreMirror<'_> {
     fn names(&self, directory: &Path) -> Vec<Vec<u8>> {
-        let relative = directory.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
+        let relative = layout::mirror_of(directory);
         let mut names = Vec::new();
         if let Ok(directory) = self.0.directory(relative) {
             // A listing that breaks off tells less, which is all it may do here.

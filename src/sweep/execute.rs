@@ -6,8 +6,9 @@ use super::plan::{Kept, LeftAlone, Plan, Sourceless, Why};
 use super::root::Root;
 use crate::directory::Directory;
 use crate::owner::Owner;
-use crate::prune::execute::{self as removal, Expectation, Failure, Prepared};
+use crate::prune::execute::{self as removal, Expectation, Prepared};
 use crate::prune::links::LinkedVictims;
+use crate::prune::outcome::{Failure, Outcome as RemovalOutcome};
 use crate::prune::plan::PlannedDirectory;
 use crate::prune::policy::Spared;
 use crate::prune::victim::Victim;
@@ -117,13 +118,13 @@ pub fn execute(
 /// What the roots came to so far.
 #[derive(Default)]
 struct Collected {
-    outcomes: Vec<removal::Outcome>,
+    outcomes: Vec<RemovalOutcome>,
     adopted: Vec<(Owner, Tally)>,
     rest: Outcome,
 }
 
 impl Collected {
-    fn add(&mut self, plan: Plan, outcome: removal::Outcome, done: Done) {
+    fn add(&mut self, plan: Plan, outcome: RemovalOutcome, done: Done) {
         self.outcomes.push(outcome);
         self.adopted.extend(done.adopted);
         self.rest.not_adopted.extend(done.failures.into_iter().chain(done.refused));
@@ -133,7 +134,7 @@ impl Collected {
 
     fn outcome(self) -> Outcome {
         let Collected { outcomes, adopted, rest: mut outcome } = self;
-        let joined = removal::Outcome::joined(outcomes);
+        let joined = RemovalOutcome::joined(outcomes);
         // The executor names an owner by one of its spellings; by its real path it is the same.
         let mut by_root: BTreeMap<&Path, (&Owner, Tally)> = BTreeMap::new();
         for (owner, tally) in adopted.iter().filter(|(_, tally)| !tally.is_empty()) {

@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //!
-//! * What does not end where the file ends, or has anything unexpected in it, is an error: nobody knows what is tracked.
+//! * An index that does not end with its file, or has anything unexpected in it, is an error: what it tracks is unknown.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, Read};
@@ -194,7 +194,7 @@ impl<R: BufRead> Reader<R> {
                     shared = if shared.iter().all(|byte| *byte == 0) { Vec::new() } else { shared };
                 }
                 b"sdir" => {}
-                // What begins with a capital letter may be passed over.
+                // Extensions that begin with a capital letter may be skipped.
                 [b'A'..=b'Z', ..] => {}
                 _ => return Err(invalid("an extension that is not known")),
             }

@@ -2,11 +2,11 @@
 //! the same rules as for the store's own entries ([`crate::scan`]).
 
 use super::found::{InStore, Names};
-use super::place::{Place, joined};
+use super::place::Place;
 use super::root::Root;
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
-use crate::layout::Slot;
+use crate::layout::{Slot, joined};
 use crate::pyc::{Loads, UncheckedHashes, header};
 use crate::scan::{compiled_name, hash_source};
 use crate::source::{Gone, Source, SourceFile, Why, is_missing};

@@ -2,6 +2,7 @@
 
 use super::repository::Repository;
 use super::root::Root;
+use crate::layout::joined;
 use crate::owner::{Owner, Territory, directory_owner};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -97,15 +98,4 @@ fn above(path: &Path) -> Territory {
     ancestors.into_iter().rev().fold(Territory::Nobody, |territory, ancestor| {
         territory.enter_present(ancestor, false).passed_on(ancestor)
     })
-}
-
-/// A path and a name below it.
-pub(super) fn joined(relative: &[u8], name: &[u8]) -> Vec<u8> {
-    let mut path = Vec::with_capacity(relative.len() + 1 + name.len());
-    path.extend_from_slice(relative);
-    if !path.is_empty() && !name.is_empty() {
-        path.push(b'/');
-    }
-    path.extend_from_slice(name);
-    path
 }

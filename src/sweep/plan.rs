@@ -254,7 +254,7 @@ impl Visitor for Planner {
             self.adoptions.insert(seen.relative.into(), adoptions);
         }
         let may_go = seen.is_cache || self.policy.emptied == Emptied::Remove;
-        // An empty `__pycache__` is what another sweep left; another empty directory is somebody's.
+        // Another sweep may have left an empty `__pycache__`; any other empty directory belongs to the user.
         let is_emptied = seen.is_cache || !victims.is_empty() || seen.directories > 0;
         if kept == 0 && may_go && is_emptied {
             self.empty.add(seen.relative, seen.directories);

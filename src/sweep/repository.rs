@@ -18,7 +18,7 @@ pub(super) struct Repository {
     work_tree: PathBuf,
     around: Option<Arc<Repository>>,
     index: OnceLock<Option<GitIndex>>,
-    /// Why the index cannot be read, until somebody has been told.
+    /// Why the index cannot be read, until that is reported.
     trouble: Mutex<Option<(PathBuf, io::Error)>>,
 }
 

@@ -9,12 +9,12 @@
 
 use super::found::{Companion, File, Form, Names, Seen, has_source, legacy_stem};
 use super::look::{Look, Mirror, mirror_of, read_start};
-use super::place::{Place, joined};
+use super::place::Place;
 use super::repository::Tracking;
 use super::root::{LIBRARY, Root, System, is_installations_by_place, is_packaged};
 use crate::directory::{Directory, FileKind, LONGEST_PATH, ListBuffer, name_too_long};
 use crate::entry::{Content, Entry};
-use crate::layout::{Name, PYCACHE};
+use crate::layout::{Name, PYCACHE, joined};
 use crate::scan::{Jobs, Threads, Trouble, run_crew};
 use crate::source::{Why, is_missing};
 use crate::source_tree::NOT_SOURCES;
@@ -282,7 +282,7 @@ impl Walk<'_> {
         files
     }
 
-    /// Whether git tracks a file; tells of an index that cannot be read.
+    /// Whether git tracks a file; reports an index that cannot be read.
     fn tracking<V: Visitor>(&self, place: &Place, relative: &[u8], name: &[u8], visitor: &mut V) -> Tracking {
         let Some(repository) = place.repository() else { return Tracking::Untracked };
         let path = self.root.real_path.join(OsStr::from_bytes(&joined(relative, name)));

@@ -63,7 +63,8 @@ pub enum What {
     ManyChanged(u64),
     /// Sources of one owner have an mtime that archives and images set.
     #[error(
-        "{sources} sources have the mtime {mtime}, which archives and images set: an edit of the same size does not show"
+        "{} the mtime {mtime}, which archives and images set: an edit of the same size does not show",
+        counted(*.sources, "source has", "sources have")
     )]
     Frozen {
         /// Their mtime in seconds since 1970.
@@ -78,13 +79,20 @@ pub enum What {
     #[error("old code runs: it is not what the source compiles to")]
     Mismatch,
     /// The magic or the format of the body is not known.
-    #[error("{entries} entries of {tag} not checked: this version does not know their format")]
+    #[error(
+        "{} of {tag} not checked: this version does not know the format",
+        counted(*.entries, "entry", "entries")
+    )]
     NotChecked {
         /// Their cache tag.
         tag: Box<str>,
         /// How many there are.
         entries: u64,
     },
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 impl What {
@@ -131,8 +139,8 @@ impl What {
         }
     }
 
-    /// Whether it only says that old code may run: an entry that is what its source compiles to disproves it.
-    pub fn is_disprovable(&self) -> bool {
+    /// Whether a recompilation decides it: then the entry is what its source compiles to, or a [`What::Mismatch`].
+    pub fn is_doubt(&self) -> bool {
         matches!(self, What::Unchecked | What::Racy | What::Changed)
     }
 }

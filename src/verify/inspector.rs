@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// From so many entries of one owner on, changed inodes are told together: a copy or `chmod -R` changes all.
+/// The number of entries of one owner from which changed inodes are one finding: a copy or `chmod -R` changes all.
 const MANY_CHANGED: usize = 10;
 
 /// mtimes that are no time of an edit, in seconds since 1970: 0 (OSTree), 1 (Nix), 1980-01-01 (the oldest that ZIP knows, and
@@ -111,12 +111,12 @@ impl<'a> Inspector<'a> {
         all
     }
 
-    /// The findings, sorted by path, without those that a recompilation disproved: `sound` has the entries that are what
-    /// their sources compile to.
-    pub fn into_findings(mut self, sound: &BTreeSet<PathBuf>) -> Vec<Finding> {
-        self.findings.retain(|finding| !finding.what.is_disprovable() || !sound.contains(&finding.path));
+    /// The findings, sorted by path, without the doubts about entries in `decided`: those that a recompilation compared
+    /// with their sources.
+    pub fn into_findings(mut self, decided: &BTreeSet<PathBuf>) -> Vec<Finding> {
+        self.findings.retain(|finding| !finding.what.is_doubt() || !decided.contains(&finding.path));
         for (root, mut suspects) in self.owners {
-            suspects.changed.retain(|finding| !sound.contains(&finding.path));
+            suspects.changed.retain(|finding| !decided.contains(&finding.path));
             let about = |what| Finding { path: root.clone(), what, entry: None };
             let frozen = suspects.frozen.into_iter();
             self.findings.extend(frozen.map(|(mtime, sources)| about(What::Frozen { mtime, sources })));

@@ -344,7 +344,7 @@ fn five_thousand_owners_are_no_trouble() {
     let entry = world.entry(&first.join("a.py"), newest(), "");
     let bytes = std::fs::read(&entry).unwrap();
     for number in 1..OWNERS {
-        // Never there, so gone for certain; the larger the number, the more room it takes.
+        // Never there; the larger the number, the more room it takes.
         let mirror = world.mirror(&world.home).join(format!("p{number:04}"));
         std::fs::create_dir_all(&mirror).unwrap();
         let padding = vec![b'N'; number * 10];

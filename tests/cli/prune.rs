@@ -171,7 +171,7 @@ fn without_a_selector_nothing_is_done() {
         says(
             &answer,
             "",
-            "pycstore: prune what? no selector is given, and the configuration has no policy\n\
+            "pycstore: nothing selected: no selector is given, and the configuration has no policy\n\
              hint: choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
              --max-size SIZE --max-files N --all; with --dry-run to look first\n",
         );

@@ -265,5 +265,9 @@ fn an_entry_or_a_directory_of_the_store_means_its_source() {
             let told = world.pycstore([OsStr::new(command), path.as_os_str()]).exits(1).stderr;
             assert!(told.contains(word), "{command}: {told}");
         }
+        // What is said of a path in the store is said of the source that it was taken as.
+        let told =
+            world.pycstore([OsStr::new("which"), named(&world.mirror(&two)).as_os_str()]).exits(1).stderr;
+        assert!(told.contains(&format!("no entry for {} in", two.display())), "{told}");
     }
 }

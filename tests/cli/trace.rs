@@ -202,6 +202,20 @@ fn what_is_in_a_locked_directory_is_kept() {
 }
 
 #[test]
+fn inspect_says_that_an_empty_directory_may_be_a_mount_point() {
+    let world = World::new();
+    let project = world.project("releases", &["one/m.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let entry = world.entry(&project.join("one/m.py"), newest(), "");
+    fs::remove_dir_all(&project).unwrap();
+    fs::create_dir(&project).unwrap();
+    let page = world.pycstore(["inspect".as_ref(), entry.as_os_str()]).exits(0).stdout;
+    assert!(page.contains("unknown (unmounted)"), "{page}");
+    let line = format!("one in {} (empty: may be a mount point)\n", project.display());
+    assert!(page.contains(&line), "{page}");
+}
+
+#[test]
 fn an_archive_that_is_there_keeps_what_was_read_from_it() {
     let world = World::new();
     let archive = world.home.join("Tool.package");

@@ -296,8 +296,8 @@ fn all_without_anybody_to_ask_needs_a_yes() {
             (told.stdout.as_str(), told.stderr.as_str()),
             (
                 "",
-                "pycstore: --all removes every entry, and nobody is here to be asked\n\
-                 hint: say --yes as well, or look first with --dry-run\n"
+                "pycstore: --all removes every entry: not a terminal, cannot ask\n\
+                 hint: add --yes, or look first with --dry-run\n"
             )
         );
     }

@@ -84,6 +84,30 @@ fn on_a_terminal_it_asks() {
 }
 
 #[test]
+fn files_that_python_never_wrote_are_no_entries_that_stay() {
+    for (name, is_deleted) in
+        [("a.cpython-38.pyc", false), ("a.cpython-38.pyc", true), ("gone.cpython-38.pyc", true)]
+    {
+        let world = world();
+        let planted = world.mirror(&world.home.join("one")).join(name);
+        std::fs::write(&planted, "MZ, and no bytecode at all").unwrap();
+        if is_deleted {
+            std::fs::remove_file(world.home.join("one/a.py")).unwrap();
+        }
+        let before = World::snapshot(&world.store);
+        for line in [
+            &["--max-files", "0"][..],
+            &["--unused-for", "0s"],
+            &["--max-files", "0", "--tag", &newest().tag],
+        ] {
+            let told = world.pycstore(["prune"].iter().chain(line)).exits(2);
+            assert!(told.stderr.contains("every entry"), "{name} {line:?} {told:?}");
+        }
+        assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+    }
+}
+
+#[test]
 fn what_leaves_an_entry_asks_nobody() {
     let lines: [(&[&str], usize); 8] = [
         (&["prune", "--max-files", "1"], 1),

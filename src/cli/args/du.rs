@@ -31,8 +31,8 @@ pub struct DuOptions {
 /// How `pycstore du` writes what it shows; a table without any of these.
 #[derive(Debug, Default, Args)]
 pub struct FormatOptions {
-    /// Print one JSON document; another view than the default one is in its field `view`, and why the store is no
-    /// directory of its own in `shared`: known-place, everyone or foreign-files
+    /// Print one JSON document; its field `view` has a view other than the default, `shared` why the directory counts as
+    /// shared with other programs: known-place, everyone or foreign-files
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
     /// Print comma-separated values: a line for each row and one for the total

@@ -125,8 +125,8 @@ pub enum Command {
     /// is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
     ///
     /// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
-    /// at once. Whatever is shown, the total is whole. When something was last used is not known (-) on a mount that keeps
-    /// no access times (noatime).
+    /// at once. Whatever is shown, the total is whole. The last use is not known (-) on a mount that keeps no access times
+    /// (noatime).
     Du(DuOptions),
     /// Write a page that shows how much room the store takes, by owner and status.
     ///
@@ -158,21 +158,23 @@ pub enum Command {
     /// and nothing while a link stays, in the store or elsewhere.
     ///
     /// A run that would remove every entry of the store, some of which Python may still use, asks on a terminal and needs
-    /// --yes without one: by --all, a budget of 0, --unused-for with less than a day, or a scope that covers the store.
+    /// --yes without one: by --all, a budget of 0, --unused-for of less than a day, or a scope that covers the store.
     Prune(PruneOptions),
-    /// Remove all entries of a project, environment or interpreter, there or gone.
+    /// Remove all entries of a project, environment or interpreter, even if already deleted.
     ///
     /// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
-    /// one of the paths goes, whatever its status, and the directories that become empty. What Python still needs it
-    /// compiles again. Where that is every entry of the store, forget asks on a terminal and needs --yes without one.
+    /// one of the paths is removed, whatever its status, and so are the directories that become empty. Python compiles
+    /// again what it still needs. If that is every entry of the store, forget asks on a terminal and needs --yes without
+    /// one.
     Forget(ForgetOptions),
     /// Remove the bytecode that lies in source trees, or move it into the store.
     ///
     /// For after the switch to a store: files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and what
     /// interrupted writes and synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a module that
-    /// Python imports, and stays. In a __pycache__ no import finds what has no source: it goes, so --ignore what some tool
-    /// loads from there by itself. What git tracks stays. What is no bytecode stays, and so does a __pycache__ that holds
-    /// such a thing, like numba's caches. Each file is looked at again before it is removed, and kept if it changed.
+    /// Python imports, and stays. A file in __pycache__ without a source is removed, because no import finds it: --ignore
+    /// it if a tool loads it by itself. Files that git tracks stay. Files that are not bytecode stay, and so does a
+    /// __pycache__ that holds one, like numba's caches. Each file is looked at again before it is removed, and kept if it
+    /// changed.
     ///
     /// No symbolic link is followed and no mount point crossed; root is led by nobody else's to what is not theirs. Left
     /// alone are .git, .hg, .svn, .bzr, .jj and node_modules, the store, environments that are not named themselves, and
@@ -187,7 +189,7 @@ pub enum Command {
     /// already is not compiled again. Nothing of a source is run; the interpreters run without the caller's
     /// environment.
     ///
-    /// A directory with a program, and one that PATH leaves by `..`, gets an empty directory in the store: with bin/../lib
+    /// Directories with programs, and those that PATH leaves by `..`, get an empty directory in the store: with bin/../lib
     /// on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
     ///
     /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root.
@@ -202,7 +204,7 @@ pub enum Command {
     ///
     /// They are found by reading the disk: PATH, the places of pyenv, uv, conda, Homebrew, asdf, mise, rye, hatch, PDM
     /// and Poetry, /usr, /usr/local and /opt, framework builds, $VIRTUAL_ENV, the libraries and virtualenvs that the
-    /// store has entries of (under any name, such as that of an office suite), directories two levels deep below homes,
+    /// store has entries of (also the Python of an office suite), directories two levels deep below homes,
     /// /opt and /srv, and running processes. None is run. A Python before 3.8 uses no store: it is listed without tag
     /// and magic.
     Interpreters(InterpretersOptions),
@@ -223,15 +225,14 @@ pub enum Command {
     /// whose format this version does not know (not-checked).
     ///
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
-    /// compared: what differs is a fault (mismatch), and what is the same disproves a warning.
+    /// compared. An entry that differs is a fault (mismatch); the result replaces the warnings about the entry.
     Verify(VerifyOptions),
     /// Put the prefix in place, and hide __pycache__ from git and editors.
     ///
-    /// Shells, systemd sessions and cron are told of the store. Shows what would change, asks, and changes it; a second run finds nothing to do. What is added stands between
-    /// two marks, and --undo takes exactly that back. The store is made for you alone, and tagged as a cache for
-    /// backups to pass by.
-    /// A snippet, for what has no one file, is only printed. A directory that other programs use too, such as /tmp or
-    /// ~/.cache, is refused as a store.
+    /// Shells, systemd sessions and cron are told of the store. Shows what would change, asks, and changes it; a second
+    /// run finds nothing to do. What is added stands between two marks, and --undo takes exactly that back. The store is
+    /// made for you alone, and tagged as a cache for backups to pass by. A snippet, for what has no one file, is only
+    /// printed. A directory that other programs use too, such as /tmp or ~/.cache, is refused as a store.
     Setup(SetupOptions),
     /// Prune every night, by whoever keeps the time on this machine.
     ///

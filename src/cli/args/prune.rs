@@ -35,7 +35,7 @@ pub struct PruneOptions {
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(next_help_heading = "Selectors (they add up)")]
 pub struct SelectorOptions {
-    /// Remove entries whose source is gone for certain
+    /// Remove entries whose source was definitely deleted
     #[arg(long)]
     pub orphans: bool,
     /// Remove entries that Python would recompile
@@ -56,11 +56,11 @@ pub struct SelectorOptions {
     /// Remove entries not used for so long: 90d, 12w, 6months
     #[arg(long, value_name = "AGE")]
     pub unused_for: Option<Age>,
-    /// Remove the least recently used until the entries take no more room on disk than SIZE: 5GiB, 500M; hard links
-    /// count once
+    /// Remove the least recently used until the disk usage of the entries is at most SIZE: 5GiB, 500M; hard links count
+    /// once
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Size>,
-    /// Remove the least recently used until there are no more than N entries; hard links count each
+    /// Remove the least recently used until there are no more than N entries; each hard link counts
     #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub max_files: Option<u64>,
     /// Remove every entry; asks on a terminal, needs --yes without one
@@ -101,18 +101,18 @@ pub struct RunOptions {
     /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
-    /// Who says what was done.
+    /// Which command prints the result.
     #[arg(skip)]
     pub account: Account,
 }
 
-/// Whether a removing run says on standard output what it did.
+/// Whether a removing run prints its result on standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Account {
-    /// It does.
+    /// It does so.
     #[default]
     Given,
-    /// The command that started it does.
+    /// The command that started it prints its own.
     LeftToCaller,
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
     after_help = "Exit status: 0 all done, nothing to do included; 1 something could not be changed; 2 nothing \
-                        done: usage, nobody here to be asked, a file or a store that was refused."
+                        done: usage, no terminal to ask on, a file or a store that was refused."
 )]
 pub struct SetupOptions {
     /// What to set up [default: the shell in use]

@@ -31,7 +31,7 @@ fn shield(facts: &Facts) -> Option<&Step> {
     shields?.into_iter().next()
 }
 
-/// A directory that other programs use too. Whatever its modes and owners are, they are right for the others.
+/// A directory that other programs use too. No other mode or owner is proposed: the other programs need these.
 pub fn shared(store: &OpenStore) -> Option<Finding> {
     let why = store.sharing?.explanation();
     let is_open = !store.exposure.everyone.is_empty() || !store.exposure.group.is_empty();

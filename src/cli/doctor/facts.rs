@@ -99,7 +99,7 @@ pub struct OpenStore {
     pub named_by: NamedBy,
     /// Who prunes it every night, if that can be told.
     pub schedule: Result<Schedule, String>,
-    /// Why its directory is not its own, if so.
+    /// Why its directory counts as shared with other programs; `None` if it does not.
     pub sharing: Option<Sharing>,
     /// Who may change it.
     pub exposure: Exposure,

@@ -34,10 +34,10 @@ const SCRIPT_HASH: &str = "sha256-8Jqn9T5shejD0UZP/V9K6WJeyrPVjgecgjDFqJ3Fa3o=";
 const MEANINGS: [&str; status::NAMES.len()] = [
     "its interpreter would load it as it is",
     "the source is there; Python would recompile",
-    "the source is gone for certain",
+    "the source was definitely deleted",
     "not loadable at all",
-    "cannot tell; kept",
-    "left by an interrupted write",
+    "cannot be decided here",
+    "left by an interrupted write, or a synchroniser's copy",
     "nothing that Python writes; kept",
 ];
 

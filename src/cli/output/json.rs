@@ -315,7 +315,7 @@ impl UsageDocument {
         }
     }
 
-    /// Adds why the directory is no store of its own.
+    /// Adds why the directory counts as shared with other programs.
     pub fn add_sharing(&mut self, sharing: Sharing) {
         self.shared = Some(sharing.name());
     }

@@ -97,10 +97,10 @@ pub fn policy(session: &Session, is_dry: bool) -> PruneOptions {
     options
 }
 
-/// Refuses a policy that removes every entry each night: the run would ask, and nobody is there.
+/// Refuses a policy that removes every entry each night: that run needs consent, and has no terminal.
 ///
 /// # Errors
-/// When the policy is such, or none.
+/// When the policy does so, or there is none.
 pub fn leaves_something(session: &Session) -> anyhow::Result<()> {
     if !Selection::of_prune(session, &policy(session, false))?.policy.empties_every_store() {
         return Ok(());

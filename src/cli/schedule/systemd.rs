@@ -39,8 +39,8 @@ impl Units {
         })
     }
 
-    /// Whether our timer is there and enabled: with our block, or as `--print` shows it. Another one of the same name is
-    /// somebody else's.
+    /// Whether our timer is there and enabled: with our block, or as `--print` shows it. Any other timer of that
+    /// name is not ours.
     ///
     /// # Errors
     /// When the timer cannot be read.

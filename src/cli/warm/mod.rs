@@ -25,7 +25,7 @@ struct Work {
     groups: Vec<Group>,
     /// What the store has fresh, of what lies on the way.
     fresh: HashSet<PathBuf>,
-    /// Directories of programs and those that a path leaves by `..`: Python needs their mirrors as the way to others.
+    /// Directories of programs and those that a path leaves by `..`: Python opens entries through their mirrors.
     program_directories: BTreeSet<PathBuf>,
     /// Whether nothing was left out that was asked for.
     is_whole: bool,
