@@ -1,7 +1,7 @@
 //! The look at one directory's entries: what each begins with, and what became of its source.
 
 use super::place::{Mirrored, Place};
-use super::recorded;
+use super::recorded::{self, Unread};
 use super::{Listing, Question, Scan, Trouble, Visitor};
 use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::entry::{Content, Entry};
@@ -208,14 +208,22 @@ impl<V: Visitor> Look<'_, V> {
             return Some(());
         };
         entry.source = fate.source(gone, written).unwrap_or(Source::Unreachable(Why::Io));
-        let is_missing = match entry.source {
+        let has_no_name = match entry.source {
             Source::Absent(_) => true,
             Source::Unreachable(why) => why.is_missing_name(),
             _ => false,
         };
-        if is_missing && let Some((path, found)) = self.recorded_source(entry.name, slot, written) {
-            entry.source = found;
-            entry.recorded = Some(path.into());
+        if has_no_name {
+            match self.recorded_source(entry.name, slot, written) {
+                Ok(None) => {}
+                Ok(Some((path, found))) => {
+                    entry.source = found;
+                    entry.recorded = Some(path.into());
+                }
+                Err(Unread::UnknownFormat) => entry.source = Source::Unreachable(Why::Magic),
+                Err(Unread::Failed(error)) if is_missing(&error) => {}
+                Err(Unread::Failed(error)) => entry.source = Source::Unreachable(self.unread(entry, error)),
+            }
         }
         Some(())
     }
@@ -310,6 +318,17 @@ impl<V: Visitor> Look<'_, V> {
         let why = Why::of(&error);
         if is_fault(&error) {
             self.visitor.trouble(Trouble::Source { path, source: error });
+        }
+        why
+    }
+
+    /// Reports that an entry cannot be read for its source, where that is a fault of the system and was not said of its
+    /// header, and says what it is.
+    fn unread(&mut self, entry: &Entry<'_>, error: io::Error) -> Why {
+        let why = Why::of(&error);
+        if is_fault(&error) && !matches!(entry.content, Content::Unreadable(_)) {
+            let path = self.scan.store.shown(&self.place.relative, entry.name);
+            self.visitor.trouble(Trouble::File { path, source: error });
         }
         why
     }

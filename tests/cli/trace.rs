@@ -247,6 +247,59 @@ fn an_entry_that_is_reached_by_dots_behind_a_link_belongs_to_its_recorded_source
 }
 
 #[test]
+fn an_entry_behind_dots_that_cannot_be_read_is_no_orphan() {
+    let dots = Dots::new("bin", "dotfiles/bin", "..", "dotfiles/lib");
+    let Dots { world, entry, .. } = &dots;
+    world.write("keep", "");
+    // As a file server does, another process holds a lease, so that nobody else can open the file at once.
+    let script = "
+import fcntl, os, signal, subprocess, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+sys.exit(subprocess.run(sys.argv[2:]).returncode)
+";
+    let mut command = world.command(&newest().path);
+    command.args(["-c", script]).arg(entry).arg(env!("CARGO_BIN_EXE_pycstore"));
+    command.arg("--store").arg(&world.store).args(["prune", "--orphans", "--dry-run"]);
+    let told = answer(&mut command).exits(1);
+    assert_eq!(told.stdout, "nothing to remove\n");
+    assert_eq!(told.stderr.lines().count(), 1, "{}", told.stderr);
+    assert!(told.stderr.contains(entry.to_str().unwrap()), "{}", told.stderr);
+    assert!(dots.is_loaded());
+}
+
+#[test]
+fn what_an_unknown_format_records_behind_dots_is_not_known() {
+    let dots = Dots::new("bin", "dotfiles/bin", "..", "dotfiles/lib");
+    let Dots { world, entry, lib, .. } = &dots;
+    world.write("lib/keep", "");
+    let mut bytes = fs::read(entry).unwrap();
+    bytes[..2].copy_from_slice(&3701_u16.to_le_bytes());
+    bytes[16] = 0x7f;
+    let newer = entry.with_file_name("helper.cpython-316.pyc");
+    fs::write(&newer, &bytes).unwrap();
+    fs::remove_file(entry).unwrap();
+    world.write("lib/later", "");
+    let statuses = || world.pycstore(["ls", "--json"]).json_lines();
+    let of_newer = |lines: Vec<serde_json::Value>| {
+        let path = newer.to_str().unwrap();
+        let line = lines.into_iter().find(|line| line["path"] == path).unwrap();
+        (line["status"].clone(), line["reason"].clone())
+    };
+    assert_eq!(of_newer(statuses()), ("unknown".into(), "magic".into()));
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    assert!(newer.exists() && lib.join("helper.py").exists());
+    // Without dots in it there is no doubt.
+    let text = b"/../";
+    let at = bytes.windows(4).position(|window| window == text).unwrap();
+    bytes[at..at + 4].copy_from_slice(b"/xx/");
+    fs::write(&newer, &bytes).unwrap();
+    world.write("lib/last", "");
+    assert_eq!(of_newer(statuses()), ("orphan".into(), "source".into()));
+}
+
+#[test]
 fn a_source_at_the_end_of_time_is_what_python_says() {
     let world = World::new();
     world.write("p/keep", "");
