@@ -107,6 +107,7 @@ pub(super) fn scan<V: Visitor>(
         last: None,
         last_hash: None,
         source_names: None,
+        has_others: None,
         may_be_reached_by_dots: None,
         visitor,
     };
@@ -217,6 +218,7 @@ pub(super) fn one<R>(
         last: None,
         last_hash: None,
         source_names: None,
+        has_others: None,
         may_be_reached_by_dots: None,
         visitor: &mut troubles,
     };

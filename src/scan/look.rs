@@ -45,8 +45,9 @@ impl SourceNames {
         Ok(())
     }
 
-    fn any(&self, test: impl Fn(&[u8]) -> bool) -> bool {
-        self.sorted.iter().any(|(range, _)| test(&self.listing.names[range.clone()]))
+    fn has_source_of(&self, slot: &Slot<'_>) -> bool {
+        let name = |at: usize| &self.listing.names[self.sorted[at].0.clone()];
+        slot.holds_any_of(self.sorted.len(), name, |_| true)
     }
 
     fn kind(&self, name: &[u8]) -> Option<FileKind> {
@@ -132,6 +133,8 @@ pub(super) struct Look<'a, V> {
     pub(super) last_hash: Option<LastHash>,
     /// All names beside the sources, read when the first source is missing.
     pub(super) source_names: Option<Result<Vec<Vec<u8>>, Why>>,
+    /// The last usual source that was missing, and whether another file maps to its slots.
+    pub(super) has_others: Option<(Vec<u8>, bool)>,
     pub(super) visitor: &'a mut V,
 }
 
@@ -349,7 +352,7 @@ impl<V: Visitor> Look<'_, V> {
         }
         let present = match &self.sources {
             Sources::LookUp(present) => present,
-            Sources::Listed(present, names) if names.any(|name| slot.holds(name)) => present,
+            Sources::Listed(present, names) if names.has_source_of(slot) => present,
             Sources::Listed(..) | Sources::Settled(_) => return None,
         };
         let directory = present.path();
@@ -363,14 +366,19 @@ impl<V: Visitor> Look<'_, V> {
             None => return None,
         };
         let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };
-        let is_other = |name: &&Vec<u8>| slot.holds(name) && *name != self.usual && present.is_file(name);
-        let others: Vec<Vec<u8>> = names.iter().filter(is_other).cloned().collect();
-        if others.is_empty() {
+        let is_other = |name: &[u8]| name != self.usual.as_slice() && present.is_file(name);
+        let has_others = match &self.has_others {
+            Some((usual, has_others)) if usual == self.usual => *has_others,
+            _ => slot.holds_any_of(names.len(), |at| &names[at], is_other),
+        };
+        self.has_others = Some((self.usual.clone(), has_others));
+        if !has_others {
             return None;
         }
+        let is_listed = |name: &Vec<u8>| slot.holds(name) && names.binary_search(name).is_ok();
         // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
         match compiled_name(self.directory, name, slot) {
-            Some(compiled) if others.contains(&compiled) => {
+            Some(compiled) if is_listed(&compiled) && is_other(&compiled) => {
                 let source = match present.look_up(&compiled, self.scan.ground) {
                     Ok(Answer::Found(file)) => Source::Present(file),
                     // It was there a moment ago.
