@@ -141,6 +141,7 @@ pub fn carry_out(
     let mut plan = Plan::collect(planners);
     let weighing = cut_off.map(|cut_off| cut_off.troubles);
     let mut troubles = both(std::mem::take(&mut plan.troubles), weighing.unwrap_or_default());
+    troubles = both(troubles, opened.troubles_of_aliases());
     let is_partial = opened.stop.has_looked_enough();
     if plan.in_scope == 0 && !policy.scope.is_everything() && !is_partial && matched == Matched::Unknown {
         selection.say_nothing_in_scope(session);
