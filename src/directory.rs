@@ -67,6 +67,14 @@ pub struct Metadata {
     pub changed: Moment,
 }
 
+impl Metadata {
+    /// The last moment at which the contents can have been written: the last modification. One that is later than the last
+    /// change of the inode was set by a program, or by a clock that is wrong, and then the change counts.
+    pub fn written(&self) -> Moment {
+        self.modified.min(self.changed)
+    }
+}
+
 /// Whether a symbolic link as the last component is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {

@@ -205,7 +205,7 @@ impl<V: Visitor> Look<'_, V> {
             }
             Question::Everything(_) => (entry.metadata, entry.content) = self.read_start(entry.name)?,
         }
-        let Some(written) = entry.metadata.map(|metadata| metadata.modified) else {
+        let Some(written) = entry.metadata.map(|metadata| metadata.written()) else {
             // When it was written cannot be told, so it cannot be told what was deleted since.
             entry.source = Source::Unreachable(Why::Permission);
             return Some(());

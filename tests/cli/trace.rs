@@ -4,6 +4,7 @@ use crate::support::{World, answer, newest, tool};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What `ls --json` says of the only entry whose source has this name, as `status reason`.
 #[track_caller]
@@ -244,6 +245,19 @@ fn an_entry_that_is_reached_by_dots_behind_a_link_belongs_to_its_recorded_source
         world.pycstore(["prune", "--orphans"]).exits(0);
         assert!(!entry.exists(), "{link}");
     }
+}
+
+#[test]
+fn an_entry_that_is_dated_in_the_future_is_deleted_with_its_source() {
+    let world = World::new();
+    let project = compiled(&world, "project", &["m.py", "n.py"]);
+    let entry = world.entry(&project.join("m.py"), newest(), "");
+    let in_2040 = UNIX_EPOCH + Duration::from_secs(2_208_988_800);
+    let times = fs::FileTimes::new().set_modified(in_2040);
+    fs::File::options().write(true).open(&entry).unwrap().set_times(times).unwrap();
+    assert_eq!(status(&world, "project/m.py"), "fresh -");
+    fs::remove_dir_all(&project).unwrap();
+    assert_all_go(&world, "dated in the future");
 }
 
 #[test]
