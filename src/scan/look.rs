@@ -3,6 +3,7 @@
 use super::place::{Mirrored, Place};
 use super::recorded::{self, Unread};
 use super::{Listing, Question, Scan, Trouble, Visitor};
+use crate::body::turn_of;
 use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::{self, Form, Name, Slot};
@@ -442,8 +443,10 @@ fn is_fault(error: &io::Error) -> bool {
 
 /// The last component of the code object's `co_filename` in an entry: the name of the source that was compiled.
 pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Option<Vec<u8>> {
+    let file = directory.open_entry(name).ok()?;
+    let _turn = turn_of(&file).ok()?;
     let mut bytes = Vec::new();
-    directory.open_entry(name).ok()?.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
+    file.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
     let (3, minor) = slot.python()? else { return None };
     let filename = marshal::code_filename(bytes.get(header::LENGTH..)?, minor)?;
     filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec)

@@ -7,6 +7,7 @@
 
 use super::Visitor;
 use super::look::{LARGEST_BODY, Look, hash_source};
+use crate::body::turn_of;
 use crate::directory::{Access, Directory, LONGEST_PATH, is_link_loop};
 use crate::layout::Slot;
 use crate::pyc::{Header, Magic, header, marshal};
@@ -107,8 +108,10 @@ fn parent(path: &Path) -> io::Result<(Directory, &[u8])> {
 
 /// The absolute path with `..` in it that an entry was compiled from, if its name fits the slot.
 fn path_with_dots(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Result<Option<PathBuf>, Unread> {
+    let file = directory.open_entry(name)?;
+    let _turn = turn_of(&file)?;
     let mut bytes = Vec::new();
-    directory.open_entry(name)?.take(LARGEST_BODY).read_to_end(&mut bytes)?;
+    file.take(LARGEST_BODY).read_to_end(&mut bytes)?;
     if !bytes.windows(4).any(|window| window == b"/../") {
         return Ok(None);
     }

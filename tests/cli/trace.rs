@@ -143,7 +143,7 @@ fn what_was_never_deleted_here_is_kept() {
         &world.pycstore(["inspect".as_ref(), "--json".as_ref(), entry.as_os_str()]).json()["witness"];
     assert_eq!(witness["directory"], world.home.join("opt").to_str().unwrap());
     assert_eq!((&witness["missing"], &witness["change"]), (&"project".into(), &"names".into()));
-    crate::support::age(&entry, std::time::Duration::from_secs(90 * 86_400));
+    crate::support::age(&entry, Duration::from_secs(90 * 86_400));
     assert_eq!(status(&world, "opt/project/pkg/m.py"), "orphan root");
 }
 
@@ -311,6 +311,27 @@ fn what_an_unknown_format_records_behind_dots_is_not_known() {
     fs::write(&newer, &bytes).unwrap();
     world.write("lib/last", "");
     assert_eq!(of_newer(statuses()), ("orphan".into(), "source".into()));
+}
+
+#[test]
+fn a_recorded_path_without_an_end_is_not_followed() {
+    let world = World::new();
+    let project = compiled(&world, "project", &["m.py"]);
+    let entry = world.entry(&project.join("m.py"), newest(), "");
+    let script = "
+import marshal, sys
+entry, project = sys.argv[1:]
+header = open(entry, 'rb').read(16)
+code = compile('', project + '/../project' * 20_000 + '/m.py', 'exec')
+open(entry, 'wb').write(header + marshal.dumps(code))
+";
+    let mut command = world.command(&newest().path);
+    answer(command.args(["-c", script]).arg(&entry).arg(&project)).exits(0);
+    fs::remove_file(project.join("m.py")).unwrap();
+    fs::write(project.join("README"), "").unwrap();
+    assert_eq!(status(&world, "project/m.py"), "orphan source");
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    assert!(!entry.exists());
 }
 
 #[test]
