@@ -7,12 +7,11 @@ use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session, is_absent};
-use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse};
+use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse, last_mirrored};
 use pycstore::source::Fate;
 use pycstore::store::Purpose;
 use pycstore::witness::Wanted;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Runs `pycstore interpreters`.
@@ -55,13 +54,10 @@ pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
     let mut progress = session.progress("looking for interpreters in");
     let places = session.environment.places_of_all();
     let is_gone = |path: &Path| {
-        let relative = path.as_os_str().as_bytes().strip_prefix(b"/").unwrap_or_default();
-        let made = opened.store.directory(relative).and_then(|mirror| mirror.made());
         match opened.ground.fate(path, Wanted::Directory) {
             // A library that was mirrored after anything can have been deleted there is only out of sight: in a container.
-            Ok(Fate::Deleted(last_change)) => {
-                made.is_ok_and(|made| made.is_some_and(|made| made <= last_change))
-            }
+            Ok(Fate::Deleted(last_change)) => last_mirrored(&opened.store, path)
+                .is_ok_and(|mirrored| mirrored.is_some_and(|mirrored| mirrored <= last_change)),
             Ok(Fate::Exists | Fate::Doubtful(_)) | Err(_) => false,
         }
     };
