@@ -6,12 +6,15 @@
 
 use crate::directory::{FileKind, ListBuffer};
 use crate::layout;
-use crate::scan::{Threads, run_crew};
+use crate::scan::{Threads, Trouble, run_crew};
+use crate::source::{Why, is_missing};
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The links to directories on the paths that a store mirrors: as they are spelled, and where they lead.
 #[derive(Debug, Default)]
@@ -20,58 +23,86 @@ pub struct Aliases {
     links: BTreeMap<PathBuf, PathBuf>,
     /// From a real path to the links that lead there.
     targets: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// Paths that could not be looked at: links may be there and below.
+    unknown: Vec<PathBuf>,
+    /// Why not, until it is reported.
+    troubles: Mutex<Vec<Trouble>>,
 }
 
 /// One worker's links, and its buffer for listings.
 #[derive(Default)]
 struct Worker {
     links: Vec<(PathBuf, PathBuf)>,
+    unknown: Vec<(PathBuf, Trouble)>,
     buffer: ListBuffer,
     names: Vec<Vec<u8>>,
 }
 
 impl Aliases {
-    /// Walks the directories of a store. Skips those that cannot be read: their entries cannot be shown either.
+    /// Walks the directories of a store. Errors are kept ([`Aliases::take_troubles`]): what only may not be looked at is no
+    /// error, for nothing below it can be shown either.
     pub fn find(store: &Store, threads: Threads) -> Aliases {
         let work = |worker: &mut Worker, relative: Vec<u8>, jobs: &mut crate::scan::Jobs<Vec<u8>>| {
-            let Worker { links, buffer, names } = worker;
+            let Worker { links, unknown, buffer, names } = worker;
             names.clear();
-            let Ok(directory) = store.directory(&relative) else { return };
-            // A listing that fails halfway yields fewer links.
-            let _ = directory.list(buffer, |name, kind| {
-                if kind == FileKind::Directory {
-                    names.push(name.to_vec());
-                }
+            let listed = store.directory(&relative).and_then(|directory| {
+                directory.list(buffer, |name, kind| {
+                    if kind == FileKind::Directory {
+                        names.push(name.to_vec());
+                    }
+                })
             });
+            if let Err(source) = listed.or_else(unless_fault) {
+                let path = store.shown(&relative, b"");
+                unknown.push((layout::source_directory(&relative), Trouble::Directory { path, source }));
+            }
             for name in names.drain(..) {
                 let path = layout::joined(&relative, &name);
                 if !layout::mirrors_sources(&path) {
                     continue;
                 }
                 let sources = layout::source_directory(&path);
-                // A missing directory has no links below it.
-                let Ok(metadata) = sources.symlink_metadata() else { continue };
-                if metadata.is_symlink() {
-                    let Some(real) = sources.canonicalize().ok().filter(|real| real.is_dir()) else {
+                match link_at(&sources) {
+                    Ok(At::Nothing) => continue,
+                    Ok(At::Directory) => {}
+                    Ok(At::Link(real)) => links.push((sources, real)),
+                    Err(source) => {
+                        unknown.push((sources.clone(), Trouble::Source { path: sources, source }));
                         continue;
-                    };
-                    links.push((sources, real));
+                    }
                 }
                 jobs.push(path);
             }
         };
         let workers = run_crew(threads, vec![Vec::new()], Worker::default, work, || {});
-        let links: BTreeMap<_, _> = workers.into_iter().flat_map(|worker| worker.links).collect();
+        let (mut links, mut unknown, mut troubles) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for worker in workers {
+            links.extend(worker.links);
+            for (path, trouble) in worker.unknown {
+                unknown.push(path);
+                troubles.push(trouble);
+            }
+        }
         let mut targets: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
         for (link, real) in &links {
             targets.entry(real.clone()).or_default().push(link.clone());
         }
-        Aliases { links, targets }
+        Aliases { links, targets, unknown, troubles: Mutex::new(troubles) }
     }
 
-    /// Whether the store mirrors no links.
+    /// Whether the store mirrors no links, as far as could be looked.
     pub fn is_empty(&self) -> bool {
-        self.links.is_empty()
+        self.links.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Whether a link that could not be looked at may be on the way to a path.
+    pub fn may_miss(&self, path: &Path) -> bool {
+        self.unknown.iter().any(|unknown| path.starts_with(unknown))
+    }
+
+    /// What could not be read, each once.
+    pub fn take_troubles(&self) -> Vec<Trouble> {
+        std::mem::take(&mut *self.troubles.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A path that the store mirrors with its links resolved; `None` where it has none.
@@ -110,6 +141,43 @@ impl Aliases {
     pub fn leading_below(&self, real: &Path) -> Vec<PathBuf> {
         let is_below = |(_, target): &(&PathBuf, &PathBuf)| target.starts_with(real) && *target != real;
         self.links.iter().filter(is_below).map(|(link, _)| link.clone()).collect()
+    }
+}
+
+/// What is at the path of a directory of sources.
+enum At {
+    /// Nothing, or nothing that may be looked at; then there is no link below it either.
+    Nothing,
+    /// A directory, or whatever else is no link to one.
+    Directory,
+    /// A link to the directory with this real path.
+    Link(PathBuf),
+}
+
+/// Looks at the path of a directory of sources. A link that leads to no directory is nothing.
+///
+/// # Errors
+/// Faults of the system.
+fn link_at(sources: &Path) -> io::Result<At> {
+    match sources.symlink_metadata() {
+        Ok(metadata) if metadata.is_symlink() => {}
+        Ok(_) => return Ok(At::Directory),
+        Err(error) => return unless_fault(error).map(|()| At::Nothing),
+    }
+    match sources.canonicalize().and_then(|real| Ok((real.metadata()?.is_dir(), real))) {
+        Ok((true, real)) => Ok(At::Link(real)),
+        Ok((false, _)) => Ok(At::Nothing),
+        Err(error) => unless_fault(error).map(|()| At::Nothing),
+    }
+}
+
+/// The error, if it is a fault of the system, and not that something is missing, refused or on another mount.
+fn unless_fault(error: io::Error) -> io::Result<()> {
+    let is_fault = matches!(Why::of(&error), Why::Io | Why::StaleHandle);
+    if is_fault && !is_missing(&error) && error.kind() != io::ErrorKind::CrossesDevices {
+        Err(error)
+    } else {
+        Ok(())
     }
 }
 
@@ -172,6 +240,23 @@ mod tests {
         assert_eq!(aliases.real(&base.join("bob/work/p/vendor/m.py")), Some(base.join("srv/lib/m.py")));
         assert_eq!(aliases.real(&base.join("data/bob/m.py")), None);
         assert_eq!(real_path(&base.join("bob/work/gone/m.py")), base.join("data/bob/work/gone/m.py"));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_may_hide_a_link() {
+        const INPUT_OUTPUT: i32 = 5;
+        let error = io::Error::from_raw_os_error;
+        for (number, is_fault) in
+            [(INPUT_OUTPUT, true), (24, true), (107, true), (2, false), (13, false), (18, false)]
+        {
+            assert_eq!(unless_fault(error(number)).is_err(), is_fault, "{number}");
+        }
+        let aliases = Aliases { unknown: vec!["/a/b".into()], ..Aliases::default() };
+        assert!(!aliases.is_empty() && aliases.may_miss(Path::new("/a/b/c/m.py")));
+        assert!(!aliases.may_miss(Path::new("/a/bc/m.py")));
+        let keep = crate::prune::Keep::of(["/real/**"]).unwrap().with_aliases(std::sync::Arc::new(aliases));
+        assert!(keep.matches(Path::new("/a/b/m.py")), "it may be in /real");
+        assert!(!keep.matches(Path::new("/a/m.py")));
     }
 
     #[test]

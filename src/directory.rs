@@ -67,6 +67,14 @@ pub struct Metadata {
     pub changed: Moment,
 }
 
+impl Metadata {
+    /// The last moment at which the contents can have been written: the last modification. One that is later than the last
+    /// change of the inode was set by a program, or by a clock that is wrong, and then the change counts.
+    pub fn written(&self) -> Moment {
+        self.modified.min(self.changed)
+    }
+}
+
 /// Whether a symbolic link as the last component is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
@@ -425,6 +433,11 @@ fn mount_of(descriptor: BorrowedFd<'_>) -> io::Result<u64> {
         Some(mount) => Ok(mount),
         None => Ok(rustix::fs::fstat(descriptor)?.st_dev),
     }
+}
+
+/// Whether an error says that there is no such file.
+pub fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Whether an error says that a path has too many symbolic links (ELOOP).

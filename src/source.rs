@@ -11,6 +11,7 @@
 //! * An error is never taken for a missing name, whatever the user assumes.
 //! * Sources are looked at as `FileFinder` and `SourceLoader.path_stats` do: links followed, regular files only.
 
+pub use crate::directory::is_missing;
 use crate::directory::{self, Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::mounts::{Doubt, Mounts};
 use crate::pyc::header::python_mtime;
@@ -400,11 +401,6 @@ impl From<Metadata> for SourceFile {
             hash: None,
         }
     }
-}
-
-/// Whether an error says that there is no such file.
-pub fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Places whose whole purpose is that what is in them goes away.

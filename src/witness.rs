@@ -9,9 +9,8 @@
 //! `st_ctime` is used because no program can set it. Symbolic links and `..` are resolved as the kernel resolves them
 //! (path_resolution(7)).
 
-use crate::directory::{self, Access, Directory, ListBuffer};
+use crate::directory::{self, Access, Directory, ListBuffer, is_missing};
 use crate::mounts::Mounts;
-use crate::source::is_missing;
 use crate::units::Moment;
 use std::collections::VecDeque;
 use std::ffi::OsString;

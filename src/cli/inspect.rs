@@ -100,11 +100,7 @@ fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBu
 
 /// What the body of an entry with a header says, and its last line; `None` where there is none, or none that can be
 /// read.
-fn body<'b>(
-    bodies: &'b mut Bodies<'_>,
-    visit: &Visit<'_>,
-    entry: &Entry<'_>,
-) -> Option<(Body<'b>, Option<i32>)> {
+fn body(bodies: &mut Bodies<'_>, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Body, Option<i32>)> {
     let Content::Read(Ok(header), _) = entry.content else { return None };
     let tag = entry.parsed.slot()?.tag;
     let bytes = bodies.read(visit.relative, entry.name).ok()?;
@@ -247,7 +243,7 @@ impl Page<'_> {
     /// What the code object says of itself; `bytes` is the entry's length.
     fn body(
         &mut self,
-        body: &Body<'_>,
+        body: &Body,
         last_line: Option<i32>,
         source: Option<&Path>,
         bytes: u64,

@@ -7,8 +7,7 @@ use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session, is_absent};
-use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse};
-use pycstore::layout;
+use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse, last_mirrored};
 use pycstore::source::Fate;
 use pycstore::store::Purpose;
 use pycstore::witness::Wanted;
@@ -55,13 +54,10 @@ pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
     let mut progress = session.progress("looking for interpreters in");
     let places = session.environment.places_of_all();
     let is_gone = |path: &Path| {
-        let relative = layout::mirror_of(path);
-        let made = opened.store.directory(relative).and_then(|mirror| mirror.made());
         match opened.ground.fate(path, Wanted::Directory) {
-            // A mirror made after the last change there is that of a library elsewhere, such as in a container.
-            Ok(Fate::Deleted(last_change)) => {
-                made.is_ok_and(|made| made.is_some_and(|made| made <= last_change))
-            }
+            // A library that was mirrored after anything can have been deleted there is only out of sight: in a container.
+            Ok(Fate::Deleted(last_change)) => last_mirrored(&opened.store, path)
+                .is_ok_and(|mirrored| mirrored.is_some_and(|mirrored| mirrored <= last_change)),
             Ok(Fate::Exists | Fate::Doubtful(_)) | Err(_) => false,
         }
     };

@@ -18,7 +18,7 @@ use super::stop::Cause;
 use super::whole_store::would_empty;
 use pycstore::census::{Census, Counting};
 use pycstore::owner::Life;
-use pycstore::prune::emptied::topmost;
+use pycstore::prune::emptied::{Leftovers, topmost};
 use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
 use pycstore::prune::policy::Spared;
 use pycstore::prune::{
@@ -62,7 +62,7 @@ pub fn carry_out(
         Mode::DryRun => Purpose::Look,
         Mode::Real => Purpose::Remove,
     })?;
-    session.say_shared(&opened.store);
+    let is_shared = session.say_shared(&opened.store).is_some();
     let journal = Journal::of_store(&session.environment, &opened.store);
     if mode == Mode::Real && !is_due(session, selection, &journal) {
         return Ok(Exit::Done);
@@ -80,7 +80,10 @@ pub fn carry_out(
         opened.stop.after(age);
     }
 
-    let (policy, matched) = selection.policy_on(session, &opened);
+    let (mut policy, matched) = selection.policy_on(session, &opened);
+    if is_shared {
+        policy.leftovers = Leftovers::Keep;
+    }
     let policy = &policy;
     let interpreters = policy.asks_interpreters().then(|| interpreters::of_store(session, &opened));
     if let Some(found) =
@@ -141,6 +144,7 @@ pub fn carry_out(
     let mut plan = Plan::collect(planners);
     let weighing = cut_off.map(|cut_off| cut_off.troubles);
     let mut troubles = both(std::mem::take(&mut plan.troubles), weighing.unwrap_or_default());
+    troubles = both(troubles, opened.troubles_of_aliases());
     let is_partial = opened.stop.has_looked_enough();
     if plan.in_scope == 0 && !policy.scope.is_everything() && !is_partial && matched == Matched::Unknown {
         selection.say_nothing_in_scope(session);

@@ -16,7 +16,7 @@ use pycstore::interpreter::Interpreters;
 use pycstore::mounts::{AccessTimes, Mounts};
 use pycstore::prune::{Circumstances, Clock};
 use pycstore::pyc::{Magic, StatedMagics};
-use pycstore::scan::{Question, Scan, Threads};
+use pycstore::scan::{Question, Scan, Threads, Trouble};
 use pycstore::sharing::Sharing;
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Refusal, Store};
@@ -242,6 +242,11 @@ impl Opened {
     /// The links on the paths that the store mirrors; found when first asked for.
     pub fn aliases(&self) -> &Arc<Aliases> {
         self.aliases.get_or_init(|| Arc::new(Aliases::find(&self.store, self.threads)))
+    }
+
+    /// What could not be read when the links were looked for, if they were; each once.
+    pub fn troubles_of_aliases(&self) -> Vec<Trouble> {
+        self.aliases.get().map_or_else(Vec::new, |aliases| aliases.take_troubles())
     }
 
     /// What policies are judged with.

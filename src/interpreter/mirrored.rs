@@ -5,10 +5,11 @@
 use super::environment::CONFIGURATION;
 use super::version::LibraryName;
 use super::{Places, Unreadable};
-use crate::directory::{FileKind, Links, ListBuffer};
+use crate::directory::{Directory, FileKind, Links, ListBuffer};
 use crate::layout::{self, Name, Slot};
 use crate::scan::{Jobs, Threads, run_crew};
 use crate::store::Store;
+use crate::units::Moment;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -63,6 +64,41 @@ impl MirroredLibrary {
         };
         Some(MirroredLibrary::with(&layout::source_directory(of_library), slot.tag, sign))
     }
+}
+
+/// When a store last took anything for the standard library at `directory`: when its mirror was made, or an entry in it or in
+/// its `encodings` was written. `None` where the file system does not keep when a directory was made.
+///
+/// # Errors
+/// Where the mirror cannot be read.
+pub fn last_mirrored(store: &Store, directory: &Path) -> io::Result<Option<Moment>> {
+    let relative = layout::mirror_of(directory);
+    let mirror = store.directory(relative)?;
+    let Some(made) = mirror.made()? else { return Ok(None) };
+    let mut last = made.max(last_written(&mirror)?);
+    match store.directory(&layout::joined(relative, b"encodings")) {
+        Ok(encodings) => last = last.max(last_written(&encodings)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(Some(last))
+}
+
+/// When the entry in a directory that was written last was written.
+fn last_written(directory: &Directory) -> io::Result<Moment> {
+    let mut last = Ok(Moment { seconds: i64::MIN, nanoseconds: 0 });
+    directory.list(&mut ListBuffer::default(), |name, kind| {
+        if kind != FileKind::Directory
+            && matches!(Name::parse(name), Name::Bytecode(_))
+            && let Ok(so_far) = &mut last
+        {
+            match directory.metadata(name, Links::Keep) {
+                Ok(file) => *so_far = file.written().max(*so_far),
+                Err(error) => last = Err(error),
+            }
+        }
+    })?;
+    last
 }
 
 /// What one worker found.

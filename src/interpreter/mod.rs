@@ -20,7 +20,7 @@ mod mirrored;
 mod places;
 mod version;
 
-pub use mirrored::MirroredLibrary;
+pub use mirrored::{MirroredLibrary, last_mirrored};
 pub use places::{FoundBy, Places, Reach, ToolDirectory};
 pub use version::{Build, Implementation, Stage, Version};
 

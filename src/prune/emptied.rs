@@ -16,6 +16,16 @@ pub struct EmptiedIn {
     names: Vec<u8>,
 }
 
+/// What becomes of empty directories that the run did not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leftovers {
+    /// They go with the directories that they mirror: a killed run left them.
+    #[default]
+    Remove,
+    /// They stay: other programs use the store's directory, and may have made them.
+    Keep,
+}
+
 /// What must hold when a directory is removed, besides that it is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DirectoryRule {

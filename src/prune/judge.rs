@@ -1,7 +1,7 @@
 //! A policy put to the entries of a scan, one after another: scope, status, body where it is asked for, verdict.
 
 use super::policy::{Circumstances, Policy, Selector, Verdict};
-use super::victim::Premise;
+use super::premise::Premise;
 use crate::body::{Bodies, Body};
 use crate::entry::{Content, Entry};
 use crate::layout::Name;

@@ -44,6 +44,7 @@ pub mod links;
 pub mod outcome;
 pub mod plan;
 pub mod policy;
+pub mod premise;
 pub mod remainder;
 pub mod scope;
 pub mod victim;

@@ -5,7 +5,7 @@
 //! an entry is known at the entry, and directories go when all is done.
 
 use super::cut_off::{CutOff, File};
-use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories};
+use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories, Leftovers};
 use super::judge::Judge;
 use super::links::LinkedVictims;
 use super::policy::{Circumstances, Policy, Spared, Verdict};
@@ -204,8 +204,9 @@ impl Planner<'_> {
             DirectoryRule::Emptied if is_emptied => true,
             // What a killed run left has no owner or tag any more.
             _ => {
-                visit.sources == Presence::Absent
-                    && (is_emptied || policy.scope.admits_directory(visit.relative))
+                let is_leftover =
+                    || policy.leftovers == Leftovers::Remove && policy.scope.admits_directory(visit.relative);
+                visit.sources == Presence::Absent && (is_emptied || is_leftover())
             }
         };
         is_ours && goes

@@ -1,8 +1,8 @@
 //! Which entries a prune may remove: data and pure functions. `now` is an argument.
 
-use super::emptied::DirectoryRule;
+use super::emptied::{DirectoryRule, Leftovers};
+use super::premise::Premise;
 use super::scope::Scope;
-use super::victim::Premise;
 use crate::directory::Metadata;
 use crate::entry::{Bytecode, Content, Entry, SeenEntry};
 use crate::owner::Presence;
@@ -86,6 +86,8 @@ pub struct Policy {
     pub budget: Budget,
     /// The part of the store that may be touched.
     pub scope: Scope,
+    /// What becomes of empty directories that the run did not empty.
+    pub leftovers: Leftovers,
 }
 
 /// How much of the entries in scope may stay; the least valuable go first.

@@ -84,13 +84,16 @@ impl Keep {
         self.globs.is_empty()
     }
 
-    /// Whether a source's entries are to be kept.
+    /// Whether a source's entries are to be kept; those of which that cannot be told as well.
     pub fn matches(&self, source: &Path) -> bool {
         if self.globs.is_empty() || self.globs.is_match(source) {
             return !self.globs.is_empty();
         }
         if self.aliases.is_empty() {
             return false;
+        }
+        if self.aliases.may_miss(source) {
+            return true;
         }
         let real = self.aliases.real(source);
         real.as_ref().is_some_and(|real| self.globs.is_match(real))

@@ -1,6 +1,7 @@
 //! A file to be removed: what it was when it was planned, and the look at it again before it goes.
 
 use super::policy::Spared;
+use super::premise::Premise;
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::Name;
@@ -33,21 +34,6 @@ pub struct Victim {
     pub modified: Moment,
     /// What has to be true still of its source when it is removed.
     pub premise: Premise,
-}
-
-/// What must still hold for a victim's source when the victim is removed: the reason for its removal.
-///
-/// A path is that of the source where it is not the usual one: a name in the mirrored directory, or an absolute path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Premise {
-    /// Nothing: whatever becomes of the source, the victim goes.
-    None,
-    /// The whole directory of sources is missing.
-    DirectoryMissing,
-    /// The source is missing.
-    SourceMissing(Option<Box<Path>>),
-    /// The source is there, with this mtime and this size in bytes.
-    SourceUnchanged(Box<(Option<Box<Path>>, Moment, u64)>),
 }
 
 /// Whether a victim's first bytes are known.

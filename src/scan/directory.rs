@@ -108,6 +108,7 @@ pub(super) fn scan<V: Visitor>(
         last: None,
         last_hash: None,
         source_names: None,
+        has_others: None,
         may_be_reached_by_dots: None,
         visitor,
     };
@@ -224,6 +225,7 @@ pub(super) fn one<R>(
         last: None,
         last_hash: None,
         source_names: None,
+        has_others: None,
         may_be_reached_by_dots: None,
         visitor: &mut troubles,
     };

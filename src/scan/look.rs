@@ -1,8 +1,9 @@
 //! The look at one directory's entries: what each begins with, and what became of its source.
 
 use super::place::{Mirrored, Place};
-use super::recorded;
+use super::recorded::{self, Unread};
 use super::{Listing, Question, Scan, Trouble, Visitor};
+use crate::body::turn_of;
 use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::{self, Form, Name, Slot};
@@ -45,8 +46,9 @@ impl SourceNames {
         Ok(())
     }
 
-    fn any(&self, test: impl Fn(&[u8]) -> bool) -> bool {
-        self.sorted.iter().any(|(range, _)| test(&self.listing.names[range.clone()]))
+    fn has_source_of(&self, slot: &Slot<'_>) -> bool {
+        let name = |at: usize| &self.listing.names[self.sorted[at].0.clone()];
+        slot.holds_any_of(self.sorted.len(), name, |_| true)
     }
 
     fn kind(&self, name: &[u8]) -> Option<FileKind> {
@@ -132,6 +134,8 @@ pub(super) struct Look<'a, V> {
     pub(super) last_hash: Option<LastHash>,
     /// All names beside the sources, read when the first source is missing.
     pub(super) source_names: Option<Result<Vec<Vec<u8>>, Why>>,
+    /// The last usual source that was missing, and whether another file maps to its slots.
+    pub(super) has_others: Option<(Vec<u8>, bool)>,
     pub(super) visitor: &'a mut V,
 }
 
@@ -202,20 +206,28 @@ impl<V: Visitor> Look<'_, V> {
             }
             Question::Everything(_) => (entry.metadata, entry.content) = self.read_start(entry.name)?,
         }
-        let Some(metadata) = entry.metadata else {
+        let Some(written) = entry.metadata.map(|metadata| metadata.written()) else {
             // When it was written cannot be told, so it cannot be told what was deleted since.
             entry.source = Source::Unreachable(Why::Permission);
             return Some(());
         };
-        entry.source = fate.source(gone, metadata.modified).unwrap_or(Source::Unreachable(Why::Io));
-        let is_missing = match entry.source {
+        entry.source = fate.source(gone, written).unwrap_or(Source::Unreachable(Why::Io));
+        let has_no_name = match entry.source {
             Source::Absent(_) => true,
             Source::Unreachable(why) => why.is_missing_name(),
             _ => false,
         };
-        if is_missing && let Some((path, found)) = self.recorded_source(entry.name, slot, &metadata) {
-            entry.source = found;
-            entry.recorded = Some(path.into());
+        if has_no_name {
+            match self.recorded_source(entry.name, slot, written) {
+                Ok(None) => {}
+                Ok(Some((path, found))) => {
+                    entry.source = found;
+                    entry.recorded = Some(path.into());
+                }
+                Err(Unread::UnknownFormat) => entry.source = Source::Unreachable(Why::Magic),
+                Err(Unread::Failed(error)) if is_missing(&error) => {}
+                Err(Unread::Failed(error)) => entry.source = Source::Unreachable(self.unread(entry, error)),
+            }
         }
         Some(())
     }
@@ -314,6 +326,17 @@ impl<V: Visitor> Look<'_, V> {
         why
     }
 
+    /// Reports that an entry cannot be read for its source, where that is a fault of the system and was not said of its
+    /// header, and says what it is.
+    fn unread(&mut self, entry: &Entry<'_>, error: io::Error) -> Why {
+        let why = Why::of(&error);
+        if is_fault(&error) && !matches!(entry.content, Content::Unreadable(_)) {
+            let path = self.scan.store.shown(&self.place.relative, entry.name);
+            self.visitor.trouble(Trouble::File { path, source: error });
+        }
+        why
+    }
+
     fn gone(&self) -> Gone {
         match self.place.owner(self.scan.store).life {
             crate::owner::Life::Alive => Gone::Source,
@@ -330,7 +353,7 @@ impl<V: Visitor> Look<'_, V> {
         }
         let present = match &self.sources {
             Sources::LookUp(present) => present,
-            Sources::Listed(present, names) if names.any(|name| slot.holds(name)) => present,
+            Sources::Listed(present, names) if names.has_source_of(slot) => present,
             Sources::Listed(..) | Sources::Settled(_) => return None,
         };
         let directory = present.path();
@@ -344,14 +367,19 @@ impl<V: Visitor> Look<'_, V> {
             None => return None,
         };
         let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };
-        let is_other = |name: &&Vec<u8>| slot.holds(name) && *name != self.usual && present.is_file(name);
-        let others: Vec<Vec<u8>> = names.iter().filter(is_other).cloned().collect();
-        if others.is_empty() {
+        let is_other = |name: &[u8]| name != self.usual.as_slice() && present.is_file(name);
+        let has_others = match &self.has_others {
+            Some((usual, has_others)) if usual == self.usual => *has_others,
+            _ => slot.holds_any_of(names.len(), |at| &names[at], is_other),
+        };
+        self.has_others = Some((self.usual.clone(), has_others));
+        if !has_others {
             return None;
         }
+        let is_listed = |name: &Vec<u8>| slot.holds(name) && names.binary_search(name).is_ok();
         // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
         match compiled_name(self.directory, name, slot) {
-            Some(compiled) if others.contains(&compiled) => {
+            Some(compiled) if is_listed(&compiled) && is_other(&compiled) => {
                 let source = match present.look_up(&compiled, self.scan.ground) {
                     Ok(Answer::Found(file)) => Source::Present(file),
                     // It was there a moment ago.
@@ -415,8 +443,10 @@ fn is_fault(error: &io::Error) -> bool {
 
 /// The last component of the code object's `co_filename` in an entry: the name of the source that was compiled.
 pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Option<Vec<u8>> {
+    let file = directory.open_entry(name).ok()?;
+    let _turn = turn_of(&file).ok()?;
     let mut bytes = Vec::new();
-    directory.open_entry(name).ok()?.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
+    file.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
     let (3, minor) = slot.python()? else { return None };
     let filename = marshal::code_filename(bytes.get(header::LENGTH..)?, minor)?;
     filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec)

@@ -3,7 +3,7 @@
 use crate::directory::FileKind;
 use crate::layout;
 use crate::owner::{Mirror, Owner, Presence, Territory};
-use crate::source::Why;
+use crate::source::{Why, is_missing};
 use crate::store::Store;
 use crate::units::Moment;
 use std::ffi::OsStr;
@@ -89,17 +89,16 @@ impl Place {
         let sources = self.sources();
         let is_link = |name: &[u8]| {
             let metadata = std::fs::symlink_metadata(sources.join(OsStr::from_bytes(name)));
-            metadata.is_ok_and(|metadata| metadata.is_symlink())
+            metadata.map_or_else(|error| !is_missing(&error), |metadata| metadata.is_symlink())
         };
         let mut found = false;
-        if let Ok(directory) = store.directory(&self.relative) {
-            // A listing that breaks off may hide one: then every entry is asked, which is only slower.
-            let listed = directory.list(&mut Default::default(), |name, kind| {
+        let listed = store.directory(&self.relative).and_then(|directory| {
+            directory.list(&mut Default::default(), |name, kind| {
                 found |= matches!(kind, FileKind::Directory | FileKind::Unknown) && is_link(name);
-            });
-            found |= listed.is_err();
-        }
-        found
+            })
+        });
+        // What cannot be read may hide one: then every entry is asked, which is only slower.
+        found || listed.is_err()
     }
 
     /// Its name in its parent; empty for the root.

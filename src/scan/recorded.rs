@@ -6,11 +6,12 @@
 //! if it leads to this very entry (`importlib._bootstrap_external.cache_from_source`).
 
 use super::Visitor;
-use super::look::{Look, hash_source};
-use crate::directory::{Access, Directory, Links, Metadata};
+use super::look::{LARGEST_BODY, Look, hash_source};
+use crate::body::turn_of;
+use crate::directory::{Access, Directory, LONGEST_PATH, Links, is_link_loop};
 use crate::layout::Slot;
-use crate::pyc::{Magic, header, marshal};
-use crate::source::{Fate, Gone, Source, SourceFile, Why};
+use crate::pyc::{Header, Magic, header, marshal};
+use crate::source::{Fate, Gone, Source, SourceFile, Why, is_missing};
 use crate::store::Store;
 use crate::units::Moment;
 use crate::witness::{Wanted, real_path};
@@ -19,38 +20,60 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The largest entry in bytes that is asked for the path that it records. Each of the threads of a scan may hold one; the
-/// largest of CPython's own library is a tenth of it.
-const LARGEST: usize = 4 << 20;
+/// Why it cannot be told what an entry records.
+pub(super) enum Unread {
+    /// An error of the system.
+    Failed(io::Error),
+    /// A format without a reader here, with a `..` in it.
+    UnknownFormat,
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Unread {
+        Unread::Failed(error)
+    }
+}
 
 impl<V: Visitor> Look<'_, V> {
     /// The source that an entry records and that its own path does not lead to, links resolved, and what became of it.
     ///
     /// Entries are read only where a link in the mirrored directories makes such paths possible, else one of each
     /// directory: a path by which one of them came is that of its neighbours.
+    ///
+    /// # Errors
+    /// The entry or a directory of the store cannot be read, or the format is not known.
     pub(super) fn recorded_source(
         &mut self,
         name: &[u8],
         slot: &Slot<'_>,
-        metadata: &Metadata,
-    ) -> Option<(PathBuf, Source)> {
+        written: Moment,
+    ) -> Result<Option<(PathBuf, Source)>, Unread> {
         if self.may_be_reached_by_dots.is_none() && self.place.may_be_reached_by_dots(self.scan.store) {
             self.may_be_reached_by_dots = Some(true);
         }
         if self.may_be_reached_by_dots == Some(false) {
-            return None;
+            return Ok(None);
         }
-        let path = path_with_dots(self.directory, name, slot, metadata.bytes);
-        self.may_be_reached_by_dots.get_or_insert(path.is_some());
-        let path = path.filter(|path| leads_to(self.scan.store, path, &self.place.relative))?;
-        let fate = self.fate_of(&path, metadata.modified);
+        let Some(path) = self.recorded_path(name, slot)? else { return Ok(None) };
+        let fate = self.fate_of(&path, written);
         // By the text of the path nothing can be compared with it.
-        let path = path.parent().map(real_path)?.join(path.file_name()?);
+        let (Some(directory), Some(source)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        let path = real_path(directory).join(source);
         let source = match fate {
             Ok(source) => source,
             Err(error) => Source::Unreachable(self.report_source(path.clone(), error)),
         };
-        Some((path, source))
+        Ok(Some((path, source)))
+    }
+
+    /// The path with `..` in it that an entry was compiled from, if CPython opens this very entry for it.
+    fn recorded_path(&mut self, name: &[u8], slot: &Slot<'_>) -> Result<Option<PathBuf>, Unread> {
+        let path = path_with_dots(self.directory, name, slot)?;
+        self.may_be_reached_by_dots.get_or_insert(path.is_some());
+        match path {
+            Some(path) if leads_to(self.scan.store, &path, &self.place.relative)? => Ok(Some(path)),
+            _ => Ok(None),
+        }
     }
 
     fn fate_of(&self, path: &Path, written: Moment) -> io::Result<Source> {
@@ -60,7 +83,7 @@ impl<V: Visitor> Look<'_, V> {
                 let metadata = directory.metadata(name, Links::Follow)?;
                 return Ok(Source::Present(SourceFile::from(metadata)));
             }
-            Err(error) if !crate::source::is_missing(&error) => return Err(error),
+            Err(error) if !is_missing(&error) => return Err(error),
             _ => {}
         }
         let fate = self.scan.ground.fate(path, Wanted::Anything)?;
@@ -83,31 +106,54 @@ fn parent(path: &Path) -> io::Result<(Directory, &[u8])> {
     Ok((Directory::open(parent, Access::LookUp)?, name.as_bytes()))
 }
 
-/// The absolute path with `..` in it that an entry of this length was compiled from, if its name fits the slot.
-fn path_with_dots(directory: &Directory, name: &[u8], slot: &Slot<'_>, bytes: u64) -> Option<PathBuf> {
-    // Read at once, without looking for its end: there may be one in each of thousands of directories.
-    let mut bytes = vec![0; usize::try_from(bytes).ok().filter(|bytes| *bytes <= LARGEST)?];
-    directory.open_entry(name).ok()?.read_exact(&mut bytes).ok()?;
+/// The absolute path with `..` in it that an entry was compiled from, if its name fits the slot.
+fn path_with_dots(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Result<Option<PathBuf>, Unread> {
+    let file = directory.open_entry(name)?;
+    let _turn = turn_of(&file)?;
+    // Room for all of it and a byte: then it is read at once, for there may be one in each of thousands of directories.
+    let length = file.metadata()?.len().min(LARGEST_BODY);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+    file.take(LARGEST_BODY).read_to_end(&mut bytes)?;
     if !bytes.windows(4).any(|window| window == b"/../") {
-        return None;
+        return Ok(None);
     }
-    let (3, minor) = slot.python()? else { return None };
-    let filename = marshal::code_filename(bytes.get(header::LENGTH..)?, minor)?;
+    let Some((header, body)) = bytes.split_first_chunk::<{ header::LENGTH }>() else { return Ok(None) };
+    let filename = match slot.python() {
+        Some((3, minor)) => marshal::code_filename(body, minor),
+        _ => None,
+    };
+    let Some(filename) = filename else {
+        return match Header::parse(header) {
+            // What is broken in a format that is not known cannot be told.
+            Ok(header) if marshal::Dialect::of(slot.tag, header.magic).is_none() => {
+                Err(Unread::UnknownFormat)
+            }
+            _ => Ok(None),
+        };
+    };
     let path = Path::new(OsStr::from_bytes(&filename));
-    let has_dots = path.components().any(|component| component == Component::ParentDir);
-    let fits = path.file_name().is_some_and(|name| slot.holds(name.as_bytes()));
-    (path.is_absolute() && has_dots && fits).then(|| path.to_path_buf())
+    // Nothing can be opened by a longer path, and following it would take as long as it likes.
+    let is_path = path.is_absolute() && filename.len() <= LONGEST_PATH;
+    let has_dots = || path.components().any(|component| component == Component::ParentDir);
+    let fits = || path.file_name().is_some_and(|name| slot.holds(name.as_bytes()));
+    Ok((is_path && has_dots() && fits()).then(|| path.to_path_buf()))
 }
 
 /// Whether CPython opens an entry in the store's directory `relative` for the source at `path`: each directory before a
 /// `..` has to exist in the store.
-fn leads_to(store: &Store, path: &Path, relative: &[u8]) -> bool {
+///
+/// # Errors
+/// What opening such a directory answers, except that it is missing.
+fn leads_to(store: &Store, path: &Path, relative: &[u8]) -> io::Result<bool> {
     let mut way: Vec<&[u8]> = Vec::new();
     for component in path.parent().into_iter().flat_map(Path::components) {
         match component {
             Component::ParentDir => {
-                if store.directory(&way.join(&b'/')).is_err() {
-                    return false;
+                match store.directory(&way.join(&b'/')) {
+                    Err(error) if is_missing(&error) || is_link_loop(&error) => return Ok(false),
+                    // Something is mounted there, which the way out leaves again.
+                    Err(error) if error.kind() != io::ErrorKind::CrossesDevices => return Err(error),
+                    _ => {}
                 }
                 way.pop();
             }
@@ -115,5 +161,5 @@ fn leads_to(store: &Store, path: &Path, relative: &[u8]) -> bool {
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
     }
-    way.join(&b'/') == relative
+    Ok(way.join(&b'/') == relative)
 }

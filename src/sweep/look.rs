@@ -40,11 +40,12 @@ impl Look<'_> {
         let usual = slot.usual_source();
         entry.source = self.named(&usual);
         if entry.source == Source::Absent(Gone::Source) && slot.pytest.is_none() {
-            let is_other = |name: &&(Vec<u8>, FileKind)| slot.holds(&name.0) && name.0 != usual;
-            let mut others = self.source_names.files.iter().filter(is_other).peekable();
-            if others.peek().is_some()
+            let files = &self.source_names.files;
+            if slot.holds_any_of(files.len(), |at| &files[at].0, |name| name != usual)
                 && let Some(compiled) = compiled_name(self.cache, entry.name, slot)
-                && others.any(|other| other.0 == compiled)
+                && compiled != usual
+                && slot.holds(&compiled)
+                && self.source_names.has_file(&compiled)
             {
                 entry.source = self.named(&compiled);
                 entry.other_name = Some(compiled.into());

@@ -286,6 +286,38 @@ fn what_no_interpreter_here_loads_is_pruned_when_that_is_certain() {
 }
 
 #[test]
+fn a_library_that_was_mirrored_after_the_last_deletion_is_out_of_sight() {
+    let world = World::new();
+    let project = world.project("one", &["a.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let entry = world.entry(&project.join("a.py"), newest(), "").with_file_name("a.cpython-37.pyc");
+    let mut bytes = fs::read(world.entry(&project.join("a.py"), newest(), "")).unwrap();
+    bytes[..2].copy_from_slice(&3394_u16.to_le_bytes());
+    fs::write(&entry, &bytes).unwrap();
+    // A container's library, whose mirror is older than the last change of the directory that we have there.
+    let encodings = world.mirror(&world.home.join("opt/lib/python3.7/encodings"));
+    fs::create_dir_all(&encodings).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    world.write("opt/deleted-here", "");
+    let prune = || {
+        let mut command = program(&world);
+        command.env("PYTHONPYCACHEPREFIX", &world.store).args(["prune", "--dead-interpreters", "--dry-run"]);
+        answer(&mut command)
+    };
+    let is_out_of_reach = |told: &Answer| told.stderr.contains("opt/lib/python3.7");
+    let library = encodings.join("utf_8.cpython-37.pyc");
+    fs::write(&library, &bytes).unwrap();
+    crate::support::age(&library, std::time::Duration::from_secs(3600));
+    let told = prune();
+    assert!(!is_out_of_reach(&told), "{told:?}");
+    // The container runs again.
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    fs::write(&library, &bytes).unwrap();
+    let told = prune();
+    assert!(is_out_of_reach(&told) && told.stdout == "nothing to remove\n", "{told:?}");
+}
+
+#[test]
 fn an_installed_pre_release_states_its_own_magic() {
     let world = World::new();
     let prefix = ".pyenv/versions/3.16.0b1";

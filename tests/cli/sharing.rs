@@ -162,3 +162,18 @@ fn an_ordinary_store_is_its_own() {
     let told = run(&world, &store, &["doctor"]);
     assert!(told.stdout.contains("chmod -R go-w ") && !told.stdout.contains(SHARED), "{}", told.stdout);
 }
+
+#[test]
+fn an_empty_directory_of_another_program_stays_there() {
+    for (world, store, reason) in shared() {
+        // As a program may make one below `/tmp` whose path nothing has: `/root/lock`, say.
+        let other = store.join(world.home.strip_prefix("/").unwrap()).join("no-such-project/lock");
+        create_dir_all(&other).unwrap();
+        world.write("later", "");
+        std::fs::remove_dir_all(world.home.join("project")).unwrap();
+        let told = run(&world, &store, &["prune", "--orphans"]).exits(0);
+        assert!(other.is_dir(), "{reason}: {}", told.stdout);
+        let project = store.join(world.home.strip_prefix("/").unwrap()).join("project");
+        assert!(!project.exists(), "{reason}: what the run empties goes: {}", told.stdout);
+    }
+}

@@ -4,6 +4,7 @@ use crate::support::{World, answer, newest, tool};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What `ls --json` says of the only entry whose source has this name, as `status reason`.
 #[track_caller]
@@ -142,7 +143,7 @@ fn what_was_never_deleted_here_is_kept() {
         &world.pycstore(["inspect".as_ref(), "--json".as_ref(), entry.as_os_str()]).json()["witness"];
     assert_eq!(witness["directory"], world.home.join("opt").to_str().unwrap());
     assert_eq!((&witness["missing"], &witness["change"]), (&"project".into(), &"names".into()));
-    crate::support::age(&entry, std::time::Duration::from_secs(90 * 86_400));
+    crate::support::age(&entry, Duration::from_secs(90 * 86_400));
     assert_eq!(status(&world, "opt/project/pkg/m.py"), "orphan root");
 }
 
@@ -313,6 +314,93 @@ fn an_entry_that_is_reached_by_dots_behind_a_link_belongs_to_its_recorded_source
         world.pycstore(["prune", "--orphans"]).exits(0);
         assert!(!entry.exists(), "{link}");
     }
+}
+
+#[test]
+fn an_entry_that_is_dated_in_the_future_is_deleted_with_its_source() {
+    let world = World::new();
+    let project = compiled(&world, "project", &["m.py", "n.py"]);
+    let entry = world.entry(&project.join("m.py"), newest(), "");
+    let in_2040 = UNIX_EPOCH + Duration::from_secs(2_208_988_800);
+    let times = fs::FileTimes::new().set_modified(in_2040);
+    fs::File::options().write(true).open(&entry).unwrap().set_times(times).unwrap();
+    assert_eq!(status(&world, "project/m.py"), "fresh -");
+    fs::remove_dir_all(&project).unwrap();
+    assert_all_go(&world, "dated in the future");
+}
+
+#[test]
+fn an_entry_behind_dots_that_cannot_be_read_is_no_orphan() {
+    let dots = Dots::new("bin", "dotfiles/bin", "..", "dotfiles/lib");
+    let Dots { world, entry, .. } = &dots;
+    world.write("keep", "");
+    // As a file server does, another process holds a lease, so that nobody else can open the file at once.
+    let script = "
+import fcntl, os, signal, subprocess, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+sys.exit(subprocess.run(sys.argv[2:]).returncode)
+";
+    let mut command = world.command(&newest().path);
+    command.args(["-c", script]).arg(entry).arg(env!("CARGO_BIN_EXE_pycstore"));
+    command.arg("--store").arg(&world.store).args(["prune", "--orphans", "--dry-run"]);
+    let told = answer(&mut command).exits(1);
+    assert_eq!(told.stdout, "nothing to remove\n");
+    assert_eq!(told.stderr.lines().count(), 1, "{}", told.stderr);
+    assert!(told.stderr.contains(entry.to_str().unwrap()), "{}", told.stderr);
+    assert!(dots.is_loaded());
+}
+
+#[test]
+fn what_an_unknown_format_records_behind_dots_is_not_known() {
+    let dots = Dots::new("bin", "dotfiles/bin", "..", "dotfiles/lib");
+    let Dots { world, entry, lib, .. } = &dots;
+    world.write("lib/keep", "");
+    let mut bytes = fs::read(entry).unwrap();
+    bytes[..2].copy_from_slice(&3701_u16.to_le_bytes());
+    bytes[16] = 0x7f;
+    let newer = entry.with_file_name("helper.cpython-316.pyc");
+    fs::write(&newer, &bytes).unwrap();
+    fs::remove_file(entry).unwrap();
+    world.write("lib/later", "");
+    let statuses = || world.pycstore(["ls", "--json"]).json_lines();
+    let of_newer = |lines: Vec<serde_json::Value>| {
+        let path = newer.to_str().unwrap();
+        let line = lines.into_iter().find(|line| line["path"] == path).unwrap();
+        (line["status"].clone(), line["reason"].clone())
+    };
+    assert_eq!(of_newer(statuses()), ("unknown".into(), "magic".into()));
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    assert!(newer.exists() && lib.join("helper.py").exists());
+    // Without dots in it there is no doubt.
+    let text = b"/../";
+    let at = bytes.windows(4).position(|window| window == text).unwrap();
+    bytes[at..at + 4].copy_from_slice(b"/xx/");
+    fs::write(&newer, &bytes).unwrap();
+    world.write("lib/last", "");
+    assert_eq!(of_newer(statuses()), ("orphan".into(), "source".into()));
+}
+
+#[test]
+fn a_recorded_path_without_an_end_is_not_followed() {
+    let world = World::new();
+    let project = compiled(&world, "project", &["m.py"]);
+    let entry = world.entry(&project.join("m.py"), newest(), "");
+    let script = "
+import marshal, sys
+entry, project = sys.argv[1:]
+header = open(entry, 'rb').read(16)
+code = compile('', project + '/../project' * 20_000 + '/m.py', 'exec')
+open(entry, 'wb').write(header + marshal.dumps(code))
+";
+    let mut command = world.command(&newest().path);
+    answer(command.args(["-c", script]).arg(&entry).arg(&project)).exits(0);
+    fs::remove_file(project.join("m.py")).unwrap();
+    fs::write(project.join("README"), "").unwrap();
+    assert_eq!(status(&world, "project/m.py"), "orphan source");
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    assert!(!entry.exists());
 }
 
 #[test]

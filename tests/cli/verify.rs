@@ -465,3 +465,23 @@ fn root_runs_nobody_elses_interpreter() {
     let (is_theirs_run, told) = is_run();
     assert!(!is_theirs_run, "{told:?}");
 }
+
+#[test]
+fn large_entries_are_held_one_at_a_time() {
+    let world = World::new();
+    for number in 0..8 {
+        let project = world.project(&format!("p{number}"), &["m.py"]);
+        world.compile(newest(), &[], &[&project]);
+        let entry = world.entry(&project.join("m.py"), newest(), "");
+        // A file with a hole behind the header: it takes no room, and whoever reads it needs all of its length.
+        let file = fs::File::options().write(true).open(entry).unwrap();
+        file.set_len(16).unwrap();
+        file.set_len(160 << 20).unwrap();
+    }
+    let program = env!("CARGO_BIN_EXE_pycstore");
+    let script = format!("ulimit -v 900000; exec '{program}' --threads 8 verify");
+    let mut command = world.command("bash");
+    command.args(["-c", &script]).env("PYTHONPYCACHEPREFIX", &world.store).env("MALLOC_ARENA_MAX", "1");
+    let told = answer(&mut command).exits(1);
+    assert!(told.stdout.contains(" 8 faults"), "{told:?}");
+}

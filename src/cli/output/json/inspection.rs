@@ -44,7 +44,7 @@ enum BodyFields {
 }
 
 impl BodyFields {
-    fn of(body: &Body<'_>, last_line: Option<i32>) -> Option<BodyFields> {
+    fn of(body: &Body, last_line: Option<i32>) -> Option<BodyFields> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some(match body {
             Body::Loadable(walked) => BodyFields::Loadable {
@@ -115,7 +115,7 @@ impl Inspection {
         status: Status,
         source: Option<&Path>,
         visit: &Visit<'_>,
-        body: Option<&(Body<'_>, Option<i32>)>,
+        body: Option<&(Body, Option<i32>)>,
     ) -> Inspection {
         let hexadecimal = |bytes: [u8; 8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let header = match entry.content {
