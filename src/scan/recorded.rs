@@ -68,7 +68,11 @@ impl<V: Visitor> Look<'_, V> {
 
     /// The path with `..` in it that an entry was compiled from, if CPython opens this very entry for it.
     fn recorded_path(&mut self, name: &[u8], slot: &Slot<'_>) -> Result<Option<PathBuf>, Unread> {
-        let path = path_with_dots(self.directory, name, slot)?;
+        let path = match path_with_dots(self.directory, name, slot) {
+            // Of what may not be read, nothing is removed whatever it records; its neighbours may record something.
+            Err(Unread::Failed(error)) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
+            answer => answer?,
+        };
         self.may_be_reached_by_dots.get_or_insert(path.is_some());
         match path {
             Some(path) if leads_to(self.scan.store, &path, &self.place.relative)? => Ok(Some(path)),
