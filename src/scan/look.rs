@@ -224,6 +224,9 @@ impl<V: Visitor> Look<'_, V> {
                     entry.source = found;
                     entry.recorded = Some(path.into());
                 }
+                // Of what may not be read, nothing is removed whatever it records.
+                Err(Unread::Refused) if !matches!(entry.content, Content::Read(..)) => {}
+                Err(Unread::Refused) => entry.source = Source::Unreachable(Why::Permission),
                 Err(Unread::UnknownFormat) => entry.source = Source::Unreachable(Why::Magic),
                 Err(Unread::Failed(error)) if is_missing(&error) => {}
                 Err(Unread::Failed(error)) => entry.source = Source::Unreachable(self.unread(entry, error)),

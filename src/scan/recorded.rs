@@ -22,7 +22,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// Why it cannot be told what an entry records.
 pub(super) enum Unread {
-    /// An error of the system.
+    /// The entry may not be read.
+    Refused,
+    /// Another error of the system.
     Failed(io::Error),
     /// A format without a reader here, with a `..` in it.
     UnknownFormat,
@@ -68,7 +70,12 @@ impl<V: Visitor> Look<'_, V> {
 
     /// The path with `..` in it that an entry was compiled from, if CPython opens this very entry for it.
     fn recorded_path(&mut self, name: &[u8], slot: &Slot<'_>) -> Result<Option<PathBuf>, Unread> {
-        let path = path_with_dots(self.directory, name, slot)?;
+        let path = match path_with_dots(self.directory, name, slot) {
+            Err(Unread::Failed(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Unread::Refused);
+            }
+            answer => answer?,
+        };
         self.may_be_reached_by_dots.get_or_insert(path.is_some());
         match path {
             Some(path) if leads_to(self.scan.store, &path, &self.place.relative)? => Ok(Some(path)),
