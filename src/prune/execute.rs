@@ -261,6 +261,14 @@ impl Removal<'_> {
             Ok(Some(why)) => return Ok(Removed::Kept(why)),
             Err(error) => return vanished(error),
         }
+        match victim.look_at_recorded(directory, mirrored) {
+            Ok(None) => {}
+            Ok(Some(why)) => return Ok(Removed::Kept(why)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(Removed::Kept(Spared::Unreadable));
+            }
+            Err(error) => return vanished(error),
+        }
         let mut freed = victim.size();
         let turn = &self.turns.0[victim.identity.1 as usize % self.turns.0.len()];
         let _turn = (victim.links > 1).then(|| lock(turn));

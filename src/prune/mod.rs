@@ -8,7 +8,7 @@
 //! 2. The root is opened once and vetted ([`crate::store`]). Below it everything goes by directory descriptor,
 //!    with no symbolic link followed and no mount point crossed ([`crate::directory`]).
 //! 3. Immediately before `unlinkat` the victim is looked at again, and so is its source: another inode, size or mtime than
-//!    planned, or a source that is there again or changed, and the victim is kept and reported ([`victim`]).
+//!    planned, or a source that is there again or changed, and the victim is kept and reported ([`victim`], [`premise`]).
 //! 4. Temporaries must be an hour old: a younger one may still be written. Python itself takes no lock and needs
 //!    none: at worst it compiles once more.
 //! 5. Killed at any instant, the store is still a valid store: files go one by one, a directory only after them

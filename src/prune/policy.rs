@@ -197,6 +197,8 @@ pub enum Spared {
     SourceReturned,
     /// Its source changed after it was planned, or cannot be looked at any more.
     SourceChanged,
+    /// A source exists that the entry itself records.
+    SourceRecorded,
 }
 
 impl Spared {
@@ -208,6 +210,7 @@ impl Spared {
             Spared::Changed => "changed",
             Spared::SourceReturned => "source-returned",
             Spared::SourceChanged => "source-changed",
+            Spared::SourceRecorded => "source-recorded",
         }
     }
 
@@ -219,6 +222,7 @@ impl Spared {
             Spared::Changed => "it changed after it was planned",
             Spared::SourceReturned => "its source is there again",
             Spared::SourceChanged => "its source changed after it was planned",
+            Spared::SourceRecorded => "it records a source that exists",
         }
     }
 }

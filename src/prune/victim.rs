@@ -6,6 +6,7 @@ use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::Name;
 use crate::pyc::header::looks_like_bytecode;
+use crate::scan::{compiled_name, may_record_a_source};
 use crate::source::is_missing;
 use crate::tally::Tally;
 use crate::units::Moment;
@@ -105,6 +106,30 @@ impl Victim {
                 (!is_same).then_some(Spared::SourceChanged)
             }
         }
+    }
+
+    /// Whether a source exists that the entry itself records, and that its path does not lead to: a reason to keep the
+    /// victim, or none.
+    ///
+    /// # Errors
+    /// What the system says; ENOENT when it is gone already.
+    pub(super) fn look_at_recorded(
+        &self,
+        directory: &Directory,
+        mirrored: &Path,
+    ) -> io::Result<Option<Spared>> {
+        let Some(slot) = Name::parse(&self.name).slot() else { return Ok(None) };
+        let is_recorded = match self.premise {
+            Premise::DirectoryMissing => may_record_a_source(directory, &self.name, &slot)?,
+            // `m.pyw` and `m.hy` share the slot of `m.py`.
+            Premise::SourceMissing(None) => {
+                may_record_a_source(directory, &self.name, &slot)?
+                    || compiled_name(directory, &self.name, &slot)
+                        .is_some_and(|name| mirrored.join(OsStr::from_bytes(&name)).is_file())
+            }
+            _ => false,
+        };
+        Ok(is_recorded.then_some(Spared::SourceRecorded))
     }
 
     /// Looks at it again in its directory: a reason to keep it, or none.

@@ -113,6 +113,22 @@ fn parent(path: &Path) -> io::Result<(Directory, &[u8])> {
     Ok((Directory::open(parent, Access::LookUp)?, name.as_bytes()))
 }
 
+/// Whether an entry may record a path with `..` at which a source exists: the last look before an orphan is removed.
+///
+/// A scan asks one entry of a directory for all of them where no link is beside the sources or above them. A link that is
+/// deeper elsewhere (`/a/b/link/../../c`) shows only in the entries themselves.
+///
+/// # Errors
+/// What opening or reading the entry answers.
+pub(crate) fn may_record_a_source(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> io::Result<bool> {
+    match path_with_dots(directory, name, slot) {
+        Ok(path) => Ok(path.is_some_and(|path| path.is_file())),
+        // What cannot be read may record anything.
+        Err(Unread::UnknownFormat | Unread::Refused) => Ok(true),
+        Err(Unread::Failed(error)) => Err(error),
+    }
+}
+
 /// The absolute path with `..` in it that an entry was compiled from, if its name fits the slot.
 fn path_with_dots(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Result<Option<PathBuf>, Unread> {
     let file = directory.open_entry(name)?;

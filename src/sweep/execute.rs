@@ -160,7 +160,9 @@ impl Collected {
             why: match skipped.why {
                 Spared::NotBytecode => Why::NotBytecode,
                 Spared::Unreadable => Why::Unreadable,
-                Spared::Changed | Spared::SourceReturned | Spared::SourceChanged => Why::Changed,
+                Spared::Changed | Spared::SourceReturned | Spared::SourceChanged | Spared::SourceRecorded => {
+                    Why::Changed
+                }
             },
         }));
         outcome.kept.sort();

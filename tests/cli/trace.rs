@@ -404,6 +404,28 @@ open(entry, 'wb').write(header + marshal.dumps(code))
 }
 
 #[test]
+fn an_entry_behind_a_deeper_link_stays_beside_deleted_sources() {
+    // The link is neither beside `c` nor above it, and the first entry of `c` is an ordinary orphan.
+    let world = World::new();
+    let lib = world.write("data/c/m.py", "x = 1\n").parent().unwrap().to_path_buf();
+    world.write("data/deep/er/keep", "");
+    world.write("a/b/keep", "");
+    symlink(world.home.join("data/deep/er"), world.home.join("a/b/link")).unwrap();
+    let ordinary = world.write("a/c/aa.py", "y = 2\n");
+    world.compile_files(newest(), &[&ordinary]);
+    let code = format!("import sys; sys.path.insert(0, {:?}); import m", world.home.join("a/b/link/../../c"));
+    answer(world.python(newest()).args(["-c", &code])).exits(0);
+    let entry = world.entry(&world.home.join("a/c/m.py"), newest(), "");
+    assert!(entry.exists() && lib.is_dir());
+    fs::remove_file(&ordinary).unwrap();
+    world.write("a/c/README", "");
+    let told = world.pycstore(["prune", "--orphans"]).exits(0);
+    assert!(entry.exists(), "{}", told.stdout);
+    assert!(!world.entry(&ordinary, newest(), "").exists());
+    assert!(told.stderr.contains("it records a source that exists"), "{}", told.stderr);
+}
+
+#[test]
 fn a_source_at_the_end_of_time_is_what_python_says() {
     let world = World::new();
     world.write("p/keep", "");
