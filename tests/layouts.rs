@@ -123,6 +123,12 @@ impl Layouts {
         document["owners"].as_array().unwrap().iter().filter_map(row).collect()
     }
 
+    /// Deletes a directory and leaves something beside it: an empty directory tells nothing of what is missing in it.
+    fn delete(&self, path: &Path) {
+        std::fs::write(path.with_file_name("keep"), "").unwrap();
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
     #[track_caller]
     fn assert_owner(&self, path: &str, expected: &str) {
         let owners = self.owners();
@@ -167,7 +173,7 @@ layout!(environments_of_venv_and_virtualenv, |layouts| {
     layouts.run(tools.join("virtualenv"), &["-q", alone.to_str().unwrap()]);
     layouts.run(alone.join("bin/pip"), &["--version"]);
     layouts.assert_owner("envs/alone", "environment");
-    std::fs::remove_dir_all(&alone).unwrap();
+    layouts.delete(&alone);
     layouts.assert_owner("envs/alone", "environment gone");
 });
 
@@ -192,6 +198,8 @@ layout!(a_build_environment_of_pip, |layouts| {
     let bin = layouts.tools("tools", &[]);
     let temporary = layouts.home.join("scratch");
     std::fs::create_dir_all(&temporary).unwrap();
+    // As in `/tmp`: an empty directory would tell nothing of what is missing in it.
+    std::fs::write(temporary.join("keep"), "").unwrap();
     let mut pip = layouts.command(bin.join("pip"));
     let wheels = layouts.home.join("wheels");
     pip.env("TMPDIR", &temporary).args(["wheel", "-q", "-w"]).arg(wheels).arg(&project);
@@ -220,7 +228,7 @@ layout!(a_user_site, |layouts| {
     let site = layouts.run(&layouts.python, &["-c", code]);
     layouts.assert_owner(site.trim(), "user-site");
     assert!(layouts.packages(site.trim()).contains_key("PyYAML"));
-    std::fs::remove_dir_all(layouts.home.join(site.trim())).unwrap();
+    layouts.delete(&layouts.home.join(site.trim()));
     layouts.assert_owner(site.trim(), "user-site gone");
 });
 
