@@ -24,8 +24,12 @@ static LARGE_ENTRIES: Mutex<()> = Mutex::new(());
 /// # Errors
 /// What `fstat` answers.
 pub(crate) fn turn_of(file: &File) -> io::Result<Option<MutexGuard<'static, ()>>> {
-    let is_large = file.metadata()?.len() > LARGE;
-    Ok(is_large.then(|| LARGE_ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)))
+    Ok(turn_for(file.metadata()?.len()))
+}
+
+/// The same for an entry of this length in bytes.
+pub(crate) fn turn_for(length: u64) -> Option<MutexGuard<'static, ()>> {
+    (length > LARGE).then(|| LARGE_ENTRIES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Reads bodies, best directory by directory: the last directory stays open.

@@ -120,10 +120,10 @@ impl Victim {
     ) -> io::Result<Option<Spared>> {
         let Some(slot) = Name::parse(&self.name).slot() else { return Ok(None) };
         let is_recorded = match self.premise {
-            Premise::DirectoryMissing => may_record_a_source(directory, &self.name, &slot)?,
+            Premise::DirectoryMissing => may_record_a_source(directory, &self.name, &slot, self.bytes)?,
             // `m.pyw` and `m.hy` share the slot of `m.py`.
             Premise::SourceMissing(None) => {
-                may_record_a_source(directory, &self.name, &slot)?
+                may_record_a_source(directory, &self.name, &slot, self.bytes)?
                     || compiled_name(directory, &self.name, &slot)
                         .is_some_and(|name| mirrored.join(OsStr::from_bytes(&name)).is_file())
             }

@@ -206,19 +206,19 @@ impl<V: Visitor> Look<'_, V> {
             }
             Question::Everything(_) => (entry.metadata, entry.content) = self.read_start(entry.name)?,
         }
-        let Some(written) = entry.metadata.map(|metadata| metadata.written()) else {
+        let Some(metadata) = entry.metadata else {
             // When it was written cannot be told, so it cannot be told what was deleted since.
             entry.source = Source::Unreachable(Why::Permission);
             return Some(());
         };
-        entry.source = fate.source(gone, written).unwrap_or(Source::Unreachable(Why::Io));
+        entry.source = fate.source(gone, metadata.written()).unwrap_or(Source::Unreachable(Why::Io));
         let has_no_name = match entry.source {
             Source::Absent(_) => true,
             Source::Unreachable(why) => why.is_missing_name(),
             _ => false,
         };
         if has_no_name {
-            match self.recorded_source(entry.name, slot, written) {
+            match self.recorded_source(entry.name, slot, &metadata) {
                 Ok(None) => {}
                 Ok(Some((path, found))) => {
                     entry.source = found;

@@ -7,8 +7,8 @@
 
 use super::Visitor;
 use super::look::{LARGEST_BODY, Look, hash_source};
-use crate::body::turn_of;
-use crate::directory::{Access, Directory, LONGEST_PATH, Links, is_link_loop};
+use crate::body::turn_for;
+use crate::directory::{Access, Directory, LONGEST_PATH, Links, Metadata, is_link_loop};
 use crate::layout::Slot;
 use crate::pyc::{Header, Magic, header, marshal};
 use crate::source::{Fate, Gone, Source, SourceFile, Why, is_missing};
@@ -48,7 +48,7 @@ impl<V: Visitor> Look<'_, V> {
         &mut self,
         name: &[u8],
         slot: &Slot<'_>,
-        written: Moment,
+        metadata: &Metadata,
     ) -> Result<Option<(PathBuf, Source)>, Unread> {
         if self.may_be_reached_by_dots.is_none() && self.place.may_be_reached_by_dots(self.scan.store) {
             self.may_be_reached_by_dots = Some(true);
@@ -56,8 +56,8 @@ impl<V: Visitor> Look<'_, V> {
         if self.may_be_reached_by_dots == Some(false) {
             return Ok(None);
         }
-        let Some(path) = self.recorded_path(name, slot)? else { return Ok(None) };
-        let fate = self.fate_of(&path, written);
+        let Some(path) = self.recorded_path(name, slot, metadata.bytes)? else { return Ok(None) };
+        let fate = self.fate_of(&path, metadata.written());
         // By the text of the path nothing can be compared with it.
         let (Some(directory), Some(source)) = (path.parent(), path.file_name()) else { return Ok(None) };
         let path = real_path(directory).join(source);
@@ -69,8 +69,13 @@ impl<V: Visitor> Look<'_, V> {
     }
 
     /// The path with `..` in it that an entry was compiled from, if CPython opens this very entry for it.
-    fn recorded_path(&mut self, name: &[u8], slot: &Slot<'_>) -> Result<Option<PathBuf>, Unread> {
-        let path = match path_with_dots(self.directory, name, slot) {
+    fn recorded_path(
+        &mut self,
+        name: &[u8],
+        slot: &Slot<'_>,
+        length: u64,
+    ) -> Result<Option<PathBuf>, Unread> {
+        let path = match path_with_dots(self.directory, name, slot, length) {
             Err(Unread::Failed(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(Unread::Refused);
             }
@@ -113,30 +118,47 @@ fn parent(path: &Path) -> io::Result<(Directory, &[u8])> {
     Ok((Directory::open(parent, Access::LookUp)?, name.as_bytes()))
 }
 
-/// Whether an entry may record a path with `..` at which a source exists: the last look before an orphan is removed.
+/// Whether an entry of this length in bytes may record a path with `..` at which a source exists: the last look before an orphan is removed.
 ///
 /// A scan asks one entry of a directory for all of them where no link is beside the sources or above them. A link that is
 /// deeper elsewhere (`/a/b/link/../../c`) shows only in the entries themselves.
 ///
 /// # Errors
 /// What opening or reading the entry answers.
-pub(crate) fn may_record_a_source(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> io::Result<bool> {
-    match path_with_dots(directory, name, slot) {
-        Ok(path) => Ok(path.is_some_and(|path| path.is_file())),
+pub(crate) fn may_record_a_source(
+    directory: &Directory,
+    name: &[u8],
+    slot: &Slot<'_>,
+    length: u64,
+) -> io::Result<bool> {
+    match path_with_dots(directory, name, slot, length) {
+        Ok(None) => Ok(false),
+        Ok(Some(path)) => match std::fs::metadata(path) {
+            Ok(metadata) => Ok(metadata.is_file()),
+            Err(error) => Ok(!is_missing(&error)),
+        },
         // What cannot be read may record anything.
         Err(Unread::UnknownFormat | Unread::Refused) => Ok(true),
         Err(Unread::Failed(error)) => Err(error),
     }
 }
 
-/// The absolute path with `..` in it that an entry was compiled from, if its name fits the slot.
-fn path_with_dots(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Result<Option<PathBuf>, Unread> {
-    let file = directory.open_entry(name)?;
-    let _turn = turn_of(&file)?;
-    // Room for all of it and a byte: then it is read at once, for there may be one in each of thousands of directories.
-    let length = file.metadata()?.len().min(LARGEST_BODY);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
-    file.take(LARGEST_BODY).read_to_end(&mut bytes)?;
+/// The absolute path with `..` in it that an entry of this length in bytes was compiled from, if its name fits the slot.
+fn path_with_dots(
+    directory: &Directory,
+    name: &[u8],
+    slot: &Slot<'_>,
+    length: u64,
+) -> Result<Option<PathBuf>, Unread> {
+    let length = length.min(LARGEST_BODY);
+    let _turn = turn_for(length);
+    // Read at once, without looking for its end: there may be one in each of thousands of directories.
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    match directory.open_entry(name)?.read_exact(&mut bytes) {
+        // It was cut short meanwhile, and is another file than the one that was seen.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        answer => answer?,
+    }
     if !bytes.windows(4).any(|window| window == b"/../") {
         return Ok(None);
     }
