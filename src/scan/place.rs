@@ -21,6 +21,8 @@ pub(super) struct Place {
     territory: OnceLock<Territory>,
     /// Whether a directory here mirrors a symbolic link.
     has_links: OnceLock<bool>,
+    /// Whether an entry here, or below a deleted directory, records a path with `..`; known when one was asked.
+    pub is_reached_by_dots: OnceLock<bool>,
 }
 
 /// What the scan found out about a place, before those below it are begun.
@@ -73,7 +75,7 @@ impl Place {
 
     fn new(relative: Box<[u8]>, parent: Option<Arc<Place>>) -> Place {
         let (facts, territory, has_links) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Place { relative, parent, facts, territory, has_links }
+        Place { relative, parent, facts, territory, has_links, is_reached_by_dots: OnceLock::new() }
     }
 
     /// Whether a path with `..` behind a symbolic link may lead here: CPython opens `STORE/a/link/../b/m.pyc`, so that
@@ -123,6 +125,15 @@ impl Place {
             Mirrored::Present => None,
             settled => Some(settled),
         }
+    }
+
+    /// The topmost directory above this one that mirrors a missing one; this one itself where its parent is there.
+    pub(super) fn topmost_missing(&self) -> &Place {
+        let mut place = self;
+        while let (Some(_), Some(parent)) = (place.handed_down(), place.parent.as_deref()) {
+            place = parent;
+        }
+        place
     }
 
     /// Records the facts; once, by the scan, before those below are begun.

@@ -39,8 +39,9 @@ impl From<io::Error> for Unread {
 impl<V: Visitor> Look<'_, V> {
     /// The source that an entry records and that its own path does not lead to, links resolved, and what became of it.
     ///
-    /// Entries are read only where a link in the mirrored directories makes such paths possible, else one of each
-    /// directory: a path by which one of them came is that of its neighbours.
+    /// Entries are read only where a link in the mirrored directories makes such paths possible, else one of each directory,
+    /// or of a whole tree that was deleted: a path by which one of them came is that of its neighbours. Before one is removed
+    /// it is asked itself ([`may_record_a_source`]).
     ///
     /// # Errors
     /// The entry or a directory of the store cannot be read, or the format is not known.
@@ -52,6 +53,8 @@ impl<V: Visitor> Look<'_, V> {
     ) -> Result<Option<(PathBuf, Source)>, Unread> {
         if self.may_be_reached_by_dots.is_none() && self.place.may_be_reached_by_dots(self.scan.store) {
             self.may_be_reached_by_dots = Some(true);
+        } else if self.may_be_reached_by_dots.is_none() {
+            self.may_be_reached_by_dots = self.place.topmost_missing().is_reached_by_dots.get().copied();
         }
         if self.may_be_reached_by_dots == Some(false) {
             return Ok(None);
@@ -81,7 +84,8 @@ impl<V: Visitor> Look<'_, V> {
             }
             answer => answer?,
         };
-        self.may_be_reached_by_dots.get_or_insert(path.is_some());
+        let is_reached = *self.may_be_reached_by_dots.get_or_insert(path.is_some());
+        let _ = self.place.topmost_missing().is_reached_by_dots.set(is_reached);
         match path {
             Some(path) if leads_to(self.scan.store, &path, &self.place.relative)? => Ok(Some(path)),
             _ => Ok(None),
