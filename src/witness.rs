@@ -190,9 +190,9 @@ impl Way {
 
     fn stop(mut self, missing: Option<OsString>, blocker: Option<PathBuf>) -> Witness {
         let (directory, changed) = self.directories.pop().unwrap_or_default();
-        self.note(changed, &directory, ChangeKind::Names);
         let own = Change { moment: with_grace(changed), path: directory.clone(), kind: ChangeKind::Names };
-        Witness { last_change: self.last_change.unwrap_or(own), directory, missing, blocker }
+        let last_change = self.last_change.filter(|last| last.moment > own.moment).unwrap_or(own);
+        Witness { directory, missing, blocker, last_change }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::Name;
 use crate::pyc::header::looks_like_bytecode;
-use crate::scan::{compiled_name, may_record_a_source};
+use crate::scan::{compiled_name, may_be_file, may_record_a_source};
 use crate::source::is_missing;
 use crate::tally::Tally;
 use crate::units::Moment;
@@ -124,8 +124,9 @@ impl Victim {
             // `m.pyw` and `m.hy` share the slot of `m.py`.
             Premise::SourceMissing(None) => {
                 may_record_a_source(directory, &self.name, &slot, self.bytes)?
-                    || compiled_name(directory, &self.name, &slot)
-                        .is_some_and(|name| mirrored.join(OsStr::from_bytes(&name)).is_file())
+                    || compiled_name(directory, &self.name, &slot).is_some_and(|name| {
+                        slot.holds(&name) && may_be_file(&mirrored.join(OsStr::from_bytes(&name)))
+                    })
             }
             _ => false,
         };

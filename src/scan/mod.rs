@@ -58,7 +58,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) use crew::{Jobs, run as run_crew};
 pub(crate) use look::{LARGEST_BODY, compiled_name, hash_source};
-pub(crate) use recorded::may_record_a_source;
+pub(crate) use recorded::{may_be_file, may_record_a_source};
 
 /// What a caller wants to know of each entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -122,6 +122,11 @@ fn parent(path: &Path) -> io::Result<(Directory, &[u8])> {
     Ok((Directory::open(parent, Access::LookUp)?, name.as_bytes()))
 }
 
+/// Whether there is a file at a path, or an error hides whether there is.
+pub(crate) fn may_be_file(path: &Path) -> bool {
+    std::fs::metadata(path).map_or_else(|error| !is_missing(&error), |metadata| metadata.is_file())
+}
+
 /// Whether an entry of this length in bytes may record a path with `..` at which a source exists: the last look before an orphan is removed.
 ///
 /// A scan asks one entry of a directory for all of them where no link is beside the sources or above them. A link that is
@@ -137,10 +142,7 @@ pub(crate) fn may_record_a_source(
 ) -> io::Result<bool> {
     match path_with_dots(directory, name, slot, length) {
         Ok(None) => Ok(false),
-        Ok(Some(path)) => match std::fs::metadata(path) {
-            Ok(metadata) => Ok(metadata.is_file()),
-            Err(error) => Ok(!is_missing(&error)),
-        },
+        Ok(Some(path)) => Ok(may_be_file(&path)),
         // What cannot be read may record anything.
         Err(Unread::UnknownFormat | Unread::Refused) => Ok(true),
         Err(Unread::Failed(error)) => Err(error),
