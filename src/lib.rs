@@ -23,7 +23,7 @@
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
 //!   [`scan`], [`source`], [`witness`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`],
 //!   [`aliases`], [`sharing`], [`ancestry`],
-//!   [`sweep::root`], [`sweep::walk`], [`isolated`], [`warm::choice`].
+//!   [`sweep::root`], [`sweep::walk`], [`contained`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
 //! * **Effects**: [`prune::execute`] alone deletes, from the store and for [`mod@sweep::execute`] from trees of sources;
@@ -42,6 +42,7 @@ pub mod aliases;
 pub mod ancestry;
 pub mod body;
 pub mod census;
+pub mod contained;
 pub mod directory;
 pub mod entry;
 pub mod exposure;

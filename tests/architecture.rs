@@ -36,6 +36,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("aliases", Kind::Facts),
     ("ancestry", Kind::Facts),
     ("body", Kind::Facts),
+    ("contained", Kind::Facts),
     ("directory", Kind::Facts),
     ("entry", Kind::Facts),
     ("interpreter", Kind::Facts),

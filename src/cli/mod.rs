@@ -19,6 +19,7 @@ mod history;
 mod inspect;
 mod interpreters;
 mod keep;
+mod launch;
 mod ls;
 mod output;
 mod paths;
@@ -58,6 +59,9 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let Arguments { global, command } = arguments;
+    if let Command::Launch(options) = &command {
+        return launch::run(options);
+    }
     let environment = Environment::of_process();
     // Its job is to find what is wrong, the configuration included.
     if let Command::Doctor(options) = &command {
@@ -92,5 +96,6 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Doctor(options) => doctor::run(session.global, session.environment, &options),
         Command::Completions(options) => completions::run(&options),
         Command::Generate(options) => generate::run(&options),
+        Command::Launch(options) => launch::run(&options),
     }
 }

@@ -23,6 +23,7 @@ pub use sweep::SweepOptions;
 pub use warm::WarmOptions;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Manages CPython's global bytecode store, the tree that PYTHONPYCACHEPREFIX names.
@@ -275,6 +276,9 @@ pub enum Command {
     /// Write the manual pages
     #[command(hide = true)]
     Generate(GenerateOptions),
+    /// Start a program apart from this one: in a session of its own, with limits, as another user.
+    #[command(hide = true)]
+    Launch(LaunchOptions),
 }
 
 /// How entries with an unchecked hash are judged.
@@ -384,6 +388,28 @@ pub struct DemoOptions {
     /// Keep the temporary directory, and say where it is
     #[arg(long)]
     pub keep: bool,
+}
+
+/// Options of `pycstore launch`, which the program calls itself with.
+#[derive(Debug, Args)]
+pub struct LaunchOptions {
+    /// As this user
+    #[arg(long, value_name = "ID", requires = "group")]
+    pub user: Option<u32>,
+    /// In this group and no other
+    #[arg(long, value_name = "ID", requires = "user")]
+    pub group: Option<u32>,
+    /// With at most this many bytes of address space
+    #[arg(long, value_name = "BYTES")]
+    pub memory: Option<u64>,
+    /// With at most this many seconds of processor time
+    #[arg(long, value_name = "SECONDS")]
+    pub processor_seconds: Option<u64>,
+    /// The program
+    pub program: PathBuf,
+    /// Its arguments
+    #[arg(last = false, allow_hyphen_values = true, trailing_var_arg = true)]
+    pub arguments: Vec<OsString>,
 }
 
 /// Options of `pycstore generate`.

@@ -1,0 +1,95 @@
+//! How a program is started apart from us: as another user, without our terminal, with bounded memory and time.
+//!
+//! Limits, the session and the user have to be set between fork(2) and execve(2), which safe Rust cannot do. So the
+//! program is started through a *launcher*: pycstore itself, which is told by its arguments what to set, sets it, and
+//! becomes the program ([`Containment::launch`]).
+//!
+//! # Invariants
+//!
+//! * The program has no controlling terminal (setsid(2)): it cannot put input into the terminal that root types at
+//!   (TIOCSTI of ioctl_tty(2)).
+//! * The session is left before the user changes, so that at no time that user may trace a process with the terminal.
+//! * As another user it is in no group but the one that is named (setgroups(2)).
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+/// The name of the command of the launcher that [`Containment::command`] asks for.
+pub const LAUNCH: &str = "launch";
+
+/// What a program is started with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Containment {
+    /// As whom; `None`: as we are.
+    pub identity: Option<Identity>,
+    /// How much address space it may have, in bytes (`RLIMIT_AS`); not every system keeps to it.
+    pub memory: Option<u64>,
+    /// How much processor time it may use, in seconds (`RLIMIT_CPU`).
+    pub processor_seconds: Option<u64>,
+}
+
+/// A user and the only group that it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The user id.
+    pub user: u32,
+    /// The group id.
+    pub group: u32,
+}
+
+impl Containment {
+    /// The command that starts `program` by way of a launcher; the caller adds the program's arguments.
+    pub fn command(&self, launcher: &Path, program: &Path) -> Command {
+        let mut command = Command::new(launcher);
+        command.arg(LAUNCH);
+        let identity = self.identity;
+        let numbers = [
+            ("--user", identity.map(|identity| u64::from(identity.user))),
+            ("--group", identity.map(|identity| u64::from(identity.group))),
+            ("--memory", self.memory),
+            ("--processor-seconds", self.processor_seconds),
+        ];
+        for (name, number) in numbers {
+            command.args(number.map(|number| format!("{name}={number}")));
+        }
+        command.arg("--").arg(program);
+        command
+    }
+
+    /// What the launcher does: sets all of this for the process that it is and becomes the program. Returns only if that
+    /// failed.
+    ///
+    /// The process must not lead a process group, as one that was just started by [`Command::spawn`] does not.
+    pub fn launch(&self, program: &Path, arguments: &[OsString]) -> io::Error {
+        match self.set() {
+            Err(error) => error,
+            Ok(()) => {
+                let mut command = Command::new(program);
+                command.args(arguments);
+                if let Some(Identity { user, group }) = self.identity {
+                    // Where root gives up being root, std leaves all other groups as well.
+                    command.gid(group).uid(user);
+                }
+                command.exec()
+            }
+        }
+    }
+
+    fn set(&self) -> io::Result<()> {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
+        setsid()?;
+        let limit = |resource, most: u64| {
+            // What is limited more already stays so: nobody but root may raise it.
+            let most = Some(getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most)));
+            setrlimit(resource, Rlimit { current: most, maximum: most })
+        };
+        // A core dump would hold what only we may read.
+        limit(Resource::Core, 0)?;
+        self.memory.map_or(Ok(()), |bytes| limit(Resource::As, bytes))?;
+        self.processor_seconds.map_or(Ok(()), |seconds| limit(Resource::Cpu, seconds))?;
+        Ok(())
+    }
+}
