@@ -11,11 +11,12 @@
 //! * The session is left before the user changes, so that at no time that user may trace a process with the terminal.
 //! * As another user it is in no group but the one that is named (setgroups(2)).
 
+use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 
 /// The name of the command of the launcher that [`Containment::command`] asks for.
 pub const LAUNCH: &str = "launch";
@@ -92,4 +93,12 @@ impl Containment {
         self.processor_seconds.map_or(Ok(()), |seconds| limit(Resource::Cpu, seconds))?;
         Ok(())
     }
+}
+
+/// Ends a program that was started apart, and what it started in its process group.
+pub fn end(child: &mut Child) {
+    // The group of one that was launched has its number; without a launcher this finds nobody.
+    let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.kill();
+    let _ = child.wait();
 }

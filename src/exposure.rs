@@ -9,28 +9,18 @@
 //! * A directory that nobody but its owner may enter shields all that is below it, whatever its modes.
 
 use crate::accounts::Accounts;
-use crate::ancestry::Step;
 use crate::directory::{FileKind, Metadata};
 use crate::scan::{Trouble, Visit, Visitor};
 use crate::store::Store;
+pub use crate::trust::Intruder;
+use crate::trust::{self, Acl, Step};
 use std::path::PathBuf;
 
-/// Write permission of everybody, of the group; the sticky bit; search permission of others than the owner.
-const BY_EVERYONE: u32 = 0o002;
-const BY_GROUP: u32 = 0o020;
-const STICKY: u32 = 0o1000;
+/// Search permission of others than the owner. With an access control list the group's is that of all whom it names.
 const SEARCH: u32 = 0o011;
 
-/// Somebody who may change what is not theirs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Intruder {
-    /// Every user of this machine.
-    Everyone,
-    /// The members of this group.
-    Group(u32),
-    /// The user with this id, to whom it belongs.
-    User(u32),
-}
+/// Write permission of the group, or of anybody whom an access control list names.
+const BY_GROUP: u32 = 0o020;
 
 /// Whose store it is, and what is known of the others.
 #[derive(Debug, Clone, Copy)]
@@ -51,15 +41,15 @@ pub struct Approach<'s> {
 }
 
 impl Guard<'_> {
-    /// Who may write to something with this mode and group.
-    pub fn writers(&self, mode: u32, group: u32) -> Option<Intruder> {
-        if mode & BY_EVERYONE != 0 {
-            Some(Intruder::Everyone)
-        } else if mode & BY_GROUP != 0 && !self.accounts.is_private(group, self.user) {
-            Some(Intruder::Group(group))
-        } else {
-            None
-        }
+    /// Who may write to something with this mode, group and access control list.
+    pub fn writers(&self, mode: u32, group: u32, acl: &Acl) -> Option<Intruder> {
+        trust::writers(mode, group, acl).into_iter().find(|writer| match writer {
+            Intruder::Everyone => true,
+            Intruder::Group(group) => !self.accounts.is_private(*group, self.user),
+            Intruder::User(user) => ![0, self.user].contains(user),
+            // On a file server every file has one.
+            Intruder::Unknown => self.user == 0,
+        })
     }
 
     /// Judges a way: each step must be the user's or root's, and writable by nobody else unless the sticky bit
@@ -73,8 +63,8 @@ impl Guard<'_> {
             } else if step.mode & SEARCH == 0 {
                 approach.shield = Some(step);
                 break;
-            } else if step.mode & STICKY == 0
-                && let Some(writers) = self.writers(step.mode, step.group)
+            } else if !step.is_sticky()
+                && let Some(writers) = self.writers(step.mode, step.group, &step.acl)
             {
                 approach.breaches.push((step, writers));
             }
@@ -126,7 +116,7 @@ impl Parts {
 pub struct Exposure {
     /// Those that everybody may write to.
     pub everyone: Parts,
-    /// Those that a group may write to which has others in it.
+    /// Those that a group may write to which has others in it, or somebody whom an access control list names.
     pub group: Parts,
     /// Those that belong to root, where the store is another user's.
     pub root: Parts,
@@ -155,7 +145,9 @@ impl<'a> Watch<'a> {
     fn look(&mut self, metadata: &Metadata, path: impl Fn() -> PathBuf) {
         // The mode of a link means nothing.
         if metadata.kind != FileKind::Link {
-            match self.guard.writers(metadata.mode, metadata.group) {
+            // A list gives no more than the group's bits do.
+            let acl = if metadata.mode & BY_GROUP != 0 { Acl::of(&path()) } else { Acl::None };
+            match self.guard.writers(metadata.mode, metadata.group, &acl) {
                 Some(Intruder::Everyone) => self.exposure.everyone.add(metadata.kind, &path),
                 Some(_) => self.exposure.group.add(metadata.kind, &path),
                 None => {}
@@ -220,7 +212,8 @@ mod tests {
             path: path.into(),
             user,
             group,
-            mode,
+            mode: mode | 0o040_000,
+            acl: Acl::None,
         };
         steps.iter().map(step).collect()
     }
@@ -271,10 +264,19 @@ mod tests {
     fn what_a_group_may_write_counts_unless_the_group_is_private() {
         let accounts = accounts();
         let guard = Guard { user: 1000, accounts: &accounts };
-        assert_eq!(guard.writers(0o100_664, 1000), None);
-        assert_eq!(guard.writers(0o100_664, 0), None);
-        assert_eq!(guard.writers(0o100_664, 200), Some(Intruder::Group(200)));
-        assert_eq!(guard.writers(0o100_644, 200), None);
-        assert_eq!(guard.writers(0o100_666, 1000), Some(Intruder::Everyone));
+        assert_eq!(guard.writers(0o100_664, 1000, &Acl::None), None);
+        assert_eq!(guard.writers(0o100_664, 0, &Acl::None), None);
+        assert_eq!(guard.writers(0o100_664, 200, &Acl::None), Some(Intruder::Group(200)));
+        assert_eq!(guard.writers(0o100_644, 200, &Acl::None), None);
+        assert_eq!(guard.writers(0o100_666, 1000, &Acl::None), Some(Intruder::Everyone));
+        // The group's bits are the mask of a list.
+        let list = |grants: &[trust::Grant]| Acl::Posix(grants.to_vec());
+        let to = |user| trust::Grant::To(Intruder::User(user));
+        assert_eq!(guard.writers(0o100_664, 200, &list(&[])), None);
+        assert_eq!(guard.writers(0o100_664, 1000, &list(&[to(0), to(1000)])), None);
+        assert_eq!(guard.writers(0o100_664, 1000, &list(&[to(1001)])), Some(Intruder::User(1001)));
+        let group = list(&[trust::Grant::OwningGroup]);
+        assert_eq!(guard.writers(0o100_664, 200, &group), Some(Intruder::Group(200)));
+        assert_eq!(guard.writers(0o100_644, 1000, &Acl::Unknown), None);
     }
 }

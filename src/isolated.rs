@@ -5,13 +5,22 @@
 //! whether it does not read or does not answer.
 //!
 //! Each answer is four bytes of length (little-endian) and that many bytes.
+//!
+//! # Limits
+//!
+//! Some bytes of a source or of an entry can keep an interpreter busy for ever, or make it take all memory. So each process
+//! is started with as much memory and processor time as questions of that size may need ([`Allowance`]); a larger question
+//! gets another process, and one that has worked for half of its time is replaced before the next question. All processes
+//! together may have half of the machine's memory.
 
-use std::ffi::OsStr;
+use crate::contained::{Containment, Identity};
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How long one question and its answer may take: a source of some megabytes takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,23 +28,169 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// No answer is longer, in bytes.
 const LONGEST_ANSWER: u32 = 1 << 20;
 
+/// How an interpreter is started.
+#[derive(Debug, Clone)]
+pub struct Start<'a> {
+    /// Its executable.
+    pub executable: &'a Path,
+    /// As whom; `None`: as we are.
+    pub identity: Option<Identity>,
+    /// The program that launches others ([`Containment::command`]); without one there are no limits, and no other user.
+    pub launcher: Option<&'a Path>,
+    /// What it runs.
+    pub script: &'static str,
+    /// The script's argument.
+    pub argument: OsString,
+}
+
+/// How much one process may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Allowance {
+    /// Address space, in bytes.
+    memory: u64,
+    /// Processor time, in seconds.
+    seconds: u64,
+}
+
+impl Allowance {
+    /// What a question with this many bytes of source and bytecode may need. A source of 5 MB takes CPython 720 MB and
+    /// PyPy 1 GB, in 2 to 5 seconds; a module of the standard library less than 100 MB, in less than a second.
+    fn of(bytes: u64) -> Allowance {
+        const BASE: u64 = 512 << 20;
+        const MOST: u64 = 2 << 30;
+        let memory = bytes.saturating_mul(160).saturating_add(BASE).min(MOST).min(total_memory());
+        Allowance { memory, seconds: 3 + 10 * (bytes >> 20).min(30) }
+    }
+}
+
+/// How much memory all interpreters together may have, in bytes: half of the machine's, and enough for one.
+fn total_memory() -> u64 {
+    static TOTAL: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    *TOTAL.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB"));
+        let kibibytes = total.and_then(|number| number.trim().parse::<u64>().ok()).unwrap_or(8 << 20);
+        (kibibytes << 9).max(1 << 30)
+    })
+}
+
+/// What is taken of the memory for all; given back when dropped.
+#[derive(Debug)]
+struct Share(u64);
+
+static TAKEN: Mutex<u64> = Mutex::new(0);
+static GIVEN_BACK: Condvar = Condvar::new();
+
+impl Share {
+    /// Waits until there is enough.
+    fn take(bytes: u64) -> Share {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_short = |taken: &mut u64| *taken > 0 && *taken + bytes > total_memory();
+        let mut taken = GIVEN_BACK.wait_while(taken, is_short).unwrap_or_else(PoisonError::into_inner);
+        *taken += bytes;
+        Share(bytes)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        GIVEN_BACK.notify_all();
+    }
+}
+
+/// An interpreter for many questions: as many processes as they need, one at a time.
+#[derive(Debug)]
+pub struct Interpreter<'a> {
+    start: Start<'a>,
+    /// The process, and what it said first where the script greets.
+    running: Option<(Isolated, Vec<u8>)>,
+    greeting: Greeting,
+}
+
+/// Whether a script answers once before it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greeting {
+    /// It does.
+    Expected,
+    /// It does not.
+    None,
+}
+
+impl<'a> Interpreter<'a> {
+    /// One that is started when it is needed.
+    pub fn new(start: Start<'a>, greeting: Greeting) -> Interpreter<'a> {
+        Interpreter { start, running: None, greeting }
+    }
+
+    /// Starts a process for a question of this size in bytes, unless one is there that will do; returns what it said first.
+    ///
+    /// # Errors
+    /// What the system says; and as of [`Interpreter::ask`].
+    pub fn prepare(&mut self, size: u64) -> io::Result<&[u8]> {
+        let needed = Allowance::of(size);
+        let has_enough = |running: &(Isolated, Vec<u8>)| running.0.has_left(needed);
+        let running = match self.running.take().filter(has_enough) {
+            Some(running) => running,
+            None => {
+                let process = Isolated::start(&self.start, needed)?;
+                match self.greeting {
+                    Greeting::Expected => {
+                        let said = process.answer_within(PATIENCE)?;
+                        (process, said)
+                    }
+                    Greeting::None => (process, Vec::new()),
+                }
+            }
+        };
+        Ok(&self.running.insert(running).1)
+    }
+
+    /// Asks a question about this many bytes of source and bytecode; the script knows where it ends. A process that does not
+    /// answer is ended, and the next question gets another.
+    ///
+    /// # Errors
+    /// What the system says where none can be started; `BrokenPipe` when the process ended, `TimedOut` when it did not
+    /// answer.
+    pub fn ask(&mut self, size: u64, question: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.prepare(size)?;
+        let Some((mut process, said)) = self.running.take() else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let answer = process.ask_within(PATIENCE, question)?;
+        self.running = Some((process, said));
+        Ok(answer)
+    }
+}
+
 /// An interpreter at work; it ends with this.
 #[derive(Debug)]
-pub struct Isolated {
+struct Isolated {
     child: Child,
     questions: Sender<Vec<u8>>,
     answers: Receiver<Vec<u8>>,
+    allowance: Allowance,
+    worked: Duration,
+    _memory: Share,
 }
 
 impl Isolated {
-    /// Lets an interpreter run a script with one argument.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn start(executable: &Path, script: &str, argument: impl AsRef<OsStr>) -> io::Result<Isolated> {
-        let mut child = Command::new(executable)
-            .args(["-I", "-S", "-B", "-W", "ignore", "-c", script])
-            .arg(argument)
+    /// Lets an interpreter run a script with one argument. It gets twice the processor time that a question may need.
+    fn start(start: &Start<'_>, needed: Allowance) -> io::Result<Isolated> {
+        let allowance = Allowance { seconds: 2 * needed.seconds, ..needed };
+        let memory = Share::take(allowance.memory);
+        let mut command = match start.launcher {
+            Some(launcher) => {
+                let Allowance { memory, seconds } = allowance;
+                let (memory, processor_seconds) = (Some(memory), Some(seconds));
+                let containment = Containment { identity: start.identity, memory, processor_seconds };
+                containment.command(launcher, start.executable)
+            }
+            None => Command::new(start.executable),
+        };
+        let mut child = command
+            .args(["-I", "-S", "-B", "-W", "ignore", "-c", start.script])
+            .arg(&start.argument)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -62,31 +217,24 @@ impl Isolated {
                 }
             }
         });
-        Ok(Isolated { child, questions, answers })
+        Ok(Isolated { child, questions, answers, allowance, worked: Duration::ZERO, _memory: memory })
     }
 
-    /// Asks a question, of which the script knows where it ends.
-    ///
-    /// # Errors
-    /// `BrokenPipe` when the process ended, `TimedOut` when it did not answer.
-    pub fn ask(&mut self, question: Vec<u8>) -> io::Result<Vec<u8>> {
-        self.ask_within(PATIENCE, question)
+    /// Whether what is left of its allowance is enough.
+    fn has_left(&self, needed: Allowance) -> bool {
+        let seconds = Duration::from_secs(self.allowance.seconds).saturating_sub(self.worked);
+        self.allowance.memory >= needed.memory && seconds >= Duration::from_secs(needed.seconds)
     }
 
     fn ask_within(&mut self, patience: Duration, question: Vec<u8>) -> io::Result<Vec<u8>> {
+        let began = Instant::now();
         self.questions.send(question).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        self.answer_within(patience)
+        let answer = self.answer_within(patience);
+        self.worked += began.elapsed();
+        answer
     }
 
-    /// The next answer.
-    ///
-    /// # Errors
-    /// Those of [`Isolated::ask`].
-    pub fn answer(&mut self) -> io::Result<Vec<u8>> {
-        self.answer_within(PATIENCE)
-    }
-
-    fn answer_within(&mut self, patience: Duration) -> io::Result<Vec<u8>> {
+    fn answer_within(&self, patience: Duration) -> io::Result<Vec<u8>> {
         use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
         self.answers.recv_timeout(patience).map_err(|error| match error {
             Disconnected => io::ErrorKind::BrokenPipe.into(),
@@ -114,8 +262,7 @@ pub fn framed(bytes: &[u8]) -> Vec<u8> {
 
 impl Drop for Isolated {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        crate::contained::end(&mut self.child);
     }
 }
 
@@ -131,8 +278,46 @@ mod tests {
         let write = r##"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 755 "$0""##;
         let written = Command::new("sh").arg("-c").arg(write).arg(&executable).arg(script).status().unwrap();
         assert!(written.success());
-        let mut running = Isolated::start(&executable, "", "").unwrap();
+        let start = Start {
+            executable: &executable,
+            identity: None,
+            launcher: None,
+            script: "",
+            argument: OsString::new(),
+        };
+        let mut running = Isolated::start(&start, Allowance::of(0)).unwrap();
         running.ask_within(patience, vec![7; 1 << 20])
+    }
+
+    #[test]
+    fn a_larger_question_and_a_process_that_has_worked_need_another() {
+        let (small, large) = (Allowance::of(500), Allowance::of(5 << 20));
+        assert!(small.memory < 1 << 30 && small.seconds <= 3, "{small:?}");
+        assert!(large.memory > 1 << 30 && large.seconds >= 30, "{large:?}");
+        assert_eq!(Allowance::of(u64::MAX).memory, (2 << 30).min(total_memory()));
+        let start = Start {
+            executable: Path::new("/bin/cat"),
+            identity: None,
+            launcher: None,
+            script: "",
+            argument: OsString::new(),
+        };
+        let mut running = Isolated::start(&start, small).unwrap();
+        assert!(running.has_left(small) && !running.has_left(large));
+        running.worked = Duration::from_secs(small.seconds);
+        assert!(running.has_left(small));
+        running.worked += Duration::from_millis(1);
+        assert!(!running.has_left(small));
+    }
+
+    #[test]
+    fn memory_is_waited_for() {
+        let all = Share::take(total_memory());
+        let waiting = std::thread::spawn(|| Share::take(1));
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!waiting.is_finished());
+        drop(all);
+        waiting.join().unwrap();
     }
 
     #[test]

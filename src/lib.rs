@@ -22,7 +22,7 @@
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
 //!   [`scan`], [`source`], [`witness`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`],
-//!   [`aliases`], [`sharing`], [`ancestry`],
+//!   [`aliases`], [`sharing`], [`trust`],
 //!   [`sweep::root`], [`sweep::walk`], [`contained`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
@@ -65,6 +65,7 @@ pub mod sweep;
 pub mod tally;
 pub mod tree;
 pub mod treemap;
+pub mod trust;
 pub mod units;
 pub mod usage;
 pub mod verify;

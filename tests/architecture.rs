@@ -58,6 +58,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("sweep/root", Kind::Facts),
     ("sweep/walk", Kind::Facts),
     ("tree", Kind::Facts),
+    ("trust", Kind::Facts),
     ("warm/choice", Kind::Facts),
     ("witness", Kind::Facts),
     ("status", Kind::Decisions),

@@ -7,16 +7,18 @@ use super::env::Environment;
 use super::exit::Exit;
 use super::output::complain;
 use super::output::style::Tone;
+use super::program;
 use super::session::Session;
 use super::stop::Stop;
 use super::{du, prune};
 use anyhow::{Context, ensure};
 use pycstore::layout::cache_from_source;
 use pycstore::pyc::Magic;
+use pycstore::trust::program::NotFound;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The two projects: their names and their modules. Each module imports a part of the standard library, whose
 /// bytecode lands in the store as well.
@@ -138,7 +140,11 @@ impl Stage<'_> {
         match self.run_python() {
             Ok(version) => self
                 .say(&format!("Python {version} imports both, with PYTHONPYCACHEPREFIX=~/.cache/cpython:")),
-            Err(_) => {
+            Err(error) => {
+                let cause = error.root_cause().downcast_ref::<NotFound>();
+                if let Some(NotFound::PassedOver { .. }) = cause {
+                    complain::note(&format!("{error:#}"));
+                }
                 self.make_entries().context("cannot write the demo's store")?;
                 self.say("No python3 at hand: entries as Python 3.12 would write them stand in for it.")
             }
@@ -154,14 +160,15 @@ impl Stage<'_> {
                 "import sys; assert sys.version_info >= (3, 8); import {}; print('%d.%d.%d' % sys.version_info[:3])",
                 names.join(", ")
             );
-            let mut python = Command::new("python3");
+            let mut python = program::interpreter("python3").context("cannot start python3")?;
             for (name, _) in
                 std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PYTHON"))
             {
                 python.env_remove(name);
             }
             let output = python
-                .args(["-c", &code])
+                // Nothing of what is installed beside the standard library.
+                .args(["-s", "-S", "-c", &code])
                 .current_dir(self.home.join(project))
                 .env("PYTHONPYCACHEPREFIX", &self.store)
                 .stdin(Stdio::null())

@@ -217,6 +217,12 @@ fn common_directories(variable: impl Fn(&str) -> Option<OsString>, home: Option<
     named.chain(home.into_iter().flat_map(|home| usual.map(|name| home.join(name)))).collect()
 }
 
+/// The absolute directories of `PATH`; what is not absolute names a place only to a process in the right working directory.
+pub fn search_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect()
+}
+
 /// What proc(5) calls a process; a script is called by its own name.
 fn name_of_process(id: u32) -> Option<String> {
     let name = std::fs::read(format!("/proc/{id}/comm")).ok()?;

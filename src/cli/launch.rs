@@ -20,7 +20,6 @@ pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// What the system says.
-#[expect(dead_code, reason = "for what starts programs apart")]
 pub fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
         // In the process that is to be the launcher it names the same file, and works for a user who may not search the

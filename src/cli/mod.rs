@@ -23,6 +23,7 @@ mod launch;
 mod ls;
 mod output;
 mod paths;
+mod program;
 mod prune;
 mod replace;
 mod report;

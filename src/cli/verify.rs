@@ -5,6 +5,7 @@ use super::consent::Yes;
 use super::du::report as complain_of_troubles;
 use super::exit::Exit;
 use super::interpreters;
+use super::launch::this_program;
 use super::output::json::{self, FindingLine};
 use super::output::paragraph::wrapped;
 use super::output::style::Tone;
@@ -17,6 +18,7 @@ use pycstore::entry::SeenEntry;
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
 use pycstore::store::Purpose;
+use pycstore::trust::runner::Runners;
 use pycstore::verify::recompile::{Doubt, Proof, recompile};
 use pycstore::verify::{Finding, Inspection, Inspector, Severity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +46,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         scan.run(|| Inspector::new(inspection), |entries| progress.update(entries))
     };
     let mut all = Inspector::collect(parts, inspection);
-    let proof = options.recompile.then(|| prove(session, &opened, &all));
+    let proof = options.recompile.then(|| prove(session, &opened, &all)).transpose()?;
     let is_whole = opened.stop.cause().is_none();
     let report = Report {
         entries: all.entries,
@@ -91,12 +93,13 @@ fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<Finding> {
     findings
 }
 
-fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> Proof {
+fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> anyhow::Result<Proof> {
+    let runners = Runners::new(Some(this_program()?));
     let interpreters = interpreters::of_store(session, opened);
     let mut progress = session.progress("compiling");
     let update = |entries| progress.update(entries);
     let (candidates, threads) = (&all.candidates, opened.threads());
-    recompile(&opened.store, candidates, &interpreters, threads, opened.stop.flag(), update)
+    Ok(recompile(&opened.store, candidates, &interpreters, &runners, threads, opened.stop.flag(), update))
 }
 
 /// Says what could not be proved; whether all was.
@@ -107,7 +110,9 @@ fn complain_of(proof: &Proof) -> bool {
         match &unproved.why {
             Doubt::NoInterpreter(tag) => *without.entry(tag).or_default() += 1,
             why @ Doubt::NotRun { .. } => *not_run.entry(why.to_string()).or_default() += 1,
-            Doubt::Source | Doubt::Entry | Doubt::NoAnswer(_) => complain::problem(unproved),
+            Doubt::Source | Doubt::Entry | Doubt::NoAnswer(_) | Doubt::TooMuch(_) => {
+                complain::problem(unproved);
+            }
         }
     }
     for (tag, entries) in without {

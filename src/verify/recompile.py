@@ -1,12 +1,13 @@
 """Compiles sources and compares them with the code objects of entries; runs nothing of either.
 
-Questions on standard input, each: the optimization as one byte (0, 1 or 2), then the source's path and the entry's
-body, each as four bytes of length (little-endian) and that many bytes. The answer to each is one byte, in the same form: S, the body is
-what the source compiles to; D, it is not; U, the source cannot be read; B, the body cannot be loaded; M, the entries'
-magic (the first argument, in hexadecimal) is not this interpreter's.
+Questions on standard input, each: the optimization as one byte (0, 1 or 2), P or S as one byte, then the source's path (P)
+or the source (S) and the entry's body, each as four bytes of length (little-endian) and that many bytes. The answer to each
+is one byte, in the same form: S, the body is what the source compiles to; D, it is not; U, the source cannot be read; B, the
+body cannot be loaded; M, the entries' magic (the first argument, in hexadecimal) is not this interpreter's.
 """
 import marshal
 import os
+import stat
 import sys
 import types
 
@@ -37,7 +38,16 @@ def key(value):
     return (type(value).__name__, value)
 
 
-def answer(optimization, path, body):
+def read_file(path):
+    # A pipe would be waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("no regular file")
+        return file.read()
+
+
+def answer(optimization, kind, source, body):
     if MAGIC_NUMBER.hex() != sys.argv[1]:
         return b"M"
     try:
@@ -45,11 +55,11 @@ def answer(optimization, path, body):
         filename = old.co_filename
     except Exception:
         return b"B"
-    try:
-        with open(path, "rb") as file:
-            source = file.read()
-    except OSError:
-        return b"U"
+    if kind == b"P":
+        try:
+            source = read_file(source)
+        except OSError:
+            return b"U"
     try:
         new = compile(source, filename, "exec", dont_inherit=True, optimize=optimization)
     except (SyntaxError, ValueError):
@@ -67,8 +77,9 @@ def main():
         optimization = questions.read(1)
         if not optimization:
             return
-        path = read()
-        os.write(1, b"\1\0\0\0" + answer(optimization[0], path, read()))
+        kind = questions.read(1)
+        source = read()
+        os.write(1, b"\1\0\0\0" + answer(optimization[0], kind, source, read()))
 
 
 main()

@@ -2,26 +2,28 @@
 //!
 //! The interpreter runs isolated ([`crate::isolated`]); the source is compiled and the body unmarshalled, neither is run.
 //! One process answers many questions over a pipe. A process that ends or does not answer in time leaves its question
-//! unanswered, and another goes on with the rest; where several in a row answer nothing, the rest is not asked.
+//! unanswered, and another goes on with the rest; unless it does not answer the simplest question either.
 //!
-//! Whose interpreters are run: only those that nobody but we and root decides ([`ancestry::stranger`]), as in
-//! [`crate::warm`]; the store of another user tells of theirs.
+//! Whose interpreters are run, and as whom: [`crate::trust::runner`]. An unprivileged interpreter may not read what root may:
+//! the source is read for it. That of another user reads sources itself, and those that its user may not read are not proved.
 //!
 //! An installation whose magic reading the disk did not tell is asked for it. Two releases with the same magic may
 //! compile differently: so every installation with the entry's magic is asked until one makes the same.
 
 use super::inspector::Candidate;
 use super::{Finding, What};
-use crate::ancestry::{self, Stranger};
 use crate::body::Bodies;
-use crate::directory::effective_user;
+use crate::directory;
 use crate::interpreter::Interpreters;
-use crate::isolated::{Isolated, framed};
+use crate::isolated::{Greeting, Interpreter, Start, framed};
 use crate::scan::{Threads, run_crew};
 use crate::store::Store;
+use crate::trust::Stranger;
+use crate::trust::runner::{Runners, UNPRIVILEGED};
 use std::collections::BTreeSet;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What the interpreters run.
@@ -30,8 +32,8 @@ const SCRIPT: &str = include_str!("recompile.py");
 /// How many questions one process answers.
 const BATCH: usize = 200;
 
-/// So many questions in a row that get no answer are the interpreter's fault: each may have cost a minute.
-const MOST_SILENCE: usize = 3;
+/// No source is larger, in bytes, that we read for an interpreter.
+const LARGEST_SOURCE: u64 = 16 << 20;
 
 /// What the interpreters said.
 #[derive(Debug, Default)]
@@ -74,9 +76,12 @@ pub enum Doubt {
     /// The entry could not be read any more, or the interpreter does not load it.
     #[error("it cannot be read")]
     Entry,
-    /// The interpreter ended, could not be run, or did not answer in time.
+    /// The interpreter could not be run, or answers nothing.
     #[error("{} gave no answer", .0.display())]
     NoAnswer(PathBuf),
+    /// The interpreter answers others, but over this one it ended.
+    #[error("{} ended, or took too much time or memory for it", .0.display())]
+    TooMuch(PathBuf),
 }
 
 /// An answer to one question.
@@ -92,6 +97,7 @@ pub fn recompile(
     store: &Store,
     candidates: &[Candidate],
     interpreters: &Interpreters,
+    runners: &Runners,
     threads: Threads,
     stop: &AtomicBool,
     mut progress: impl FnMut(u64),
@@ -107,7 +113,7 @@ pub fn recompile(
     }
     let work = |proof: &mut Proof, batch: &[Candidate], _: &mut _| {
         if !stop.load(Ordering::Relaxed) {
-            prove(store, batch, interpreters, proof);
+            prove(store, batch, interpreters, runners, proof);
             asked.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
     };
@@ -124,29 +130,44 @@ pub fn recompile(
 }
 
 /// One batch, all of one tag and magic.
-fn prove(store: &Store, batch: &[Candidate], interpreters: &Interpreters, proof: &mut Proof) {
+fn prove(
+    store: &Store,
+    batch: &[Candidate],
+    interpreters: &Interpreters,
+    runners: &Runners,
+    proof: &mut Proof,
+) {
     let Some(first) = batch.first() else { return };
     let able = interpreters
         .with_store()
         .filter(|(tag, it)| *tag == &*first.tag && it.magic.is_none_or(|magic| magic == first.magic));
-    let mut executables: Vec<&Path> = able.filter_map(|(_, it)| it.executable.as_deref()).collect();
+    let executables = able.filter_map(|(_, it)| it.executable.as_deref());
     let mut nobody = Answer::Unknown(Doubt::NoInterpreter(first.tag.clone()));
-    executables.retain(|executable| {
-        let stranger = ancestry::stranger(&ancestry::ways(executable), effective_user());
-        let is_trusted = stranger.is_none();
-        if let Some(stranger) = stranger {
-            nobody = Answer::Unknown(Doubt::NotRun { executable: executable.to_path_buf(), stranger });
+    let starts = executables.filter_map(|executable| match runners.identity(executable) {
+        Ok(identity) => Some(Start {
+            executable,
+            identity,
+            launcher: runners.launcher(),
+            script: SCRIPT,
+            argument: first.magic.0.map(|byte| format!("{byte:02x}")).concat().into(),
+        }),
+        Err(stranger) => {
+            let executable = executable.to_path_buf();
+            nobody = Answer::Unknown(Doubt::NotRun { executable, stranger });
+            None
         }
-        is_trusted
     });
+    let starts: Vec<Start<'_>> = starts.collect();
     let mut answers = vec![nobody; batch.len()];
-    for executable in executables {
-        let open: Vec<usize> = (0..batch.len()).filter(|&index| answers[index] != Answer::Same).collect();
+    for start in starts {
+        // What is too much for one installation is for the others.
+        let is_open = |answer: &Answer| !matches!(answer, Answer::Same | Answer::Unknown(Doubt::TooMuch(_)));
+        let open: Vec<usize> = (0..batch.len()).filter(|&index| is_open(&answers[index])).collect();
         if open.is_empty() {
             break;
         }
         let questions: Vec<&Candidate> = open.iter().map(|&index| &batch[index]).collect();
-        for (index, answer) in open.into_iter().zip(ask(store, executable, &questions)) {
+        for (index, answer) in open.into_iter().zip(ask(store, &start, &questions)) {
             // One installation's difference stands until another makes the same.
             if answers[index] != Answer::Differs || answer == Answer::Same {
                 answers[index] = answer;
@@ -167,14 +188,14 @@ fn prove(store: &Store, batch: &[Candidate], interpreters: &Interpreters, proof:
 }
 
 /// Asks one interpreter: an answer to each question.
-fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer> {
+fn ask(store: &Store, start: &Start<'_>, questions: &[&Candidate]) -> Vec<Answer> {
     let mut bodies = Bodies::of(store);
     let mut answers = Vec::with_capacity(questions.len());
-    let mut running: Option<Isolated> = None;
-    let mut silence = 0;
+    let mut interpreter = Interpreter::new(start.clone(), Greeting::None);
+    let mut is_given_up = false;
     for candidate in questions {
-        let no_answer = || Answer::Unknown(Doubt::NoAnswer(executable.to_path_buf()));
-        if silence == MOST_SILENCE {
+        let no_answer = || Answer::Unknown(Doubt::NoAnswer(start.executable.to_path_buf()));
+        if is_given_up {
             answers.push(no_answer());
             continue;
         }
@@ -182,12 +203,12 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
             answers.push(Answer::Unknown(Doubt::Entry));
             continue;
         };
-        if running.is_none() {
-            let magic = candidate.magic.0.map(|byte| format!("{byte:02x}")).concat();
-            running = Isolated::start(executable, SCRIPT, magic).ok();
-        }
-        let answer = running.as_mut().and_then(|running| running.ask(question(candidate, body)).ok());
-        silence = if answer.is_some() { 0 } else { silence + 1 };
+        let Ok(source) = Source::of(candidate, start) else {
+            answers.push(Answer::Unknown(Doubt::Source));
+            continue;
+        };
+        let size = body.len() as u64 + source.size;
+        let answer = interpreter.ask(size, question(candidate, &source, body)).ok();
         answers.push(match answer.as_deref() {
             Some(b"S") => Answer::Same,
             Some(b"D") => Answer::Differs,
@@ -195,20 +216,47 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
             Some(b"U") => Answer::Unknown(Doubt::Source),
             Some(b"B") => Answer::Unknown(Doubt::Entry),
             _ => {
-                // The next question gets a process of its own.
-                running = None;
-                no_answer()
+                // No source and no body: either this question is at fault, or the interpreter.
+                let simplest = [&[0, b'S'][..], &framed(b""), &framed(b"")].concat();
+                is_given_up = interpreter.ask(0, simplest).is_err();
+                let too_much = || Answer::Unknown(Doubt::TooMuch(start.executable.to_path_buf()));
+                if is_given_up { no_answer() } else { too_much() }
             }
         });
     }
     answers
 }
 
-/// A question: the optimization, the source's path and the entry's body.
-fn question(candidate: &Candidate, body: &[u8]) -> Vec<u8> {
+/// A source, as an interpreter gets it.
+struct Source {
+    /// `P` before a path, `S` before the source.
+    kind: u8,
+    bytes: Vec<u8>,
+    /// The length of the source.
+    size: u64,
+}
+
+impl Source {
+    fn of(candidate: &Candidate, start: &Start<'_>) -> io::Result<Source> {
+        let path = &candidate.source;
+        if start.identity != Some(UNPRIVILEGED) {
+            let size = path.metadata().map_or(0, |metadata| metadata.len());
+            return Ok(Source { kind: b'P', bytes: path.as_os_str().as_bytes().to_vec(), size });
+        }
+        let (file, _) = directory::open_file(path)?;
+        let mut bytes = Vec::new();
+        let size = file.take(LARGEST_SOURCE + 1).read_to_end(&mut bytes)? as u64;
+        if size > LARGEST_SOURCE {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(Source { kind: b'S', bytes, size })
+    }
+}
+
+/// A question: the optimization, the source or its path, and the entry's body.
+fn question(candidate: &Candidate, source: &Source, body: &[u8]) -> Vec<u8> {
     let optimization: u8 = candidate.optimization.parse().unwrap_or(0);
-    let path = candidate.source.as_os_str().as_bytes();
-    [&[optimization][..], &framed(path), &framed(body)].concat()
+    [&[optimization, source.kind][..], &framed(&source.bytes), &framed(body)].concat()
 }
 
 #[cfg(test)]
@@ -248,8 +296,15 @@ mod tests {
         let write = r##"printf '#!/bin/sh\necho >> %s/starts\n' "$1" > "$0" && chmod 755 "$0""##;
         let mut shell = std::process::Command::new("sh");
         assert!(shell.arg("-c").arg(write).arg(&executable).arg(base).status().unwrap().success());
-        let answers = ask(&store, &executable, &candidates.iter().collect::<Vec<_>>());
-        assert_eq!(answers, vec![Answer::Unknown(Doubt::NoAnswer(executable)); 9]);
-        assert_eq!(std::fs::read(base.join("starts")).unwrap().len(), MOST_SILENCE);
+        let start = Start {
+            executable: &executable,
+            identity: None,
+            launcher: None,
+            script: SCRIPT,
+            argument: "00".into(),
+        };
+        let answers = ask(&store, &start, &candidates.iter().collect::<Vec<_>>());
+        assert_eq!(answers, vec![Answer::Unknown(Doubt::NoAnswer(executable.clone())); 9]);
+        assert_eq!(std::fs::read(base.join("starts")).unwrap().len(), 2);
     }
 }

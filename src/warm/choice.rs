@@ -1,10 +1,8 @@
 //! Which interpreter a source is for: that of the environment it lies in, of its installation, of its project's `.venv`.
 
-use crate::ancestry::{self, Stranger};
 use crate::source_tree::PROJECT_MARKERS;
 use crate::sweep::root::is_installations;
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// What decides for the sources in a directory.
@@ -83,16 +81,6 @@ fn is_environment(directory: &Path) -> bool {
 pub fn executable_of(environment: &Path) -> Option<PathBuf> {
     let names = ["python", "python3", "pypy3"];
     names.into_iter().map(|name| environment.join("bin").join(name)).find(|path| path.is_file())
-}
-
-/// Who else than `user` and root decides what an executable is: whoever owns it, what its links lead to, or a directory on
-/// the way to any of them.
-///
-/// # Errors
-/// What `stat` answers.
-pub fn stranger(executable: &Path, user: u32) -> io::Result<Option<Stranger>> {
-    executable.metadata()?;
-    Ok(ancestry::stranger(&ancestry::ways(executable), user))
 }
 
 #[cfg(test)]

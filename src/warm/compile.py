@@ -7,6 +7,7 @@ could not be done. Answers have the form of paths.
 """
 import os
 import py_compile
+import stat
 import sys
 
 if sys.version_info < (3, 8):
@@ -39,7 +40,10 @@ def reason(error):
 
 def compile_one(optimization, mode, path):
     try:
-        if os.stat(path).st_size > LARGEST_SOURCE:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            return "no regular file"
+        if status.st_size > LARGEST_SOURCE:
             return "larger than %d MiB" % (LARGEST_SOURCE >> 20)
         py_compile.compile(path, doraise=True, optimize=optimization, invalidation_mode=MODES[mode])
     except py_compile.PyCompileError as error:

@@ -3,7 +3,7 @@
 //! They write there by themselves, as any Python does under the prefix. One that ends or does not answer in time leaves
 //! its source uncompiled, and another process goes on with the rest.
 
-use crate::isolated::{Isolated, framed};
+use crate::isolated::{Greeting, Interpreter, Start, framed};
 use crate::layout::cache_from_source;
 use crate::pyc::InvalidationMode;
 use crate::scan::{Threads, run_crew};
@@ -101,11 +101,13 @@ impl Failure {
 pub type IsFresh<'a> = dyn Fn(&Path) -> bool + Sync + 'a;
 
 /// Compiles what is not fresh into the store at `prefix`, until done or until `stop` becomes true. `progress` hears how many
-/// sources were done so far.
+/// sources were done so far. Interpreters are started by `launcher` ([`crate::contained::Containment::command`]); without one
+/// they have no limits.
 pub fn compile(
     prefix: &Path,
     groups: &[Group],
     is_fresh: &IsFresh<'_>,
+    launcher: Option<&Path>,
     threads: Threads,
     stop: &AtomicBool,
     mut progress: impl FnMut(u64),
@@ -118,7 +120,7 @@ pub fn compile(
         batches.extend(group.tasks.chunks(BATCH).map(|batch| (group, batch)));
     }
     let work = |part: &mut Compilation, (group, batch): (&Group, &[Task]), _: &mut _| {
-        Batch { prefix, group, is_fresh, stop, done: &done }.compile(batch, part);
+        Batch { prefix, group, is_fresh, launcher, stop, done: &done }.compile(batch, part);
     };
     let watch = || progress(done.load(Ordering::Relaxed));
     let mut all = Compilation::default();
@@ -159,6 +161,7 @@ struct Batch<'a> {
     prefix: &'a Path,
     group: &'a Group,
     is_fresh: &'a IsFresh<'a>,
+    launcher: Option<&'a Path>,
     stop: &'a AtomicBool,
     done: &'a AtomicU64,
 }
@@ -166,48 +169,40 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn compile(&self, tasks: &[Task], part: &mut Compilation) {
         let executable = &self.group.executable;
-        let mut running: Option<(Isolated, String)> = None;
+        let mut interpreter = Interpreter::new(self.start(), Greeting::Expected);
         let mut row = Row::default();
         for (index, task) in tasks.iter().enumerate() {
             if self.stop.load(Ordering::Relaxed) {
                 part.left += (tasks.len() - index) as u64;
                 break;
             }
-            let (interpreter, tag) = match &mut running {
-                Some((interpreter, tag)) => (interpreter, tag),
-                None => match self.start() {
-                    Ok(started) => {
-                        let (interpreter, tag) = running.insert(started);
-                        (interpreter, tag)
-                    }
-                    Err(source) => {
-                        let files = (tasks.len() - index) as u64;
-                        row.failed += files;
-                        part.failures.push(Failure::Interpreter { path: executable.clone(), files, source });
-                        break;
-                    }
-                },
+            let size = task.source.metadata().map_or(0, |metadata| metadata.len());
+            let tag = match self.tag(interpreter.prepare(size)) {
+                Ok(tag) => tag,
+                Err(source) => {
+                    let files = (tasks.len() - index) as u64;
+                    row.failed += files;
+                    part.failures.push(Failure::Interpreter { path: executable.clone(), files, source });
+                    break;
+                }
             };
-            row.tag.clone_from(tag);
+            row.tag.clone_from(&tag);
             self.done.fetch_add(1, Ordering::Relaxed);
-            if self.is_fresh(task, tag) {
+            if self.is_fresh(task, &tag) {
                 row.fresh += 1;
                 continue;
             }
-            let why = match interpreter.ask(question(task)) {
+            let why = match interpreter.ask(size, question(task)) {
                 Ok(answer) if answer.is_empty() => {
                     row.compiled += 1;
                     continue;
                 }
                 Ok(answer) => String::from_utf8_lossy(&answer).into_owned(),
-                Err(error) => {
-                    // The next source gets a process of its own.
-                    running = None;
-                    match error.kind() {
-                        io::ErrorKind::TimedOut => format!("{} gave no answer in time", executable.display()),
-                        _ => format!("{} ended", executable.display()),
-                    }
-                }
+                // The next source gets a process of its own.
+                Err(error) => match error.kind() {
+                    io::ErrorKind::TimedOut => format!("{} gave no answer in time", executable.display()),
+                    _ => format!("{} ended", executable.display()),
+                },
             };
             row.failed += 1;
             part.failures.push(Failure::Source { path: task.source.clone(), why });
@@ -219,18 +214,23 @@ impl Batch<'_> {
         sum.tag = row.tag;
     }
 
-    /// Starts the interpreter; its first answer is its cache tag.
-    fn start(&self) -> io::Result<(Isolated, String)> {
+    fn start(&self) -> Start<'_> {
         let prefix = self.prefix.as_os_str().as_bytes().iter().map(|byte| format!("{byte:02x}"));
-        let mut interpreter = Isolated::start(&self.group.executable, SCRIPT, prefix.collect::<String>())?;
+        let argument = prefix.collect::<String>().into();
+        let executable = &self.group.executable;
+        Start { executable, identity: None, launcher: self.launcher, script: SCRIPT, argument }
+    }
+
+    /// The interpreter's cache tag, which it says first.
+    fn tag(&self, said: io::Result<&[u8]>) -> io::Result<String> {
         let is_none = |error: io::Error| match error.kind() {
             io::ErrorKind::BrokenPipe => io::Error::other("it is no Python 3.8 or later that works"),
             _ => error,
         };
-        let tag = String::from_utf8_lossy(&interpreter.answer().map_err(is_none)?).into_owned();
+        let tag = String::from_utf8_lossy(said.map_err(is_none)?).into_owned();
         match &self.group.tag {
             Some(wanted) if **wanted != tag => Err(io::Error::other(format!("it is {tag}, not {wanted}"))),
-            _ => Ok((interpreter, tag)),
+            _ => Ok(tag),
         }
     }
 

@@ -8,10 +8,11 @@
 //!
 //! To compile the sources of an environment its interpreter is run, and whoever owns the environment decides what that
 //! does. So one that is found in a tree is run only if it, what its links lead to and all directories on the way belong
-//! to us or to root, and no stranger may write to them ([`choice::stranger`]). For root that means: nobody else's.
+//! to us or to root, and no stranger may write to them; for root all that it executes counts
+//! ([`crate::trust::runner::Runners::trust`]).
 
 pub mod choice;
 pub mod compile;
 
-pub use choice::{Decider, Deciders, stranger};
+pub use choice::{Decider, Deciders};
 pub use compile::{Compilation, Failure, Group, Row, Task, compile};

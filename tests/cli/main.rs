@@ -43,6 +43,7 @@ mod soak;
 mod source;
 mod spelled;
 mod store;
+mod strangers;
 mod sweep;
 mod sweep_adopt;
 mod sweep_git;

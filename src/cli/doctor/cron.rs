@@ -6,7 +6,6 @@
 use super::place::{Asked, PREFIX, Place, Setting};
 use super::question::{Question, Silence, ask, program};
 use crate::cli::env::Environment;
-use pycstore::exposure::Guard;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::process::Command;
@@ -16,8 +15,8 @@ use std::time::Duration;
 ///
 /// # Errors
 /// When it was asked for and nothing was said.
-pub fn crontab(environment: &Environment, guard: Guard<'_>, patience: Duration) -> Result<Vec<u8>, Silence> {
-    let Some(crontab) = program(environment, guard, "crontab") else { return Ok(Vec::new()) };
+pub fn crontab(environment: &Environment, patience: Duration) -> Result<Vec<u8>, Silence> {
+    let Some(crontab) = program(environment, "crontab") else { return Ok(Vec::new()) };
     let mut command = Command::new(crontab);
     command.arg("-l");
     let answer = ask(Question { command, mark: None }, patience)?;

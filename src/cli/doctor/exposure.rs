@@ -3,14 +3,15 @@
 use super::facts::{Facts, OpenStore, StoreState};
 use super::finding::{Finding, Kind, Severity, quoted};
 use crate::cli::output::human;
-use pycstore::ancestry::Step;
 use pycstore::exposure::{Approach, Guard, Intruder, Parts};
+use pycstore::trust::Step;
 
 fn who(facts: &Facts, intruder: Intruder) -> String {
     match intruder {
         Intruder::Everyone => "everyone".into(),
         Intruder::Group(group) => format!("the members of group {group}"),
         Intruder::User(user) => format!("user {}", facts.accounts.name(user)),
+        Intruder::Unknown => "whoever its access control list names, which cannot be read,".into(),
     }
 }
 
@@ -54,6 +55,8 @@ pub fn ways(facts: &Facts) -> Vec<Finding> {
             Intruder::Group(_) => {
                 format!("chmod g-w {path}, or chmod +t {path} where the group has to write there")
             }
+            Intruder::User(user) if user != step.user => format!("setfacl -x u:{user} {path}"),
+            Intruder::Unknown => format!("look at its access control list, or move the store from {path}"),
             Intruder::User(_) => {
                 "put the store below directories of your own, such as ~/.cache/cpython".into()
             }
@@ -170,7 +173,7 @@ pub fn writable(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
         &store.exposure.group,
         graded(Severity::Warning),
         Kind::Writable,
-        ["can be written by a group with others in it"; 2],
+        ["can be written by a group with others in it, or by an access control list"; 2],
         format!("chmod -R g-w {path}"),
     );
     let said = |finding: Finding| Finding { detail: format!("{}{reach}", finding.detail), ..finding };

@@ -8,11 +8,11 @@ use crate::cli::args::DoctorOptions;
 use crate::cli::config::{self, Origin, Sourced};
 use crate::cli::du::reclaimable;
 use crate::cli::history::{Journal, Run};
+use crate::cli::launch::this_program;
 use crate::cli::output::complain;
 use crate::cli::schedule;
 use crate::cli::session::{Opened, Session, is_absent};
 use pycstore::accounts::Accounts;
-use pycstore::ancestry::{self, Step};
 use pycstore::census::{Census, Counting};
 use pycstore::directory::{self, Room};
 use pycstore::exposure::{Exposure, Guard, Watch};
@@ -23,6 +23,7 @@ use pycstore::source_tree::{self, InTree};
 use pycstore::status::{self, UncheckedHashes};
 use pycstore::store::Purpose;
 use pycstore::tally::Tally;
+use pycstore::trust::{self, Step};
 use pycstore::units::Moment;
 use pycstore::usage::CountedLinks;
 use std::path::{Path, PathBuf};
@@ -169,7 +170,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let home = environment.own_home.clone();
     // Whoever's store it is, it is we who run what is asked.
     let ours = Guard { user: us, accounts: &accounts };
-    let crontab = cron::crontab(environment, ours, patience);
+    let crontab = cron::crontab(environment, patience);
     let (places, unasked) = ask_places(session, ours, &crontab, patience);
 
     let Sourced { value: path, origin } = config::store(session);
@@ -177,9 +178,9 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         Origin::Flag(_) => NamedBy::Flag,
         Origin::Variable(_) | Origin::File { .. } | Origin::Default => NamedBy::Surroundings,
     };
-    let ways = path.as_deref().map(ancestry::ways).unwrap_or_default();
+    let ways = path.as_deref().map(trust::ways).unwrap_or_default();
     // Whoever names another user's store wants to know whether it is in order for that user.
-    let owner = path.as_deref().and_then(|path| ancestry::ways(path).pop()?.pop());
+    let owner = path.as_deref().and_then(|path| trust::ways(path).pop()?.pop());
     let owner = owner.filter(|step| path.as_deref().is_some_and(|path| is_at(step, path)));
     let user = match (named_by, owner) {
         (NamedBy::Flag, Some(owner)) if us == 0 => owner.user,
@@ -204,7 +205,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         },
     };
     found.unreadable.iter().for_each(|trouble| complain::problem(trouble));
-    let interpreters = interpreters::ask(&found, ours, patience);
+    let interpreters = interpreters::ask(&found, &this_program()?, patience);
 
     let mut unreadable = Vec::new();
     let project = source_tree::project_of(&environment.working_directory, &environment.homes);
@@ -396,7 +397,13 @@ pub mod tests {
     /// Bash alone, with the variable.
     pub fn facts() -> Facts {
         let setting = || Ok(Setting { prefix: Some("/home/me/.cache/cpython".into()), ..Setting::default() });
-        let step = |path: &str, user| Step { path: path.into(), user, group: user, mode: 0o40_755 };
+        let step = |path: &str, user| Step {
+            path: path.into(),
+            user,
+            group: user,
+            mode: 0o40_755,
+            acl: trust::Acl::None,
+        };
         Facts {
             now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
             user: 1000,

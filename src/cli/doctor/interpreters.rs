@@ -2,14 +2,15 @@
 //!
 //! # Invariants
 //!
-//! * One that is not run, because others may change it, is judged by its version.
+//! * One that is not run, because others may change it, is judged by its version. As whom the others are run:
+//!   [`pycstore::trust::runner`].
 //! * None writes anything (`-B`), nor imports anything but what it starts with (`-S`).
 
-use super::question::{Question, ask_all, is_trusted};
-use pycstore::exposure::Guard;
+use super::question::{Question, ask_all};
+use pycstore::contained::{Containment, Identity};
 use pycstore::interpreter::{Interpreters, StoreUse};
+use pycstore::trust::runner::Runners;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 /// A prefix that no store has.
@@ -44,8 +45,9 @@ pub enum Said {
     NotAsked,
 }
 
-/// Asks all that were found.
-pub fn ask(found: &Interpreters, guard: Guard<'_>, patience: Duration) -> Vec<AskedInterpreter> {
+/// Asks all that were found, with the program that launches them.
+pub fn ask(found: &Interpreters, launcher: &Path, patience: Duration) -> Vec<AskedInterpreter> {
+    let runners = Runners::new(Some(launcher.to_path_buf()));
     let identified = found.found.iter().filter_map(|interpreter| {
         Some((interpreter.executable.clone()?, interpreter.version.to_string(), interpreter.store_use))
     });
@@ -54,13 +56,17 @@ pub fn ask(found: &Interpreters, guard: Guard<'_>, patience: Duration) -> Vec<As
     let mut asked: Vec<AskedInterpreter> = identified
         .chain(unidentified)
         .map(|(executable, version, expected)| {
-            let said = if is_trusted(&executable, guard) { Said::Honours } else { Said::NotAsked };
+            let said = runners.identity(&executable).map_or(Said::NotAsked, |_| Said::Honours);
             AskedInterpreter { executable, version, expected, said }
         })
         .collect();
     let to_ask: Vec<&mut AskedInterpreter> =
         asked.iter_mut().filter(|interpreter| interpreter.said != Said::NotAsked).collect();
-    let questions = to_ask.iter().map(|interpreter| question(&interpreter.executable)).collect();
+    let questions = to_ask.iter().filter_map(|interpreter| {
+        let identity = runners.identity(&interpreter.executable).ok()?;
+        Some(question(launcher, identity, &interpreter.executable))
+    });
+    let questions = questions.collect();
     for (interpreter, answer) in to_ask.into_iter().zip(ask_all(questions, patience)) {
         let output = answer.map(|answer| String::from_utf8_lossy(&answer.output).into_owned());
         interpreter.said = match output.as_deref().map(|output| output.trim().strip_prefix("pycstore:")) {
@@ -73,11 +79,10 @@ pub fn ask(found: &Interpreters, guard: Guard<'_>, patience: Duration) -> Vec<As
     asked
 }
 
-fn question(executable: &Path) -> Question {
-    use std::os::unix::process::CommandExt;
-    let mut command = Command::new(executable);
-    command.args(["-S", "-B", "-c", CODE]).env_clear().env("PYTHONPYCACHEPREFIX", PREFIX);
-    // In a group of its own it is ended with what it started.
-    command.current_dir("/").process_group(0);
+fn question(launcher: &Path, identity: Option<Identity>, executable: &Path) -> Question {
+    const MEMORY: u64 = 2 << 30;
+    let containment = Containment { identity, memory: Some(MEMORY), processor_seconds: Some(60) };
+    let mut command = containment.command(launcher, executable);
+    command.args(["-S", "-B", "-c", CODE]).env_clear().env("PYTHONPYCACHEPREFIX", PREFIX).current_dir("/");
     Question { command, mark: None }
 }

@@ -13,11 +13,10 @@
 
 use crate::cli::env::Environment;
 use crate::cli::output::{complain, human};
-use pycstore::ancestry;
-use pycstore::exposure::Guard;
+use pycstore::directory::effective_user;
+use pycstore::trust;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,17 +73,8 @@ struct Slot {
 
 /// The first program of this name on `PATH` that nobody but the user and root may change: what others may change is
 /// not run.
-pub fn program(environment: &Environment, guard: Guard<'_>, name: &str) -> Option<PathBuf> {
-    let is_executable = |path: &PathBuf| {
-        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-    };
-    let mut candidates = environment.places.path.iter().map(|directory| directory.join(name));
-    candidates.find(|path| is_executable(path) && is_trusted(path, guard))
-}
-
-/// Whether only the user and root may change a program.
-pub fn is_trusted(program: &Path, guard: Guard<'_>) -> bool {
-    ancestry::ways(program).iter().all(|way| guard.approach(way).breaches.is_empty())
+pub fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
+    trust::program::find(&environment.places.path, effective_user(), name).ok()
 }
 
 /// A command that runs `program` in a session of its own, without a terminal, by way of setsid(1).

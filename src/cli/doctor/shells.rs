@@ -4,8 +4,9 @@
 //! the shell, and the shell's own variable, which may be there without being exported.
 
 use super::place::{Asked, Place, Setting, Shell, Start, assignment};
-use super::question::{Question, Silence, apart, ask_all, is_trusted, program};
+use super::question::{Question, Silence, apart, ask_all, program};
 use crate::cli::env::Environment;
+use crate::cli::program::is_trusted;
 use pycstore::accounts::User;
 use pycstore::exposure::Guard;
 use std::ffi::{OsStr, OsString};
@@ -51,17 +52,17 @@ pub fn ask(
 ) -> Result<Vec<Asked>, String> {
     let user = guard.accounts.user(guard.user);
     // Root's shells run neither a configuration nor a program that `sudo` kept the way to and others may change.
-    let is_ours = |path: &Path| guard.user != 0 || is_trusted(path, guard);
+    let is_ours = |path: &Path| guard.user != 0 || is_trusted(path);
     let configuration = environment.configurations.as_deref().filter(|directory| is_ours(directory));
     let search_path = environment.places.path.iter().filter(|directory| is_ours(directory));
     let search_path = std::env::join_paths(search_path).ok().filter(|path| !path.is_empty());
     let in_use = Shell::ALL.into_iter().filter(|shell| is_in_use(*shell, home, configuration, user));
     let installed: Vec<(Shell, PathBuf)> =
-        in_use.filter_map(|shell| Some((shell, program(environment, guard, shell.name())?))).collect();
+        in_use.filter_map(|shell| Some((shell, program(environment, shell.name())?))).collect();
     if installed.is_empty() {
         return Ok(Vec::new());
     }
-    let setsid = program(environment, guard, "setsid").ok_or("setsid(1) of util-linux is not on PATH")?;
+    let setsid = program(environment, "setsid").ok_or("setsid(1) of util-linux is not on PATH")?;
     let (mut places, mut questions) = (Vec::new(), Vec::new());
     for (shell, path) in installed {
         for (start, options) in [(Start::Login, &["-l", "-i"][..]), (Start::Interactive, &["-i"])] {

@@ -4,6 +4,7 @@
 use super::place::{Setting, assignment};
 use super::question::{Question, ask, program};
 use crate::cli::env::Environment;
+use crate::cli::program::is_trusted;
 use pycstore::exposure::Guard;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -19,7 +20,7 @@ const GENERATORS: [&str; 2] = [
 
 /// What the running systemd of this user has; none where there is none.
 pub fn of_session(environment: &Environment, guard: Guard<'_>, patience: Duration) -> Option<Setting> {
-    let mut command = Command::new(program(environment, guard, "systemctl")?);
+    let mut command = Command::new(program(environment, "systemctl")?);
     command.args(["--user", "--no-pager", "show-environment"]);
     // Neither cron nor sudo says where the session is.
     let runtime = PathBuf::from(format!("/run/user/{}", guard.user));
@@ -32,7 +33,7 @@ pub fn of_session(environment: &Environment, guard: Guard<'_>, patience: Duratio
 
 /// What environment.d says; none where there is no systemd.
 pub fn of_environment_d(environment: &Environment, home: &Path, patience: Duration) -> Option<Setting> {
-    let generator = GENERATORS.iter().map(Path::new).find(|path| path.exists())?;
+    let generator = GENERATORS.iter().map(Path::new).find(|path| path.exists() && is_trusted(path))?;
     let mut command = Command::new(generator);
     command.env_clear().env("HOME", home).current_dir("/");
     command.envs(environment.search_path.as_ref().map(|path| ("PATH", path)));

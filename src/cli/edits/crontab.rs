@@ -5,13 +5,18 @@
 //! removes it.
 
 use super::place::EditError;
+use crate::cli::program;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 
 /// The crontab; `None` where there is none.
 pub fn read() -> Result<Option<Vec<u8>>, EditError> {
-    let output = crontab("-l").stdin(Stdio::null()).output().map_err(EditError::NoCrontab)?;
+    let output = crontab("-l")
+        .map_err(EditError::NoCrontab)?
+        .stdin(Stdio::null())
+        .output()
+        .map_err(EditError::NoCrontab)?;
     match () {
         () if output.status.success() => Ok(Some(output.stdout)),
         () if said(&output).contains("no crontab for") => Ok(None),
@@ -22,7 +27,11 @@ pub fn read() -> Result<Option<Vec<u8>>, EditError> {
 /// Puts another in its place; `None` removes it.
 pub fn write(contents: Option<&[u8]>) -> Result<(), EditError> {
     let output = match contents {
-        None => crontab("-r").stdin(Stdio::null()).output().map_err(EditError::NoCrontab)?,
+        None => crontab("-r")
+            .map_err(EditError::NoCrontab)?
+            .stdin(Stdio::null())
+            .output()
+            .map_err(EditError::NoCrontab)?,
         Some(contents) => fed("-", contents).map_err(EditError::NoCrontab)?,
     };
     if output.status.success() { Ok(()) } else { Err(EditError::Crontab(said(&output))) }
@@ -30,17 +39,17 @@ pub fn write(contents: Option<&[u8]>) -> Result<(), EditError> {
 
 fn fed(argument: &str, contents: &[u8]) -> io::Result<Output> {
     let mut child =
-        crontab(argument).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        crontab(argument)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stdin = child.stdin.take();
     // It may have gone away without reading everything: then its exit status tells.
     let _ = stdin.map(|mut stdin| stdin.write_all(contents));
     child.wait_with_output()
 }
 
-fn crontab(argument: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("crontab");
+fn crontab(argument: impl AsRef<OsStr>) -> io::Result<Command> {
+    let mut command = program::command("crontab")?;
     command.env("LC_ALL", "C").arg(argument);
-    command
+    Ok(command)
 }
 
 /// What it said on standard error, in one line.

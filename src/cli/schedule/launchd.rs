@@ -6,6 +6,7 @@
 use super::cron::Time;
 use super::job::{Job, NAME};
 use crate::cli::env::Environment;
+use crate::cli::program;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -96,7 +97,7 @@ pub fn load(path: &Path) -> Result<(), String> {
     let domain = format!("gui/{}", pycstore::directory::effective_user());
     // Of an old one it is told again.
     let _ = unload();
-    told(Command::new("launchctl").arg("bootstrap").arg(domain).arg(path))
+    told(|command| command.arg("bootstrap").arg(domain).arg(path))
 }
 
 /// Lets launchd forget it.
@@ -105,12 +106,14 @@ pub fn load(path: &Path) -> Result<(), String> {
 /// In words.
 pub fn unload() -> Result<(), String> {
     let service = format!("gui/{}/{LABEL}", pycstore::directory::effective_user());
-    told(Command::new("launchctl").arg("bootout").arg(service))
+    told(|command| command.arg("bootout").arg(service))
 }
 
-fn told(command: &mut Command) -> Result<(), String> {
+fn told(arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<(), String> {
     let failed = |why: String| Err(format!("launchctl: {why}"));
-    match command.stdin(Stdio::null()).output() {
+    let output = program::command("launchctl")
+        .and_then(|mut command| arguments(&mut command).stdin(Stdio::null()).output());
+    match output {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => failed(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
         Err(error) => failed(error.to_string()),

@@ -8,11 +8,12 @@ use super::job::{DESCRIPTION, Job, MARK, NAME};
 use crate::cli::edits::{Block, EditError, Place, Text};
 use crate::cli::env::Environment;
 use crate::cli::output::{complain, date};
+use crate::cli::program;
 use pycstore::units::Moment;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 /// Our block in units.
 pub const BLOCK: Block = Block { name: MARK, comment: "#" };
@@ -192,7 +193,7 @@ fn told(arguments: &[&str]) -> Result<(), String> {
 }
 
 fn control(arguments: &[&str]) -> std::io::Result<Output> {
-    Command::new("systemctl")
+    program::command("systemctl")?
         .env("LC_ALL", "C")
         .env("TZ", "UTC")
         .arg("--user")

@@ -7,10 +7,11 @@ use super::work::Piece;
 use crate::cli::edits::{Place, Placement};
 use crate::cli::env::Environment;
 use crate::cli::output::complain::Complaint;
+use crate::cli::program;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// What is ignored: directories of caches, and caches beside their sources.
 const LINES: &[u8] = b"__pycache__/\n*.py[co]\n";
@@ -36,13 +37,14 @@ pub fn piece(environment: &Environment) -> Result<Piece, Complaint> {
 
 /// What git's configuration names; nothing where there is no git.
 fn configured() -> Result<Option<PathBuf>, Complaint> {
-    let asked = Command::new("git")
-        .args(["config", "--type=path", "--null", "--get", "core.excludesFile"])
-        // In no repository at all.
-        .env("GIT_DIR", "/dev/null")
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .output();
+    let asked = program::command("git").and_then(|mut git| {
+        git.args(["config", "--type=path", "--null", "--get", "core.excludesFile"])
+            // In no repository at all.
+            .env("GIT_DIR", "/dev/null")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .output()
+    });
     let Ok(output) = asked else { return Ok(None) };
     match output.status.code() {
         Some(0) => {

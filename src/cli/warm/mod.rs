@@ -7,6 +7,7 @@ mod stale;
 use super::args::WarmOptions;
 use super::du::report;
 use super::exit::Exit;
+use super::launch::this_program;
 use super::output::json::{self, WarmDocument};
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
@@ -15,6 +16,7 @@ use super::session::{Opened, Session};
 use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::sweep::adopt::make_mirror;
+use pycstore::trust::runner::Runners;
 use pycstore::warm::{Compilation, Group, compile};
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufWriter, Write};
@@ -36,10 +38,11 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     let hint = "run as that user: sudo -u USER pycstore warm …";
     let opened = session.open_to_fill(hint)?;
     opened.stop.on_signals()?;
+    let runners = Runners::new(Some(this_program()?));
     let work = if options.all_stale {
-        stale::work(session, options, &opened)?
+        stale::work(session, options, &opened, &runners)?
     } else {
-        match sources::work(session, options, &opened)? {
+        match sources::work(session, options, &opened, &runners)? {
             Some(work) => work,
             None => return Ok(Exit::Nothing),
         }
@@ -51,7 +54,7 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         let (prefix, threads) = (opened.store.path(), opened.threads());
         let is_fresh = |entry: &Path| work.fresh.contains(entry);
         let update = |sources| progress.update(sources);
-        compile(prefix, &work.groups, &is_fresh, threads, opened.stop.flag(), update)
+        compile(prefix, &work.groups, &is_fresh, runners.launcher(), threads, opened.stop.flag(), update)
     };
     let are_made = make_mirrors(&opened, &work);
     // What is done is done: an output that cannot be written is one more problem to report.

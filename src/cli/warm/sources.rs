@@ -12,8 +12,9 @@ use pycstore::layout::{PYCACHE, python_of_tag};
 use pycstore::pyc::InvalidationMode;
 use pycstore::source::is_missing;
 use pycstore::source_tree::{NOT_SOURCES, PythonTree, Unreadable, python_tree};
+use pycstore::trust::runner::Runners;
 use pycstore::warm::choice::executable_of;
-use pycstore::warm::{Decider, Deciders, Group, Task, stranger};
+use pycstore::warm::{Decider, Deciders, Group, Task};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -27,6 +28,7 @@ pub(super) fn work(
     session: &Session,
     options: &WarmOptions,
     opened: &Opened,
+    runners: &Runners,
 ) -> anyhow::Result<Option<Work>> {
     let default = [PathBuf::from(".")];
     let named = if options.paths.is_empty() { &default[..] } else { &options.paths };
@@ -61,7 +63,7 @@ pub(super) fn work(
         decided.entry(deciders.of(directory)).or_default().push(source);
     }
     let mut groups: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-    let mut chooser = Chooser { session, named: options.python.as_deref(), found: None };
+    let mut chooser = Chooser { session, runners, named: options.python.as_deref(), found: None };
     for (decider, sources) in decided {
         match chooser.choose(&decider)? {
             Ok(executable) => groups.entry(executable).or_default().extend(sources),
@@ -169,6 +171,7 @@ fn tree(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> PythonTree {
 /// Chooses interpreters.
 struct Chooser<'a> {
     session: &'a Session,
+    runners: &'a Runners,
     named: Option<&'a Path>,
     found: Option<Interpreters>,
 }
@@ -195,7 +198,7 @@ impl Chooser<'_> {
             },
             Decider::Nothing => return self.otherwise(),
         };
-        Ok(trusted(&executable).map(|()| executable))
+        Ok(trusted(self.runners, &executable).map(|()| executable))
     }
 
     fn found(&mut self) -> &Interpreters {
@@ -221,11 +224,12 @@ impl Chooser<'_> {
         if let Some(named) = self.named {
             return self.named(named).map(Ok);
         }
+        let runners = self.runners;
         let with_store = self.found().with_store().map(|(_, it)| it);
         let mut able: Vec<_> = with_store.filter(|it| it.implementation == Implementation::CPython).collect();
         able.sort_by_key(|it| std::cmp::Reverse(&it.version));
         let mut executables = able.into_iter().filter_map(|it| it.executable.clone());
-        let newest = executables.find(|executable| trusted(executable).is_ok());
+        let newest = executables.find(|executable| trusted(runners, executable).is_ok());
         Ok(newest
             .ok_or_else(|| "no CPython 3.8 or later found that may be run; name one: --python PYTHON".into()))
     }
@@ -240,7 +244,15 @@ impl Chooser<'_> {
             on_path.into_iter().find(|path| path.is_file())
         };
         let hint = "`pycstore interpreters` lists those on this machine";
-        Ok(found.ok_or_else(|| Complaint::new(format!("no interpreter at {}", named.display()), hint))?)
+        let found =
+            found.ok_or_else(|| Complaint::new(format!("no interpreter at {}", named.display()), hint))?;
+        // Whoever is not root may name any.
+        if effective_user() == 0 {
+            let hint = "name an interpreter that only root may change";
+            trusted(self.runners, &found)
+                .map_err(|why| Complaint::new(format!("refused: {why}, and we are root"), hint))?;
+        }
+        Ok(found)
     }
 }
 
@@ -248,12 +260,10 @@ impl Chooser<'_> {
 ///
 /// # Errors
 /// In words, where it may not.
-pub(super) fn trusted(executable: &Path) -> Result<(), String> {
-    match stranger(executable, effective_user()) {
-        Ok(None) => Ok(()),
-        Ok(Some(stranger)) => Err(format!("{} is not run: {stranger}", executable.display())),
-        Err(error) => Err(format!("{} is not run: {}", executable.display(), complain::one_line(&error))),
-    }
+pub(super) fn trusted(runners: &Runners, executable: &Path) -> Result<(), String> {
+    let not_run = |why: String| format!("{} is not run: {why}", executable.display());
+    executable.metadata().map_err(|error| not_run(complain::one_line(&error)))?;
+    runners.trust(executable).map_err(|stranger| not_run(stranger.to_string()))
 }
 
 /// Whether a tag is that of a Python that uses a store.

@@ -14,6 +14,7 @@ use pycstore::layout::Name;
 use pycstore::pyc::InvalidationMode;
 use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
+use pycstore::trust::runner::Runners;
 use pycstore::warm::{Group, Task};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -63,7 +64,12 @@ impl Visitor for Stale<'_> {
 }
 
 /// What is to be compiled of what is stale.
-pub(super) fn work(session: &Session, options: &WarmOptions, opened: &Opened) -> anyhow::Result<Work> {
+pub(super) fn work(
+    session: &Session,
+    options: &WarmOptions,
+    opened: &Opened,
+    runners: &Runners,
+) -> anyhow::Result<Work> {
     let named = paths::named(session, opened, &options.paths);
     named.say_missing(session);
     let (under, mirrored) = (named.all, named.mirrored);
@@ -108,11 +114,11 @@ pub(super) fn work(session: &Session, options: &WarmOptions, opened: &Opened) ->
             });
             let of_tag = interpreters.with_store().filter(|(own, _)| *own == tag && uses_store(own));
             let executables: Vec<PathBuf> = of_tag.filter_map(|(_, it)| it.executable.clone()).collect();
-            let why = match executables.iter().map(|executable| trusted(executable)).find(Result::is_err) {
-                Some(Err(why)) => why,
-                _ => format!("no interpreter found for {tag}"),
+            let mut why = format!("no interpreter found for {tag}");
+            let is_trusted = |executable: &PathBuf| {
+                trusted(runners, executable).inspect_err(|untrusted| why.clone_from(untrusted)).is_ok()
             };
-            match executables.into_iter().find(|executable| trusted(executable).is_ok()) {
+            match executables.into_iter().find(is_trusted) {
                 Some(executable) => groups.push(Group { executable, tag: Some(tag.into()), tasks }),
                 None => {
                     is_whole = false;

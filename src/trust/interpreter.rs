@@ -1,0 +1,317 @@
+//! Who may change what an interpreter executes when it is started with `-I -S` and runs a script of ours: the executable,
+//! the libraries it is linked with, `pyvenv.cfg`, what that leads to, and the standard library.
+//!
+//! Where an interpreter looks is told by `Modules/getpath.py` of CPython 3.11 (before, `Modules/getpath.c`) and by
+//! `pypy/module/sys/initpath.py` of PyPy:
+//!
+//! * `pyvenv.cfg` is looked for beside the executable and one level up, before links are followed and after; its `home`
+//!   takes the executable's place in what follows.
+//! * `NAME._pth`, `pybuilddir.txt` and `Modules/Setup.local` beside the executable replace all paths.
+//! * From there up to the root the first directory is taken that has `lib/pythonXY.zip`, then the first that has
+//!   `lib/pythonX.Y/os.py`: a zip far above goes before the library that is near. (PyPy: `lib/pypyX.Y`, `lib-python`.)
+//!
+//! So it matters who may change what is there, and who may put there what is not. All versions are judged by what the
+//! strictest of them does. What root wrote into a script that starts an interpreter is root's to know.
+
+use super::{Judge, Stranger, linked};
+use crate::directory::open_file;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Parts of a library that nothing imports under `-I -S`.
+const NOT_IMPORTED: [&str; 3] = ["site-packages", "dist-packages", "test"];
+
+/// No `pyvenv.cfg` that counts is longer, in bytes.
+const LONGEST_CONFIGURATION: u64 = 1 << 16;
+
+/// So many levels of directories has no library.
+const DEEPEST: usize = 32;
+
+/// Libraries that were looked at, for one user.
+#[derive(Debug)]
+pub struct Libraries {
+    judge: Judge,
+    known: BTreeMap<PathBuf, Option<Stranger>>,
+}
+
+/// The libraries that were looked at for each user.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<BTreeMap<u32, Libraries>>);
+
+impl Known {
+    /// Who else than `user` and root may change what an interpreter executes.
+    pub fn stranger(&self, executable: &Path, user: u32) -> Option<Stranger> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(user).or_insert_with(|| Libraries::new(user)).stranger(executable)
+    }
+}
+
+impl Libraries {
+    /// None so far.
+    pub fn new(user: u32) -> Libraries {
+        Libraries { judge: Judge::new(user), known: BTreeMap::new() }
+    }
+
+    /// Who else than the user and root may change what an interpreter executes.
+    pub fn stranger(&mut self, executable: &Path) -> Option<Stranger> {
+        let found = self.judge.of_lookup(executable);
+        if found.is_some() || is_script(executable) {
+            return found;
+        }
+        let layout = Layout::of(executable);
+        let mut lookups = layout.lookups.iter().chain(&layout.above);
+        lookups
+            .find_map(|path| self.judge.of_lookup(path))
+            .or_else(|| layout.libraries.iter().find_map(|library| self.of_library(library)))
+            .or_else(|| {
+                let is_known = !layout.libraries.is_empty() && !layout.is_redirected;
+                (!is_known).then(|| Stranger::Unlocated(executable.to_path_buf()))
+            })
+    }
+
+    /// Who else may change something in a library; each is looked at once.
+    fn of_library(&mut self, library: &Path) -> Option<Stranger> {
+        if let Some(known) = self.known.get(library) {
+            return known.clone();
+        }
+        let found = self.judge.of_lookup(library).or_else(|| {
+            let real = library.canonicalize().unwrap_or_else(|_| library.to_path_buf());
+            of_tree(&self.judge, &real, DEEPEST)
+        });
+        self.known.insert(library.to_path_buf(), found.clone());
+        found
+    }
+}
+
+/// Who else may change something in a directory, of which the way is known to be safe.
+fn of_tree(judge: &Judge, path: &Path, depth: usize) -> Option<Stranger> {
+    use super::{Sought, step};
+    let unknown = || Some(Stranger::Unknown(path.to_path_buf()));
+    let Ok(metadata) = path.symlink_metadata() else { return unknown() };
+    if metadata.is_symlink() {
+        let found = judge.of_lookup(path);
+        return found.or_else(|| match path.canonicalize() {
+            Ok(real) if real.is_dir() && depth > 0 => of_tree(judge, &real, depth - 1),
+            Ok(real) if real.is_dir() => unknown(),
+            _ => None,
+        });
+    }
+    // Modules that are missing in a directory are looked for there as well.
+    let found = judge.of_step(&step(path, &metadata), Sought::Missing);
+    if found.is_some() || !metadata.is_dir() {
+        return found;
+    }
+    let Ok(entries) = path.read_dir() else { return unknown() };
+    if depth == 0 {
+        return unknown();
+    }
+    entries.into_iter().find_map(|entry| match entry {
+        Ok(entry) if NOT_IMPORTED.iter().any(|name| entry.file_name() == *name) => None,
+        Ok(entry) => of_tree(judge, &entry.path(), depth - 1),
+        Err(_) => unknown(),
+    })
+}
+
+/// The users besides root to whom an interpreter or the environment that it belongs to belongs.
+pub(super) fn owners(executable: &Path) -> BTreeSet<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let spellings = spellings(executable);
+    let directories = spellings.iter().flat_map(|path| path.ancestors().skip(1).take(2));
+    let configurations = directories.map(|directory| directory.join("pyvenv.cfg"));
+    let files = configurations.chain([executable.to_path_buf()]);
+    let owners = files.filter_map(|path| Some(path.metadata().ok()?.uid()));
+    owners.filter(|&user| user != 0).collect()
+}
+
+fn is_script(executable: &Path) -> bool {
+    let mut start = [0; 2];
+    open_file(executable).and_then(|(mut file, _)| file.read_exact(&mut start)).is_ok() && &start == b"#!"
+}
+
+/// Where an interpreter looks.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Layout {
+    /// Files that are read or executed if they are there.
+    lookups: BTreeSet<PathBuf>,
+    /// Files that would take the library's place.
+    above: BTreeSet<PathBuf>,
+    /// The standard libraries.
+    libraries: BTreeSet<PathBuf>,
+    /// Whether a file beside the executable leads it elsewhere.
+    is_redirected: bool,
+}
+
+impl Layout {
+    fn of(executable: &Path) -> Layout {
+        let mut layout = Layout::default();
+        let real = executable.canonicalize().unwrap_or_else(|_| executable.to_path_buf());
+        layout.lookups.extend(linked::libraries(&real));
+        let mut starts: BTreeSet<PathBuf> = real.parent().map(Path::to_path_buf).into_iter().collect();
+        for path in spellings(executable) {
+            let Some(directory) = path.parent() else { continue };
+            let mut redirection = path.clone().into_os_string();
+            redirection.push("._pth");
+            layout.redirects(redirection.into());
+            for directory in [Some(directory), directory.parent()].into_iter().flatten() {
+                let configuration = directory.join("pyvenv.cfg");
+                for home in homes(&configuration) {
+                    // What a copy of the executable says of itself.
+                    layout.lookups.extend(path.file_name().map(|name| home.join(name)));
+                    starts.insert(home.canonicalize().unwrap_or(home));
+                }
+                layout.lookups.insert(configuration);
+            }
+        }
+        let name = real.file_name().unwrap_or_default();
+        for start in starts {
+            layout.redirects(start.join("pybuilddir.txt"));
+            layout.redirects(start.join("Modules/Setup.local"));
+            for directory in start.ancestors() {
+                layout.look_in(directory, name);
+            }
+        }
+        layout
+    }
+
+    fn redirects(&mut self, path: PathBuf) {
+        self.is_redirected |= path.exists();
+        self.lookups.insert(path);
+    }
+
+    /// What an interpreter takes from a directory at or above its own.
+    fn look_in(&mut self, directory: &Path, executable: &OsStr) {
+        for name in ["lib-python", "lib_pypy"].map(|name| directory.join(name)) {
+            if name.is_dir() {
+                self.libraries.insert(name);
+            }
+        }
+        for libraries in ["lib", "lib64"].map(|name| directory.join(name)) {
+            // Stands for every name that an interpreter may look for.
+            self.above.insert(libraries.join("python.zip"));
+            let names = libraries.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+            let names: Vec<_> = names.filter(|name| is_library(name)).collect();
+            let archives = names.iter().filter(|name| name.as_bytes().ends_with(b".zip"));
+            self.above.extend(archives.map(|name| libraries.join(name)));
+            let executable = unthreaded(executable);
+            let has_its = names.iter().any(|name| unthreaded(name) == executable);
+            let of_version = names.iter().filter(|name| !has_its || unthreaded(name) == executable);
+            let directories = of_version.map(|name| libraries.join(name)).filter(|path| path.is_dir());
+            self.libraries.extend(directories);
+        }
+    }
+}
+
+/// A name without the `t` of the free-threaded build.
+fn unthreaded(name: &OsStr) -> &[u8] {
+    name.as_bytes().strip_suffix(b"t").unwrap_or(name.as_bytes())
+}
+
+/// Whether a name in `lib` is that of a standard library, or an archive of one.
+fn is_library(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    name.starts_with(b"python3") && name != b"python3" || name.starts_with(b"pypy3") && name != b"pypy3"
+}
+
+/// The paths by which an executable is found: as it is spelled, each that its links name, and where it really is.
+fn spellings(executable: &Path) -> BTreeSet<PathBuf> {
+    let mut all = BTreeSet::new();
+    let mut next = Some(executable.to_path_buf());
+    while let Some(path) = next.take_if(|path| all.insert(path.clone())) {
+        next = path.read_link().ok().and_then(|target| Some(path.parent()?.join(target)));
+        all.extend(path.canonicalize());
+    }
+    all
+}
+
+/// What a `pyvenv.cfg` has as `home`.
+fn homes(configuration: &Path) -> Vec<PathBuf> {
+    let mut text = Vec::new();
+    let opened = open_file(configuration);
+    let read = opened.and_then(|(file, _)| file.take(LONGEST_CONFIGURATION).read_to_end(&mut text));
+    if read.is_err() {
+        return Vec::new();
+    }
+    let value = |line: &[u8]| {
+        let at = line.iter().position(|&byte| byte == b'=')?;
+        let is_home = line[..at].trim_ascii().eq_ignore_ascii_case(b"home");
+        let value = std::ffi::OsString::from_vec(line[at + 1..].trim_ascii().to_vec());
+        // The working directory is `/`.
+        is_home.then(|| Path::new("/").join(value))
+    };
+    text.split(|byte| b"\r\n".contains(byte)).filter_map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn world(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        for (path, text) in files {
+            let path = base.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        (temporary, base)
+    }
+
+    #[test]
+    fn an_environment_leads_to_its_home() {
+        let (_temporary, base) = world(&[
+            ("venv/bin/python", ""),
+            ("py/bin/python3.12", ""),
+            ("py/lib/python3.12/os.py", ""),
+            ("py/lib/python3.11/os.py", ""),
+            ("py/lib/python312.zip", ""),
+        ]);
+        let home = format!("a = b\r\nHOME =  {}/py/bin \n", base.display());
+        std::fs::write(base.join("venv/pyvenv.cfg"), home).unwrap();
+        let layout = Layout::of(&base.join("venv/bin/python"));
+        // Nothing tells the version.
+        assert_eq!(
+            layout.libraries.iter().filter(|path| path.starts_with(&base)).collect::<Vec<_>>(),
+            [&base.join("py/lib/python3.11"), &base.join("py/lib/python3.12")]
+        );
+        for path in [
+            "venv/pyvenv.cfg",
+            "venv/bin/pyvenv.cfg",
+            "venv/bin/python._pth",
+            "py/bin/python",
+            "py/bin/pybuilddir.txt",
+        ] {
+            assert!(layout.lookups.contains(&base.join(path)), "{path}: {layout:#?}");
+        }
+        for path in ["py/lib/python312.zip", "py/lib64/python.zip", "lib/python.zip"] {
+            assert!(layout.above.contains(&base.join(path)), "{path}: {layout:#?}");
+        }
+        assert!(layout.above.contains(Path::new("/lib/python.zip")) && !layout.is_redirected);
+        let of_its_version = Layout::of(&base.join("py/bin/python3.12")).libraries;
+        assert!(of_its_version.contains(&base.join("py/lib/python3.12")));
+        assert!(!of_its_version.contains(&base.join("py/lib/python3.11")));
+        std::fs::write(base.join("py/bin/pybuilddir.txt"), "").unwrap();
+        assert!(Layout::of(&base.join("venv/bin/python")).is_redirected);
+    }
+
+    #[test]
+    fn every_link_on_the_way_is_a_place_to_look_beside() {
+        let (_temporary, base) = world(&[("c/bin/python3.12", "")]);
+        for directory in ["a/bin", "b/bin"] {
+            std::fs::create_dir_all(base.join(directory)).unwrap();
+        }
+        symlink("../../b/bin/python3", base.join("a/bin/python")).unwrap();
+        symlink(base.join("c/bin/python3.12"), base.join("b/bin/python3")).unwrap();
+        let layout = Layout::of(&base.join("a/bin/python"));
+        for directory in ["a", "c"] {
+            assert!(layout.lookups.contains(&base.join(directory).join("pyvenv.cfg")), "{layout:#?}");
+        }
+        assert!(layout.lookups.contains(&base.join("a/bin/../../b/bin/pyvenv.cfg")), "{layout:#?}");
+        symlink("loop", base.join("loop")).unwrap();
+        assert_eq!(spellings(&base.join("loop")).len(), 1);
+    }
+}

@@ -1,0 +1,221 @@
+//! Root runs nothing that another user could have changed. Each scene is played in a mount namespace of its own, in an empty
+//! file system at `/mnt` whose root directory only root may change: no temporary directory is such a place.
+
+use crate::support::{Answer, World, answer, implementations, newest};
+use std::fmt::Write;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// `eve` is the other user. `/mnt/py` is an installation of Python that tells in `/mnt/ran` as whom it was started; `/mnt/p` a
+/// project of root's with an environment made from it.
+const STAGE: &str = r#"
+eve=61001
+mount -t tmpfs -o mode=755 tmpfs /mnt
+cd /mnt
+mkdir -p py/bin py/lib/$NAME p/.venv/bin store ran
+chmod 777 ran
+as_eve() { setpriv --reuid=$eve --regid=$eve --clear-groups sh -euc "$1"; }
+cp "$EXECUTABLE" py/bin/$NAME
+for file in "$LIBRARY"/*; do
+  case $file in */encodings) ;; *) ln -s "$file" py/lib/$NAME/ ;; esac
+done
+mkdir py/lib/$NAME/encodings
+cp "$LIBRARY"/encodings/*.py py/lib/$NAME/encodings
+tell='import posix; posix.close(posix.open("/mnt/ran/%d" % posix.geteuid(), posix.O_CREAT | posix.O_WRONLY))'
+echo "$tell" >> py/lib/$NAME/encodings/__init__.py
+cp "$EXECUTABLE" p/.venv/bin/python
+echo "home = /mnt/py/bin" > p/.venv/pyvenv.cfg
+echo 'x = 1' > p/m.py
+"#;
+
+/// Plays a scene: what `pycstore …` in it printed.
+fn play(scene: &str) -> Answer {
+    let (world, interpreter) = (World::new(), newest());
+    let code = "import os; print(os.path.dirname(os.__file__))";
+    let library = answer(world.command(&interpreter.path).args(["-I", "-B", "-c", code])).exits(0).stdout;
+    let executable = interpreter.path.canonicalize().unwrap();
+    let mut command = world.in_namespace("", &format!("{STAGE}\n{scene}"));
+    command
+        .env("NAME", executable.file_name().unwrap())
+        .env("LIBRARY", library.trim())
+        .env("EXECUTABLE", &executable);
+    answer(&mut command)
+}
+
+/// What a stranger may do so that root would run their code, by the way it is done.
+const WAYS: [(&str, &str); 18] = [
+    ("the home is hers", "chown -R $eve py"),
+    ("the home's directory is open", "chmod 777 py/bin"),
+    ("a directory above the home is open", "chmod 777 py"),
+    ("the configuration is hers", "chown $eve p/.venv/pyvenv.cfg"),
+    ("the configuration is open", "chmod 666 p/.venv/pyvenv.cfg"),
+    ("a module is hers", "chown $eve py/lib/$NAME/encodings/utf_8.py"),
+    ("a module is open", "chmod 666 py/lib/$NAME/encodings/__init__.py"),
+    ("a package is open", "chmod 777 py/lib/$NAME/encodings"),
+    ("a package is sticky", "chmod 1777 py/lib/$NAME/encodings"),
+    (
+        "a module leads to hers",
+        "mkdir hers; rm py/lib/$NAME/os.py; cp \"$LIBRARY/os.py\" hers; chown -R $eve hers; ln -s /mnt/hers/os.py py/lib/$NAME/",
+    ),
+    ("a list names her for the directory", "setfacl -m u:$eve:rwx p/.venv/bin"),
+    ("a list names her for the executable", "setfacl -m u:$eve:rw p/.venv/bin/python"),
+    ("a list names her for a module", "setfacl -m u:$eve:rw py/lib/$NAME/encodings/utf_8.py"),
+    ("a list names her group", "setfacl -m g:$eve:rwx py/lib/$NAME"),
+    ("a list names her for what is new", "setfacl -d -m u:$eve:rwx py/lib/$NAME"),
+    ("her group may write", "chgrp $eve py/lib/$NAME; chmod g+w py/lib/$NAME"),
+    (
+        "the library is below a sticky directory",
+        "mkdir -m 1777 t; mkdir t/in; mv py t/in; echo 'home = /mnt/t/in/py/bin' > p/.venv/pyvenv.cfg",
+    ),
+    (
+        "a configuration is missing in a sticky directory",
+        "mkdir -m 1777 t; mkdir t/bin; cp \"$EXECUTABLE\" t/bin/$NAME; rm p/.venv/bin/python; ln -s /mnt/t/bin/$NAME p/.venv/bin/python",
+    ),
+];
+
+#[test]
+#[ignore = "needs root, setfacl and setpriv"]
+fn root_compiles_with_no_interpreter_that_others_may_change() {
+    let trusted = play("pycstore --store /mnt/store warm /mnt/p; ls ran").exits(0);
+    assert!(trusted.stdout.ends_with("compiled 1 source\n0\n"), "{trusted:?}");
+    let mask =
+        play("setfacl -m u:$eve:rwx,m::rx p/.venv/bin; pycstore --store /mnt/store warm /mnt/p").exits(0);
+    assert!(mask.stdout.contains("compiled 1 source"), "the mask leaves nothing: {mask:?}");
+    let mut wrong = String::new();
+    for (way, arranged) in WAYS {
+        let told =
+            play(&format!("{arranged}\npycstore --store /mnt/store warm /mnt/p || echo exit $?; ls ran"));
+        if !told.stdout.ends_with("nothing compiled\nexit 1\n") || !told.stderr.contains(" is not run: ") {
+            writeln!(wrong, "{way}: {told:?}").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+#[ignore = "needs root, setfacl and setpriv"]
+fn her_configuration_above_roots_interpreter_is_not_followed() {
+    let scene = r#"
+cp -R py hers; chown -R $eve hers
+mkdir -m 1777 t; mkdir t/bin; ln -s "$EXECUTABLE" t/bin/python
+as_eve 'echo "home = /mnt/hers/bin" > /mnt/t/pyvenv.cfg'
+rm -r p/.venv
+pycstore --store /mnt/store warm --python /mnt/t/bin/python /mnt/p || echo exit $?
+PATH=/mnt/t/bin:$PATH pycstore --store /mnt/store warm --python python /mnt/p || echo exit $?
+ls ran
+"#;
+    let told = play(scene);
+    assert_eq!(told.stdout, "exit 2\nexit 2\n", "{told:?}");
+    assert!(told.stderr.contains("refused: /mnt/t/bin/python is not run: /mnt/t"), "{told:?}");
+}
+
+#[test]
+#[ignore = "needs root, setfacl and setpriv"]
+fn an_interpreter_that_only_compiles_or_answers_runs_as_its_owner() {
+    let compile = r#"
+PYTHONPYCACHEPREFIX=/mnt/store "$EXECUTABLE" -c 'import sys; sys.path.insert(0, "/mnt/p"); import m'
+rm -rf /mnt/store/usr /mnt/store/root
+rm -f ran/*
+"#;
+    let ask = r#"
+PATH=/mnt/py/bin pycstore --store /mnt/store verify --recompile /mnt/p || echo exit $?
+PATH=/mnt/py/bin pycstore --store /mnt/store doctor > doctor 2>&1 || true
+cat doctor >&2
+ls ran
+"#;
+    let hers = play(&format!("{compile}\nchown -R $eve py\n{ask}"));
+    assert!(hers.stdout.ends_with("; 1 proved\n61001\n"), "{hers:?}");
+    // What is hers in part is nobody's.
+    let mixed = play(&format!("{compile}\nchown $eve py/lib/$NAME/encodings/utf_8.py\n{ask}"));
+    assert!(mixed.stdout.ends_with(", 0 notices; 0 proved\nexit 1\n"), "{mixed:?}");
+    assert!(mixed.stderr.contains(" is not run: /mnt/py/lib/"), "{mixed:?}");
+    // An executable that she may only have linked to from a place of hers.
+    let lured = play(&format!("{compile}\nchown -R $eve py; chown 61002 py/lib/$NAME/encodings\n{ask}"));
+    assert!(lured.stdout.ends_with(", 0 notices; 0 proved\nexit 1\n"), "{lured:?}");
+}
+
+/// An interpreter that everybody may start.
+fn open_interpreter() -> PathBuf {
+    let starts = |path: &PathBuf| {
+        let mut command = Command::new(path);
+        command.args(["-I", "-S", "-c", "import os"]).uid(65534).gid(65534).current_dir("/");
+        command.stdin(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    let all = implementations().iter().map(|interpreter| interpreter.path.clone());
+    all.into_iter().find(starts).expect("a Python that is not in a closed directory: apt install pypy3")
+}
+
+#[test]
+#[ignore = "needs root, setfacl and setpriv"]
+fn roots_own_interpreter_compiles_without_rights_and_reads_roots_sources() {
+    let real = open_interpreter();
+    let scene = format!(
+        r#"
+printf '#!/bin/sh\n: >> /mnt/ran/$(id -u)-$(id -G)\nexec {real} "$@"\n' > py/bin/python3.99
+for name in python pypy python3 pypy3; do cp py/bin/python3.99 py/bin/$name; done
+chmod 755 py/bin/*
+mkdir -m 700 closed; echo 'y = 2' > closed/m.py; chmod 600 closed/m.py
+PYTHONPYCACHEPREFIX=/mnt/store {real} -c 'import sys; sys.path.insert(0, "/mnt/closed"); import m'
+pycstore --store /mnt/store verify --recompile /mnt/closed
+"#,
+        real = real.display()
+    );
+    let told = play(&scene).exits(0);
+    assert!(told.stdout.ends_with("; 1 proved\n"), "{told:?}");
+}
+
+#[test]
+#[ignore = "needs root, setfacl and setpriv"]
+fn root_runs_no_program_on_path_that_others_may_change() {
+    let scene = r#"
+mkdir hers
+for name in crontab systemctl git setsid bash sh python3 python launchctl loginctl; do
+  printf '#!/bin/sh\n: > /mnt/ran/%s\nexit 0\n' $name > hers/$name
+done
+chmod 755 hers/*
+chown $eve hers
+export PATH=/mnt/hers:$PATH HOME=/mnt/home XDG_CONFIG_HOME=/mnt/home/.config XDG_STATE_HOME=/mnt/home/.state
+mkdir home; : > home/.bashrc
+program=$1
+PATH=${PATH#/mnt/hers:} ; real=$PATH
+PATH=/mnt/hers:$real
+"$program" schedule status > /dev/null 2>&1 || true
+"$program" demo > demo 2>&1
+"$program" doctor > /dev/null 2>&1 || true
+"$program" setup --dry-run --with git > /dev/null 2>&1 || true
+"$program" schedule install --with cron --dry-run > /dev/null 2>&1 || true
+PATH=/mnt/hers "$program" schedule remove --with cron --yes || echo exit $?
+PATH=/mnt/hers "$program" demo 2>&1 > /dev/null | cat
+PATH=$real
+ls ran
+"#;
+    let told = play(scene);
+    assert_eq!(told.stdout.lines().next(), Some("exit 2"), "{told:?}");
+    assert!(
+        told.stderr.contains("/mnt/hers/crontab is not run: /mnt/hers belongs to user 61001"),
+        "{told:?}"
+    );
+    assert!(
+        told.stdout.contains("/mnt/hers/python3 is not run: /mnt/hers belongs to user 61001"),
+        "{told:?}"
+    );
+    assert_eq!(told.stdout.lines().count(), 2, "something of hers was run: {told:?}");
+}
+
+#[test]
+#[ignore = "needs root, setfacl and setpriv"]
+fn a_store_whose_list_names_another_user_is_exposed() {
+    let scene = "mkdir s; setfacl -m u:$eve:rwx s; : > s/m.cpython-312.pyc
+setfacl -m u:$eve:rw s/m.cpython-312.pyc
+mkdir -p way/store; setfacl -m u:$eve:rwx way
+pycstore --store /mnt/s doctor || true
+pycstore --store /mnt/way/store doctor || true";
+    let told = play(scene);
+    assert!(
+        told.stdout.contains("can be written by a group with others in it, or by an access control list"),
+        "{told:?}"
+    );
+    assert!(told.stdout.contains("/mnt/way can be changed by user 61001"), "{told:?}");
+    assert!(told.stdout.contains("setfacl -x u:61001 /mnt/way"), "{told:?}");
+}
