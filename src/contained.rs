@@ -95,6 +95,14 @@ impl Containment {
     }
 }
 
+/// Whether a program may be executed: a launcher cannot say why it was not.
+///
+/// # Errors
+/// What access(2) answers.
+pub fn may_execute(program: &Path) -> io::Result<()> {
+    Ok(rustix::fs::access(program, rustix::fs::Access::EXEC_OK)?)
+}
+
 /// Ends a program that was started apart, and what it started in its process group.
 pub fn end(child: &mut Child) {
     // The group of one that was launched has its number; without a launcher this finds nobody.

@@ -179,6 +179,7 @@ impl Isolated {
     fn start(start: &Start<'_>, needed: Allowance) -> io::Result<Isolated> {
         let allowance = Allowance { seconds: 2 * needed.seconds, ..needed };
         let memory = Share::take(allowance.memory);
+        crate::contained::may_execute(start.executable)?;
         let mut command = match start.launcher {
             Some(launcher) => {
                 let Allowance { memory, seconds } = allowance;

@@ -14,8 +14,7 @@ use super::{du, prune};
 use anyhow::{Context, ensure};
 use pycstore::layout::cache_from_source;
 use pycstore::pyc::Magic;
-use pycstore::trust::program::NotFound;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -141,8 +140,8 @@ impl Stage<'_> {
             Ok(version) => self
                 .say(&format!("Python {version} imports both, with PYTHONPYCACHEPREFIX=~/.cache/cpython:")),
             Err(error) => {
-                let cause = error.root_cause().downcast_ref::<NotFound>();
-                if let Some(NotFound::PassedOver { .. }) = cause {
+                let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+                if kind == Some(io::ErrorKind::PermissionDenied) {
                     complain::note(&format!("{error:#}"));
                 }
                 self.make_entries().context("cannot write the demo's store")?;
@@ -207,7 +206,7 @@ impl Stage<'_> {
     }
 
     fn say(&self, line: &str) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
+        let mut out = io::stdout().lock();
         writeln!(out, "{line}")?;
         out.flush()?;
         Ok(())

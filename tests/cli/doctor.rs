@@ -517,8 +517,13 @@ fn interpreters_are_really_asked() {
         assert_eq!(found.len(), 1, "{path:?} in {found:?}");
         found[0].clone()
     };
-    assert!(at(&mute).ends_with("ended without an answer"), "{found:?}");
-    assert!(at(&open).ends_with("was not asked: others may change it"), "{found:?}");
+    if rustix::process::geteuid().is_root() {
+        // Above the temporary directory everybody may put what an interpreter looks for there.
+        assert!(at(&mute).ends_with("and 1 more were not asked: others may change them"), "{found:?}");
+    } else {
+        assert!(at(&mute).ends_with("ended without an answer"), "{found:?}");
+        assert!(at(&open).ends_with("was not asked: others may change it"), "{found:?}");
+    }
     // Each that does not know `sys.pycache_prefix` is counted, and no other is.
     let old: std::collections::BTreeSet<_> = asked
         .iter()

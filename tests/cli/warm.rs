@@ -354,6 +354,11 @@ fn what_is_no_interpreter_that_knows_the_prefix_compiles_nothing() {
         assert_eq!(told.stderr.matches(said).count(), lines, "{told:?}");
         assert!(told.stdout.ends_with("\nnothing compiled, 2 not compiled\n"), "{told:?}");
     }
+    // An interpreter has bounded memory (in KiB) and processor time (in seconds).
+    let limits = script("limits", "#!/bin/sh\n{ ulimit -v; ulimit -t; ulimit -c; } > \"$0.told\"\nexit 3\n");
+    warm(&world, ["p", "--python", limits.to_str().unwrap()]).exits(1);
+    let told = std::fs::read_to_string(world.home.join("limits.told")).unwrap();
+    assert!(told.starts_with("5242") && told.ends_with("\n6\n0\n"), "{told}");
     // Python before 3.8 would write beside the sources.
     let versions = Path::new(&std::env::var_os("HOME").unwrap()).join(".pyenv/versions");
     let old = std::fs::read_dir(versions).into_iter().flatten().flatten().map(|version| version.path());
