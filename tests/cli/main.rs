@@ -20,6 +20,7 @@ mod doctor;
 mod doctor_variable;
 mod du;
 mod du_views;
+mod edited_files;
 mod forget;
 mod hard_links;
 mod history;

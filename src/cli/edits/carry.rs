@@ -118,7 +118,13 @@ pub fn complain_of(error: EditError, direction: Direction) {
         }
         (EditError::Changed(_), _) => "run it again",
         (EditError::Stranger { .. }, _) => "run it as that user",
-        (EditError::NoFile(_) | EditError::ReadOnly(_) | EditError::SeveralNames { .. }, _) => {
+        (
+            EditError::NoFile(_)
+            | EditError::ReadOnly(_)
+            | EditError::SeveralNames { .. }
+            | EditError::Lost { .. },
+            _,
+        ) => {
             "edit it by hand; `--print` shows what would be added"
         }
         _ => {

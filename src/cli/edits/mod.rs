@@ -15,8 +15,9 @@
 //! # Invariants
 //!
 //! * Outside of the marked block no byte changes; taking the block back gives the bytes that were there before.
-//! * A file is replaced as a whole, keeping mode and owner; a symbolic link stays, and the file that it leads to is
-//!   replaced: dotfiles often lie in a repository.
+//! * A file is replaced as a whole, keeping mode, owner, group and extended attributes (its ACL among them), or is left as it
+//!   is; a symbolic link stays, and the file that it leads to is replaced: dotfiles often lie in a repository.
+//! * A new file has no more permissions than the umask leaves.
 //! * What changed between plan and execution is not overwritten.
 //! * The only file that is removed is one that holds nothing but our block, and that we made; the only directories, those
 //!   that we made for it and that are empty.

@@ -2,10 +2,11 @@
 
 use super::block::BlockError;
 use super::crontab;
+use crate::cli::replace::Original;
 use pycstore::ancestry::{self, Stranger};
-use pycstore::directory::effective_user;
+use pycstore::directory::{effective_user, open_file};
 use std::fmt::{self, Display};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,16 @@ pub enum EditError {
         path: PathBuf,
         /// How many.
         names: u64,
+    },
+    /// A new file would lack something that it has.
+    #[error("not changed: a new {} would not keep its {what}", .path.display())]
+    Lost {
+        /// Its path.
+        path: PathBuf,
+        /// What it would lack.
+        what: String,
+        /// What the system said.
+        source: io::Error,
     },
     /// It is no file that people write.
     #[error("not changed: {} is larger than {MOST_BYTES} bytes", .0.display())]
@@ -157,8 +168,8 @@ impl Text {
     }
 }
 
-/// The file at `real`, called `path` in errors: its metadata and bytes; `None` where nothing is there.
-pub fn read_file(real: &Path, path: &Path) -> Result<Option<(Metadata, Vec<u8>)>, EditError> {
+/// The file at `real`, called `path` in errors, open, and its bytes; `None` where nothing is there.
+pub fn read_file(real: &Path, path: &Path) -> Result<Option<(Original, Vec<u8>)>, EditError> {
     let failed = |source| EditError::Read { path: path.to_path_buf(), source };
     match real.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -166,17 +177,16 @@ pub fn read_file(real: &Path, path: &Path) -> Result<Option<(Metadata, Vec<u8>)>
         Ok(metadata) if !metadata.is_file() => return Err(EditError::NoFile(path.to_path_buf())),
         answer => answer.map_err(failed)?,
     };
-    let file = File::open(real).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
+    let original = open_file(real).and_then(|(file, _)| Original::new(file)).map_err(failed)?;
     let mut contents = Vec::new();
-    file.take(MOST_BYTES + 1).read_to_end(&mut contents).map_err(failed)?;
+    (&original.file).take(MOST_BYTES + 1).read_to_end(&mut contents).map_err(failed)?;
     if contents.len() as u64 > MOST_BYTES {
         return Err(EditError::TooLarge(path.to_path_buf()));
     }
-    Ok(Some((metadata, contents)))
+    Ok(Some((original, contents)))
 }
 
-/// Whether a file may be replaced by one that takes its name, mode and owner.
+/// Whether a file may be replaced by one that is like it and takes its name.
 pub fn may_replace(metadata: &Metadata, path: &Path) -> Result<(), EditError> {
     if metadata.permissions().mode() & 0o222 == 0 {
         return Err(EditError::ReadOnly(path.to_path_buf()));
