@@ -33,6 +33,7 @@ mod man;
 mod output;
 mod owners;
 mod prune;
+mod receipt;
 mod report;
 mod safety;
 mod schedule;

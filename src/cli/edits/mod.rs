@@ -10,6 +10,7 @@
 //! * `diff`: a plan as people read it.
 //! * `carry`: the way of every plan: shown, agreed to, carried out.
 //! * `home`: whose files.
+//! * `receipt`: which files were changed, for when that is undone.
 //! * `execute`: the files are written.
 //!
 //! # Invariants
@@ -30,9 +31,11 @@ mod execute;
 mod home;
 mod place;
 mod plan;
+mod receipt;
 
 pub use block::{Block, Placement};
-pub use carry::{Direction, Manner, Outcome, carry_through, complain_of};
+pub use carry::{Agreement, Direction, Manner, Outcome, agree, carry_out, carry_through, complain_of};
 pub use home::home_of_user;
 pub use place::{EditError, Place, Text};
 pub use plan::Plan;
+pub use receipt::Receipt;

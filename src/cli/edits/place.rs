@@ -29,6 +29,16 @@ impl Display for Place {
     }
 }
 
+impl Place {
+    /// The same with the links of a file resolved, as far as they can be.
+    pub fn real(&self) -> Place {
+        match self {
+            Place::File(path) => Place::File(resolved(path).unwrap_or_else(|_| path.clone())),
+            Place::Crontab => Place::Crontab,
+        }
+    }
+}
+
 /// What is at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -119,6 +129,13 @@ pub enum EditError {
     Crontab(String),
 }
 
+impl EditError {
+    /// Whether there is no program `crontab` on this machine: then nothing of ours is in a crontab.
+    pub fn is_missing_crontab(&self) -> bool {
+        matches!(self, EditError::NoCrontab(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// A larger file is none that people write.
 const MOST_BYTES: u64 = 16 << 20;
 
@@ -198,7 +215,7 @@ pub fn may_replace(metadata: &Metadata, path: &Path) -> Result<(), EditError> {
 }
 
 /// The path with its links resolved, as far as anything is there: a link may lead to a file that is not there yet.
-fn resolved(path: &Path) -> io::Result<PathBuf> {
+pub fn resolved(path: &Path) -> io::Result<PathBuf> {
     /// As many links in a row as the kernel follows.
     const MOST_LINKS: usize = 40;
     let mut path = path.to_path_buf();
