@@ -176,6 +176,24 @@ fn root_keeps_the_owner_of_a_file() {
     assert!(std::fs::read_to_string(&path).unwrap().contains("pycstore"));
 }
 
+#[test]
+#[ignore = "needs root: a label that an ordinary user cannot set"]
+fn a_label_of_a_security_module_that_does_not_run_is_in_nobodys_way() {
+    // Of no module at all: SELinux may be there without a policy, and then takes everything.
+    const LABEL: &str = "security.pycstore-test";
+    let world = World::new();
+    let path = world.write(".zshenv", "# mine\n");
+    if !set(&path, LABEL, b"x") {
+        return;
+    }
+    setup(&world, &["zsh"]).exits(0);
+    assert!(attribute(&path, LABEL).is_some(), "root keeps it");
+    setup(&world, &["zsh", "--undo"]).exits(0);
+    world.pycstore_unprivileged(["setup", "zsh", "--yes"]).exits(0);
+    assert!(std::fs::read_to_string(&path).unwrap().contains("pycstore"));
+    assert_eq!(attribute(&path, LABEL), None);
+}
+
 /// What other programs write, and look for again: comments that belong to the next line, and blocks.
 const MANAGED: [&str; 4] = [
     "#Ansible: backup\n0 2 * * * backup\n",

@@ -138,6 +138,9 @@ pub enum Direction {
 pub fn complain_of(error: EditError, direction: Direction) {
     let hint = match (&error, direction) {
         (EditError::NoCrontab(_), _) => "install cron, for example: apt install cron",
+        (EditError::Crontab(_), _) => {
+            "ask the administrator of this machine for crontab(1) (cron.allow, cron.deny)"
+        }
         (EditError::Contents { .. }, Direction::Put) => {
             "change that by hand, or leave it; `--print` shows what would be added"
         }

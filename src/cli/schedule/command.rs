@@ -199,6 +199,11 @@ pub fn explained(error: EditError) -> anyhow::Error {
             let hint = "install cron, for example: apt install cron; or start a systemd user manager";
             Complaint::caused(error, hint).into()
         }
+        EditError::Crontab(_) => {
+            let hint =
+                "ask for crontab(1) (cron.allow, cron.deny); or: pycstore schedule install --with systemd";
+            Complaint::caused(error, hint).into()
+        }
         error => error.into(),
     }
 }
