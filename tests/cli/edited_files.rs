@@ -140,6 +140,27 @@ fn a_page_that_is_replaced_keeps_its_acl() {
 }
 
 #[test]
+#[ignore = "needs root: a page of another user and group"]
+fn a_page_that_changes_hands_gives_its_new_group_nothing() {
+    let world = World::new();
+    std::fs::create_dir_all(&world.store).unwrap();
+    let page = world.write("page.html", "old");
+    // The home is given to the user who runs the program.
+    world.pycstore_unprivileged(["ls"]).exits(0);
+    for (group, expected) in [(61001, 0o604), (65534, 0o664)] {
+        std::fs::remove_file(&page).unwrap();
+        world.write("page.html", "old");
+        std::fs::set_permissions(&page, PermissionsExt::from_mode(0o664)).unwrap();
+        chown(&page, Some(61001), Some(group)).unwrap();
+        let mut command = world.command(world.home.parent().unwrap().join("pycstore"));
+        command.env("PYTHONPYCACHEPREFIX", &world.store).uid(65534).gid(65534);
+        answer(command.args(["report", "--html"]).arg(&page)).exits(0);
+        let metadata = page.metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid(), mode(&page)), (65534, 65534, expected));
+    }
+}
+
+#[test]
 #[ignore = "needs root: files of another user and group"]
 fn what_cannot_keep_its_owner_and_group_is_left() {
     const NOBODY: u32 = 65534;

@@ -362,8 +362,12 @@ fn a_refused_crontab_is_in_nobodys_way() {
         world.write(".bashrc", "theirs\n");
         manager.pycstore(&["setup", "bash", "--yes"]).exits(0);
         let told = |answer: Answer| {
-            let lines: Vec<String> =
-                answer.stderr.lines().filter(|line| line.contains("crontab")).map(str::to_string).collect();
+            let lines: Vec<String> = answer
+                .stderr
+                .lines()
+                .filter(|line| line.contains(": crontab says: "))
+                .map(str::to_string)
+                .collect();
             assert_eq!(lines.len(), 1, "{answer:?}");
             lines[0].clone()
         };
