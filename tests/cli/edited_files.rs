@@ -36,8 +36,13 @@ fn setup(world: &World, arguments: &[&str]) -> Answer {
 /// group may read, user 65534 do what `named` says; that is the mask.
 fn acl(named: u16) -> Vec<u8> {
     const NO_ID: u32 = u32::MAX;
-    let entries: [(u16, u16, u32); 5] =
-        [(0x01, 6, NO_ID), (0x02, named, 65534), (0x04, 4, NO_ID), (0x10, named, NO_ID), (0x20, 4, NO_ID)];
+    let entries: [(u16, u16, u32); 5] = [
+        (0x01, 6 | named, NO_ID),
+        (0x02, named, 65534),
+        (0x04, 4, NO_ID),
+        (0x10, named, NO_ID),
+        (0x20, 4, NO_ID),
+    ];
     let entry = |(tag, permissions, id): (u16, u16, u32)| {
         [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
     };
