@@ -6,14 +6,14 @@ use super::exit::Exit;
 use super::output::complain::Complaint;
 use super::output::html::{self, Report};
 use super::output::{human, path};
-use super::replace::replace;
+use super::replace::{Original, Ownership, ReplaceError, replace, replace_like};
 use super::session::Session;
+use pycstore::directory::open_file;
 use pycstore::scan::Question;
 use pycstore::status::UncheckedHashes;
 use pycstore::store::Purpose;
 use pycstore::usage::{CountedLinks, Survey, Usage};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A new page names what its user works on.
@@ -46,7 +46,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
         out.flush()?;
     } else {
         let file = &options.html;
-        replace(file, page.as_bytes(), mode(file)).map_err(|error| {
+        put(file, page.as_bytes()).map_err(|error| {
             let unwritten = Unwritten { file: file.display().to_string(), source: error };
             Complaint::caused(unwritten, "name a file in a directory that you may write to, or `-`")
         })?;
@@ -61,9 +61,13 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     Ok(du::report(&usage.troubles))
 }
 
-/// That of the file that is replaced.
-fn mode(file: &Path) -> u32 {
-    file.symlink_metadata().map_or(PRIVATE, |metadata| metadata.permissions().mode() & 0o777)
+/// Puts the page in the place of an old one, and gives it the permissions of that.
+fn put(path: &Path, page: &[u8]) -> Result<(), ReplaceError> {
+    let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+    match open_file(path) {
+        Ok((old, _)) if is_file => replace_like(path, page, &Original::new(old)?, Ownership::KeptIfPossible),
+        _ => Ok(replace(path, page, PRIVATE)?),
+    }
 }
 
 /// The page could not be written.
@@ -71,5 +75,5 @@ fn mode(file: &Path) -> u32 {
 #[error("cannot write {file}")]
 struct Unwritten {
     file: String,
-    source: io::Error,
+    source: ReplaceError,
 }

@@ -209,7 +209,9 @@ impl<'w> Manager<'w> {
 echo \"$*\" >> \"$HOME/asked\"
 units=\"$HOME/.config/systemd/user\"
 case \"$*\" in
-  *refuse*) exit 1;;
+  *enable*) test -e \"$HOME/refuse\" && { echo 'it is refused' >&2; exit 1; };;
+esac
+case \"$*\" in
   '--user enable --now pycstore.timer') mkdir -p \"$units/timers.target.wants\" && ln -sf ../pycstore.timer \"$units/timers.target.wants/\";;
   '--user disable --now pycstore.timer') test -f \"$units/pycstore.timer\" && rm -f \"$units/timers.target.wants/pycstore.timer\";;
   '--user show '*) echo 'Wed 2026-11-25 04:09:20 UTC';;
@@ -218,6 +220,13 @@ esac
         let path = world.write("bin/systemctl", script);
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
         Manager { world, spool: Spool::new(world) }
+    }
+
+    /// Lets `crontab` be this script.
+    fn replace_crontab(&self, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.world.write("bin/crontab", format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     fn pycstore(&self, arguments: &[&str]) -> Answer {
@@ -292,6 +301,210 @@ fn a_timer_that_somebody_else_wrote_is_not_disabled() {
     manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
     manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
     assert!(manager.asked().is_empty());
+}
+
+#[test]
+fn units_that_are_only_partly_ours_are_not_made_ours() {
+    let drop_in = "[Service]\nEnvironment=A=1\n";
+    for (text, why) in [("", "it was made by somebody else"), ("\n", "it was made by somebody else")] {
+        let world = world();
+        let manager = Manager::new(&world);
+        // An empty unit is a masked one.
+        let unit = world.write(".config/systemd/user/pycstore.service", text);
+        let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(2).stderr;
+        assert!(told.contains(&format!("pycstore.service: {why}\nhint: ")), "{told}");
+        assert_eq!(std::fs::read_to_string(unit).unwrap(), text);
+    }
+    for name in ["pycstore.service", "pycstore.timer"] {
+        let world = world();
+        let manager = Manager::new(&world);
+        manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0);
+        let path = world.home.join(".config/systemd/user").join(name);
+        let ours = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{ours}{drop_in}")).unwrap();
+        manager.asked();
+        let told = manager.pycstore(&["schedule", "install", "--threads", "1", "--yes"]).exits(2).stderr;
+        assert!(told.contains(&format!("{name}: somebody else added lines to it\nhint: ")), "{told}");
+        // What they added stays; a timer of theirs is not stopped.
+        manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), drop_in);
+        assert_eq!(manager.asked().iter().any(|it| it.starts_with("disable")), name == "pycstore.service");
+    }
+}
+
+#[test]
+fn an_agent_that_somebody_else_wrote_stays() {
+    let world = World::new();
+    let place = "Library/LaunchAgents/pycstore.schedule.plist";
+    let theirs = "<plist>\n<!-- made by `pycstore schedule install` -->\n<dict/></plist>\n";
+    let path = world.write(place, theirs);
+    schedule(&world, &["remove", "--with", "launchd", "--yes"]).exits(0);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), theirs);
+    world.write(place, schedule(&world, &["install", "--print", "--with", "launchd"]).exits(0).stdout);
+    // Nothing on this machine is told of it.
+    schedule(&world, &["remove", "--with", "launchd", "--yes"]);
+    assert!(!path.exists());
+}
+
+/// What `crontab -l` says to those who may not use it, or cannot.
+const REFUSALS: [&str; 3] = [
+    "echo 'You (me) are not allowed to use this program (crontab)' >&2; exit 1",
+    "echo 'crontab: must be suid to work properly' >&2; exit 1",
+    "exit 13",
+];
+
+#[test]
+fn a_refused_crontab_is_in_nobodys_way() {
+    for refusal in REFUSALS {
+        let world = world();
+        let manager = Manager::new(&world);
+        manager.replace_crontab(refusal);
+        world.write(".bashrc", "theirs\n");
+        manager.pycstore(&["setup", "bash", "--yes"]).exits(0);
+        let told = |answer: Answer| {
+            let lines: Vec<String> = answer
+                .stderr
+                .lines()
+                .filter(|line| line.contains(": crontab says: "))
+                .map(str::to_string)
+                .collect();
+            assert_eq!(lines.len(), 1, "{answer:?}");
+            lines[0].clone()
+        };
+        let why = told(manager.pycstore(&["schedule", "status"]).exits(1));
+        assert!(why.ends_with("; whether cron has a schedule is not known"), "{why}");
+        let timer = world.home.join(".config/systemd/user/pycstore.timer");
+        told(manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0));
+        assert!(timer.exists());
+        let status = manager.pycstore(&["schedule", "status"]).exits(0);
+        assert!(status.stdout.starts_with("schedule  systemd: "), "{status:?}");
+        told(status);
+        told(manager.pycstore(&["schedule", "remove", "--yes"]).exits(1));
+        assert!(!timer.exists());
+        told(manager.pycstore(&["setup", "--undo", "--yes"]).exits(1));
+        assert_eq!(std::fs::read_to_string(world.home.join(".bashrc")).unwrap(), "theirs\n");
+        // Who names it wants it.
+        for arguments in [&["schedule", "install", "--with", "cron"][..], &["setup", "cron"]] {
+            let refused = manager.pycstore(&[arguments, &["--yes"]].concat()).exits(2).stderr;
+            assert!(refused.contains("pycstore: crontab says: "), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn no_crontab_at_all_is_no_trouble() {
+    // BusyBox says so of a user who has none.
+    let none =
+        "test \"$1\" != -l || { echo \"crontab: can't open 'me': No such file or directory\" >&2; exit 1; }
+cat > \"$HOME/crontab\"";
+    let world = world();
+    let manager = Manager::new(&world);
+    manager.replace_crontab(none);
+    let told = manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
+    assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("nothing to do\n", ""));
+    assert_eq!(manager.pycstore(&["schedule", "status"]).exits(1).stderr, "");
+    manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    assert!(std::fs::read_to_string(world.home.join("crontab")).unwrap().contains("schedule run"));
+    // Where there is no such program, nothing is in its crontab.
+    for arguments in [&["schedule", "remove", "--yes"][..], &["setup", "--undo", "--yes"]] {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let told = answer(command.env("PATH", "/nonexistent").args(arguments)).exits(0);
+        assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("nothing to do\n", ""));
+    }
+}
+
+#[test]
+fn the_old_schedule_stays_until_the_new_one_runs() {
+    let world = world();
+    let manager = Manager::new(&world);
+    manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    let before = line(&manager.spool);
+    // The manager does not start the new one.
+    world.write("refuse", "");
+    let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(1).stderr;
+    assert!(told.contains("it is refused\n") && told.contains("the schedule by cron stays\n"), "{told}");
+    assert_eq!(line(&manager.spool), before);
+    let status = manager.pycstore(&["schedule", "status"]).exits(0).stdout;
+    assert!(status.starts_with("schedule  cron: "), "{status}");
+    std::fs::remove_file(world.home.join("refuse")).unwrap();
+    // While it is started, the old one is there.
+    manager.asked();
+    let script = std::fs::read_to_string(world.home.join("bin/systemctl")).unwrap();
+    let crontab = "crontab -l 2>/dev/null | grep -c 'schedule run' >> \"$HOME/asked\"";
+    world.write("bin/systemctl", script.replacen('\n', &format!("\n{crontab}\n"), 1));
+    manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0);
+    let asked = manager.asked();
+    assert!(
+        asked.contains(&"enable --now pycstore.timer".into()) && !asked.contains(&"0".into()),
+        "{asked:?}"
+    );
+    assert_eq!(manager.spool.contents(), None);
+    world.write("bin/systemctl", script);
+    // The other way: cron does not take the line.
+    manager.replace_crontab(
+        "test \"$1\" = -l && { echo 'no crontab for me' >&2; exit 1; }; echo full >&2; exit 1",
+    );
+    let timer = world.home.join(".config/systemd/user/pycstore.timer");
+    let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(2).stderr;
+    assert!(
+        told.contains("crontab says: full\n") && told.contains("the schedule by systemd stays\n"),
+        "{told}"
+    );
+    assert!(timer.exists());
+    assert!(manager.asked().iter().all(|it| !it.starts_with("disable")));
+}
+
+#[test]
+fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place() {
+    let world = world();
+    let manager = Manager::new(&world);
+    let [service, timer] = units(&world, &[]);
+    let directory = world.home.join(".config/systemd/user");
+    std::fs::create_dir_all(directory.join("timers.target.wants")).unwrap();
+    std::fs::copy(service, directory.join("pycstore.service")).unwrap();
+    std::fs::copy(timer, directory.join("pycstore.timer")).unwrap();
+    std::os::unix::fs::symlink("../pycstore.timer", directory.join("timers.target.wants/pycstore.timer"))
+        .unwrap();
+    let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0).stderr;
+    assert!(
+        told.contains("pycstore.timer was put in place by hand, and stays\nhint: systemctl --user disable"),
+        "{told}"
+    );
+    assert!(directory.join("pycstore.timer").exists());
+}
+
+#[test]
+fn the_job_has_the_global_options_of_install() {
+    let world = World::new();
+    let options = ["--threads", "3", "--assume-gone", "old disk", "--assume-gone", "/mnt/x"];
+    let old = world.home.join("old disk");
+    for (with, expected) in [
+        ("cron", format!("--threads 3 --assume-gone '{}' --assume-gone /mnt/x schedule run", old.display())),
+        (
+            "systemd",
+            format!("--threads 3 --assume-gone \"{}\" --assume-gone /mnt/x schedule run", old.display()),
+        ),
+        ("launchd", format!("<string>--assume-gone</string>\n        <string>{}</string>", old.display())),
+    ] {
+        let printed = schedule(&world, &[&["install", "--print", "--with", with], &options[..]].concat())
+            .exits(0)
+            .stdout;
+        assert!(printed.contains(&expected), "{printed}");
+    }
+    // What it says is what is done: by day the source's disk may only be away.
+    let project = world.project("disk/p", &["m.py"]);
+    world.compile(newest(), &[], &[&project]);
+    std::fs::remove_dir_all(world.home.join("disk")).unwrap();
+    std::fs::create_dir(world.home.join("disk")).unwrap();
+    let spool = Spool::new(&world);
+    let disk = world.home.join("disk");
+    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    run_line(&world, &line(&spool));
+    let kept = entries(&world);
+    let gone = ["schedule", "install", "--yes", "--assume-gone", disk.to_str().unwrap()];
+    spool.pycstore(gone).exits(0);
+    run_line(&world, &line(&spool)).exits(0);
+    assert_eq!((kept, entries(&world)), (1, 0));
 }
 
 #[test]

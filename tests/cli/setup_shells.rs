@@ -153,7 +153,8 @@ fn the_profile_is_the_one_that_the_login_shell_reads() {
         setup(&world, &[("SHELL", OsStr::new(shell))], &["profile", "--undo"]);
         assert_eq!(prefix(&world, login, &[]), "None");
         let left = std::fs::read_dir(&world.home).unwrap().map(|entry| entry.unwrap().file_name());
-        let mut left: Vec<_> = left.filter(|name| name != ".cache").collect();
+        // The store stays, and so does the directory of state.
+        let mut left: Vec<_> = left.filter(|name| name != ".cache" && name != ".local").collect();
         left.sort();
         assert_eq!(left, files, "{shell}");
     }

@@ -35,7 +35,18 @@ impl<'w> Spool<'w> {
         }
         // Below HOME there is no trace of the machine's own spool: whoever cannot mount does not go on.
         let script = format!("set -e; mount --bind \"$1\" /var/spool/cron; {before} shift; exec \"$@\"");
-        command.args(["sh", "-c", &script, "sh"]).arg(&self.directory).arg(program);
+        command.args(["sh", "-c", &script, "sh"]).arg(&self.directory);
+        if !rustix::process::geteuid().is_root() {
+            // Ourselves again: to root in there everything of the machine's root would be a stranger's.
+            let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            command.args([
+                "unshare",
+                "--user",
+                &format!("--map-user={user}"),
+                &format!("--map-group={group}"),
+            ]);
+        }
+        command.arg(program);
         command
     }
 

@@ -234,6 +234,10 @@ pub enum Command {
     /// run finds nothing to do. What is added stands between two marks, and --undo takes exactly that back. The store is
     /// made for you alone, and tagged as a cache for backups to pass by. A snippet, for what has no one file, is only
     /// printed. A directory that other programs use too, such as /tmp or ~/.cache, is refused as a store.
+    ///
+    /// A file that is edited keeps its owner, group, mode, ACL and extended attributes, or is left as it is. The files
+    /// are noted in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl: --undo finds them there
+    /// when ZDOTDIR, XDG_CONFIG_HOME or git's core.excludesFile have changed. Without a note it looks at today's places.
     Setup(SetupOptions),
     /// Prune every night, by whoever keeps the time on this machine.
     ///
@@ -242,6 +246,9 @@ pub enum Command {
     /// it runs; run does now what it does. The policy is the configuration's, else orphans, stale, corrupt and temporary.
     /// The job has the lowest priority, begins at another minute on each machine, and says nothing unless something is
     /// wrong: by mail from cron, or in the journal (journalctl --user -u pycstore).
+    ///
+    /// The job has the store, --config, --threads and --assume-gone of install. A unit or property list that install did
+    /// not write is left alone. Where another scheduler had the job, its schedule is removed when the new one runs.
     Schedule(ScheduleOptions),
     /// Show past runs of prune.
     ///

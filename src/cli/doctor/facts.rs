@@ -296,10 +296,10 @@ fn ask_places(
 fn schedule_of(session: &Session, crontab: &Result<Vec<u8>, Silence>) -> Result<Schedule, String> {
     let environment = &session.environment;
     let lines = crontab.as_deref().unwrap_or_default();
-    let installed =
-        schedule::installed_with(environment, lines).map_err(|error| complain::one_line(&error))?;
-    match (installed.first(), crontab) {
+    let found = schedule::installed_with(environment, Ok(lines.to_vec()));
+    match (found.installed.first(), crontab) {
         (Some(installed), _) => Ok(Schedule::Ours(installed.scheduler.name())),
+        (None, _) if let Some((_, error)) = found.unknown.first() => Err(complain::one_line(error)),
         (None, Err(silence)) => {
             Err(format!("nobody knows whether a schedule is in place: crontab -l {silence}"))
         }

@@ -40,6 +40,15 @@ impl Outcome {
     }
 }
 
+/// What the user says to plans.
+#[derive(Debug)]
+pub enum Agreement {
+    /// They are to be carried out.
+    Given,
+    /// They are not: what became of them.
+    Ended(Outcome),
+}
+
 /// Shows a plan, asks, and carries it out; `first` is what has to be done before the files, described by `lines`.
 pub fn carry_through(
     session: &Session,
@@ -48,20 +57,37 @@ pub fn carry_through(
     lines: &[String],
     first: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
+    if let Agreement::Ended(outcome) = agree(session, manner, &[plan], lines)? {
+        return Ok(outcome);
+    }
+    first()?;
+    let mut outcome = Outcome { edited: usize::from(!lines.is_empty()), ..Outcome::default() };
+    carry_out(plan, &mut outcome);
+    Ok(outcome)
+}
+
+/// Shows plans as one, and asks; `lines` describe what else is to be done.
+pub fn agree(
+    session: &Session,
+    manner: Manner,
+    plans: &[&Plan],
+    lines: &[String],
+) -> anyhow::Result<Agreement> {
+    let settled = || Agreement::Ended(Outcome { is_settled: true, ..Outcome::default() });
     let mut out = BufWriter::new(io::stdout().lock());
-    if plan.is_empty() && lines.is_empty() {
+    if plans.iter().all(|plan| plan.is_empty()) && lines.is_empty() {
         if !session.global.quiet {
             writeln!(out, "nothing to do")?;
         }
         out.flush()?;
-        return Ok(Outcome { is_settled: true, ..Outcome::default() });
+        return Ok(settled());
     }
     let consent = match manner {
         Manner::DryRun | Manner::Agreed => Consent::Given,
         Manner::Asking => Consent::of_terminal("files would be changed")?,
     };
     if !session.global.quiet || manner != Manner::Agreed {
-        let shown = show(session, plan, lines, &mut out).and_then(|()| out.flush());
+        let shown = show(session, plans, lines, &mut out).and_then(|()| out.flush());
         match shown {
             // What was agreed to is done, whether or not somebody reads on.
             Err(error) if manner == Manner::Agreed && error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -69,14 +95,17 @@ pub fn carry_through(
         }
     }
     if manner == Manner::DryRun {
-        return Ok(Outcome { is_settled: true, ..Outcome::default() });
+        return Ok(settled());
     }
     if !agreed(consent, "Do this?")? {
         complain::note("nothing was changed");
-        return Ok(Outcome { is_declined: true, ..Outcome::default() });
+        return Ok(Agreement::Ended(Outcome { is_declined: true, ..Outcome::default() }));
     }
-    first()?;
-    let mut outcome = Outcome { edited: usize::from(!lines.is_empty()), ..Outcome::default() };
+    Ok(Agreement::Given)
+}
+
+/// Carries out a plan that was agreed to, and says what could not be changed.
+pub fn carry_out(plan: &Plan, outcome: &mut Outcome) {
     for edit in plan.edits() {
         match execute(edit) {
             Ok(()) => outcome.edited += 1,
@@ -86,15 +115,14 @@ pub fn carry_through(
             }
         }
     }
-    Ok(outcome)
 }
 
-fn show(session: &Session, plan: &Plan, lines: &[String], out: &mut dyn Write) -> io::Result<()> {
+fn show(session: &Session, plans: &[&Plan], lines: &[String], out: &mut dyn Write) -> io::Result<()> {
     for line in lines {
         let line = if session.terminal.is_terminal() { path::escaped(line) } else { line.clone() };
         writeln!(out, "{line}")?;
     }
-    plan.show(out, &session.terminal, session.style())
+    plans.iter().try_for_each(|plan| plan.show(out, &session.terminal, session.style()))
 }
 
 /// How a text was to be changed.
@@ -110,6 +138,9 @@ pub enum Direction {
 pub fn complain_of(error: EditError, direction: Direction) {
     let hint = match (&error, direction) {
         (EditError::NoCrontab(_), _) => "install cron, for example: apt install cron",
+        (EditError::Crontab(_), _) => {
+            "ask the administrator of this machine for crontab(1) (cron.allow, cron.deny)"
+        }
         (EditError::Contents { .. }, Direction::Put) => {
             "change that by hand, or leave it; `--print` shows what would be added"
         }
@@ -118,9 +149,13 @@ pub fn complain_of(error: EditError, direction: Direction) {
         }
         (EditError::Changed(_), _) => "run it again",
         (EditError::Stranger { .. }, _) => "run it as that user",
-        (EditError::NoFile(_) | EditError::ReadOnly(_) | EditError::SeveralNames { .. }, _) => {
-            "edit it by hand; `--print` shows what would be added"
-        }
+        (
+            EditError::NoFile(_)
+            | EditError::ReadOnly(_)
+            | EditError::SeveralNames { .. }
+            | EditError::Lost { .. },
+            _,
+        ) => "edit it by hand; `--print` shows what would be added",
         _ => {
             complain::problem(&error);
             return;

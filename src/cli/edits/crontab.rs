@@ -1,6 +1,7 @@
 //! The user's own crontab, through crontab(1): the spool is nobody's but its.
 //!
-//! `crontab -l` gives the bytes that were installed; it exits 1 and says `no crontab for …` where there is none.
+//! `crontab -l` gives the bytes that were installed; it exits 1 and says `no crontab for …` where there is none, that of
+//! BusyBox `can't open 'NAME': No such file or directory`.
 //! `crontab -` takes the new text from standard input, checks it and refuses what cron would not read; `crontab -r`
 //! removes it.
 
@@ -19,7 +20,7 @@ pub fn read() -> Result<Option<Vec<u8>>, EditError> {
         .map_err(EditError::NoCrontab)?;
     match () {
         () if output.status.success() => Ok(Some(output.stdout)),
-        () if said(&output).contains("no crontab for") => Ok(None),
+        () if says_none(&said(&output)) => Ok(None),
         () => Err(EditError::Crontab(said(&output))),
     }
 }
@@ -35,6 +36,13 @@ pub fn write(contents: Option<&[u8]>) -> Result<(), EditError> {
         Some(contents) => fed("-", contents).map_err(EditError::NoCrontab)?,
     };
     if output.status.success() { Ok(()) } else { Err(EditError::Crontab(said(&output))) }
+}
+
+/// Whether `crontab -l` said that the user has none. BusyBox speaks so of the file in its spool; of the spool itself it
+/// says something else.
+fn says_none(said: &str) -> bool {
+    said.contains("no crontab for")
+        || said.contains("can't open '") && said.ends_with("No such file or directory")
 }
 
 fn fed(argument: &str, contents: &[u8]) -> io::Result<Output> {
@@ -57,4 +65,25 @@ fn said(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { output.status.to_string() } else { lines.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn having_none_is_told_from_being_refused() {
+        for said in ["no crontab for me", "crontab: can't open 'me': No such file or directory"] {
+            assert!(says_none(said), "{said}");
+        }
+        for said in [
+            "You (me) are not allowed to use this program (crontab)",
+            "crontab: must be suid to work properly",
+            "crontab: can't change directory to '/var/spool/cron/crontabs': No such file or directory",
+            "crontab: can't open 'me': Permission denied",
+            "exit status: 1",
+        ] {
+            assert!(!says_none(said), "{said}");
+        }
+    }
 }

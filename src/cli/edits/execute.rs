@@ -9,12 +9,12 @@
 use super::crontab;
 use super::place::{EditError, Place, Text, may_replace, read_file};
 use super::plan::Edit;
-use crate::cli::replace::{replace, replace_like};
+use crate::cli::replace::{Ownership, ReplaceError, create, replace_like};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// The mode of a new file.
+/// The mode of a new file, as far as the umask leaves it.
 const MODE: u32 = 0o644;
 
 /// Carries out an edit.
@@ -36,17 +36,30 @@ pub fn execute(edit: &Edit) -> Result<(), EditError> {
 /// Writes or removes the file at `real`, called `path` in errors.
 fn write(edit: &Edit, real: &Path, path: &Path) -> Result<(), EditError> {
     let failed = |source| EditError::Write { path: path.to_path_buf(), source };
-    let old = read_file(real, path)?.map(|(metadata, _)| metadata);
+    let old = match read_file(real, path)? {
+        // It is held open: what is replaced is this file, and it is still what was shown.
+        Some((old, contents)) if edit.text.contents.as_ref() == Some(&contents) => Some(old),
+        Some(_) => return Err(EditError::Changed(edit.place.clone())),
+        None => None,
+    };
     if let Some(old) = &old {
-        may_replace(old, path)?;
+        may_replace(&old.file.metadata().map_err(failed)?, path)?;
     }
     match (&edit.after, old) {
-        (Some(after), Some(old)) => replace_like(real, after, &old).map_err(failed),
+        (Some(after), Some(old)) => {
+            replace_like(real, after, &old, Ownership::Kept).map_err(|error| match error {
+                ReplaceError::Io(source) => failed(source),
+                ReplaceError::Changed => EditError::Changed(edit.place.clone()),
+                ReplaceError::Lost { what, source } => {
+                    EditError::Lost { path: path.to_path_buf(), what, source }
+                }
+            })
+        }
         (Some(after), None) => {
             if let Some(directory) = real.parent() {
                 DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
             }
-            replace(real, after, MODE).map_err(failed)
+            create(real, after, MODE).map_err(failed)
         }
         (None, Some(_)) => {
             std::fs::remove_file(real).map_err(failed)?;

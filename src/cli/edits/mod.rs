@@ -10,13 +10,15 @@
 //! * `diff`: a plan as people read it.
 //! * `carry`: the way of every plan: shown, agreed to, carried out.
 //! * `home`: whose files.
+//! * `receipt`: which files were changed, for when that is undone.
 //! * `execute`: the files are written.
 //!
 //! # Invariants
 //!
 //! * Outside of the marked block no byte changes; taking the block back gives the bytes that were there before.
-//! * A file is replaced as a whole, keeping mode and owner; a symbolic link stays, and the file that it leads to is
-//!   replaced: dotfiles often lie in a repository.
+//! * A file is replaced as a whole, keeping mode, owner, group and extended attributes (its ACL among them), or is left as it
+//!   is; a symbolic link stays, and the file that it leads to is replaced: dotfiles often lie in a repository.
+//! * A new file has no more permissions than the umask leaves.
 //! * What changed between plan and execution is not overwritten.
 //! * The only file that is removed is one that holds nothing but our block, and that we made; the only directories, those
 //!   that we made for it and that are empty.
@@ -29,9 +31,11 @@ mod execute;
 mod home;
 mod place;
 mod plan;
+mod receipt;
 
 pub use block::{Block, Placement};
-pub use carry::{Direction, Manner, Outcome, carry_through, complain_of};
+pub use carry::{Agreement, Direction, Manner, Outcome, agree, carry_out, carry_through, complain_of};
 pub use home::home_of_user;
 pub use place::{EditError, Place, Text};
 pub use plan::Plan;
+pub use receipt::Receipt;

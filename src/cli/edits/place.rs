@@ -2,10 +2,11 @@
 
 use super::block::BlockError;
 use super::crontab;
+use crate::cli::replace::Original;
 use pycstore::ancestry::{self, Stranger};
-use pycstore::directory::effective_user;
+use pycstore::directory::{effective_user, open_file};
 use std::fmt::{self, Display};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,16 @@ impl Display for Place {
         match self {
             Place::File(path) => write!(formatter, "{}", path.display()),
             Place::Crontab => formatter.write_str("the crontab"),
+        }
+    }
+}
+
+impl Place {
+    /// The same with the links of a file resolved, as far as they can be.
+    pub fn real(&self) -> Place {
+        match self {
+            Place::File(path) => Place::File(resolved(path).unwrap_or_else(|_| path.clone())),
+            Place::Crontab => Place::Crontab,
         }
     }
 }
@@ -78,6 +89,16 @@ pub enum EditError {
         /// How many.
         names: u64,
     },
+    /// A new file would lack something that it has.
+    #[error("not changed: a new {} would not keep its {what}", .path.display())]
+    Lost {
+        /// Its path.
+        path: PathBuf,
+        /// What it would lack.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// It is no file that people write.
     #[error("not changed: {} is larger than {MOST_BYTES} bytes", .0.display())]
     TooLarge(PathBuf),
@@ -106,6 +127,13 @@ pub enum EditError {
     /// The program `crontab` refuses.
     #[error("crontab says: {0}")]
     Crontab(String),
+}
+
+impl EditError {
+    /// Whether there is no program `crontab` on this machine: then nothing of ours is in a crontab.
+    pub fn is_missing_crontab(&self) -> bool {
+        matches!(self, EditError::NoCrontab(error) if error.kind() == io::ErrorKind::NotFound)
+    }
 }
 
 /// A larger file is none that people write.
@@ -157,8 +185,8 @@ impl Text {
     }
 }
 
-/// The file at `real`, called `path` in errors: its metadata and bytes; `None` where nothing is there.
-pub fn read_file(real: &Path, path: &Path) -> Result<Option<(Metadata, Vec<u8>)>, EditError> {
+/// The file at `real`, called `path` in errors, open, and its bytes; `None` where nothing is there.
+pub fn read_file(real: &Path, path: &Path) -> Result<Option<(Original, Vec<u8>)>, EditError> {
     let failed = |source| EditError::Read { path: path.to_path_buf(), source };
     match real.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -166,17 +194,16 @@ pub fn read_file(real: &Path, path: &Path) -> Result<Option<(Metadata, Vec<u8>)>
         Ok(metadata) if !metadata.is_file() => return Err(EditError::NoFile(path.to_path_buf())),
         answer => answer.map_err(failed)?,
     };
-    let file = File::open(real).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
+    let original = open_file(real).and_then(|(file, _)| Original::new(file)).map_err(failed)?;
     let mut contents = Vec::new();
-    file.take(MOST_BYTES + 1).read_to_end(&mut contents).map_err(failed)?;
+    (&original.file).take(MOST_BYTES + 1).read_to_end(&mut contents).map_err(failed)?;
     if contents.len() as u64 > MOST_BYTES {
         return Err(EditError::TooLarge(path.to_path_buf()));
     }
-    Ok(Some((metadata, contents)))
+    Ok(Some((original, contents)))
 }
 
-/// Whether a file may be replaced by one that takes its name, mode and owner.
+/// Whether a file may be replaced by one that is like it and takes its name.
 pub fn may_replace(metadata: &Metadata, path: &Path) -> Result<(), EditError> {
     if metadata.permissions().mode() & 0o222 == 0 {
         return Err(EditError::ReadOnly(path.to_path_buf()));
@@ -188,7 +215,7 @@ pub fn may_replace(metadata: &Metadata, path: &Path) -> Result<(), EditError> {
 }
 
 /// The path with its links resolved, as far as anything is there: a link may lead to a file that is not there yet.
-fn resolved(path: &Path) -> io::Result<PathBuf> {
+pub fn resolved(path: &Path) -> io::Result<PathBuf> {
     /// As many links in a row as the kernel follows.
     const MOST_LINKS: usize = 40;
     let mut path = path.to_path_buf();

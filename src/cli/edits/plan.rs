@@ -51,6 +51,7 @@ impl Plan {
         }
         match planned {
             Some(index) => self.edits[index].after = after,
+            None if after == text.contents => {}
             None => self.edits.push(Edit { place: place.clone(), text, after, directories: 0 }),
         }
         Ok(())

@@ -32,9 +32,10 @@ use pycstore::verify::{Finding, What};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use view::{OtherStoreFields, ViewFields};
 
 /// The version of the contract.
@@ -67,6 +68,17 @@ pub fn bytes(path: &Path) -> Option<String> {
     match path.to_str() {
         Some(_) => None,
         None => Some(base64::engine::general_purpose::STANDARD.encode(path.as_os_str().as_bytes())),
+    }
+}
+
+/// The path that [`text`] and [`bytes`] give; `None` where the bytes are no base64.
+pub fn path(text: &str, bytes: Option<&str>) -> Option<PathBuf> {
+    match bytes {
+        None => Some(PathBuf::from(text)),
+        Some(bytes) => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(bytes).ok()?;
+            Some(PathBuf::from(OsString::from_vec(bytes)))
+        }
     }
 }
 

@@ -21,42 +21,60 @@ pub struct Installed {
     pub time: Option<Time>,
 }
 
-/// The schedules in place, at most one of each kind. Where there is no `crontab`, none is in it.
-///
-/// # Errors
-/// When the crontab or a file cannot be read.
-pub fn installed(environment: &Environment) -> Result<Vec<Installed>, EditError> {
-    let crontab = match Text::read(&Place::Crontab) {
-        Err(EditError::NoCrontab(_)) => None,
-        answer => answer?.contents,
-    };
-    installed_with(environment, &crontab.unwrap_or_default())
+/// What is known of the schedules in place.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Those in place, at most one of each kind.
+    pub installed: Vec<Installed>,
+    /// Where it could not be found out whether one is in place: one kind does not hide the others.
+    pub unknown: Vec<(Scheduler, EditError)>,
 }
 
-/// The same where the crontab has been read: no program is run.
-///
-/// # Errors
-/// When a file cannot be read, or the block in the crontab is torn.
-pub fn installed_with(environment: &Environment, crontab: &[u8]) -> Result<Vec<Installed>, EditError> {
-    let mut found = Vec::new();
-    if let Some(units) = systemd::Units::of(environment)
-        && units.are_enabled()?
-    {
-        found.push(Installed { scheduler: Scheduler::Systemd, place: Place::File(units.timer), time: None });
-    }
-    let torn = |source| EditError::Block { place: Place::Crontab, source };
-    if let Some(lines) = cron::BLOCK.lines_in(crontab).map_err(torn)? {
-        let time = Time::of_block(&lines);
-        found.push(Installed { scheduler: Scheduler::Cron, place: Place::Crontab, time });
-    }
-    if let Some(path) = launchd::place(environment) {
-        let place = Place::File(path);
-        let contents = Text::read(&place)?.contents.filter(|text| launchd::is_ours(text));
-        if let Some(contents) = contents {
-            found.push(Installed { scheduler: Scheduler::Launchd, place, time: launchd::time_in(&contents) });
+/// The schedules in place. Where there is no `crontab`, none is in it.
+pub fn installed(environment: &Environment) -> Found {
+    installed_with(environment, Text::read(&Place::Crontab).map(|text| text.contents.unwrap_or_default()))
+}
+
+/// The same where the crontab has been asked for: no program is run.
+pub fn installed_with(environment: &Environment, crontab: Result<Vec<u8>, EditError>) -> Found {
+    let mut found = Found::default();
+    let kinds = [
+        (Scheduler::Systemd, in_units(environment)),
+        (Scheduler::Cron, crontab.and_then(|crontab| in_crontab(&crontab))),
+        (Scheduler::Launchd, in_agents(environment)),
+    ];
+    for (scheduler, answer) in kinds {
+        match answer {
+            Ok(installed) => found.installed.extend(installed),
+            Err(error) if error.is_missing_crontab() => {}
+            Err(error) => found.unknown.push((scheduler, error)),
         }
     }
-    Ok(found)
+    found
+}
+
+fn in_units(environment: &Environment) -> Result<Option<Installed>, EditError> {
+    let Some(units) = systemd::Units::of(environment) else { return Ok(None) };
+    let place = Place::File(units.timer.clone());
+    Ok(units.are_enabled()?.then_some(Installed { scheduler: Scheduler::Systemd, place, time: None }))
+}
+
+fn in_crontab(crontab: &[u8]) -> Result<Option<Installed>, EditError> {
+    let torn = |source| EditError::Block { place: Place::Crontab, source };
+    let lines = cron::BLOCK.lines_in(crontab).map_err(torn)?;
+    let installed = |lines: Vec<&[u8]>| {
+        let time = Time::of_block(&lines);
+        Installed { scheduler: Scheduler::Cron, place: Place::Crontab, time }
+    };
+    Ok(lines.map(installed))
+}
+
+fn in_agents(environment: &Environment) -> Result<Option<Installed>, EditError> {
+    let Some(path) = launchd::place(environment) else { return Ok(None) };
+    let place = Place::File(path);
+    let contents = Text::read(&place)?.contents.filter(|text| launchd::is_ours(text));
+    let time = contents.as_deref().map(launchd::time_in);
+    Ok(time.map(|time| Installed { scheduler: Scheduler::Launchd, place, time }))
 }
 
 /// The newest run on the effective store with the policy of the schedule, by whomever it was started.

@@ -30,7 +30,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// The job that does at night what this session would: the same store, the same configuration, the same history.
+    /// The job that does at night what this session would: the same store, configuration and history, and every global
+    /// option that decides what is done.
     ///
     /// # Errors
     /// When the program cannot be found again, or a path cannot be written into any schedule.
@@ -52,6 +53,12 @@ impl Job {
                 // PYCSTORE_CONFIG is set and empty: no configuration.
                 None => arguments.extend(["--config".into(), "/dev/null".into()]),
             }
+        }
+        if let Some(threads) = session.global.threads {
+            arguments.extend(["--threads".into(), threads.to_string().into()]);
+        }
+        for path in &session.global.assume_gone {
+            arguments.extend(["--assume-gone".into(), environment.absolute(path).into_os_string()]);
         }
         arguments.extend(["schedule".into(), "run".into()]);
         let mut variables = Vec::new();
@@ -122,4 +129,48 @@ pub fn described(session: &Session) -> anyhow::Result<(Vec<String>, String)> {
         _ => "the default: the configuration has none".into(),
     };
     Ok((names, origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Arguments, definition};
+    use crate::cli::env::Environment;
+    use clap::Parser;
+
+    /// The job of a program that is started with these options.
+    fn arguments(options: &[&str]) -> Vec<String> {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().to_str().unwrap();
+        let given = ["pycstore", "schedule", "install"].iter().chain(options);
+        let global = Arguments::try_parse_from(given).unwrap().global;
+        let environment =
+            Environment { executable: std::env::current_exe().ok(), ..Environment::of_test(home) };
+        let job = Job::of(&Session::new(global, environment)).unwrap();
+        job.arguments.iter().map(|argument| argument.to_str().unwrap().replace(home, "~")).collect()
+    }
+
+    #[test]
+    fn every_global_option_reaches_the_job_or_is_about_this_run_alone() {
+        let definition = definition();
+        let install = definition.find_subcommand("schedule").unwrap();
+        let options = install.get_arguments().filter(|option| option.is_global_set());
+        let mut names: Vec<&str> = options.filter_map(|option| option.get_long()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["assume-gone", "color", "config", "quiet", "store", "threads"]);
+        let reach: [(&[&str], &[&str]); 5] = [
+            (&["--threads", "3"], &["--threads", "3"]),
+            (
+                &["--assume-gone", "old", "--assume-gone", "/mnt/a b"],
+                &["--assume-gone", "~/old", "--assume-gone", "/mnt/a b"],
+            ),
+            (&["--store", "s"], &["--store", "~/s"]),
+            (&["--config", "c"], &["--config", "~/c"]),
+            (&["--quiet", "--color", "never"], &[]),
+        ];
+        for (given, expected) in reach {
+            let arguments = arguments(given);
+            assert_eq!(arguments, [&["--quiet"], expected, &["schedule", "run"]].concat());
+        }
+    }
 }

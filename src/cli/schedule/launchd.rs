@@ -13,8 +13,11 @@ use std::process::{Command, Stdio};
 /// What launchd calls the agent.
 const LABEL: &str = "pycstore.schedule";
 
-/// By this a file is known to be ours.
-const MADE: &str = "<!-- made by `pycstore schedule install` -->";
+/// How every property list of ours begins: by this a file is known to be ours.
+const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<!-- made by `pycstore schedule install` -->
+"#;
 
 /// The property list of the user's agent; `None` without a home.
 pub fn place(environment: &Environment) -> Option<PathBuf> {
@@ -23,7 +26,7 @@ pub fn place(environment: &Environment) -> Option<PathBuf> {
 
 /// Whether a file is the one that was made for the schedule.
 pub fn is_ours(text: &[u8]) -> bool {
-    String::from_utf8_lossy(text).contains(MADE)
+    text.starts_with(HEAD.as_bytes())
 }
 
 /// The time in a property list of ours.
@@ -56,10 +59,7 @@ pub fn property_list(job: &Job, time: Time, home: &Path) -> Result<Vec<u8>, Stri
     let log = text(&home.join(format!("Library/Logs/{NAME}.log")))?;
     let Time { hour, minute } = time;
     Ok(format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-{MADE}
-<plist version="1.0">
+        r#"{HEAD}<plist version="1.0">
 <dict>
     <key>Label</key><string>{LABEL}</string>
     <key>ProgramArguments</key>

@@ -1,6 +1,7 @@
 //! `pycstore schedule`: prune every night, by whoever keeps the time on this machine.
 //!
-//! * `command`: install, remove, status, run.
+//! * `command`: print, status, run.
+//! * `install`, `remove`: the edits, and what the scheduler is told.
 //! * `job`: what is run: the program, its options, its environment; and the policy.
 //! * `systemd`, `cron`, `launchd`: how each says it, and where.
 //! * `installed`: which schedules are in place.
@@ -9,13 +10,17 @@
 //!
 //! * Each of them runs `pycstore schedule run`, so what runs at night is what that command does by day.
 //! * The job sees the same file system as the user: a source that it cannot see would be taken for gone.
+//! * A file is changed only as far as we wrote it: a unit or an agent of somebody else's is refused, and stays.
+//! * Where one scheduler takes the place of another, the old schedule goes when the new one runs.
 //! * Whatever goes wrong is said where the user looks: mail from cron, the journal, a log.
 
 mod command;
 mod cron;
+mod install;
 mod installed;
 mod job;
 mod launchd;
+mod remove;
 mod systemd;
 
 pub use command::run;

@@ -18,6 +18,9 @@ use std::process::{Output, Stdio};
 /// Our block in units.
 pub const BLOCK: Block = Block { name: MARK, comment: "#" };
 
+/// The name of the timer.
+pub const TIMER: &str = "pycstore.timer";
+
 /// The two units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Units {
@@ -61,9 +64,16 @@ fn has(unit: &[u8], words: &[u8]) -> bool {
     unit.windows(words.len()).any(|window| window == words)
 }
 
-/// Whether we wrote a unit: it has our block, whole or torn.
+/// Whether something in a unit is ours: it has our block, whole or torn.
 pub fn is_ours(unit: &[u8]) -> bool {
     !matches!(BLOCK.lines_in(unit), Ok(None))
+}
+
+/// Whether something in a unit is not ours: it has lines outside of our block, or none at all, which masks the unit. Of
+/// one whose block is torn nobody knows.
+pub fn is_others(unit: &[u8]) -> bool {
+    let is_blank = |outside: Vec<u8>| outside.trim_ascii().is_empty();
+    !is_ours(unit) || !BLOCK.blanked(unit).map_or(true, is_blank)
 }
 
 /// The service.

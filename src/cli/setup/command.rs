@@ -6,7 +6,8 @@ use super::{shell, vscode};
 use crate::cli::args::{SetupOptions, Target};
 use crate::cli::config::{self, Origin};
 use crate::cli::edits::{
-    Block, Direction, EditError, Manner, Outcome, Place, Plan, carry_through, complain_of, home_of_user,
+    Block, Direction, EditError, Manner, Outcome, Place, Plan, Receipt, carry_through, complain_of,
+    home_of_user,
 };
 use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
@@ -165,9 +166,12 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
     let outcome = if planned.is_empty() && plan.is_empty() || is_snippet_only {
         Outcome::default()
     } else {
-        let carry_out = || match &preparation {
-            Some(preparation) => preparation.carry_out().map_err(anyhow::Error::from),
-            None => Ok(()),
+        let carry_out = || {
+            if let Some(preparation) = &preparation {
+                preparation.carry_out()?;
+            }
+            note_places(session, &prepared, &planned);
+            Ok(())
         };
         carry_through(session, manner(options), &plan, &lines, carry_out)?
     };
@@ -184,6 +188,22 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
     Ok(exit(&outcome, troubles, is_snippet_only && !prepared.is_empty()))
 }
 
+/// Writes down which files will hold something of ours, before they do.
+fn note_places(session: &Session, prepared: &[Prepared], planned: &[Target]) {
+    let mut receipt = Receipt::read(session);
+    for Prepared { target, work } in prepared.iter().filter(|it| planned.contains(&it.target)) {
+        let places: Vec<Place> = match work {
+            Work::Pieces(pieces) => pieces.iter().map(|piece| piece.place.clone()).collect(),
+            Work::Settings(paths) => paths.iter().cloned().map(Place::File).collect(),
+            Work::Snippet(_) => Vec::new(),
+        };
+        for place in &places {
+            receipt.add(&target.name(), place, session.environment.now);
+        }
+    }
+    receipt.write();
+}
+
 /// What is left to the user: shells that run already, and the night.
 fn say_what_next(session: &Session, prepared: &[Prepared]) {
     for Prepared { target, work } in prepared {
@@ -194,13 +214,15 @@ fn say_what_next(session: &Session, prepared: &[Prepared]) {
             complain::note(&format!("in a {} that runs already: {}", target.name(), line.trim_end()));
         }
     }
-    if schedule::installed(&session.environment).is_ok_and(|installed| installed.is_empty()) {
+    let schedules = schedule::installed(&session.environment);
+    if schedules.installed.is_empty() && schedules.unknown.is_empty() {
         complain::note("Python only ever adds to the store; to keep it clean: pycstore schedule install");
     }
 }
 
 fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Path) -> anyhow::Result<Exit> {
     let mut plan = Plan::default();
+    let mut receipt = Receipt::read(session);
     let mut troubles = 0_usize;
     for &target in targets {
         if matches!(target, Target::NvimTree | Target::Nerdtree | Target::Docker | Target::Make) {
@@ -210,13 +232,7 @@ fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pa
             troubles += 1;
             continue;
         }
-        let places = match target {
-            Target::Vscode => {
-                vscode::places(&session.environment).map(|it| it.into_iter().map(Place::File).collect())
-            }
-            _ => work::places(session, target, home),
-        };
-        let places: Vec<Place> = match places {
+        let places: Vec<Place> = match places_to_undo(session, target, home, &receipt) {
             Ok(places) => places,
             // What is not on this machine was not set up.
             Err(_) if options.targets.is_empty() => continue,
@@ -239,7 +255,7 @@ fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pa
             };
             match taken {
                 Ok(_) => {}
-                Err(EditError::NoCrontab(_)) if options.targets.is_empty() => {}
+                Err(error) if options.targets.is_empty() && error.is_missing_crontab() => {}
                 Err(error) => {
                     complain_of(error, Direction::Take);
                     failed = true;
@@ -252,11 +268,45 @@ fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pa
         true => Outcome::default(),
         false => carry_through(session, manner(options), &plan, &[], || Ok(()))?,
     };
+    if outcome.edited > 0 {
+        receipt.settle();
+    }
     let was_taken = outcome.edited > 0 && !session.global.quiet;
     if was_taken && targets.iter().any(|target| work::promises_store(*target)) {
         complain::note("the store stays: `pycstore prune --all` empties it");
     }
     Ok(exit(&outcome, troubles, false))
+}
+
+/// Where a target may have put something: the files of the receipt, and today's places, for what was set up before there
+/// were receipts.
+fn places_to_undo(
+    session: &Session,
+    target: Target,
+    home: &Path,
+    receipt: &Receipt,
+) -> Result<Vec<Place>, Complaint> {
+    let today = match target {
+        Target::Vscode => vscode::places(&session.environment)
+            .map(|paths| paths.into_iter().map(Place::File).collect::<Vec<_>>()),
+        _ => work::places(session, target, home),
+    };
+    let noted = receipt.places(&target.name());
+    let mut places = match today {
+        // Nothing need be found today where it is noted what was done.
+        Err(_) if !noted.is_empty() => Vec::new(),
+        today => today?,
+    };
+    for (place, when) in noted {
+        if places.iter().all(|it| it.real() != place.real()) {
+            if !session.global.quiet {
+                let shown = shown(session, &place);
+                complain::note(&format!("{}: {shown}: set up at {when}", target.name()));
+            }
+            places.push(place);
+        }
+    }
+    Ok(places)
 }
 
 fn exit(outcome: &Outcome, troubles: usize, showed_snippets: bool) -> Exit {

@@ -4,7 +4,7 @@
 //! let our programs run theirs. `CACHEDIR.TAG` (the Cache Directory Tagging Specification) lets backup programs pass it
 //! by. In the store it is `foreign`: counted, and never touched by anything.
 
-use crate::cli::replace::replace;
+use crate::cli::replace::create;
 use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use std::fs::{DirBuilder, Permissions};
@@ -104,7 +104,7 @@ impl Preparation {
             match step {
                 Step::Make => DirBuilder::new().recursive(true).mode(MODE).create(&self.path),
                 Step::Close { .. } => std::fs::set_permissions(&self.path, Permissions::from_mode(MODE)),
-                Step::Tag => replace(&self.path.join(TAG), CONTENTS.as_bytes(), 0o644),
+                Step::Tag => create(&self.path.join(TAG), CONTENTS.as_bytes(), 0o644),
             }
             .map_err(failed)?;
         }

@@ -98,7 +98,7 @@ fn put_plain(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let (at, block) = match exclude(&root)? {
         None => {
             let setting = setting(newline, indent, &PATTERNS);
-            (root.range.start + 1, inserted(newline, indent, "", &setting, behind(&root)))
+            (beginning(old, &root), inserted(newline, indent, "", &setting, behind(&root)))
         }
         Some(exclude) => {
             let missing: Vec<&str> =
@@ -109,7 +109,7 @@ fn put_plain(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
             let twice = indent.repeat(2);
             let indent = indentation(old, exclude).unwrap_or(&twice);
             (
-                exclude.range.start + 1,
+                beginning(old, exclude),
                 inserted(newline, indent, "", &entries(newline, indent, &missing), behind(exclude)),
             )
         }
@@ -234,6 +234,17 @@ fn exclude<'o, 't>(root: &'o Object<'t>) -> Result<Option<&'o Object<'t>>, Strin
     }
 }
 
+/// Where the entries of an object begin: behind its brace, and behind a comment that ends the brace's line, for that
+/// belongs to the brace.
+fn beginning(text: &str, object: &Object<'_>) -> usize {
+    let brace = object.range.start + 1;
+    let line = text[brace..].split('\n').next().unwrap_or_default().trim_end();
+    let comment = line.trim_start();
+    let within = comment.strip_prefix("/*").and_then(|rest| rest.strip_suffix("*/"));
+    let is_comment = comment.starts_with("//") || within.is_some_and(|within| !within.contains("*/"));
+    if is_comment && object.range.end > brace + line.len() { brace + line.len() } else { brace }
+}
+
 /// The blanks before the first property, where it begins a line.
 fn indentation<'t>(text: &'t str, object: &Object<'_>) -> Option<&'t str> {
     let before = &text[..object.properties.first()?.range.start];
@@ -249,7 +260,14 @@ mod tests {
         String::from_utf8(put.unwrap()).unwrap()
     }
 
-    const TEXTS: [&str; 16] = [
+    const TEXTS: [&str; 23] = [
+        "{ /*/\n*/ \"a\": 1 }",
+        "{ // of the brace  \r\n  \"a\": 1\r\n}",
+        "{\t/* of the brace */ \n\"a\": 1}",
+        "{ /* of the brace */ /* too */\n}",
+        "{ /* of a */ \"a\": 1}\n",
+        "{ // of the brace\n\"files.exclude\": { // as well\n\"x\": true } }",
+        "{ /**/\n}",
         "",
         "\n",
         "// nothing\n",
@@ -294,6 +312,23 @@ mod tests {
             text(put(Some(b"{\n\t\"a\": 1\n}\n"))),
             "{\n\t/* >>> pycstore >>> */\n\t\"files.exclude\": {\n\t\t\"**/__pycache__\": true,\n\t\t\
              \"**/*.py[co]\": true\n\t},\n\t/* <<< pycstore <<< */\n\t\"a\": 1\n}\n"
+        );
+    }
+
+    #[test]
+    fn a_comment_stays_where_it_belongs() {
+        let first = |old: &str| {
+            let with = text(put(Some(old.as_bytes())));
+            with.split("/* >>> ").next().unwrap().trim_end().to_string()
+        };
+        assert_eq!(first("{ // of the brace\n  // of a\n  \"a\": 1\n}"), "{ // of the brace");
+        assert_eq!(first("{ /* of the brace */\n  \"a\": 1\n}"), "{ /* of the brace */");
+        assert_eq!(first("{\n  // of a\n  \"a\": 1\n}"), "{");
+        assert_eq!(first("{ /* of a */ \"a\": 1\n}"), "{");
+        assert_eq!(first("{ /* of a \n */ \"a\": 1\n}"), "{");
+        assert_eq!(
+            first("{\"files.exclude\": { // of the brace\n\"x\": true\n}}"),
+            "{\"files.exclude\": { // of the brace"
         );
     }
 

@@ -1,0 +1,306 @@
+//! The receipt: which files of the user hold something of ours, what, and since when.
+//!
+//! Where a file is may follow from the environment (`ZDOTDIR`, `XDG_CONFIG_HOME`, git's `core.excludesFile`), which may be
+//! another when it is undone. So each file is written down before it is changed, in `edits.jsonl` in our directory of
+//! state: one JSON object a line. The crontab is not among them, for it has one place.
+//!
+//! # Invariants
+//!
+//! * The receipt is input. It is read only if it is a regular file of ours that nobody else may write to, and only as far as
+//!   a receipt can reach. A line that cannot be understood is passed over.
+//! * It only says where to look. What is taken there is our block ([`super::block`]), and a file without one stays as it
+//!   is, whatever the receipt says.
+//! * Without one, or where it cannot be written, undoing looks at today's places.
+
+use super::place::Place;
+use crate::cli::output::complain;
+use crate::cli::output::json::{self, SCHEMA};
+use crate::cli::replace::replace;
+use crate::cli::session::Session;
+use pycstore::ancestry;
+use pycstore::directory::{Access, Directory, FileKind, effective_user, metadata_of};
+use pycstore::units::Moment;
+use serde::{Deserialize, Serialize};
+use std::fs::DirBuilder;
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The name of the file in our directory of state.
+const NAME: &str = "edits.jsonl";
+
+/// The most bytes of a receipt: as many paths of the greatest length as there are lines.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The most lines.
+const MOST_LINES: usize = 200;
+
+/// By one of these a file is known to hold something of ours: the markers of blocks, and that of a property list.
+const MARKS: [&[u8]; 2] = [b">>> pycstore", b"made by `pycstore"];
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    /// The version of the contract.
+    schema: u32,
+    /// When it was last put there, as in RFC 3339.
+    when: String,
+    /// What was put there: the name of the target of `setup`, or of the scheduler.
+    what: String,
+    /// The file's path, lossily.
+    file: String,
+    /// Its bytes in base64, where it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<String>,
+}
+
+impl Line {
+    /// The file; only an absolute path is one.
+    fn path(&self) -> Option<PathBuf> {
+        json::path(&self.file, self.file_bytes.as_deref()).filter(|path| path.is_absolute())
+    }
+}
+
+/// What was put where.
+#[derive(Debug, Default)]
+pub struct Receipt {
+    path: Option<PathBuf>,
+    lines: Vec<Line>,
+}
+
+impl Receipt {
+    /// Reads the receipt. One that is not ours is reported and left out.
+    pub fn read(session: &Session) -> Receipt {
+        let path = session.environment.state_directory.as_ref().map(|directory| directory.join(NAME));
+        let lines = match path.as_deref().map(read) {
+            Some(Ok(contents)) => lines_of(&contents),
+            Some(Err(error)) => {
+                let path = path.as_deref().unwrap_or(Path::new(NAME)).display();
+                complain::note(&format!("ignored: {path}: {}", complain::one_line(&error)));
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        Receipt { path, lines }
+    }
+
+    /// The files that `what` was put into and that still hold something of ours, or cannot be read, each with the moment
+    /// at which that was.
+    pub fn places(&self, what: &str) -> Vec<(Place, String)> {
+        let lines = self.lines.iter().filter(|line| line.what == what);
+        let place = |line: &Line| {
+            let path = line.path().filter(|path| holds_ours(path))?;
+            Some((Place::File(path), line.when.clone()))
+        };
+        lines.filter_map(place).collect()
+    }
+
+    /// Notes that `what` is being put into a file: by its name, and where links lead.
+    pub fn add(&mut self, what: &str, place: &Place, now: Moment) {
+        let (Place::File(path), Place::File(real)) = (place, place.real()) else { return };
+        let real = Some(real).filter(|real| real != path);
+        for path in std::iter::once(path.clone()).chain(real) {
+            let line = Line {
+                schema: SCHEMA,
+                when: crate::cli::output::date::rfc3339(Moment { nanoseconds: 0, ..now }),
+                what: what.into(),
+                file: json::text(&path),
+                file_bytes: json::bytes(&path),
+            };
+            self.lines.retain(|it| (&it.what, it.path()) != (&line.what, line.path()));
+            self.lines.push(line);
+        }
+        let surplus = self.lines.len().saturating_sub(MOST_LINES);
+        self.lines.drain(..surplus);
+    }
+
+    /// Drops the files that hold nothing of ours any more, and writes the rest.
+    pub fn settle(&mut self) {
+        let before = self.lines.len();
+        self.lines.retain(|line| line.path().is_some_and(|path| holds_ours(&path)));
+        if self.lines.len() < before {
+            self.write();
+        }
+    }
+
+    /// Writes the receipt, or removes one that says nothing. Where that fails it is said, and undoing will look at
+    /// today's places.
+    pub fn write(&self) {
+        let Some(path) = &self.path else { return };
+        if let Err(error) = self.try_write(path) {
+            let error = complain::one_line(&error);
+            complain::note(&format!("cannot note in {} what was changed: {error}", path.display()));
+        }
+    }
+
+    fn try_write(&self, path: &Path) -> io::Result<()> {
+        if effective_user() == 0
+            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(path), 0)
+        {
+            return Err(io::Error::other(format!("{stranger}, and we are root")));
+        }
+        if self.lines.is_empty() {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                answer => answer?,
+            }
+            // It stays where the history is in it.
+            let _ = path.parent().map(std::fs::remove_dir);
+            return Ok(());
+        }
+        if let Some(directory) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        let mut contents = Vec::new();
+        self.lines.iter().try_for_each(|line| json::print(&mut contents, line))?;
+        replace(path, &contents, 0o600)
+    }
+}
+
+/// The bytes of a receipt; none where there is no file.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let opened = || {
+        let directory = Directory::open(path.parent().unwrap_or(Path::new("/")), Access::LookUp)?;
+        directory.open_entry(NAME.as_bytes())
+    };
+    let file = match opened() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        answer => answer?,
+    };
+    let metadata = metadata_of(&file)?;
+    let by_others = 0o022;
+    if metadata.kind != FileKind::Regular {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if metadata.user != effective_user() || metadata.mode & by_others != 0 {
+        return Err(io::Error::other("somebody else may have written it"));
+    }
+    let mut contents = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut contents)?;
+    if contents.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other(format!("it is larger than {MOST_BYTES} bytes")));
+    }
+    Ok(contents)
+}
+
+/// The lines that can be understood, the newest where there are too many.
+fn lines_of(contents: &[u8]) -> Vec<Line> {
+    let lines = contents.split(|&byte| byte == b'\n').filter_map(|line| json::parse::<Line>(line).ok());
+    let mut lines: Vec<Line> = lines.filter(|line| line.path().is_some()).collect();
+    let surplus = lines.len().saturating_sub(MOST_LINES);
+    lines.drain(..surplus);
+    lines
+}
+
+/// Whether a file may hold something of ours. One that cannot be read may.
+fn holds_ours(path: &Path) -> bool {
+    let Ok(real) = super::place::resolved(path) else { return true };
+    match super::place::read_file(&real, path) {
+        Ok(Some((_, text))) => MARKS.iter().any(|mark| text.windows(mark.len()).any(|it| it == *mark)),
+        Ok(None) | Err(super::place::EditError::NoFile(_)) => false,
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    const NOW: Moment = Moment { seconds: 1_700_000_000, nanoseconds: 5 };
+
+    fn receipt(path: &Path) -> Receipt {
+        Receipt { path: Some(path.to_path_buf()), lines: lines_of(&read(path).unwrap()) }
+    }
+
+    fn paths(receipt: &Receipt, what: &str) -> Vec<PathBuf> {
+        let path = |(place, _)| match place {
+            Place::File(path) => path,
+            Place::Crontab => panic!("a receipt names files"),
+        };
+        receipt.places(what).into_iter().map(path).collect()
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_goes_when_it_is_undone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().canonicalize().unwrap();
+        let path = root.join("state/pycstore").join(NAME);
+        let odd = root.join(OsStr::from_bytes(b"caf\xe9\n"));
+        std::fs::write(&odd, "# >>> pycstore >>>\n").unwrap();
+        symlink(&odd, root.join("link")).unwrap();
+        let mut receipt = Receipt { path: Some(path.clone()), lines: Vec::new() };
+        receipt.add("git", &Place::Crontab, NOW);
+        for _ in 0..2 {
+            receipt.add("zsh", &Place::File(root.join("link")), NOW);
+            receipt.add("bash", &Place::File(root.join("gone")), NOW);
+        }
+        receipt.write();
+        let mode = path.metadata().unwrap().permissions().mode() & 0o777;
+        let mut again = self::receipt(&path);
+        assert_eq!((mode, &again.lines), (0o600, &receipt.lines));
+        assert_eq!(paths(&again, "zsh"), [root.join("link"), odd.clone()]);
+        assert_eq!(again.places("zsh")[0].1, "2023-11-14T22:13:20Z");
+        assert_eq!((again.lines.len(), again.places("bash")), (3, Vec::new()), "nothing is there");
+        again.settle();
+        assert_eq!((paths(&again, "zsh").len(), again.lines.len()), (2, 2));
+        std::fs::write(&odd, "").unwrap();
+        again.settle();
+        assert!(!path.exists() && !path.parent().unwrap().exists());
+    }
+
+    #[test]
+    fn a_receipt_that_is_not_ours_or_too_large_is_not_read() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join(NAME);
+        let line = r#"{"schema":1,"when":"x","what":"zsh","file":"/a"}"#;
+        let refused = || read(&path).unwrap_err().to_string();
+        std::fs::write(&path, line).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o620)).unwrap();
+        assert_eq!(refused(), "somebody else may have written it");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert_eq!(receipt(&path).lines[0].file, "/a");
+        if effective_user() == 0 {
+            std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+            assert_eq!(refused(), "somebody else may have written it");
+        }
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        std::os::unix::fs::chown(&path, Some(effective_user()), None).unwrap();
+        assert_eq!(refused(), "it is larger than 1048576 bytes");
+        std::fs::remove_file(&path).unwrap();
+        let pipe = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, pipe, 0).unwrap();
+        assert_eq!(refused(), "it is no regular file");
+        std::fs::remove_file(&path).unwrap();
+        symlink("elsewhere", &path).unwrap();
+        std::fs::write(temporary.path().join("elsewhere"), line).unwrap();
+        assert!(read(&path).is_err(), "a link is not followed");
+    }
+
+    #[test]
+    fn broken_lines_are_passed_over() {
+        let line = |file: &str| format!(r#"{{"schema":1,"when":"x","what":"zsh","file":{file}}}"#);
+        let good = line("\"/a\"");
+        let text = [
+            "",
+            "{",
+            "[]",
+            "\0\u{7f}",
+            r#"{"schema":1}"#,
+            &line("\"relative\""),
+            &line("\"\""),
+            &line("[\"/b\"]"),
+            &line("\"/x\",\"file_bytes\":\"no base64!\""),
+            &good,
+            &"[".repeat(10_000),
+        ]
+        .join("\n");
+        let files: Vec<String> = lines_of(text.as_bytes()).into_iter().map(|line| line.file).collect();
+        assert_eq!(files, ["/a"]);
+        let many: Vec<String> = (0..1000).map(|number| line(&format!("\"/{number}\""))).collect();
+        let lines = lines_of(many.join("\n").as_bytes());
+        assert_eq!((lines.len(), lines[0].file.as_str()), (MOST_LINES, "/800"));
+    }
+}

@@ -1,0 +1,124 @@
+//! `pycstore schedule remove`, and what `install` takes away: only what we wrote.
+
+use super::command::{exit, explained, manner, say_unknown, worse};
+use super::{cron, launchd, systemd};
+use crate::cli::args::{ScheduleOptions, Scheduler};
+use crate::cli::edits::{
+    Agreement, EditError, Outcome, Place, Plan, Receipt, agree, carry_out, home_of_user,
+};
+use crate::cli::exit::Exit;
+use crate::cli::output::complain;
+use crate::cli::session::Session;
+
+/// Schedules that are to go.
+#[derive(Debug, Default)]
+pub struct Removal {
+    /// The edits.
+    pub plan: Plan,
+    /// The kinds of which something is there to be taken.
+    pub kinds: Vec<Scheduler>,
+}
+
+/// Runs `pycstore schedule remove`.
+pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    home_of_user(&session.environment)?;
+    let kinds = match options.with {
+        Some(scheduler) => vec![scheduler],
+        None => vec![Scheduler::Systemd, Scheduler::Cron, Scheduler::Launchd],
+    };
+    let (mut removal, mut receipt) = (Removal::default(), Receipt::read(session));
+    let mut known = Exit::Done;
+    for kind in kinds {
+        match removal.take(session, &receipt, kind) {
+            Ok(()) => {}
+            Err(error) if options.with.is_some() => return Err(explained(error)),
+            // Where there is no cron, nothing is in its crontab.
+            Err(error) if error.is_missing_crontab() => {}
+            Err(error) => {
+                say_unknown(&(kind, error));
+                known = Exit::Incomplete;
+            }
+        }
+    }
+    let exit = match agree(session, manner(options), &[&removal.plan], &removal.lines())? {
+        Agreement::Ended(outcome) => exit(&outcome),
+        Agreement::Given => {
+            let exit = removal.carry_out();
+            receipt.settle();
+            exit
+        }
+    };
+    Ok(if exit == Exit::Done { known } else { exit })
+}
+
+impl Removal {
+    /// Adds that a schedule goes, from today's places and from those of the receipt.
+    ///
+    /// # Errors
+    /// When a text cannot be read or may not be changed, or our block in it is torn.
+    pub fn take(&mut self, session: &Session, receipt: &Receipt, kind: Scheduler) -> Result<(), EditError> {
+        let before = self.plan.edits().count();
+        let noted = receipt.places(kind.name()).into_iter().map(|(place, _)| place);
+        let taken = match kind {
+            Scheduler::Systemd => {
+                let units = systemd::Units::of(&session.environment);
+                let today = units.into_iter().flat_map(|units| [units.timer, units.service]);
+                let mut places = today.map(Place::File).chain(noted);
+                places.try_for_each(|place| self.plan.take(&place, &systemd::BLOCK))
+            }
+            Scheduler::Cron => self.plan.take(&Place::Crontab, &cron::BLOCK),
+            Scheduler::Launchd => {
+                let mut places =
+                    launchd::place(&session.environment).map(Place::File).into_iter().chain(noted);
+                places.try_for_each(|place| {
+                    self.plan.change(&place, |text| {
+                        // Somebody else's stays.
+                        Ok(text.filter(|text| !launchd::is_ours(text)).map(<[u8]>::to_vec))
+                    })
+                })
+            }
+        };
+        if self.plan.edits().count() > before {
+            self.kinds.push(kind);
+        }
+        taken
+    }
+
+    /// What the schedulers are told, for people.
+    pub fn lines(&self) -> Vec<String> {
+        let stops = self.stops_timer().then(|| "disable and stop pycstore.timer (systemctl --user)".into());
+        stops.into_iter().collect()
+    }
+
+    /// Whether the timer goes; one that holds lines of somebody else's stays, and is theirs to stop.
+    fn stops_timer(&self) -> bool {
+        let is_timer = |place: &Place| matches!(place, Place::File(path) if path.ends_with(systemd::TIMER));
+        self.plan.edits().any(|edit| is_timer(&edit.place) && edit.after.is_none())
+    }
+
+    /// Takes the schedules away, and lets their schedulers know.
+    pub fn carry_out(&self) -> Exit {
+        // While the units are still there.
+        if self.stops_timer()
+            && let Err(why) = systemd::disable()
+        {
+            complain::note(&why);
+        }
+        let mut outcome = Outcome { edited: self.lines().len(), ..Outcome::default() };
+        carry_out(&self.plan, &mut outcome);
+        let exit = exit(&outcome);
+        if outcome.edited == 0 {
+            return exit;
+        }
+        self.kinds.iter().fold(exit, |exit, kind| {
+            worse(
+                exit,
+                match kind {
+                    Scheduler::Systemd if systemd::manager_runs() => systemd::reload(),
+                    Scheduler::Systemd | Scheduler::Cron => Ok(()),
+                    Scheduler::Launchd => launchd::unload(),
+                },
+            )
+        })
+    }
+}
