@@ -23,6 +23,7 @@ mod du_views;
 mod forget;
 mod hard_links;
 mod history;
+mod input;
 mod inspect;
 mod interpreters;
 mod interruption;

@@ -3,9 +3,9 @@
 use super::block::BlockError;
 use super::crontab;
 use pycstore::ancestry::{self, Stranger};
-use pycstore::directory::effective_user;
+use pycstore::directory::{effective_user, open_file};
 use std::fmt::{self, Display};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -166,7 +166,8 @@ pub fn read_file(real: &Path, path: &Path) -> Result<Option<(Metadata, Vec<u8>)>
         Ok(metadata) if !metadata.is_file() => return Err(EditError::NoFile(path.to_path_buf())),
         answer => answer.map_err(failed)?,
     };
-    let file = File::open(real).map_err(failed)?;
+    // A pipe may have taken its place.
+    let (file, _) = open_file(real).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let mut contents = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut contents).map_err(failed)?;
