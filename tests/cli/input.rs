@@ -193,6 +193,17 @@ fn root_neither_obeys_nor_writes_what_another_user_could_have_changed() {
     assert!(!world.home.join("pycstore").exists());
     assert_eq!(fs::read_to_string(precious).unwrap(), "precious\n");
 
+    // Nor does it decide that nothing is to be done.
+    let world = self::world();
+    let history = history_of(&world);
+    let again = ["prune", "--orphans", "--under", "/nowhere", "--min-interval", "20h"];
+    assert!(ends(&world, &again).exits(0).stderr.contains("nothing to do: the last run was"));
+    give(&history);
+    let told = ends(&world, &again).exits(1);
+    let message = line(&format!("pycstore: cannot read the history {}", history.display()));
+    assert!(told.stderr.starts_with(&format!("{message}{}\n", why(&history))), "{told:?}");
+    assert!(told.stdout.contains("nothing to remove"), "it ran: {told:?}");
+
     let world = self::world();
     let configuration = world.write(".config/pycstore/config.toml", "[prune]\nunused-for = '0s'\n");
     give(&configuration);

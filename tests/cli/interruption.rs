@@ -295,10 +295,10 @@ fn a_slow_reader_does_not_end_a_run_with_a_time_limit() {
         fs::create_dir_all(entry.parent().unwrap()).unwrap();
         fs::write(entry, b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
     }
-    let arguments = ["--assume-gone", "/", "prune", "--orphans", "--json", "--max-runtime", "2s"];
+    let arguments = ["--assume-gone", "/", "prune", "--orphans", "--json", "--max-runtime", "5s"];
     let mut child = start(&world, &arguments);
     // The limit, ten seconds in which workers may hear of it, and some.
-    std::thread::sleep(Duration::from_secs(14));
+    std::thread::sleep(Duration::from_secs(17));
     let mut document = String::new();
     child.stdout.take().unwrap().read_to_string(&mut document).unwrap();
     let (told, _) = ended(child);

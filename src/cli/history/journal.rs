@@ -4,7 +4,7 @@
 //! and said; the next line begins on a line of its own. The newest [`MOST_LINES`] are kept, and at most [`MOST_BYTES`].
 //!
 //! The file is input: only a regular file of bounded size is read, and nothing is appended through a symbolic link. As
-//! root, a file that another user could have changed is neither read nor written.
+//! root, a file that another user could have changed is not written, and does not decide whether a run is due.
 //!
 //! A store is known by its real path; whether a run was due is judged by device and inode as well, so that a store
 //! that was deleted and made again is not taken for one that was pruned. Where device numbers change at a reboot,
@@ -188,6 +188,8 @@ impl Journal {
     /// [`JournalError::Read`]: nobody knows.
     pub fn due(&self, interval: Age, selectors: &[String], now: Moment) -> Result<Due, JournalError> {
         let recorded = read(&self.path)?;
+        let failed = |source| JournalError::Read { path: self.path.clone(), source };
+        input::refuse_strangers(&self.path).map_err(failed)?;
         let ours = |run: &&Run| {
             run.store == self.store && (run.device, run.inode) == self.identity && run.selectors == selectors
         };
@@ -337,7 +339,6 @@ fn read(path: &Path) -> Result<Recorded, JournalError> {
         }
         answer => answer.map_err(failed)?,
     };
-    input::refuse_strangers(path).map_err(failed)?;
     let mut recorded = Recorded::default();
     for (index, line) in lines(&contents).enumerate() {
         match json::parse(line) {
