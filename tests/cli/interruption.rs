@@ -283,18 +283,24 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
     );
 }
 
-#[test]
-fn a_slow_reader_does_not_end_a_run_with_a_time_limit() {
-    use std::io::Read;
-    let world = World::new();
+const OWNERS: usize = 400;
+
+/// Makes orphans that each have an owner of their own: their names fill a pipe several times.
+fn grow_owners(world: &World) {
     world.write("there/keep", "");
-    // Each is an owner of its own: their names fill a pipe several times.
-    for number in 0..1500 {
-        let name = format!("there/a-directory-with-a-long-name-number-{number}/m.py");
+    for number in 0..OWNERS {
+        let name = format!("there/{}{number}/m.py", "a-long-name-".repeat(15));
         let entry = world.entry(&world.home.join(name), newest(), "");
         fs::create_dir_all(entry.parent().unwrap()).unwrap();
         fs::write(entry, b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
     }
+}
+
+#[test]
+fn a_slow_reader_does_not_end_a_run_with_a_time_limit() {
+    use std::io::Read;
+    let world = World::new();
+    grow_owners(&world);
     let arguments = ["--assume-gone", "/", "prune", "--orphans", "--json", "--max-runtime", "5s"];
     let mut child = start(&world, &arguments);
     // The limit, ten seconds in which workers may hear of it, and some.
@@ -304,22 +310,16 @@ fn a_slow_reader_does_not_end_a_run_with_a_time_limit() {
     let (told, _) = ended(child);
     assert_eq!((told.code, told.stderr.as_str()), (0, ""));
     let document: serde_json::Value = serde_json::from_str(&document).expect("one whole document");
-    assert_eq!(document["removed"]["files"], 1500);
+    assert_eq!(document["removed"]["files"], OWNERS);
     let run = &world.pycstore(["history", "--json"]).exits(0).json_lines()[0];
-    assert_eq!((&run["removed"]["files"], &run["exit"]), (&1500.into(), &0.into()));
+    assert_eq!((&run["removed"]["files"], &run["exit"]), (&OWNERS.into(), &0.into()));
 }
 
 /// The output is not read, and a signal comes: what was done is recorded, and the process does not stay.
 #[test]
 fn a_signal_ends_a_run_whose_output_is_not_read_and_it_is_recorded() {
     let world = World::new();
-    world.write("there/keep", "");
-    for number in 0..1500 {
-        let name = format!("there/a-directory-with-a-long-name-number-{number}/m.py");
-        let entry = world.entry(&world.home.join(name), newest(), "");
-        fs::create_dir_all(entry.parent().unwrap()).unwrap();
-        fs::write(entry, b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
-    }
+    grow_owners(&world);
     let metrics = world.home.join("pycstore.prom");
     let arguments =
         ["--assume-gone", "/", "prune", "--orphans", "--json", "--metrics", metrics.to_str().unwrap()];
@@ -330,7 +330,7 @@ fn a_signal_ends_a_run_whose_output_is_not_read_and_it_is_recorded() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let run = &world.pycstore(["history", "--json"]).exits(0).json_lines()[0];
-    assert_eq!((&run["removed"]["files"], &run["exit"]), (&1500.into(), &0.into()));
+    assert_eq!((&run["removed"]["files"], &run["exit"]), (&OWNERS.into(), &0.into()));
     let began = Instant::now();
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let mut child = child;
