@@ -22,7 +22,7 @@
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
 //!   [`scan`], [`source`], [`witness`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`],
-//!   [`aliases`], [`sharing`], [`trust`],
+//!   [`aliases`], [`sharing`], [`trust`], [`lock`],
 //!   [`sweep::root`], [`sweep::walk`], [`contained`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
@@ -49,6 +49,7 @@ pub mod exposure;
 pub mod interpreter;
 pub mod isolated;
 pub mod layout;
+pub mod lock;
 pub mod mounts;
 pub mod other_stores;
 pub mod owner;

@@ -41,6 +41,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("entry", Kind::Facts),
     ("interpreter", Kind::Facts),
     ("isolated", Kind::Facts),
+    ("lock", Kind::Facts),
     ("mounts", Kind::Facts),
     ("other_stores", Kind::Facts),
     ("owner", Kind::Facts),

@@ -3,12 +3,12 @@
 use super::args::ForgetOptions;
 use super::consent::Yes;
 use super::exit::Exit;
-use super::prune::carry_out;
+use super::prune::{WhenLocked, carry_out};
 use super::selection::Selection;
 use super::session::Session;
 
 /// Runs `pycstore forget`.
 pub fn run(session: &Session, options: &ForgetOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_forget(session, &options.paths, &options.tag, options.run.max_runtime);
-    carry_out(session, &selection, &options.run, Yes::from(options.yes))
+    carry_out(session, &selection, &options.run, Yes::from(options.yes), WhenLocked::Fail)
 }

@@ -16,10 +16,12 @@ mod exit;
 mod forget;
 mod generate;
 mod history;
+mod input;
 mod inspect;
 mod interpreters;
 mod keep;
 mod launch;
+mod lock;
 mod ls;
 mod output;
 mod paths;
@@ -48,14 +50,16 @@ use std::process::ExitCode;
 
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
-    match Arguments::of_process().and_then(run) {
-        Ok(exit) => exit.into(),
-        Err(error) if complain::is_closed_pipe(&error) => Exit::Done.into(),
+    let exit = match Arguments::of_process().and_then(run) {
+        Ok(exit) => exit,
+        Err(error) if complain::is_closed_pipe(&error) => Exit::Done,
         Err(error) => {
             complain::fatal(&complain::explained(error));
-            Exit::Nothing.into()
+            Exit::Nothing
         }
-    }
+    };
+    stop::end_by_signal();
+    exit.into()
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<Exit> {

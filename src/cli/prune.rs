@@ -4,8 +4,9 @@ use super::args::{Account, PruneOptions, RunOptions};
 use super::consent::{Consent, Yes, agreed};
 use super::du::{is_read, owner, reclaimable, report};
 use super::exit::Exit;
-use super::history::{Due, Journal, Run};
+use super::history::{Due, Journal, JournalError, Latest, Locked, Run};
 use super::interpreters;
+use super::lock::{self, PruneLock, Turn};
 use super::output::complain;
 use super::output::json::{self, Mode, PruneDocument};
 use super::output::metrics;
@@ -28,7 +29,7 @@ use pycstore::prune::{
 use pycstore::pyc::Loads;
 use pycstore::scan::{Question, Scan, Trouble};
 use pycstore::status::UncheckedHashes;
-use pycstore::store::{Lock, Purpose, Store};
+use pycstore::store::{Purpose, Store};
 use pycstore::tally::Tally;
 use pycstore::usage::CountedLinks;
 use std::collections::BTreeMap;
@@ -38,7 +39,16 @@ use std::time::Instant;
 /// Runs `pycstore prune`.
 pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_prune(session, options)?;
-    carry_out(session, &selection, &options.run, Yes::from(options.yes))
+    carry_out(session, &selection, &options.run, Yes::from(options.yes), WhenLocked::Skip)
+}
+
+/// What a run is worth that does nothing because another prune is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenLocked {
+    /// As much as another: the other prune removes the same.
+    Skip,
+    /// It failed: what was named is still there.
+    Fail,
 }
 
 /// Carries out a selection. What would empty the whole store needs a yes: by option, or from the user at the terminal.
@@ -47,6 +57,7 @@ pub fn carry_out(
     selection: &Selection,
     options: &RunOptions,
     yes: Yes,
+    when_locked: WhenLocked,
 ) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
@@ -67,10 +78,23 @@ pub fn carry_out(
     if mode == Mode::Real && !is_due(session, selection, &journal) {
         return Ok(Exit::Done);
     }
+    let mut held: Option<PruneLock> = None;
+    let take_lock = |held: &mut Option<PruneLock>| match lock::take(&opened, journal.as_ref().ok()) {
+        Turn::Ours(ours) => {
+            *held = Some(ours);
+            None
+        }
+        Turn::Others(locked) => {
+            Some(skip(session, selection, options, &opened.store, &journal, locked, when_locked))
+        }
+    };
     // Not while the user thinks about a question: the nightly run must not wait for that.
     let may_ask = consent == Consent::ToBeAsked || (may_empty && io::stdin().is_terminal());
-    if mode == Mode::Real && !may_ask && !is_ours(&opened) {
-        return Ok(Exit::Done);
+    if mode == Mode::Real
+        && !may_ask
+        && let Some(exit) = take_lock(&mut held)
+    {
+        return Ok(exit);
     }
     // As long as the user may still say no, a signal simply ends the process: nothing was removed yet.
     if !may_ask {
@@ -104,8 +128,8 @@ pub fn carry_out(
         consent = Consent::of_terminal(&format!("this removes every entry of the store ({names})"))?;
     }
     if may_ask && consent == Consent::Given {
-        if !is_ours(&opened) {
-            return Ok(Exit::Done);
+        if let Some(exit) = take_lock(&mut held) {
+            return Ok(exit);
         }
         opened.stop.on_signals()?;
     }
@@ -154,8 +178,8 @@ pub fn carry_out(
             complain::note("nothing was removed");
             return Ok(Exit::Done);
         }
-        if !is_ours(&opened) {
-            return Ok(Exit::Done);
+        if let Some(exit) = take_lock(&mut held) {
+            return Ok(exit);
         }
         opened.stop.on_signals()?;
     }
@@ -163,14 +187,14 @@ pub fn carry_out(
     let has_begun = overflow.is_some_and(|overflow| overflow.taken() > 0);
     // A part of the store says nothing of a budget; of each entry in it, it says all.
     let is_in_vain = !is_weighed || consent == Consent::ToBeAsked || (is_stopped && !has_begun);
+    let partly = match (is_in_vain, is_stopped) {
+        (true, _) => "stopped before all entries were looked at: nothing was removed",
+        (false, true) => "stopped before the end: what was not looked at is left for the next run",
+        (false, false) => "half of the time is over: what was not looked at is left for the next run",
+    };
     let outcome = if is_partial && is_in_vain {
-        complain::note("stopped before all entries were looked at: nothing was removed");
         Outcome::default()
     } else {
-        if is_partial {
-            let why = if is_stopped { "stopped before the end" } else { "half of the time is over" };
-            complain::note(&format!("{why}: what was not looked at is left for the next run"));
-        }
         match mode {
             Mode::DryRun => {
                 look_into(session, &opened, &mut plan);
@@ -184,25 +208,31 @@ pub fn carry_out(
         }
     };
 
-    // Recorded before output: a reader may be slow, or end this process.
+    // Recorded before any output: a reader may be slow, or end this process.
     let mut exit = exit(&opened, &outcome, &troubles);
     if mode == Mode::Real {
         let (started, names) = (session.environment.now, &selection.names);
         let run = Run::new(&opened.store, started, began.elapsed(), names.iter().cloned(), &outcome, exit);
-        if let Err(error) = journal.and_then(|journal| journal.record(&run)) {
-            complain::problem(&error);
-            exit = Exit::Incomplete;
-        }
+        let latest = latest(&journal);
+        let recorded = journal.and_then(|journal| journal.record(&run));
         // A part of the store says nothing of how much it holds.
         let countings = countings.into_iter().flatten().filter(|_| !is_partial);
-        if let Some(path) = &options.metrics
-            && let Err(error) = metrics::write(path, &Census::collect(countings), &run)
-        {
-            complain::problem(&error);
+        let census = Census::collect(countings);
+        let success = if run.is_success() { Some(&run) } else { latest.success.as_ref() };
+        let measured = metrics::Measured { run: Some(&run), success, locked_runs: 0 };
+        let written = options
+            .metrics
+            .as_ref()
+            .map_or(Ok(()), |path| metrics::write(path, &census, &run.store, measured));
+        opened.stop.end_work();
+        if !are_written(recorded, written) {
             exit = Exit::Incomplete;
         }
     }
     opened.stop.end_work();
+    if is_partial {
+        complain::note(partly);
+    }
     // The removal is complete: output that cannot be written is one more problem to report.
     let look = if is_partial { Look::Partial } else { Look::Whole };
     let is_written = complain::is_written(show(session, options, &opened, &outcome, mode, look));
@@ -250,11 +280,7 @@ fn within_scope<'a>(opened: &'a Opened, policy: &'a Policy, question: Question) 
 }
 
 /// Whether the last successful run is old enough.
-fn is_due(
-    session: &Session,
-    selection: &Selection,
-    journal: &Result<Journal, super::history::JournalError>,
-) -> bool {
+fn is_due(session: &Session, selection: &Selection, journal: &Result<Journal, JournalError>) -> bool {
     let (Some(interval), Ok(journal)) = (selection.min_interval, journal) else { return true };
     match journal.due(interval, &selection.names, session.environment.now) {
         Ok(Due::Now) => true,
@@ -275,22 +301,45 @@ fn is_due(
     }
 }
 
-/// Whether the store's lock is ours.
-fn is_ours(opened: &Opened) -> bool {
-    match opened.store.lock() {
-        Ok(Lock::Ours) => true,
-        Ok(Lock::Others) => {
-            complain::note(&format!("another prune is at work on {}", opened.store.path().display()));
-            false
-        }
-        Err(error) => {
-            complain::note(&format!(
-                "cannot lock {}: {error}; going on without",
-                opened.store.path().display()
-            ));
-            true
-        }
+/// Records and reports a run that another process's lock leaves undone.
+fn skip(
+    session: &Session,
+    selection: &Selection,
+    options: &RunOptions,
+    store: &Store,
+    journal: &Result<Journal, JournalError>,
+    locked: Locked,
+    when_locked: WhenLocked,
+) -> Exit {
+    let exit = Exit::complete_if(when_locked == WhenLocked::Skip);
+    let latest = latest(journal);
+    let locked_runs = latest.locked.map_or(0, |locked| locked.runs).saturating_add(locked.runs);
+    let holder = locked.holder();
+    let locked = Locked { runs: locked_runs, ..locked };
+    let names = selection.names.iter().cloned();
+    let run = Run::of_locked(store, session.environment.now, names, exit, locked);
+    let recorded = journal.as_ref().map_or(Ok(()), |journal| journal.record(&run));
+    let measured =
+        metrics::Measured { run: latest.run.as_ref(), success: latest.success.as_ref(), locked_runs };
+    let path = options.metrics.as_ref();
+    let written = path.map_or(Ok(()), |path| metrics::write(path, &Census::default(), &run.store, measured));
+    let row = if locked_runs > 1 { format!(", {locked_runs} times in a row") } else { String::new() };
+    complain::note(&format!("nothing was done: {holder} holds the lock of {}{row}", store.path().display()));
+    if are_written(recorded, written) { exit } else { Exit::Incomplete }
+}
+
+/// What the history has of this store's last runs; nothing where it cannot be read, which recording a run reports.
+fn latest(journal: &Result<Journal, JournalError>) -> Latest {
+    journal.as_ref().ok().and_then(|journal| journal.latest().ok()).unwrap_or_default()
+}
+
+/// Whether history and metrics were written; complains where they were not.
+fn are_written(history: Result<(), JournalError>, metrics: Result<(), metrics::MetricsError>) -> bool {
+    let problems = [history.err().map(anyhow::Error::from), metrics.err().map(anyhow::Error::from)];
+    for problem in problems.iter().flatten() {
+        complain::problem(problem.as_ref());
     }
+    problems.iter().all(Option::is_none)
 }
 
 /// What the user should know before a policy is judged with it.

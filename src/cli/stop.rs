@@ -3,15 +3,19 @@
 use super::output::complain;
 use anyhow::Context;
 use pycstore::units::Age;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::{flag, low_level};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// How long workers may take to hear the wish to stop. A file system that does not answer holds a worker for ever, and
 /// with it the store's lock: then the process ends without it.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// The signal that asked this process to stop; zero for none.
+static RECEIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
 /// The wish to stop, heard by whoever works.
 #[derive(Debug, Clone, Default)]
@@ -25,19 +29,23 @@ pub struct Stop {
 /// Why a run stopped early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// SIGINT or SIGTERM.
+    /// SIGINT, SIGTERM or SIGHUP.
     Signal,
     /// Its time was over.
     Time,
 }
 
 impl Stop {
-    /// Listens to SIGINT and SIGTERM from now on: the first asks to stop, the second ends the process at once.
+    /// Listens to SIGINT, SIGTERM and SIGHUP from now on: the first asks to stop, the second ends the process at once. A
+    /// signal that the process was started to ignore (`nohup`) is ignored.
     pub fn on_signals(&self) -> anyhow::Result<()> {
-        for signal in [SIGINT, SIGTERM] {
+        let ignored = ignored_signals();
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0)
+        {
             // In this order: at the first signal the flag is not set yet.
-            flag::register_conditional_shutdown(signal, 128 + signal, self.by_signal.clone())
+            flag::register_conditional_default(signal, self.by_signal.clone())
                 .and_then(|_| flag::register(signal, self.by_signal.clone()))
+                .and_then(|_| flag::register_usize(signal, RECEIVED.clone(), signal as usize))
                 .and_then(|_| flag::register(signal, self.wanted.clone()))
                 .and_then(|_| flag::register(signal, self.looked_enough.clone()))
                 .context("cannot listen to signals")?;
@@ -61,11 +69,11 @@ impl Stop {
             }
             std::thread::sleep(GRACE);
             if is_due() {
-                complain::note(if self.is_work_over() {
-                    "stopped while output was written"
-                } else {
-                    "the file system does not answer: ended without waiting for it"
-                });
+                // Where output blocks, a note would as well.
+                if !self.is_work_over() {
+                    complain::note("the file system does not answer: ended without waiting for it");
+                }
+                end_by_default();
                 std::process::exit(1);
             }
         }
@@ -114,6 +122,31 @@ impl Stop {
             (false, false) => None,
         }
     }
+}
+
+/// Ends the process by the signal that asked it to stop, if one did: a shell then ends the loop or the script that started
+/// us (an exit status, even 130, does not do that in bash). To be called when all is cleaned up and said.
+pub fn end_by_signal() {
+    if RECEIVED.load(Ordering::Relaxed) != 0 {
+        // A process that a signal ends flushes nothing.
+        let _ = io::stdout().flush();
+    }
+    end_by_default();
+}
+
+fn end_by_default() {
+    let signal = RECEIVED.load(Ordering::Relaxed);
+    if signal != 0 {
+        // Only where there is no such signal does it return.
+        let _ = low_level::emulate_default_handler(signal as i32);
+    }
+}
+
+/// The signals that this process ignores, as a mask (`SigIgn` in proc_pid_status(5)); none where the system does not tell.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Runs something until the process ends. Where no thread can be had, nobody is reminded of the time.

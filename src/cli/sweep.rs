@@ -85,6 +85,7 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
         }
     };
 
+    stop.end_work();
     // What is done is done: an output that cannot be written is one more problem to report.
     let is_written = complain::is_written(show(session, options, &adoption, &outcome, mode));
     explain(session, &outcome);

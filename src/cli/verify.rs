@@ -11,7 +11,7 @@ use super::output::paragraph::wrapped;
 use super::output::style::Tone;
 use super::output::{complain, human, path};
 use super::paths;
-use super::prune::carry_out;
+use super::prune::{WhenLocked, carry_out};
 use super::selection::Selection;
 use super::session::{Opened, Session};
 use pycstore::entry::SeenEntry;
@@ -55,13 +55,15 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         findings: findings(all, proof.as_ref()),
         proved: proof.as_ref().map(|proof| proof.sound.len() as u64),
     };
+    opened.stop.end_work();
     // JSON says for each finding whether its entry was removed; in a table the findings come before the removal.
     let mut is_written = options.json || complain::is_written(report.print(session, options));
     let removable = report.removable();
     let fixed = if options.fix && is_whole && !removable.is_empty() {
         let account = if options.json { Account::LeftToCaller } else { Account::Given };
         let run = RunOptions { account, ..RunOptions::default() };
-        Some(carry_out(session, &Selection::of_verify(session, &options.paths, removable), &run, Yes::Said)?)
+        let selection = Selection::of_verify(session, &options.paths, removable);
+        Some(carry_out(session, &selection, &run, Yes::Said, WhenLocked::Fail)?)
     } else {
         None
     };

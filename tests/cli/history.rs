@@ -58,6 +58,33 @@ fn the_newest_run_comes_first() {
 }
 
 #[test]
+fn today_begins_at_midnight_in_local_time() {
+    use std::time::{SystemTime, UNIX_EPOCH};
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    let world = World::new();
+    // Half an hour past midnight, and half an hour before the next, where the clock is set so.
+    for (time_of_day, ago, expected) in [
+        (1800, [60, 2400, 24 * 3600, 26 * 3600], ["today", "yesterday", "yesterday", "2 days ago"]),
+        (84_600, [60, 2400, 23 * 3600, 24 * 3600], ["today", "today", "today", "yesterday"]),
+    ] {
+        // POSIX counts zones to the west.
+        let west = (now - time_of_day).rem_euclid(86_400);
+        let zone = format!("XXX{}:{:02}:{:02}", west / 3600, west / 60 % 60, west % 60);
+        let runs = ago.map(|ago| {
+            let mut command = world.command("date");
+            let at = format!("@{}", now - ago);
+            let moment = answer(command.args(["-u", "-d", &at, "+%Y-%m-%dT%H:%M:%SZ"])).exits(0).stdout;
+            line(moment.trim(), "/s", 0)
+        });
+        world.write(PLACE, runs.join("\n") + "\n");
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let shown = answer(command.env("TZ", &zone).arg("history")).exits(0).stdout;
+        let days = shown.lines().skip(1).map(|line| line.split("  ").next().unwrap());
+        assert_eq!(days.collect::<Vec<_>>(), expected, "{zone}\n{shown}");
+    }
+}
+
+#[test]
 fn a_torn_line_is_passed_over_and_said() {
     let world = World::new();
     let whole = line("2020-01-01T13:05:06Z", "/s", 0);
@@ -79,7 +106,7 @@ fn what_cannot_be_read_is_said_and_the_rest_is_shown() {
     assert_eq!(shown.stdout, format!("{whole}\n"));
     assert_eq!(
         shown.stderr,
-        format!("pycstore: cannot read the history {}: Is a directory\n", broken.display())
+        format!("pycstore: cannot read the history {}: it is no regular file\n", broken.display())
     );
 }
 

@@ -42,8 +42,28 @@ pub fn count(directory: &Path) -> usize {
     entries.filter(|entry| entry.file_type().is_file()).count()
 }
 
+/// A command to which signals mean what they usually do. Where the tests run in the background of a script, SIGINT is ignored,
+/// and whatever they start inherits that.
+fn with_default_signals(world: &World, program: &str) -> Command {
+    const CODE: &str = "
+import os, signal, sys
+for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+    signal.signal(number, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+";
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0");
+    // The bits of signals 1, 2 and 15.
+    if u64::from_str_radix(mask.trim(), 16).unwrap() & 0x4003 == 0 {
+        return world.command(program);
+    }
+    let mut command = world.command(&newest().path);
+    command.args(["-c", CODE, program]);
+    command
+}
+
 pub fn start(world: &World, arguments: &[&str]) -> Child {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = with_default_signals(world, env!("CARGO_BIN_EXE_pycstore"));
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -93,7 +113,7 @@ fn a_signal_stops_between_two_files() {
     let living = world.project("living", &["a.py"]);
     world.compile(newest(), &[], &[&living]);
     let before = World::snapshot(&world.store);
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let gone = grow(&world, DIRECTORIES, EACH);
         let child = start(&world, &["--threads", "1", "prune", "--orphans"]);
         // It begins at one end or at the other.
@@ -103,8 +123,8 @@ fn a_signal_stops_between_two_files() {
             assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
         }
         kill_process(Pid::from_child(&child), signal).unwrap();
-        let (told, _) = ended(child);
-        let told = told.exits(1);
+        let (told, by_signal) = ended(child);
+        assert_eq!(by_signal, Some(signal.as_raw()), "{told:?}");
         let left = number_after(&told.stderr, "pycstore: stopped early: ");
         let removed = number_after(&told.stdout, "\nremoved ");
         assert_eq!((left, removed + left), (count(&gone), all), "{told:?}");
@@ -145,8 +165,8 @@ fn a_large_store_is_pruned_in_portions_as_its_dry_run_says() {
         assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
     }
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    let (told, _) = ended(child);
-    let told = told.exits(1);
+    let (told, by_signal) = ended(child);
+    assert_eq!(by_signal, Some(Signal::TERM.as_raw()), "{told:?}");
     let left = count(&gone);
     assert_eq!(number_after(&told.stdout, "\nremoved ") + left, all, "{told:?}");
     let lines: Vec<&str> = told.stderr.lines().collect();
@@ -187,12 +207,16 @@ fn a_signal_at_any_moment_leaves_a_whole_report() {
         let (told, by_signal) = ended(child);
         let left = count(&gone);
         match told.code {
-            // Before it listens, a signal ends it; so it does when nothing is left to stop.
-            -1 => assert!(by_signal.is_some() && (left == 2000 || left == 0), "{told:?}"),
             0 => assert_eq!((left, told.stderr.as_str()), (0, "")),
-            1 if told.stderr.contains("nothing was removed") => assert_eq!(left, 2000),
-            1 if told.stderr.is_empty() => assert_eq!(left, 0),
-            1 => assert_eq!(number_after(&told.stderr, "stopped early: "), left, "{told:?}"),
+            -1 => {
+                assert_eq!(by_signal, Some(signal.as_raw()), "{told:?}");
+                match told.stderr.as_str() {
+                    // Before it listens, a signal ends it; so it does when nothing is left to stop.
+                    "" => assert!(left == 2000 || left == 0, "{told:?}"),
+                    told if told.contains("nothing was removed") => assert_eq!(left, 2000),
+                    stopped => assert_eq!(number_after(stopped, "stopped early: "), left, "{told:?}"),
+                }
+            }
             _ => panic!("{told:?}"),
         }
     }
@@ -259,30 +283,111 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
     );
 }
 
-#[test]
-fn a_slow_reader_does_not_end_a_run_with_a_time_limit() {
-    use std::io::Read;
-    let world = World::new();
+const OWNERS: usize = 400;
+
+/// Makes orphans that each have an owner of their own: their names fill a pipe several times.
+fn grow_owners(world: &World) {
     world.write("there/keep", "");
-    // Each is an owner of its own: their names fill a pipe several times.
-    for number in 0..1500 {
-        let name = format!("there/a-directory-with-a-long-name-number-{number}/m.py");
+    for number in 0..OWNERS {
+        let name = format!("there/{}{number}/m.py", "a-long-name-".repeat(15));
         let entry = world.entry(&world.home.join(name), newest(), "");
         fs::create_dir_all(entry.parent().unwrap()).unwrap();
         fs::write(entry, b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
     }
-    let arguments = ["--assume-gone", "/", "prune", "--orphans", "--json", "--max-runtime", "2s"];
+}
+
+#[test]
+fn a_slow_reader_does_not_end_a_run_with_a_time_limit() {
+    use std::io::Read;
+    let world = World::new();
+    grow_owners(&world);
+    let arguments = ["--assume-gone", "/", "prune", "--orphans", "--json", "--max-runtime", "5s"];
     let mut child = start(&world, &arguments);
     // The limit, ten seconds in which workers may hear of it, and some.
-    std::thread::sleep(Duration::from_secs(14));
+    std::thread::sleep(Duration::from_secs(17));
     let mut document = String::new();
     child.stdout.take().unwrap().read_to_string(&mut document).unwrap();
     let (told, _) = ended(child);
     assert_eq!((told.code, told.stderr.as_str()), (0, ""));
     let document: serde_json::Value = serde_json::from_str(&document).expect("one whole document");
-    assert_eq!(document["removed"]["files"], 1500);
+    assert_eq!(document["removed"]["files"], OWNERS);
     let run = &world.pycstore(["history", "--json"]).exits(0).json_lines()[0];
-    assert_eq!((&run["removed"]["files"], &run["exit"]), (&1500.into(), &0.into()));
+    assert_eq!((&run["removed"]["files"], &run["exit"]), (&OWNERS.into(), &0.into()));
+}
+
+/// The output is not read, and a signal comes: what was done is recorded, and the process does not stay.
+#[test]
+fn a_signal_ends_a_run_whose_output_is_not_read_and_it_is_recorded() {
+    let world = World::new();
+    grow_owners(&world);
+    let metrics = world.home.join("pycstore.prom");
+    let arguments =
+        ["--assume-gone", "/", "prune", "--orphans", "--json", "--metrics", metrics.to_str().unwrap()];
+    let child = start(&world, &arguments);
+    let began = Instant::now();
+    while !metrics.exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "metrics are written before the output");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let run = &world.pycstore(["history", "--json"]).exits(0).json_lines()[0];
+    assert_eq!((&run["removed"]["files"], &run["exit"]), (&OWNERS.into(), &0.into()));
+    let began = Instant::now();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut child = child;
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+    assert!(began.elapsed() < Duration::from_secs(30));
+}
+
+/// A shell ends a loop when a command was ended by the signal, not when it has an exit status.
+#[test]
+fn a_signal_ends_the_loop_of_a_shell_as_well() {
+    const DIRECTORIES: usize = 150;
+    let world = World::new();
+    let gone = grow(&world, DIRECTORIES, 150);
+    // Of its own, so that the signal of a terminal reaches all of them and not us.
+    let mut command = with_default_signals(&world, "setsid");
+    let script = "trap 'echo the shell goes on >&2' EXIT; for round in 1 2 3; do echo \"$round\" >&2; \"$0\" --threads 1 prune --orphans; done; echo done >&2";
+    command.args(["bash", "-c", script, env!("CARGO_BIN_EXE_pycstore")]);
+    command.env("PYTHONPYCACHEPREFIX", &world.store);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let first = |number| gone.join(format!("d{number:03}/m000.cpython-312.pyc"));
+    let began = Instant::now();
+    while (0..DIRECTORIES).all(|number| first(number).exists()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
+    }
+    rustix::process::kill_process_group(Pid::from_child(&child), Signal::INT).unwrap();
+    let (told, by_signal) = ended(child);
+    assert_eq!(by_signal, Some(Signal::INT.as_raw()), "{told:?}");
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    assert!(
+        matches!(lines[..], ["1", stopped, "the shell goes on"] if stopped.contains("stopped")),
+        "{told:?}"
+    );
+    let history = world.pycstore(["history", "--json"]).exits(0).json_lines();
+    assert_eq!((history.len(), &history[0]["left"]["files"]), (1, &count(&gone).into()));
+}
+
+#[test]
+fn a_signal_that_is_ignored_from_the_start_stops_nothing() {
+    let world = World::new();
+    let gone = grow(&world, 100, 150);
+    let mut command = world.command("sh");
+    command.args([
+        "-c",
+        "trap '' HUP; exec \"$0\" --threads 1 prune --orphans",
+        env!("CARGO_BIN_EXE_pycstore"),
+    ]);
+    command.env("PYTHONPYCACHEPREFIX", &world.store);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let ends = [0, 99].map(|number| gone.join(format!("d{number:03}/m000.cpython-312.pyc")));
+    let began = Instant::now();
+    while ends.iter().all(|path| path.exists()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
+    }
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    let (told, by_signal) = ended(child);
+    assert_eq!((told.code, by_signal, count(&gone)), (0, None, 0), "{told:?}");
 }
 
 /// Imports its modules again and again, edits one now and then, and demands the newest value each time.

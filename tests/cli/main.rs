@@ -24,6 +24,7 @@ mod edited_files;
 mod forget;
 mod hard_links;
 mod history;
+mod input;
 mod inspect;
 mod interpreters;
 mod interruption;

@@ -62,6 +62,8 @@ impl World {
             .env("XDG_CONFIG_HOME", self.home.join(".config"))
             .env("XDG_STATE_HOME", self.home.join(".local/state"))
             .env("LC_ALL", "C.UTF-8")
+            // Where the suite runs confined, no other place can be written to.
+            .envs(std::env::var_os("TMPDIR").map(|directory| ("TMPDIR", directory)))
             .current_dir(&self.home)
             .stdin(Stdio::null());
         command

@@ -214,8 +214,8 @@ fn a_run_is_due_again_when_the_last_one_is_old_or_was_no_success() {
     assert!(dry.stdout.contains("nothing to remove"), "{}", dry.stdout);
 }
 
-/// A process that holds the lock of a store until it is killed.
-fn lock_holder(world: &World) -> Child {
+/// A process that holds the lock of a directory or file until it is killed.
+fn lock_holder(world: &World, path: &Path) -> Child {
     const CODE: &str = "
 import fcntl, os, sys
 directory = os.open(sys.argv[1], os.O_RDONLY)
@@ -224,7 +224,7 @@ print('held', flush=True)
 sys.stdin.read()
 ";
     let mut command = world.command(&newest().path);
-    command.args(["-c", CODE]).arg(&world.store).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args(["-c", CODE]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut holder = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -232,23 +232,33 @@ sys.stdin.read()
     holder
 }
 
+/// What is said of a store that a process holds.
+fn locked(world: &World, holder: &Child, runs: u64) -> String {
+    let comm = std::fs::read_to_string(format!("/proc/{}/comm", holder.id())).unwrap();
+    let (process, command, store) = (holder.id(), comm.trim_end(), world.store.display());
+    let row = if runs > 1 { format!(", {runs} times in a row") } else { String::new() };
+    format!("pycstore: nothing was done: process {process} ({command}) holds the lock of {store}{row}\n")
+}
+
 #[test]
 fn one_prune_at_a_time() {
     let world = world();
     let before = World::snapshot(&world.store);
-    let mut holder = lock_holder(&world);
+    let mut holder = lock_holder(&world, &world.store);
     let gone = world.home.join("gone");
-    let line = format!("pycstore: another prune is at work on {}\n", world.store.display());
-    for arguments in [
-        &["prune", "--orphans"][..],
-        &["prune", "--all", "--yes", "--json"],
-        &["forget", gone.to_str().unwrap()],
-    ] {
-        let told = world.pycstore(arguments).exits(0);
-        assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("", line.as_str()));
+    // The nightly run is none the worse for it: the other prune removes the same. Who named something still has it.
+    for (runs, (arguments, code)) in [
+        (&["prune", "--orphans"][..], 0),
+        (&["-q", "prune", "--all", "--yes", "--json"], 0),
+        (&["forget", gone.to_str().unwrap()], 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let told = world.pycstore(arguments).exits(code);
+        assert_eq!((told.stdout, told.stderr), (String::new(), locked(&world, &holder, runs as u64 + 1)));
     }
     assert_only_gone(&before, &World::snapshot(&world.store), &[]);
-    assert_eq!(history(&world).len(), 0, "nothing was done");
     // Looking needs no lock.
     let dry = world.pycstore(["prune", "--orphans", "--dry-run"]).exits(0);
     assert!(dry.stdout.contains("would remove 3 files"), "{}", dry.stdout);
@@ -258,6 +268,135 @@ fn one_prune_at_a_time() {
     holder.wait().unwrap();
     world.pycstore(["prune", "--orphans"]).exits(0);
     assert_only_gone(&before, &World::snapshot(&world.store), &[&world.mirror(&gone)]);
+}
+
+#[test]
+fn what_is_to_be_fixed_and_stays_for_a_lock_is_a_fault() {
+    let world = world();
+    let entry = world.entry(&world.home.join("kept/d.py"), newest(), "");
+    let length = std::fs::metadata(&entry).unwrap().len();
+    std::fs::File::options().write(true).open(&entry).unwrap().set_len(length - 1).unwrap();
+    let mut holder = lock_holder(&world, &world.store);
+    let fixed = world.pycstore(["verify", "--fix"]).exits(1);
+    assert!(fixed.stderr.ends_with(&locked(&world, &holder, 1)), "{}", fixed.stderr);
+    assert!(entry.exists());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    world.pycstore(["verify", "--fix"]).exits(0);
+    assert!(!entry.exists());
+}
+
+#[test]
+fn prunes_of_one_user_exclude_each_other_by_a_lock_that_others_cannot_open() {
+    let world = world();
+    world.pycstore(["prune", "--temporary"]).exits(0);
+    let state = std::fs::read_dir(world.home.join(".local/state/pycstore")).unwrap().next().unwrap().unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode(&state.path()), mode(&state.path().join("lock"))), (0o700, 0o600));
+    let mut holder = lock_holder(&world, &state.path().join("lock"));
+    let told = world.pycstore(["prune", "--orphans"]).exits(0);
+    assert_eq!((told.stdout.as_str(), told.stderr), ("", locked(&world, &holder, 1)));
+    assert_eq!(files(&world).len(), 4);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    assert_eq!(files(&world).len(), 1);
+}
+
+#[test]
+fn a_store_that_stays_locked_is_seen_everywhere() {
+    let world = world();
+    let path = world.home.join("pycstore.prom");
+    let nightly = ["prune", "--orphans", "--min-interval", "1h", "--metrics", path.to_str().unwrap()];
+    let metric = |name: &str| -> Option<String> {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let value = |line: &str| {
+            Some(line.strip_prefix(&format!("pycstore_{name}{{"))?.split_once("} ")?.1.to_string())
+        };
+        text.lines().find_map(value)
+    };
+    let schedule = |world: &World| -> Vec<String> {
+        let findings = world.pycstore(["doctor", "--json"]).json_lines().into_iter();
+        let details = findings.filter(|finding| finding["finding"] == "schedule");
+        details.map(|finding| finding["detail"].as_str().unwrap().to_string()).collect()
+    };
+    world.pycstore(nightly).exits(0);
+    let success = metric("prune_last_success_timestamp_seconds").expect("it went well");
+    assert_eq!(metric("prune_locked_runs").unwrap(), "0");
+    // The interval is over, as far as the history knows.
+    let directory =
+        std::fs::read_dir(world.home.join(".local/state/pycstore")).unwrap().next().unwrap().unwrap();
+    let journal = directory.path().join("history.jsonl");
+    let line = std::fs::read_to_string(&journal).unwrap();
+    let mut run: serde_json::Value = serde_json::from_str(&line).unwrap();
+    run["started"] = "2001-01-01T00:00:00Z".into();
+    std::fs::write(&journal, format!("{run}\n")).unwrap();
+    add_orphan(&world);
+
+    let mut holder = lock_holder(&world, &world.store);
+    for runs in 1..=3 {
+        let told = world.pycstore(nightly).exits(0);
+        assert_eq!(told.stderr, locked(&world, &holder, runs), "a run that did nothing is no success");
+        assert_eq!(metric("prune_locked_runs").unwrap(), runs.to_string());
+        assert!(metric("prune_last_success_timestamp_seconds").unwrap().starts_with("9783072"), "of 2001");
+        assert_eq!(metric("entries"), None, "nobody looked");
+        // Once may be chance.
+        let told = schedule(&world).iter().any(|detail| detail.contains(" held the lock"));
+        assert_eq!(told, runs > 1, "{runs}");
+    }
+    let process = format!("process {}", holder.id());
+    let findings = schedule(&world);
+    let expected = format!("the last 3 runs of prune did nothing: {process} (");
+    assert!(findings.iter().any(|detail| detail.starts_with(&expected)), "{findings:?}");
+    let runs = history(&world);
+    assert_eq!((runs.len(), &runs[0]["locked"]["runs"]), (4, &3.into()));
+    assert_eq!((&runs[0]["locked"]["process"], &runs[0]["exit"]), (&holder.id().into(), &0.into()));
+    let table = world.pycstore(["history"]).exits(0).stdout;
+    let expected = format!("  nothing done, locked by {process} (");
+    assert_eq!(table.lines().filter(|line| line.contains(&expected)).count(), 3, "{table}");
+
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    world.pycstore(nightly).exits(0);
+    assert_eq!((metric("prune_locked_runs").unwrap().as_str(), files(&world).len()), ("0", 1));
+    assert!(metric("prune_last_success_timestamp_seconds").unwrap() > success);
+    assert!(!schedule(&world).iter().any(|detail| detail.contains("lock")));
+}
+
+/// Any user who may list a store can hold the lock of its root.
+#[test]
+#[ignore = "needs root; .ci/run asks for it"]
+fn a_lock_that_another_user_holds_holds_up_nothing() {
+    use std::os::unix::process::CommandExt;
+    for kind in ["--shared", "--exclusive"] {
+        let world = world();
+        for directory in world.store.ancestors().take(5) {
+            std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let mut command = world.command("flock");
+        command.arg(kind).arg(&world.store).args(["-c", "echo held; read line"]).uid(61_001).gid(61_001);
+        let mut holder =
+            command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "held\n");
+        let told = world.pycstore(["prune", "--orphans"]).exits(0);
+        let (process, store) = (holder.id(), world.store.display());
+        let line = format!(
+            "pycstore: process {process} (flock of user 61001) holds the lock of {store}, and is no prune: going on without that lock\n"
+        );
+        assert_eq!(told.stderr, line);
+        assert_eq!(files(&world).len(), 1, "it removed what it should");
+        // Our own runs still exclude each other.
+        let state =
+            std::fs::read_dir(world.home.join(".local/state/pycstore")).unwrap().next().unwrap().unwrap();
+        let mut prune = lock_holder(&world, &state.path().join("lock"));
+        let told = world.pycstore(["prune", "--orphans"]).exits(0);
+        assert_eq!(told.stderr, locked(&world, &prune, 1));
+        for mut child in [prune.kill().map(|()| prune), holder.kill().map(|()| holder)].map(Result::unwrap) {
+            child.wait().unwrap();
+        }
+    }
 }
 
 #[test]

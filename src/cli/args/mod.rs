@@ -252,7 +252,8 @@ pub enum Command {
     Schedule(ScheduleOptions),
     /// Show past runs of prune.
     ///
-    /// One line a run, newest first; dry runs are none. With --store only the runs on that store, which need not be
+    /// One line a run, newest first; dry runs are none. A run that found the store locked by another process has a line
+    /// that names it. With --store only the runs on that store, which need not be
     /// there any more. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest
     /// thousand runs on each store.
     History(HistoryOptions),
@@ -326,8 +327,8 @@ pub struct InterpretersOptions {
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
-    after_help = "Exit status: 0 no fault, or --fix removed all there were; 1 a fault, or something could not be read or \
-                        proved; 2 no store."
+    after_help = "Exit status: 0 no fault, or --fix removed all there were; 1 a fault that stays, also when another prune is at \
+                        work, or something could not be read or proved; 2 no store."
 )]
 pub struct VerifyOptions {
     /// Only entries whose source is at or below PATH

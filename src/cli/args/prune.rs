@@ -9,7 +9,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, Args)]
 #[command(
     after_help = "Exit status: 0 all done, also when another prune is at work or --max-runtime is over; 1 \
-                        something could not be read or removed, or a signal stopped it; 2 nothing done."
+                        something could not be read or removed; 2 nothing done. After SIGINT, SIGTERM or SIGHUP the \
+                        file at hand is finished, what was done is recorded and said, and the signal ends the process."
 )]
 pub struct PruneOptions {
     // The help shows what follows a group under the group's heading: so the groups come last.
@@ -120,7 +121,7 @@ pub enum Account {
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Exit status: 0 all done, nothing to forget included; 1 something could not be read or removed, \
-                        2 nothing done."
+                        or another prune is at work; 2 nothing done."
 )]
 pub struct ForgetOptions {
     /// Directories or source files, there or deleted; a path in the store means its source

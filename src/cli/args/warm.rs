@@ -6,8 +6,8 @@ use std::path::PathBuf;
 /// Options of `pycstore warm`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit status: 0 all compiled, or fresh already; 1 something could not be read or compiled, or a signal \
-                        stopped it; 2 nothing done."
+    after_help = "Exit status: 0 all compiled, or fresh already; 1 something could not be read or compiled; 2 nothing \
+                        done. SIGINT, SIGTERM and SIGHUP end it when what has begun is compiled."
 )]
 pub struct WarmOptions {
     /// Projects, environments, other directories or source files [default: the working directory]

@@ -7,13 +7,13 @@ use super::home;
 use super::location::Location;
 use super::origin::{Origin, Sourced};
 use crate::cli::env::Environment;
+use crate::cli::input;
 use pycstore::prune::Keep;
 use pycstore::units::{Age, Size};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -127,9 +127,6 @@ pub const PRUNE_KEYS: [&str; 10] = [
     "max-runtime",
 ];
 
-/// A larger file is none that people write.
-const MOST_BYTES: u64 = 1 << 20;
-
 impl Configuration {
     /// Reads the file at `location`. Where nobody named one, none need be there.
     ///
@@ -139,7 +136,7 @@ impl Configuration {
         let Some(path) = &location.path else { return Ok(Configuration::default()) };
         let origin = location.origin;
         let failed = |source| ConfigurationError::Read { path: path.clone(), origin, source };
-        let file = match File::open(path) {
+        let bytes = match input::read(path, input::MOST_BYTES) {
             Err(error)
                 if origin == Origin::Default
                     && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
@@ -148,10 +145,9 @@ impl Configuration {
             }
             answer => answer.map_err(failed)?,
         };
-        let mut bytes = Vec::new();
-        file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > MOST_BYTES {
-            return Err(failed(io::ErrorKind::FileTooLarge.into()));
+        // Who names a file answers for it.
+        if origin == Origin::Default {
+            input::refuse_strangers(path).map_err(failed)?;
         }
         Configuration::parse(path, &bytes, environment)
     }

@@ -183,6 +183,16 @@ fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     let mut say = |severity, detail: String, hint: &str| {
         findings.push(Finding::new(severity, Kind::Schedule, detail, hint).at(&store.path));
     };
+    // One may be chance.
+    if let Some(locked) = store.locked.as_ref().filter(|locked| locked.runs > 1) {
+        let hint = match locked.process {
+            Some(process) => format!("look at it: ps -fp {process}; end it if it is no prune at work"),
+            None => "look for it on other machines and in containers that have the store".into(),
+        };
+        let (runs, holder) = (locked.runs, locked.holder());
+        let detail = format!("the last {runs} runs of prune did nothing: {holder} held the lock");
+        say(Severity::Warning, detail, &hint);
+    }
     let (schedule, last) = match (&store.schedule, &store.last_run) {
         (Ok(schedule), Ok(last)) => (schedule, last),
         (schedule, last) => {

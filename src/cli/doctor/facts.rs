@@ -7,7 +7,8 @@ use super::{cron, shells, systemd};
 use crate::cli::args::DoctorOptions;
 use crate::cli::config::{self, Origin, Sourced};
 use crate::cli::du::reclaimable;
-use crate::cli::history::{Journal, Run};
+use crate::cli::history::{Journal, Locked, Run};
+use crate::cli::input;
 use crate::cli::launch::this_program;
 use crate::cli::output::complain;
 use crate::cli::schedule;
@@ -118,6 +119,8 @@ pub struct OpenStore {
     pub coverage: Coverage,
     /// The newest run of `prune`, if the history can be read: of the schedule's where there is one.
     pub last_run: Result<Option<Run>, String>,
+    /// Since then, the last run that found the store locked.
+    pub locked: Option<Locked>,
 }
 
 /// Who prunes the store without being told.
@@ -262,8 +265,8 @@ fn ask_places(
         writes_nothing: environment.writes_nothing.clone(),
     };
     let mut places: Vec<Asked> = vec![(Place::Here, Ok(here))];
-    let of_every_login =
-        std::fs::read("/etc/environment").map(|text| shells::read_etc_environment(&text)).unwrap_or_default();
+    let of_every_login = input::read(Path::new("/etc/environment"), input::MOST_BYTES)
+        .map_or_else(|_| Setting::default(), |text| shells::read_etc_environment(&text));
     if of_every_login != Setting::default() {
         places.push((Place::EtcEnvironment, Ok(of_every_login.clone())));
     }
@@ -338,12 +341,13 @@ fn look(
     let mount = mounts.of(store.real_path());
     let is_noatime = mount.is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime"));
     let schedule = schedule_of(session, crontab);
+    let latest = Journal::of_store(&session.environment, store).and_then(|journal| journal.latest());
+    let latest = latest.map_err(|error| complain::one_line(&error));
+    let locked = latest.as_ref().ok().and_then(|latest| latest.locked.clone());
     let last_run = match schedule {
         // A prune by hand says nothing of whether the schedule runs.
         Ok(Schedule::Ours(_)) => schedule::last_run(session).map_err(|error| complain::told(&error).0),
-        _ => Journal::of_store(&session.environment, store)
-            .and_then(|journal| journal.last())
-            .map_err(|error| complain::one_line(&error)),
+        _ => latest.map(|latest| latest.run),
     };
     Ok(OpenStore {
         path: store.path().to_path_buf(),
@@ -359,6 +363,7 @@ fn look(
         reads: if is_noatime { Reads::Lost } else { Reads::Kept },
         coverage: if opened.stop.has_looked_enough() { Coverage::Stopped } else { Coverage::Whole },
         last_run,
+        locked,
     })
 }
 
@@ -391,6 +396,7 @@ pub mod tests {
             coverage: Coverage::Whole,
             schedule: Ok(Schedule::Ours("cron")),
             last_run: Ok(Some(run)),
+            locked: None,
         }
     }
 

@@ -1,7 +1,10 @@
 //! The file of past runs that each store has, and when the next run is due.
 //!
 //! A line is appended by one `write`. One that a crash or a full disk has torn is passed over when reading, counted
-//! and said; the next line begins on a line of its own. The newest [`MOST_LINES`] are kept.
+//! and said; the next line begins on a line of its own. The newest [`MOST_LINES`] are kept, and at most [`MOST_BYTES`].
+//!
+//! The file is input: only a regular file of bounded size is read, and nothing is appended through a symbolic link. As
+//! root, a file that another user could have changed is not written, and does not decide whether a run is due.
 //!
 //! A store is known by its real path; whether a run was due is judged by device and inode as well, so that a store
 //! that was deleted and made again is not taken for one that was pruned. Where device numbers change at a reboot,
@@ -9,27 +12,35 @@
 //!
 //! # Invariants
 //!
-//! * [`Journal::record`] is called under the lock that `prune` holds on the store: nobody else appends meanwhile.
+//! * [`Journal::record`] is called under the lock that `prune` holds on the store. A run that found the store locked is
+//!   appended as well, which disturbs nobody.
 //! * A failure here never stops a prune: it is an error value.
 
-use super::run::Run;
+use super::run::{Locked, Run};
 use crate::cli::env::Environment;
+use crate::cli::input;
 use crate::cli::output::json;
 use crate::cli::replace::replace;
 use pycstore::pyc::{Magic, SourceHasher};
 use pycstore::store::Store;
 use pycstore::units::{Age, Moment};
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// How many lines are kept.
 const MOST_LINES: usize = 1000;
 
+/// How many bytes are kept and read. A line may name as many paths as a command line holds.
+const MOST_BYTES: u64 = 16 << 20;
+
 /// The name of the file in a store's directory of state.
 const NAME: &str = "history.jsonl";
+
+/// The name of the file beside it that a prune locks.
+const LOCK: &str = "lock";
 
 /// The past runs on one store.
 #[derive(Debug)]
@@ -85,6 +96,26 @@ pub enum Due {
     },
 }
 
+/// The lock on a store that lies in the directory of state.
+#[derive(Debug)]
+pub enum StateLock {
+    /// It is ours as long as the file is open.
+    Ours(File),
+    /// Another process holds it; the file's device and inode.
+    Others((u64, u64)),
+}
+
+/// The newest of what is recorded, in the order in which it was appended.
+#[derive(Debug, Default, PartialEq)]
+pub struct Latest {
+    /// The last run that had the lock.
+    pub run: Option<Run>,
+    /// The last run that went well.
+    pub success: Option<Run>,
+    /// Since then, the last run that found the store locked.
+    pub locked: Option<Locked>,
+}
+
 /// What a history file says.
 #[derive(Debug, Default, PartialEq)]
 pub struct Recorded {
@@ -124,8 +155,28 @@ impl Journal {
     /// [`JournalError::Write`] or [`JournalError::Shorten`].
     pub fn record(&self, run: &Run) -> Result<(), JournalError> {
         let path = self.path.clone();
-        self.append(run).map_err(|source| JournalError::Write { path: path.clone(), source })?;
-        self.shorten().map_err(|source| JournalError::Shorten { path, source })
+        let file = self.append(run).map_err(|source| JournalError::Write { path: path.clone(), source })?;
+        // Without the lock, later: another process may append meanwhile.
+        let most_lines = if run.locked.is_some() { 2 * MOST_LINES } else { MOST_LINES };
+        self.shorten(file, most_lines).map_err(|source| JournalError::Shorten { path, source })
+    }
+
+    /// Takes the lock beside the history, without waiting. Other users cannot open that directory, unlike the store, and
+    /// so cannot hold its lock.
+    ///
+    /// # Errors
+    /// Where the file cannot be made or locked.
+    pub fn lock(&self) -> io::Result<StateLock> {
+        self.prepare_directory()?;
+        let file = input::open_to_append(&self.path.with_file_name(LOCK))?;
+        match file.try_lock() {
+            Ok(()) => Ok(StateLock::Ours(file)),
+            Err(TryLockError::WouldBlock) => {
+                let metadata = file.metadata()?;
+                Ok(StateLock::Others((metadata.dev(), metadata.ino())))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     /// Whether a run is due at the moment `now` when it should come once an `interval`: measured from the beginning
@@ -137,6 +188,8 @@ impl Journal {
     /// [`JournalError::Read`]: nobody knows.
     pub fn due(&self, interval: Age, selectors: &[String], now: Moment) -> Result<Due, JournalError> {
         let recorded = read(&self.path)?;
+        let failed = |source| JournalError::Read { path: self.path.clone(), source };
+        input::refuse_strangers(&self.path).map_err(failed)?;
         let ours = |run: &&Run| {
             run.store == self.store && (run.device, run.inode) == self.identity && run.selectors == selectors
         };
@@ -151,51 +204,89 @@ impl Journal {
         Ok(Due::Later { last: last.started, next: Moment { seconds, ..last.started } })
     }
 
-    /// The newest run, however it ended.
+    /// The newest runs on this store.
     ///
     /// # Errors
     /// [`JournalError::Read`].
-    pub fn last(&self) -> Result<Option<Run>, JournalError> {
-        let runs = read(&self.path)?.runs;
-        Ok(runs.into_iter().filter(|run| run.store == self.store).max_by_key(|run| run.started))
-    }
-
-    fn append(&self, run: &Run) -> io::Result<()> {
-        if let Some(directory) = self.path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        }
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
-        let length = file.metadata()?.len();
-        let mut line = Vec::new();
-        if length > 0 && !ends_in_newline(&file, length)? {
-            line.push(b'\n');
-        }
-        json::print(&mut line, run)?;
-        let written = loop {
-            match file.write(&line) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                answer => break answer?,
+    pub fn latest(&self) -> Result<Latest, JournalError> {
+        let mut latest = Latest::default();
+        for run in read(&self.path)?.runs.into_iter().filter(|run| run.store == self.store) {
+            if run.locked.is_some() {
+                latest.locked = run.locked;
+                continue;
             }
-        };
-        if written < line.len() {
-            // The disk is full: half a line helps nobody. If it cannot be taken back, readers pass over it.
-            let _ = file.set_len(length);
-            return Err(io::ErrorKind::StorageFull.into());
+            latest.locked = None;
+            if run.is_success() {
+                latest.success = Some(run.clone());
+            }
+            latest.run = Some(run);
         }
-        Ok(())
+        Ok(latest)
     }
 
-    fn shorten(&self) -> io::Result<()> {
-        let contents = std::fs::read(&self.path)?;
-        let lines: Vec<&[u8]> = lines(&contents).collect();
-        if lines.len() <= MOST_LINES {
+    fn prepare_directory(&self) -> io::Result<()> {
+        input::refuse_strangers(&self.path)?;
+        let directory = self.path.parent().unwrap_or(&self.path);
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)
+    }
+
+    fn append(&self, run: &Run) -> io::Result<File> {
+        self.prepare_directory()?;
+        let mut file = input::open_to_append(&self.path)?;
+        write_line(&mut file, run)?;
+        Ok(file)
+    }
+
+    fn shorten(&self, mut file: File, most_lines: usize) -> io::Result<()> {
+        let length = file.metadata()?.len();
+        let start = length.saturating_sub(MOST_BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut tail = Vec::new();
+        file.take(MOST_BYTES).read_to_end(&mut tail)?;
+        // It begins within a line, unless it is the whole file.
+        let lines: Vec<&[u8]> = lines(&tail).skip(usize::from(start > 0)).collect();
+        if start == 0 && lines.len() <= most_lines {
             return Ok(());
         }
-        let mut newest = lines[lines.len() - MOST_LINES..].join(&b'\n');
-        newest.push(b'\n');
-        replace(&self.path, &newest, 0o600)
+        let mut kept = Vec::new();
+        for line in newest_lines(lines) {
+            kept.extend_from_slice(line);
+            kept.push(b'\n');
+        }
+        replace(&self.path, &kept, 0o600)
     }
+}
+
+/// Appends a run as a line of its own to a file that is open for that.
+fn write_line(file: &mut File, run: &Run) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    let mut line = Vec::new();
+    if length > 0 && !ends_in_newline(file, length)? {
+        line.push(b'\n');
+    }
+    json::print(&mut line, run)?;
+    let written = loop {
+        match file.write(&line) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => break answer?,
+        }
+    };
+    if written < line.len() {
+        // The disk is full: half a line helps nobody. If it cannot be taken back, readers pass over it.
+        let _ = file.set_len(length);
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Ok(())
+}
+
+/// The [`MOST_LINES`] that are kept. Of runs in a row that found the store locked the last is enough: it has their number.
+fn newest_lines(lines: Vec<&[u8]>) -> Vec<&[u8]> {
+    let is_locked = |line: &[u8]| json::parse::<Run>(line).is_ok_and(|run| run.locked.is_some());
+    let are_locked: Vec<bool> = lines.iter().map(|line| is_locked(line)).collect();
+    let is_repeated = |index: usize| are_locked[index..].starts_with(&[true, true]);
+    let kept = lines.into_iter().enumerate().filter(|(index, _)| !is_repeated(*index));
+    let mut kept: Vec<&[u8]> = kept.map(|(_, line)| line).collect();
+    kept.split_off(kept.len().saturating_sub(MOST_LINES))
 }
 
 /// A history file and what it says.
@@ -220,7 +311,7 @@ pub fn read_all(state: &Path) -> Result<Vec<History>, JournalError> {
     Ok(all)
 }
 
-/// The newest run on the store with this real path that had these selectors and scopes.
+/// The newest run on the store with this real path that had the lock, and these selectors and scopes.
 ///
 /// # Errors
 /// When the directory of state or a history in it cannot be read.
@@ -230,7 +321,8 @@ pub fn newest(state: &Path, store: &Path, selectors: &[String]) -> Result<Option
     for (_, recorded) in read_all(state)? {
         for run in recorded?.runs {
             let is_newer = newest.as_ref().is_none_or(|newest| run.started >= newest.started);
-            if run.store == store && run.selectors == selectors && is_newer {
+            let is_it = run.store == store && run.selectors == selectors && run.locked.is_none();
+            if is_it && is_newer {
                 newest = Some(run);
             }
         }
@@ -240,14 +332,13 @@ pub fn newest(state: &Path, store: &Path, selectors: &[String]) -> Result<Option
 
 /// Reads a history file; one that is not there is empty.
 fn read(path: &Path) -> Result<Recorded, JournalError> {
-    let mut contents = Vec::new();
-    match File::open(path).and_then(|mut file| file.read_to_end(&mut contents)) {
-        Ok(_) => {}
+    let failed = |source| JournalError::Read { path: path.to_path_buf(), source };
+    let contents = match input::read(path, MOST_BYTES) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Recorded::default());
         }
-        Err(source) => return Err(JournalError::Read { path: path.to_path_buf(), source }),
-    }
+        answer => answer.map_err(failed)?,
+    };
     let mut recorded = Recorded::default();
     for (index, line) in lines(&contents).enumerate() {
         match json::parse(line) {
@@ -275,7 +366,9 @@ mod tests {
     use super::super::tests::{run, store};
     use super::*;
     use crate::cli::exit::Exit;
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use crate::cli::input::tests::hostile_files;
+    use std::error::Error;
+    use std::os::unix::fs::symlink;
 
     struct Place {
         temporary: tempfile::TempDir,
@@ -405,14 +498,114 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_an_error() {
+        let mut full = File::options().append(true).open("/dev/full").unwrap();
+        let error = write_line(&mut full, &Place::new().run(0, Exit::Done)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn whatever_is_in_the_place_of_the_history_is_an_error_and_nothing_waits() {
         let place = Place::new();
         let journal = place.journal();
-        std::fs::create_dir_all(journal.path().parent().unwrap()).unwrap();
-        symlink("/dev/full", journal.path()).unwrap();
-        match journal.record(&place.run(0, Exit::Done)).unwrap_err() {
-            JournalError::Write { source, .. } => assert_eq!(source.kind(), io::ErrorKind::StorageFull),
-            other => panic!("{other:?}"),
+        let directory = journal.path().parent().unwrap();
+        std::fs::create_dir_all(directory).unwrap();
+        for path in hostile_files(place.temporary.path()) {
+            symlink(&path, journal.path()).unwrap();
+            let error = journal.record(&place.run(0, Exit::Done)).unwrap_err();
+            assert!(matches!(error, JournalError::Write { .. }), "{path:?}: {error:?}");
+            assert!(matches!(read(journal.path()), Err(JournalError::Read { .. })), "{path:?}");
+            assert!(journal.due(Age::of_seconds(60), &[], at(0)).is_err(), "{path:?}");
+            std::fs::remove_file(journal.path()).unwrap();
         }
+        // The same without a link.
+        for name in ["pipe", "directory", "socket"] {
+            std::fs::rename(place.temporary.path().join(name), journal.path()).unwrap();
+            assert!(journal.record(&place.run(0, Exit::Done)).is_err(), "{name}");
+            assert!(read(journal.path()).is_err(), "{name}");
+            std::fs::rename(journal.path(), place.temporary.path().join(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_history_that_is_too_large_is_not_read_and_the_next_run_cuts_it() {
+        let place = Place::new();
+        let journal = place.journal();
+        journal.record(&place.run(100, Exit::Done)).unwrap();
+        let file = File::options().write(true).open(journal.path()).unwrap();
+        file.set_len(100 << 30).unwrap();
+        let error = read(journal.path()).unwrap_err();
+        assert_eq!(error.source().unwrap().to_string(), "it has more than 16777216 bytes");
+        journal.record(&place.run(200, Exit::Done)).unwrap();
+        assert_eq!(
+            read(journal.path()).unwrap(),
+            Recorded { runs: vec![place.run(200, Exit::Done)], torn: vec![] }
+        );
+        // Lines that are as long as a command line may be.
+        let long = Run { selectors: vec!["x".repeat(9 << 20)], ..place.run(300, Exit::Done) };
+        for _ in 0..2 {
+            journal.record(&long).unwrap();
+        }
+        assert!(journal.path().metadata().unwrap().len() <= MOST_BYTES);
+        assert_eq!(seconds(&read(journal.path()).unwrap()), [300]);
+    }
+
+    fn locked(place: &Place, started: i64, runs: u64) -> Run {
+        let locked = Locked { process: Some(7), user: Some(1), command: Some("x".into()), runs };
+        Run { locked: Some(locked), ..place.run(started, Exit::Done) }
+    }
+
+    #[test]
+    fn runs_that_found_the_store_locked_are_told_apart() {
+        let place = Place::new();
+        let journal = place.journal();
+        assert_eq!(journal.latest().unwrap(), Latest::default());
+        let (good, bad) = (place.run(100, Exit::Done), place.run(200, Exit::Incomplete));
+        journal.record(&good).unwrap();
+        journal.record(&bad).unwrap();
+        for runs in 1..4 {
+            journal.record(&locked(&place, 300, runs)).unwrap();
+        }
+        let latest = journal.latest().unwrap();
+        assert_eq!((latest.run, latest.success), (Some(bad), Some(good.clone())));
+        assert_eq!(latest.locked.unwrap().runs, 3);
+        let later = Due::Later { last: at(100), next: at(1100) };
+        assert_eq!(journal.due(Age::of_seconds(1000), &selectors(), at(400)).unwrap(), later);
+        journal.record(&place.run(400, Exit::Done)).unwrap();
+        assert_eq!(journal.latest().unwrap().locked, None);
+    }
+
+    #[test]
+    fn a_store_that_stays_locked_displaces_no_other_run() {
+        let place = Place::new();
+        let journal = place.journal();
+        for started in 0..3 {
+            journal.record(&place.run(started, Exit::Done)).unwrap();
+        }
+        let line = |runs| {
+            let mut line = Vec::new();
+            json::print(&mut line, &locked(&place, 5, runs)).unwrap();
+            line
+        };
+        let mut text = std::fs::read(journal.path()).unwrap();
+        text.extend((1..=1998).flat_map(line));
+        std::fs::write(journal.path(), &text).unwrap();
+        journal.record(&locked(&place, 6, 1999)).unwrap();
+        let recorded = read(journal.path()).unwrap();
+        assert_eq!((seconds(&recorded), &recorded.torn[..]), (vec![0, 1, 2, 6], &[][..]));
+        assert_eq!(journal.latest().unwrap().locked.unwrap().runs, 1999);
+    }
+
+    #[test]
+    fn one_process_at_a_time_has_the_lock() {
+        let place = Place::new();
+        let journal = place.journal();
+        let StateLock::Ours(file) = journal.lock().unwrap() else { panic!("nobody has it") };
+        let metadata = file.metadata().unwrap();
+        assert_eq!(metadata.mode() & 0o777, 0o600);
+        let identity = (metadata.dev(), metadata.ino());
+        assert!(matches!(journal.lock().unwrap(), StateLock::Others(other) if other == identity));
+        drop(file);
+        assert!(matches!(journal.lock().unwrap(), StateLock::Ours(_)));
     }
 
     /// Those of every [`Place::run`].

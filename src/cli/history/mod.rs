@@ -11,8 +11,8 @@ mod journal;
 mod run;
 mod show;
 
-pub use journal::{Due, Journal, JournalError, newest};
-pub use run::Run;
+pub use journal::{Due, Journal, JournalError, Latest, StateLock, newest};
+pub use run::{Locked, Run};
 pub use show::run;
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 use crate::cli::exit::Exit;
 use crate::cli::output::json::{self, SCHEMA};
 use crate::cli::output::{date, human};
+use pycstore::accounts::Accounts;
+use pycstore::directory::effective_user;
+use pycstore::lock::Holder;
 use pycstore::prune::Outcome;
 use pycstore::store::Store;
 use pycstore::tally::Tally;
@@ -43,6 +46,50 @@ pub struct Run {
     pub left: Option<Left>,
     /// The exit status.
     pub exit: u8,
+    /// Of a run that did nothing because another process held the lock on the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<Locked>,
+}
+
+/// Who held the lock on the store when a run began, and how often in a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Locked {
+    /// The holder's process id, where it was found.
+    pub process: Option<u32>,
+    /// The user id that it acts as.
+    pub user: Option<u32>,
+    /// What the process is called.
+    pub command: Option<String>,
+    /// How many runs in a row found the store locked, this one included.
+    pub runs: u64,
+}
+
+impl Locked {
+    /// A lock that this process holds, or one that was not found.
+    pub fn by(holder: Option<Holder>) -> Locked {
+        match holder {
+            None => Locked { runs: 1, ..Locked::default() },
+            Some(Holder { process, user, command }) => {
+                Locked { process: Some(process), user, command, runs: 1 }
+            }
+        }
+    }
+
+    /// The holder, for people: `process 123 (flock of eve)`, `another process`.
+    pub fn holder(&self) -> String {
+        let Some(process) = self.process else { return "another process".into() };
+        let command = self.command.as_deref().unwrap_or("?");
+        match self.user.filter(|user| *user != effective_user()) {
+            None => format!("process {process} ({command})"),
+            Some(user) => {
+                let users = Accounts::read().users;
+                let name = users.into_iter().find(|account| account.id == user).map(|account| account.name);
+                let name = name.unwrap_or_else(|| format!("user {user}"));
+                format!("process {process} ({command} of {name})")
+            }
+        }
+    }
 }
 
 /// What was removed.
@@ -110,12 +157,26 @@ impl Run {
             failures: outcome.failures.len() as u64,
             left: Left::new(outcome.left, outcome.directories_left),
             exit: exit.code(),
+            locked: None,
         }
     }
 
-    /// Whether all went well: exit status 0, also of a run that was stopped in time.
+    /// The run that did nothing because another process held the lock.
+    pub fn of_locked(
+        store: &Store,
+        started: Moment,
+        selectors: impl IntoIterator<Item = impl Into<String>>,
+        exit: Exit,
+        locked: Locked,
+    ) -> Run {
+        let run = Run::new(store, started, Duration::ZERO, selectors, &Outcome::default(), exit);
+        Run { locked: Some(locked), ..run }
+    }
+
+    /// Whether all went well: exit status 0, also of a run that was stopped in time. One that found the store locked is no
+    /// success, whatever its exit status.
     pub fn is_success(&self) -> bool {
-        self.exit == Exit::Done.code()
+        self.exit == Exit::Done.code() && self.locked.is_none()
     }
 
     /// How long it took.
@@ -125,6 +186,9 @@ impl Run {
 
     /// How it ended, for people: `done`, `stopped, 12 files left`, `incomplete, 2 failures`.
     pub fn result(&self) -> String {
+        if let Some(locked) = &self.locked {
+            return format!("nothing done, locked by {}", locked.holder());
+        }
         let mut parts = Vec::new();
         if let Some(left) = self.left {
             let files = human::counted(left.files, "file");

@@ -79,7 +79,8 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
             human::count(run.removed.files),
             human::size(run.removed.disk),
             human::duration(run.duration()),
-            run.result(),
+            // A process may call itself anything.
+            path::escaped(&run.result()),
             String::from_utf8_lossy(&path::shown(Path::new(&run.store), &session.terminal)).into_owned(),
         ];
         let tone = if run.is_success() { Tone::Normal } else { Tone::Gone };
@@ -91,6 +92,7 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::super::journal::Journal;
+    use super::super::run::Locked;
     use super::super::tests;
     use super::*;
     use crate::cli::args::{Arguments, Command};
@@ -118,13 +120,14 @@ mod tests {
         let environment = Environment::of_test(temporary.path().to_str().unwrap());
         assert_eq!(shown(&environment, &["history"]), "no run of `pycstore prune` is recorded\n");
         assert_eq!(shown(&environment, &["history", "--json"]), "");
-        let [one, other] = ["one", "other"].map(|name| tests::store(&temporary, name));
+        let stores = ["one", "other"].map(|name| tests::store(&temporary, name));
+        let [one, other] = &stores;
         let day = 86_400;
         for (store, started, files, exit) in [
-            (&one, NOW - 3 * day, 1200, Exit::Done),
-            (&other, NOW - 2 * day, 2, Exit::Done),
-            (&one, NOW - day, 3, Exit::Incomplete),
-            (&one, NOW, 0, Exit::Done),
+            (one, NOW - 3 * day, 1200, Exit::Done),
+            (other, NOW - 2 * day, 2, Exit::Done),
+            (one, NOW - day, 3, Exit::Incomplete),
+            (one, NOW, 0, Exit::Done),
         ] {
             let run = tests::run(store, started, files, exit);
             Journal::of_store(&environment, store).unwrap().record(&run).unwrap();
@@ -143,7 +146,7 @@ mod tests {
             };
             text.lines().map(columns).collect()
         };
-        let [one, other] = [&one, &other].map(|store| store.real_path().display().to_string());
+        let [one, other] = [one, other].map(|store| store.real_path().display().to_string());
         let expected = [
             "WHEN|REMOVED|SIZE|TOOK|RESULT|STORE|SELECTORS".to_string(),
             format!("today|0|0 B|1.2 s|done|{one}|orphans stale"),
@@ -154,6 +157,12 @@ mod tests {
         assert_eq!(rows(&["history"]), expected);
         assert_eq!(rows(&["history", "-n", "2"]), expected[..3]);
         assert_eq!(rows(&["history", "--store", &other]), [&expected[0], &expected[3]].map(Clone::clone));
+        let locked = Locked { process: Some(7), command: Some("x\u{1b}[31m\ny".into()), runs: 1, user: None };
+        let locked = Run { locked: Some(locked), ..tests::run(&stores[0], NOW - 1, 0, Exit::Done) };
+        Journal::of_store(&environment, &stores[0]).unwrap().record(&locked).unwrap();
+        let text = shown(&environment, &["history", "--top", "2"]);
+        assert!(text.contains("nothing done, locked by process 7 (x"), "{text}");
+        assert!(!text.contains('\u{1b}') && text.lines().count() == 3, "{text}");
         let lines = shown(&environment, &["history", "--json", "--top", "1", "--store", &one]);
         assert!(lines.starts_with("{\"schema\":1,\"started\":\"2023-11-14T22:13:20Z\","), "{lines}");
         assert_eq!(lines.lines().count(), 1);

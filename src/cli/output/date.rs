@@ -1,6 +1,6 @@
 //! Moments for people and machines. Home of chrono.
 
-use chrono::{DateTime, Days, Local, NaiveTime, SecondsFormat, Utc};
+use chrono::{DateTime, Days, Local, NaiveTime, SecondsFormat, TimeZone, Utc};
 use pycstore::units::Moment;
 
 /// `2026-11-22T06:00:00Z`. A moment outside chrono's years is given in seconds since 1970.
@@ -34,9 +34,14 @@ pub fn local(moment: Moment) -> String {
     }
 }
 
-/// `today`, `5 days ago`, `3 months ago`.
+/// `today`, `5 days ago`, `3 months ago`, by the days of the calendar in local time.
 pub fn ago(moment: Moment, now: Moment) -> String {
-    let (Some(then), Some(now)) = (utc(moment), utc(now)) else { return "-".into() };
+    ago_in(&Local, moment, now)
+}
+
+fn ago_in(zone: &impl TimeZone, moment: Moment, now: Moment) -> String {
+    let day = |moment| Some(utc(moment)?.with_timezone(zone).date_naive());
+    let (Some(then), Some(now)) = (day(moment), day(now)) else { return "-".into() };
     let days = now.signed_duration_since(then).num_days();
     let count =
         |number: i64, unit: &str| format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" });
@@ -93,6 +98,21 @@ mod tests {
             assert!(local(next).contains(&format!(" {hour:02}:{minute:02}:00 ")), "{}", local(next));
         }
         assert_eq!(next_daily(now, 24, 0), None);
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_local_time() {
+        // 22:13:20 UTC on a Tuesday.
+        let now = at(1_700_000_000);
+        let ago = |hours_east: i32, hours: i64| {
+            let zone = chrono::FixedOffset::east_opt(hours_east * 3600).unwrap();
+            ago_in(&zone, at(now.seconds - hours * 3600), now)
+        };
+        assert_eq!([0, 22, 23].map(|hours| ago(0, hours)), ["today", "today", "yesterday"]);
+        assert_eq!([0, 1].map(|hours| ago(2, hours)), ["today", "yesterday"], "13 minutes after midnight");
+        assert_eq!([1, 24, 25].map(|hours| ago(2, hours)), ["yesterday", "yesterday", "2 days ago"]);
+        assert_eq!([10, 11].map(|hours| ago(-12, hours)), ["today", "yesterday"]);
+        assert_eq!(ago(0, -1), "today", "a clock that was wrong");
     }
 
     #[test]

@@ -30,33 +30,54 @@ pub struct MetricsError {
 /// series for ever. The others, those with the fewest files, are summed up as `other`.
 const MOST_TAGS: usize = 50;
 
-/// Replaces the file at `path` by the metrics of a run on a store that held `census` when the run began.
+/// What the metrics tell of runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Measured<'a> {
+    /// The last run that had the lock.
+    pub run: Option<&'a Run>,
+    /// The last run that went well.
+    pub success: Option<&'a Run>,
+    /// How many runs in a row did nothing since, because another process held the lock.
+    pub locked_runs: u64,
+}
+
+/// Replaces the file at `path` by the metrics of runs on a store that held `census` when the last began. A census without
+/// entries is left out.
 ///
 /// # Errors
 /// [`MetricsError`]; an old file is as it was then.
-pub fn write(path: &Path, census: &Census, run: &Run) -> Result<(), MetricsError> {
-    replace(path, text(census, run).as_bytes(), 0o644)
+pub fn write(path: &Path, census: &Census, store: &str, measured: Measured<'_>) -> Result<(), MetricsError> {
+    replace(path, text(census, store, measured).as_bytes(), 0o644)
         .map_err(|source| MetricsError { path: path.to_path_buf(), source })
 }
 
 /// The file's contents.
-fn text(census: &Census, run: &Run) -> String {
+fn text(census: &Census, store: &str, measured: Measured<'_>) -> String {
     let mut text = String::new();
     for (name, help, value) in BY_STATUS_AND_TAG {
         let mut family = Family { text: &mut text, name, help, is_open: false };
         for (tag, shares) in bounded(census) {
             for (status, share) in status::NAMES.iter().zip(&shares) {
                 if !share.tally.is_empty() {
-                    let labels = [("store", &*run.store), ("status", status), ("tag", &*tag)];
+                    let labels = [("store", store), ("status", status), ("tag", &*tag)];
                     family.sample(&labels, value(share));
                 }
             }
         }
     }
-    for (name, help, value) in OF_THE_RUN {
+    let mut sample = |(name, help), value| {
         let mut family = Family { text: &mut text, name, help, is_open: false };
-        family.sample(&[("store", &run.store)], value(run));
+        family.sample(&[("store", store)], value);
+    };
+    for (name, help, value) in OF_THE_RUN {
+        if let Some(run) = measured.run {
+            sample((name, help), value(run));
+        }
     }
+    if let Some(run) = measured.success {
+        sample(LAST_SUCCESS, end(run));
+    }
+    sample(LOCKED_RUNS, measured.locked_runs.to_string());
     text.push_str("# EOF\n");
     text
 }
@@ -109,11 +130,24 @@ const OF_THE_RUN: [Metric<Run>; 10] = [
     ("pycstore_prune_duration_seconds", "How long the last prune took.", |run| {
         format!("{:.3}", run.duration().as_secs_f64())
     }),
-    ("pycstore_prune_last_run_timestamp_seconds", "When the last prune ended, since 1970.", |run| {
-        let started = run.started.seconds as f64 + f64::from(run.started.nanoseconds) / 1e9;
-        format!("{:.3}", started + run.duration().as_secs_f64())
-    }),
+    ("pycstore_prune_last_run_timestamp_seconds", "When the last prune ended, since 1970.", end),
 ];
+
+const LAST_SUCCESS: (&str, &str) = (
+    "pycstore_prune_last_success_timestamp_seconds",
+    "When the last prune with exit status 0 ended, since 1970.",
+);
+
+const LOCKED_RUNS: (&str, &str) = (
+    "pycstore_prune_locked_runs",
+    "How many prunes in a row did nothing, up to now, because another process held the lock.",
+);
+
+/// When a run ended, in seconds since 1970.
+fn end(run: &Run) -> String {
+    let started = run.started.seconds as f64 + f64::from(run.started.nanoseconds) / 1e9;
+    format!("{:.3}", started + run.duration().as_secs_f64())
+}
 
 /// One family in the making; without a sample it leaves no trace.
 struct Family<'a> {
@@ -237,6 +271,11 @@ mod tests {
         }
     }
 
+    /// What is told of a run that had the lock and went well.
+    fn told_of(run: &Run) -> Measured<'_> {
+        Measured { run: Some(run), success: Some(run), locked_runs: 0 }
+    }
+
     /// A store with a name that needs every escape, a census and a run.
     fn world(temporary: &tempfile::TempDir) -> (Census, Run) {
         let store = tests::store(temporary, "a \"b\" \\n \n é,{}=");
@@ -266,7 +305,7 @@ mod tests {
         let (census, mut run) = world(&temporary);
         run.left.get_or_insert_default().files = 1;
         run.failures = 3;
-        let samples = parsed(&text(&census, &run));
+        let samples = parsed(&text(&census, &run.store, told_of(&run)));
         let of = |name: &str, status: Option<(&str, &str)>| {
             let mut labels = vec![("store".to_string(), run.store.clone())];
             if let Some((status, tag)) = status {
@@ -293,8 +332,30 @@ mod tests {
         assert_eq!(of("prune_exit_status", None), Some(1.0));
         assert_eq!(of("prune_duration_seconds", None), Some(1.234));
         assert_eq!(of("prune_last_run_timestamp_seconds", None), Some(1_700_000_001.234));
-        assert_eq!(samples.len(), 6 * 4 + 10);
-        assert_eq!(parsed(&text(&Census::default(), &run)).len(), 10, "an empty store");
+        assert_eq!(of("prune_last_success_timestamp_seconds", None), Some(1_700_000_001.234));
+        assert_eq!(of("prune_locked_runs", None), Some(0.0));
+        assert_eq!(samples.len(), 6 * 4 + 12);
+        assert_eq!(parsed(&text(&Census::default(), &run.store, told_of(&run))).len(), 12, "an empty store");
+    }
+
+    #[test]
+    fn runs_that_found_the_store_locked_are_counted_and_are_no_success() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (_, success) = world(&temporary);
+        let mut failed = success.clone();
+        (failed.started.seconds, failed.exit) = (success.started.seconds + 1000, 1);
+        let locked = Measured { run: Some(&failed), success: Some(&success), locked_runs: 7 };
+        let value = |measured, name: &str| {
+            let samples = parsed(&text(&Census::default(), &success.store, measured));
+            let found = samples.iter().find(|((it, _), _)| *it == format!("pycstore_prune_{name}"));
+            found.map(|(_, value)| *value)
+        };
+        assert_eq!(value(locked, "last_success_timestamp_seconds"), Some(1_700_000_001.234));
+        assert_eq!(value(locked, "last_run_timestamp_seconds"), Some(1_700_001_001.234));
+        assert_eq!((value(locked, "locked_runs"), value(locked, "exit_status")), (Some(7.0), Some(1.0)));
+        let first = Measured { locked_runs: 1, ..Measured::default() };
+        assert_eq!(value(first, "locked_runs"), Some(1.0));
+        assert_eq!(value(first, "last_success_timestamp_seconds"), None, "nothing is known of one");
     }
 
     #[test]
@@ -304,7 +365,7 @@ mod tests {
         for number in 0..200 {
             census.add(&format!("cpython-9{number}"), Status::Temporary, Tally::file(1, 0), None);
         }
-        let samples = parsed(&text(&census, &run));
+        let samples = parsed(&text(&census, &run.store, told_of(&run)));
         let entries: Vec<_> = samples.iter().filter(|((name, _), _)| name == "pycstore_entries").collect();
         let tag_of = |labels: &[(String, String)]| labels[2].1.clone();
         let tags: BTreeSet<String> = entries.iter().map(|((_, labels), _)| tag_of(labels)).collect();
@@ -318,10 +379,11 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let (census, run) = world(&temporary);
         let path = temporary.path().join("pycstore.prom");
-        write(&path, &census, &run).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&census, &run));
+        write(&path, &census, &run.store, told_of(&run)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&census, &run.store, told_of(&run)));
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o644);
-        let error = write(&temporary.path().join("no/such/place.prom"), &census, &run).unwrap_err();
+        let error = write(&temporary.path().join("no/such/place.prom"), &census, &run.store, told_of(&run))
+            .unwrap_err();
         assert!(error.to_string().starts_with("cannot write the metrics to /"), "{error}");
     }
 }

@@ -14,6 +14,7 @@ use super::work::Piece;
 use crate::cli::args::Target;
 use crate::cli::edits::{Place, Placement};
 use crate::cli::env::Environment;
+use crate::cli::input;
 use crate::cli::output::complain::Complaint;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -201,7 +202,7 @@ fn surely_reads_bashrc(home: &Path, login: &Path) -> bool {
 
 /// The lines of a file that are no comments; none where it cannot be read.
 fn lines_of(path: &Path) -> Vec<String> {
-    let text = std::fs::read(path).unwrap_or_default();
+    let text = input::read(path, input::MOST_BYTES).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     text.lines().map(|line| line.trim().to_string()).filter(|line| !line.starts_with('#')).collect()
 }

@@ -57,6 +57,7 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         compile(prefix, &work.groups, &is_fresh, runners.launcher(), threads, opened.stop.flag(), update)
     };
     let are_made = make_mirrors(&opened, &work);
+    opened.stop.end_work();
     // What is done is done: an output that cannot be written is one more problem to report.
     let is_written = complain::is_written(show(session, options, &opened, &compilation));
     for failure in &compilation.failures {
