@@ -13,14 +13,16 @@ pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
     let identity = user.zip(*group).map(|(user, group)| Identity { user, group });
     let containment = Containment { identity, memory: *memory, processor_seconds: *processor_seconds };
     let error = containment.launch(program, arguments);
-    Err(error).with_context(|| format!("cannot start {}", program.display()))
+    Err(error).with_context(|| match identity {
+        None => format!("cannot start {}", program.display()),
+        Some(Identity { user, .. }) => format!("cannot start {} as user {user}", program.display()),
+    })
 }
 
 /// This program as a launcher, whatever became of its path since it was started.
 ///
 /// # Errors
 /// What the system says.
-#[expect(dead_code, reason = "for what starts programs apart")]
 pub fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
         // In the process that is to be the launcher it names the same file, and works for a user who may not search the

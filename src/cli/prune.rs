@@ -4,7 +4,7 @@ use super::args::{Account, PruneOptions, RunOptions};
 use super::consent::{Consent, Yes, agreed};
 use super::du::{is_read, owner, reclaimable, report};
 use super::exit::Exit;
-use super::history::{Due, Journal, Run};
+use super::history::{Due, Journal, JournalError, Run};
 use super::interpreters;
 use super::output::complain;
 use super::output::json::{self, Mode, PruneDocument};
@@ -189,14 +189,19 @@ pub fn carry_out(
     if mode == Mode::Real {
         let (started, names) = (session.environment.now, &selection.names);
         let run = Run::new(&opened.store, started, began.elapsed(), names.iter().cloned(), &outcome, exit);
-        if let Err(error) = journal.and_then(|journal| journal.record(&run)) {
-            complain::problem(&error);
-            exit = Exit::Incomplete;
+        match journal.and_then(|journal| journal.record(&run)) {
+            // Who has no home has no history.
+            Ok(()) | Err(JournalError::Homeless) => {}
+            Err(error) => {
+                complain::problem(&error);
+                exit = Exit::Incomplete;
+            }
         }
         // A part of the store says nothing of how much it holds.
         let countings = countings.into_iter().flatten().filter(|_| !is_partial);
         if let Some(path) = &options.metrics
-            && let Err(error) = metrics::write(path, &Census::collect(countings), &run)
+            && let Err(error) =
+                metrics::write(&session.environment.absolute(path), &Census::collect(countings), &run)
         {
             complain::problem(&error);
             exit = Exit::Incomplete;
@@ -250,11 +255,7 @@ fn within_scope<'a>(opened: &'a Opened, policy: &'a Policy, question: Question) 
 }
 
 /// Whether the last successful run is old enough.
-fn is_due(
-    session: &Session,
-    selection: &Selection,
-    journal: &Result<Journal, super::history::JournalError>,
-) -> bool {
+fn is_due(session: &Session, selection: &Selection, journal: &Result<Journal, JournalError>) -> bool {
     let (Some(interval), Ok(journal)) = (selection.min_interval, journal) else { return true };
     match journal.due(interval, &selection.names, session.environment.now) {
         Ok(Due::Now) => true,

@@ -33,6 +33,7 @@ mod output;
 mod owners;
 mod prune;
 mod report;
+mod root;
 mod safety;
 mod schedule;
 mod selectors;

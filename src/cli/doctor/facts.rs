@@ -167,7 +167,6 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let accounts = Accounts::read();
     let us = directory::effective_user();
     let home = environment.own_home.clone();
-    // Whoever's store it is, it is we who run what is asked.
     let ours = Guard { user: us, accounts: &accounts };
     let crontab = cron::crontab(environment, ours, patience);
     let (places, unasked) = ask_places(session, ours, &crontab, patience);
@@ -178,14 +177,6 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         Origin::Variable(_) | Origin::File { .. } | Origin::Default => NamedBy::Surroundings,
     };
     let ways = path.as_deref().map(ancestry::ways).unwrap_or_default();
-    // Whoever names another user's store wants to know whether it is in order for that user.
-    let owner = path.as_deref().and_then(|path| ancestry::ways(path).pop()?.pop());
-    let owner = owner.filter(|step| path.as_deref().is_some_and(|path| is_at(step, path)));
-    let user = match (named_by, owner) {
-        (NamedBy::Flag, Some(owner)) if us == 0 => owner.user,
-        _ => us,
-    };
-    let guard = Guard { user, accounts: &accounts };
     let (store, found) = match path {
         None => (StoreState::Nowhere, crate::cli::interpreters::find(session)),
         Some(path) if is_absent(&path) => {
@@ -194,7 +185,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         Some(path) => match session.open(Purpose::Look) {
             Ok(opened) => {
                 opened.stop.on_signals()?;
-                let store = StoreState::Open(Box::new(look(session, &opened, guard, named_by, &crontab)?));
+                let store = StoreState::Open(Box::new(look(session, &opened, ours, named_by, &crontab)?));
                 (store, crate::cli::interpreters::of_store(session, &opened))
             }
             Err(error) => {
@@ -229,7 +220,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let now = environment.now;
     Ok(Facts {
         now,
-        user,
+        user: us,
         accounts,
         home,
         places,
@@ -241,10 +232,6 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         others,
         project,
     })
-}
-
-fn is_at(step: &Step, path: &Path) -> bool {
-    path.canonicalize().is_ok_and(|real| real == step.path) || step.path == path
 }
 
 /// Asks every place what it has; and why the shells could not be asked.
@@ -261,6 +248,8 @@ fn ask_places(
         writes_nothing: environment.writes_nothing.clone(),
     };
     let mut places: Vec<Asked> = vec![(Place::Here, Ok(here))];
+    // An environment that we made says nothing of the user's.
+    places.retain(|_| environment.continued_for.is_none());
     let of_every_login =
         std::fs::read("/etc/environment").map(|text| shells::read_etc_environment(&text)).unwrap_or_default();
     if of_every_login != Setting::default() {
