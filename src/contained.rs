@@ -10,6 +10,7 @@
 //!   (TIOCSTI of ioctl_tty(2)).
 //! * The session is left before the user changes, so that at no time that user may trace a process with the terminal.
 //! * As another user it is in no group but the one that is named (setgroups(2)).
+//! * It has no file of ours open but standard input, output and error.
 
 use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
@@ -82,6 +83,7 @@ impl Containment {
     fn set(&self) -> io::Result<()> {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
         setsid()?;
+        close_fds::set_fds_cloexec_threadsafe(3, &[]);
         let limit = |resource, most: u64| {
             // What is limited more already stays so: nobody but root may raise it.
             let most = Some(getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most)));
@@ -109,4 +111,31 @@ pub fn end(child: &mut Child) {
     let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// Whether a process is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// It started this process and runs.
+    Runs,
+    /// It ended, or did not start this process.
+    Ended,
+}
+
+/// Ties this process to the one that started it as another user: it is killed when that one ends, and no other process of
+/// its user may trace it, and so use the terminal that it inherited (`PR_SET_DUMPABLE` of prctl(2)).
+///
+/// # Errors
+/// What the system says.
+pub fn tie_to_parent(parent: u32) -> io::Result<Parent> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{
+            DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
+        };
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+    }
+    // It may have ended before.
+    Ok(if std::os::unix::process::parent_id() == parent { Parent::Runs } else { Parent::Ended })
 }

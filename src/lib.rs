@@ -22,7 +22,7 @@
 //!   [`units`].
 //! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
 //!   [`scan`], [`source`], [`witness`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`],
-//!   [`aliases`], [`sharing`], [`trust`], [`lock`],
+//!   [`aliases`], [`sharing`], [`trust`], [`path_owner`], [`lock`],
 //!   [`sweep::root`], [`sweep::walk`], [`contained`], [`isolated`], [`warm::choice`].
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
@@ -35,6 +35,8 @@
 //! * Truth: `fresh` and `stale` are what CPython itself answers when asked through `importlib` about the same file.
 //! * Trust: nothing is removed that a plan does not list, and a plan lists only regular files whose names parse as
 //!   entries or temporaries below the vetted root ([`prune`] has the whole list).
+//! * Root becomes the owner: on another user's store the program starts itself again as that user before it looks at anything
+//!   ([`path_owner`] says who that is, [`contained`] how it is started).
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.
 
 pub mod accounts;
@@ -54,6 +56,7 @@ pub mod mounts;
 pub mod other_stores;
 pub mod owner;
 pub mod package;
+pub mod path_owner;
 pub mod prune;
 pub mod pyc;
 pub mod scan;

@@ -6,9 +6,11 @@
 //! # Invariants
 //!
 //! * Never `/`, a home directory, a directory that holds one, nor a tree of sources.
-//! * Opened for removal, it belongs to the user who runs us; root may prune anyone's under the same rules.
+//! * Opened for removal, it belongs to the user who runs us. As root, nobody else decides what is at its path either: on
+//!   another user's store the program continues as that user before it gets here.
 
 use crate::directory::{self, Access, Directory, Metadata, Resolver};
+use crate::path_owner::{Doubt, check_root_alone};
 use crate::source_tree;
 use crate::tree::Tree;
 use std::io;
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub enum Purpose {
     /// Looking: anybody's store may be looked at.
     Look,
-    /// Removing: only one's own, unless one is root.
+    /// Removing and adding: only one's own.
     Remove,
 }
 
@@ -78,6 +80,14 @@ pub enum Refusal {
         /// Its owner's user id.
         user: u32,
     },
+    /// We are root, and others decide what is at the path.
+    #[error("refused: {}: {doubt}, and we are root", .path.display())]
+    Doubtful {
+        /// The path given.
+        path: PathBuf,
+        /// Who decides.
+        doubt: Doubt,
+    },
     /// It could not be opened.
     #[error("cannot open {}", .path.display())]
     Io {
@@ -119,9 +129,8 @@ impl Store {
         if let Some(sign) = source_tree::sign_of_sources(&real_path) {
             return Err(Refusal::SourceTree { path: path.to_path_buf(), sign });
         }
-        let user = directory::effective_user();
-        if purpose == Purpose::Remove && user != 0 && metadata.user != user {
-            return Err(Refusal::NotOurs { path: path.to_path_buf(), user: metadata.user });
+        if purpose == Purpose::Remove {
+            check_ours(path, &metadata)?;
         }
         let resolver = root.resolver();
         Ok(Store { root, path: path.to_path_buf(), real_path, metadata, resolver })
@@ -176,6 +185,18 @@ impl Store {
     pub fn shown(&self, relative: &[u8], name: &[u8]) -> PathBuf {
         Tree::shown(self, relative, name)
     }
+}
+
+/// Makes sure that the directory, which was opened by this path, is ours to change.
+fn check_ours(path: &Path, metadata: &Metadata) -> Result<(), Refusal> {
+    let (us, path) = (directory::effective_user(), path.to_path_buf());
+    if metadata.user != us {
+        return Err(Refusal::NotOurs { path, user: metadata.user });
+    }
+    if us == 0 {
+        check_root_alone(&path, metadata.identity).map_err(|doubt| Refusal::Doubtful { path, doubt })?;
+    }
+    Ok(())
 }
 
 fn is_same(metadata: &Metadata, other: &Path) -> bool {

@@ -46,6 +46,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("other_stores", Kind::Facts),
     ("owner", Kind::Facts),
     ("package", Kind::Facts),
+    ("path_owner", Kind::Facts),
     ("scan", Kind::Facts),
     ("sharing", Kind::Facts),
     ("source", Kind::Facts),

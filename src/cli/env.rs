@@ -1,24 +1,24 @@
-//! What the process's environment says; the only place that asks it. Home of etcetera.
+//! What the process's environment says; the only place that asks it.
 
-use etcetera::base_strategy::{BaseStrategy, Xdg};
 use pycstore::accounts::{Accounts, User};
+use pycstore::directory::effective_user;
 use pycstore::interpreter::{Places, Reach, ToolDirectory};
+use pycstore::path_owner::{PathOwner, path_owner};
 use pycstore::units::Moment;
 use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// The environment as the program uses it. An empty variable counts as unset, as it does for Python.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// `HOME`.
+    /// `HOME`; where that is unset, the user's home in passwd(5), as Python and shells take it.
     pub home: Option<PathBuf>,
     /// The homes of all users that `/etc/passwd` knows, and `HOME`: no store is or holds one.
     pub homes: Vec<PathBuf>,
     /// `USER`, else `LOGNAME`.
     pub user: Option<OsString>,
-    /// `HOME`, unless we are root and it is another user's: then nothing in it is run.
+    /// The home, unless we are root and it is another user's: then nothing in it is run.
     pub own_home: Option<PathBuf>,
     /// `PYTHONPYCACHEPREFIX`.
     pub prefix: Option<OsString>,
@@ -37,7 +37,8 @@ pub struct Environment {
     pub configurations: Option<PathBuf>,
     /// Our directory for configuration, `$XDG_CONFIG_HOME/pycstore`, else `~/.config/pycstore`. `None` without a home.
     pub configuration_directory: Option<PathBuf>,
-    /// Our directory for state, `$XDG_STATE_HOME/pycstore`, else `~/.local/state/pycstore`. `None` without a home.
+    /// Our directory for state, `$XDG_STATE_HOME/pycstore`, else `~/.local/state/pycstore`. `None` without a home, and where
+    /// the home is not there.
     pub state_directory: Option<PathBuf>,
     /// `SHELL`: the login shell.
     pub shell: Option<PathBuf>,
@@ -53,8 +54,10 @@ pub struct Environment {
     pub common_directories: Vec<PathBuf>,
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub source_date_epoch: Option<i64>,
-    /// The working directory.
+    /// The working directory; where we continue for root, the one that root was in.
     pub working_directory: PathBuf,
+    /// The process of root that we continue for, as the user to whom a store belongs (`super::continuation`).
+    pub continued_for: Option<u32>,
     /// The moment at which the program began.
     pub now: Moment,
 }
@@ -66,57 +69,96 @@ const NO_DIRECTORY: &str = "/proc/self/cwd";
 const COMMON: [&str; 6] =
     ["TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
 
-/// Where root lives.
+/// Where root lives if passwd(5) does not say.
 const ROOT_HOME: &str = "/root";
 
+/// Names the process of root to the one that continues for it.
+pub const CONTINUED_FOR: &str = "PYCSTORE_CONTINUED_FOR";
+
+/// Names the directory that root was in, below which relative paths are meant.
+pub const DIRECTORY: &str = "PYCSTORE_DIRECTORY";
+
+/// What root passes on to another user: how the terminal is to be used, the language and the time zone.
+const PASSED_ON: [&str; 10] = [
+    "TERM",
+    "COLORTERM",
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+];
+
+/// The variables of this process that root passes on to another user; of all others none.
+pub fn passed_on() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| {
+        name.to_str().is_some_and(|name| PASSED_ON.contains(&name) || name.starts_with("LC_"))
+    })
+}
+
 /// The homes of people and of root in passwd(5); those of system users are any directory at all.
-fn homes_in_passwd() -> Vec<PathBuf> {
+fn homes_in_passwd(accounts: &Accounts) -> impl Iterator<Item = PathBuf> {
     let is_a_persons = |user: &User| {
         (user.id == 0 || user.id >= 1000) && user.home.is_absolute() && user.home != Path::new("/")
     };
-    Accounts::read().users.into_iter().filter(is_a_persons).map(|user| user.home).collect()
+    accounts.users.iter().filter(move |user| is_a_persons(user)).map(|user| user.home.clone())
 }
 
 impl Environment {
     /// That of this process.
     pub fn of_process() -> Environment {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let accounts = Accounts::read();
+        let home = home(std::env::var_os("HOME"), &accounts);
         // As the XDG specification wants it, a variable with a relative path is ignored.
-        let xdg = Xdg::new().ok();
-        let home = directory(variable("HOME"));
+        let xdg = |name: &str, usual: &str| {
+            directory(variable(name)).or_else(|| home.as_ref().map(|home| home.join(usual)))
+        };
         // `sudo` may keep a user's HOME: root reads no configuration of theirs and leaves nothing of its own there,
         // unless a variable says so.
-        let is_foreign = pycstore::directory::effective_user() == 0
-            && home.as_ref().and_then(|home| home.metadata().ok()).is_some_and(|home| home.uid() != 0);
-        let ours = |directory: PathBuf, name: &str| {
-            let stays = !is_foreign || variable(name).is_some();
-            let rest = home.as_ref().filter(|_| !stays).and_then(|home| directory.strip_prefix(home).ok());
-            let directory = rest.map_or(directory.clone(), |rest| Path::new(ROOT_HOME).join(rest));
-            directory.is_absolute().then(|| directory.join("pycstore"))
+        let is_anothers = |path: &Path| {
+            effective_user() == 0
+                && !matches!(path_owner(path, &accounts), Ok(PathOwner::Root | PathOwner::Anyone(_)))
         };
-        let configuration_directory = xdg.as_ref().map(Xdg::config_dir);
-        let state_directory = xdg.as_ref().and_then(Xdg::state_dir);
+        let root_home = || accounts.user(0).map_or_else(|| ROOT_HOME.into(), |root| root.home.clone());
+        let ours = |name: &str, usual: &str| {
+            let found = xdg(name, usual)?.join("pycstore");
+            let is_named = directory(variable(name)).is_some();
+            Some(if is_named || !is_anothers(&found) {
+                found
+            } else {
+                root_home().join(usual).join("pycstore")
+            })
+        };
+        let continued_for = variable(CONTINUED_FOR).and_then(|process| process.to_str()?.parse().ok());
         Environment {
             places: places(variable, home.clone()),
-            configurations: configuration_directory.clone().filter(|directory| directory.is_absolute()),
+            configurations: xdg("XDG_CONFIG_HOME", ".config"),
             shell: variable("SHELL").map(PathBuf::from),
             parent: name_of_process(std::os::unix::process::parent_id()),
             zsh_directory: directory(variable("ZDOTDIR")),
             executable: executable(variable("PATH")),
             user: variable("USER").or_else(|| variable("LOGNAME")),
-            own_home: home.clone().filter(|_| !is_foreign),
+            own_home: home.clone().filter(|home| !is_anothers(home)),
             prefix: variable("PYTHONPYCACHEPREFIX"),
             given_prefix: std::env::var_os("PYTHONPYCACHEPREFIX"),
             writes_nothing: variable("PYTHONDONTWRITEBYTECODE"),
             search_path: variable("PATH"),
             has_runtime_directory: variable("XDG_RUNTIME_DIR").is_some(),
             configuration: std::env::var_os("PYCSTORE_CONFIG"),
-            configuration_directory: configuration_directory.and_then(|it| ours(it, "XDG_CONFIG_HOME")),
-            state_directory: state_directory.and_then(|it| ours(it, "XDG_STATE_HOME")),
-            homes: home.iter().cloned().chain(homes_in_passwd()).collect(),
+            configuration_directory: ours("XDG_CONFIG_HOME", ".config"),
+            // Of some system users the home is not there (`/nonexistent`), and is not made.
+            state_directory: ours("XDG_STATE_HOME", ".local/state").filter(|_| {
+                variable("XDG_STATE_HOME").is_some() || home.as_ref().is_some_and(|it| it.is_dir())
+            }),
+            homes: home.iter().cloned().chain(homes_in_passwd(&accounts)).collect(),
             common_directories: common_directories(variable, home.as_deref()),
             source_date_epoch: variable("SOURCE_DATE_EPOCH").and_then(|epoch| epoch.to_str()?.parse().ok()),
-            working_directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(NO_DIRECTORY)),
+            working_directory: working_directory(continued_for.and_then(|_| directory(variable(DIRECTORY)))),
+            continued_for,
             now: SystemTime::now().into(),
             home,
         }
@@ -146,6 +188,7 @@ impl Environment {
             common_directories: Vec::new(),
             source_date_epoch: None,
             working_directory: home.clone(),
+            continued_for: None,
             homes: vec![home.clone()],
             home: Some(home),
             now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
@@ -155,7 +198,7 @@ impl Environment {
     /// Where Pythons may be: [`Environment::places`], and in every user's home where we are root.
     pub fn places_of_all(&self) -> Places {
         let mut places = self.places.clone();
-        if pycstore::directory::effective_user() == 0 {
+        if effective_user() == 0 {
             places.homes.extend(self.homes_of_all());
         }
         places
@@ -203,6 +246,22 @@ impl Environment {
         }
         absolute
     }
+}
+
+/// The home: `HOME` if it is set, which has to be absolute, else that of the effective user in passwd(5).
+fn home(variable: Option<OsString>, accounts: &Accounts) -> Option<PathBuf> {
+    match variable.filter(|home| !home.is_empty()) {
+        Some(home) => directory(Some(home)),
+        // Without the variable the system's library answers, which knows of directory services as well.
+        None => directory(std::env::home_dir().map(PathBuf::into_os_string))
+            .or_else(|| accounts.user(effective_user()).map(|user| user.home.clone()))
+            .filter(|home| home.is_absolute()),
+    }
+}
+
+/// The directory below which relative paths are meant.
+fn working_directory(of_root: Option<PathBuf>) -> PathBuf {
+    of_root.or_else(|| std::env::current_dir().ok()).unwrap_or_else(|| PathBuf::from(NO_DIRECTORY))
 }
 
 fn directory(value: Option<OsString>) -> Option<PathBuf> {

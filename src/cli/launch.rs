@@ -13,7 +13,10 @@ pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
     let identity = user.zip(*group).map(|(user, group)| Identity { user, group });
     let containment = Containment { identity, memory: *memory, processor_seconds: *processor_seconds };
     let error = containment.launch(program, arguments);
-    Err(error).with_context(|| format!("cannot start {}", program.display()))
+    Err(error).with_context(|| match identity {
+        None => format!("cannot start {}", program.display()),
+        Some(Identity { user, .. }) => format!("cannot start {} as user {user}", program.display()),
+    })
 }
 
 /// This program as a launcher, whatever became of its path since it was started.

@@ -7,6 +7,7 @@ mod args;
 mod completions;
 mod config;
 mod consent;
+mod continuation;
 mod demo;
 mod doctor;
 mod du;
@@ -68,6 +69,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         return launch::run(options);
     }
     let environment = Environment::of_process();
+    continuation::begin(&environment)?;
+    continuation::continue_as_owner(&global, &command, &environment)?;
     // Its job is to find what is wrong, the configuration included.
     if let Command::Doctor(options) = &command {
         return doctor::run(global, environment, options);

@@ -220,10 +220,9 @@ pub fn carry_out(
         let census = Census::collect(countings);
         let success = if run.is_success() { Some(&run) } else { latest.success.as_ref() };
         let measured = metrics::Measured { run: Some(&run), success, locked_runs: 0 };
-        let written = options
-            .metrics
-            .as_ref()
-            .map_or(Ok(()), |path| metrics::write(path, &census, &run.store, measured));
+        let written = options.metrics.as_ref().map_or(Ok(()), |path| {
+            metrics::write(&session.environment.absolute(path), &census, &run.store, measured)
+        });
         opened.stop.end_work();
         if !are_written(recorded, written) {
             exit = Exit::Incomplete;
@@ -322,7 +321,8 @@ fn skip(
     let measured =
         metrics::Measured { run: latest.run.as_ref(), success: latest.success.as_ref(), locked_runs };
     let path = options.metrics.as_ref();
-    let written = path.map_or(Ok(()), |path| metrics::write(path, &Census::default(), &run.store, measured));
+    let path = path.map(|path| session.environment.absolute(path));
+    let written = path.map_or(Ok(()), |path| metrics::write(&path, &Census::default(), &run.store, measured));
     let row = if locked_runs > 1 { format!(", {locked_runs} times in a row") } else { String::new() };
     complain::note(&format!("nothing was done: {holder} holds the lock of {}{row}", store.path().display()));
     if are_written(recorded, written) { exit } else { Exit::Incomplete }
@@ -335,7 +335,9 @@ fn latest(journal: &Result<Journal, JournalError>) -> Latest {
 
 /// Whether history and metrics were written; complains where they were not.
 fn are_written(history: Result<(), JournalError>, metrics: Result<(), metrics::MetricsError>) -> bool {
-    let problems = [history.err().map(anyhow::Error::from), metrics.err().map(anyhow::Error::from)];
+    // Who has no home has no history.
+    let history = history.err().filter(|error| !matches!(error, JournalError::Homeless));
+    let problems = [history.map(anyhow::Error::from), metrics.err().map(anyhow::Error::from)];
     for problem in problems.iter().flatten() {
         complain::problem(problem.as_ref());
     }

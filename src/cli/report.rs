@@ -46,7 +46,8 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
         out.flush()?;
     } else {
         let file = &options.html;
-        put(file, page.as_bytes()).map_err(|error| {
+        let path = session.environment.working_directory.join(file);
+        put(&path, page.as_bytes()).map_err(|error| {
             let unwritten = Unwritten { file: file.display().to_string(), source: error };
             Complaint::caused(unwritten, "name a file in a directory that you may write to, or `-`")
         })?;

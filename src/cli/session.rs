@@ -14,6 +14,7 @@ use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use pycstore::interpreter::Interpreters;
 use pycstore::mounts::{AccessTimes, Mounts};
+use pycstore::path_owner::Doubt;
 use pycstore::prune::{Circumstances, Clock};
 use pycstore::pyc::{Magic, StatedMagics};
 use pycstore::scan::{Question, Scan, Threads, Trouble};
@@ -148,20 +149,7 @@ impl Session {
         if !path.try_exists().with_context(|| path.display().to_string())? {
             make_store(&path).with_context(|| format!("cannot make the store {}", path.display()))?;
         }
-        self.open_own(Purpose::Remove, hint)
-    }
-
-    /// Opens a store that has to be our own, whoever we are: what root puts into it nobody else could replace. `hint` says
-    /// what to do where it is not.
-    pub fn open_own(&self, purpose: Purpose, hint: &str) -> anyhow::Result<Opened> {
-        let opened = self.open(purpose)?;
-        let user = opened.store.metadata().user;
-        if user != effective_user() {
-            let message =
-                format!("refused: {} belongs to user {user}, not to us", opened.store.path().display());
-            return Err(Complaint::new(message, hint).into());
-        }
-        Ok(opened)
+        self.open(Purpose::Remove)
     }
 
     /// The number of threads to work with.
@@ -218,7 +206,15 @@ impl Session {
             Refusal::RootDirectory(_) | Refusal::Home { .. } | Refusal::SourceTree { .. } => {
                 format!("{named} names it; a store is a directory of its own, such as ~/.cache/cpython")
             }
+            Refusal::NotOurs { .. } if self.environment.continued_for.is_some() => format!(
+                "root continued as user {}, who decides what is at this path; name the store by another",
+                effective_user()
+            ),
             Refusal::NotOurs { .. } => "run as that user, or as root".into(),
+            Refusal::Doubtful { doubt: Doubt::Anyone(directory), .. } => {
+                format!("let nobody else write there: chmod go-w {}", directory.display())
+            }
+            Refusal::Doubtful { .. } => "run as that user".into(),
             Refusal::NotADirectory(_) | Refusal::Io { .. } => {
                 format!("{named} names it; name another: pycstore --store DIR …")
             }

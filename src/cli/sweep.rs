@@ -157,7 +157,9 @@ fn hint(refusal: &Refusal) -> &'static str {
         }
         Refusal::RootDirectory(_) => "name the trees that are yours: pycstore sweep ~/project",
         Refusal::Packaged(_) | Refusal::Installation(_) => "--system sweeps it as well",
-        Refusal::Led { .. } => "name it by the path that it leads to",
+        Refusal::Doubtful { .. } => {
+            "run as that user, or let nobody else write to the directories on the way"
+        }
         Refusal::InStore(_) => "to remove entries of the store: pycstore prune",
     }
 }
@@ -167,7 +169,8 @@ fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Opti
     let is_there = path.try_exists().with_context(|| path.display().to_string())?;
     match mode {
         Mode::DryRun if !is_there => Ok(None),
-        Mode::DryRun => session.open_own(Purpose::Look, "run as that user, or without --adopt").map(Some),
+        // What the real run would refuse is refused.
+        Mode::DryRun => session.open(Purpose::Remove).map(Some),
         Mode::Real => session.open_to_fill("run as that user, or without --adopt").map(Some),
     }
 }

@@ -1,9 +1,10 @@
-//! Which directories a removal leaves empty. Pure; of the store and of trees of sources alike.
+//! Which directories a removal leaves empty, and which of them may go. Pure; of the store and of trees of sources alike.
 //!
 //! There may be a hundred thousand of them, nearly all of them without directories of their own. Those are kept by their
 //! parent: its path once, and their names.
 
 use crate::layout;
+use crate::store::Store;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
@@ -34,6 +35,12 @@ pub enum DirectoryRule {
     SourcesDeleted,
     /// Nothing: the run removes the directories that it empties itself.
     Emptied,
+}
+
+/// Whose directories alone may go, if not everybody's. In root's store those of other users stay: where the directory above
+/// is everybody's (`/tmp`), the name would be free for anyone, while its owner may be about to write there.
+pub(super) fn owner_of_directories(store: &Store) -> Option<u32> {
+    Some(store.metadata().user).filter(|&user| user == 0)
 }
 
 impl EmptiedIn {

@@ -2,7 +2,7 @@
 //!
 //! Read [`crate::prune`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
 
-use super::emptied::{DirectoryRule, EmptiedIn};
+use super::emptied::{DirectoryRule, EmptiedIn, owner_of_directories};
 use super::links::LinkedVictims;
 use super::outcome::{Failure, Outcome, Part};
 use super::plan::{Plan, PlannedDirectory, Skipped};
@@ -81,7 +81,11 @@ impl std::fmt::Debug for Execution<'_> {
 impl<'a> Execution<'a> {
     /// A removal of what this policy takes from a store.
     pub fn new(store: &'a Store, policy: &Policy, stop: &'a AtomicBool) -> Execution<'a> {
-        let rules = Rules { takes_anything: policy.takes_anything(), directories: policy.directory_rule() };
+        let rules = Rules {
+            takes_anything: policy.takes_anything(),
+            directories: policy.directory_rule(),
+            owner_of_directories: owner_of_directories(store),
+        };
         Execution::of(store, &|_, _, _| Prepared::Remove, rules, stop)
     }
 
@@ -148,7 +152,11 @@ pub(crate) fn execute_in(
     stop: &AtomicBool,
     progress: impl FnMut(u64),
 ) -> Outcome {
-    let rules = Rules { takes_anything: plan.takes_anything, directories: plan.directory_rule };
+    let rules = Rules {
+        takes_anything: plan.takes_anything,
+        directories: plan.directory_rule,
+        owner_of_directories: None,
+    };
     Execution::of(tree, prepare, rules, stop).finish(plan, threads, progress)
 }
 
@@ -165,6 +173,8 @@ fn into_inner<T>(mutex: Mutex<T>) -> T {
 struct Rules {
     takes_anything: bool,
     directories: DirectoryRule,
+    /// Whose directories may go; `None`: everybody's.
+    owner_of_directories: Option<u32>,
 }
 
 /// Removals of links of one inode come one after another: else each of the last two would see the other link.
@@ -339,6 +349,10 @@ impl Removal<'_> {
         match parent.metadata(name, Links::Keep) {
             // A btrfs subvolume: no mount point, and yet removed like a directory.
             Ok(metadata) if metadata.identity.0 != device => return Ok(RemovedDirectory::Kept),
+            // Somebody else's, made since.
+            Ok(metadata) if self.rules.owner_of_directories.is_some_and(|owner| metadata.user != owner) => {
+                return Ok(RemovedDirectory::Kept);
+            }
             Ok(_) => {}
             Err(error) => return vanished(error),
         }

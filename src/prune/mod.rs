@@ -5,7 +5,9 @@
 //! 1. Only regular files whose *name* parses as an entry or a temporary, below the opened root. What has four
 //!    bytes or more and not `\r\n` in bytes 2–3 is no bytecode: only `--corrupt` and `--all` take it; every
 //!    other selector keeps and reports it.
-//! 2. The root is opened once and vetted ([`crate::store`]). Below it everything goes by directory descriptor,
+//! 2. The root is opened once and vetted ([`crate::store`]): it belongs to the user who runs us. On another user's store root
+//!    has become that user before: the program started itself again ([`crate::contained`]), so that no link and no directory
+//!    of theirs lends them root. Below it everything goes by directory descriptor,
 //!    with no symbolic link followed and no mount point crossed ([`crate::directory`]).
 //! 3. Immediately before `unlinkat` the victim is looked at again, and so is its source: another inode, size or mtime than
 //!    planned, or a source that is there again or changed, and the victim is kept and reported ([`victim`], [`premise`]).
@@ -16,8 +18,8 @@
 //! 6. A directory goes with the directory that it mirrors: it is empty, and its source directory is definitely deleted,
 //!    also when looked at again just before. `--all` and `forget` remove the directories that they emptied as well
 //!    ([`emptied::DirectoryRule`]). All others stay: CPython opens `STORE/p/tests/../src/m.pyc` through `STORE/p/tests`,
-//!    and in a directory that other programs use, their empty directories are theirs. The root stays, and so does what
-//!    lies on another device than the root: an empty btrfs subvolume can be removed like a directory.
+//!    and in a directory that other programs use, their empty directories are theirs. In root's store the directories of other
+//!    users stay: in a directory like `/tmp` anyone could take their names. The root stays, and so does what lies on another device than the root: an empty btrfs subvolume can be removed like a directory.
 //! 7. What would empty a whole store is found out before it begins ([`remainder`]): the caller asks the user.
 //! 8. Errors are values: each is reported, the run goes on.
 //!

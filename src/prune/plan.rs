@@ -5,7 +5,7 @@
 //! an entry is known at the entry, and directories go when all is done.
 
 use super::cut_off::{CutOff, File};
-use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories, Leftovers};
+use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories, Leftovers, owner_of_directories};
 use super::judge::Judge;
 use super::links::LinkedVictims;
 use super::policy::{Circumstances, Policy, Spared, Verdict};
@@ -197,8 +197,10 @@ impl Planner<'_> {
     /// Whether a directory goes once it is empty: of its own entries all go, if it has any.
     fn goes_when_empty(&self, visit: &Visit<'_>) -> bool {
         let Judge { policy, store, .. } = &self.judge;
-        let is_ours =
-            visit.metadata.is_some_and(|metadata| metadata.identity.0 == store.metadata().identity.0);
+        let is_ours = visit.metadata.is_some_and(|metadata| {
+            metadata.identity.0 == store.metadata().identity.0
+                && owner_of_directories(store).is_none_or(|owner| metadata.user == owner)
+        });
         let is_emptied = !visit.entries.is_empty() || visit.directories > 0;
         let goes = match policy.directory_rule() {
             DirectoryRule::Emptied if is_emptied => true,

@@ -2,14 +2,14 @@
 //!
 //! # Invariants
 //!
-//! * Never `/`, nor what lies in the store. Root is led by nobody's symbolic link to what is not theirs. What belongs to a
+//! * Never `/`, nor what lies in the store. As root, nobody else decides what is at the path ([`crate::path_owner`]). What belongs to a
 //!   package manager or to an installation of Python is opened only for who asks for it ([`System`]).
 //! * Whoever holds a [`Root`] holds a descriptor; the path is not looked up again, except to say whose it is.
 
-use crate::ancestry::{self, Stranger};
 use crate::directory::{self, Access, Directory, FileKind, Links, Resolver};
 use crate::layout::PYCACHE;
 use crate::owner::{OwnerKind, Territory};
+use crate::path_owner::{Doubt, check_root_alone};
 use crate::tree::Tree;
 use std::ffi::OsStr;
 use std::io;
@@ -65,15 +65,13 @@ pub enum Refusal {
     /// It lies in the store.
     #[error("refused: {} lies in the store", .0.display())]
     InStore(PathBuf),
-    /// We are root, and by a symbolic link somebody may have led us to what is not theirs.
-    #[error("refused: {} leads to {}: {stranger}, and we are root", .path.display(), .real.display())]
-    Led {
+    /// We are root, and others decide what is at the path.
+    #[error("refused: {}: {doubt}, and we are root", .path.display())]
+    Doubtful {
         /// The path given.
         path: PathBuf,
-        /// The path without symbolic links.
-        real: PathBuf,
-        /// Who decides where it leads.
-        stranger: Stranger,
+        /// Who decides.
+        doubt: Doubt,
     },
     /// It could not be opened.
     #[error("cannot open {}", .path.display())]
@@ -117,12 +115,9 @@ impl Root {
                 return Err(Refusal::NotADirectory(named));
             }
         }
-        let is_led = real_path != path && directory::effective_user() == 0;
-        if is_led
-            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(path), 0)
-            && !matches!(stranger, Stranger::Owner { user, .. } if user == metadata.user)
-        {
-            return Err(Refusal::Led { path: named, real: real_path, stranger });
+        if directory::effective_user() == 0 {
+            check_root_alone(path, metadata.identity)
+                .map_err(|doubt| Refusal::Doubtful { path: named.clone(), doubt })?;
         }
         if store.is_some_and(|store| real_path.starts_with(store)) {
             return Err(Refusal::InStore(named));

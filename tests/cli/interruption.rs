@@ -1,7 +1,8 @@
 //! Runs that do not come to their end: killed at any moment, told to stop, out of time. What they leave is a store.
 
 use crate::support::{
-    Answer, Interpreter, World, answer, assert_only_gone, date_back, files, interpreters, newest,
+    Answer, Interpreter, World, answer, assert_only_gone, date_back, files, for_everybody, interpreters,
+    newest,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -428,21 +429,35 @@ pub fn importer(world: &World, interpreter: &Interpreter, root: &Path, stop: &Pa
     command
 }
 
+/// The oldest interpreter, the newest and one between: each writes into the same store.
+pub fn chosen() -> Vec<Interpreter> {
+    let all = interpreters();
+    let mut chosen = [0, all.len() / 2, all.len() - 1].map(|at| all[at].clone()).to_vec();
+    chosen.dedup_by_key(|interpreter| interpreter.tag.clone());
+    chosen
+}
+
 #[test]
 fn killed_a_hundred_times_while_interpreters_import_and_write() {
+    kill_storm(&World::new(), &chosen());
+}
+
+#[test]
+#[ignore = "needs root: the store is another user's"]
+fn as_root_killed_a_hundred_times_on_another_users_store() {
+    kill_storm(&World::of_user(61001), &[for_everybody()]);
+}
+
+fn kill_storm(world: &World, chosen: &[Interpreter]) {
     const SELECTORS: [&str; 5] = ["prune", "--orphans", "--stale", "--corrupt", "--temporary"];
     const DIRECTORIES: usize = 60;
     const EACH: usize = 40;
     let mut chance = Chance::new();
-    let world = World::new();
     let modules: Vec<String> = (0..40).map(|number| format!("m{number}.py")).collect();
     let names: Vec<&str> = modules.iter().map(String::as_str).collect();
     let quiet = world.project("quiet", &names);
-    // The oldest, the newest and one between: each writes into the same store.
-    let all = interpreters();
-    let mut chosen: Vec<&Interpreter> = [0, all.len() / 2, all.len() - 1].map(|at| &all[at]).to_vec();
-    chosen.dedup_by_key(|interpreter| &interpreter.tag);
-    for interpreter in &chosen {
+    world.give_to_owner();
+    for interpreter in chosen {
         world.compile(interpreter, &[], &[&quiet]);
     }
     let fresh = World::snapshot(&world.mirror(&quiet));
@@ -450,17 +465,18 @@ fn killed_a_hundred_times_while_interpreters_import_and_write() {
 
     let root = world.home.join("busy");
     fs::create_dir(&root).unwrap();
+    world.give_to_owner();
     let stop = world.home.join("stop");
     let importers: Vec<Child> = chosen
         .iter()
         .map(|interpreter| {
-            let mut command = importer(&world, interpreter, &root, &stop);
+            let mut command = importer(world, interpreter, &root, &stop);
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
 
     // About how long a whole run takes here and now, in microseconds.
-    grow(&world, DIRECTORIES, EACH);
+    world.as_owner(|| grow(world, DIRECTORIES, EACH));
     let began = Instant::now();
     world.pycstore(SELECTORS).exits(0);
     let mut whole = began.elapsed().as_micros() as u64;
@@ -471,9 +487,9 @@ fn killed_a_hundred_times_while_interpreters_import_and_write() {
             began.elapsed() < Duration::from_secs(180),
             "{killed} killed, {while_removing} while removing"
         );
-        let gone = grow(&world, DIRECTORIES, EACH);
+        let gone = world.as_owner(|| grow(world, DIRECTORIES, EACH));
         let threads = ["1", "2", "8"][chance.below(3) as usize];
-        let mut child = start(&world, &[&["--threads", threads], &SELECTORS[..]].concat());
+        let mut child = start(world, &[&["--threads", threads], &SELECTORS[..]].concat());
         std::thread::sleep(Duration::from_micros(chance.below(whole)));
         child.kill().unwrap();
         let (_, by_signal) = ended(child);
@@ -489,7 +505,7 @@ fn killed_a_hundred_times_while_interpreters_import_and_write() {
     println!("{killed} were killed, {while_removing} of them while they removed");
 
     fs::write(&stop, "").unwrap();
-    for (importer, interpreter) in importers.into_iter().zip(&chosen) {
+    for (importer, interpreter) in importers.into_iter().zip(chosen) {
         let (told, _) = ended(importer);
         let told = told.exits(0);
         let imports: usize = told.stdout.trim().parse().unwrap();
@@ -508,7 +524,7 @@ fn killed_a_hundred_times_while_interpreters_import_and_write() {
         assert!(status == "fresh" || tally["files"] == 0, "{statuses}");
     }
     // Every import works, whether its entry is there or not.
-    for interpreter in &chosen {
+    for interpreter in chosen {
         let name = interpreter.tag.replace('-', "_");
         let code = format!(
             "import sys\nsys.path[:0] = {root:?}, {quiet:?}\nfrom {name}_0 import VALUE\n\

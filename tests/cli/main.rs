@@ -36,6 +36,7 @@ mod owners;
 mod prune;
 mod receipt;
 mod report;
+mod root;
 mod safety;
 mod schedule;
 mod selectors;

@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime};
 /// What tells whether a tree was touched: for every path its contents (of a link its target), mode and mtime.
 pub type Snapshot = BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)>;
 
+/// A user of nothing.
+const NOBODY: u32 = 65534;
+
 /// A throw-away home with a store in it.
 pub struct World {
     _temporary: tempfile::TempDir,
@@ -20,6 +23,8 @@ pub struct World {
     pub home: PathBuf,
     /// The store, `~/.cache/cpython`; made by whoever writes to it first.
     pub store: PathBuf,
+    /// The user to whom the home was given, if we are another: interpreters run as that user.
+    owner: Option<u32>,
 }
 
 /// What a run of the program answered.
@@ -40,7 +45,48 @@ impl World {
         let home = temporary.path().canonicalize().unwrap().join("home/me");
         std::fs::create_dir_all(&home).unwrap();
         let store = home.join(".cache/cpython");
-        World { _temporary: temporary, home, store }
+        World { _temporary: temporary, home, store, owner: None }
+    }
+
+    /// An empty home of another user, which everybody can reach; only root can make one.
+    pub fn of_user(user: u32) -> World {
+        let mut world = World::new();
+        world.owner = Some(user);
+        world.open_to_all();
+        give(&world.home, user);
+        world
+    }
+
+    /// Lets everybody reach the home.
+    pub fn open_to_all(&self) {
+        let parent = self.home.parent().unwrap();
+        for directory in [parent.parent().unwrap(), parent] {
+            std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+    }
+
+    /// Gives all that is in the home to the user whose home it is.
+    pub fn give_to_owner(&self) {
+        if let Some(user) = self.owner {
+            give(&self.home, user);
+        }
+    }
+
+    /// Does something as the user whose home it is. The kernel knows a user by the thread.
+    pub fn as_owner<R: Send>(&self, act: impl FnOnce() -> R + Send) -> R {
+        use rustix::process::{Gid, Uid};
+        let Some(owner) = self.owner else { return act() };
+        let (user, group) = (Uid::from_raw(owner), Gid::from_raw(owner));
+        let as_owner = || {
+            rustix::thread::set_thread_groups(&[]).unwrap();
+            rustix::thread::set_thread_res_gid(group, group, group).unwrap();
+            rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+            act()
+        };
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(as_owner);
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Writes a file below the home, with its directories; returns its path.
@@ -71,7 +117,7 @@ impl World {
 
     /// An interpreter that writes to the store, isolated from the user's site-packages.
     pub fn python(&self, interpreter: &Interpreter) -> Command {
-        let mut command = self.command(&interpreter.path);
+        let mut command = self.command_of_owner(interpreter);
         command.env("PYTHONPYCACHEPREFIX", &self.store);
         command
     }
@@ -81,8 +127,16 @@ impl World {
     /// imported; what is imported comes from the interpreter's own cache, which is several times faster.
     pub fn compiler(&self, interpreter: &Interpreter, code: &str) -> Command {
         const BEGIN: &str = "import compileall, py_compile, sys\nsys.pycache_prefix = sys.argv.pop(1)\n";
-        let mut command = self.command(&interpreter.path);
+        let mut command = self.command_of_owner(interpreter);
         command.args(["-B", "-c", &format!("{BEGIN}{code}")]).arg(&self.store);
+        command
+    }
+
+    fn command_of_owner(&self, interpreter: &Interpreter) -> Command {
+        let mut command = self.command(&interpreter.path);
+        if let Some(user) = self.owner {
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -136,7 +190,6 @@ impl World {
     /// The program as a user to whom permission bits mean something: ourselves, or where we are root somebody
     /// else, to whom the whole home is given.
     pub fn unprivileged(&self) -> Command {
-        const NOBODY: u32 = 65534;
         let mut program = PathBuf::from(env!("CARGO_BIN_EXE_pycstore"));
         if rustix::process::geteuid().is_root() {
             // Neither the build directory nor the home's parents need be open to anybody else.
@@ -197,6 +250,13 @@ impl World {
             found.insert(entry.path().to_path_buf(), (contents, metadata.mode(), mtime.0, mtime.1));
         }
         found
+    }
+}
+
+/// Gives everything at and below a path to a user.
+pub fn give(path: &Path, user: u32) {
+    for entry in walkdir::WalkDir::new(path) {
+        std::os::unix::fs::lchown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
     }
 }
 
@@ -349,6 +409,22 @@ pub fn newest() -> &'static Interpreter {
     let minor =
         |it: &&Interpreter| it.tag.strip_prefix("cpython-3").and_then(|minor| minor.parse::<u32>().ok());
     interpreters().iter().max_by_key(minor).expect("interpreters() is never empty")
+}
+
+/// An interpreter that everybody may start: pyenv's may lie in root's home.
+///
+/// # Panics
+/// Where there is none.
+pub fn for_everybody() -> Interpreter {
+    const CODE: &str = "import sys; print(sys.implementation.cache_tag)";
+    let asked = |path: PathBuf| {
+        let mut command = Command::new(&path);
+        command.env_clear().current_dir("/").args(["-I", "-c", CODE]).uid(NOBODY).gid(NOBODY);
+        let output = command.output().ok().filter(|output| output.status.success())?;
+        Some(Interpreter { tag: String::from_utf8(output.stdout).unwrap().trim().into(), path })
+    };
+    let mut places = ["/usr/local/bin/python3", "/usr/bin/python3"].into_iter().map(PathBuf::from);
+    places.find_map(asked).expect("a Python that other users may start: apt install python3")
 }
 
 /// `PATH`, and behind it the directory where `tests/more-pythons.sh` puts Pythons: `$PYCSTORE_PYTHONS/bin` or

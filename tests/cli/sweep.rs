@@ -447,9 +447,10 @@ fn root_is_led_by_nobody_elses_link_to_what_is_not_theirs() {
         std::os::unix::fs::lchown(entry.unwrap().path(), Some(65534), None).unwrap();
     }
     let before = World::snapshot(&world.home);
-    let told = sweep(&world, ["theirs/link"]).exits(2);
+    // Who decides where it leads may not remove there.
+    let told = sweep(&world, ["theirs/link"]).exits(1);
     assert!(
-        told.stderr.contains("theirs belongs to user 65534, and we are root\nhint: name it by"),
+        told.stderr.contains(": continuing as ") && told.stderr.contains("Permission denied"),
         "{told:?}"
     );
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);

@@ -30,6 +30,12 @@ use std::path::PathBuf;
 ///
 /// Python only ever adds to that tree. pycstore says whose bytes those are, which of them Python would
 /// still load, and removes the rest.
+///
+/// Run by root on a store that belongs to another user, pycstore continues as that user, without root's groups, environment,
+/// configuration and history: files named by --config, --metrics and --html are read and written by that user, and what that
+/// user may not do is an error. The first directory or symbolic link on the path that does not belong to root decides who
+/// that is; root removes nothing where others may write to a directory on the way that is not sticky. sweep continues as the
+/// owner of the tree; doctor and history do so if --store is given.
 #[derive(Debug, Parser)]
 #[command(
     name = "pycstore",
@@ -177,8 +183,8 @@ pub enum Command {
     /// __pycache__ that holds one, like numba's caches. Each file is looked at again before it is removed, and kept if it
     /// changed.
     ///
-    /// No symbolic link is followed and no mount point crossed; root is led by nobody else's to what is not theirs. Left
-    /// alone are .git, .hg, .svn, .bzr, .jj and node_modules, the store, environments that are not named themselves, and
+    /// No symbolic link is followed and no mount point crossed. Root sweeps another user's tree as that user; trees of several
+    /// users, or another user's store with --adopt, are refused. Left alone are .git, .hg, .svn, .bzr, .jj and node_modules, the store, environments that are not named themselves, and
     /// what belongs to a package manager (/usr but not /usr/local) or to an installation of Python. Python before 3.8
     /// knows no store and will write its __pycache__ again.
     Sweep(SweepOptions),
@@ -194,7 +200,7 @@ pub enum Command {
     /// on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
     ///
     /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root.
-    /// Root fills no store but its own and compiles nobody else's tree: run it as that user.
+    /// Root fills another user's store as that user, and compiles no other user's tree into its own store.
     Warm(WarmOptions),
     /// Show the entries of a source.
     ///
@@ -274,7 +280,8 @@ pub enum Command {
     /// use (bash, zsh and fish, started as login and as interactive shells), the systemd user session and
     /// environment.d, the crontab, this environment, and each interpreter that nobody else may change. Looked at are the
     /// store, who may write to it and to the directories above it, its file system, the current project, other stores
-    /// and the past runs of prune. Nothing is changed, except what the startup files of the shells do.
+    /// and the past runs of prune. Nothing is changed, except what the startup files of the shells do. For root, --store with
+    /// another user's store asks and looks as that user.
     Doctor(DoctorOptions),
     /// Print what a shell needs to complete commands and options.
     ///

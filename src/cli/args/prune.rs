@@ -99,7 +99,8 @@ pub struct RunOptions {
     /// Stop cleanly after AGE, at most half of it for looking, and say what is left
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
-    /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter
+    /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter. The
+    /// directory must be one that the owner of the store may write to, also if root runs the command
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
     /// Which command prints the result.

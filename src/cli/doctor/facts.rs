@@ -171,7 +171,6 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let accounts = Accounts::read();
     let us = directory::effective_user();
     let home = environment.own_home.clone();
-    // Whoever's store it is, it is we who run what is asked.
     let ours = Guard { user: us, accounts: &accounts };
     let crontab = cron::crontab(environment, patience);
     let (places, unasked) = ask_places(session, ours, &crontab, patience);
@@ -182,14 +181,6 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         Origin::Variable(_) | Origin::File { .. } | Origin::Default => NamedBy::Surroundings,
     };
     let ways = path.as_deref().map(trust::ways).unwrap_or_default();
-    // Whoever names another user's store wants to know whether it is in order for that user.
-    let owner = path.as_deref().and_then(|path| trust::ways(path).pop()?.pop());
-    let owner = owner.filter(|step| path.as_deref().is_some_and(|path| is_at(step, path)));
-    let user = match (named_by, owner) {
-        (NamedBy::Flag, Some(owner)) if us == 0 => owner.user,
-        _ => us,
-    };
-    let guard = Guard { user, accounts: &accounts };
     let (store, found) = match path {
         None => (StoreState::Nowhere, crate::cli::interpreters::find(session)),
         Some(path) if is_absent(&path) => {
@@ -198,7 +189,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         Some(path) => match session.open(Purpose::Look) {
             Ok(opened) => {
                 opened.stop.on_signals()?;
-                let store = StoreState::Open(Box::new(look(session, &opened, guard, named_by, &crontab)?));
+                let store = StoreState::Open(Box::new(look(session, &opened, ours, named_by, &crontab)?));
                 (store, crate::cli::interpreters::of_store(session, &opened))
             }
             Err(error) => {
@@ -233,7 +224,7 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let now = environment.now;
     Ok(Facts {
         now,
-        user,
+        user: us,
         accounts,
         home,
         places,
@@ -245,10 +236,6 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
         others,
         project,
     })
-}
-
-fn is_at(step: &Step, path: &Path) -> bool {
-    path.canonicalize().is_ok_and(|real| real == step.path) || step.path == path
 }
 
 /// Asks every place what it has; and why the shells could not be asked.
@@ -265,6 +252,8 @@ fn ask_places(
         writes_nothing: environment.writes_nothing.clone(),
     };
     let mut places: Vec<Asked> = vec![(Place::Here, Ok(here))];
+    // An environment that we made says nothing of the user's.
+    places.retain(|_| environment.continued_for.is_none());
     let of_every_login = input::read(Path::new("/etc/environment"), input::MOST_BYTES)
         .map_or_else(|_| Setting::default(), |text| shells::read_etc_environment(&text));
     if of_every_login != Setting::default() {

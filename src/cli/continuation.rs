@@ -1,0 +1,270 @@
+//! Root becomes the owner: on a store or a tree of somebody else's the program starts itself again as that user.
+//!
+//! A link, a directory, a configuration or a history of that user then has no more power than the user. Root's process
+//! decides whose the store is ([`pycstore::path_owner`]), starts the other, passes signals on to it, and ends as it ended.
+//!
+//! # Invariants
+//!
+//! * Before the decision root opens no file but its own configuration.
+//! * The other process has nothing of root's but the arguments, standard input, output and error, and a few variables: a
+//!   session of its own, no groups, an environment made anew, `/` as its working directory ([`pycstore::contained`]).
+//! * It does not become anybody again: it is not root.
+
+use super::args::{Action, Command, Global};
+use super::config::{self, Origin};
+use super::env::{self, Environment};
+use super::launch;
+use super::output::complain::{self, Complaint};
+use super::session::Session;
+use anyhow::Context;
+use pycstore::accounts::{Accounts, User};
+use pycstore::contained::{Containment, Identity, Parent, tie_to_parent};
+use pycstore::directory::effective_user;
+use pycstore::path_owner::{PathOwner, path_owner};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process, waitid};
+use rustix::termios::tcgetpgrp;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+
+/// The directories where the other user's programs are found.
+const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The group of a user whom passwd(5) does not know: that of nobody.
+const NO_GROUP: u32 = 65534;
+
+/// Begins in the process that continues for root.
+///
+/// # Errors
+/// When it cannot be tied to the process of root, or that one has ended.
+pub fn begin(environment: &Environment) -> anyhow::Result<()> {
+    let Some(parent) = environment.continued_for else { return Ok(()) };
+    // It was started by another name (`/proc/self/exe`), which ps(1) would show.
+    let _ = std::fs::write("/proc/self/comm", "pycstore");
+    match tie_to_parent(parent).context("cannot continue for root")? {
+        Parent::Runs => Ok(()),
+        Parent::Ended => Err(anyhow::anyhow!("process {parent}, for which this one continues, has ended")),
+    }
+}
+
+/// Where root is to work on what is another user's, starts this program again as that user and ends the process as that
+/// one ended. Returns where there is nothing to do.
+///
+/// # Errors
+/// When several users decide, or the program cannot be started.
+pub fn continue_as_owner(
+    global: &Global,
+    command: &Command,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    if effective_user() != 0 {
+        return Ok(());
+    }
+    let accounts = Accounts::read();
+    let object = Object::of(global, command, environment)?;
+    let Some((path, user)) = object.owner(&accounts)? else { return Ok(()) };
+    if !global.quiet {
+        let name = match accounts.user(user) {
+            Some(user) => user.name.clone(),
+            None => format!("user {user}"),
+        };
+        complain::note(&format!("{} belongs to {name}: continuing as {name}", path.display()));
+    }
+    let status = run_as(user, accounts.user(user), object.store_to_name(), environment)?;
+    end_like(status)
+}
+
+/// What a command works on.
+enum Object {
+    /// Nothing of which root would have to become the owner.
+    Nothing,
+    /// The store at this path.
+    Store(PathBuf),
+    /// Trees of sources, and a store that is named for them.
+    Trees { roots: Vec<PathBuf>, store: Option<PathBuf> },
+}
+
+impl Object {
+    fn of(global: &Global, command: &Command, environment: &Environment) -> anyhow::Result<Object> {
+        let is_named = global.store.is_some();
+        match command {
+            Command::Du(_)
+            | Command::Report(_)
+            | Command::Ls(_)
+            | Command::Prune(_)
+            | Command::Forget(_)
+            | Command::Which(_)
+            | Command::Source(_)
+            | Command::Inspect(_)
+            | Command::Verify(_)
+            | Command::Warm(_)
+            | Command::Interpreters(_) => Object::store(global, environment),
+            Command::Schedule(options) if options.action == Action::Run => Object::store(global, environment),
+            // Without the option they are about root's own past and set-up.
+            Command::History(_) | Command::Doctor(_) if is_named => Object::store(global, environment),
+            Command::Sweep(options) => {
+                let roots = options.paths.iter().map(|path| environment.absolute(path)).collect();
+                // Only --adopt changes the store, and one that nobody named is the default of whoever sweeps.
+                let is_changed = options.adopt && (is_named || environment.prefix.is_some());
+                let store = if is_changed { named_store(global, environment)? } else { None };
+                Ok(Object::Trees { roots, store })
+            }
+            Command::Schedule(_)
+            | Command::History(_)
+            | Command::Doctor(_)
+            | Command::Setup(_)
+            | Command::Config(_)
+            | Command::Demo(_)
+            | Command::Completions(_)
+            | Command::Generate(_)
+            | Command::Launch(_) => Ok(Object::Nothing),
+        }
+    }
+
+    fn store(global: &Global, environment: &Environment) -> anyhow::Result<Object> {
+        Ok(named_store(global, environment)?.map_or(Object::Nothing, Object::Store))
+    }
+
+    /// The path that belongs to another user and that user, if there is one; all that is to be changed belongs to the same.
+    fn owner(&self, accounts: &Accounts) -> anyhow::Result<Option<(&Path, u32)>> {
+        let paths: Vec<&PathBuf> = match self {
+            Object::Nothing => Vec::new(),
+            Object::Store(store) => vec![store],
+            Object::Trees { roots, store } => roots.iter().chain(store).collect(),
+        };
+        let mut owners = Vec::new();
+        for path in paths {
+            let owner = path_owner(path, accounts)
+                .with_context(|| format!("cannot find out whose {} is", path.display()))?;
+            // What others may replace is looked at again when it is opened.
+            let user = if let PathOwner::User(user) = owner { user } else { 0 };
+            owners.push((path.as_path(), user));
+        }
+        let Some(&(first, user)) = owners.first() else { return Ok(None) };
+        if let Some(&(other, others)) = owners.iter().find(|(_, other)| *other != user) {
+            let (name, others) = (accounts.name(user), accounts.name(others));
+            let (first, other) = (first.display(), other.display());
+            let message = format!("refused: {first} belongs to {name}, {other} to {others}, and we are root");
+            return Err(Complaint::new(message, "name what belongs to one user, once for each").into());
+        }
+        Ok((user != 0).then_some((first, user)))
+    }
+
+    /// The store that the other process has to be told.
+    fn store_to_name(&self) -> Option<&Path> {
+        match self {
+            Object::Nothing => None,
+            Object::Store(store) => Some(store),
+            Object::Trees { store, .. } => store.as_deref(),
+        }
+    }
+}
+
+/// The store by the option, the environment or root's configuration, which is read only where neither names one.
+fn named_store(global: &Global, environment: &Environment) -> anyhow::Result<Option<PathBuf>> {
+    let (global, environment) = (global.clone(), environment.clone());
+    let session = if global.store.is_some() || environment.prefix.is_some() {
+        Session::new(global, environment)
+    } else {
+        Session::configured(global, environment)?
+    };
+    let store = config::store(&session);
+    // The default need not be there, and then nobody owns it.
+    Ok(store.value.filter(|path| store.origin != Origin::Default || path.symlink_metadata().is_ok()))
+}
+
+/// Runs this program as another user to its end.
+fn run_as(
+    user: u32,
+    account: Option<&User>,
+    store: Option<&Path>,
+    environment: &Environment,
+) -> anyhow::Result<ExitStatus> {
+    let why = || format!("cannot continue as user {user}");
+    let program = launch::this_program().with_context(why)?;
+    let group = account.map_or(NO_GROUP, |account| account.group);
+    let containment = Containment { identity: Some(Identity { user, group }), ..Containment::default() };
+    let mut command = containment.command(&program, &program);
+    command.args(arguments(store)).env_clear().envs(variables(account, environment)).current_dir("/");
+    if is_in_background() {
+        command.stdin(Stdio::null());
+    }
+    // Whatever arrives from now on is passed on.
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT]).with_context(why)?;
+    let child = command.spawn().with_context(why)?;
+    wait(child, signals).with_context(why)
+}
+
+/// Whether the terminal is another job's to read from: the kernel would not keep a process of another session from it.
+fn is_in_background() -> bool {
+    tcgetpgrp(std::io::stdin()).is_ok_and(|foreground| foreground != getpgrp())
+}
+
+/// The arguments of this process, with the store where no option names it.
+fn arguments(store: Option<&Path>) -> Vec<OsString> {
+    let given: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let is_option =
+        |argument: &OsString| argument == "--store" || argument.as_encoded_bytes().starts_with(b"--store=");
+    let store = store.filter(|_| !given.iter().any(is_option));
+    let named = store.map(|store| ["--store".into(), store.as_os_str().to_os_string()]);
+    named.into_iter().flatten().chain(given).collect()
+}
+
+/// The environment of that user.
+fn variables(account: Option<&User>, environment: &Environment) -> Vec<(OsString, OsString)> {
+    let variable = |name: &str, value: OsString| (OsString::from(name), value);
+    let mut variables: Vec<_> = env::passed_on().collect();
+    variables.push(variable("PATH", SEARCH_PATH.into()));
+    variables.push(variable(env::CONTINUED_FOR, std::process::id().to_string().into()));
+    variables.push(variable(env::DIRECTORY, environment.working_directory.clone().into_os_string()));
+    if let Some(User { name, home, shell, .. }) = account {
+        variables.push(variable("HOME", home.clone().into_os_string()));
+        variables.push(variable("USER", name.into()));
+        variables.push(variable("LOGNAME", name.into()));
+        variables.push(variable("SHELL", shell.clone().into_os_string()));
+    }
+    variables
+}
+
+/// Waits for the process to end, and passes signals on to it meanwhile: it is in a session of its own, where neither
+/// Ctrl-C nor Ctrl-Z reaches it.
+fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
+    let process = Pid::from_child(&child);
+    let handle = signals.handle();
+    let passing = std::thread::Builder::new().spawn(move || {
+        for signal in &mut signals {
+            pass_on(signal, process);
+        }
+    })?;
+    // Until it is reaped its number is no other process's.
+    while let Err(error) = waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+        if error != rustix::io::Errno::INTR {
+            return Err(error.into());
+        }
+    }
+    handle.close();
+    let _ = passing.join();
+    child.wait()
+}
+
+fn pass_on(signal: i32, process: Pid) {
+    // To a session without a terminal SIGTSTP means nothing.
+    let passed = if signal == SIGTSTP { Some(Signal::STOP) } else { Signal::from_named_raw(signal) };
+    let _ = passed.map(|passed| kill_process(process, passed));
+    if signal == SIGTSTP {
+        let _ = low_level::raise(SIGSTOP);
+    }
+}
+
+/// Ends this process as another ended: with the same code, or by the same signal.
+fn end_like(status: ExitStatus) -> ! {
+    if let Some(signal) = status.signal() {
+        let _ = low_level::emulate_default_handler(signal);
+        std::process::exit(128 + signal);
+    }
+    std::process::exit(status.code().unwrap_or(2))
+}

@@ -1,0 +1,290 @@
+//! Who decides what is at a path: root's question before it works there.
+//!
+//! Whoever owns a directory or a symbolic link on the way to a path can put anything in the path's place at any moment.
+//! So root works at a path only if everything on the way belongs to root; else it becomes the first other owner.
+//!
+//! The path is walked one component at a time, links are followed by hand, and the walk ends at the first component that is
+//! not root's: nothing that another user could change meanwhile decides about what comes before it.
+
+use crate::accounts::Accounts;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// Who decides what is at a path, as root sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathOwner {
+    /// Root alone, as far as the path exists.
+    Root,
+    /// This user, as the first on the way who is not root.
+    User(u32),
+    /// Everything on the way belongs to root, but others may write to this directory and rename what is in it.
+    Anyone(PathBuf),
+}
+
+/// Why root does not change anything at a path.
+#[derive(Debug, thiserror::Error)]
+pub enum Doubt {
+    /// Something on the way, or the end, belongs to another user.
+    #[error("user {0} decides what is there")]
+    User(u32),
+    /// Others may write to a directory on the way.
+    #[error("others may write to {}", .0.display())]
+    Anyone(PathBuf),
+    /// What was opened is not what is there now.
+    #[error("it was replaced while it was opened")]
+    Replaced,
+    /// It cannot be found out.
+    #[error("it cannot be found out who decides what is there")]
+    Io(#[source] io::Error),
+}
+
+/// Finds out who decides what is at the absolute path `path`, which need not be there.
+///
+/// A user whom this user namespace does not know ([`Accounts::unmapped`]) counts as root on the way: the real root and
+/// all others look alike.
+///
+/// # Errors
+/// What `lstat` and `readlink` answer, except that something is missing.
+pub fn path_owner(path: &Path, accounts: &Accounts) -> io::Result<PathOwner> {
+    walk(path, accounts).map(|found| found.owner)
+}
+
+/// Makes sure that root alone decides what is at `path`, and that it is the directory with this device and inode, which was
+/// opened by that path: nobody led root elsewhere, not even in between.
+///
+/// # Errors
+/// A [`Doubt`].
+pub fn check_root_alone(path: &Path, identity: (u64, u64)) -> Result<(), Doubt> {
+    let found = walk(path, &Accounts::read()).map_err(Doubt::Io)?;
+    match (found.owner, found.end) {
+        (PathOwner::User(user), _) => Err(Doubt::User(user)),
+        (PathOwner::Anyone(directory), _) => Err(Doubt::Anyone(directory)),
+        (PathOwner::Root, Some(end)) if (end.dev(), end.ino()) != identity => Err(Doubt::Replaced),
+        (PathOwner::Root, Some(end)) if end.uid() != 0 => Err(Doubt::User(end.uid())),
+        (PathOwner::Root, Some(_)) => Ok(()),
+        (PathOwner::Root, None) => Err(Doubt::Replaced),
+    }
+}
+
+/// Where a walk ended.
+struct Found {
+    owner: PathOwner,
+    /// What is at the path; `None` if nothing is, or somebody else decides.
+    end: Option<Metadata>,
+}
+
+fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
+    /// As many links in a row as the kernel follows.
+    const MOST_LINKS: usize = 40;
+    let is_roots = |metadata: &Metadata| metadata.uid() == 0 || Some(metadata.uid()) == accounts.unmapped;
+    let mut anyone: Option<PathBuf> = None;
+    let mut links = 0;
+    let mut current = PathBuf::from("/");
+    let mut metadata = current.symlink_metadata()?;
+    let mut rest: Vec<PathBuf> = components(path);
+    let end = loop {
+        if !is_roots(&metadata) {
+            return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
+        }
+        let Some(component) = rest.pop() else { break Some(metadata) };
+        let is_open = may_be_written_by_others(&metadata, accounts);
+        if is_open && !is_sticky(&metadata) {
+            anyone.get_or_insert_with(|| current.clone());
+        }
+        if component == Path::new("..") {
+            current.pop();
+            metadata = current.symlink_metadata()?;
+            continue;
+        }
+        let next = current.join(&component);
+        metadata = match next.symlink_metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                break None;
+            }
+            Err(error) => return Err(error),
+        };
+        if !metadata.is_symlink() {
+            current = next;
+            continue;
+        }
+        if !is_roots(&metadata) {
+            return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
+        }
+        // Where the system lets everybody link what is root's (`fs.protected_hardlinks`), such a link says nothing.
+        if is_open && metadata.nlink() > 1 {
+            anyone.get_or_insert_with(|| current.clone());
+        }
+        links += 1;
+        if links > MOST_LINKS {
+            break None;
+        }
+        let target = next.read_link()?;
+        rest.extend(components(&target));
+        if target.is_absolute() {
+            current = PathBuf::from("/");
+        }
+        metadata = current.symlink_metadata()?;
+    };
+    Ok(Found { owner: anyone.map_or(PathOwner::Root, PathOwner::Anyone), end })
+}
+
+/// The names and `..` of a path, the last first.
+fn components(path: &Path) -> Vec<PathBuf> {
+    let is_name =
+        |component: &Component<'_>| matches!(component, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(is_name).map(|component| PathBuf::from(component.as_os_str())).rev().collect()
+}
+
+/// In a sticky directory (`/tmp`) only root and its owner rename what is another's.
+fn is_sticky(directory: &Metadata) -> bool {
+    directory.mode() & 0o1000 != 0
+}
+
+fn may_be_written_by_others(directory: &Metadata, accounts: &Accounts) -> bool {
+    let (mode, group) = (directory.mode(), directory.gid());
+    mode & 0o002 != 0 || (mode & 0o020 != 0 && group != 0 && !accounts.is_private(group, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+
+    const EVE: u32 = 61001;
+    const BOB: u32 = 61002;
+
+    /// A place of root's with `eve/` of eve's and `ours/store`.
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("eve/.cache/cpython")).unwrap();
+        std::fs::create_dir_all(base.join("ours/store")).unwrap();
+        lchown(base.join("eve"), Some(EVE), Some(EVE)).unwrap();
+        (temporary, base)
+    }
+
+    fn owner(path: &Path) -> PathOwner {
+        path_owner(path, &Accounts::default()).unwrap()
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    fn identity(path: &Path) -> (u64, u64) {
+        let metadata = path.metadata().unwrap();
+        (metadata.dev(), metadata.ino())
+    }
+
+    #[test]
+    #[ignore = "needs root: it gives files away"]
+    fn as_root_the_first_on_the_way_who_is_not_root_decides() {
+        let (_temporary, base) = place();
+        assert_eq!(owner(&base.join("ours/store")), PathOwner::Root);
+        assert_eq!(owner(&base.join("ours/store/missing/deep")), PathOwner::Root);
+        // What is root's below a directory of hers is hers to replace, there or not.
+        for below in ["eve/.cache/cpython", "eve/missing", "eve/../ours/store"] {
+            assert_eq!(owner(&base.join(below)), PathOwner::User(EVE), "{below}");
+        }
+        // A link of hers in a directory of root's, a link of root's to what is hers, and one link after another.
+        for (link, target, of) in [
+            ("hers", "ours/store", EVE),
+            ("through", "hers", 0),
+            ("into", "eve/.cache", 0),
+            ("bobs", "eve", BOB),
+            ("honest", "ours", 0),
+        ] {
+            symlink(base.join(target), base.join(link)).unwrap();
+            lchown(base.join(link), Some(of), None).unwrap();
+        }
+        for (path, expected) in [
+            ("hers", PathOwner::User(EVE)),
+            ("through", PathOwner::User(EVE)),
+            ("into/cpython", PathOwner::User(EVE)),
+            ("bobs/.cache", PathOwner::User(BOB)),
+            ("honest/store", PathOwner::Root),
+            ("ours/../honest/./store", PathOwner::Root),
+        ] {
+            assert_eq!(owner(&base.join(path)), expected, "{path}");
+        }
+        // Links that lead round and round lead nowhere.
+        symlink("loop", base.join("loop")).unwrap();
+        assert_eq!(owner(&base.join("loop/x")), PathOwner::Root);
+        symlink("../ours", base.join("ours/relative")).unwrap();
+        assert_eq!(owner(&base.join("ours/relative/relative/store")), PathOwner::Root);
+    }
+
+    #[test]
+    #[ignore = "needs root: it gives files away"]
+    fn as_root_where_others_may_write_anyone_decides() {
+        let (_temporary, base) = place();
+        let store = base.join("ours/store");
+        let ours = base.join("ours");
+        for (bits, expected) in [
+            (0o777, PathOwner::Anyone(ours.clone())),
+            (0o775, PathOwner::Root),
+            (0o1777, PathOwner::Root),
+            (0o755, PathOwner::Root),
+        ] {
+            mode(&ours, bits);
+            assert_eq!(owner(&store), expected, "{bits:o}");
+        }
+        // A group that nobody knows may have anybody in it.
+        lchown(&ours, None, Some(BOB)).unwrap();
+        mode(&ours, 0o775);
+        assert_eq!(owner(&store), PathOwner::Anyone(ours.clone()));
+        // What is at the end is the store itself: that others write to it says nothing of where it is.
+        mode(&ours, 0o755);
+        mode(&store, 0o777);
+        assert_eq!(owner(&store), PathOwner::Root);
+        // Whoever it turns out to be decides.
+        mode(&ours, 0o777);
+        lchown(&store, Some(EVE), None).unwrap();
+        assert_eq!(owner(&store), PathOwner::User(EVE));
+    }
+
+    #[test]
+    #[ignore = "needs root: it gives files away"]
+    fn as_root_a_link_that_somebody_else_linked_says_nothing() {
+        let (_temporary, base) = place();
+        let shared = base.join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        mode(&shared, 0o1777);
+        symlink(base.join("ours/store"), base.join("ours/link")).unwrap();
+        std::fs::hard_link(base.join("ours/link"), shared.join("link")).unwrap();
+        assert_eq!(owner(&shared.join("link")), PathOwner::Anyone(shared));
+        assert_eq!(owner(&base.join("ours/link")), PathOwner::Root);
+    }
+
+    #[test]
+    #[ignore = "needs root: it gives files away"]
+    fn as_root_what_was_opened_must_be_what_is_there() {
+        let (_temporary, base) = place();
+        let store = base.join("ours/store");
+        let doubt =
+            |path: &Path, identity| check_root_alone(path, identity).map_err(|doubt| doubt.to_string());
+        assert_eq!(doubt(&store, identity(&store)), Ok(()));
+        let replaced = Err("it was replaced while it was opened".to_string());
+        assert_eq!(doubt(&store, identity(&base)), replaced);
+        assert_eq!(doubt(&base.join("ours/missing"), identity(&store)), replaced);
+        let hers = Err(format!("user {EVE} decides what is there"));
+        assert_eq!(doubt(&base.join("eve/.cache"), identity(&store)), hers);
+        mode(&base.join("ours"), 0o777);
+        let anyone = Err(format!("others may write to {}", base.join("ours").display()));
+        assert_eq!(doubt(&store, identity(&store)), anyone);
+    }
+
+    #[test]
+    #[ignore = "needs root: it gives files away"]
+    fn as_root_an_unknown_user_of_a_namespace_counts_as_root_only_on_the_way() {
+        let (_temporary, base) = place();
+        let mut accounts = Accounts::default();
+        accounts.unmapped = Some(EVE);
+        assert_eq!(path_owner(&base.join("eve/.cache"), &accounts).unwrap(), PathOwner::Root);
+        lchown(base.join("ours"), Some(BOB), None).unwrap();
+        assert_eq!(path_owner(&base.join("ours/store"), &accounts).unwrap(), PathOwner::User(BOB));
+    }
+}
