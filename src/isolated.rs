@@ -9,7 +9,7 @@
 //! # Limits
 //!
 //! Some bytes of a source or of an entry can keep an interpreter busy for ever, or make it take all memory. So each process
-//! is started with as much memory and processor time as questions of that size may need ([`Allowance`]); a larger question
+//! is started with as much memory and processor time as questions of that size may need (`Allowance`); a larger question
 //! gets another process, and one that has worked for half of its time is replaced before the next question. All processes
 //! together may have half of the machine's memory.
 

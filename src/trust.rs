@@ -201,14 +201,15 @@ impl Judge {
 
     fn of_step(&self, step: &Step, sought: Sought) -> Option<Stranger> {
         let path = || step.path.clone();
-        if ![0, self.user].contains(&step.user) {
+        let accounts = || self.accounts.get_or_init(Accounts::read);
+        // Nobody in this user namespace can act as one whom it does not know.
+        if ![0, self.user].contains(&step.user) && accounts().unmapped != Some(step.user) {
             return Some(Stranger::Owner { path: path(), user: step.user });
         }
         if sought == Sought::Present && step.is_sticky() {
             return None;
         }
-        let is_private =
-            |group| group == 0 || self.accounts.get_or_init(Accounts::read).is_private(group, self.user);
+        let is_private = |group| group == 0 || accounts().is_private(group, self.user);
         writers(step.mode, step.group, &step.acl).into_iter().find_map(|writer| match writer {
             Intruder::Everyone => Some(Stranger::Everybody(path())),
             _ if self.user != 0 => None,

@@ -199,7 +199,8 @@ pub enum Command {
     /// Directories with programs, and those that PATH leaves by `..`, get an empty directory in the store: with bin/../lib
     /// on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
     ///
-    /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root.
+    /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root. Root
+    /// runs none whose standard library, pyvenv.cfg or linked libraries another user could change, not with --python either.
     /// Root fills another user's store as that user, and compiles no other user's tree into its own store.
     Warm(WarmOptions),
     /// Show the entries of a source.

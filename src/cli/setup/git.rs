@@ -9,6 +9,7 @@ use crate::cli::env::Environment;
 use crate::cli::output::complain::Complaint;
 use crate::cli::program;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -45,7 +46,13 @@ fn configured() -> Result<Option<PathBuf>, Complaint> {
             .stdin(Stdio::null())
             .output()
     });
-    let Ok(output) = asked else { return Ok(None) };
+    let output = match asked {
+        Ok(output) => output,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(Complaint::caused(error, "put the directory of another git first on PATH"));
+        }
+        Err(_) => return Ok(None),
+    };
     match output.status.code() {
         Some(0) => {
             let bytes = output.stdout.strip_suffix(b"\0").unwrap_or(&output.stdout).to_vec();
