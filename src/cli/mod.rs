@@ -16,6 +16,9 @@ mod exit;
 mod forget;
 mod generate;
 mod history;
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/hostile/terminal.rs"]
+pub mod hostile;
 mod inspect;
 mod interpreters;
 mod keep;

@@ -157,7 +157,7 @@ impl Configuration {
     }
 
     /// Understands the contents of the file at `path`.
-    fn parse(
+    pub fn parse(
         path: &Path,
         bytes: &[u8],
         environment: &Environment,

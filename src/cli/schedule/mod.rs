@@ -12,7 +12,7 @@
 //! * Whatever goes wrong is said where the user looks: mail from cron, the journal, a log.
 
 mod command;
-mod cron;
+pub(super) mod cron;
 mod installed;
 mod job;
 mod launchd;
