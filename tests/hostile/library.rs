@@ -289,13 +289,13 @@ fn location_table(table: &[u8], first: i32) -> Option<Vec<i64>> {
     let mut lines = Vec::new();
     // What comes before the first entry belongs to none, but is read as if it did.
     let starts: Vec<usize> = (0..table.len()).filter(|&at| at == 0 || table[at] >= 0x80).collect();
-    for (index, &start) in starts.iter().enumerate() {
-        let end = starts.get(index + 1).copied().unwrap_or(table.len());
+    for start in starts {
         let code = table[start] / 8 % 16;
         let by = match code {
             15 => continue,
             13 | 14 => {
-                let groups = table[start + 1..end].iter().take(6);
+                // CPython reads on past the start of the next entry.
+                let groups = table[start + 1..].iter().take(6);
                 let mut number = 0_i64;
                 for (place, byte) in groups.enumerate() {
                     number += (i64::from(*byte) % 64) << (6 * place);
