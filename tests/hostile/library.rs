@@ -430,9 +430,9 @@ pub fn virtualenv(bytes: &[u8]) {
     for executable in stated_executables(&text) {
         assert!(executable.is_absolute());
         let is_named = values.iter().any(|value| executable == Path::new(value));
-        let (home, name) = (executable.parent().unwrap(), executable.file_name());
+        let (home, name) = (executable.parent(), executable.file_name());
         let is_at_home = values.iter().any(|value| {
-            home == Path::new(value)
+            home == Some(Path::new(value))
                 && name.and_then(OsStr::to_str).is_some_and(|name| {
                     let names = ["python", "pypy", "graalpy"];
                     let version = names.iter().find_map(|it| name.strip_prefix(it));
