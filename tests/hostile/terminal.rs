@@ -31,6 +31,7 @@ const SETUP: Block = Block { name: "pycstore", comment: "#" };
 const SCHEDULE: Block = Block { name: "pycstore schedule", comment: "#" };
 const VIM: Block = Block { name: "pycstore", comment: "\"" };
 const LINES: &[u8] = b"a\nb\n";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A startup file: with a block put and taken it is what it was, and outside of the block nothing changes.
 pub fn block(text: &[u8]) {
@@ -81,19 +82,18 @@ fn is_insertion(text: &[u8], with: &[u8]) {
 /// What is left is the lines that are not between the markers.
 #[track_caller]
 fn is_removal(block: Block, text: &[u8], rest: &Rest) {
+    let (mark, plain) =
+        text.split_at(if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 });
     let is_marker = |line: &[u8], marker: &str| {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
-            == format!("{} {marker} {} {marker}", block.comment, block.name).as_bytes()
+        line == format!("{} {marker} {} {marker}", block.comment, block.name).as_bytes()
     };
-    let start = lines(text).position(|line| is_marker(line, ">>>")).unwrap();
-    let end = lines(text).position(|line| is_marker(line, "<<<")).unwrap();
-    let outside = lines(text).enumerate().filter(|(at, _)| !(start..=end).contains(at));
-    let mut expected: Vec<u8> = outside.flat_map(|(_, line)| line.to_vec()).collect();
-    if start == 0 && text.starts_with(b"\xef\xbb\xbf") {
-        expected.splice(0..0, *b"\xef\xbb\xbf");
-    }
+    let start = lines(plain).position(|line| is_marker(line, ">>>")).unwrap();
+    let end = lines(plain).position(|line| is_marker(line, "<<<")).unwrap();
+    let outside = lines(plain).enumerate().filter(|(at, _)| !(start..=end).contains(at));
+    let mut expected = mark.to_vec();
+    outside.for_each(|(_, line)| expected.extend(line));
     match rest {
         Rest::NoFile(_) => assert!(expected.is_empty()),
         Rest::Untouched => panic!("there is a block"),
