@@ -416,7 +416,7 @@ pub fn record(bytes: &[u8]) {
         assert_eq!(each, paths);
     }
     if let Some(name) = package::name_in(bytes) {
-        assert!(!name.is_empty() && name.trim() == name);
+        assert!(!name.is_empty() && name.trim_ascii() == name);
     }
     if let Some(root) = package::editable_root(bytes) {
         assert!(root.is_absolute());
