@@ -48,6 +48,10 @@ pub mod contained;
 pub mod directory;
 pub mod entry;
 pub mod exposure;
+/// Checks of the parsers against any bytes, for the fuzzer and for the tests that replay its corpus.
+#[cfg(any(test, fuzzing))]
+#[path = "../tests/hostile/library.rs"]
+pub mod hostile;
 pub mod interpreter;
 pub mod isolated;
 pub mod layout;
@@ -75,3 +79,10 @@ pub mod usage;
 pub mod verify;
 pub mod warm;
 pub mod witness;
+
+// The fuzzer (`tests/fuzz`) links the library alone; this is the binary's half for it.
+#[cfg(fuzzing)]
+#[allow(missing_docs, dead_code, reason = "the binary uses the rest")]
+pub mod cli;
+#[cfg(fuzzing)]
+extern crate self as pycstore;

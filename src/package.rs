@@ -155,21 +155,27 @@ fn import_name(top: &[u8]) -> String {
 }
 
 /// The `Name` among the headers of a `METADATA`.
-fn name_in(metadata: &[u8]) -> Option<String> {
+pub(crate) fn name_in(metadata: &[u8]) -> Option<String> {
     let mut headers = metadata.split(|&byte| byte == b'\n').take_while(|line| !line.trim_ascii().is_empty());
     let name = headers.find_map(|line| line.strip_prefix(b"Name:"))?.trim_ascii();
     Some(String::from_utf8_lossy(name).into_owned()).filter(|name| !name.is_empty())
 }
 
-/// The paths of the sources in a `RECORD`, which has a path, a hash and a size a row.
-fn paths_of(record: &[u8]) -> Vec<Vec<u8>> {
+/// The paths of the sources in a `RECORD`, which has a path, a hash and a size a row. Only those below the place of the
+/// package, spelled as the scan spells them: what is installed elsewhere (`../../../bin/x.py`) belongs to no module there.
+pub(crate) fn paths_of(record: &[u8]) -> Vec<Vec<u8>> {
     let rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(record);
     let paths = rows.into_byte_records().flatten().filter_map(|row| Some(row.get(0)?.to_vec()));
-    paths.filter(|path| path.ends_with(b".py")).collect()
+    paths.filter(|path| path.ends_with(b".py") && is_below(path)).collect()
+}
+
+/// Whether a path stays below the directory that it starts from, and has no component that a scan would not have.
+fn is_below(path: &[u8]) -> bool {
+    path.split(|&byte| byte == b'/').all(|component| !matches!(component, b"" | b"." | b".."))
 }
 
 /// Where the sources of an editable installation lie; none for any other.
-fn editable_root(direct_url: &[u8]) -> Option<PathBuf> {
+pub(crate) fn editable_root(direct_url: &[u8]) -> Option<PathBuf> {
     let document: serde_json::Value = serde_json::from_slice(direct_url).ok()?;
     let is_editable = document.get("dir_info")?.get("editable")?.as_bool()?;
     let path = document.get("url")?.as_str()?.strip_prefix("file://")?;
@@ -249,6 +255,12 @@ mod tests {
         assert_eq!((of("gone/deep", "m.py"), of("", "single.py")), ("gone".into(), "single".into()));
         let library = site.parent().unwrap();
         assert_eq!(packages.place(library, b"os.py", &directory_owner(library)), Place::Elsewhere);
+    }
+
+    #[test]
+    fn what_a_record_names_outside_of_its_place_belongs_to_no_package() {
+        let record = b"/etc/x.py,,\n../y.py,,\na/../b.py,,\n./c.py,,\na//d.py,,\n../../../bin/tool.py,,\na/..b.py,,\na/e.py,,\n";
+        assert_eq!(paths_of(record), [b"a/..b.py".to_vec(), b"a/e.py".to_vec()]);
     }
 
     #[test]

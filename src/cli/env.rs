@@ -165,7 +165,7 @@ impl Environment {
     }
 
     /// A home that a test names, and nothing else.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn of_test(home: &str) -> Environment {
         let home = PathBuf::from(home);
         Environment {

@@ -17,6 +17,9 @@ mod exit;
 mod forget;
 mod generate;
 mod history;
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/hostile/terminal.rs"]
+pub mod hostile;
 mod input;
 mod inspect;
 mod interpreters;

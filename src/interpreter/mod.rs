@@ -20,6 +20,8 @@ mod mirrored;
 mod places;
 mod version;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use environment::stated_executables;
 pub use mirrored::{MirroredLibrary, last_mirrored};
 pub use places::{FoundBy, Places, Reach, ToolDirectory};
 pub use version::{Build, Implementation, Stage, Version};

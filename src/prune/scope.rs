@@ -5,7 +5,7 @@ use crate::entry::Entry;
 use crate::layout;
 use crate::owner::Owner;
 use crate::scan::Visit;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,7 +49,27 @@ pub enum BadGlob {
         /// The glob.
         glob: String,
     },
+    /// It could take any amount of memory.
+    #[error(
+        "the glob `{start}…` is longer than any path, or has braces nested more than {DEEPEST_BRACES} deep"
+    )]
+    Excessive {
+        /// How it begins.
+        start: String,
+    },
+    /// All of them together could take any amount of memory.
+    #[error("the globs have more than {MOST_GLOB_BYTES} bytes altogether")]
+    TooMany,
 }
+
+/// The longest glob in bytes: as long as a path may be (`PATH_MAX`).
+const LONGEST_GLOB: usize = 4096;
+
+/// How many bytes all globs may have: a set takes some two thousand times as many while it is made.
+const MOST_GLOB_BYTES: usize = 64 << 10;
+
+/// How deep braces may be nested in a glob: globset reads them by recursion.
+const DEEPEST_BRACES: usize = 32;
 
 impl Keep {
     /// The set of these globs.
@@ -58,19 +78,27 @@ impl Keep {
     /// The first that cannot be understood.
     pub fn of<'a>(globs: impl IntoIterator<Item = &'a str>) -> Result<Keep, BadGlob> {
         let mut set = GlobSetBuilder::new();
-        let bad = |glob: &str, source| BadGlob::Syntax { glob: glob.to_string(), source };
+        let mut bytes = 0;
         for glob in globs {
-            if !glob.starts_with('/') && !glob.starts_with("**") {
-                return Err(BadGlob::Relative { glob: glob.to_string() });
+            for built in built(glob)? {
+                set.add(built);
             }
-            // A directory's glob keeps what is below it as well.
-            for pattern in [glob.to_string(), format!("{}/**", glob.trim_end_matches('/'))] {
-                let built = GlobBuilder::new(&pattern).literal_separator(true).build();
-                set.add(built.map_err(|error| bad(glob, error))?);
+            bytes += glob.len();
+            if bytes > MOST_GLOB_BYTES {
+                return Err(BadGlob::TooMany);
             }
         }
-        let globs = set.build().map_err(|error| bad("all of them together", error))?;
+        let together = |source| BadGlob::Syntax { glob: "all of them together".into(), source };
+        let globs = set.build().map_err(together)?;
         Ok(Keep { globs, aliases: Arc::default() })
+    }
+
+    /// Whether a glob can be understood; what it costs in a set is not asked.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(glob: &str) -> Result<(), BadGlob> {
+        built(glob).map(drop)
     }
 
     /// The same; a source matches by any of its spellings.
@@ -103,6 +131,26 @@ impl Keep {
                 .iter()
                 .any(|spelled| self.globs.is_match(spelled))
     }
+}
+
+/// What a glob means: a directory's keeps what is below it as well.
+fn built(glob: &str) -> Result<[Glob; 2], BadGlob> {
+    let depth = |(deepest, depth): (usize, usize), byte| match byte {
+        b'{' => (deepest.max(depth + 1), depth + 1),
+        b'}' => (deepest, depth.saturating_sub(1)),
+        _ => (deepest, depth),
+    };
+    if glob.len() > LONGEST_GLOB || glob.bytes().fold((0, 0), depth).0 > DEEPEST_BRACES {
+        return Err(BadGlob::Excessive { start: glob.chars().take(32).collect() });
+    }
+    if !glob.starts_with('/') && !glob.starts_with("**") {
+        return Err(BadGlob::Relative { glob: glob.to_string() });
+    }
+    let build = |pattern: &str| {
+        let built = GlobBuilder::new(pattern).literal_separator(true).build();
+        built.map_err(|source| BadGlob::Syntax { glob: glob.to_string(), source })
+    };
+    Ok([build(glob)?, build(&format!("{}/**", glob.trim_end_matches('/')))?])
 }
 
 impl Scope {
@@ -174,5 +222,24 @@ mod tests {
         assert!(!keep.matches(Path::new("/a/p/q/keep/m.py")) && !keep.matches(Path::new("/b/y.py")));
         assert!(Keep::of(["work/**"]).unwrap_err().to_string().contains("matches nothing"));
         assert!(Keep::of(["/a/[z"]).unwrap_err().to_string().contains("/a/[z"));
+        let nested = |depth: usize| format!("/{}b{}", "{a,".repeat(depth), "}".repeat(depth));
+        assert!(Keep::of([nested(DEEPEST_BRACES).as_str()]).unwrap().matches(Path::new("/b")));
+        for glob in [
+            nested(DEEPEST_BRACES + 1),
+            nested(100_000),
+            "{".repeat(4000),
+            format!("/{{{}", "ab,".repeat(100_000)),
+            format!("/{}", "?".repeat(5000)),
+            format!("/{}", "[!a]".repeat(5000)),
+            format!("/{}", "**/".repeat(5000)),
+        ] {
+            let error = Keep::of([glob.as_str()]).unwrap_err().to_string();
+            assert!(error.contains("longer than any path") && error.len() < 200, "{error}");
+            assert!(Keep::check(&glob).is_err());
+        }
+        let many = vec!["/a*b"; MOST_GLOB_BYTES / 4];
+        assert!(Keep::of(many[..100].iter().copied()).is_ok());
+        let error = Keep::of(many.into_iter().chain(["/"])).unwrap_err().to_string();
+        assert!(error.contains("65536 bytes altogether"), "{error}");
     }
 }

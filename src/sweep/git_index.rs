@@ -14,7 +14,7 @@ use std::io::{self, BufRead, Read};
 
 /// The length of an object's name in bytes: SHA-1, or SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ObjectName {
+pub(crate) enum ObjectName {
     Sha1 = 20,
     Sha256 = 32,
 }
@@ -27,27 +27,27 @@ impl ObjectName {
 
 /// What an index says of bytecode.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct GitIndex {
+pub(crate) struct GitIndex {
     /// The paths of bytecode, from the root of the work tree.
-    pub(super) files: HashSet<Box<[u8]>>,
+    pub(crate) files: HashSet<Box<[u8]>>,
     /// Directories of which only the directory is listed (sparse index): whatever is in them may be tracked.
-    pub(super) directories: HashSet<Box<[u8]>>,
+    pub(crate) directories: HashSet<Box<[u8]>>,
     /// The name of the object with the rest of the index (split index); empty where it is all here.
-    pub(super) shared: Vec<u8>,
+    pub(crate) shared: Vec<u8>,
 }
 
 /// More bytes of names than this are not kept: no work tree has so much bytecode.
 const MOST_NAMES: usize = 64 << 20;
 
-/// The longest path that an index may have. `PATH_MAX` is less.
-const LONGEST_NAME: u64 = 1 << 16;
+/// The longest path that an index may have, with its NUL. `PATH_MAX` is less.
+pub(crate) const LONGEST_NAME: u64 = 1 << 16;
 
 impl GitIndex {
     /// Reads an index of this length in bytes.
     ///
     /// # Errors
     /// What reading answers; `InvalidData` where it is no index, or one that this reader does not understand.
-    pub(super) fn read(file: impl BufRead, length: u64, name: ObjectName) -> io::Result<GitIndex> {
+    pub(crate) fn read(file: impl BufRead, length: u64, name: ObjectName) -> io::Result<GitIndex> {
         let mut reader = Reader { file, left: length, object: name.bytes() };
         let mut index = GitIndex::default();
         let header: [u8; 12] = reader.array()?;
@@ -55,28 +55,26 @@ impl GitIndex {
         if !header.starts_with(b"DIRC") || !(2..=4).contains(&version) {
             return Err(invalid("not an index of a version that is known"));
         }
-        let (mut path, mut kept) = (Vec::new(), 0);
+        let (mut path, mut kept) = (EntryPath::default(), 0);
         for _ in 0..entries {
             let mode = reader.entry(version, &mut path)?;
-            let is_directory = mode >> 12 == DIRECTORY;
-            if is_directory || is_bytecode(&path) {
-                kept += path.len();
-                if kept > MOST_NAMES {
-                    return Err(invalid("more bytecode than any work tree has"));
-                }
+            let kind = match mode >> 12 {
+                DIRECTORY => &mut index.directories,
+                _ if path.suffix.is_some() => &mut index.files,
+                _ => continue,
+            };
+            kept += path.bytes.len();
+            if kept > MOST_NAMES {
+                return Err(invalid("more bytecode than any work tree has"));
             }
-            if is_directory {
-                index.directories.insert(path.as_slice().into());
-            } else if is_bytecode(&path) {
-                index.files.insert(path.as_slice().into());
-            }
+            kind.insert(path.bytes.as_slice().into());
         }
         index.shared = reader.extensions()?;
         Ok(index)
     }
 
     /// Whether a path from the root of the work tree is tracked, or may be.
-    pub(super) fn tracks(&self, path: &[u8]) -> bool {
+    pub(crate) fn tracks(&self, path: &[u8]) -> bool {
         // A sparse directory's name ends in a slash.
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         self.files.contains(path)
@@ -90,9 +88,29 @@ impl GitIndex {
     }
 }
 
-/// Whether a sweep could remove a file of this name: `.pyc`, `.pyo`, or what an interrupted write of these left.
-fn is_bytecode(path: &[u8]) -> bool {
-    path.windows(4).any(|part| part == b".pyc" || part == b".pyo")
+/// The path of the entry that was read last. In version 4 the next one may repeat most of it.
+#[derive(Default)]
+struct EntryPath {
+    bytes: Vec<u8>,
+    /// Where the first `.pyc` or `.pyo` in it ends: a sweep could remove a file of such a name, or what an interrupted write
+    /// of one left.
+    suffix: Option<usize>,
+}
+
+impl EntryPath {
+    /// Leaves so many bytes of it.
+    fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
+        self.suffix = self.suffix.filter(|end| *end <= length);
+    }
+
+    /// Looks for a suffix in what came behind so many bytes.
+    fn find_suffix(&mut self, length: usize) {
+        let from = length.saturating_sub(3);
+        let is_suffix = |part: &[u8]| part == b".pyc" || part == b".pyo";
+        let find = || self.bytes[from..].windows(4).position(is_suffix).map(|at| from + at + 4);
+        self.suffix = self.suffix.or_else(find);
+    }
 }
 
 /// The kinds of entries, as in the upper four bits of a mode: of these the first is that of a sparse index.
@@ -128,7 +146,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Reads one entry: its path, which is the one before it at first, and its mode.
-    fn entry(&mut self, version: u32, path: &mut Vec<u8>) -> io::Result<u32> {
+    fn entry(&mut self, version: u32, path: &mut EntryPath) -> io::Result<u32> {
         const STAT: usize = 40;
         const EXTENDED: u16 = 0x4000;
         const LENGTH: u16 = 0x0fff;
@@ -142,14 +160,16 @@ impl<R: BufRead> Reader<R> {
             }
             self.skip(2)?;
         }
-        let shared = if version == 4 { self.prefix(path.len())? } else { 0 };
+        let shared = if version == 4 { self.prefix(path.bytes.len())? } else { 0 };
         path.truncate(shared);
-        let read = (&mut self.file).take(LONGEST_NAME).read_until(0, path)?;
+        let longest = LONGEST_NAME - shared as u64;
+        let read = (&mut self.file).take(longest).read_until(0, &mut path.bytes)?;
         self.left = self.left.checked_sub(read as u64).ok_or_else(truncated)?;
-        if path.len() == shared || path.pop() != Some(0) {
+        if path.bytes.len() == shared || path.bytes.pop() != Some(0) {
             return Err(invalid("a path without an end"));
         }
-        if path.len().min(usize::from(LENGTH)) != usize::from(flags & LENGTH) {
+        path.find_suffix(shared);
+        if path.bytes.len().min(usize::from(LENGTH)) != usize::from(flags & LENGTH) {
             return Err(invalid("a path of another length than the entry says"));
         }
         if version < 4 {
@@ -298,6 +318,39 @@ mod tests {
         assert!(read(&[&good[..], b"x"].concat()).is_err());
         let sha256 = GitIndex::read(&*good, good.len() as u64, ObjectName::Sha256);
         assert!(sha256.is_err(), "{sha256:?}");
+    }
+
+    /// An entry of version 4: how many bytes of the path before it go, and what comes behind the rest.
+    fn next(removed: u8, added: &str, length: usize) -> Vec<u8> {
+        assert!(removed < 0x80);
+        let stat = entry("", 0o100_644);
+        let flags = (length.min(0xfff) as u16).to_be_bytes();
+        [&stat[..60], &flags, &[removed], added.as_bytes(), b"\0"].concat()
+    }
+
+    #[test]
+    fn a_path_that_repeats_another_is_told_apart() {
+        let entries = [
+            next(0, "a/m.pyc", 7),
+            next(1, "o", 7),
+            next(1, "x", 7),
+            next(1, "o/b", 9),
+            next(4, "yc", 7),
+            next(7, "n.py", 4),
+            next(0, "c/", 6),
+        ];
+        let read = read(&index(4, &entries, b"")).unwrap();
+        let mut files: Vec<_> = read.files.iter().map(|path| String::from_utf8_lossy(path)).collect();
+        files.sort();
+        assert_eq!(files, ["a/m.pyc", "a/m.pyo", "a/m.pyo/b", "n.pyc/"]);
+    }
+
+    #[test]
+    fn a_path_that_grows_with_each_entry_is_an_error() {
+        let part = "d".repeat(40_000);
+        let entries = [next(0, &part, 0xfff), next(0, &part, 0xfff)];
+        assert!(read(&index(4, &entries[..1], b"")).is_ok());
+        assert!(read(&index(4, &entries, b"")).unwrap_err().contains("without an end"));
     }
 
     proptest! {

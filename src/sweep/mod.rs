@@ -23,7 +23,7 @@ pub mod adopt;
 mod companion;
 pub mod execute;
 pub mod found;
-mod git_index;
+pub(crate) mod git_index;
 pub mod look;
 pub mod place;
 pub mod plan;

@@ -13,6 +13,8 @@ try:
     import resource
     # A length of 2**31 asks for 16 GB; that is to be an error and not the end of the machine.
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    # Seconds; a batch takes one or two. A body that holds the interpreter up counts as a crash.
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 except ImportError:
     pass

@@ -153,7 +153,7 @@ impl Configuration {
     }
 
     /// Understands the contents of the file at `path`.
-    fn parse(
+    pub fn parse(
         path: &Path,
         bytes: &[u8],
         environment: &Environment,
@@ -163,7 +163,7 @@ impl Configuration {
             let start_of_line = before.rfind('\n').map_or(0, |newline| newline + 1);
             ConfigurationError::Invalid {
                 path: path.to_path_buf(),
-                line: line_of(bytes, offset),
+                line: line_at(&newlines(&bytes[..offset.min(bytes.len())]), offset),
                 column: before[start_of_line..].chars().count() + 1,
                 message: message.replace(['\n', '\r'], " "),
             }
@@ -174,7 +174,7 @@ impl Configuration {
             let offset = error.span().map_or(0, |span| span.start);
             invalid(offset, &in_our_words(error.message()))
         })?;
-        let in_file = InFile { bytes, environment };
+        let in_file = InFile { newlines: newlines(bytes), environment };
         let path_at = |spanned: Spanned<String>| {
             let span = spanned.span();
             in_file.path(spanned).map_err(|message| invalid(span.start, &message))
@@ -219,8 +219,14 @@ impl Configuration {
     }
 }
 
-fn line_of(bytes: &[u8], offset: usize) -> usize {
-    bytes.iter().take(offset).filter(|&&byte| byte == b'\n').count() + 1
+/// Where each line ends.
+fn newlines(bytes: &[u8]) -> Vec<usize> {
+    bytes.iter().enumerate().filter(|&(_, &byte)| byte == b'\n').map(|(at, _)| at).collect()
+}
+
+/// The number of the line, from 1, of a place in the text that has these ends of lines.
+fn line_at(newlines: &[usize], offset: usize) -> usize {
+    newlines.partition_point(|&newline| newline < offset) + 1
 }
 
 /// serde speaks of fields and sequences, the file has keys and lists; the keys stand in the hint.
@@ -236,13 +242,13 @@ fn in_our_words(message: &str) -> String {
 
 /// The file's contents and what they are understood with.
 struct InFile<'a> {
-    bytes: &'a [u8],
+    newlines: Vec<usize>,
     environment: &'a Environment,
 }
 
 impl InFile<'_> {
     fn at(&self, span: Range<usize>) -> Origin {
-        Origin::File { line: line_of(self.bytes, span.start) }
+        Origin::File { line: line_at(&self.newlines, span.start) }
     }
 
     fn sourced<T>(&self, spanned: Spanned<T>) -> Sourced<T> {
@@ -271,7 +277,7 @@ impl InFile<'_> {
         let sourced = self.sourced(spanned);
         let glob = home::in_glob(&sourced.value, self.environment)?;
         // What the command line refuses the file must not pass over.
-        Keep::of([glob.as_str()]).map_err(|error| error.to_string())?;
+        Keep::check(&glob).map_err(|error| error.to_string())?;
         Ok(sourced.map(|_| glob))
     }
 }
@@ -387,6 +393,27 @@ mod tests {
 
     fn at<T>(line: usize, value: T) -> Sourced<T> {
         Sourced { value, origin: Origin::File { line } }
+    }
+
+    #[test]
+    fn a_value_on_a_late_line_has_its_number() {
+        let text = format!("\n\nkeep = [\n{}]\nassume-gone = [\"/a\",\n\"/b\"]\n", "\"/x\",\n".repeat(1000));
+        let configuration = parse(&text).unwrap();
+        assert!(configuration.keep.iter().zip(4..).all(|(glob, line)| *glob == at(line, "/x".into())));
+        assert_eq!(configuration.assume_gone, [at(1005, "/a".into()), at(1006, "/b".into())]);
+        assert_eq!(error("keep = [\n\"/a\",\n  1]"), error("keep = [\n\"/b\",\n  1]"));
+        assert!(error("keep = [\n\"/a\",\n  1]").starts_with("/c.toml:3:3: "));
+    }
+
+    #[test]
+    fn a_glob_that_could_take_any_amount_of_memory_is_an_error() {
+        for glob in [
+            format!("/{}b{}", "{a,".repeat(100_000), "}".repeat(100_000)),
+            format!("/{}", "?".repeat(10_000)),
+        ] {
+            let error = error(format!("\nkeep = [\"{glob}\"]\n"));
+            assert!(error.starts_with("/c.toml:2:9: the glob `/") && error.len() < 250, "{error}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! * Nothing is changed, and nothing is run that is not the user's own or root's.
 //! * Only errors and warnings count for the exit code: a note says what is worth knowing.
 
-mod cron;
+pub(super) mod cron;
 mod diagnosis;
 mod exposure;
 mod facts;

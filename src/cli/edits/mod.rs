@@ -23,7 +23,7 @@
 //! * The only file that is removed is one that holds nothing but our block, and that we made; the only directories, those
 //!   that we made for it and that are empty.
 
-mod block;
+pub(super) mod block;
 mod carry;
 mod crontab;
 mod diff;

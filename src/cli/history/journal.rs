@@ -339,14 +339,21 @@ fn read(path: &Path) -> Result<Recorded, JournalError> {
         }
         answer => answer.map_err(failed)?,
     };
-    let mut recorded = Recorded::default();
-    for (index, line) in lines(&contents).enumerate() {
-        match json::parse(line) {
-            Ok(run) => recorded.runs.push(run),
-            Err(_) => recorded.torn.push(index + 1),
+    Ok(Recorded::parse(&contents))
+}
+
+impl Recorded {
+    /// Reads the contents of a history file. A line that cannot be understood is passed over.
+    pub fn parse(contents: &[u8]) -> Recorded {
+        let mut recorded = Recorded::default();
+        for (index, line) in lines(contents).enumerate() {
+            match json::parse(line) {
+                Ok(run) => recorded.runs.push(run),
+                Err(_) => recorded.torn.push(index + 1),
+            }
         }
+        recorded
     }
-    Ok(recorded)
 }
 
 /// The lines, without the nothing after the last newline.

@@ -7,7 +7,7 @@
 //! The files are `$XDG_STATE_HOME/pycstore/<hash of the store's real path>/history.jsonl`, else below
 //! `~/.local/state`. Nothing of this is ever written into a store: whoever deletes a store keeps its history.
 
-mod journal;
+pub(super) mod journal;
 mod run;
 mod show;
 

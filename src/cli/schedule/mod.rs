@@ -15,7 +15,7 @@
 //! * Whatever goes wrong is said where the user looks: mail from cron, the journal, a log.
 
 mod command;
-mod cron;
+pub(super) mod cron;
 mod install;
 mod installed;
 mod job;

@@ -20,7 +20,7 @@ mod shell;
 mod snippet;
 mod store_directory;
 mod syntax;
-mod vscode;
+pub(super) mod vscode;
 mod work;
 
 pub use command::run;

@@ -127,8 +127,10 @@ pub fn take(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
 }
 
 fn take_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    // Nothing is taken from what cannot be understood, if nothing in it is ours.
+    let begin = text.windows(BEGIN.len()).position(|part| part == BEGIN.as_bytes());
+    let Some(begin) = begin else { return Ok(Some(text.to_vec())) };
     let old = decoded(text)?;
-    let Some(begin) = old.find(BEGIN) else { return Ok(Some(text.to_vec())) };
     let inner = &old[begin + BEGIN.len()..];
     let length = inner.find(END).ok_or("the block has no end")?;
     let inner = &inner[..length];
@@ -355,6 +357,14 @@ mod tests {
             assert_ne!(torn, made);
             assert!(take(torn.as_bytes()).is_err(), "{torn}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_understood_and_has_nothing_of_ours_is_left() {
+        for old in [&b"{\"a\": \"\xff\"}"[..], b"\xff", b"[", b"{\"a\": }", b"\xef\xbb\xbf\xff"] {
+            assert_eq!(take(old), Ok(Some(old.to_vec())), "{}", old.escape_ascii());
+        }
+        assert!(take(&[BEGIN.as_bytes(), b"\xff"].concat()).is_err());
     }
 
     #[test]
