@@ -97,7 +97,7 @@ pub fn recompile(
     mut progress: impl FnMut(u64),
 ) -> Proof {
     // Compiling is work for processors: more of them than cores only wait for each other.
-    let cores = Threads::exactly(threads.first);
+    let cores = threads.for_processors();
     let asked = AtomicU64::new(0);
     let mut batches: Vec<&[Candidate]> = Vec::new();
     let mut by_tag: Vec<Candidate> = candidates.to_vec();
@@ -113,7 +113,7 @@ pub fn recompile(
     };
     let watch = || progress(asked.load(Ordering::Relaxed));
     let mut all = Proof::default();
-    for part in run_crew(cores, batches, Proof::default, work, watch) {
+    for part in run_crew(cores.for_jobs(batches.len()), batches, Proof::default, work, watch) {
         all.findings.extend(part.findings);
         all.unproved.extend(part.unproved);
         all.sound.extend(part.sound);
@@ -208,7 +208,13 @@ fn ask(store: &Store, executable: &Path, questions: &[&Candidate]) -> Vec<Answer
 fn question(candidate: &Candidate, body: &[u8]) -> Vec<u8> {
     let optimization: u8 = candidate.optimization.parse().unwrap_or(0);
     let path = candidate.source.as_os_str().as_bytes();
-    [&[optimization][..], &framed(path), &framed(body)].concat()
+    // The body may be long, and is copied once.
+    let mut question = Vec::with_capacity(1 + 4 + path.len() + 4 + body.len());
+    question.push(optimization);
+    question.extend(framed(path));
+    question.extend((body.len() as u32).to_le_bytes());
+    question.extend(body);
+    question
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod interruption;
 mod layout;
 mod ls;
 mod man;
+mod memory;
 mod output;
 mod owners;
 mod prune;
