@@ -1,35 +1,90 @@
-//! The bodies of entries: read whole, without disturbing last use, and walked.
+//! The bodies of entries: read without disturbing last use, and walked.
 //!
 //! A scan reads sixteen bytes of an entry; who wants to know more reads the rest here.
+//!
+//! # Invariants
+//!
+//! * However many and however large the files are, all threads together hold no more of the longer ones than
+//!   `workspace.rs` has buffers: a thread that finds none waits until another is done.
+//! * A file is read as far as it has to be, and one with holes no further than what it can be said to hold: it costs who
+//!   makes it nothing, and reading it takes as long as reading any other of its length.
 
-use crate::directory::{Directory, LONGEST_PATH};
-use crate::pyc::marshal::{Dialect, Fault, Walked, walk};
+mod workspace;
+
+use crate::directory::{Directory, LONGEST_PATH, Metadata, metadata_of};
+use crate::pyc::marshal::{Dialect, Fault, Memory, Walked, walk_with};
 use crate::pyc::{Magic, header};
 use crate::store::Store;
 use std::fs::File;
-use std::io::{self, Read};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use workspace::Workspace;
 
-/// The largest entry that is read, in bytes; the largest that CPython's own library makes is a hundredth of it.
-pub const LARGEST: u64 = 256 << 20;
+/// The most that is read of an entry, in bytes; the largest that CPython's own library makes is a sixth of it.
+pub const LARGEST: u64 = workspace::LARGE as u64;
 
-/// Larger entries are read one after another, in bytes: a file with holes costs who makes it nothing, and there may be one
-/// for each thread.
-const LARGE: u64 = 4 << 20;
-
-static LARGE_ENTRIES: Mutex<()> = Mutex::new(());
-
-/// The turn of a large entry to be held in memory; none for another. It ends when the bytes are no longer held.
+/// How much of a file is read, in bytes: all of it, or of one with holes what it can be said to hold.
 ///
-/// # Errors
-/// What `fstat` answers.
-pub(crate) fn turn_of(file: &File) -> io::Result<Option<MutexGuard<'static, ()>>> {
-    Ok(turn_for(file.metadata()?.len()))
+/// No file system compresses better than to a 32nd (btrfs, 4 KiB for 128 KiB). One that says of a file that it takes
+/// nothing does not count blocks.
+pub(crate) fn readable(metadata: &Metadata) -> u64 {
+    const ALWAYS: u64 = 1 << 20;
+    const MOST_COMPRESSED: u64 = 32;
+    match metadata.disk {
+        0 => metadata.bytes,
+        disk => metadata.bytes.min(disk.saturating_mul(MOST_COMPRESSED).max(ALWAYS)),
+    }
 }
 
-/// The same for an entry of this length in bytes.
-pub(crate) fn turn_for(length: u64) -> Option<MutexGuard<'static, ()>> {
-    (length > LARGE).then(|| LARGE_ENTRIES.lock().unwrap_or_else(PoisonError::into_inner))
+/// As much of a file as was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The start of it, and there is more.
+    Start,
+    /// All that is ever read.
+    All,
+}
+
+/// Reads the first `length` bytes of a file, or as few of them as are enough for an answer: a short start at first, then
+/// longer ones. A thread that keeps a workspace must not ask for another: two that did would wait for each other.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn read_for<T>(
+    file: &File,
+    length: u64,
+    mut answer: impl FnMut(&[u8], Part, &mut Memory) -> Option<T>,
+) -> io::Result<Option<T>> {
+    let length = usize::try_from(length.min(LARGEST)).unwrap_or(workspace::LARGE);
+    for most in [workspace::SMALL, workspace::MEDIUM, workspace::LARGE] {
+        let wanted = most.min(length);
+        let mut workspace = Workspace::new(wanted);
+        let (bytes, memory) = workspace.parts();
+        let read = read_start(file, bytes, wanted)?;
+        // It was cut short meanwhile, or this is all.
+        let part = if read < wanted || wanted == length { Part::All } else { Part::Start };
+        let answer = answer(bytes, part, memory);
+        if answer.is_some() || part == Part::All {
+            return Ok(answer);
+        }
+    }
+    Ok(None)
+}
+
+/// Reads so many bytes from the start of a file, or all there are; returns how many.
+fn read_start(file: &File, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<usize> {
+    bytes.resize(wanted, 0);
+    let mut filled = 0;
+    while filled < wanted {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(filled)
 }
 
 /// Reads bodies, best directory by directory: the last directory stays open.
@@ -37,7 +92,7 @@ pub(crate) fn turn_for(length: u64) -> Option<MutexGuard<'static, ()>> {
 pub struct Bodies<'a> {
     store: &'a Store,
     last: Option<(Box<[u8]>, Directory)>,
-    bytes: Vec<u8>,
+    workspace: Option<Workspace>,
 }
 
 /// What the walk over a body said.
@@ -54,16 +109,25 @@ pub enum Body {
 impl<'a> Bodies<'a> {
     /// A reader of bodies of this store.
     pub fn of(store: &'a Store) -> Bodies<'a> {
-        Bodies { store, last: None, bytes: Vec::new() }
+        Bodies { store, last: None, workspace: None }
     }
 
-    /// Reads what follows the header of the entry `name` in the directory `relative`; empty if that is nothing.
+    /// Reads what follows the header of the entry `name` in the directory `relative`; empty if that is nothing. What is
+    /// read counts as held until the next is, or the reader is dropped.
     ///
     /// # Errors
-    /// What the system says; `FileTooLarge` above [`LARGEST`].
+    /// What the system says; `FileTooLarge` for what is longer than any entry.
     pub fn read(&mut self, relative: &[u8], name: &[u8]) -> io::Result<&[u8]> {
         let file = self.open(relative, name)?;
-        self.fill(file)
+        let metadata = metadata_of(&file)?;
+        if readable(&metadata).min(LARGEST) < metadata.bytes {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        self.workspace = None;
+        let length = usize::try_from(metadata.bytes).map_err(|_| ErrorKind::FileTooLarge)?;
+        let bytes = self.workspace.insert(Workspace::new(length)).parts().0;
+        read_start(&file, bytes, length)?;
+        Ok(bytes.get(header::LENGTH..).unwrap_or_default())
     }
 
     fn open(&mut self, relative: &[u8], name: &[u8]) -> io::Result<File> {
@@ -76,32 +140,28 @@ impl<'a> Bodies<'a> {
         file
     }
 
-    fn fill(&mut self, file: File) -> io::Result<&[u8]> {
-        self.bytes.clear();
-        file.take(LARGEST + 1).read_to_end(&mut self.bytes)?;
-        if self.bytes.len() as u64 > LARGEST {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        Ok(self.bytes.get(header::LENGTH..).unwrap_or_default())
-    }
-
     /// Reads and walks the body of an entry with this cache tag and magic.
     ///
     /// # Errors
     /// Those of [`Bodies::read`].
     pub fn walk(&mut self, relative: &[u8], name: &[u8], tag: &str, magic: Magic) -> io::Result<Body> {
         let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
+        // What was read before is not needed any more.
+        self.workspace = None;
         let file = self.open(relative, name)?;
-        let turn = turn_of(&file)?;
-        let body = self.fill(file).map(|body| match walk(body, dialect) {
-            Ok(walked) => Body::Loadable(owned(walked)),
-            Err(fault) if !dialect.is_sure_of(&fault, body) => Body::NotChecked,
-            Err(fault) => Body::Faulty(fault),
-        });
-        if turn.is_some() {
-            self.bytes = Vec::new();
-        }
-        body
+        let metadata = metadata_of(&file)?;
+        let length = readable(&metadata).min(LARGEST);
+        let body = read_for(&file, length, |bytes, part, memory| {
+            let body = bytes.get(header::LENGTH..).unwrap_or_default();
+            match walk_with(body, dialect, memory) {
+                Ok(walked) => Some(Body::Loadable(owned(walked))),
+                Err(fault) if fault.is_for_want_of_bytes() && part == Part::Start => None,
+                Err(fault) if fault.is_for_want_of_bytes() && length < metadata.bytes => None,
+                Err(fault) if !dialect.is_sure_of(&fault, body) => Some(Body::NotChecked),
+                Err(fault) => Some(Body::Faulty(fault)),
+            }
+        })?;
+        body.ok_or_else(|| ErrorKind::FileTooLarge.into())
     }
 }
 

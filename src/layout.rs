@@ -13,6 +13,9 @@
 //! * Anything else is [`Name::Foreign`]; only names that parse are ever candidates for removal.
 
 mod copy;
+mod sources;
+
+pub use sources::SourceIndex;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -54,7 +57,7 @@ pub struct Slot<'a> {
 }
 
 /// Whether the source's name had a dot, which decides if one stands before the cache tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
     /// `mod.py` → `mod.cpython-312.pyc`; the suffix is not recorded.
     Dotted,
@@ -151,37 +154,6 @@ impl<'a> Slot<'a> {
         }
         let (stem, form) = stem_of(source_name);
         stem == self.stem && form == self.form
-    }
-
-    /// Whether one of `count` sorted names is that of a source which this slot holds and which is wanted.
-    ///
-    /// Only names that begin as the slot's sources do are looked at: a directory may have any number of sources, and its
-    /// mirror any number of entries.
-    pub fn holds_any_of<'n>(
-        &self,
-        count: usize,
-        name: impl Fn(usize) -> &'n [u8],
-        is_wanted: impl Fn(&'n [u8]) -> bool,
-    ) -> bool {
-        let first_from = |wanted: &[u8]| {
-            let (mut low, mut high) = (0, count);
-            while low < high {
-                let middle = low + (high - low) / 2;
-                if name(middle) < wanted {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            low
-        };
-        let (dotted, alone) = match self.form {
-            Form::Dotted => ([self.stem, b"."].concat(), [b".", self.stem].concat()),
-            Form::Undotted => (self.stem.to_vec(), self.stem.to_vec()),
-        };
-        let behind = (first_from(&dotted)..count).map(&name).take_while(|name| name.starts_with(&dotted));
-        let alone = (first_from(&alone)..count).take(1).map(&name);
-        behind.chain(alone).any(|name| self.holds(name) && is_wanted(name))
     }
 
     /// The Python language version in the tag as (major, minor): `cpython-312` is (3, 12).
@@ -518,23 +490,6 @@ mod tests {
         }
         let Name::Bytecode(slot) = Name::parse(b"xcpython-312.pyc") else { panic!() };
         assert!(slot.holds(b"x") && !slot.holds(b"x.py"));
-        let names = [&b".x"[..], b"x", b"x-y", b"x.a.py", b"xa"];
-        assert!(slot.holds_any_of(names.len(), |at| names[at], |name| name == b"x"));
-    }
-
-    #[test]
-    fn few_of_many_names_are_looked_at() {
-        let Name::Bytecode(slot) = Name::parse(b"m5.cpython-312.pyc") else { panic!() };
-        let mut names: Vec<String> = (0..100_000).map(|number| format!("m{number}.txt")).collect();
-        names.sort();
-        let looks = std::cell::Cell::new(0);
-        let name = |at: usize| {
-            looks.set(looks.get() + 1);
-            names[at].as_bytes()
-        };
-        assert!(slot.holds_any_of(names.len(), name, |name| name == b"m5.txt"));
-        assert!(!slot.holds_any_of(names.len(), name, |name| name == b"m5.pyw"));
-        assert!(looks.get() < 100, "{looks:?}");
     }
 
     #[test]
@@ -600,22 +555,6 @@ mod tests {
             let name = entry_name(source.as_bytes(), tag, optimization);
             let parsed = Name::parse(&name);
             prop_assert!(matches!(parsed, Name::Bytecode(slot) if slot.holds(source.as_bytes())), "{source} → {parsed:?}");
-        }
-
-        /// Looking at a part of sorted names finds what looking at all of them finds.
-        #[test]
-        fn no_name_of_a_source_is_passed_over(
-            entry in "\\.?[ab.-]{1,3}\\.?(cpython-312|pypy39)(-pytest-9\\.2)?",
-            names in proptest::collection::btree_set("[ab.-]{1,4}(\\.py)?", 0..40),
-        ) {
-            let entry = format!("{entry}.pyc");
-            let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
-            if let Some(slot) = Name::parse(entry.as_bytes()).slot() {
-                for wanted in &names {
-                    let found = slot.holds_any_of(names.len(), |at| names[at], |name| name == *wanted);
-                    prop_assert_eq!(found, slot.holds(wanted), "{:?}", slot);
-                }
-            }
         }
 
         #[test]

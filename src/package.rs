@@ -9,6 +9,7 @@
 //!
 //! Home of csv (as `RECORD` is) and serde_json (as `direct_url.json` is), beside those of output.
 
+use crate::body::readable;
 use crate::directory;
 use crate::owner::{Owner, OwnerKind};
 use std::collections::{BTreeSet, HashMap};
@@ -18,8 +19,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// The longest `METADATA`, `RECORD` or `direct_url.json` that is read, in bytes.
-const LONGEST: u64 = 64 << 20;
+/// The longest `RECORD` that is read, in bytes: some hundred thousand files.
+const LONGEST_RECORD: u64 = 16 << 20;
+
+/// The longest `METADATA` or `direct_url.json`, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// They are read one after another: there may be as many threads at it as there are environments.
+static READING: Mutex<()> = Mutex::new(());
 
 /// Where a source is, as far as packages go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,14 +127,18 @@ impl Site {
     }
 
     fn add(&mut self, directory: &Path) {
+        let _turn = READING.lock().unwrap_or_else(PoisonError::into_inner);
         let stem = directory.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
         let named = stem.rsplit_once('-').map_or(&*stem, |(name, _)| name);
-        let metadata = read(&directory.join("METADATA")).unwrap_or_default();
+        let metadata = read(&directory.join("METADATA"), LONGEST).unwrap_or_default();
         let name: Arc<str> = name_in(&metadata).unwrap_or_else(|| named.to_string()).into();
-        if let Some(root) = read(&directory.join("direct_url.json")).as_deref().and_then(editable_root) {
+        if let Some(root) =
+            read(&directory.join("direct_url.json"), LONGEST).as_deref().and_then(editable_root)
+        {
             self.editables.push((root, name.clone()));
         }
-        for path in read(&directory.join("RECORD")).iter().flat_map(|record| paths_of(record)) {
+        for path in read(&directory.join("RECORD"), LONGEST_RECORD).iter().flat_map(|record| paths_of(record))
+        {
             let top = path.split(|&byte| byte == b'/').next().unwrap_or_default().to_vec();
             let shared = self.tops.entry(top).or_insert_with(|| Some(name.clone()));
             if shared.as_ref().is_some_and(|other| *other != name) {
@@ -199,10 +210,15 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-fn read(path: &Path) -> Option<Vec<u8>> {
-    let mut contents = Vec::new();
+/// At most so many bytes of a file; nothing of one with holes that claims to be long.
+fn read(path: &Path, longest: u64) -> Option<Vec<u8>> {
     // A pipe would be waited for.
-    directory::open_file(path).ok()?.0.take(LONGEST).read_to_end(&mut contents).ok()?;
+    let (file, metadata) = directory::open_file(path).ok()?;
+    if readable(&metadata) < metadata.bytes {
+        return None;
+    }
+    let mut contents = Vec::new();
+    file.take(longest).read_to_end(&mut contents).ok()?;
     Some(contents)
 }
 
@@ -227,7 +243,7 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
         let (sender, answers) = std::sync::mpsc::channel();
-        std::thread::spawn(move || sender.send(read(&pipe)));
+        std::thread::spawn(move || sender.send(read(&pipe, LONGEST)));
         assert_eq!(answers.recv_timeout(std::time::Duration::from_secs(30)), Ok(None));
     }
 

@@ -344,6 +344,17 @@ fn the_library_does_not_touch_the_terminal_the_environment_or_the_clock() {
     assert!(!environment.lines_with(&["SystemTime::now"]).is_empty(), "the clock is read elsewhere now");
 }
 
+#[test]
+fn standard_error_has_one_way_to_it() {
+    const ERROR: [&str; 4] = ["io::stderr", "eprintln!", "eprint!", "ProgressDrawTarget::stderr"];
+    let files = sources();
+    // `complain` escapes what it says; progress has no names in it.
+    let others = files
+        .iter()
+        .filter(|file| !["cli/output/complain.rs", "cli/output/progress.rs"].contains(&file.path.as_str()));
+    assert_none(others.flat_map(|file| file.lines_with(&ERROR)).collect(), "errors are said by `complain`");
+}
+
 /// Each dependency's home, as the comment beside it in `Cargo.toml` says.
 fn homes() -> BTreeMap<String, String> {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();

@@ -1,8 +1,8 @@
 //! Whether the user agrees to a plan that was shown.
 
-use super::output::complain::Complaint;
+use super::output::complain::{self, Complaint};
 use anyhow::Context;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 
 /// Whether `--yes` was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,7 @@ pub fn agreed(consent: Consent, question: &str) -> anyhow::Result<bool> {
     if consent == Consent::Given {
         return Ok(true);
     }
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} [y/N] ")?;
-    stderr.flush()?;
+    complain::ask(&format!("{question} [y/N]"))?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

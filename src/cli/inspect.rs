@@ -279,7 +279,7 @@ impl Page<'_> {
     }
 
     fn line(&mut self, name: &str, value: &str) -> io::Result<()> {
-        writeln!(self.out, "  {name:<20} {value}")
+        writeln!(self.out, "  {name:<20} {}", path::text_shown(value, &self.session.terminal))
     }
 
     fn path_line(&mut self, name: &str, value: &Path) -> io::Result<()> {

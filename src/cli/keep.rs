@@ -10,8 +10,8 @@ use pycstore::prune::Keep;
 use pycstore::witness::real_path;
 use std::path::{Path, PathBuf};
 
-/// The most directories that are listed for the wildcards of one glob.
-const MOST_LISTED: usize = 4096;
+/// The most directories that the wildcards of one glob may match: each is looked at.
+const MOST_LISTED: usize = 1 << 16;
 
 /// The globs of the command line and of the configuration.
 pub fn keep(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
@@ -22,19 +22,35 @@ pub fn keep(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
             home::in_glob(glob, &session.environment).map_err(|message| Complaint::new(message, hint))?,
         );
     }
-    let resolved: Vec<String> = globs.iter().flat_map(|glob| resolved(glob)).collect();
-    globs.extend(resolved);
+    let mut all_resolved = Vec::new();
+    for glob in &globs {
+        all_resolved.extend(resolved(glob, MOST_LISTED)?);
+    }
+    globs.extend(all_resolved);
     Ok(Keep::of(globs.iter().map(String::as_str)).map_err(|error| Complaint::caused(error, hint))?)
 }
 
 /// The globs that a glob becomes where links stand on its way, also in the place of `*`. What follows `**` is not
 /// looked into: anything may be there.
-fn resolved(glob: &str) -> Vec<String> {
-    let mut resolving = Resolving { listed: 0, found: Vec::new() };
+///
+/// # Errors
+/// The wildcards match more than `most` directories. One that is not looked at may be a link to what the glob keeps, so nothing
+/// may be removed then.
+fn resolved(glob: &str, most: usize) -> Result<Vec<String>, Complaint> {
+    let mut resolving = Resolving { left: most, found: Vec::new() };
     let components: Vec<&str> = glob.split('/').filter(|component| !component.is_empty()).collect();
-    resolving.follow(PathBuf::from("/"), &components, Way::Spelled);
-    resolving.found
+    resolving.follow(PathBuf::from("/"), &components, Way::Spelled).map_err(|TooMany| {
+        let message = format!(
+            "nothing is removed: the wildcards of the glob `{glob}` match more than {most} directories, and what it keeps \
+             may lie behind a link among them"
+        );
+        Complaint::new(message, "name the directories to keep in place of the wildcards")
+    })?;
+    Ok(resolving.found)
 }
+
+/// The wildcards match more directories than may be listed.
+struct TooMany;
 
 /// Whether the directory that was reached is a link as it is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +60,14 @@ enum Way {
 }
 
 struct Resolving {
-    listed: usize,
+    /// How many directories may still be listed.
+    left: usize,
     found: Vec<String>,
 }
 
 impl Resolving {
     /// Goes on from a directory without links on its path.
-    fn follow(&mut self, directory: PathBuf, components: &[&str], way: Way) {
+    fn follow(&mut self, directory: PathBuf, components: &[&str], way: Way) -> Result<(), TooMany> {
         let is_special = |component: &&str| component.contains(['*', '?', '[', '{', '\\']);
         let literal = components.iter().take_while(|component| !is_special(component)).count();
         let (literal, rest) = components.split_at(literal);
@@ -59,20 +76,21 @@ impl Resolving {
         if way == Way::Linked || real != spelled {
             self.add(&real, rest);
         }
-        let [wildcard, below @ ..] = rest else { return };
+        let [wildcard, below @ ..] = rest else { return Ok(()) };
         if below.is_empty() || wildcard.contains("**") {
-            return;
+            return Ok(());
         }
-        let Ok(matching) = Keep::of([format!("/{wildcard}").as_str()]) else { return };
+        let Ok(matching) = Keep::of([format!("/{wildcard}").as_str()]) else { return Ok(()) };
         for entry in std::fs::read_dir(&real).into_iter().flatten().flatten() {
             let is_match = matching.matches(&Path::new("/").join(entry.file_name()));
-            if is_match && entry.path().is_dir() && self.listed < MOST_LISTED {
-                self.listed += 1;
+            if is_match && entry.path().is_dir() {
+                self.left = self.left.checked_sub(1).ok_or(TooMany)?;
                 let target = real_path(&entry.path());
                 let way = if target == entry.path() { Way::Spelled } else { Way::Linked };
-                self.follow(target, below, way);
+                self.follow(target, below, way)?;
             }
         }
+        Ok(())
     }
 
     fn add(&mut self, directory: &Path, rest: &[&str]) {
@@ -81,5 +99,27 @@ impl Resolving {
         self.found.push(
             std::iter::once(directory.as_str()).chain(rest.iter().copied()).collect::<Vec<_>>().join("/"),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_is_behind_a_link_is_kept_or_nothing_is_removed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        for name in ["a", "b", "real/work"] {
+            std::fs::create_dir_all(base.join("homes").join(name)).unwrap();
+        }
+        std::fs::create_dir_all(base.join("data/c/work")).unwrap();
+        symlink(base.join("data/c"), base.join("homes/c")).unwrap();
+        let glob = format!("{}/homes/*/work/**", base.display());
+        let found = resolved(&glob, 4).unwrap();
+        assert_eq!(found, [format!("{}/data/c/work/**", base.display())]);
+        let error = resolved(&glob, 3).unwrap_err().to_string();
+        assert!(error.starts_with("nothing is removed: ") && error.contains(&glob), "{error}");
     }
 }

@@ -167,7 +167,7 @@ fn print(
 ) -> io::Result<()> {
     let shown = opened.store.shown(&batch.relative, &found.name);
     if options.null {
-        out.write_all(shown.as_os_str().as_bytes())?;
+        out.write_all(&path::bytes_shown(shown.as_os_str().as_bytes(), &session.terminal))?;
         return out.write_all(b"\0");
     }
     let parsed = match found.status {

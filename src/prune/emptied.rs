@@ -6,7 +6,7 @@
 use crate::layout;
 use crate::store::Store;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Directories of one parent that will be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,18 +67,27 @@ impl EmptiedIn {
     pub(super) fn depth(&self) -> usize {
         self.parent.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).count()
     }
+}
 
-    /// Takes out the one that is this directory or leads to it, for it is to stay.
-    pub(super) fn keep(&mut self, relative: &[u8]) {
-        let below = match &*self.parent {
-            [] => Some(relative),
-            parent => relative.strip_prefix(parent).and_then(|rest| rest.strip_prefix(b"/")),
-        };
-        let Some(kept) = below.and_then(|below| below.split(|&byte| byte == b'/').next()) else { return };
-        let mut left = EmptiedIn::new(&self.parent);
-        self.names().filter(|name| *name != kept).for_each(|name| left.push(name));
-        *self = left;
+/// Takes out the directories that stay, by their paths from the root, and those that lead to them.
+pub(super) fn keep<'a>(emptied: &mut Vec<EmptiedIn>, staying: impl Iterator<Item = &'a [u8]>) {
+    let mut stay: HashSet<&[u8]> = HashSet::new();
+    for relative in staying {
+        let on_the_way = std::iter::successors(Some(relative), |path| Some(split(path).0));
+        // What leads to one of them was noted with it.
+        for path in on_the_way.take_while(|path| !path.is_empty()) {
+            if !stay.insert(path) {
+                break;
+            }
+        }
     }
+    for emptied in emptied.iter_mut() {
+        let mut left = EmptiedIn::new(&emptied.parent);
+        let goes = |name: &&[u8]| !stay.contains(&*layout::joined(&emptied.parent, name));
+        emptied.names().filter(goes).for_each(|name| left.push(name));
+        *emptied = left;
+    }
+    emptied.retain(|emptied| emptied.count() > 0);
 }
 
 /// The directories that will be empty, by parent: the deepest first, then in the order of their names.
@@ -228,11 +237,11 @@ mod tests {
         assert_eq!(all.len(), 2);
         assert_eq!(paths(&all), ["a/b", "a/c", "a/e", "d"]);
         // What stays keeps all on the way to it.
-        all.iter_mut().for_each(|emptied| emptied.keep(b"a/c/x"));
+        keep(&mut all, [&b"a/c/x"[..]].into_iter());
         assert_eq!(paths(&all), ["a/b", "a/e", "d"]);
-        all.iter_mut().for_each(|emptied| emptied.keep(b"d"));
-        all.iter_mut().for_each(|emptied| emptied.keep(b"a/ef"));
+        keep(&mut all, [&b"d"[..], b"a/ef"].into_iter());
         assert_eq!(paths(&all), ["a/b", "a/e"]);
+        assert_eq!(all.len(), 1, "no group is empty");
     }
 
     #[test]

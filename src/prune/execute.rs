@@ -109,7 +109,7 @@ impl<'a> Execution<'a> {
         let Execution { removal, early } = self;
         let Plan { directories, emptied, skipped, over_budget, .. } = plan;
         let mut parts = run_crew(
-            threads,
+            threads.for_jobs(directories.len()),
             directories,
             Part::default,
             |part, directory, _| removal.empty(part, &directory),
@@ -118,7 +118,7 @@ impl<'a> Execution<'a> {
         // A level must be gone before the next can go.
         for level in emptied.chunk_by(|one, other| one.depth() == other.depth()) {
             parts.extend(run_crew(
-                threads,
+                threads.for_jobs(level.len()),
                 level.iter().collect(),
                 Part::default,
                 |part, emptied, _| removal.remove_emptied(part, emptied),

@@ -15,6 +15,7 @@ use crate::owner::{Owner, Presence};
 use crate::scan::{Threads, Trouble, Visit, Visitor, run_crew};
 use crate::store::Store;
 use crate::tally::Tally;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -286,29 +287,37 @@ impl Plan {
         };
         let jobs: Vec<&PlannedDirectory> =
             self.directories.iter().filter(|planned| planned.unread() > 0).collect();
-        let found: Vec<_> = run_crew(threads, jobs, Vec::new, look, || {}).into_iter().flatten().collect();
+        let threads = threads.for_jobs(jobs.len());
+        let found = run_crew(threads, jobs, Vec::new, look, || {}).into_iter().flatten();
+        let mut spared_in: HashMap<Box<[u8]>, HashSet<Box<[u8]>>> = HashMap::new();
         for LookedInto { relative, spared, troubles } in found {
             self.troubles.extend(troubles);
-            if spared.is_empty() {
-                continue;
+            if !spared.is_empty() {
+                let shown = spared.iter().map(|(name, why)| (store.shown(&relative, name), *why));
+                self.skipped.extend(shown.map(|(path, why)| Skipped { path, why }));
+                spared_in.insert(relative, spared.into_iter().map(|(name, _)| name).collect());
             }
-            if let Ok(index) = self.directories.binary_search_by(|planned| planned.relative.cmp(&relative)) {
-                let linked = &mut self.linked;
-                self.directories[index].victims.retain(|victim| {
-                    let path = store.shown(&relative, &victim.name);
-                    let is_spared = spared.iter().any(|skipped| skipped.path == path);
-                    if is_spared {
-                        linked.keep(victim);
-                    }
-                    !is_spared
-                });
-            }
-            self.emptied.iter_mut().for_each(|emptied| emptied.keep(&relative));
-            self.skipped.extend(spared);
         }
+        self.strike_out(&spared_in);
         self.skipped.sort();
         self.troubles.sort_by(|one, other| one.path().cmp(other.path()));
         self.gone_unread
+    }
+
+    /// Takes out victims, by directory and name, and with them the directories that stay for them.
+    fn strike_out(&mut self, spared_in: &HashMap<Box<[u8]>, HashSet<Box<[u8]>>>) {
+        let Plan { directories, linked, emptied, .. } = self;
+        for planned in directories {
+            let Some(spared) = spared_in.get(&planned.relative) else { continue };
+            planned.victims.retain(|victim| {
+                let is_spared = spared.contains(&victim.name);
+                if is_spared {
+                    linked.keep(victim);
+                }
+                !is_spared
+            });
+        }
+        super::emptied::keep(emptied, spared_in.keys().map(|relative| &**relative));
     }
 
     /// The sum of all victims.
@@ -323,7 +332,7 @@ impl Plan {
 /// What a look into one directory's victims found.
 struct LookedInto {
     relative: Box<[u8]>,
-    spared: Vec<Skipped>,
+    spared: Vec<(Box<[u8]>, Spared)>,
     troubles: Vec<Trouble>,
 }
 
@@ -337,7 +346,7 @@ impl LookedInto {
                 for victim in &planned.victims {
                     match victim.look_again(&directory, false) {
                         Ok(None) => {}
-                        Ok(Some(why)) => spared.push(Skipped { path: path(&victim.name), why }),
+                        Ok(Some(why)) => spared.push((victim.name.clone(), why)),
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                         Err(source) => troubles.push(Trouble::File { path: path(&victim.name), source }),
                     }

@@ -23,6 +23,19 @@ impl Threads {
     pub fn exactly(count: usize) -> Threads {
         Threads { first: count.max(1), most: count.max(1) }
     }
+
+    /// No more than there are jobs, for work that finds no further ones.
+    #[must_use]
+    pub fn for_jobs(self, jobs: usize) -> Threads {
+        Threads { first: self.first.min(jobs).max(1), most: self.most.min(jobs).max(1) }
+    }
+
+    /// No more than there are cores, for work that keeps one busy.
+    #[must_use]
+    pub fn for_processors(self) -> Threads {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Threads::exactly(self.first.min(cores))
+    }
 }
 
 impl Default for Threads {
@@ -208,6 +221,15 @@ mod tests {
             );
             assert_eq!(done.iter().sum::<u32>(), 2047, "{threads:?}");
         }
+    }
+
+    #[test]
+    fn there_are_no_more_threads_than_jobs() {
+        let threads = Threads::exactly(64);
+        assert_eq!(threads.for_jobs(0), Threads::exactly(1));
+        let ended = run(threads.for_jobs(2), vec![1, 2], || (), |(), _, _| {}, || {});
+        assert_eq!(ended.len(), 2);
+        assert!(threads.for_processors().most <= 64);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One directory of the store: list it, look at what the question needs, hand it to the visitor.
 
-use super::look::{Look, SourceNames, Sources, append};
+use super::look::{Known, Look, SourceNames, Sources, append};
 use super::place::{Facts, Mirrored, Place};
 use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
 use crate::directory::{Directory, FileKind, Links, ListBuffer, is_link_loop};
@@ -9,6 +9,7 @@ use crate::layout::{self, Name};
 use crate::owner::Presence;
 use crate::source::is_missing;
 use crate::units::Moment;
+use std::cell::OnceCell;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -106,9 +107,7 @@ pub(super) fn scan<V: Visitor>(
         buffer,
         usual,
         last: None,
-        last_hash: None,
-        source_names: None,
-        has_others: None,
+        known: Known::default(),
         may_be_reached_by_dots: None,
         visitor,
     };
@@ -148,6 +147,7 @@ pub(super) fn scan<V: Visitor>(
         sources,
         place,
         store: scan.store,
+        owner: OnceCell::new(),
     };
     look.visitor.directory(&visit);
     let sources = match look.sources {
@@ -223,9 +223,7 @@ pub(super) fn one<R>(
         buffer: &mut ListBuffer::default(),
         usual: &mut Vec::new(),
         last: None,
-        last_hash: None,
-        source_names: None,
-        has_others: None,
+        known: Known::default(),
         may_be_reached_by_dots: None,
         visitor: &mut troubles,
     };
@@ -241,6 +239,7 @@ pub(super) fn one<R>(
         sources,
         place: &place,
         store: scan.store,
+        owner: OnceCell::new(),
     };
     Ok(Some(answer(&visit, &entries[0])))
 }

@@ -3,12 +3,14 @@
 use super::place::{Mirrored, Place};
 use super::recorded::{self, Unread};
 use super::{Listing, Question, Scan, Trouble, Visitor};
-use crate::body::turn_of;
-use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata};
+use crate::body::{self, Part};
+use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata, metadata_of};
 use crate::entry::{Content, Entry};
-use crate::layout::{self, Form, Name, Slot};
-use crate::pyc::{Loads, Magic, SourceHasher, header, marshal};
+use crate::layout::{self, Form, Name, Slot, SourceIndex};
+use crate::pyc::marshal::{self, Filename};
+use crate::pyc::{Loads, Magic, SourceHasher, header};
 use crate::source::{Answer, Fate, Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -18,9 +20,6 @@ use std::sync::Arc;
 
 /// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
 const LIST_FROM: usize = 3;
-
-/// The largest entry whose body is read, to learn the source's name or to be moved.
-pub(crate) const LARGEST_BODY: u64 = 64 << 20;
 
 /// The largest source that is read to be hashed. A sparse file costs who makes it nothing, and us hours.
 const LARGEST_SOURCE: u64 = 256 << 20;
@@ -46,9 +45,13 @@ impl SourceNames {
         Ok(())
     }
 
-    fn has_source_of(&self, slot: &Slot<'_>) -> bool {
-        let name = |at: usize| &self.listing.names[self.sorted[at].0.clone()];
-        slot.holds_any_of(self.sorted.len(), name, |_| true)
+    fn name(&self, at: usize) -> &[u8] {
+        &self.listing.names[self.sorted[at].0.clone()]
+    }
+
+    fn has_source_of(&self, slot: &Slot<'_>, index: &mut Option<SourceIndex>) -> bool {
+        let index = index.get_or_insert_with(|| SourceIndex::new(self.sorted.len(), |at| self.name(at)));
+        index.sources_of(slot, |at| self.name(at)).next().is_some()
     }
 
     fn kind(&self, name: &[u8]) -> Option<FileKind> {
@@ -130,12 +133,8 @@ pub(super) struct Look<'a, V> {
     pub(super) last: Option<(Vec<u8>, Looked)>,
     /// Whether entries here may record a path that leads here by `..`; known when the first source is missing.
     pub(super) may_be_reached_by_dots: Option<bool>,
-    /// The last source hashed, under which magic, and its hash.
-    pub(super) last_hash: Option<LastHash>,
-    /// All names beside the sources, read when the first source is missing.
-    pub(super) source_names: Option<Result<Vec<Vec<u8>>, Why>>,
-    /// The last usual source that was missing, and whether another file maps to its slots.
-    pub(super) has_others: Option<(Vec<u8>, bool)>,
+    /// What was found out before, of the directory and for other entries.
+    pub(super) known: Known,
     pub(super) visitor: &'a mut V,
 }
 
@@ -148,11 +147,22 @@ pub(super) enum Looked {
     Missing(Fate, Gone),
 }
 
-pub(super) struct LastHash {
-    source: Vec<u8>,
-    magic: Magic,
-    hash: Result<[u8; 8], Why>,
+/// What is found out once for all entries of a directory: there may be any number of them, in an order that alternates between
+/// two sources.
+#[derive(Default)]
+pub(super) struct Known {
+    /// The sources hashed, by name or recorded path and magic.
+    hashes: HashMap<(Vec<u8>, Magic), Result<[u8; 8], Why>>,
+    /// The order of the listed sources.
+    listed: Option<SourceIndex>,
+    /// All names beside the sources, read when the first source is missing.
+    source_names: Option<Result<Indexed, Why>>,
+    /// The usual sources that were missing where there were other names, and whether another file maps to their slots.
+    has_others: HashMap<Vec<u8>, bool>,
 }
+
+/// Names, and their order by the slots that hold them.
+type Indexed = (Vec<Vec<u8>>, SourceIndex);
 
 impl<V: Visitor> Look<'_, V> {
     /// The facts of one file; `None` when it vanished meanwhile.
@@ -356,26 +366,32 @@ impl<V: Visitor> Look<'_, V> {
         }
         let present = match &self.sources {
             Sources::LookUp(present) => present,
-            Sources::Listed(present, names) if names.has_source_of(slot) => present,
+            Sources::Listed(present, names) if names.has_source_of(slot, &mut self.known.listed) => present,
             Sources::Listed(..) | Sources::Settled(_) => return None,
         };
         let directory = present.path();
-        if self.source_names.is_none() {
-            let names = present.names(self.buffer);
-            self.source_names = Some(names.map_err(|error| self.report_source(directory, error)));
+        if self.known.source_names.is_none() {
+            let names = present.names(self.buffer).map(|names| {
+                let index = SourceIndex::new(names.len(), |at| &names[at]);
+                (names, index)
+            });
+            self.known.source_names = Some(names.map_err(|error| self.report_source(directory, error)));
         }
-        let names = match &self.source_names {
-            Some(Ok(names)) => names,
+        let (names, index) = match &self.known.source_names {
+            Some(Ok((names, index))) => (names, index),
             Some(Err(why)) => return Some((Vec::new(), Source::Unreachable(*why))),
             None => return None,
         };
         let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };
         let is_other = |name: &[u8]| name != self.usual.as_slice() && present.is_file(name);
-        let has_others = match &self.has_others {
-            Some((usual, has_others)) if usual == self.usual => *has_others,
-            _ => slot.holds_any_of(names.len(), |at| &names[at], is_other),
+        let has_others = match self.known.has_others.get(self.usual) {
+            Some(has_others) => *has_others,
+            None => {
+                let has_others = index.sources_of(slot, |at| &names[at]).any(is_other);
+                self.known.has_others.insert(self.usual.clone(), has_others);
+                has_others
+            }
         };
-        self.has_others = Some((self.usual.clone(), has_others));
         if !has_others {
             return None;
         }
@@ -411,29 +427,25 @@ impl<V: Visitor> Look<'_, V> {
             return;
         }
         let magic = header.magic;
-        if let Some(path) = &entry.recorded {
-            let hash = recorded::hash(path, slot.tag, magic);
-            file.hash = Some(hash.map_err(|error| self.report_source(path.to_path_buf(), error)));
-            return;
-        }
-        let name = entry.other_name.as_deref().unwrap_or(self.usual);
-        if let Some(last) = &self.last_hash
-            && last.source == name
-            && last.magic == magic
-        {
-            file.hash = Some(last.hash);
-            return;
-        }
-        let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return };
-        let hash = hash_source(&present.directory, name, slot.tag, magic);
-        let path = || present.path().join(OsStr::from_bytes(name));
-        let hash = match hash {
-            Ok(hash) => Ok(hash),
-            Err(error) => Err((path(), error)),
+        let name = match &entry.recorded {
+            Some(path) => path.as_os_str().as_bytes(),
+            None => entry.other_name.as_deref().unwrap_or(self.usual),
         };
-        let source = name.to_vec();
-        let hash = hash.map_err(|(path, error)| self.report_source(path, error));
-        self.last_hash = Some(LastHash { source, magic, hash });
+        let key = (name.to_vec(), magic);
+        if let Some(hash) = self.known.hashes.get(&key) {
+            file.hash = Some(*hash);
+            return;
+        }
+        let (hash, path) = match (&entry.recorded, &self.sources) {
+            (Some(path), _) => (recorded::hash(path, slot.tag, magic), path.to_path_buf()),
+            (None, Sources::LookUp(present) | Sources::Listed(present, _)) => {
+                let hash = hash_source(&present.directory, name, slot.tag, magic);
+                (hash, present.path().join(OsStr::from_bytes(name)))
+            }
+            (None, Sources::Settled(_)) => return,
+        };
+        let hash = hash.map_err(|error| self.report_source(path, error));
+        self.known.hashes.insert(key, hash);
         file.hash = Some(hash);
     }
 }
@@ -446,13 +458,18 @@ fn is_fault(error: &io::Error) -> bool {
 
 /// The last component of the code object's `co_filename` in an entry: the name of the source that was compiled.
 pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Option<Vec<u8>> {
-    let file = directory.open_entry(name).ok()?;
-    let _turn = turn_of(&file).ok()?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST_BODY).read_to_end(&mut bytes).ok()?;
     let (3, minor) = slot.python()? else { return None };
-    let filename = marshal::code_filename(bytes.get(header::LENGTH..)?, minor)?;
-    filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec)
+    let file = directory.open_entry(name).ok()?;
+    let length = body::readable(&metadata_of(&file).ok()?);
+    let last = |filename: &[u8]| filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec);
+    let compiled = body::read_for(&file, length, |bytes, part, memory| {
+        match marshal::filename_in(bytes.get(header::LENGTH..).unwrap_or_default(), minor, memory) {
+            Filename::Is(filename) => Some(last(&filename)),
+            Filename::NotYet if part == Part::Start => None,
+            Filename::NotYet | Filename::NotThere => Some(None),
+        }
+    });
+    compiled.ok()??
 }
 
 /// Reads and hashes a source as the interpreter of a tag and magic does.
@@ -466,7 +483,7 @@ pub(crate) fn hash_source(
     magic: Magic,
 ) -> io::Result<[u8; 8]> {
     let (source, metadata) = directory.open_source(source)?;
-    if metadata.bytes > LARGEST_SOURCE {
+    if metadata.bytes > LARGEST_SOURCE || body::readable(&metadata) < metadata.bytes {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     // No more than it says it has: files in `/proc` have no end, and reading them may do something.

@@ -51,13 +51,14 @@ use crate::pyc::{StatedMagics, UncheckedHashes};
 use crate::source::{Ground, Source, Why};
 use crate::store::Store;
 use place::Place;
+use std::cell::OnceCell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) use crew::{Jobs, run as run_crew};
-pub(crate) use look::{LARGEST_BODY, compiled_name, hash_source};
+pub(crate) use look::{compiled_name, hash_source};
 pub(crate) use recorded::{may_be_file, may_record_a_source};
 
 /// What a caller wants to know of each entry.
@@ -127,12 +128,17 @@ pub struct Visit<'a> {
     pub sources: Presence,
     place: &'a Place,
     store: &'a Store,
+    owner: OnceCell<Arc<Owner>>,
 }
 
 impl Visit<'_> {
     /// The owner of the entries here; found out when first asked for. It is not called gone where entries show no trace of
     /// that.
     pub fn owner(&self) -> Arc<Owner> {
+        self.owner.get_or_init(|| self.find_owner()).clone()
+    }
+
+    fn find_owner(&self) -> Arc<Owner> {
         let owner = self.place.owner(self.store);
         let has_no_trace = |entry: &Entry<'_>| entry.source == Source::Unreachable(Why::NoTrace);
         if owner.life == Life::Gone && self.entries.iter().any(has_no_trace) {

@@ -6,17 +6,18 @@
 //! if it leads to this very entry (`importlib._bootstrap_external.cache_from_source`).
 
 use super::Visitor;
-use super::look::{LARGEST_BODY, Look, hash_source};
-use crate::body::turn_for;
-use crate::directory::{Access, Directory, LONGEST_PATH, Links, Metadata, is_link_loop};
+use super::look::{Look, hash_source};
+use crate::body::{self, Part};
+use crate::directory::{Access, Directory, LONGEST_PATH, Links, Metadata, is_link_loop, metadata_of};
 use crate::layout::Slot;
-use crate::pyc::{Header, Magic, header, marshal};
+use crate::pyc::marshal::{self, Filename, Memory};
+use crate::pyc::{Header, Magic, header};
 use crate::source::{Fate, Gone, Source, SourceFile, Why, is_missing};
 use crate::store::Store;
 use crate::units::Moment;
 use crate::witness::{Wanted, real_path};
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -156,38 +157,66 @@ fn path_with_dots(
     slot: &Slot<'_>,
     length: u64,
 ) -> Result<Option<PathBuf>, Unread> {
-    let length = length.min(LARGEST_BODY);
-    let _turn = turn_for(length);
-    // Read at once, without looking for its end: there may be one in each of thousands of directories.
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-    match directory.open_entry(name)?.read_exact(&mut bytes) {
-        // It was cut short meanwhile, and is another file than the one that was seen.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        answer => answer?,
+    /// Of shorter ones holes are of no account.
+    const SHORT: u64 = 1 << 20;
+    let file = directory.open_entry(name)?;
+    let length = match length {
+        ..=SHORT => length,
+        _ => body::readable(&metadata_of(&file)?),
+    };
+    let answer = body::read_for(&file, length, |bytes, part, memory| match part {
+        Part::Start => path_in_start(bytes, slot, memory),
+        Part::All => Some(path_in(bytes, slot, memory)),
+    })?;
+    answer.unwrap_or(Ok(None))
+}
+
+/// The same by the start of an entry; `None` when what follows decides.
+fn path_in_start(
+    start: &[u8],
+    slot: &Slot<'_>,
+    memory: &mut Memory,
+) -> Option<Result<Option<PathBuf>, Unread>> {
+    let (header, body) = start.split_first_chunk::<{ header::LENGTH }>()?;
+    let Some((3, minor)) = slot.python() else { return None };
+    match marshal::filename_in(body, minor, memory) {
+        Filename::Is(filename) => Some(Ok(fitting(&filename, slot))),
+        Filename::NotYet => None,
+        Filename::NotThere => is_known(header, slot).then_some(Ok(None)),
     }
+}
+
+/// The same by all of an entry that is read.
+fn path_in(bytes: &[u8], slot: &Slot<'_>, memory: &mut Memory) -> Result<Option<PathBuf>, Unread> {
     if !bytes.windows(4).any(|window| window == b"/../") {
         return Ok(None);
     }
     let Some((header, body)) = bytes.split_first_chunk::<{ header::LENGTH }>() else { return Ok(None) };
     let filename = match slot.python() {
-        Some((3, minor)) => marshal::code_filename(body, minor),
-        _ => None,
+        Some((3, minor)) => marshal::filename_in(body, minor, memory),
+        _ => Filename::NotThere,
     };
-    let Some(filename) = filename else {
-        return match Header::parse(header) {
-            // What is broken in a format that is not known cannot be told.
-            Ok(header) if marshal::Dialect::of(slot.tag, header.magic).is_none() => {
-                Err(Unread::UnknownFormat)
-            }
-            _ => Ok(None),
-        };
-    };
-    let path = Path::new(OsStr::from_bytes(&filename));
+    match filename {
+        Filename::Is(filename) => Ok(fitting(&filename, slot)),
+        _ if is_known(header, slot) => Ok(None),
+        // What is broken in a format that is not known cannot be told.
+        _ => Err(Unread::UnknownFormat),
+    }
+}
+
+/// Whether a header is broken, or that of a format with a reader here.
+fn is_known(header: &[u8; header::LENGTH], slot: &Slot<'_>) -> bool {
+    Header::parse(header).map_or(true, |header| marshal::Dialect::of(slot.tag, header.magic).is_some())
+}
+
+/// A recorded file name as a path, if it is absolute with `..` in it and its name fits the slot.
+fn fitting(filename: &[u8], slot: &Slot<'_>) -> Option<PathBuf> {
+    let path = Path::new(OsStr::from_bytes(filename));
     // Nothing can be opened by a longer path, and following it would take as long as it likes.
     let is_path = path.is_absolute() && filename.len() <= LONGEST_PATH;
     let has_dots = || path.components().any(|component| component == Component::ParentDir);
     let fits = || path.file_name().is_some_and(|name| slot.holds(name.as_bytes()));
-    Ok((is_path && has_dots() && fits()).then(|| path.to_path_buf()))
+    (is_path && has_dots() && fits()).then(|| path.to_path_buf())
 }
 
 /// Whether CPython opens an entry in the store's directory `relative` for the source at `path`: each directory before a

@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::tally::Tally;
 use crate::tree::Tree;
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,16 +117,14 @@ impl Adopter<'_> {
         {
             return Ok(Adopted::No);
         }
-        let mut bytes = Vec::new();
-        (&mut original).take(victim.bytes + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != victim.bytes {
-            return Ok(Adopted::No);
-        }
         let mirror = make_directories(self.store, &adoption.mirror)?;
         let temporary = temporary_name(&victim.name);
         let mut copy = mirror.make_file(&temporary, self.mode(planned, adoption, metadata.mode))?;
         let mut write = || -> io::Result<Adopted> {
-            copy.write_all(&bytes)?;
+            let length = io::copy(&mut (&mut original).take(victim.bytes + 1), &mut copy)?;
+            if length != victim.bytes {
+                return Ok(Adopted::No);
+            }
             match adoption.replaces {
                 None => mirror.put_in_place(&temporary, &victim.name, Over::Nothing)?,
                 Some(identity) => match mirror.metadata(&victim.name, Links::Keep) {
@@ -140,14 +138,15 @@ impl Adopter<'_> {
             directory::stamp(&copy, metadata.accessed, metadata.modified)?;
             Ok(Adopted::Yes)
         };
-        write().or_else(|error| {
+        let answer = write();
+        if !matches!(answer, Ok(Adopted::Yes)) {
             // What cannot be removed is a temporary like any other.
             let _ = mirror.remove_file(&temporary);
-            match error.kind() {
-                // An interpreter wrote one meanwhile.
-                io::ErrorKind::AlreadyExists if is_file(&mirror, &victim.name) => Ok(Adopted::No),
-                _ => Err(error),
-            }
+        }
+        answer.or_else(|error| match error.kind() {
+            // An interpreter wrote one meanwhile.
+            io::ErrorKind::AlreadyExists if is_file(&mirror, &victim.name) => Ok(Adopted::No),
+            _ => Err(error),
         })
     }
 

@@ -5,8 +5,9 @@ use super::repository::Tracking;
 use super::root::Root;
 use crate::directory::{Directory, FileKind, Links, ListBuffer};
 use crate::entry::Entry;
-use crate::layout::Name;
+use crate::layout::{Name, Slot, SourceIndex};
 use std::io;
+use std::sync::OnceLock;
 
 /// One directory, as the walk saw it.
 pub struct Seen<'a> {
@@ -86,6 +87,8 @@ pub enum InStore<'a> {
 pub(super) struct Names {
     pub(super) files: Vec<(Vec<u8>, FileKind)>,
     pub(super) directories: Vec<Vec<u8>>,
+    /// The order of the files by what slot holds them.
+    index: OnceLock<SourceIndex>,
 }
 
 impl Names {
@@ -106,6 +109,12 @@ impl Names {
         names.files.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         names.directories.sort_unstable();
         (names, listed)
+    }
+
+    /// The files that a slot holds.
+    pub(super) fn sources_of(&self, slot: &Slot<'_>) -> impl Iterator<Item = &[u8]> {
+        let name = |at: usize| self.files[at].0.as_slice();
+        self.index.get_or_init(|| SourceIndex::new(self.files.len(), name)).sources_of(slot, name)
     }
 
     /// Whether something that is no directory is listed by exactly this name. A case-insensitive file system finds more.
@@ -154,7 +163,7 @@ mod tests {
     #[test]
     fn names_are_compared_as_they_are_listed() {
         let files = [&b"Case.pyc"[..], b"widget.py"].map(|name| (name.to_vec(), FileKind::Regular)).to_vec();
-        let names = Names { files, directories: vec![b"case.py".to_vec()] };
+        let names = Names { files, directories: vec![b"case.py".to_vec()], ..Names::default() };
         assert!(names.has_file(b"widget.py"));
         for name in ["Widget.py", "WIDGET.PY", "case.py", "Case.py", "widget.p"] {
             assert!(!names.has_file(name.as_bytes()), "{name}");

@@ -7,9 +7,11 @@ use super::root::Root;
 use crate::directory::{Directory, FileKind, Links, Metadata};
 use crate::entry::{Content, Entry};
 use crate::layout::{Slot, joined};
-use crate::pyc::{Loads, UncheckedHashes, header};
+use crate::pyc::{Loads, Magic, UncheckedHashes, header};
 use crate::scan::{compiled_name, hash_source};
 use crate::source::{Gone, Source, SourceFile, Why, is_missing};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
@@ -27,11 +29,16 @@ pub fn mirror_of(root: &Root, place: &Place) -> Vec<u8> {
     joined(&path[start..], &place.relative)
 }
 
+/// The hashes of sources, or why there is none, by name and magic.
+pub(super) type Hashes = RefCell<HashMap<(Vec<u8>, Magic), Result<[u8; 8], Why>>>;
+
 /// The look from a file in a `__pycache__` at its source.
 pub(super) struct Look<'a> {
     pub(super) sources: &'a Directory,
     pub(super) source_names: &'a Names,
     pub(super) cache: &'a Directory,
+    /// Those that are known: any number of entries may have the same source.
+    pub(super) hashes: Hashes,
 }
 
 impl Look<'_> {
@@ -39,17 +46,16 @@ impl Look<'_> {
     pub(super) fn source(&self, entry: &mut Entry<'_>, slot: &Slot<'_>) {
         let usual = slot.usual_source();
         entry.source = self.named(&usual);
-        if entry.source == Source::Absent(Gone::Source) && slot.pytest.is_none() {
-            let files = &self.source_names.files;
-            if slot.holds_any_of(files.len(), |at| &files[at].0, |name| name != usual)
-                && let Some(compiled) = compiled_name(self.cache, entry.name, slot)
-                && compiled != usual
-                && slot.holds(&compiled)
-                && self.source_names.has_file(&compiled)
-            {
-                entry.source = self.named(&compiled);
-                entry.other_name = Some(compiled.into());
-            }
+        if entry.source == Source::Absent(Gone::Source)
+            && slot.pytest.is_none()
+            && self.source_names.sources_of(slot).any(|name| name != usual)
+            && let Some(compiled) = compiled_name(self.cache, entry.name, slot)
+            && compiled != usual
+            && slot.holds(&compiled)
+            && self.source_names.has_file(&compiled)
+        {
+            entry.source = self.named(&compiled);
+            entry.other_name = Some(compiled.into());
         }
         self.hash(entry, slot);
     }
@@ -77,7 +83,12 @@ impl Look<'_> {
         };
         entry.loads = header.magic.is_loaded_by(slot.tag);
         file.hash = (header.checks_hash(UncheckedHashes::Trust) && entry.loads == Loads::Yes).then(|| {
-            hash_source(self.sources, &name, slot.tag, header.magic).map_err(|error| Why::of(&error))
+            let hash = |(name, magic): &(Vec<u8>, Magic)| {
+                hash_source(self.sources, name, slot.tag, *magic).map_err(|error| Why::of(&error))
+            };
+            let key = (name, header.magic);
+            let known = self.hashes.borrow().get(&key).copied();
+            known.unwrap_or_else(|| *self.hashes.borrow_mut().entry(key).or_insert_with_key(hash))
         });
     }
 

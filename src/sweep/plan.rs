@@ -6,6 +6,7 @@ use super::place::Place;
 use super::repository::Tracking;
 use super::root::Root;
 use super::walk::{Reason, Visitor};
+use crate::body;
 use crate::directory::FileKind;
 use crate::entry::{Bytecode, Content};
 use crate::layout::Name;
@@ -15,7 +16,7 @@ use crate::prune::links::LinkedVictims;
 use crate::prune::plan::{self as removal, PlannedDirectory};
 use crate::prune::policy::is_old_temporary;
 use crate::prune::victim::Victim;
-use crate::scan::{LARGEST_BODY, Trouble};
+use crate::scan::Trouble;
 use crate::status::{self, Status, UncheckedHashes};
 use crate::tally::Tally;
 use crate::units::Moment;
@@ -321,7 +322,10 @@ fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
     let knows_prefix = file.entry.parsed.slot().and_then(|slot| slot.python()) >= Some(FIRST_WITH_PREFIX);
     let is_trusted = file.entry.metadata.is_some_and(|metadata| [0, policy.user].contains(&metadata.user));
     // A larger one is hardly compiled from anything: an archive may bring a file with holes of any size.
-    let is_small = file.entry.metadata.is_some_and(|metadata| metadata.bytes <= LARGEST_BODY);
+    let is_small = file
+        .entry
+        .metadata
+        .is_some_and(|metadata| metadata.bytes <= body::readable(&metadata).min(body::LARGEST));
     if !is_fresh(&file.entry) || !knows_prefix || !is_trusted || !is_small {
         return Verdict::Remove;
     }

@@ -8,7 +8,7 @@
 //! to be ignored ([`Bounds`]).
 
 use super::found::{Companion, File, Form, Names, Seen, has_source, legacy_stem};
-use super::look::{Look, Mirror, mirror_of, read_start};
+use super::look::{Hashes, Look, Mirror, mirror_of, read_start};
 use super::place::Place;
 use super::repository::Tracking;
 use super::root::{LIBRARY, Root, System, is_installations_by_place, is_packaged};
@@ -327,6 +327,7 @@ impl Walk<'_> {
     ) -> Vec<File<'n>> {
         let relative = joined(&place.relative, PYCACHE);
         let mirror = self.mirror(place);
+        let look = Look { sources, source_names, cache: &cache.directory, hashes: Hashes::default() };
         let mut files = Vec::new();
         for (name, kind) in &cache.names.files {
             if (self.bounds.is_ignored)(&self.shown(&relative, name)) {
@@ -346,7 +347,6 @@ impl Walk<'_> {
                 continue;
             };
             if let (Name::Bytecode(slot), Some(mirror)) = (parsed, &mirror) {
-                let look = Look { sources, source_names, cache: &cache.directory };
                 look.source(&mut file.entry, &slot);
                 file.in_store = Some(look.in_store(mirror, &file.entry, &slot));
             }

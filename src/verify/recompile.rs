@@ -103,7 +103,7 @@ pub fn recompile(
     mut progress: impl FnMut(u64),
 ) -> Proof {
     // Compiling is work for processors: more of them than cores only wait for each other.
-    let cores = Threads::exactly(threads.first);
+    let cores = threads.for_processors();
     let asked = AtomicU64::new(0);
     let mut batches: Vec<&[Candidate]> = Vec::new();
     let mut by_tag: Vec<Candidate> = candidates.to_vec();
@@ -119,7 +119,7 @@ pub fn recompile(
     };
     let watch = || progress(asked.load(Ordering::Relaxed));
     let mut all = Proof::default();
-    for part in run_crew(cores, batches, Proof::default, work, watch) {
+    for part in run_crew(cores.for_jobs(batches.len()), batches, Proof::default, work, watch) {
         all.findings.extend(part.findings);
         all.unproved.extend(part.unproved);
         all.sound.extend(part.sound);
@@ -256,7 +256,15 @@ impl Source {
 /// A question: the optimization, the source or its path, and the entry's body.
 fn question(candidate: &Candidate, source: &Source, body: &[u8]) -> Vec<u8> {
     let optimization: u8 = candidate.optimization.parse().unwrap_or(0);
-    [&[optimization, source.kind][..], &framed(&source.bytes), &framed(body)].concat()
+    let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
+    // Both may be long, and are copied once.
+    let mut question = Vec::with_capacity(10 + source.bytes.len() + body.len());
+    question.extend([optimization, source.kind]);
+    question.extend(length(&source.bytes));
+    question.extend(&source.bytes);
+    question.extend(length(body));
+    question.extend(body);
+    question
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ pub fn compile(
     mut progress: impl FnMut(u64),
 ) -> Compilation {
     // Compiling is work for processors: more of them than cores only wait for each other.
-    let cores = Threads::exactly(threads.first);
+    let cores = threads.for_processors();
     let done = AtomicU64::new(0);
     let mut batches: Vec<(&Group, &[Task])> = Vec::new();
     for group in groups {
@@ -124,7 +124,7 @@ pub fn compile(
     };
     let watch = || progress(done.load(Ordering::Relaxed));
     let mut all = Compilation::default();
-    for part in run_crew(cores, batches, Compilation::default, work, watch) {
+    for part in run_crew(cores.for_jobs(batches.len()), batches, Compilation::default, work, watch) {
         for (executable, row) in part.rows {
             let sum = all.rows.entry(executable).or_default();
             sum.compiled += row.compiled;

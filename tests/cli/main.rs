@@ -31,6 +31,7 @@ mod interruption;
 mod layout;
 mod ls;
 mod man;
+mod memory;
 mod output;
 mod owners;
 mod prune;

@@ -131,3 +131,111 @@ fn names_are_escaped_in_messages_whoever_reads_them() {
         }
     }
 }
+
+/// Control characters, among them those of C1, and characters that reorder a line or cannot be seen.
+const HOSTILE: &str = "=a\x07\x1b[2J\x7f\u{9b}1m\u{202e}\u{2066}\u{ad}\u{e0041}\u{2028}b";
+
+/// Whether a terminal obeys none of this but what the program itself writes: line feeds, and carriage returns before them.
+#[track_caller]
+fn assert_harmless(shown: &str, context: &str) {
+    let is_obeyed = |character: char| {
+        (character.is_control() && character != '\n')
+            || matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    let found: Vec<char> = shown.chars().filter(|character| is_obeyed(*character)).collect();
+    assert!(found.is_empty(), "{context}: {found:?} in {shown:?}");
+}
+
+/// A world with a project, an entry, a file that is none, and a module in an environment, all of a hostile name.
+fn hostile_world() -> World {
+    let world = world();
+    let project = world.project(&format!("p{HOSTILE}"), &["a.py"]);
+    world.write(project.join(format!("{HOSTILE}.py")), "X = 1\n");
+    world.compile(newest(), &[], &[&project]);
+    std::fs::write(world.mirror(&project).join(HOSTILE), "").unwrap();
+    let site = world.home.join("p/.venv/lib/python3.12/site-packages");
+    world.write("p/.venv/pyvenv.cfg", "home = /usr/bin\n");
+    let module = world.write(site.join(HOSTILE).join("m.py"), "X = 1\n");
+    world.compile(newest(), &[], &[module.parent().unwrap()]);
+    world
+}
+
+#[test]
+fn nothing_in_a_name_reaches_a_terminal_in_any_format() {
+    let world = hostile_world();
+    let source = world.home.join(format!("p{HOSTILE}/{HOSTILE}.py"));
+    let (entry, source) = (world.entry(&source, newest(), ""), source.to_str().unwrap());
+    let entry = entry.to_str().unwrap();
+    let commands: [&[&str]; 22] = [
+        &["du"],
+        &["du", "--json"],
+        &["du", "--csv"],
+        &["du", "--csv", "--by", "package"],
+        &["du", "--by", "package,directory"],
+        &["du", "--depth", "9"],
+        &["ls"],
+        &["ls", "--json"],
+        &["which", source],
+        &["which", "--json", source],
+        &["source", entry],
+        &["source", "--json", entry],
+        &["inspect", entry],
+        &["inspect", "--json", entry],
+        &["verify"],
+        &["prune", "--all", "--dry-run"],
+        &["prune", "--all", "--dry-run", "--json"],
+        &["sweep", "--dry-run", source],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["schedule", "install", "--print", "--with", "cron", "--store", source],
+        &["config", "--store", source],
+    ];
+    for arguments in commands {
+        let arguments = [&["--color", "never"], arguments].concat();
+        let shown = String::from_utf8(world.pycstore_on_terminal(200, &arguments)).expect("UTF-8");
+        assert!(!shown.is_empty(), "{arguments:?}");
+        assert_harmless(&shown, &format!("{arguments:?}"));
+    }
+}
+
+#[test]
+fn json_means_the_same_and_has_nothing_that_a_terminal_obeys() {
+    let world = hostile_world();
+    let project = world.home.join(format!("p{HOSTILE}"));
+    let told = world.pycstore(["ls", "--json"]).exits(0);
+    assert_harmless(&told.stdout, "ls --json");
+    let paths: Vec<String> =
+        told.json_lines().iter().map(|line| line["path"].as_str().unwrap().to_string()).collect();
+    assert!(paths.contains(&world.mirror(&project).join(HOSTILE).to_str().unwrap().to_string()), "{paths:?}");
+    let usage = world.pycstore(["du", "--json"]).exits(0);
+    assert_harmless(&usage.stdout, "du --json");
+    let has_root = |owner: &serde_json::Value| owner["root"] == project.to_str().unwrap();
+    assert!(usage.json()["owners"].as_array().unwrap().iter().any(has_root), "{}", usage.stdout);
+}
+
+#[test]
+fn a_spreadsheet_computes_no_name() {
+    let world = hostile_world();
+    let packages = world.pycstore(["du", "--csv", "--by", "package"]).exits(0).stdout;
+    assert!(packages.contains(&format!("group,'{HOSTILE},")), "{packages}");
+    // Paths are what they are, for programs that read them back.
+    let owners = world.pycstore(["du", "--csv"]).exits(0).stdout;
+    assert!(owners.contains(&format!("{}/p{HOSTILE},", world.home.display())), "{owners}");
+    for line in owners.lines().chain(packages.lines()) {
+        let is_formula = |field: &str| field.starts_with(['=', '+', '-', '@', '\t']);
+        assert!(!line.split(',').any(is_formula), "{line:?}");
+    }
+}
+
+#[test]
+fn arguments_are_escaped_in_messages() {
+    for argument in [format!("a\n\n  tip: b\n\nUsage: c{HOSTILE}"), format!("--{HOSTILE}\npycstore: x")] {
+        let told = World::new().pycstore([argument.as_str()]).exits(2).stderr;
+        assert_harmless(&told, &argument);
+        assert_eq!(told.lines().count(), 2, "a line and a hint: {told}");
+    }
+    let world = World::new();
+    let told = world.pycstore(["du", "--by", &format!("x\n\n  tip: y{HOSTILE}")]).exits(2).stderr;
+    assert_harmless(&told, "--by");
+    assert!(!told.contains("hint: y"), "{told}");
+}

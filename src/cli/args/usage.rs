@@ -5,6 +5,7 @@
 
 use super::visible;
 use crate::cli::output::complain::Complaint;
+use crate::cli::output::path;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
@@ -14,7 +15,8 @@ pub fn is_help(error: &clap::Error) -> bool {
 }
 
 /// What clap says is wrong with a command line.
-pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Complaint {
+pub fn complaint(mut error: clap::Error, arguments: impl Iterator<Item = OsString>) -> Complaint {
+    escape_arguments(&mut error);
     let text = error.render().to_string();
     let (message, tips) = taken_apart(&text);
     let usage = match error.get(ContextKind::Usage) {
@@ -32,6 +34,21 @@ pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>)
         (true, true) => help,
     };
     Complaint::new(message, hint)
+}
+
+/// Escapes what somebody typed: with line feeds in it, it could look like a tip of clap's.
+fn escape_arguments(error: &mut clap::Error) {
+    let typed = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
+    for kind in typed {
+        let escaped = match error.get(kind) {
+            Some(ContextValue::String(text)) => ContextValue::String(path::escaped(text)),
+            Some(ContextValue::Strings(texts)) => {
+                ContextValue::Strings(texts.iter().map(|text| path::escaped(text)).collect())
+            }
+            _ => continue,
+        };
+        error.insert(kind, escaped);
+    }
 }
 
 /// The message and the tips in what clap prints.
@@ -67,14 +84,14 @@ mod tests {
         let line: Vec<OsString> =
             std::iter::once("pycstore").chain(line.iter().copied()).map(OsString::from).collect();
         let error = Arguments::try_parse_from(&line).unwrap_err();
-        let complaint = anyhow::Error::from(complaint(&error, line.into_iter()));
+        let complaint = anyhow::Error::from(complaint(error, line.into_iter()));
         let (message, hint) = crate::cli::output::complain::told(&complaint);
         (message, hint.unwrap())
     }
 
     #[test]
     fn errors_of_usage_are_a_line_and_a_hint() {
-        let cases: [(&[&str], &str, &str); 9] = [
+        let cases: [(&[&str], &str, &str); 10] = [
             (&["pruen"], "unrecognized subcommand 'pruen'", "a similar subcommand exists: 'prune'"),
             (&["du", "--jsn"], "unexpected argument '--jsn' found", "a similar argument exists: '--json'"),
             (
@@ -107,7 +124,16 @@ mod tests {
                 "a value is required for '--store <DIR>' but none was supplied",
                 "pycstore --help",
             ),
-            (&["a\n\n  tip: b\n\nUsage: c"], "unrecognized subcommand 'a", "b Usage: c'"),
+            (
+                &["a\n\n  tip: b\n\nUsage: c"],
+                "unrecognized subcommand 'a\\n\\n  tip: b\\n\\nUsage: c'",
+                "pycstore [OPTIONS] <COMMAND>; more: pycstore --help",
+            ),
+            (
+                &["du", "--by", "x\n\n  tip: b"],
+                "invalid value 'x\\n\\n  tip: b' for '--by <WHAT>' [possible values: owner, package, tag, status, kind, directory]",
+                "pycstore help du",
+            ),
         ];
         for (line, message, hint) in cases {
             assert_eq!(said(line), (message.into(), hint.into()), "{line:?}");

@@ -97,7 +97,7 @@ fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Sty
     let text = match terminal.columns() {
         Some(_) => path::escaped(&with_home(text, terminal)),
         // A line stays a line, whatever a file is called.
-        None => text.replace('\n', "\\n"),
+        None => path::escaped(text),
     };
     let first = if label.is_empty() { indent } else { indent.max(label.len() + 1) };
     let room =

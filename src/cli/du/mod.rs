@@ -91,7 +91,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         }
         json::print(&mut out, &document)?;
     } else if options.format.csv {
-        comma_separated::print(&mut out, &shown.dimensions, &shown.groups, &usage)?;
+        comma_separated::print(&mut out, &shown.dimensions, &shown.groups, &usage, &session.terminal)?;
     } else {
         table::print(session, &shown, &usage, &mut out)?;
         if let Some(others) = others {

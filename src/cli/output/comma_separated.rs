@@ -1,9 +1,14 @@
 //! Comma-separated values (RFC 4180), one table with headings. Home of csv, beside `package.rs`.
 //!
 //! The first field says what a line is: `group`, `rest`, `directories` or `total`. All but the total sum to it, except
-//! in a tree of directories, where each has what is below it. Paths are byte for byte.
+//! in a tree of directories, where each has what is below it.
+//!
+//! Paths are byte for byte in a pipe. They begin with `/`, so no spreadsheet takes one for a formula. A name that it would take
+//! for one has an apostrophe before it (the advice of OWASP on CSV injection): no name of a package or tag that follows the
+//! rules for those is touched. On a terminal every field is escaped.
 
-use super::date;
+use super::terminal::Terminal;
+use super::{date, path};
 use pycstore::owner::Life;
 use pycstore::tally::Tally;
 use pycstore::usage::{Dimension, Group, Key, Share, Usage};
@@ -19,6 +24,7 @@ pub fn print(
     dimensions: &[Dimension],
     groups: &[Group],
     usage: &Usage,
+    terminal: &Terminal,
 ) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     let keys = dimensions.iter().flat_map(|dimension| headings(*dimension));
@@ -39,13 +45,13 @@ pub fn print(
             Some(_) => ("rest", blank.clone()),
             None => ("group", group.keys.iter().flat_map(|key| fields(key, group.depth)).collect()),
         };
-        writer.write_record(line(row, keys, &group.share))?;
+        writer.write_record(line(row, keys, &group.share, terminal))?;
     }
     let directories = Share { tally: usage.directories, ..Share::default() };
-    writer.write_record(line("directories", blank.clone(), &directories))?;
+    writer.write_record(line("directories", blank.clone(), &directories, terminal))?;
     let tally = Tally { disk: usage.disk(), ..usage.total };
     let total = Share { tally, reclaimable: usage.reclaimable, ..Share::default() };
-    writer.write_record(line("total", blank, &total))?;
+    writer.write_record(line("total", blank, &total, terminal))?;
     writer.flush()
 }
 
@@ -81,10 +87,37 @@ fn fields(key: &Key, depth: usize) -> Vec<Vec<u8>> {
     }
 }
 
-fn line(row: &str, keys: Vec<Vec<u8>>, share: &Share) -> Vec<Vec<u8>> {
+fn line(row: &str, keys: Vec<Vec<u8>>, share: &Share, terminal: &Terminal) -> Vec<Vec<u8>> {
     let sums = |tally: Tally| [tally.files, tally.bytes, tally.disk].map(|number| number.to_string());
     let tags: Vec<&str> = share.tags.iter().map(String::as_str).collect();
     let rest = sums(share.tally).into_iter().chain(sums(share.reclaimable));
     let rest = rest.chain([tags.join(" "), share.last_used.map(date::rfc3339).unwrap_or_default()]);
-    std::iter::once(row.as_bytes().to_vec()).chain(keys).chain(rest.map(String::into_bytes)).collect()
+    let fields = std::iter::once(row.as_bytes().to_vec()).chain(keys).chain(rest.map(String::into_bytes));
+    fields.map(|field| path::bytes_shown(&no_formula(field), terminal)).collect()
+}
+
+/// The field, with an apostrophe before what a spreadsheet would compute.
+fn no_formula(mut field: Vec<u8>) -> Vec<u8> {
+    if let Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n') = field.first() {
+        field.insert(0, b'\'');
+    }
+    field
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spreadsheet_computes_nothing() {
+        for field in ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1"] {
+            assert_eq!(no_formula(field.into()), format!("'{field}").into_bytes());
+        }
+        for field in ["", "/=1", "PyYAML", "'x", "17"] {
+            assert_eq!(no_formula(field.into()), field.as_bytes());
+        }
+        let shown = |terminal| line("group", vec![b"/a\x1b[2J\n".to_vec()], &Share::default(), &terminal);
+        assert_eq!(shown(Terminal::of_test(None, "/home/me"))[1], b"/a\x1b[2J\n");
+        assert_eq!(shown(Terminal::of_test(Some(80), "/home/me"))[1], br"/a\x1b[2J\n");
+    }
 }

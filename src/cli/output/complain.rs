@@ -1,6 +1,7 @@
 //! Problems, on standard error: `pycstore: …` in one line, then `hint: …` saying what to type.
 //!
-//! Control characters, line feeds and bidirectional marks in names are escaped, also where standard error is no terminal.
+//! The only way to standard error, beside the line of progress, which has no names in it. What a terminal would obey is escaped,
+//! also where standard error is none: a name must not write a line of its own into a log or a mail.
 
 use super::paragraph::wrapped;
 use super::{path, terminal};
@@ -67,6 +68,16 @@ pub fn advise(message: &str, hint: &str) {
     say(message, Some(hint));
 }
 
+/// Asks a question that the user answers on the same line.
+///
+/// # Errors
+/// What writing answers.
+pub fn ask(question: &str) -> io::Result<()> {
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{} ", path::escaped(question))?;
+    stderr.flush()
+}
+
 /// Whether an error is only that nobody reads our output any more.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -118,7 +129,6 @@ fn without_code(message: &str) -> String {
 fn say(message: &str, hint: Option<&str>) {
     let mut stderr = io::stderr().lock();
     let columns = terminal::columns_of(&stderr);
-    // Also in a pipe: a file name with a line feed must not write a line of its own into a log or a mail.
     let shown = |head: &str, text: &str| match (path::escaped(text), columns) {
         (text, Some(columns)) => fitted(head, &text, columns),
         (text, None) => text,

@@ -1,6 +1,7 @@
 //! The JSON contract: append-only, `schema` is 1. Home of serde, serde_json and base64.
 //!
-//! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them.
+//! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them. What a terminal would obey is given as
+//! `\uXXXX`, in a pipe too.
 
 mod entry;
 mod inspection;
@@ -31,6 +32,7 @@ use pycstore::usage::{Dimension, Group, Order, Usage};
 use pycstore::verify::{Finding, What};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::ser::{Formatter, Serializer};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -46,8 +48,30 @@ pub const SCHEMA: u32 = 1;
 /// # Errors
 /// What writing answers.
 pub fn print(out: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, document)?;
+    document.serialize(&mut Serializer::with_formatter(&mut *out, Escaping { escapes: path::is_obeyed }))?;
     out.write_all(b"\n")
+}
+
+/// Writes strings with some characters as `\uXXXX`, which means the same to every reader.
+struct Escaping {
+    escapes: fn(char) -> bool,
+}
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, character)) =
+            rest.char_indices().find(|(_, character)| (self.escapes)(*character))
+        {
+            out.write_all(&rest.as_bytes()[..at])?;
+            // JSON counts in the units of UTF-16.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + character.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
 }
 
 /// Reads one document.
@@ -370,15 +394,34 @@ impl ReportDocument {
 /// # Errors
 /// Where a document cannot be JSON; ours can.
 pub fn embedded(document: &impl Serialize) -> io::Result<String> {
-    let json = serde_json::to_string(document)?;
-    let mut safe = String::with_capacity(json.len());
-    for character in json.chars() {
-        // All of these stand within strings only.
-        if matches!(character, '<' | '>' | '&') || path::is_obeyed(character) {
-            safe.push_str(&format!("\\u{:04x}", u32::from(character)));
-        } else {
-            safe.push(character);
+    let mut json = Vec::new();
+    let escapes = |character| matches!(character, '<' | '>' | '&') || path::is_obeyed(character);
+    document.serialize(&mut Serializer::with_formatter(&mut json, Escaping { escapes }))?;
+    String::from_utf8(json).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Any text is read back as it was, in a line of its own that a terminal shows and does not obey.
+        #[test]
+        fn any_text_is_read_back(text in any::<String>(), bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let hostile = "\0\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{e0041}</script>\u{2028}\"\\";
+            for text in [text, String::from_utf8_lossy(&bytes).into_owned(), hostile.to_string()] {
+                let document = vec![text.clone()];
+                let mut printed = Vec::new();
+                print(&mut printed, &document).unwrap();
+                let printed = String::from_utf8(printed).unwrap();
+                let line = printed.strip_suffix('\n').unwrap();
+                prop_assert!(!line.chars().any(path::is_obeyed), "{line:?}");
+                prop_assert_eq!(serde_json::from_str::<Vec<String>>(line).unwrap(), document.clone());
+                let embedded = embedded(&document).unwrap();
+                prop_assert!(!embedded.contains(['<', '>', '&']) && !embedded.chars().any(path::is_obeyed));
+                prop_assert_eq!(serde_json::from_str::<Vec<String>>(&embedded).unwrap(), document);
+            }
         }
     }
-    Ok(safe)
 }

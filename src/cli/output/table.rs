@@ -1,6 +1,6 @@
 //! Tables whose last column is a path: the others are aligned by comfy-table, the path follows as it is.
 //!
-//! So a path is never padded, wrapped or forced into UTF-8; in a pipe it is complete. On a narrow terminal columns
+//! So a path is never padded, wrapped or forced into UTF-8; in a pipe it is complete. On a terminal everything is escaped. On a narrow terminal columns
 //! give way in the order of their rank, then the path loses its middle. Home of comfy-table.
 
 use super::path;
@@ -75,7 +75,7 @@ impl Table {
         table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(kept.iter().map(|&index| self.columns[index].heading));
         for row in &self.rows {
-            table.add_row(kept.iter().map(|&index| row.cells[index].as_str()));
+            table.add_row(kept.iter().map(|&index| path::text_shown(&row.cells[index], terminal)));
         }
         for (column, &index) in table.column_iter_mut().zip(&kept) {
             column.set_padding((0, 2));
@@ -91,7 +91,8 @@ impl Table {
             match terminal.columns() {
                 Some(columns) => {
                     let room = columns.saturating_sub(path::width(&cells));
-                    line.extend(path::fitted(&String::from_utf8_lossy(path), room).bytes());
+                    let path = path::escaped(&String::from_utf8_lossy(path));
+                    line.extend(path::fitted(&path, room).bytes());
                 }
                 None => line.extend_from_slice(path),
             }

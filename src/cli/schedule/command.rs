@@ -74,17 +74,17 @@ fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
                 say(path);
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 writeln!(out, "# {name}")?;
-                out.write_all(&text)?;
+                out.write_all(&path::lines_shown(&text, &session.terminal))?;
             }
         }
         Scheduler::Cron => {
             say(Path::new("the crontab"));
-            out.write_all(&cron::line(&job, time))?;
+            out.write_all(&path::lines_shown(&cron::line(&job, time), &session.terminal))?;
         }
         Scheduler::Launchd => {
             let (place, home) = agent(session)?;
             say(&place);
-            out.write_all(&property_list(&job, time, &home)?)?;
+            out.write_all(&path::lines_shown(&property_list(&job, time, &home)?, &session.terminal))?;
         }
     }
     out.flush()?;
@@ -117,7 +117,7 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
     for Installed { scheduler, place, time } in &found {
         let place = match place {
             Place::File(file) if session.terminal.is_terminal() => path::escaped(&path::at_home(file, home)),
-            place => place.to_string(),
+            place => path::text_shown(&place.to_string(), &session.terminal),
         };
         writeln!(out, "schedule  {}: {place}", scheduler.name())?;
         let next = match scheduler {
@@ -143,7 +143,8 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
         None => writeln!(out, "last run  none is recorded with this policy")?,
     }
     let (names, origin) = job::described(session)?;
-    writeln!(out, "policy    {} ({origin})", names.join(" "))?;
+    let policy = format!("policy    {} ({origin})", names.join(" "));
+    writeln!(out, "{}", path::text_shown(&policy, &session.terminal))?;
     if let Some(store) = store {
         let shown = path::shown(&store, &session.terminal);
         out.write_all(b"store     ")?;

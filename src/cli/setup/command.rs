@@ -146,7 +146,7 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
             }
             Work::Snippet(text) => {
                 let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes())?;
+                out.write_all(&path::lines_shown(text.as_bytes(), &session.terminal))?;
                 out.flush()?;
             }
         }
@@ -337,7 +337,7 @@ fn print(session: &Session, prepared: &[Prepared]) -> io::Result<()> {
             complain::note(&format!("{}: for {}", target.name(), shown(session, place)));
         }
         if !printed.contains(&text) {
-            out.write_all(&text)?;
+            out.write_all(&path::lines_shown(&text, &session.terminal))?;
             printed.push(text);
         }
     }

@@ -11,7 +11,8 @@
 //! # Invariants
 //!
 //! * No bytes make it panic. It does not recurse, and keeps twelve bytes a reference and one small value a
-//!   container; containers nest 2000 deep at most. Its time is linear in the bytes.
+//!   container; containers nest 2000 deep at most, and there is at most one reference for four bytes (and some
+//!   thousands). So it needs at most three times the bytes' room, and its time is linear in the bytes.
 
 mod code;
 mod lines;
@@ -34,6 +35,13 @@ pub enum Dialect {
     CPython(u8),
     /// PyPy 3.9 – 3.11; later ones are read as 3.11.
     PyPy(u8),
+}
+
+impl Fault {
+    /// Whether a longer start of the same body may be read further.
+    pub fn is_for_want_of_bytes(&self) -> bool {
+        matches!(self.wrong, Wrong::End | Wrong::References)
+    }
 }
 
 impl Dialect {
@@ -61,6 +69,7 @@ impl Dialect {
         let last = (fault.at as usize).checked_sub(1).and_then(|at| body.get(at));
         let may_be_code = |byte: &u8| (byte & !reader::FLAG_REF).is_ascii_graphic();
         match self {
+            _ if fault.wrong == Wrong::References => false,
             Dialect::CPython(_) | Dialect::PyPy(..=9) => true,
             Dialect::PyPy(10) => false,
             Dialect::PyPy(_) => fault.wrong != Wrong::TypeCode || !last.is_some_and(may_be_code),
@@ -120,6 +129,9 @@ pub enum Wrong {
     /// 4 GiB or more.
     #[error("a body of 4 GiB or more")]
     Size,
+    /// More references than the walk remembers; Python may load it all the same.
+    #[error("too many references")]
+    References,
 }
 
 /// What a whole code object says of itself.
@@ -142,10 +154,36 @@ pub struct Walked<'a> {
 /// # Errors
 /// The [`Fault`] for which the interpreter of that dialect raises.
 pub fn walk(body: &[u8], dialect: Dialect) -> Result<Walked<'_>, Fault> {
+    walk_with(body, dialect, &mut Memory::default())
+}
+
+/// Memory for what a walk remembers, to be used again.
+#[derive(Debug, Default)]
+pub struct Memory(Vec<object::Object>);
+
+impl Memory {
+    /// Memory that does not grow in a walk over a body of at most so many bytes.
+    pub fn for_length(bytes: usize) -> Memory {
+        Memory(Vec::with_capacity(reader::most_references(bytes)))
+    }
+}
+
+/// The same as [`walk`], in this memory.
+///
+/// # Errors
+/// Those of [`walk`].
+pub fn walk_with<'a>(body: &'a [u8], dialect: Dialect, memory: &mut Memory) -> Result<Walked<'a>, Fault> {
     if u32::try_from(body.len()).is_err() {
         return Err(Fault { at: 0, wrong: Wrong::Size });
     }
-    let mut reader = Reader::new(body, dialect);
+    memory.0.clear();
+    let mut reader = Reader::with_references(body, dialect, std::mem::take(&mut memory.0));
+    let walked = walked(body, dialect, &mut reader);
+    memory.0 = reader.into_references();
+    walked
+}
+
+fn walked<'a>(body: &'a [u8], dialect: Dialect, reader: &mut Reader<'a>) -> Result<Walked<'a>, Fault> {
     let object = reader.read()?;
     let length = reader.at();
     let not_code = |wrong| Fault { at: length as u64, wrong };
@@ -182,8 +220,34 @@ pub fn last_line(body: &[u8], dialect: Dialect) -> Result<i32, Fault> {
 ///
 /// `None` when the bytes are no such code object.
 pub fn code_filename(body: &[u8], minor: u8) -> Option<Cow<'_, [u8]>> {
-    let dialects = [Dialect::CPython(minor), Dialect::PyPy(minor)];
-    dialects.into_iter().find_map(|dialect| walk(body, dialect).ok()).map(|walked| walked.filename)
+    match filename_in(body, minor, &mut Memory::default()) {
+        Filename::Is(filename) => Some(filename),
+        Filename::NotThere | Filename::NotYet => None,
+    }
+}
+
+/// What the start of a body tells of the file name in its code object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filename<'a> {
+    /// The code object ends in this start: its file name, in the bytes of the file system.
+    Is(Cow<'a, [u8]>),
+    /// No code object begins so.
+    NotThere,
+    /// What follows decides.
+    NotYet,
+}
+
+/// The same as [`code_filename`] of a body of which `start` is the beginning, in this memory.
+pub fn filename_in<'a>(start: &'a [u8], minor: u8, memory: &mut Memory) -> Filename<'a> {
+    let mut filename = Filename::NotThere;
+    for dialect in [Dialect::CPython(minor), Dialect::PyPy(minor)] {
+        match walk_with(start, dialect, memory) {
+            Ok(walked) => return Filename::Is(walked.filename),
+            Err(fault) if fault.is_for_want_of_bytes() => filename = Filename::NotYet,
+            Err(_) => {}
+        }
+    }
+    filename
 }
 
 /// `os.fsencode` of a marshalled string under UTF-8: a byte that is none, such as 0xFF, became a lone surrogate

@@ -7,8 +7,20 @@ use super::{Dialect, Fault, Wrong, lines, text};
 /// `MAX_MARSHAL_STACK_DEPTH` of CPython, on every system but Windows and some telephones.
 const DEEPEST: usize = 2000;
 
+/// A compiler's bodies have far fewer references than one for so many bytes. Each is remembered in twelve bytes, so that
+/// other bodies could take thirteen times their length.
+const BYTES_A_REFERENCE: usize = 4;
+
+/// So many references are allowed in a body of any length.
+const FREE_REFERENCES: usize = 4096;
+
 /// The bit of a type code that adds the object to the list of references.
 pub(super) const FLAG_REF: u8 = 0x80;
+
+/// How many references there may be in a body of so many bytes.
+pub(super) fn most_references(bytes: usize) -> usize {
+    bytes / BYTES_A_REFERENCE + FREE_REFERENCES
+}
 
 /// A container whose contents are being read.
 struct Open {
@@ -41,6 +53,8 @@ pub(super) struct Reader<'a> {
     at: usize,
     dialect: Dialect,
     references: Vec<Object>,
+    /// How many references there may be.
+    most_references: usize,
     open: Vec<Open>,
     /// The code object that was finished last: in the end the outermost.
     pub last: Option<Box<Draft>>,
@@ -54,11 +68,17 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8], dialect: Dialect) -> Reader<'a> {
+        Reader::with_references(bytes, dialect, Vec::new())
+    }
+
+    /// The same with an empty list that references are added to.
+    pub fn with_references(bytes: &'a [u8], dialect: Dialect, references: Vec<Object>) -> Reader<'a> {
         Reader {
             bytes,
             at: 0,
             dialect,
-            references: Vec::new(),
+            references,
+            most_references: most_references(bytes.len()),
             open: Vec::new(),
             last: None,
             codes: 0,
@@ -70,6 +90,11 @@ impl<'a> Reader<'a> {
     /// The same that also reads line tables.
     pub fn of_lines(bytes: &'a [u8], dialect: Dialect) -> Reader<'a> {
         Reader { tables_left: 2 * bytes.len(), ..Reader::new(bytes, dialect) }
+    }
+
+    /// The list of references, to be used again.
+    pub fn into_references(self) -> Vec<Object> {
+        self.references
     }
 
     /// How many bytes were read.
@@ -105,7 +130,7 @@ impl<'a> Reader<'a> {
             b'N' | b'F' | b'T' | b'S' | b'.' => {
                 // These are never referred to; CPython does not count them, flag or no flag.
                 if is_referenced && self.is_pypy() {
-                    self.references.push(Object::ATOM);
+                    self.refer(Object::ATOM)?;
                 }
                 return Ok(Step::Finished(Object::ATOM));
             }
@@ -144,16 +169,16 @@ impl<'a> Reader<'a> {
                 let object = self.references.get(index).filter(|object| object.shape != Shape::Reserved);
                 let object = *object.ok_or(Wrong::Reference)?;
                 if is_referenced && self.is_pypy() {
-                    self.references.push(object);
+                    self.refer(object)?;
                 }
                 return Ok(Step::Finished(object));
             }
             kind => return self.open(kind, is_referenced),
         };
         if is_referenced && object.shape != Shape::Null {
-            self.references.push(object);
+            self.refer(object)?;
         } else if is_referenced && self.is_pypy() {
-            self.references.push(Object::RESERVED);
+            self.refer(Object::RESERVED)?;
         }
         Ok(Step::Finished(object))
     }
@@ -201,7 +226,7 @@ impl<'a> Reader<'a> {
         };
         if let Kind::Sequence(0) | Kind::Set(0) = kind {
             if is_referenced {
-                self.references.push(object);
+                self.refer(object)?;
             }
             return Ok(Step::Finished(object));
         }
@@ -214,10 +239,7 @@ impl<'a> Reader<'a> {
         if self.is_pypy() && object.shape == Shape::Tuple {
             meanwhile = Object::RESERVED;
         }
-        let reference = is_referenced.then(|| {
-            self.references.push(meanwhile);
-            self.references.len() - 1
-        });
+        let reference = if is_referenced { Some(self.refer(meanwhile)?) } else { None };
         self.open.push(Open { kind, object, reference });
         Ok(Step::Opened)
     }
@@ -306,6 +328,15 @@ impl<'a> Reader<'a> {
             }
             None => draft.first_line,
         }
+    }
+
+    /// Adds to the references; returns the place there.
+    fn refer(&mut self, object: Object) -> Result<usize, Wrong> {
+        if self.references.len() >= self.most_references {
+            return Err(Wrong::References);
+        }
+        self.references.push(object);
+        Ok(self.references.len() - 1)
     }
 
     fn is_pypy(&self) -> bool {
