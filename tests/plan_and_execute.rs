@@ -494,11 +494,12 @@ fn a_stop_comes_before_the_next_file() {
         stage.orphan("b", "two");
         let store = stage.open(resolver);
         let plan = plan(&store, &orphans());
-        let planned = plan.tally();
+        let (planned, directories) = (plan.tally(), plan.emptied.iter().map(EmptiedIn::count).sum::<u64>());
         let before = stage.tree();
         let outcome = execute::execute(&store, plan, Threads::exactly(2), &AtomicBool::new(true), |_| {});
         assert_only_gone(&before, &stage.tree(), &[]);
         assert_eq!((outcome.left, outcome.removed.files, outcome.directories), (planned, 0, 0));
+        assert_eq!((directories, outcome.directories_left), (3, 3));
     }
 }
 
@@ -697,6 +698,127 @@ fn a_directory_whose_sources_are_back_stays() {
     }
 }
 
+/// What may become of a source between the plan and its execution.
+type SourceChange = fn(&Path);
+
+#[test]
+fn an_orphan_whose_source_is_back_stays() {
+    let changes: [(&str, SourceChange, Option<Spared>); 5] = [
+        ("a file", |source| fs::write(source, "").unwrap(), Some(Spared::SourceReturned)),
+        ("a link to a file", |source| symlink("other.py", source).unwrap(), Some(Spared::SourceReturned)),
+        ("a link to itself", |source| symlink(source, source).unwrap(), Some(Spared::SourceChanged)),
+        ("a link to nothing", |source| symlink("nothing", source).unwrap(), None),
+        ("a directory", |source| fs::create_dir(source).unwrap(), None),
+    ];
+    for (resolver, (what, change, spared)) in RESOLVERS.into_iter().flat_map(|it| changes.map(|to| (it, to)))
+    {
+        let stage = Stage::new();
+        let [path, other] = ["one", "two"].map(|stem| stage.orphan("a", stem));
+        stage.delete_sources("a");
+        let sources = stage.base.join("gone/a");
+        fs::create_dir_all(&sources).unwrap();
+        fs::write(sources.join("other.py"), "").unwrap();
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        change(&sources.join("one.py"));
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        let gone: &[&Path] = if spared.is_some() { &[&other] } else { &[&path, &other] };
+        assert_only_gone(&before, &stage.tree(), gone);
+        assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
+    }
+}
+
+#[test]
+fn an_orphan_whose_directory_of_sources_is_back_stays() {
+    let changes: [(&str, SourceChange, Option<Spared>); 4] = [
+        ("a directory", |sources| fs::create_dir(sources).unwrap(), Some(Spared::SourceReturned)),
+        ("a link to itself", |sources| symlink(sources, sources).unwrap(), Some(Spared::SourceChanged)),
+        ("a link to nothing", |sources| symlink("nothing", sources).unwrap(), None),
+        ("a file", |sources| fs::write(sources, "").unwrap(), None),
+    ];
+    for (resolver, (what, change, spared)) in RESOLVERS.into_iter().flat_map(|it| changes.map(|to| (it, to)))
+    {
+        let stage = Stage::new();
+        let path = stage.mirror("").join("one.cpython-312.pyc");
+        assert_eq!(stage.orphan("", "one"), path);
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        assert_eq!(plan.tally().files, 1);
+        change(&stage.base.join("gone"));
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        let gone: &[&Path] = if spared.is_some() { &[] } else { &[path.parent().unwrap()] };
+        assert_only_gone(&before, &stage.tree(), gone);
+        assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
+    }
+}
+
+#[test]
+fn a_stale_entry_whose_source_changed_stays() {
+    let changes: [(&str, SourceChange, Option<Spared>); 7] = [
+        ("nothing", |_| {}, None),
+        ("its time", date_back, Some(Spared::SourceChanged)),
+        (
+            "its nanosecond",
+            |source| {
+                let file = fs::File::options().write(true).open(source).unwrap();
+                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(1_000_000_001)).unwrap();
+            },
+            Some(Spared::SourceChanged),
+        ),
+        (
+            "its size",
+            |source| {
+                let file = fs::File::options().write(true).open(source).unwrap();
+                file.set_len(1).unwrap();
+                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+            },
+            Some(Spared::SourceChanged),
+        ),
+        ("it is gone", |source| fs::remove_file(source).unwrap(), Some(Spared::SourceChanged)),
+        (
+            "it is a directory",
+            |source| {
+                fs::remove_file(source).unwrap();
+                fs::create_dir(source).unwrap();
+            },
+            Some(Spared::SourceChanged),
+        ),
+        (
+            "it is a link to the same",
+            |source| {
+                let aside = source.with_extension("aside");
+                fs::rename(source, &aside).unwrap();
+                symlink(aside, source).unwrap();
+            },
+            None,
+        ),
+    ];
+    for (resolver, (what, change, spared)) in RESOLVERS.into_iter().flat_map(|it| changes.map(|to| (it, to)))
+    {
+        let stage = Stage::new();
+        let sources = stage.base.join("gone/a");
+        fs::create_dir_all(&sources).unwrap();
+        for stem in ["one", "two"] {
+            let source = sources.join(format!("{stem}.py"));
+            fs::write(&source, "").unwrap();
+            let file = fs::File::options().write(true).open(&source).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+        }
+        let [path, other] = ["one", "two"].map(|stem| stage.orphan("a", stem));
+        let store = stage.open(resolver);
+        let plan = plan(&store, &Policy::of([Selector::Stale]));
+        assert_eq!(plan.tally().files, 2);
+        change(&sources.join("one.py"));
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        let gone: &[&Path] = if spared.is_some() { &[&other] } else { &[&path, &other] };
+        assert_only_gone(&before, &stage.tree(), gone);
+        assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
+    }
+}
+
 #[test]
 fn what_a_plan_that_is_shown_cannot_look_into_is_a_trouble() {
     for resolver in RESOLVERS {
@@ -794,6 +916,26 @@ proptest! {
     }
 }
 
+/// Two workers that remove the two links of an inode at the same moment must not both see the other link.
+#[test]
+fn the_last_two_links_are_not_removed_at_once() {
+    const FILES: usize = 1500;
+    let stage = Stage::new();
+    let [one, other] = ["a", "b"].map(|directory| stage.mirror(directory));
+    [&one, &other].into_iter().for_each(|directory| fs::create_dir_all(directory).unwrap());
+    for number in 0..FILES {
+        let name = format!("m{number}.cpython-312.pyc");
+        fs::write(one.join(&name), HEADER).unwrap();
+        date_back(&one.join(&name));
+        fs::hard_link(one.join(&name), other.join(&name)).unwrap();
+    }
+    stage.delete_sources("a");
+    let store = stage.open(None);
+    let outcome = carry_out(&store, plan(&store, &orphans()));
+    let expected = (2 * FILES as u64, (FILES * HEADER.len()) as u64);
+    assert_eq!((outcome.removed.files, outcome.removed.bytes), expected);
+}
+
 /// Runs the test of this name in a mount namespace of its own. Answers true in there, false outside once it passed.
 fn enters_namespace(test: &str) -> bool {
     const INSIDE: &str = "PYCSTORE_TEST_IN_NAMESPACE";
@@ -852,6 +994,43 @@ fn a_mount_made_after_the_plan_is_not_crossed() {
             assert_only_gone(&before, &after, &[&stage.mirror("z")]);
             let failed: Vec<_> = outcome.failures.iter().map(|it| (it.path.clone(), it.files)).collect();
             assert!(failed.contains(&(stage.mirror("a/b"), 2)), "{failed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_system_that_became_read_only_is_one_failure() {
+    if !enters_namespace("a_file_system_that_became_read_only_is_one_failure") {
+        return;
+    }
+    let run = |program: &str, arguments: &[&str], at: &Path| {
+        assert!(Command::new(program).args(arguments).arg(at).status().unwrap().success());
+    };
+    for resolver in RESOLVERS {
+        for (files, failed) in [(4, (4, 0)), (0, (0, 4))] {
+            let stage = Stage::new();
+            run("mount", &["--bind", stage.store.to_str().unwrap()], &stage.store);
+            for (number, directory) in ["a", "a", "b", "c"].into_iter().enumerate().take(files) {
+                stage.orphan(directory, &format!("m{number}"));
+            }
+            for directory in ["a", "b", "c"] {
+                fs::create_dir_all(stage.mirror(directory)).unwrap();
+            }
+            stage.delete_sources("a");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &orphans());
+            assert_eq!(plan.emptied.iter().map(EmptiedIn::count).sum::<u64>(), 4);
+            run("mount", &["-o", "remount,bind,ro"], &stage.store);
+            let before = stage.tree();
+            let outcome =
+                execute::execute(&store, plan, Threads::exactly(1), &AtomicBool::new(false), |_| {});
+            let after = stage.tree();
+            run("umount", &["--lazy"], &stage.store);
+            assert_only_gone(&before, &after, &[]);
+            let failures: Vec<_> =
+                outcome.failures.iter().map(|it| (&*it.path, it.files, it.directories)).collect();
+            assert_eq!(failures, [(&*stage.store, failed.0, failed.1)]);
+            assert_eq!((outcome.left.files, outcome.directories_left, outcome.directories), (0, 0, 0));
         }
     }
 }

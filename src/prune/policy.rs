@@ -476,6 +476,8 @@ mod tests {
         let ago = |seconds: i64| Moment { seconds: NOW.seconds - seconds, nanoseconds: 0 };
         for (modified, changed, is_old) in [
             (0, 0, false),
+            // The inode changed before: the clock was set back, or the moment is an earlier one.
+            (0, 7200, false),
             (3599, 3599, false),
             (3600, 3600, true),
             // The times of a copy are those of its original.
