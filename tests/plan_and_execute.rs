@@ -919,21 +919,70 @@ proptest! {
 /// Two workers that remove the two links of an inode at the same moment must not both see the other link.
 #[test]
 fn the_last_two_links_are_not_removed_at_once() {
-    const FILES: usize = 1500;
+    const INODES: usize = 1000;
     let stage = Stage::new();
-    let [one, other] = ["a", "b"].map(|directory| stage.mirror(directory));
-    [&one, &other].into_iter().for_each(|directory| fs::create_dir_all(directory).unwrap());
-    for number in 0..FILES {
-        let name = format!("m{number}.cpython-312.pyc");
-        fs::write(one.join(&name), HEADER).unwrap();
-        date_back(&one.join(&name));
-        fs::hard_link(one.join(&name), other.join(&name)).unwrap();
+    for number in 0..INODES {
+        let first = stage.orphan(&format!("{number}/a"), "m");
+        let other = stage.mirror(&format!("{number}/b"));
+        fs::create_dir(&other).unwrap();
+        fs::hard_link(&first, other.join(first.file_name().unwrap())).unwrap();
     }
-    stage.delete_sources("a");
+    let bytes = HEADER.len() + "m".len();
     let store = stage.open(None);
     let outcome = carry_out(&store, plan(&store, &orphans()));
-    let expected = (2 * FILES as u64, (FILES * HEADER.len()) as u64);
+    let expected = (2 * INODES as u64, (INODES * bytes) as u64);
     assert_eq!((outcome.removed.files, outcome.removed.bytes), expected);
+}
+
+/// Runs something as a user who may not read everything, with a stage that is his.
+fn as_ordinary_user<T: Send>(stage: &Stage, run: impl FnOnce() -> T + Send) -> T {
+    const NOBODY: u32 = 65_534;
+    let drop_rights = || {
+        for entry in walkdir::WalkDir::new(&stage.base) {
+            std::os::unix::fs::lchown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        rustix::thread::set_thread_groups(&[]).unwrap();
+        rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(NOBODY)).unwrap();
+        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(NOBODY)).unwrap();
+    };
+    std::thread::scope(|scope| {
+        let work = || {
+            if rustix::process::geteuid().is_root() {
+                drop_rights();
+            }
+            run()
+        };
+        scope.spawn(work).join().unwrap()
+    })
+}
+
+#[test]
+fn what_cannot_be_read_any_more_stays() {
+    // One policy plans by the name alone, the other has read the first bytes.
+    let read = Policy::of([Selector::Orphans, Selector::Stale]);
+    for (resolver, policy) in RESOLVERS.into_iter().flat_map(|it| [(it, orphans()), (it, read.clone())]) {
+        let stage = Stage::new();
+        let [path, replaced, other] = ["one", "replaced", "two"].map(|stem| stage.orphan("a", stem));
+        let (before, after, outcome) = as_ordinary_user(&stage, || {
+            let store = stage.open(resolver);
+            let plan = plan(&store, &policy);
+            fs::remove_file(&replaced).unwrap();
+            fs::write(&replaced, HEADER).unwrap();
+            let before = stage.tree();
+            let set_mode = |mode| {
+                for path in [&path, &replaced] {
+                    fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+                }
+            };
+            set_mode(0o000);
+            let outcome = carry_out(&store, plan);
+            set_mode(0o644);
+            (before, stage.tree(), outcome)
+        });
+        assert_only_gone(&before, &after, &[&other]);
+        assert_eq!(kept(&outcome), [(path, Spared::Unreadable), (replaced, Spared::Changed)]);
+        assert!(outcome.is_complete(), "{:?}", outcome.failures);
+    }
 }
 
 /// Runs the test of this name in a mount namespace of its own. Answers true in there, false outside once it passed.
