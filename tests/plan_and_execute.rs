@@ -12,8 +12,9 @@ use pycstore::directory::Resolver;
 use pycstore::interpreter::{Interpreters, Places};
 use pycstore::mounts::Mounts;
 use pycstore::prune::emptied::EmptiedIn;
-use pycstore::prune::plan::PlannedDirectory;
+use pycstore::prune::plan::{MOST_LOOKED_INTO, PlannedDirectory};
 use pycstore::prune::policy::Spared;
+use pycstore::prune::victim::{Contents, Victim};
 use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
     Policy, Selector, Weigher, execute,
@@ -545,6 +546,20 @@ fn a_plan_that_is_too_large_goes_in_portions() {
 }
 
 #[test]
+fn a_plan_of_the_limit_stays_whole() {
+    let stage = Stage::new();
+    ["a", "b", "c"].iter().for_each(|directory| drop(stage.orphan(directory, "m")));
+    let store = stage.open(None);
+    let policy = orphans();
+    for (most, taken) in [(4, 0), (3, 0), (2, 1), (1, 2), (0, 3)] {
+        let overflow = Overflow::new(most, &|_| {});
+        let planner = || Planner::new(&policy, &store, circumstances()).with_overflow(Some(&overflow));
+        let plan = Plan::collect(look(&store, &policy, planner));
+        assert_eq!((overflow.taken(), plan.tally().files), (taken, 3 - taken));
+    }
+}
+
+#[test]
 fn what_changes_before_its_portion_goes_stays() {
     for resolver in RESOLVERS {
         let stage = Stage::new();
@@ -834,6 +849,67 @@ fn what_a_plan_that_is_shown_cannot_look_into_is_a_trouble() {
         assert_eq!(plan.look_into(&store, Threads::exactly(2)), 0);
         let troubles: Vec<&Path> = plan.troubles.iter().map(Trouble::path).collect();
         assert_eq!(troubles, [&swapped], "what vanished is none: {:?}", plan.troubles);
+    }
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_a_trouble_and_what_vanished_is_none() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        let [locked, ..] = ["locked", "vanished"].map(|directory| stage.orphan(directory, "m"));
+        let (before, after, troubles, failures) = as_ordinary_user(&stage, || {
+            let store = stage.open(resolver);
+            let mut plan = plan(&store, &orphans());
+            fs::remove_dir_all(stage.mirror("vanished")).unwrap();
+            let before = stage.tree();
+            // It can be opened and listed, what is in it cannot be looked at.
+            let set_mode =
+                |mode| fs::set_permissions(stage.mirror("locked"), PermissionsExt::from_mode(mode)).unwrap();
+            set_mode(0o400);
+            assert_eq!(plan.look_into(&store, Threads::exactly(2)), 0);
+            let troubles: Vec<PathBuf> = plan.troubles.iter().map(|it| it.path().to_path_buf()).collect();
+            let outcome = carry_out(&store, plan);
+            set_mode(0o755);
+            let failures = outcome.failures.iter().filter(|it| it.directories == 0);
+            let failures: Vec<_> = failures.map(|it| (it.path.clone(), it.files)).collect();
+            (before, stage.tree(), troubles, failures)
+        });
+        assert_only_gone(&before, &after, &[]);
+        assert_eq!(troubles, [&*locked], "{resolver:?}");
+        assert_eq!(failures, [(locked, 1)], "{resolver:?}");
+    }
+}
+
+/// So many files are not looked into for a plan that is only shown; those of an overflow count.
+#[test]
+fn a_plan_of_many_files_is_shown_without_a_look_into_them() {
+    let stage = Stage::new();
+    let path = stage.orphan("a", "m");
+    let store = stage.open(None);
+    let found = plan(&store, &orphans());
+    let victim = found.directories[0].victims[0].clone();
+    fs::write(&path, "x".repeat(HEADER.len() + 1)).unwrap();
+    let known = Victim { contents: Contents::Known, ..victim.clone() };
+    let cases = [
+        (Contents::ToBeRead, 0, MOST_LOOKED_INTO, None),
+        (Contents::ToBeRead, 0, MOST_LOOKED_INTO + 1, Some(MOST_LOOKED_INTO + 1)),
+        (Contents::ToBeRead, 9, MOST_LOOKED_INTO - 9, None),
+        (Contents::ToBeRead, 9, MOST_LOOKED_INTO - 8, Some(MOST_LOOKED_INTO + 1)),
+        (Contents::Known, 0, MOST_LOOKED_INTO + 1, None),
+        (Contents::Known, 9, MOST_LOOKED_INTO, None),
+    ];
+    for (contents, gone_unread, count, unread) in cases {
+        let victim = if contents == Contents::Known { &known } else { &victim };
+        let directory = PlannedDirectory {
+            owner: found.directories[0].owner.clone(),
+            relative: found.directories[0].relative.clone(),
+            victims: vec![victim.clone(); count as usize],
+        };
+        let mut plan = Plan { directories: vec![directory], gone_unread, ..Plan::default() };
+        assert_eq!(plan.look_into(&store, Threads::exactly(2)), unread.unwrap_or(gone_unread));
+        let is_looked_into = contents == Contents::ToBeRead && unread.is_none();
+        assert_eq!(plan.skipped.len() as u64, if is_looked_into { count } else { 0 });
+        assert_eq!(plan.tally().files, if is_looked_into { 0 } else { count });
     }
 }
 
