@@ -506,11 +506,17 @@ mod tests {
         let (_temporary, base) = base();
         let ground = Ground::default();
         let zip_with_shebang = [b"#!/usr/bin/env python3\nPK\x03\x04".as_slice(), &[0; 40]].concat();
+        let long = "€".repeat(100_000);
+        let longer = format!("ab{long}cd");
         for (name, contents, is_text) in [
             ("empty", &b""[..], false),
             ("archive", &zip_with_shebang, false),
             ("compressed", b"\xfd7zXZ\xff\xfe", false),
             ("script", "#!/bin/sh\necho é\n".as_bytes(), true),
+            // Only the beginning and the end of a long one are read: they may cut a character in two.
+            ("long", long.as_bytes(), true),
+            ("longer", longer.as_bytes(), true),
+            ("long with a wrong byte", &[long.as_bytes(), b"\xe9\n"].concat(), false),
         ] {
             let file = base.join(name);
             std::fs::write(&file, contents).unwrap();

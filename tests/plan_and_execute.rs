@@ -6,6 +6,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
+#[path = "scan/ordinary.rs"]
+mod ordinary;
+
+use ordinary::as_ordinary_user;
 use proptest::prelude::*;
 use pycstore::census::{Census, Counting};
 use pycstore::directory::Resolver;
@@ -857,7 +861,7 @@ fn what_may_not_be_looked_at_is_a_trouble_and_what_vanished_is_none() {
     for resolver in RESOLVERS {
         let stage = Stage::new();
         let [locked, ..] = ["locked", "vanished"].map(|directory| stage.orphan(directory, "m"));
-        let (before, after, troubles, failures) = as_ordinary_user(&stage, || {
+        let (before, after, troubles, failures) = as_ordinary_user(&stage.base, || {
             let store = stage.open(resolver);
             let mut plan = plan(&store, &orphans());
             fs::remove_dir_all(stage.mirror("vanished")).unwrap();
@@ -1010,28 +1014,6 @@ fn the_last_two_links_are_not_removed_at_once() {
     assert_eq!((outcome.removed.files, outcome.removed.bytes), expected);
 }
 
-/// Runs something as a user who may not read everything, with a stage that is his.
-fn as_ordinary_user<T: Send>(stage: &Stage, run: impl FnOnce() -> T + Send) -> T {
-    const NOBODY: u32 = 65_534;
-    let drop_rights = || {
-        for entry in walkdir::WalkDir::new(&stage.base) {
-            std::os::unix::fs::lchown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        rustix::thread::set_thread_groups(&[]).unwrap();
-        rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(NOBODY)).unwrap();
-        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(NOBODY)).unwrap();
-    };
-    std::thread::scope(|scope| {
-        let work = || {
-            if rustix::process::geteuid().is_root() {
-                drop_rights();
-            }
-            run()
-        };
-        scope.spawn(work).join().unwrap()
-    })
-}
-
 #[test]
 fn what_cannot_be_read_any_more_stays() {
     // One policy plans by the name alone, the other has read the first bytes.
@@ -1039,7 +1021,7 @@ fn what_cannot_be_read_any_more_stays() {
     for (resolver, policy) in RESOLVERS.into_iter().flat_map(|it| [(it, orphans()), (it, read.clone())]) {
         let stage = Stage::new();
         let [path, replaced, other] = ["one", "replaced", "two"].map(|stem| stage.orphan("a", stem));
-        let (before, after, outcome) = as_ordinary_user(&stage, || {
+        let (before, after, outcome) = as_ordinary_user(&stage.base, || {
             let store = stage.open(resolver);
             let plan = plan(&store, &policy);
             fs::remove_file(&replaced).unwrap();
