@@ -21,7 +21,7 @@ use pycstore::prune::policy::Spared;
 use pycstore::prune::victim::{Contents, Victim};
 use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
-    Policy, Selector, Weigher, execute,
+    Policy, Remainder, Scope, Selector, Weigher, execute,
 };
 use pycstore::pyc::{Loads, Magic, StatedMagics};
 use pycstore::scan::{Scan, Threads, Trouble, Visitor};
@@ -679,6 +679,109 @@ fn what_was_weighed_goes_and_nothing_else() {
     let before = stage.tree();
     carry_out(&store, plan());
     assert_only_gone(&before, &stage.tree(), &[&entries[1], &entries[2]]);
+}
+
+/// What a store holds, for the question whether a policy leaves any of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Held {
+    /// A fresh entry, last used so many days ago.
+    Fresh(u64),
+    Orphan,
+    /// The source is missing, and nothing says that it was deleted; just written.
+    Unknown,
+    /// Four bytes or more that are none of bytecode, under an entry's name.
+    Zeros,
+    Temporary,
+    Foreign,
+}
+
+impl Stage {
+    fn hold(&self, held: &[Held]) {
+        let living = self.base.join("living");
+        let mirror = self.store.join(living.strip_prefix("/").unwrap());
+        [&living, &mirror].into_iter().for_each(|directory| fs::create_dir_all(directory).unwrap());
+        let open = |path: &Path| fs::File::options().write(true).open(path).unwrap();
+        for (number, held) in held.iter().enumerate() {
+            let entry = mirror.join(format!("m{number}.cpython-312.pyc"));
+            match held {
+                Held::Fresh(days) => {
+                    let source = living.join(format!("m{number}.py"));
+                    fs::write(&source, "").unwrap();
+                    open(&source).set_modified(SystemTime::UNIX_EPOCH).unwrap();
+                    fs::write(&entry, HEADER).unwrap();
+                    let used = SystemTime::now() - Duration::from_secs(days * 86_400);
+                    let written = used - Duration::from_secs(1);
+                    let times = fs::FileTimes::new().set_modified(written).set_accessed(used);
+                    open(&entry).set_times(times).unwrap();
+                }
+                Held::Orphan => drop(self.orphan("a", "m")),
+                Held::Unknown => {
+                    // Longer than the grain of the kernel's time stamps.
+                    std::thread::sleep(Duration::from_millis(30));
+                    fs::write(&entry, HEADER).unwrap();
+                }
+                Held::Zeros => fs::write(&entry, [0; 16]).unwrap(),
+                Held::Temporary => fs::write(entry.with_extension("pyc.77"), HEADER).unwrap(),
+                Held::Foreign => fs::write(mirror.join("README"), HEADER).unwrap(),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_of_which_nothing_stays_is_recognised() {
+    use Held::{Foreign, Fresh, Orphan, Temporary, Unknown, Zeros};
+    let unused = |seconds| Policy { unused_for: Some(seconds), ..Policy::default() };
+    let files = |most| Policy {
+        budget: Budget { files: Some(most), disk: None },
+        ..Policy::of([Selector::Orphans, Selector::Temporary])
+    };
+    let all = Policy::of([Selector::All]);
+    let elsewhere =
+        Policy { scope: Scope { under: vec!["/elsewhere".into()], ..Scope::default() }, ..all.clone() };
+    let all_and_orphans = Policy::of([Selector::All, Selector::Orphans]);
+    let forgotten = Policy::of([Selector::Forgotten]);
+    let cases: [(&Policy, &[Held], bool); 25] = [
+        (&all, &[Fresh(0)], true),
+        (&all, &[Fresh(0), Foreign], true),
+        (&all, &[Fresh(0), Temporary], true),
+        (&all, &[Fresh(0), Zeros], true),
+        (&all, &[Unknown], true),
+        (&all, &[Orphan], true),
+        // There is nothing to lose.
+        (&all, &[], false),
+        (&all, &[Foreign, Temporary], false),
+        (&all, &[Zeros], false),
+        (&all_and_orphans, &[Orphan], false),
+        (&all_and_orphans, &[Orphan, Fresh(0)], true),
+        (&elsewhere, &[Fresh(0)], false),
+        (&forgotten, &[Fresh(3), Zeros], true),
+        (&orphans(), &[Orphan], false),
+        (&unused(3600), &[Fresh(1)], true),
+        (&unused(3600), &[Fresh(1), Fresh(0)], false),
+        // What cannot be judged does not count as what the policy leaves.
+        (&unused(3600), &[Fresh(1), Unknown], true),
+        (&unused(3600), &[Unknown], false),
+        (&unused(2 * 86_400), &[Fresh(3)], false),
+        (&files(0), &[Fresh(3), Fresh(4)], true),
+        (&files(1), &[Fresh(3), Fresh(4)], false),
+        (&files(0), &[Fresh(3), Zeros], true),
+        (&files(0), &[Orphan], false),
+        (&files(0), &[Orphan, Fresh(3)], true),
+        (&files(1), &[Orphan, Fresh(3)], false),
+    ];
+    for (policy, held, is_nothing) in cases {
+        let stage = Stage::new();
+        stage.hold(held);
+        let store = stage.open(None);
+        let weigher = || Weigher::new(Judge::new(policy, &store, circumstances()));
+        let cut_off = (!policy.budget.is_unlimited())
+            .then(|| CutOff::find(look(&store, policy, weigher), &policy.budget));
+        let is_found = AtomicBool::new(false);
+        let remainder = || Remainder::new(policy, &store, circumstances(), cut_off.as_ref(), &is_found);
+        let parts = look(&store, policy, remainder);
+        assert_eq!(Remainder::is_nothing(&parts), is_nothing, "{policy:?} {held:?}");
+    }
 }
 
 #[test]
