@@ -245,11 +245,6 @@ impl Policy {
         Policy::of([Selector::Orphans, Selector::Stale, Selector::Corrupt, Selector::Temporary])
     }
 
-    /// Whether it takes nothing at all.
-    pub fn is_empty(&self) -> bool {
-        self.selectors.is_empty() && self.unused_for.is_none() && self.budget.is_unlimited()
-    }
-
     /// Whether its judgement depends on the interpreters of this machine.
     pub fn asks_interpreters(&self) -> bool {
         self.selectors.contains(&Selector::DeadInterpreters) || !self.budget.is_unlimited()
