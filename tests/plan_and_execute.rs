@@ -15,7 +15,7 @@ use pycstore::census::{Census, Counting};
 use pycstore::directory::Resolver;
 use pycstore::interpreter::{Interpreters, Places};
 use pycstore::mounts::Mounts;
-use pycstore::prune::emptied::EmptiedIn;
+use pycstore::prune::emptied::{EmptiedIn, Leftovers};
 use pycstore::prune::plan::{MOST_LOOKED_INTO, PlannedDirectory};
 use pycstore::prune::policy::Spared;
 use pycstore::prune::victim::{Contents, Victim};
@@ -30,7 +30,7 @@ use pycstore::store::{Purpose, Store};
 use pycstore::tally::Tally;
 use pycstore::units::Moment;
 use pycstore::usage::CountedLinks;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -679,6 +679,82 @@ fn what_was_weighed_goes_and_nothing_else() {
     let before = stage.tree();
     carry_out(&store, plan());
     assert_only_gone(&before, &stage.tree(), &[&entries[1], &entries[2]]);
+}
+
+#[test]
+fn which_entries_and_directories_go_by_which_policy() {
+    let all = || Policy::of([Selector::All]);
+    let forgotten = || Policy::of([Selector::Forgotten]);
+    let keeping = |policy| Policy { leftovers: Leftovers::Keep, ..policy };
+    let under = |stage: &Stage, policy, path: &str| Policy {
+        scope: Scope { under: vec![stage.base.join(path)], ..Scope::default() },
+        ..policy
+    };
+    type Make<'a> = &'a dyn Fn(&Stage) -> Policy;
+    // How many files are in scope, the entries that go, and the directories.
+    let cases: [(Make<'_>, u64, &[&str], &[&str]); 11] = [
+        (&|_| orphans(), 5, &["gone/a", "gone/c/d"], &["gone/a", "gone/b", "gone/c/d", "gone/c", "gone"]),
+        (&|_| keeping(orphans()), 5, &["gone/a", "gone/c/d"], &["gone/a", "gone/c/d", "gone/c"]),
+        (&|it| under(it, orphans(), "gone/a"), 1, &["gone/a"], &["gone/a"]),
+        (&|it| under(it, orphans(), "gone/b"), 0, &[], &["gone/b"]),
+        (&|it| under(it, orphans(), "gone/c"), 1, &["gone/c/d"], &["gone/c/d", "gone/c"]),
+        (&|it| under(it, orphans(), "living"), 1, &[], &[]),
+        // The directories that it empties go too; those that were empty stay as long as they mirror one.
+        (
+            &|_| all(),
+            5,
+            &["gone/a", "gone/c/d", "living", "other", "other/sub"],
+            &["gone/a", "gone/b", "gone/c/d", "gone/c", "gone", "other/sub", "other"],
+        ),
+        (
+            &|_| keeping(all()),
+            5,
+            &["gone/a", "gone/c/d", "living", "other", "other/sub"],
+            &["gone/a", "gone/c/d", "gone/c", "other/sub", "other"],
+        ),
+        (&|it| under(it, forgotten(), "other"), 2, &["other", "other/sub"], &["other/sub", "other"]),
+        (&|it| under(it, forgotten(), "other/sub"), 1, &["other/sub"], &["other/sub"]),
+        (&|_| Policy::of([Selector::Stale]), 5, &[], &["gone/b"]),
+    ];
+    for (resolver, (make, in_scope, entries, directories)) in
+        RESOLVERS.into_iter().flat_map(|it| cases.map(|case| (it, case)))
+    {
+        let stage = Stage::new();
+        let mirror = stage.store.join(stage.base.strip_prefix("/").unwrap());
+        let entry = |directory: &str| mirror.join(directory).join("m.cpython-312.pyc");
+        for directory in ["living", "other", "other/sub"] {
+            let source = stage.base.join(directory).join("m.py");
+            fs::create_dir_all(source.parent().unwrap()).unwrap();
+            fs::write(&source, "").unwrap();
+            let file = fs::File::options().write(true).open(&source).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            fs::create_dir_all(mirror.join(directory)).unwrap();
+            fs::write(entry(directory), HEADER).unwrap();
+        }
+        ["a", "c/d"].iter().for_each(|directory| drop(stage.orphan(directory, "m")));
+        fs::create_dir_all(mirror.join("gone/b")).unwrap();
+        fs::create_dir_all(mirror.join("living/empty")).unwrap();
+        fs::create_dir_all(stage.base.join("living/empty")).unwrap();
+        // What is not Python's is in no scope.
+        fs::write(mirror.join("README"), "").unwrap();
+        stage.delete_sources("b");
+        let store = stage.open(resolver);
+        let policy = make(&stage);
+        let plan = plan(&store, &policy);
+        assert_eq!(plan.in_scope, in_scope, "{policy:?}");
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        let gone: Vec<PathBuf> = entries
+            .iter()
+            .map(|directory| entry(directory))
+            .chain(directories.iter().map(|it| mirror.join(it)))
+            .collect();
+        let after = stage.tree();
+        let lost: BTreeSet<&PathBuf> = before.keys().filter(|path| !after.contains_key(*path)).collect();
+        assert_eq!(lost, gone.iter().collect(), "{policy:?}");
+        let counted = (outcome.removed.files, outcome.directories);
+        assert_eq!(counted, (entries.len() as u64, directories.len() as u64), "{policy:?}");
+    }
 }
 
 /// What a store holds, for the question whether a policy leaves any of it.
