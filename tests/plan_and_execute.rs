@@ -682,6 +682,74 @@ fn what_was_weighed_goes_and_nothing_else() {
 }
 
 #[test]
+fn a_budget_of_bytes_evicts_all_names_of_a_file_or_none() {
+    let bytes = [&HEADER[..], &[7; 9000]].concat();
+    // Of each file its names and when it was last used, in days; what may stay; what goes. `old.77` is a temporary that
+    // is still young: it keeps its file.
+    type Files<'a> = &'a [(&'a [&'a str], u64)];
+    let two: Files<'_> = &[(&["a", "b"], 80), (&["c", "d"], 1)];
+    let kept: Files<'_> = &[(&["a", "b", "old.77"], 80), (&["c", "d"], 1)];
+    let disk = |files| Budget { disk: Some(files), files: None };
+    let names = |names| Budget { disk: None, files: Some(names) };
+    let cases: [(Files<'_>, Budget, &[&str], u64); 8] = [
+        (two, disk(2), &[], 0),
+        (two, disk(1), &["a", "b"], 1),
+        (two, disk(0), &["a", "b", "c", "d"], 2),
+        (two, names(4), &[], 0),
+        (two, names(2), &["a", "b"], 1),
+        (kept, disk(2), &[], 0),
+        (kept, disk(1), &["c", "d"], 1),
+        (&[(&["a"], 80), (&["b"], 1)], disk(1), &["a"], 1),
+    ];
+    for (files, budget, evicted, freed) in cases {
+        let stage = Stage::new();
+        let living = stage.base.join("living");
+        let mirror = stage.store.join(living.strip_prefix("/").unwrap());
+        [&living, &mirror].into_iter().for_each(|directory| fs::create_dir_all(directory).unwrap());
+        let path = |name: &str| match name.split_once('.') {
+            Some((stem, number)) => mirror.join(format!("{stem}.cpython-312.pyc.{number}")),
+            None => mirror.join(format!("{name}.cpython-312.pyc")),
+        };
+        let mut room = 0;
+        for (names, days) in files {
+            let first = path(names[0]);
+            fs::write(&first, &bytes).unwrap();
+            for name in &names[1..] {
+                fs::hard_link(&first, path(name)).unwrap();
+            }
+            for name in *names {
+                let source = living.join(format!("{name}.py"));
+                fs::write(&source, "").unwrap();
+                let file = fs::File::options().write(true).open(&source).unwrap();
+                file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            }
+            let used = SystemTime::now() - Duration::from_secs(days * 86_400);
+            // A temporary is young by the time of its last modification.
+            let is_young = names.iter().any(|name| name.contains('.'));
+            let written = if is_young { SystemTime::now() } else { used - Duration::from_secs(1) };
+            let times = fs::FileTimes::new().set_modified(written).set_accessed(used);
+            fs::File::options().write(true).open(&first).unwrap().set_times(times).unwrap();
+            room = fs::metadata(&first).unwrap().blocks() * 512;
+        }
+        let budget = Budget { disk: budget.disk.map(|files| files * room), ..budget };
+        let store = stage.open(None);
+        let policy = Policy { budget, ..Policy::default() };
+        let weigher = || Weigher::new(Judge::new(&policy, &store, circumstances()));
+        let cut_off = CutOff::find(look(&store, &policy, weigher), &policy.budget);
+        assert_eq!((cut_off.over_budget.files, cut_off.over_budget.disk), (0, 0), "{files:?} {budget:?}");
+        let planner = || Planner::new(&policy, &store, circumstances()).with_cut_off(Some(&cut_off));
+        let plan = Plan::collect(look(&store, &policy, planner));
+        assert_eq!(plan.tally().disk, freed * room, "{files:?} {budget:?}");
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        assert_eq!(outcome.removed.disk, freed * room, "{files:?} {budget:?}");
+        let gone: Vec<PathBuf> = evicted.iter().map(|name| path(name)).collect();
+        let gone: Vec<&Path> = gone.iter().map(PathBuf::as_path).collect();
+        assert_only_gone(&before, &stage.tree(), &gone);
+    }
+}
+
+#[test]
 fn which_entries_and_directories_go_by_which_policy() {
     let all = || Policy::of([Selector::All]);
     let forgotten = || Policy::of([Selector::Forgotten]);
