@@ -637,4 +637,31 @@ mod tests {
         assert_eq!(lists(&file), [false; 3]);
         assert!(!Policy::of([Selector::Listed]).lists(b"a", &other));
     }
+
+    #[test]
+    fn each_selector_and_each_reason_to_keep_a_file_has_a_name() {
+        let selectors = [
+            (Selector::Orphans, "orphans"),
+            (Selector::Stale, "stale"),
+            (Selector::Corrupt, "corrupt"),
+            (Selector::Bodies, "bodies"),
+            (Selector::Temporary, "temporary"),
+            (Selector::Listed, "verify"),
+            (Selector::DeadInterpreters, "dead-interpreters"),
+            (Selector::Forgotten, "forget"),
+            (Selector::All, "all"),
+        ];
+        selectors.iter().for_each(|(selector, name)| assert_eq!(selector.name(), *name));
+        for (why, name, word) in [
+            (Spared::NotBytecode, "not-bytecode", "--corrupt"),
+            (Spared::Unreadable, "unreadable", "read"),
+            (Spared::Changed, "changed", "changed"),
+            (Spared::SourceReturned, "source-returned", "there again"),
+            (Spared::SourceChanged, "source-changed", "source changed"),
+            (Spared::SourceRecorded, "source-recorded", "records"),
+        ] {
+            assert_eq!(why.name(), name);
+            assert!(why.explanation().contains(word), "{name}");
+        }
+    }
 }
