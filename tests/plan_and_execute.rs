@@ -682,6 +682,38 @@ fn what_was_weighed_goes_and_nothing_else() {
 }
 
 #[test]
+fn what_is_no_bytecode_goes_by_some_selectors_alone() {
+    let by_source = [Selector::Orphans, Selector::Temporary];
+    let corrupt = [Selector::Orphans, Selector::Temporary, Selector::Corrupt];
+    for (resolver, (policy, goes)) in RESOLVERS.into_iter().flat_map(|it| {
+        [
+            (it, (Policy::of(by_source), false)),
+            (it, (Policy::of(corrupt), true)),
+            (it, (Policy::of([Selector::Forgotten]), false)),
+            (it, (Policy::of([Selector::All]), true)),
+        ]
+    }) {
+        let stage = Stage::new();
+        let entry = stage.orphan("a", "m");
+        let temporary = entry.with_extension("pyc.77");
+        fs::copy(&entry, &temporary).unwrap();
+        for path in [&entry, &temporary] {
+            fs::write(path, [0; 16]).unwrap();
+            date_back(path);
+        }
+        stage.orphan("a", "other");
+        let store = stage.open(resolver);
+        let outcome = carry_out(&store, plan(&store, &policy));
+        let files: Vec<PathBuf> =
+            stage.tree().into_iter().filter(|it| it.1.0.is_file()).map(|it| it.0).collect();
+        let left = if goes { Vec::new() } else { vec![entry, temporary] };
+        assert_eq!(files, left, "{policy:?}");
+        let reasons: Vec<_> = left.into_iter().map(|path| (path, Spared::NotBytecode)).collect();
+        assert_eq!(kept(&outcome), reasons, "{policy:?}");
+    }
+}
+
+#[test]
 fn a_budget_of_bytes_evicts_all_names_of_a_file_or_none() {
     let bytes = [&HEADER[..], &[7; 9000]].concat();
     // Of each file its names and when it was last used, in days; what may stay; what goes. `old.77` is a temporary that
