@@ -574,4 +574,99 @@ mod tests {
             assert_eq!(Errno::from_io_error(&error), Some(Errno::XDEV), "{resolver:?}");
         }
     }
+
+    fn special(path: &Path, kind: rustix::fs::FileType) {
+        let mode = Mode::from_raw_mode(0o644);
+        rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_in_a_directorys_place_is_not_waited_for() {
+        let (temporary, root) = tree();
+        special(&temporary.path().join("root/pipe"), rustix::fs::FileType::Fifo);
+        for resolver in [root.resolver(), Resolver::Components] {
+            for path in [&b"pipe"[..], b"pipe/below"] {
+                let error = root.open_beneath(path, resolver).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{resolver:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_what_is_no_regular_file_nothing_is_read() {
+        let (temporary, root) = tree();
+        let base = temporary.path().join("root");
+        std::fs::write(base.join("long"), "0123456789").unwrap();
+        std::fs::write(base.join("short"), "012").unwrap();
+        std::fs::write(base.join("empty"), "").unwrap();
+        symlink("long", base.join("link")).unwrap();
+        symlink("nothing", base.join("dangling")).unwrap();
+        special(&base.join("pipe"), rustix::fs::FileType::Fifo);
+        special(&base.join("socket"), rustix::fs::FileType::Socket);
+        for (name, kind, expected) in [
+            ("long", FileKind::Regular, "01234567"),
+            ("short", FileKind::Regular, "012"),
+            ("empty", FileKind::Regular, ""),
+            ("link", FileKind::Link, ""),
+            ("dangling", FileKind::Link, ""),
+            ("pipe", FileKind::Other, ""),
+            ("socket", FileKind::Other, ""),
+            ("a", FileKind::Directory, ""),
+        ] {
+            let mut start = [0; 8];
+            let (metadata, start) = root.read_start(name.as_bytes(), &mut start).unwrap();
+            assert_eq!((metadata.kind, start), (kind, expected.as_bytes()), "{name}");
+            assert_eq!(metadata, root.metadata(name.as_bytes(), Links::Keep).unwrap(), "{name}");
+        }
+        let missing = root.read_start(b"missing", &mut [0; 8]).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_made_only_where_nothing_is() {
+        let (temporary, root) = tree();
+        let base = temporary.path().join("root");
+        std::fs::write(base.join("file"), "as it was").unwrap();
+        symlink("file", base.join("link")).unwrap();
+        symlink("nothing", base.join("dangling")).unwrap();
+        for name in ["file", "link", "dangling", "a"] {
+            let error = root.make_file(name.as_bytes(), 0o644).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{name}");
+        }
+        assert_eq!(std::fs::read(base.join("file")).unwrap(), b"as it was");
+        assert!(!base.join("nothing").exists());
+        let file = root.make_file(b"new", 0o600).unwrap();
+        assert_eq!(metadata_of(&file).unwrap(), root.metadata(b"new", Links::Keep).unwrap());
+        assert_eq!(metadata_of(&file).unwrap().mode, 0o100_600);
+        let [accessed, modified] = [7, 8].map(|seconds| Moment { seconds, nanoseconds: 9 });
+        stamp(&file, accessed, modified).unwrap();
+        let metadata = metadata_of(&file).unwrap();
+        assert_eq!((metadata.accessed, metadata.modified), (accessed, modified));
+        assert_eq!(metadata.written(), modified);
+        let later = Metadata { changed: accessed, ..metadata };
+        assert_eq!(later.written(), accessed);
+    }
+
+    #[test]
+    fn the_moment_at_which_a_directory_was_made_is_not_known_everywhere() {
+        let (temporary, root) = tree();
+        let made = root.made().unwrap();
+        // Where it is known it stays, whatever is made in the directory later.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::fs::create_dir(temporary.path().join("root/later")).unwrap();
+        assert_eq!(root.made().unwrap(), made);
+        if let Some(made) = made {
+            let changed = root.own_metadata().unwrap().changed;
+            assert!(made < changed && changed.seconds_since(made) < 3600, "{made:?} {changed:?}");
+        }
+        let of_processes = Directory::open(Path::new("/proc/self"), Access::List).unwrap();
+        assert_eq!(of_processes.made().unwrap(), None);
+    }
+
+    #[test]
+    fn a_locked_directory_is_not_locked_again() {
+        let (temporary, root) = tree();
+        let again = Directory::open(&temporary.path().join("root"), Access::List).unwrap();
+        assert!(root.try_lock().unwrap() && !again.try_lock().unwrap());
+    }
 }

@@ -111,3 +111,26 @@ impl Content {
         Content::Read(Header::parse(start), bytecode)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_is_the_usual_one_unless_the_entry_says_another() {
+        let name = b"m.cpython-312.pyc";
+        let usual = Entry::named(name, Name::parse(name));
+        let other = Entry { other_name: Some(b"m.pyw"[..].into()), ..usual.clone() };
+        let recorded = Entry { recorded: Some(Path::new("/r/m.py").into()), ..usual.clone() };
+        let foreign = Entry::named(b"README", Name::parse(b"README"));
+        for (entry, name, path) in [
+            (usual, Some("m.py"), Some("/a/m.py")),
+            (other, Some("m.pyw"), Some("/a/m.pyw")),
+            (recorded, Some("m.py"), Some("/r/m.py")),
+            (foreign, None, None),
+        ] {
+            assert_eq!(entry.source_name(), name.map(|name| name.as_bytes().to_vec()));
+            assert_eq!(entry.source_path(Path::new("/a")), path.map(PathBuf::from));
+        }
+    }
+}

@@ -571,4 +571,12 @@ mod tests {
             prop_assert_eq!((slot.tag, slot.optimization), (tag, optimization));
         }
     }
+
+    #[test]
+    fn a_directory_of_sources_and_its_mirror_lead_to_each_other() {
+        for (sources, mirror) in [("/", ""), ("/a", "a"), ("/a/b c", "a/b c")] {
+            assert_eq!(mirror_of(Path::new(sources)), mirror.as_bytes());
+            assert_eq!(source_directory(mirror.as_bytes()), Path::new(sources));
+        }
+    }
 }

@@ -278,4 +278,60 @@ mod tests {
             assert!(!is_known(path), "{path}");
         }
     }
+
+    #[test]
+    fn the_mode_and_the_share_of_foreign_files_decide() {
+        const EVERYONE: u32 = 0o40_777;
+        const OWN: u32 = 0o40_755;
+        let (alone, among) = (FOREIGN_ALONE, FOREIGN_AMONG_ENTRIES);
+        let foreign = Some(Sharing::ForeignFiles);
+        for (mode, entries, files, is_whole, expected) in [
+            (OWN, 0, alone - 1, true, None),
+            (OWN, 0, alone, true, foreign),
+            // There may be entries further below.
+            (OWN, 0, alone, false, None),
+            (OWN, 0, among, false, foreign),
+            (OWN, 1, alone, true, None),
+            (OWN, 1, among - 1, true, None),
+            (OWN, 1, among, true, foreign),
+            (OWN, among, among, true, None),
+            (OWN, among - 1, among, true, foreign),
+            (EVERYONE, 0, 0, true, None),
+            (EVERYONE, 0, 1, true, foreign),
+            (EVERYONE, 1, 1, true, foreign),
+            (EVERYONE, 2, 1, true, None),
+            (EVERYONE | STICKY, 2, 0, true, Some(Sharing::Everyone)),
+            (OWN | STICKY, 2, 0, true, None),
+        ] {
+            let sample = Sample { entries, foreign: files, is_whole };
+            assert_eq!(judge(mode, sample), expected, "{mode:o} {sample:?}");
+        }
+    }
+
+    #[test]
+    fn a_common_directory_of_a_linked_home_is_known_by_both_paths() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        create_dir_all(base.join("real/.cache/cpython")).unwrap();
+        std::os::unix::fs::symlink("real", base.join("link")).unwrap();
+        std::os::unix::fs::symlink("real", base.join("place")).unwrap();
+        let is_known = |path: &str, home: &str| Sharing::is_known(&base.join(path), &[], &[base.join(home)]);
+        assert!(is_known("link/.cache", "link") && is_known("real/.cache", "link"));
+        assert!(is_known("real/.cache", "real") && !is_known("link/.cache", "real"));
+        assert!(!is_known("link/.cache/cpython", "link") && !is_known("real/.cache/cpython", "link"));
+        assert!(Sharing::is_known(&base.join("real"), &[base.join("place")], &[]));
+        assert!(!Sharing::is_known(&base.join("link"), &[base.join("place")], &[]));
+    }
+
+    #[test]
+    fn each_has_a_name_and_an_explanation() {
+        for (sharing, name, word) in [
+            (Sharing::KnownPlace, "known-place", "common"),
+            (Sharing::Everyone, "everyone", "all users"),
+            (Sharing::ForeignFiles, "foreign-files", "not written by Python"),
+        ] {
+            assert_eq!(sharing.name(), name);
+            assert!(sharing.explanation().contains(word), "{name}");
+        }
+    }
 }

@@ -506,11 +506,17 @@ mod tests {
         let (_temporary, base) = base();
         let ground = Ground::default();
         let zip_with_shebang = [b"#!/usr/bin/env python3\nPK\x03\x04".as_slice(), &[0; 40]].concat();
+        let long = "€".repeat(100_000);
+        let longer = format!("ab{long}cd");
         for (name, contents, is_text) in [
             ("empty", &b""[..], false),
             ("archive", &zip_with_shebang, false),
             ("compressed", b"\xfd7zXZ\xff\xfe", false),
             ("script", "#!/bin/sh\necho é\n".as_bytes(), true),
+            // Only the beginning and the end of a long one are read: they may cut a character in two.
+            ("long", long.as_bytes(), true),
+            ("longer", longer.as_bytes(), true),
+            ("long with a wrong byte", &[long.as_bytes(), b"\xe9\n"].concat(), false),
         ] {
             let file = base.join(name);
             std::fs::write(&file, contents).unwrap();
@@ -587,5 +593,78 @@ mod tests {
         for name in [&b"m.py"[..], b"link.py"] {
             assert!(matches!(here.look_up(name, &ground).unwrap(), Answer::Missing(Fate::Deleted(_))));
         }
+    }
+
+    #[test]
+    fn each_reason_has_a_name_and_some_are_of_missing_names() {
+        for (why, name, is_missing_name) in [
+            (Why::Permission, "permission", false),
+            (Why::Unmounted, "unmounted", true),
+            (Why::OtherHost, "other-host", true),
+            (Why::NoTrace, "no-trace", true),
+            (Why::Archive, "archive", true),
+            (Why::Loop, "loop", false),
+            (Why::StaleHandle, "stale-handle", false),
+            (Why::TooLarge, "too-large", false),
+            (Why::Ambiguous, "ambiguous", false),
+            (Why::Magic, "magic", false),
+            (Why::Io, "io", false),
+        ] {
+            assert_eq!((why.name(), why.is_missing_name()), (name, is_missing_name));
+        }
+        // EACCES, EPERM, ESTALE, EFBIG, ELOOP, EIO.
+        for (number, why) in [
+            (13, Why::Permission),
+            (1, Why::Permission),
+            (116, Why::StaleHandle),
+            (27, Why::TooLarge),
+            (40, Why::Loop),
+            (5, Why::Io),
+        ] {
+            assert_eq!(Why::of(&io::Error::from_raw_os_error(number)), why, "{number}");
+        }
+    }
+
+    #[test]
+    fn some_places_are_there_for_what_goes_away() {
+        for (path, is_temporary) in
+            [("/tmp", true), ("/var/tmp", true), ("/dev/shm", true), ("/tmp/x", false), ("/var", false)]
+        {
+            assert_eq!(is_temporary_place(Path::new(path)), is_temporary, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_source_is_missing_and_what_is_one_is_found() {
+        let (_temporary, base) = base();
+        std::fs::create_dir(base.join("d.py")).unwrap();
+        std::fs::write(base.join("m.py"), "text").unwrap();
+        symlink("m.py", base.join("link.py")).unwrap();
+        symlink("d.py", base.join("directory.py")).unwrap();
+        symlink("loop.py", base.join("loop.py")).unwrap();
+        symlink("m.py/below", base.join("below.py")).unwrap();
+        let ground = Ground::default();
+        let here = present(&ground, &base);
+        for (name, found) in [
+            ("m.py", Some(true)),
+            ("link.py", Some(true)),
+            ("d.py", Some(false)),
+            ("directory.py", Some(false)),
+            ("gone.py", Some(false)),
+            ("loop.py", None),
+        ] {
+            for answer in [here.look_up(name.as_bytes(), &ground), here.missing(&ground, name.as_bytes())] {
+                let is_found = answer.as_ref().ok().map(|answer| matches!(answer, Answer::Found(_)));
+                assert_eq!(is_found, found, "{name}: {answer:?}");
+                if let Ok(Answer::Found(file)) = answer {
+                    assert_eq!(file.bytes, 4, "{name}");
+                }
+            }
+            assert_eq!(here.is_file(name.as_bytes()), found == Some(true), "{name}");
+        }
+        let names = here.names(&mut ListBuffer::default()).unwrap();
+        let expected = ["below.py", "directory.py", "keep", "link.py", "loop.py", "m.py"];
+        assert_eq!(names, expected.map(|name| name.as_bytes().to_vec()));
+        assert_eq!(here.path(), base);
     }
 }

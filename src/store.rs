@@ -245,4 +245,24 @@ mod tests {
         assert_eq!(store.real_path(), home.join(".cache/cpython"));
         assert_eq!(store.path(), base.join("store"));
     }
+
+    #[test]
+    fn homes_are_known_by_their_place() {
+        for (path, is_home) in [
+            ("/root", true),
+            ("/root/.cache", false),
+            ("/rooted", false),
+            ("/home", true),
+            ("/home/me", true),
+            ("/home/me/.cache", false),
+            ("/Users", true),
+            ("/Users/me", true),
+            ("/Users/me/Library", false),
+            ("/srv/home", false),
+            ("/srv/home/me", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_home_by_place(Path::new(path)), is_home, "{path}");
+        }
+    }
 }

@@ -307,6 +307,41 @@ mod tests {
         assert_eq!((wanted.missing, wanted.blocker), (Some("file".into()), Some(base.join("file"))));
         assert!(!nearest("dangling/x.py").starts_with(&base));
         assert!(directory::is_link_loop(&find("loop/x").unwrap_err()));
+        // The parent of `/` is `/`.
+        let missing = "pycstore-test-no-such-name";
+        let above = Witness::find(&Path::new("/..").join(missing), Wanted::Anything).unwrap();
+        assert_eq!((above.directory, above.missing), ("/".into(), Some(missing.into())));
+    }
+
+    #[test]
+    fn as_many_links_are_followed_as_the_kernel_follows() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir(base.join("link0")).unwrap();
+        for number in 1..=MOST_LINKS + 1 {
+            symlink(format!("link{}", number - 1), base.join(format!("link{number}"))).unwrap();
+        }
+        for (links, is_followed) in [(MOST_LINKS - 1, true), (MOST_LINKS, true), (MOST_LINKS + 1, false)] {
+            let path = base.join(format!("link{links}"));
+            assert_eq!(path.metadata().is_ok(), is_followed, "by the kernel: {links}");
+            assert_eq!(Witness::find(&path, Wanted::Anything).is_ok(), is_followed, "{links}");
+        }
+    }
+
+    #[test]
+    fn of_changes_at_one_moment_the_nearest_to_the_end_is_named() {
+        for _ in 0..100 {
+            let temporary = tempfile::tempdir().unwrap();
+            let base = temporary.path().canonicalize().unwrap();
+            // Both get the same stamp, unless the kernel's clock ticks in between.
+            symlink("gone", base.join("link")).unwrap();
+            if changed(&base) == changed(&base.join("link")) {
+                let change = Witness::find(&base.join("link"), Wanted::Anything).unwrap().last_change;
+                assert_eq!((change.path, change.kind.name()), (base, "names"));
+                return;
+            }
+        }
+        panic!("the kernel's clock ticked a hundred times");
     }
 
     #[test]
@@ -326,13 +361,14 @@ mod tests {
         wait();
         symlink("data", base.join("link")).unwrap();
         is(last("link/b/gone.py"), "link", ChangeKind::Link);
+        assert_eq!(ChangeKind::Link.name(), "link");
         // Another directory takes the place of `a`: nothing in `a/b` changes, and what it held is gone.
         std::fs::create_dir_all(base.join("new/b")).unwrap();
         wait();
         std::fs::rename(base.join("a"), base.join("old")).unwrap();
         std::fs::rename(base.join("new"), base.join("a")).unwrap();
         let change = last("a/b/gone.py");
-        assert_eq!((change.path, change.kind), (base.join("a"), ChangeKind::PutInPlace));
+        assert_eq!((change.path, change.kind.name()), (base.join("a"), "put-in-place"));
         assert!(change.moment > changed(&base.join("a/b")));
     }
 

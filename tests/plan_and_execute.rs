@@ -6,17 +6,22 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
+#[path = "scan/ordinary.rs"]
+mod ordinary;
+
+use ordinary::as_ordinary_user;
 use proptest::prelude::*;
 use pycstore::census::{Census, Counting};
 use pycstore::directory::Resolver;
 use pycstore::interpreter::{Interpreters, Places};
 use pycstore::mounts::Mounts;
-use pycstore::prune::emptied::EmptiedIn;
-use pycstore::prune::plan::PlannedDirectory;
+use pycstore::prune::emptied::{EmptiedIn, Leftovers};
+use pycstore::prune::plan::{MOST_LOOKED_INTO, PlannedDirectory};
 use pycstore::prune::policy::Spared;
+use pycstore::prune::victim::{Contents, Victim};
 use pycstore::prune::{
     Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
-    Policy, Selector, Weigher, execute,
+    Policy, Remainder, Scope, Selector, Weigher, execute,
 };
 use pycstore::pyc::{Loads, Magic, StatedMagics};
 use pycstore::scan::{Scan, Threads, Trouble, Visitor};
@@ -25,7 +30,7 @@ use pycstore::store::{Purpose, Store};
 use pycstore::tally::Tally;
 use pycstore::units::Moment;
 use pycstore::usage::CountedLinks;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -494,11 +499,12 @@ fn a_stop_comes_before_the_next_file() {
         stage.orphan("b", "two");
         let store = stage.open(resolver);
         let plan = plan(&store, &orphans());
-        let planned = plan.tally();
+        let (planned, directories) = (plan.tally(), plan.emptied.iter().map(EmptiedIn::count).sum::<u64>());
         let before = stage.tree();
         let outcome = execute::execute(&store, plan, Threads::exactly(2), &AtomicBool::new(true), |_| {});
         assert_only_gone(&before, &stage.tree(), &[]);
         assert_eq!((outcome.left, outcome.removed.files, outcome.directories), (planned, 0, 0));
+        assert_eq!((directories, outcome.directories_left), (3, 3));
     }
 }
 
@@ -540,6 +546,20 @@ fn a_plan_that_is_too_large_goes_in_portions() {
         let below = [3, 8, 13, 18].map(|number| stage.mirror(&format!("a/3/{number}")));
         let gone: Vec<&Path> = others.iter().chain(&below).map(PathBuf::as_path).collect();
         assert_only_gone(&before, &stage.tree(), &gone);
+    }
+}
+
+#[test]
+fn a_plan_of_the_limit_stays_whole() {
+    let stage = Stage::new();
+    ["a", "b", "c"].iter().for_each(|directory| drop(stage.orphan(directory, "m")));
+    let store = stage.open(None);
+    let policy = orphans();
+    for (most, taken) in [(4, 0), (3, 0), (2, 1), (1, 2), (0, 3)] {
+        let overflow = Overflow::new(most, &|_| {});
+        let planner = || Planner::new(&policy, &store, circumstances()).with_overflow(Some(&overflow));
+        let plan = Plan::collect(look(&store, &policy, planner));
+        assert_eq!((overflow.taken(), plan.tally().files), (taken, 3 - taken));
     }
 }
 
@@ -662,6 +682,285 @@ fn what_was_weighed_goes_and_nothing_else() {
 }
 
 #[test]
+fn what_is_no_bytecode_goes_by_some_selectors_alone() {
+    let by_source = [Selector::Orphans, Selector::Temporary];
+    let corrupt = [Selector::Orphans, Selector::Temporary, Selector::Corrupt];
+    for (resolver, (policy, goes)) in RESOLVERS.into_iter().flat_map(|it| {
+        [
+            (it, (Policy::of(by_source), false)),
+            (it, (Policy::of(corrupt), true)),
+            (it, (Policy::of([Selector::Forgotten]), false)),
+            (it, (Policy::of([Selector::All]), true)),
+        ]
+    }) {
+        let stage = Stage::new();
+        let entry = stage.orphan("a", "m");
+        let temporary = entry.with_extension("pyc.77");
+        fs::copy(&entry, &temporary).unwrap();
+        for path in [&entry, &temporary] {
+            fs::write(path, [0; 16]).unwrap();
+            date_back(path);
+        }
+        stage.orphan("a", "other");
+        let store = stage.open(resolver);
+        let outcome = carry_out(&store, plan(&store, &policy));
+        let files: Vec<PathBuf> =
+            stage.tree().into_iter().filter(|it| it.1.0.is_file()).map(|it| it.0).collect();
+        let left = if goes { Vec::new() } else { vec![entry, temporary] };
+        assert_eq!(files, left, "{policy:?}");
+        let reasons: Vec<_> = left.into_iter().map(|path| (path, Spared::NotBytecode)).collect();
+        assert_eq!(kept(&outcome), reasons, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_budget_of_bytes_evicts_all_names_of_a_file_or_none() {
+    let bytes = [&HEADER[..], &[7; 9000]].concat();
+    // Of each file its names and when it was last used, in days; what may stay; what goes. `old.77` is a temporary that
+    // is still young: it keeps its file.
+    type Files<'a> = &'a [(&'a [&'a str], u64)];
+    let two: Files<'_> = &[(&["a", "b"], 80), (&["c", "d"], 1)];
+    let kept: Files<'_> = &[(&["a", "b", "old.77"], 80), (&["c", "d"], 1)];
+    let disk = |files| Budget { disk: Some(files), files: None };
+    let names = |names| Budget { disk: None, files: Some(names) };
+    let cases: [(Files<'_>, Budget, &[&str], u64); 8] = [
+        (two, disk(2), &[], 0),
+        (two, disk(1), &["a", "b"], 1),
+        (two, disk(0), &["a", "b", "c", "d"], 2),
+        (two, names(4), &[], 0),
+        (two, names(2), &["a", "b"], 1),
+        (kept, disk(2), &[], 0),
+        (kept, disk(1), &["c", "d"], 1),
+        (&[(&["a"], 80), (&["b"], 1)], disk(1), &["a"], 1),
+    ];
+    for (files, budget, evicted, freed) in cases {
+        let stage = Stage::new();
+        let living = stage.base.join("living");
+        let mirror = stage.store.join(living.strip_prefix("/").unwrap());
+        [&living, &mirror].into_iter().for_each(|directory| fs::create_dir_all(directory).unwrap());
+        let path = |name: &str| match name.split_once('.') {
+            Some((stem, number)) => mirror.join(format!("{stem}.cpython-312.pyc.{number}")),
+            None => mirror.join(format!("{name}.cpython-312.pyc")),
+        };
+        let mut room = 0;
+        for (names, days) in files {
+            let first = path(names[0]);
+            fs::write(&first, &bytes).unwrap();
+            for name in &names[1..] {
+                fs::hard_link(&first, path(name)).unwrap();
+            }
+            for name in *names {
+                let source = living.join(format!("{name}.py"));
+                fs::write(&source, "").unwrap();
+                let file = fs::File::options().write(true).open(&source).unwrap();
+                file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            }
+            let used = SystemTime::now() - Duration::from_secs(days * 86_400);
+            // A temporary is young by the time of its last modification.
+            let is_young = names.iter().any(|name| name.contains('.'));
+            let written = if is_young { SystemTime::now() } else { used - Duration::from_secs(1) };
+            let times = fs::FileTimes::new().set_modified(written).set_accessed(used);
+            fs::File::options().write(true).open(&first).unwrap().set_times(times).unwrap();
+            room = fs::metadata(&first).unwrap().blocks() * 512;
+        }
+        let budget = Budget { disk: budget.disk.map(|files| files * room), ..budget };
+        let store = stage.open(None);
+        let policy = Policy { budget, ..Policy::default() };
+        let weigher = || Weigher::new(Judge::new(&policy, &store, circumstances()));
+        let cut_off = CutOff::find(look(&store, &policy, weigher), &policy.budget);
+        assert_eq!((cut_off.over_budget.files, cut_off.over_budget.disk), (0, 0), "{files:?} {budget:?}");
+        let planner = || Planner::new(&policy, &store, circumstances()).with_cut_off(Some(&cut_off));
+        let plan = Plan::collect(look(&store, &policy, planner));
+        assert_eq!(plan.tally().disk, freed * room, "{files:?} {budget:?}");
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        assert_eq!(outcome.removed.disk, freed * room, "{files:?} {budget:?}");
+        let gone: Vec<PathBuf> = evicted.iter().map(|name| path(name)).collect();
+        let gone: Vec<&Path> = gone.iter().map(PathBuf::as_path).collect();
+        assert_only_gone(&before, &stage.tree(), &gone);
+    }
+}
+
+#[test]
+fn which_entries_and_directories_go_by_which_policy() {
+    let all = || Policy::of([Selector::All]);
+    let forgotten = || Policy::of([Selector::Forgotten]);
+    let keeping = |policy| Policy { leftovers: Leftovers::Keep, ..policy };
+    let under = |stage: &Stage, policy, path: &str| Policy {
+        scope: Scope { under: vec![stage.base.join(path)], ..Scope::default() },
+        ..policy
+    };
+    type Make<'a> = &'a dyn Fn(&Stage) -> Policy;
+    // How many files are in scope, the entries that go, and the directories.
+    let cases: [(Make<'_>, u64, &[&str], &[&str]); 11] = [
+        (&|_| orphans(), 5, &["gone/a", "gone/c/d"], &["gone/a", "gone/b", "gone/c/d", "gone/c", "gone"]),
+        (&|_| keeping(orphans()), 5, &["gone/a", "gone/c/d"], &["gone/a", "gone/c/d", "gone/c"]),
+        (&|it| under(it, orphans(), "gone/a"), 1, &["gone/a"], &["gone/a"]),
+        (&|it| under(it, orphans(), "gone/b"), 0, &[], &["gone/b"]),
+        (&|it| under(it, orphans(), "gone/c"), 1, &["gone/c/d"], &["gone/c/d", "gone/c"]),
+        (&|it| under(it, orphans(), "living"), 1, &[], &[]),
+        // The directories that it empties go too; those that were empty stay as long as they mirror one.
+        (
+            &|_| all(),
+            5,
+            &["gone/a", "gone/c/d", "living", "other", "other/sub"],
+            &["gone/a", "gone/b", "gone/c/d", "gone/c", "gone", "other/sub", "other"],
+        ),
+        (
+            &|_| keeping(all()),
+            5,
+            &["gone/a", "gone/c/d", "living", "other", "other/sub"],
+            &["gone/a", "gone/c/d", "gone/c", "other/sub", "other"],
+        ),
+        (&|it| under(it, forgotten(), "other"), 2, &["other", "other/sub"], &["other/sub", "other"]),
+        (&|it| under(it, forgotten(), "other/sub"), 1, &["other/sub"], &["other/sub"]),
+        (&|_| Policy::of([Selector::Stale]), 5, &[], &["gone/b"]),
+    ];
+    for (resolver, (make, in_scope, entries, directories)) in
+        RESOLVERS.into_iter().flat_map(|it| cases.map(|case| (it, case)))
+    {
+        let stage = Stage::new();
+        let mirror = stage.store.join(stage.base.strip_prefix("/").unwrap());
+        let entry = |directory: &str| mirror.join(directory).join("m.cpython-312.pyc");
+        for directory in ["living", "other", "other/sub"] {
+            let source = stage.base.join(directory).join("m.py");
+            fs::create_dir_all(source.parent().unwrap()).unwrap();
+            fs::write(&source, "").unwrap();
+            let file = fs::File::options().write(true).open(&source).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            fs::create_dir_all(mirror.join(directory)).unwrap();
+            fs::write(entry(directory), HEADER).unwrap();
+        }
+        ["a", "c/d"].iter().for_each(|directory| drop(stage.orphan(directory, "m")));
+        fs::create_dir_all(mirror.join("gone/b")).unwrap();
+        fs::create_dir_all(mirror.join("living/empty")).unwrap();
+        fs::create_dir_all(stage.base.join("living/empty")).unwrap();
+        // What is not Python's is in no scope.
+        fs::write(mirror.join("README"), "").unwrap();
+        stage.delete_sources("b");
+        let store = stage.open(resolver);
+        let policy = make(&stage);
+        let plan = plan(&store, &policy);
+        assert_eq!(plan.in_scope, in_scope, "{policy:?}");
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        let gone: Vec<PathBuf> = entries
+            .iter()
+            .map(|directory| entry(directory))
+            .chain(directories.iter().map(|it| mirror.join(it)))
+            .collect();
+        let after = stage.tree();
+        let lost: BTreeSet<&PathBuf> = before.keys().filter(|path| !after.contains_key(*path)).collect();
+        assert_eq!(lost, gone.iter().collect(), "{policy:?}");
+        let counted = (outcome.removed.files, outcome.directories);
+        assert_eq!(counted, (entries.len() as u64, directories.len() as u64), "{policy:?}");
+    }
+}
+
+/// What a store holds, for the question whether a policy leaves any of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Held {
+    /// A fresh entry, last used so many days ago.
+    Fresh(u64),
+    Orphan,
+    /// The source is missing, and nothing says that it was deleted; just written.
+    Unknown,
+    /// Four bytes or more that are none of bytecode, under an entry's name.
+    Zeros,
+    Temporary,
+    Foreign,
+}
+
+impl Stage {
+    fn hold(&self, held: &[Held]) {
+        let living = self.base.join("living");
+        let mirror = self.store.join(living.strip_prefix("/").unwrap());
+        [&living, &mirror].into_iter().for_each(|directory| fs::create_dir_all(directory).unwrap());
+        let open = |path: &Path| fs::File::options().write(true).open(path).unwrap();
+        for (number, held) in held.iter().enumerate() {
+            let entry = mirror.join(format!("m{number}.cpython-312.pyc"));
+            match held {
+                Held::Fresh(days) => {
+                    let source = living.join(format!("m{number}.py"));
+                    fs::write(&source, "").unwrap();
+                    open(&source).set_modified(SystemTime::UNIX_EPOCH).unwrap();
+                    fs::write(&entry, HEADER).unwrap();
+                    let used = SystemTime::now() - Duration::from_secs(days * 86_400);
+                    let written = used - Duration::from_secs(1);
+                    let times = fs::FileTimes::new().set_modified(written).set_accessed(used);
+                    open(&entry).set_times(times).unwrap();
+                }
+                Held::Orphan => drop(self.orphan("a", "m")),
+                Held::Unknown => {
+                    // Longer than the grain of the kernel's time stamps.
+                    std::thread::sleep(Duration::from_millis(30));
+                    fs::write(&entry, HEADER).unwrap();
+                }
+                Held::Zeros => fs::write(&entry, [0; 16]).unwrap(),
+                Held::Temporary => fs::write(entry.with_extension("pyc.77"), HEADER).unwrap(),
+                Held::Foreign => fs::write(mirror.join("README"), HEADER).unwrap(),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_of_which_nothing_stays_is_recognised() {
+    use Held::{Foreign, Fresh, Orphan, Temporary, Unknown, Zeros};
+    let unused = |seconds| Policy { unused_for: Some(seconds), ..Policy::default() };
+    let files = |most| Policy {
+        budget: Budget { files: Some(most), disk: None },
+        ..Policy::of([Selector::Orphans, Selector::Temporary])
+    };
+    let all = Policy::of([Selector::All]);
+    let elsewhere =
+        Policy { scope: Scope { under: vec!["/elsewhere".into()], ..Scope::default() }, ..all.clone() };
+    let all_and_orphans = Policy::of([Selector::All, Selector::Orphans]);
+    let forgotten = Policy::of([Selector::Forgotten]);
+    let cases: [(&Policy, &[Held], bool); 25] = [
+        (&all, &[Fresh(0)], true),
+        (&all, &[Fresh(0), Foreign], true),
+        (&all, &[Fresh(0), Temporary], true),
+        (&all, &[Fresh(0), Zeros], true),
+        (&all, &[Unknown], true),
+        (&all, &[Orphan], true),
+        // There is nothing to lose.
+        (&all, &[], false),
+        (&all, &[Foreign, Temporary], false),
+        (&all, &[Zeros], false),
+        (&all_and_orphans, &[Orphan], false),
+        (&all_and_orphans, &[Orphan, Fresh(0)], true),
+        (&elsewhere, &[Fresh(0)], false),
+        (&forgotten, &[Fresh(3), Zeros], true),
+        (&orphans(), &[Orphan], false),
+        (&unused(3600), &[Fresh(1)], true),
+        (&unused(3600), &[Fresh(1), Fresh(0)], false),
+        // What cannot be judged does not count as what the policy leaves.
+        (&unused(3600), &[Fresh(1), Unknown], true),
+        (&unused(3600), &[Unknown], false),
+        (&unused(2 * 86_400), &[Fresh(3)], false),
+        (&files(0), &[Fresh(3), Fresh(4)], true),
+        (&files(1), &[Fresh(3), Fresh(4)], false),
+        (&files(0), &[Fresh(3), Zeros], true),
+        (&files(0), &[Orphan], false),
+        (&files(0), &[Orphan, Fresh(3)], true),
+        (&files(1), &[Orphan, Fresh(3)], false),
+    ];
+    for (policy, held, is_nothing) in cases {
+        let stage = Stage::new();
+        stage.hold(held);
+        let store = stage.open(None);
+        let weigher = || Weigher::new(Judge::new(policy, &store, circumstances()));
+        let cut_off = (!policy.budget.is_unlimited())
+            .then(|| CutOff::find(look(&store, policy, weigher), &policy.budget));
+        let is_found = AtomicBool::new(false);
+        let remainder = || Remainder::new(policy, &store, circumstances(), cut_off.as_ref(), &is_found);
+        let parts = look(&store, policy, remainder);
+        assert_eq!(Remainder::is_nothing(&parts), is_nothing, "{policy:?} {held:?}");
+    }
+}
+
+#[test]
 fn a_directory_whose_sources_are_back_stays() {
     for resolver in RESOLVERS {
         // What is back: all of it, the directory on the way alone, the topmost.
@@ -697,6 +996,127 @@ fn a_directory_whose_sources_are_back_stays() {
     }
 }
 
+/// What may become of a source between the plan and its execution.
+type SourceChange = fn(&Path);
+
+#[test]
+fn an_orphan_whose_source_is_back_stays() {
+    let changes: [(&str, SourceChange, Option<Spared>); 5] = [
+        ("a file", |source| fs::write(source, "").unwrap(), Some(Spared::SourceReturned)),
+        ("a link to a file", |source| symlink("other.py", source).unwrap(), Some(Spared::SourceReturned)),
+        ("a link to itself", |source| symlink(source, source).unwrap(), Some(Spared::SourceChanged)),
+        ("a link to nothing", |source| symlink("nothing", source).unwrap(), None),
+        ("a directory", |source| fs::create_dir(source).unwrap(), None),
+    ];
+    for (resolver, (what, change, spared)) in RESOLVERS.into_iter().flat_map(|it| changes.map(|to| (it, to)))
+    {
+        let stage = Stage::new();
+        let [path, other] = ["one", "two"].map(|stem| stage.orphan("a", stem));
+        stage.delete_sources("a");
+        let sources = stage.base.join("gone/a");
+        fs::create_dir_all(&sources).unwrap();
+        fs::write(sources.join("other.py"), "").unwrap();
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        change(&sources.join("one.py"));
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        let gone: &[&Path] = if spared.is_some() { &[&other] } else { &[&path, &other] };
+        assert_only_gone(&before, &stage.tree(), gone);
+        assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
+    }
+}
+
+#[test]
+fn an_orphan_whose_directory_of_sources_is_back_stays() {
+    let changes: [(&str, SourceChange, Option<Spared>); 4] = [
+        ("a directory", |sources| fs::create_dir(sources).unwrap(), Some(Spared::SourceReturned)),
+        ("a link to itself", |sources| symlink(sources, sources).unwrap(), Some(Spared::SourceChanged)),
+        ("a link to nothing", |sources| symlink("nothing", sources).unwrap(), None),
+        ("a file", |sources| fs::write(sources, "").unwrap(), None),
+    ];
+    for (resolver, (what, change, spared)) in RESOLVERS.into_iter().flat_map(|it| changes.map(|to| (it, to)))
+    {
+        let stage = Stage::new();
+        let path = stage.mirror("").join("one.cpython-312.pyc");
+        assert_eq!(stage.orphan("", "one"), path);
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        assert_eq!(plan.tally().files, 1);
+        change(&stage.base.join("gone"));
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        let gone: &[&Path] = if spared.is_some() { &[] } else { &[path.parent().unwrap()] };
+        assert_only_gone(&before, &stage.tree(), gone);
+        assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
+    }
+}
+
+#[test]
+fn a_stale_entry_whose_source_changed_stays() {
+    let changes: [(&str, SourceChange, Option<Spared>); 7] = [
+        ("nothing", |_| {}, None),
+        ("its time", date_back, Some(Spared::SourceChanged)),
+        (
+            "its nanosecond",
+            |source| {
+                let file = fs::File::options().write(true).open(source).unwrap();
+                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(1_000_000_001)).unwrap();
+            },
+            Some(Spared::SourceChanged),
+        ),
+        (
+            "its size",
+            |source| {
+                let file = fs::File::options().write(true).open(source).unwrap();
+                file.set_len(1).unwrap();
+                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+            },
+            Some(Spared::SourceChanged),
+        ),
+        ("it is gone", |source| fs::remove_file(source).unwrap(), Some(Spared::SourceChanged)),
+        (
+            "it is a directory",
+            |source| {
+                fs::remove_file(source).unwrap();
+                fs::create_dir(source).unwrap();
+            },
+            Some(Spared::SourceChanged),
+        ),
+        (
+            "it is a link to the same",
+            |source| {
+                let aside = source.with_extension("aside");
+                fs::rename(source, &aside).unwrap();
+                symlink(aside, source).unwrap();
+            },
+            None,
+        ),
+    ];
+    for (resolver, (what, change, spared)) in RESOLVERS.into_iter().flat_map(|it| changes.map(|to| (it, to)))
+    {
+        let stage = Stage::new();
+        let sources = stage.base.join("gone/a");
+        fs::create_dir_all(&sources).unwrap();
+        for stem in ["one", "two"] {
+            let source = sources.join(format!("{stem}.py"));
+            fs::write(&source, "").unwrap();
+            let file = fs::File::options().write(true).open(&source).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+        }
+        let [path, other] = ["one", "two"].map(|stem| stage.orphan("a", stem));
+        let store = stage.open(resolver);
+        let plan = plan(&store, &Policy::of([Selector::Stale]));
+        assert_eq!(plan.tally().files, 2);
+        change(&sources.join("one.py"));
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        let gone: &[&Path] = if spared.is_some() { &[&other] } else { &[&path, &other] };
+        assert_only_gone(&before, &stage.tree(), gone);
+        assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
+    }
+}
+
 #[test]
 fn what_a_plan_that_is_shown_cannot_look_into_is_a_trouble() {
     for resolver in RESOLVERS {
@@ -712,6 +1132,67 @@ fn what_a_plan_that_is_shown_cannot_look_into_is_a_trouble() {
         assert_eq!(plan.look_into(&store, Threads::exactly(2)), 0);
         let troubles: Vec<&Path> = plan.troubles.iter().map(Trouble::path).collect();
         assert_eq!(troubles, [&swapped], "what vanished is none: {:?}", plan.troubles);
+    }
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_a_trouble_and_what_vanished_is_none() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        let [locked, ..] = ["locked", "vanished"].map(|directory| stage.orphan(directory, "m"));
+        let (before, after, troubles, failures) = as_ordinary_user(&stage.base, || {
+            let store = stage.open(resolver);
+            let mut plan = plan(&store, &orphans());
+            fs::remove_dir_all(stage.mirror("vanished")).unwrap();
+            let before = stage.tree();
+            // It can be opened and listed, what is in it cannot be looked at.
+            let set_mode =
+                |mode| fs::set_permissions(stage.mirror("locked"), PermissionsExt::from_mode(mode)).unwrap();
+            set_mode(0o400);
+            assert_eq!(plan.look_into(&store, Threads::exactly(2)), 0);
+            let troubles: Vec<PathBuf> = plan.troubles.iter().map(|it| it.path().to_path_buf()).collect();
+            let outcome = carry_out(&store, plan);
+            set_mode(0o755);
+            let failures = outcome.failures.iter().filter(|it| it.directories == 0);
+            let failures: Vec<_> = failures.map(|it| (it.path.clone(), it.files)).collect();
+            (before, stage.tree(), troubles, failures)
+        });
+        assert_only_gone(&before, &after, &[]);
+        assert_eq!(troubles, [&*locked], "{resolver:?}");
+        assert_eq!(failures, [(locked, 1)], "{resolver:?}");
+    }
+}
+
+/// So many files are not looked into for a plan that is only shown; those of an overflow count.
+#[test]
+fn a_plan_of_many_files_is_shown_without_a_look_into_them() {
+    let stage = Stage::new();
+    let path = stage.orphan("a", "m");
+    let store = stage.open(None);
+    let found = plan(&store, &orphans());
+    let victim = found.directories[0].victims[0].clone();
+    fs::write(&path, "x".repeat(HEADER.len() + 1)).unwrap();
+    let known = Victim { contents: Contents::Known, ..victim.clone() };
+    let cases = [
+        (Contents::ToBeRead, 0, MOST_LOOKED_INTO, None),
+        (Contents::ToBeRead, 0, MOST_LOOKED_INTO + 1, Some(MOST_LOOKED_INTO + 1)),
+        (Contents::ToBeRead, 9, MOST_LOOKED_INTO - 9, None),
+        (Contents::ToBeRead, 9, MOST_LOOKED_INTO - 8, Some(MOST_LOOKED_INTO + 1)),
+        (Contents::Known, 0, MOST_LOOKED_INTO + 1, None),
+        (Contents::Known, 9, MOST_LOOKED_INTO, None),
+    ];
+    for (contents, gone_unread, count, unread) in cases {
+        let victim = if contents == Contents::Known { &known } else { &victim };
+        let directory = PlannedDirectory {
+            owner: found.directories[0].owner.clone(),
+            relative: found.directories[0].relative.clone(),
+            victims: vec![victim.clone(); count as usize],
+        };
+        let mut plan = Plan { directories: vec![directory], gone_unread, ..Plan::default() };
+        assert_eq!(plan.look_into(&store, Threads::exactly(2)), unread.unwrap_or(gone_unread));
+        let is_looked_into = contents == Contents::ToBeRead && unread.is_none();
+        assert_eq!(plan.skipped.len() as u64, if is_looked_into { count } else { 0 });
+        assert_eq!(plan.tally().files, if is_looked_into { 0 } else { count });
     }
 }
 
@@ -794,6 +1275,53 @@ proptest! {
     }
 }
 
+/// Two workers that remove the two links of an inode at the same moment must not both see the other link.
+#[test]
+fn the_last_two_links_are_not_removed_at_once() {
+    const INODES: usize = 1000;
+    let stage = Stage::new();
+    for number in 0..INODES {
+        let first = stage.orphan(&format!("{number}/a"), "m");
+        let other = stage.mirror(&format!("{number}/b"));
+        fs::create_dir(&other).unwrap();
+        fs::hard_link(&first, other.join(first.file_name().unwrap())).unwrap();
+    }
+    let bytes = HEADER.len() + "m".len();
+    let store = stage.open(None);
+    let outcome = carry_out(&store, plan(&store, &orphans()));
+    let expected = (2 * INODES as u64, (INODES * bytes) as u64);
+    assert_eq!((outcome.removed.files, outcome.removed.bytes), expected);
+}
+
+#[test]
+fn what_cannot_be_read_any_more_stays() {
+    // One policy plans by the name alone, the other has read the first bytes.
+    let read = Policy::of([Selector::Orphans, Selector::Stale]);
+    for (resolver, policy) in RESOLVERS.into_iter().flat_map(|it| [(it, orphans()), (it, read.clone())]) {
+        let stage = Stage::new();
+        let [path, replaced, other] = ["one", "replaced", "two"].map(|stem| stage.orphan("a", stem));
+        let (before, after, outcome) = as_ordinary_user(&stage.base, || {
+            let store = stage.open(resolver);
+            let plan = plan(&store, &policy);
+            fs::remove_file(&replaced).unwrap();
+            fs::write(&replaced, HEADER).unwrap();
+            let before = stage.tree();
+            let set_mode = |mode| {
+                for path in [&path, &replaced] {
+                    fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+                }
+            };
+            set_mode(0o000);
+            let outcome = carry_out(&store, plan);
+            set_mode(0o644);
+            (before, stage.tree(), outcome)
+        });
+        assert_only_gone(&before, &after, &[&other]);
+        assert_eq!(kept(&outcome), [(path, Spared::Unreadable), (replaced, Spared::Changed)]);
+        assert!(outcome.is_complete(), "{:?}", outcome.failures);
+    }
+}
+
 /// Runs the test of this name in a mount namespace of its own. Answers true in there, false outside once it passed.
 fn enters_namespace(test: &str) -> bool {
     const INSIDE: &str = "PYCSTORE_TEST_IN_NAMESPACE";
@@ -852,6 +1380,43 @@ fn a_mount_made_after_the_plan_is_not_crossed() {
             assert_only_gone(&before, &after, &[&stage.mirror("z")]);
             let failed: Vec<_> = outcome.failures.iter().map(|it| (it.path.clone(), it.files)).collect();
             assert!(failed.contains(&(stage.mirror("a/b"), 2)), "{failed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_system_that_became_read_only_is_one_failure() {
+    if !enters_namespace("a_file_system_that_became_read_only_is_one_failure") {
+        return;
+    }
+    let run = |program: &str, arguments: &[&str], at: &Path| {
+        assert!(Command::new(program).args(arguments).arg(at).status().unwrap().success());
+    };
+    for resolver in RESOLVERS {
+        for (files, failed) in [(4, (4, 0)), (0, (0, 4))] {
+            let stage = Stage::new();
+            run("mount", &["--bind", stage.store.to_str().unwrap()], &stage.store);
+            for (number, directory) in ["a", "a", "b", "c"].into_iter().enumerate().take(files) {
+                stage.orphan(directory, &format!("m{number}"));
+            }
+            for directory in ["a", "b", "c"] {
+                fs::create_dir_all(stage.mirror(directory)).unwrap();
+            }
+            stage.delete_sources("a");
+            let store = stage.open(resolver);
+            let plan = plan(&store, &orphans());
+            assert_eq!(plan.emptied.iter().map(EmptiedIn::count).sum::<u64>(), 4);
+            run("mount", &["-o", "remount,bind,ro"], &stage.store);
+            let before = stage.tree();
+            let outcome =
+                execute::execute(&store, plan, Threads::exactly(1), &AtomicBool::new(false), |_| {});
+            let after = stage.tree();
+            run("umount", &["--lazy"], &stage.store);
+            assert_only_gone(&before, &after, &[]);
+            let failures: Vec<_> =
+                outcome.failures.iter().map(|it| (&*it.path, it.files, it.directories)).collect();
+            assert_eq!(failures, [(&*stage.store, failed.0, failed.1)]);
+            assert_eq!((outcome.left.files, outcome.directories_left, outcome.directories), (0, 0, 0));
         }
     }
 }

@@ -14,8 +14,10 @@ use pycstore::sweep::{
     Walk, Why, execute,
 };
 use pycstore::units::Moment;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,8 +124,13 @@ fn plan(root: &Root, destination: Destination<'_>) -> Plan {
 }
 
 fn plan_by(root: &Root, destination: Destination<'_>, sourceless: Sourceless) -> Plan {
+    plan_where(root, destination, sourceless, Emptied::Remove)
+}
+
+/// The plan of a sweep that ignores what has `ignored` in its name.
+fn plan_where(root: &Root, destination: Destination<'_>, sourceless: Sourceless, emptied: Emptied) -> Plan {
     let roots = [root.target()];
-    let is_ignored = |_: &Path| false;
+    let is_ignored = |path: &Path| path.as_os_str().as_bytes().windows(7).any(|part| part == b"ignored");
     let bounds = Bounds {
         roots: &roots,
         store: None,
@@ -133,17 +140,93 @@ fn plan_by(root: &Root, destination: Destination<'_>, sourceless: Sourceless) ->
     };
     let stop = AtomicBool::new(false);
     let walk = Walk { root, bounds, destination, threads: Threads::exactly(2), stop: &stop };
-    let policy = Policy {
-        sourceless,
-        emptied: Emptied::Remove,
-        user: effective_user(),
-        now: Moment::from(SystemTime::now()),
-    };
+    let policy = Policy { sourceless, emptied, user: effective_user(), now: Moment::from(SystemTime::now()) };
     Planner::collect(walk.run(|| Planner::new(policy), |_| {}))
 }
 
 fn carry_out(root: Root, plan: Plan, store: Option<&Store>) -> Outcome {
     execute(vec![(root, plan)], store, Threads::exactly(2), &AtomicBool::new(false), |_| {})
+}
+
+#[test]
+fn a_directory_goes_if_all_in_it_goes() {
+    type Addition = fn(&Path);
+    let nothing: Addition = |_| {};
+    // What is added to `pkg`, which has a module without its source, and of which directories all goes then.
+    let cases: [(&str, Addition, &[&str], &[&str]); 8] = [
+        ("nothing", nothing, &["pkg/__pycache__"], &["pkg", "pkg/__pycache__"]),
+        (
+            "a file",
+            |pkg| fs::write(pkg.join("README"), "").unwrap(),
+            &["pkg/__pycache__"],
+            &["pkg/__pycache__"],
+        ),
+        (
+            "a foreign file in the cache",
+            |pkg| fs::write(pkg.join("__pycache__/README"), "").unwrap(),
+            &[],
+            &[],
+        ),
+        (
+            "an ignored one",
+            |pkg| {
+                let cache = pkg.join("__pycache__");
+                fs::copy(cache.join("m.cpython-312.pyc"), cache.join("ignored.cpython-312.pyc")).unwrap();
+            },
+            &[],
+            &[],
+        ),
+        ("a directory in the cache", |pkg| fs::create_dir(pkg.join("__pycache__/d")).unwrap(), &[], &[]),
+        (
+            "an empty directory",
+            |pkg| fs::create_dir(pkg.join("d")).unwrap(),
+            &["pkg/__pycache__"],
+            &["pkg/__pycache__"],
+        ),
+        (
+            "an empty cache below",
+            |pkg| fs::create_dir_all(pkg.join("d/__pycache__")).unwrap(),
+            &["pkg/__pycache__", "pkg/d/__pycache__"],
+            &["pkg", "pkg/__pycache__", "pkg/d", "pkg/d/__pycache__"],
+        ),
+        (
+            "bytecode beside it",
+            |pkg| {
+                fs::copy(pkg.join("__pycache__/m.cpython-312.pyc"), pkg.join("other.pyc")).unwrap();
+            },
+            &["pkg/__pycache__"],
+            &["pkg/__pycache__"],
+        ),
+    ];
+    for (resolver, (what, add, caches, all)) in
+        RESOLVERS.into_iter().flat_map(|it| cases.map(|case| (it, case)))
+    {
+        for (emptied, gone) in [(Emptied::Keep, caches), (Emptied::Remove, all)] {
+            let stage = Stage::new();
+            stage.module("pkg", "m");
+            fs::remove_file(stage.tree.join("pkg/m.py")).unwrap();
+            fs::write(stage.tree.join("keep"), "").unwrap();
+            add(&stage.tree.join("pkg"));
+            let before = tree(&stage.tree);
+            let root = stage.root(resolver);
+            let plan = plan_where(&root, Destination::Nowhere, Sourceless::Keep, emptied);
+            let named = plan.removal.emptied.iter().flat_map(|it| it.names().map(|name| (&*it.parent, name)));
+            let named: BTreeSet<PathBuf> = named
+                .map(|(parent, name)| {
+                    stage.tree.join(OsStr::from_bytes(parent)).join(OsStr::from_bytes(name))
+                })
+                .collect();
+            let gone: BTreeSet<PathBuf> = gone.iter().map(|path| stage.tree.join(path)).collect();
+            assert_eq!(named, gone, "{what}");
+            let outcome = carry_out(root, plan, None);
+            assert_eq!((outcome.removed.files, outcome.directories), (1, gone.len() as u64), "{what}");
+            let file = stage.tree.join("pkg/__pycache__/m.cpython-312.pyc");
+            let after = tree(&stage.tree);
+            let lost: BTreeSet<PathBuf> =
+                before.keys().filter(|path| !after.contains_key(*path)).cloned().collect();
+            assert_eq!(lost, gone.into_iter().chain([file]).collect(), "{what}");
+        }
+    }
 }
 
 #[test]

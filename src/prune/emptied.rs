@@ -162,8 +162,8 @@ impl EmptyDirectories {
         for leaves in &leaves {
             *emptied_in.entry(&leaves.parent).or_default() += leaves.names().count();
         }
-        let depth = |path: &[u8]| path.iter().filter(|&&byte| byte == b'/').count();
-        branches.sort_unstable_by_key(|(path, _)| Reverse(depth(path)));
+        // A path is longer than that of the directory that it lies in: the deepest first.
+        branches.sort_unstable_by_key(|(path, _)| Reverse(path.len()));
         let mut going = Vec::new();
         for (relative, directories) in &branches {
             if emptied_in.get(&**relative) == Some(directories) {

@@ -392,3 +392,36 @@ enum RemovedDirectory {
     /// It is not there any more, holds something, or is not to go.
     Kept,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_missing_directory_of_sources_is_still_missing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path();
+        std::fs::write(base.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("loop", base.join("loop")).unwrap();
+        let too_long = "n".repeat(300);
+        for (path, expected) in [
+            ("", Some(false)),
+            ("gone", Some(true)),
+            ("file", Some(true)),
+            ("file/below", Some(true)),
+            // It may be there for other users or at other times.
+            ("loop", Some(false)),
+            ("loop/below", Some(false)),
+            (&too_long, None),
+        ] {
+            let answer = is_still_missing(&base.join(path));
+            assert_eq!(answer.as_ref().ok(), expected.as_ref(), "{path}: {answer:?}");
+            if let Err(error) = answer {
+                assert!(
+                    error.to_string().starts_with(&format!("cannot look at {}", base.display())),
+                    "{error}"
+                );
+            }
+        }
+    }
+}

@@ -63,3 +63,52 @@ impl LinkedVictims {
         self.0.values().filter(|inode| inode.going >= inode.links).map(|inode| (&inode.owner, inode.size))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::premise::Premise;
+    use super::super::victim::Contents;
+    use super::*;
+    use crate::owner::directory_owner;
+    use crate::units::Moment;
+    use std::path::Path;
+
+    fn victim(inode: u64, links: u64) -> Victim {
+        Victim {
+            name: b"m.cpython-312.pyc"[..].into(),
+            contents: Contents::Known,
+            identity: (1, inode),
+            links,
+            bytes: 100,
+            disk: 4096,
+            modified: Moment { seconds: 0, nanoseconds: 0 },
+            premise: Premise::None,
+        }
+    }
+
+    #[test]
+    fn an_inode_is_freed_once_by_its_first_owner() {
+        let found = [("/b", victim(1, 3)), ("/a", victim(1, 3)), ("/c", victim(1, 3)), ("/d", victim(2, 2))];
+        let single = ("/e", victim(3, 1));
+        // Whichever worker found what: alone, or all but one together.
+        for turned in 0..found.len() {
+            for split in 0..=found.len() {
+                let mut found = found.clone();
+                found.rotate_left(turned);
+                let mut parts = [LinkedVictims::default(), LinkedVictims::default()];
+                for (index, (owner, victim)) in found.iter().chain([&single]).enumerate() {
+                    let owner = Arc::new(directory_owner(Path::new(owner)));
+                    parts[usize::from(index >= split)].add(victim, &owner);
+                }
+                let [mut all, other] = parts;
+                all.append(other);
+                let freed: Vec<_> = all.freed().map(|(owner, tally)| (&*owner.root, tally)).collect();
+                assert_eq!(freed, [(Path::new("/a"), Tally { files: 0, bytes: 100, disk: 4096 })]);
+                // One of its links stays after all.
+                all.keep(&victim(1, 3));
+                all.keep(&victim(4, 2));
+                assert_eq!(all.freed().count(), 0);
+            }
+        }
+    }
+}

@@ -184,7 +184,9 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::Spared;
     use super::*;
+    use crate::owner::directory_owner;
 
     #[test]
     fn failures_are_joined_only_where_they_say_the_same() {
@@ -207,5 +209,92 @@ mod tests {
         let lines: Vec<String> = part.failures.iter().map(ToString::to_string).collect();
         let expected = ["s/a/b (2 files)", "s/a/three", "s/c/four", "s/c (2 files)"];
         assert_eq!(lines, expected.map(|path| format!("cannot remove {path}")));
+    }
+
+    fn failure(path: &str, files: u64, directories: u64, kind: io::ErrorKind) -> Failure {
+        Failure { path: path.into(), files, directories, source: kind.into() }
+    }
+
+    /// Path, files and directories of each failure.
+    fn failed(outcome: &Outcome) -> Vec<(&str, u64, u64)> {
+        let failures = outcome.failures.iter();
+        failures.map(|it| (it.path.to_str().unwrap(), it.files, it.directories)).collect()
+    }
+
+    #[test]
+    fn a_failure_names_a_number_from_two_on() {
+        for (files, directories, expected) in
+            [(1, 0, "x"), (2, 0, "x (2 files)"), (0, 1, "x"), (0, 2, "x (2 directories)")]
+        {
+            let failure = failure("x", files, directories, io::ErrorKind::NotFound);
+            assert_eq!(failure.to_string(), format!("cannot remove {expected}"));
+        }
+    }
+
+    #[test]
+    fn what_several_counted_adds_up() {
+        let owner = |path: &str| directory_owner(Path::new(path));
+        let skipped = |path: &str| Skipped { path: path.into(), why: Spared::Changed };
+        let part = |count: u64, name: &str| {
+            let mut part = Part::default();
+            part.count(&owner("/a"), Tally { files: count, bytes: 10 * count, disk: 100 * count });
+            part.count(&owner(&format!("/{name}")), Tally::file(7, 70));
+            // What removed nothing names no owner.
+            part.count(&owner("/none"), Tally::default());
+            part.left = Tally { files: 2 * count, bytes: 20 * count, disk: 200 * count };
+            part.directories_left = 3 * count;
+            part.skipped.push(skipped(name));
+            part.fail_directory(failure(name, 0, 1, io::ErrorKind::NotFound));
+            let mut emptied = EmptiedIn::new(b"parent");
+            emptied.push(name.as_bytes());
+            part.emptied.push(emptied);
+            part
+        };
+        let parts = || vec![part(4, "z"), part(1, "y")];
+        let merged = parts().into_iter().fold(Part::default(), |mut sum, part| {
+            sum.merge(part);
+            sum
+        });
+        let each = parts().into_iter().map(|part| Outcome::collect(vec![part], Vec::new()));
+        for outcome in [
+            Outcome::collect(parts(), Vec::new()),
+            Outcome::collect(vec![merged], Vec::new()),
+            Outcome::joined(each),
+        ] {
+            assert_eq!(outcome.removed, Tally { files: 7, bytes: 64, disk: 640 });
+            let owners: Vec<(&Path, u64)> =
+                outcome.owners.iter().map(|(owner, tally)| (&*owner.root, tally.files)).collect();
+            assert_eq!(owners, [(Path::new("/a"), 5), (Path::new("/y"), 1), (Path::new("/z"), 1)]);
+            assert_eq!(outcome.left, Tally { files: 10, bytes: 100, disk: 1000 });
+            assert_eq!((outcome.directories, outcome.directories_left), (2, 15));
+            assert_eq!(outcome.skipped, [skipped("y"), skipped("z")]);
+            assert_eq!(failed(&outcome), [("y", 0, 1), ("z", 0, 1)]);
+            assert!(!outcome.is_complete());
+        }
+    }
+
+    #[test]
+    fn a_read_only_file_system_is_one_failure() {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        let other = || failure("s/other", 3, 0, PermissionDenied);
+        let files = || failure("s/a", 2, 0, ReadOnlyFilesystem);
+        let directories = || failure("s/b", 0, 4, ReadOnlyFilesystem);
+        let cases = [
+            (vec![], (5, 6), vec![], (5, 6)),
+            (vec![other()], (5, 6), vec![("s/other", 3, 0)], (5, 6)),
+            (vec![files()], (0, 0), vec![("s", 2, 0)], (0, 0)),
+            // Where files are named the directories are understood.
+            (vec![files(), other(), directories()], (5, 6), vec![("s/other", 3, 0), ("s", 7, 0)], (0, 0)),
+            (vec![directories()], (0, 6), vec![("s", 0, 10)], (0, 0)),
+            (vec![directories(), directories()], (0, 0), vec![("s", 0, 8)], (0, 0)),
+        ];
+        for (failures, left, expected, still_left) in cases {
+            let left = (Tally { files: left.0, bytes: left.0, disk: left.0 }, left.1);
+            let mut outcome =
+                Outcome { failures, left: left.0, directories_left: left.1, ..Outcome::default() };
+            outcome.join_read_only(Path::new("s"));
+            assert_eq!(failed(&outcome), expected);
+            assert_eq!((outcome.left.files, outcome.directories_left), still_left);
+        }
     }
 }

@@ -245,11 +245,6 @@ impl Policy {
         Policy::of([Selector::Orphans, Selector::Stale, Selector::Corrupt, Selector::Temporary])
     }
 
-    /// Whether it takes nothing at all.
-    pub fn is_empty(&self) -> bool {
-        self.selectors.is_empty() && self.unused_for.is_none() && self.budget.is_unlimited()
-    }
-
     /// Whether its judgement depends on the interpreters of this machine.
     pub fn asks_interpreters(&self) -> bool {
         self.selectors.contains(&Selector::DeadInterpreters) || !self.budget.is_unlimited()
@@ -389,7 +384,7 @@ mod tests {
     use super::*;
     use crate::directory::FileKind;
     use crate::layout::Name;
-    use crate::source::Why;
+    use crate::source::{SourceFile, Why};
     use crate::status::{Corrupt, Orphan, Stale};
 
     const DAY: i64 = 86_400;
@@ -453,6 +448,8 @@ mod tests {
             (vec![Selector::Orphans], Verdict::Spare(Spared::NotBytecode)),
             (vec![Selector::Forgotten], Verdict::Spare(Spared::NotBytecode)),
             (vec![Selector::Orphans, Selector::Corrupt], Verdict::Condemn),
+            (vec![Selector::Corrupt], Verdict::Condemn),
+            (vec![Selector::Stale, Selector::Temporary], Verdict::Keep),
             (vec![Selector::All], Verdict::Condemn),
         ] {
             assert_eq!(judge(&Policy::of(selectors), &zeros, status), expected);
@@ -476,6 +473,8 @@ mod tests {
         let ago = |seconds: i64| Moment { seconds: NOW.seconds - seconds, nanoseconds: 0 };
         for (modified, changed, is_old) in [
             (0, 0, false),
+            // The inode changed before: the clock was set back, or the moment is an earlier one.
+            (0, 7200, false),
             (3599, 3599, false),
             (3600, 3600, true),
             // The times of a copy are those of its original.
@@ -539,5 +538,130 @@ mod tests {
         let unknown = value(&used_today, Status::Unknown(Why::NoTrace));
         assert_eq!(unknown, value(&used_today, Status::Fresh), "as if its source were there");
         assert_eq!(judge(&policy, &used_today, Status::Foreign), Verdict::Keep);
+    }
+
+    #[test]
+    fn a_fault_in_the_body_is_taken_by_two_selectors() {
+        let file = entry("m.cpython-312.pyc", 5, 4, good());
+        let takes =
+            |selector, fault| judge(&Policy::of([selector]), &file, Status::Corrupt(fault)).is_condemned();
+        for (selector, body, other) in [
+            (Selector::Bodies, true, false),
+            (Selector::Corrupt, true, true),
+            (Selector::Stale, false, false),
+            (Selector::Listed, false, false),
+        ] {
+            assert_eq!(takes(selector, Corrupt::Body), body, "{selector:?}");
+            assert_eq!(takes(selector, Corrupt::Truncated), other, "{selector:?}");
+        }
+    }
+
+    #[test]
+    fn each_selector_and_each_limit_asks_its_own() {
+        let with = |disk, files| Policy { budget: Budget { disk, files }, ..Policy::default() };
+        let all = Question::Everything(UncheckedHashes::Trust);
+        let unused = Policy { unused_for: Some(1), ..Policy::default() };
+        let (one, both) = (Policy::of([Selector::Orphans]), [Selector::Orphans, Selector::Stale]);
+        for (policy, question, interpreters, rule) in [
+            (one.clone(), Question::Orphans, false, DirectoryRule::SourcesDeleted),
+            (Policy::of(both), all, false, DirectoryRule::SourcesDeleted),
+            (Policy { unused_for: Some(1), ..one.clone() }, all, false, DirectoryRule::SourcesDeleted),
+            (Policy { budget: with(Some(1), None).budget, ..one }, all, true, DirectoryRule::SourcesDeleted),
+            (unused, all, false, DirectoryRule::SourcesDeleted),
+            (with(Some(0), None), all, true, DirectoryRule::SourcesDeleted),
+            (with(None, Some(0)), all, true, DirectoryRule::SourcesDeleted),
+            (Policy::of([Selector::DeadInterpreters]), all, true, DirectoryRule::SourcesDeleted),
+            (Policy::of([Selector::Corrupt]), all, false, DirectoryRule::SourcesDeleted),
+            (Policy::of([Selector::All]), all, false, DirectoryRule::Emptied),
+            (Policy::of([Selector::Forgotten]), all, false, DirectoryRule::Emptied),
+        ] {
+            assert_eq!(policy.question(), question, "{policy:?}");
+            assert_eq!(policy.asks_interpreters(), interpreters, "{policy:?}");
+            assert_eq!(policy.directory_rule(), rule, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_removed_for_its_source_goes_only_while_that_is_as_it_was() {
+        use Presence::{Absent, Present};
+        let file = SourceFile {
+            python_mtime: 7,
+            pinned_mtime: 7,
+            modified: Moment { seconds: 7, nanoseconds: 8 },
+            changed: NOW,
+            links: 1,
+            bytes: 9,
+            hash: None,
+        };
+        let path = |path: &str| Some(Box::from(Path::new(path)));
+        let unchanged =
+            |path| Premise::SourceUnchanged(Box::new((path, Moment { seconds: 7, nanoseconds: 8 }, 9)));
+        let (orphan, stale) = (Status::Orphan(Orphan::Source), Status::Stale(Stale::Mtime));
+        let (by_source, all) = (Policy::reclaimable(), Policy::of([Selector::Orphans, Selector::All]));
+        let forgotten = Policy::of([Selector::Forgotten]);
+        for (policy, status, sources, recorded, other, expected) in [
+            (&by_source, orphan, Absent, None, None, Premise::DirectoryMissing),
+            (&by_source, orphan, Absent, path("/r.py"), None, Premise::SourceMissing(path("/r.py"))),
+            (&by_source, orphan, Present, None, None, Premise::SourceMissing(None)),
+            (&by_source, orphan, Present, None, Some("m.pyw"), Premise::SourceMissing(path("m.pyw"))),
+            (&by_source, orphan, Present, path("/r.py"), Some("x"), Premise::SourceMissing(path("/r.py"))),
+            (&by_source, orphan, Presence::Unreachable, None, None, Premise::SourceMissing(None)),
+            (&by_source, stale, Present, None, None, unchanged(None)),
+            (&by_source, stale, Present, None, Some("m.pyw"), unchanged(path("m.pyw"))),
+            (&by_source, stale, Present, path("/r.py"), None, unchanged(path("/r.py"))),
+            (&by_source, Status::Corrupt(Corrupt::Truncated), Present, None, None, Premise::None),
+            (&by_source, Status::Fresh, Present, None, None, Premise::None),
+            (&all, orphan, Absent, None, None, Premise::None),
+            (&all, stale, Present, None, None, Premise::None),
+            (&forgotten, orphan, Present, None, None, Premise::None),
+        ] {
+            let mut entry = entry("m.cpython-312.pyc", 5, 4, good());
+            (entry.recorded, entry.other_name) = (recorded, other.map(|name| name.as_bytes().into()));
+            entry.source = if sources == Present { Source::Present(file) } else { Source::NotAsked };
+            assert_eq!(policy.premise(sources, &entry, status), expected, "{status:?} {sources:?}");
+        }
+    }
+
+    #[test]
+    fn a_listed_entry_is_taken_as_long_as_it_is_the_same_file() {
+        let mut file = entry("m.cpython-312.pyc", 5, 4, good());
+        let other = entry("n.cpython-312.pyc", 5, 4, good());
+        let listed = [("a", &file), ("a", &other), ("b", &file)];
+        let listed = listed.map(|(directory, entry)| SeenEntry::new(directory.as_bytes(), entry).unwrap());
+        let policy = Policy { listed: listed.into(), ..Policy::of([Selector::Listed]) };
+        let lists =
+            |file: &Entry<'_>| ["a", "b", "c"].map(|directory| policy.lists(directory.as_bytes(), file));
+        assert_eq!(lists(&file), [true, true, false]);
+        assert_eq!(lists(&other), [true, false, false]);
+        file.metadata.as_mut().unwrap().bytes += 1;
+        assert_eq!(lists(&file), [false; 3]);
+        assert!(!Policy::of([Selector::Listed]).lists(b"a", &other));
+    }
+
+    #[test]
+    fn each_selector_and_each_reason_to_keep_a_file_has_a_name() {
+        let selectors = [
+            (Selector::Orphans, "orphans"),
+            (Selector::Stale, "stale"),
+            (Selector::Corrupt, "corrupt"),
+            (Selector::Bodies, "bodies"),
+            (Selector::Temporary, "temporary"),
+            (Selector::Listed, "verify"),
+            (Selector::DeadInterpreters, "dead-interpreters"),
+            (Selector::Forgotten, "forget"),
+            (Selector::All, "all"),
+        ];
+        selectors.iter().for_each(|(selector, name)| assert_eq!(selector.name(), *name));
+        for (why, name, word) in [
+            (Spared::NotBytecode, "not-bytecode", "--corrupt"),
+            (Spared::Unreadable, "unreadable", "read"),
+            (Spared::Changed, "changed", "changed"),
+            (Spared::SourceReturned, "source-returned", "there again"),
+            (Spared::SourceChanged, "source-changed", "source changed"),
+            (Spared::SourceRecorded, "source-recorded", "records"),
+        ] {
+            assert_eq!(why.name(), name);
+            assert!(why.explanation().contains(word), "{name}");
+        }
     }
 }

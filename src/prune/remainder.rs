@@ -7,6 +7,7 @@ use super::cut_off::{CutOff, File};
 use super::judge::Judge;
 use super::policy::{Circumstances, Policy, Selector, Verdict};
 use crate::entry::{Bytecode, Content, Entry};
+use crate::layout::Name;
 use crate::scan::{Trouble, Visit, Visitor};
 use crate::status::{self, Status, UncheckedHashes};
 use crate::store::Store;
@@ -81,7 +82,7 @@ impl<'a> Remainder<'a> {
     fn look(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) {
         // Leftovers of interrupted writes and foreign files are no entries, nor is what may not be bytecode.
         let may_be_none = matches!(entry.content, Content::Read(_, Bytecode::Never) | Content::Unreadable(_));
-        if entry.parsed.slot().is_none() || may_be_none {
+        if !matches!(entry.parsed, Name::Bytecode(_)) || may_be_none {
             return;
         }
         let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return };
@@ -115,4 +116,58 @@ impl Visitor for Remainder<'_> {
 
     /// The scan that plans reports it.
     fn trouble(&mut self, _: Trouble) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::Budget;
+    use super::super::scope::Scope;
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    #[test]
+    fn some_policies_can_empty_a_store_and_some_empty_any() {
+        let of = |selectors: &[Selector]| Policy::of(selectors.iter().copied());
+        let unused = |age| Policy { unused_for: Some(age), ..Policy::default() };
+        let budget =
+            |disk, files| Policy { budget: Budget { disk, files }, ..Policy::of([Selector::Temporary]) };
+        let narrow =
+            |policy| Policy { scope: Scope { tags: vec!["t".into()], ..Scope::default() }, ..policy };
+        for (policy, may_empty_one, empties_any) in [
+            (Policy::default(), false, false),
+            (Policy::reclaimable(), false, false),
+            (of(&[Selector::DeadInterpreters, Selector::Bodies, Selector::Listed]), false, false),
+            (of(&[Selector::All]), true, true),
+            (narrow(of(&[Selector::All])), true, false),
+            (of(&[Selector::Forgotten]), true, false),
+            (unused(-1), true, true),
+            (unused(0), true, true),
+            (unused(1), true, false),
+            (unused(DAY - 1), true, false),
+            (unused(DAY), false, false),
+            (narrow(unused(0)), true, false),
+            (budget(Some(0), None), true, true),
+            (budget(None, Some(0)), true, true),
+            (budget(Some(1), Some(0)), true, true),
+            (budget(Some(1), None), true, false),
+            (budget(None, Some(1)), true, false),
+            (narrow(budget(Some(0), Some(0))), true, false),
+        ] {
+            let is = (policy.may_empty_a_store(), policy.empties_every_store());
+            assert_eq!(is, (may_empty_one, empties_any), "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn what_never_asks_is_taken_of_every_policy() {
+        let all = [Selector::Orphans, Selector::Corrupt, Selector::Forgotten, Selector::All];
+        for (age, harmless_age) in [(None, None), (Some(DAY - 1), None), (Some(DAY), Some(DAY))] {
+            let budget = Budget { disk: Some(1), files: None };
+            let harmless = Policy { unused_for: age, budget, ..Policy::of(all) }.harmless();
+            assert_eq!(harmless.selectors, [Selector::Orphans, Selector::Corrupt].into());
+            assert_eq!(harmless.unused_for, harmless_age);
+            assert!(harmless.budget.is_unlimited());
+        }
+    }
 }

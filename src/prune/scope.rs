@@ -242,4 +242,26 @@ mod tests {
         let error = Keep::of(many.into_iter().chain(["/"])).unwrap_err().to_string();
         assert!(error.contains("65536 bytes altogether"), "{error}");
     }
+
+    #[test]
+    fn a_directory_has_no_tag_and_no_owner() {
+        let keep = Keep::of(["/a/keep"]).unwrap();
+        let under = Scope { under: vec!["/a/p".into(), "/a/keep".into()], ..Scope::default() };
+        for (scope, is_everything, admitted) in [
+            (Scope::default(), true, ["a/p", "a/p/deep", "a/pq", "a/keep/deep"].as_slice()),
+            (under.clone(), false, &["a/p", "a/p/deep", "a/keep/deep"]),
+            (Scope { keep: keep.clone(), ..Scope::default() }, false, &["a/p", "a/p/deep", "a/pq"]),
+            (Scope { keep, ..under.clone() }, false, &["a/p", "a/p/deep"]),
+            (Scope { tags: vec!["cpython-312".into()], ..Scope::default() }, false, &[]),
+            (Scope { tags: vec!["cpython-312".into()], ..under.clone() }, false, &[]),
+            (Scope { owners: vec!["/a/p".into()], ..Scope::default() }, false, &[]),
+            (Scope { owners: vec!["/a/p".into()], ..under }, false, &[]),
+        ] {
+            assert_eq!(scope.is_everything(), is_everything, "{scope:?}");
+            let mut directories = vec!["a/p", "a/p/deep", "a/pq", "a/keep/deep"];
+            directories.retain(|directory| scope.admits_directory(directory.as_bytes()));
+            assert_eq!(directories, admitted, "{scope:?}");
+        }
+        assert!(Keep::default().is_empty() && !Keep::of(["/a"]).unwrap().is_empty());
+    }
 }

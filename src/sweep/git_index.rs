@@ -178,7 +178,7 @@ impl<R: BufRead> Reader<R> {
             self.skip(padding)?;
         }
         let mode = number(&stat[24..28]);
-        if mode > 0xffff || !KINDS.contains(&(mode >> 12)) {
+        if !KINDS.contains(&(mode >> 12)) {
             return Err(invalid("an entry of an unknown kind"));
         }
         Ok(mode)
@@ -351,6 +351,110 @@ mod tests {
         let entries = [next(0, &part, 0xfff), next(0, &part, 0xfff)];
         assert!(read(&index(4, &entries[..1], b"")).is_ok());
         assert!(read(&index(4, &entries, b"")).unwrap_err().contains("without an end"));
+    }
+
+    /// A number of bytes to take off, as git writes it (`encode_varint`).
+    fn offset(mut number: usize) -> Vec<u8> {
+        let mut bytes = vec![number as u8 & 0x7f];
+        while number > 0x7f {
+            number = (number >> 7) - 1;
+            bytes.insert(0, 0x80 | number as u8 & 0x7f);
+        }
+        bytes
+    }
+
+    /// An entry of version 4: of the path before, so many bytes are taken off, and these come in their place.
+    fn entry_4(removed: &[u8], added: &str, length: usize) -> Vec<u8> {
+        let mut bytes = entry("", 0o100_644)[..60].to_vec();
+        bytes.extend((length.min(0xfff) as u16).to_be_bytes());
+        bytes.extend(removed);
+        bytes.extend(added.as_bytes());
+        bytes.push(0);
+        bytes
+    }
+
+    #[test]
+    fn paths_of_version_4_share_their_beginnings() {
+        for removed in [5, 126, 127, 128, 129, 255, 256, 257, 16_510, 16_511, 16_512, 16_513, 40_000] {
+            let first = format!("k/{}.pyc", "d".repeat(removed - 4));
+            let below = format!("{first}/x.pyc");
+            let entries = [
+                entry_4(&offset(0), &first, first.len()),
+                entry_4(&offset(0), "/x.pyc", below.len()),
+                entry_4(&offset(removed + 6), "m.pyc", 7),
+                entry_4(&offset(7), "n.py", 4),
+                entry_4(&offset(0), "o", 5),
+            ];
+            let files = [&first, &below, "k/m.pyc", "n.pyo"].map(|path| path.as_bytes().into());
+            let expected = GitIndex { files: files.into(), ..GitIndex::default() };
+            assert_eq!(read(&index(4, &entries, b"")), Ok(expected), "{removed}");
+            // One byte more than there is.
+            let entries = [entries[0].clone(), entry_4(&offset(first.len() + 1), "m.pyc", 5)];
+            assert!(read(&index(4, &entries, b"")).unwrap_err().contains("more off"), "{removed}");
+        }
+        // The number goes on where it is all of the path already, or for ever.
+        let first = format!("{}.pyc", "d".repeat(296));
+        let mut longer = offset(first.len());
+        *longer.last_mut().unwrap() |= 0x80;
+        for number in [longer, vec![0xff; 30]] {
+            let entries = [entry_4(&offset(0), &first, 300), entry_4(&number, "x.pyc", 5)];
+            assert!(read(&index(4, &entries, b"")).unwrap_err().contains("more off"));
+        }
+    }
+
+    #[test]
+    fn extended_entries_have_two_more_bytes() {
+        let mut extended = entry("a.pyc", 0o100_644);
+        extended[60] |= 0x40;
+        extended.splice(62..62, [0x20, 0]);
+        extended.truncate(72);
+        let entries = [extended, entry("b.pyc", 0o100_644)];
+        let read = read(&index(3, &entries, b"")).unwrap();
+        assert_eq!(read.files, ["a.pyc", "b.pyc"].map(|path| path.as_bytes().into()).into());
+    }
+
+    #[test]
+    fn a_split_index_names_the_rest() {
+        let link = |name: [u8; 20]| [&b"link\0\0\0\x17"[..], &name, b"abc"].concat();
+        let entries = [entry("a.pyc", 0o100_644)];
+        let mut part = read(&index(2, &entries, &link([5; 20]))).unwrap();
+        assert_eq!(part.shared, [5; 20]);
+        assert!(read(&index(2, &entries, &link([0; 20]))).unwrap().shared.is_empty());
+        let mut half = [0; 20];
+        half[7] = 1;
+        assert_eq!(read(&index(2, &entries, &link(half))).unwrap().shared, half);
+        let rest = [entry("b.pyc", 0o100_644), entry("out/", 0o040_000)];
+        part.append(read(&index(3, &rest, b"sdir\0\0\0\0")).unwrap());
+        assert!(part.tracks(b"a.pyc") && part.tracks(b"b.pyc") && part.tracks(b"out/c.pyc"));
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_than_it_was_is_an_error() {
+        let good = index(2, &[entry("a.pyc", 0o100_644)], b"TREE\0\0\0\x03abc");
+        for length in 0..good.len() {
+            let read = GitIndex::read(&good[..length], good.len() as u64, ObjectName::Sha1);
+            assert!(read.is_err(), "{length}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn names_without_end_are_not_kept() {
+        const LENGTH: usize = 1 << 15;
+        let [file, directory] = [(".pyc", 0o100_644), ("aaaa", 0o040_000)]
+            .map(|(start, mode)| entry(&start.repeat(LENGTH / 4), mode));
+        let many = [file, directory].concat().repeat(64);
+        for (more, is_read) in [(0, true), (1, false)] {
+            let count = MOST_NAMES / LENGTH + more;
+            let header = &[b"DIRC\0\0\0\x02", &(count as u32).to_be_bytes()[..]].concat()[..];
+            let rest = [&many[..more * many.len() / 128], &[9; 20]].concat();
+            let mut file: Box<dyn Read> = Box::new(header);
+            for _ in 0..count / 128 {
+                file = Box::new(file.chain(&many[..]));
+            }
+            let file = io::BufReader::new(file.chain(&rest[..]));
+            let length = (header.len() + many.len() * (count / 128) + rest.len()) as u64;
+            assert_eq!(GitIndex::read(file, length, ObjectName::Sha1).is_ok(), is_read, "{count}");
+        }
     }
 
     proptest! {

@@ -336,3 +336,170 @@ fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
         InStore::Nothing | InStore::Unknown => Verdict::Adopt(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Metadata;
+    use crate::entry::Entry;
+    use crate::pyc::header::Header;
+    use crate::pyc::{Loads, Magic};
+    use crate::source::{Source, SourceFile};
+
+    const NOW: Moment = Moment { seconds: 100_000, nanoseconds: 0 };
+    const OLD: Moment = Moment { seconds: 1000, nanoseconds: 0 };
+    const USER: u32 = 1000;
+
+    /// Old bytecode of 3.12 that is fresh, in this form.
+    fn file(name: &'static str, form: Form) -> File<'static> {
+        let source = SourceFile {
+            python_mtime: 7,
+            pinned_mtime: 7,
+            modified: OLD,
+            changed: OLD,
+            links: 1,
+            bytes: 9,
+            hash: None,
+        };
+        let metadata = Metadata {
+            kind: FileKind::Regular,
+            identity: (1, 2),
+            links: 1,
+            mode: 0o100_644,
+            user: USER,
+            group: USER,
+            bytes: 100,
+            disk: 4096,
+            modified: OLD,
+            accessed: OLD,
+            changed: OLD,
+        };
+        let parsed = match form {
+            Form::Cached | Form::Ignored => Name::parse(name.as_bytes()),
+            Form::Beside(_) | Form::BesideTemporary(_) => Name::Foreign,
+        };
+        let header = Header { magic: Magic::of(3531), flags: 0, pin: [7, 0, 0, 0, 9, 0, 0, 0] };
+        let entry = Entry {
+            metadata: Some(metadata),
+            content: Content::Read(Ok(header), Bytecode::Possible),
+            source: Source::Present(source),
+            loads: Loads::Yes,
+            ..Entry::named(name.as_bytes(), parsed)
+        };
+        File::new(entry, FileKind::Regular, form)
+    }
+
+    fn verdict(file: &File<'_>, sourceless: Sourceless) -> Verdict {
+        judge(file, &Policy { sourceless, emptied: Emptied::Keep, user: USER, now: NOW })
+    }
+
+    fn young(mut file: File<'static>) -> File<'static> {
+        let metadata = file.entry.metadata.as_mut().unwrap();
+        (metadata.modified, metadata.changed) = (NOW, NOW);
+        file
+    }
+
+    #[test]
+    fn each_form_stays_for_its_own_reason() {
+        use Companion::{Missing, Present};
+        use Form::{Beside, BesideTemporary, Cached, Ignored};
+        let keep = Verdict::Keep;
+        let odd = |name, kind| File { kind, ..file(name, Cached) };
+        for (file, kept, removed) in [
+            (file("m.cpython-312.pyc", Ignored), Verdict::Ignore, Verdict::Ignore),
+            (file("m.cpython-312.pyc", Cached), Verdict::Remove, Verdict::Remove),
+            (young(file("m.cpython-312.pyc", Cached)), Verdict::Remove, Verdict::Remove),
+            (file("m.cpython-312.pyc.77", Cached), Verdict::Remove, Verdict::Remove),
+            (young(file("m.cpython-312.pyc.77", Cached)), keep(Why::Young), keep(Why::Young)),
+            (file("README", Cached), keep(Why::Foreign), keep(Why::Foreign)),
+            (file("m.f-1.py312.nbi", Cached), keep(Why::Numba), keep(Why::Numba)),
+            (file("m.f-1.py312.1.nbc", Cached), keep(Why::Numba), keep(Why::Numba)),
+            (odd("m.f-1.py312.nbi", FileKind::Link), keep(Why::Foreign), keep(Why::Foreign)),
+            (odd("README", FileKind::Link), keep(Why::Foreign), keep(Why::Foreign)),
+            (file("m.pyc", Beside(Present)), Verdict::Remove, Verdict::Remove),
+            (young(file("m.pyc", Beside(Present))), Verdict::Remove, Verdict::Remove),
+            (file("m.pyc", Beside(Missing)), keep(Why::Sourceless), Verdict::Remove),
+            (file("m.pyc.77", BesideTemporary(Present)), Verdict::Remove, Verdict::Remove),
+            (file("m.pyc.77", BesideTemporary(Missing)), Verdict::Ignore, Verdict::Remove),
+            (young(file("m.pyc.77", BesideTemporary(Present))), keep(Why::Young), keep(Why::Young)),
+            (young(file("m.pyc.77", BesideTemporary(Missing))), Verdict::Ignore, keep(Why::Young)),
+        ] {
+            assert_eq!(verdict(&file, Sourceless::Keep), kept, "{file:?}");
+            assert_eq!(verdict(&file, Sourceless::Remove), removed, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn what_git_tracks_and_what_is_no_bytecode_stays() {
+        let with = |tracking, content, bytes| {
+            let mut file = file("m.cpython-312.pyc", Form::Cached);
+            (file.tracking, file.entry.content) = (tracking, content);
+            file.entry.metadata.as_mut().unwrap().bytes = bytes;
+            verdict(&file, Sourceless::Keep)
+        };
+        let good = file("m.cpython-312.pyc", Form::Cached).entry.content;
+        for (tracking, content, bytes, expected) in [
+            (Tracking::Untracked, good, 100, Verdict::Remove),
+            (Tracking::Tracked, good, 100, Verdict::Keep(Why::Tracked)),
+            (Tracking::Unknown, good, 100, Verdict::Keep(Why::MaybeTracked)),
+            (Tracking::Untracked, Content::NotRead, 100, Verdict::Keep(Why::Unreadable)),
+            (Tracking::Untracked, Content::of(&[0; 16]), 16, Verdict::Keep(Why::NotBytecode)),
+            (Tracking::Untracked, Content::of(b""), 0, Verdict::Keep(Why::NotBytecode)),
+            (Tracking::Untracked, Content::of(b"\xcb\x0d\r"), 3, Verdict::Keep(Why::NotBytecode)),
+            (Tracking::Untracked, Content::of(b"\xcb\x0d\r\n"), 4, Verdict::Remove),
+        ] {
+            assert_eq!(with(tracking, content, bytes), expected, "{tracking:?} {content:?}");
+        }
+    }
+
+    #[test]
+    fn what_python_would_load_is_moved_unless_the_store_has_as_good_a_one() {
+        let name = "m.cpython-312.pyc";
+        type Change = fn(&mut Entry<'_>);
+        let stale: Change = |entry| entry.content = Content::of(&[&b"\xcb\x0d\r\n"[..], &[1; 12]].concat());
+        let of_user: [Change; 3] = [
+            |entry| entry.metadata.as_mut().unwrap().user = 0,
+            |entry| entry.metadata.as_mut().unwrap().user = USER,
+            |entry| entry.metadata.as_mut().unwrap().user = USER + 1,
+        ];
+        fn set_size(entry: &mut Entry<'_>, bytes: u64, disk: u64) {
+            let metadata = entry.metadata.as_mut().unwrap();
+            (metadata.bytes, metadata.disk) = (bytes, disk);
+        }
+        let of_size: [Change; 3] = [
+            |entry| set_size(entry, body::LARGEST, body::LARGEST),
+            |entry| set_size(entry, body::LARGEST + 1, body::LARGEST),
+            |entry| set_size(entry, body::LARGEST, 4096),
+        ];
+        let adopt = Verdict::Adopt(None);
+        for (name, change, expected) in [
+            (name, of_user[0], adopt),
+            (name, of_user[1], adopt),
+            (name, of_user[2], Verdict::Remove),
+            (name, of_size[0], adopt),
+            (name, of_size[1], Verdict::Remove),
+            (name, of_size[2], Verdict::Remove),
+            (name, stale, Verdict::Remove),
+            ("m.cpython-38.pyc", of_user[1], adopt),
+            ("m.cpython-37.pyc", of_user[1], Verdict::Remove),
+        ] {
+            for in_store in [InStore::Nothing, InStore::Unknown] {
+                let mut file = file(name, Form::Cached);
+                change(&mut file.entry);
+                file.in_store = Some(in_store);
+                assert_eq!(verdict(&file, Sourceless::Keep), expected, "{file:?}");
+                file.in_store = None;
+                assert_eq!(verdict(&file, Sourceless::Keep), Verdict::Remove, "{file:?}");
+            }
+        }
+        let mut stored = file(name, Form::Cached).entry;
+        for (is_stale, expected) in [(false, Verdict::Remove), (true, Verdict::Adopt(Some((1, 2))))] {
+            if is_stale {
+                stale(&mut stored);
+            }
+            let mut file = file(name, Form::Cached);
+            file.in_store = Some(InStore::Entry(Box::new(stored.clone())));
+            assert_eq!(verdict(&file, Sourceless::Keep), expected, "{is_stale}");
+        }
+    }
+}
