@@ -284,7 +284,7 @@ fn a_budget_of_files_evicts_the_least_valuable() {
         site.restore();
         later("q/gone", 3);
         later("unknown", 200);
-        let pruned = site.world.pycstore(["prune", "--max-files", &most.to_string()]).exits(0);
+        let pruned = site.world.pycstore(["prune", "--yes", "--max-files", &most.to_string()]).exits(0);
         let gone = ORDER.len().min((counted - most) as usize);
         let paths: Vec<&Path> = ORDER[..gone].iter().map(|it| site.path(it)).collect();
         assert_only_gone(&before, &World::snapshot(&site.world.store), &paths);
@@ -487,10 +487,10 @@ fn what_is_no_bytecode_goes_with_corrupt_and_all_alone() {
         &["--orphans", "--stale", "--temporary", "--dead-interpreters"],
     ] {
         site.restore();
-        site.world.pycstore(["prune"].iter().chain(arguments)).exits(0);
+        site.world.pycstore(["prune", "--yes"].iter().chain(arguments)).exits(0);
         assert!(zeros.exists(), "{arguments:?}");
     }
     site.restore();
-    let spared = site.world.pycstore(["prune", "--unused-for=1s", "--json"]).exits(0);
+    let spared = site.world.pycstore(["prune", "--yes", "--unused-for=1s", "--json"]).exits(0);
     assert_eq!(spared.json()["skipped"], json!([{"path": zeros, "why": "not-bytecode"}]));
 }
