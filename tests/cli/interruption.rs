@@ -59,7 +59,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
         return world.command(program);
     }
     let mut command = world.command(&newest().path);
-    command.args(["-c", CODE, program]);
+    command.args(["-I", "-B", "-c", CODE, program]);
     command
 }
 

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 /// and the program with its arguments. Prints what the terminal got, byte for byte; the code is the shell's, 128 and the
 /// signal's number where one ended it.
 const CODE: &str = r#"
-import fcntl, os, pty, struct, sys, termios
+import fcntl, os, pty, signal, struct, sys, termios
 columns, is_typing, reply, program = int(sys.argv[1]), sys.argv[2] == "typing", sys.argv[3].encode(), sys.argv[4:]
 child, terminal = pty.fork()
 if child == 0:
@@ -17,6 +17,8 @@ if child == 0:
     termios.tcsetattr(0, termios.TCSANOW, modes)
     if not is_typing:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # Where the tests run in the background of a script it is ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(program[0], program)
 shown, is_answered = b"", False
 while True:
