@@ -24,6 +24,12 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
+/// The history files below a home; each has a lock file beside it.
+fn histories(home: &Path) -> Vec<PathBuf> {
+    let files = files(&home.join(".local/state/pycstore"));
+    files.into_iter().filter(|path| path.ends_with("history.jsonl")).collect()
+}
+
 /// A home of eve's with two projects in her store, one of them deleted, and a place of root's beside it.
 struct Site {
     world: World,
@@ -87,7 +93,7 @@ fn as_root_every_command_continues_as_the_owner_of_the_store() {
     let kept = &site.kept;
     let (source, entry) = (site.kept.join("c.py"), site.world.entry(&site.kept.join("c.py"), newest(), ""));
     let (source, entry) = (source.to_str().unwrap(), entry.to_str().unwrap());
-    let commands: [(&[&str], i32); 18] = [
+    let commands: [(&[&str], i32); 19] = [
         (&["du"], 0),
         (&["report", "--html", "-"], 0),
         (&["ls"], 0),
@@ -105,6 +111,7 @@ fn as_root_every_command_continues_as_the_owner_of_the_store() {
         (&["schedule", "run"], 0),
         (&["sweep", kept.to_str().unwrap()], 0),
         (&["doctor"], 1),
+        (&["config"], 0),
         // A user without a home has none.
         (&["history"], 2),
     ];
@@ -210,7 +217,7 @@ fn as_root_state_and_configuration_are_the_owners() {
     );
     let a = world.entry(&gone.join("a.py"), newest(), "");
     assert_only_gone(&before, &World::snapshot(&world.store), &[&a]);
-    let history: Vec<PathBuf> = files(&world.home.join(".local/state/pycstore")).into_iter().collect();
+    let history = histories(&world.home);
     let [history] = &history[..] else { panic!("{history:?}") };
     let metadata = history.metadata().unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (EVE, EVE, 0o600));
@@ -517,6 +524,24 @@ fn as_root_a_terminal_is_used_as_before() {
 
 #[test]
 #[ignore = "needs root: it gives files away and becomes their owner"]
+fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
+    let site = Site::new();
+    let store = site.world.store.clone();
+    let below = site.world.home.join("missing");
+    let through = site.roots.join("link");
+    symlink(&store, &through).unwrap();
+    for (store, why) in [(&store, EVE), (&below, EVE), (&through, EVE)] {
+        let told = site.run(&["setup", "bash", "--yes", "--store", store.to_str().unwrap()]).exits(2);
+        assert!(told.stderr.contains(&format!("belongs to user {why}, and we are root\nhint: ")), "{told:?}");
+        assert!(!site.roots.join(".bashrc").exists(), "{store:?}");
+    }
+    let own = site.roots.join("store");
+    site.run(&["setup", "bash", "--yes", "--store", own.to_str().unwrap()]).exits(0);
+    assert!(site.roots.join(".bashrc").exists());
+}
+
+#[test]
+#[ignore = "needs root: it gives files away and becomes their owner"]
 fn as_root_sweep_becomes_the_owner_of_the_tree() {
     let site = Site::new();
     let Site { world, roots, kept, .. } = &site;
@@ -535,7 +560,7 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
     let (hers, mine) = (kept.to_str().unwrap(), ours.to_str().unwrap());
     for arguments in [&["sweep", hers, mine][..], &["sweep", mine, hers, "-n"]] {
         let told = site.run(arguments).exits(2);
-        assert!(told.stderr.contains("and we are root\nhint: name what belongs to one user"), "{told:?}");
+        assert!(told.stderr.contains("and we are root\nhint: name trees, "), "{told:?}");
         assert_eq!((caches(kept), caches(&ours)), (1, 1));
     }
     // Root's tree is root's, in the store of another nothing of it is put.
@@ -704,7 +729,7 @@ fn as_root_without_home_all_use_the_home_of_passwd() {
         format!("env -u HOME setpriv --reuid {EVE} --regid {EVE} --clear-groups {}", program.display());
     let told = site.with_account(&format!("{as_eve} prune")).exits(0);
     assert!(told.stdout.contains("removed 2 files"), "the store, the configuration: {told:?}");
-    assert_eq!(files(&world.home.join(".local/state/pycstore")).len(), 1, "the history");
+    assert_eq!(histories(&world.home).len(), 1);
     let told = site.with_account(&format!("{as_eve} config --path")).exits(0);
     assert_eq!(told.stdout, format!("{}/.config/pycstore/config.toml\n", world.home.display()));
     let told = site.with_account(&format!("{as_eve} history --json")).exits(0);
@@ -746,5 +771,5 @@ fn as_root_a_home_that_is_partly_theirs_gives_root_neither_policy_nor_history() 
     assert!(told.stderr.contains("nothing selected"), "her policy is not root's: {told:?}");
     site.with_account(&format!("{passwd} pycstore --store {} prune --orphans", store.display())).exits(0);
     assert!(files(&roots.join(".local")).is_empty());
-    assert_eq!(files(&own.join(".local/state/pycstore")).len(), 1);
+    assert_eq!(histories(&own).len(), 1);
 }
