@@ -104,8 +104,10 @@ impl Object {
             | Command::Warm(_)
             | Command::Interpreters(_) => Object::store(global, environment),
             Command::Schedule(options) if options.action == Action::Run => Object::store(global, environment),
-            // Without the option they are about root's own past and set-up.
-            Command::History(_) | Command::Doctor(_) if is_named => Object::store(global, environment),
+            // Without the option they are about root's own history, environment and configuration.
+            Command::History(_) | Command::Doctor(_) | Command::Config(_) if is_named => {
+                Object::store(global, environment)
+            }
             Command::Sweep(options) => {
                 let roots = options.paths.iter().map(|path| environment.absolute(path)).collect();
                 // Only --adopt changes the store, and one that nobody named is the default of whoever sweeps.
@@ -116,8 +118,8 @@ impl Object {
             Command::Schedule(_)
             | Command::History(_)
             | Command::Doctor(_)
-            | Command::Setup(_)
             | Command::Config(_)
+            | Command::Setup(_)
             | Command::Demo(_)
             | Command::Completions(_)
             | Command::Generate(_)
@@ -149,7 +151,11 @@ impl Object {
             let (name, others) = (accounts.name(user), accounts.name(others));
             let (first, other) = (first.display(), other.display());
             let message = format!("refused: {first} belongs to {name}, {other} to {others}, and we are root");
-            return Err(Complaint::new(message, "name what belongs to one user, once for each").into());
+            return Err(Complaint::new(
+                message,
+                "name trees, and with --adopt a store, of one user at a time",
+            )
+            .into());
         }
         Ok((user != 0).then_some((first, user)))
     }

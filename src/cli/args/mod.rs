@@ -35,7 +35,7 @@ use std::path::PathBuf;
 /// configuration and history: files named by --config, --metrics and --html are read and written by that user, and what that
 /// user may not do is an error. The first directory or symbolic link on the path that does not belong to root decides who
 /// that is; root removes nothing where others may write to a directory on the way that is not sticky. sweep continues as the
-/// owner of the tree; doctor and history do so if --store is given.
+/// owner of the tree; doctor, history and config do so if --store is given.
 #[derive(Debug, Parser)]
 #[command(
     name = "pycstore",

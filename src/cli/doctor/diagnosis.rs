@@ -196,8 +196,13 @@ fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     let (schedule, last) = match (&store.schedule, &store.last_run) {
         (Ok(schedule), Ok(last)) => (schedule, last),
         (schedule, last) => {
-            let why = schedule.as_ref().err().into_iter().chain(last.as_ref().err());
-            why.for_each(|why| say(Severity::Warning, why.clone(), "pycstore schedule status"));
+            let troubles = [
+                (schedule.as_ref().err(), "pycstore schedule status"),
+                (last.as_ref().err(), "pycstore history"),
+            ];
+            for (why, hint) in troubles.into_iter().filter_map(|(why, hint)| Some((why?, hint))) {
+                say(Severity::Warning, why.clone(), hint);
+            }
             return findings;
         }
     };
