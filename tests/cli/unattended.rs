@@ -383,7 +383,7 @@ fn a_lock_that_another_user_holds_holds_up_nothing() {
         let told = world.pycstore(["prune", "--orphans"]).exits(0);
         let (process, store) = (holder.id(), world.store.display());
         let line = format!(
-            "pycstore: process {process} (flock of user 61001) holds the lock of {store}, and is no prune: going on without that lock\n"
+            "pycstore: process {process} (flock of user 61001) holds the lock of {store} but is not a prune: continuing without that lock\n"
         );
         assert_eq!(told.stderr, line);
         assert_eq!(files(&world).len(), 1, "it removed what it should");

@@ -186,8 +186,8 @@ fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     // One may be chance.
     if let Some(locked) = store.locked.as_ref().filter(|locked| locked.runs > 1) {
         let hint = match locked.process {
-            Some(process) => format!("look at it: ps -fp {process}; end it if it is no prune at work"),
-            None => "look for it on other machines and in containers that have the store".into(),
+            Some(process) => format!("ps -fp {process} shows it; end it if it is not a running prune"),
+            None => "look for it on other machines and in containers that use the store".into(),
         };
         let (runs, holder) = (locked.runs, locked.holder());
         let detail = format!("the last {runs} runs of prune did nothing: {holder} held the lock");
