@@ -1,17 +1,17 @@
-//! Who holds a `flock` lock, as far as `/proc/locks` (proc_locks(5)) and the processes tell.
+//! Finds the processes that hold a `flock` lock, by `/proc/locks` (proc_locks(5)).
 //!
-//! Best effort: a holder in a container or on another machine, or on a system without `/proc`, is not found.
+//! Best effort: a holder in another container or on another machine is not found, and none on a system without `/proc`.
 
 use std::os::unix::fs::MetadataExt;
 
-/// A process that holds a lock, or took it and left it to a child.
+/// A process that holds a lock, or took it and passed it to a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// Its process id.
     pub process: u32,
-    /// The user it acts as; `None` where it cannot be looked at: it has ended, or `/proc` hides other users' processes.
+    /// Its effective user id; `None` if it has ended or `/proc` hides other users' processes.
     pub user: Option<u32>,
-    /// What it is called (proc_pid_comm(5)): any text, for the process may choose it.
+    /// Its name (proc_pid_comm(5)), which the process can choose: untrusted text.
     pub command: Option<String>,
 }
 
@@ -29,14 +29,14 @@ fn holder(process: u32) -> Holder {
     Holder { process, user, command }
 }
 
-/// The processes that hold a lock on this inode in the text of `/proc/locks`. Where no line has the device as well, the
-/// inode alone decides: btrfs and overlayfs show another device there than `stat` does.
+/// Parses `/proc/locks`: returns the processes that hold a lock on this inode. If no line has the device too, the inode alone
+/// decides: on btrfs and overlayfs the device there differs from that of `stat`.
 fn processes(locks: &str, (device, inode): (u64, u64)) -> Vec<u32> {
     let held: Vec<(u64, u32)> = locks
         .lines()
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            // A lock that is waited for has an arrow in the second field.
+            // The second field of a waiting process is `->`.
             let [_, "FLOCK", _, _, process, file, ..] = fields[..] else { return None };
             let [major, minor, number] = file.split(':').collect::<Vec<_>>()[..] else { return None };
             let number_of = |text| u64::from_str_radix(text, 16).ok();
@@ -48,7 +48,7 @@ fn processes(locks: &str, (device, inode): (u64, u64)) -> Vec<u32> {
     held.into_iter().filter(|(other, _)| !is_told || *other == device).map(|(_, process)| process).collect()
 }
 
-/// A device number as `stat` has it on Linux (makedev(3)).
+/// Encodes a device number as `stat` does on Linux (makedev(3)).
 fn device_number(major: u64, minor: u64) -> u64 {
     (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & !0xff) << 12) | ((major & !0xfff) << 32)
 }

@@ -1,17 +1,17 @@
-//! Who may change what an interpreter executes when it is started with `-I -S` and runs a script of ours: the executable,
-//! the libraries it is linked with, `pyvenv.cfg`, what that leads to, and the standard library.
+//! Finds who may change the files that an interpreter executes when it runs our script with `-I -S`: the executable, its
+//! linked libraries, `pyvenv.cfg` and its `home`, and the standard library.
 //!
-//! Where an interpreter looks is told by `Modules/getpath.py` of CPython 3.11 (before, `Modules/getpath.c`) and by
+//! The search paths are those of `Modules/getpath.py` of CPython 3.11 (before, `Modules/getpath.c`) and of
 //! `pypy/module/sys/initpath.py` of PyPy:
 //!
 //! * `pyvenv.cfg` is looked for beside the executable and one level up, before links are followed and after; its `home`
 //!   takes the executable's place in what follows.
 //! * `NAME._pth`, `pybuilddir.txt` and `Modules/Setup.local` beside the executable replace all paths.
-//! * From there up to the root the first directory is taken that has `lib/pythonXY.zip`, then the first that has
-//!   `lib/pythonX.Y/os.py`: a zip far above goes before the library that is near. (PyPy: `lib/pypyX.Y`, `lib-python`.)
+//! * From there up to the root, the first directory with `lib/pythonXY.zip` is used, then the first with
+//!   `lib/pythonX.Y/os.py`: a zip file in a far parent precedes the nearest library. (PyPy: `lib/pypyX.Y`, `lib-python`.)
 //!
-//! So it matters who may change what is there, and who may put there what is not. All versions are judged by what the
-//! strictest of them does. What root wrote into a script that starts an interpreter is root's to know.
+//! So both count: who may change the files that exist, and who may create those that are missing. The search paths of all
+//! versions are checked for every interpreter. A script that starts an interpreter is not parsed, only its path is checked.
 
 use super::{Judge, Stranger, linked};
 use crate::directory::open_file;
@@ -25,25 +25,25 @@ use std::sync::{Mutex, PoisonError};
 /// Parts of a library that nothing imports under `-I -S`.
 const NOT_IMPORTED: [&str; 3] = ["site-packages", "dist-packages", "test"];
 
-/// No `pyvenv.cfg` that counts is longer, in bytes.
+/// Maximum size of a `pyvenv.cfg`, in bytes.
 const LONGEST_CONFIGURATION: u64 = 1 << 16;
 
-/// So many levels of directories has no library.
+/// Maximum depth of a library, in levels of directories.
 const DEEPEST: usize = 32;
 
-/// Libraries that were looked at, for one user.
+/// Checks interpreters for one user, and remembers the libraries that were checked.
 #[derive(Debug)]
 pub struct Libraries {
     judge: Judge,
     known: BTreeMap<PathBuf, Option<Stranger>>,
 }
 
-/// The libraries that were looked at for each user.
+/// The [`Libraries`] of each user.
 #[derive(Debug, Default)]
 pub struct Known(Mutex<BTreeMap<u32, Libraries>>);
 
 impl Known {
-    /// Who else than `user` and root may change what an interpreter executes.
+    /// Returns someone other than `user` and root who may change what an interpreter executes.
     pub fn stranger(&self, executable: &Path, user: u32) -> Option<Stranger> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(user).or_insert_with(|| Libraries::new(user)).stranger(executable)
@@ -51,12 +51,12 @@ impl Known {
 }
 
 impl Libraries {
-    /// None so far.
+    /// Starts with no library checked.
     pub fn new(user: u32) -> Libraries {
         Libraries { judge: Judge::new(user), known: BTreeMap::new() }
     }
 
-    /// Who else than the user and root may change what an interpreter executes.
+    /// Returns someone other than the user and root who may change what an interpreter executes.
     pub fn stranger(&mut self, executable: &Path) -> Option<Stranger> {
         let found = self.judge.of_lookup(executable);
         if found.is_some() || is_script(executable) {
@@ -73,7 +73,7 @@ impl Libraries {
             })
     }
 
-    /// Who else may change something in a library; each is looked at once.
+    /// Returns someone else who may change a library; each library is checked once.
     fn of_library(&mut self, library: &Path) -> Option<Stranger> {
         if let Some(known) = self.known.get(library) {
             return known.clone();
@@ -87,7 +87,7 @@ impl Libraries {
     }
 }
 
-/// Who else may change something in a directory, of which the way is known to be safe.
+/// Returns someone else who may change a directory tree; the path to it is already checked.
 fn of_tree(judge: &Judge, path: &Path, depth: usize) -> Option<Stranger> {
     use super::{Sought, step};
     let unknown = || Some(Stranger::Unknown(path.to_path_buf()));
@@ -116,7 +116,7 @@ fn of_tree(judge: &Judge, path: &Path, depth: usize) -> Option<Stranger> {
     })
 }
 
-/// The users besides root to whom an interpreter or the environment that it belongs to belongs.
+/// Returns the users other than root who own an interpreter or the `pyvenv.cfg` of its environment.
 pub(super) fn owners(executable: &Path) -> BTreeSet<u32> {
     use std::os::unix::fs::MetadataExt;
     let spellings = spellings(executable);
@@ -132,16 +132,16 @@ fn is_script(executable: &Path) -> bool {
     open_file(executable).and_then(|(mut file, _)| file.read_exact(&mut start)).is_ok() && &start == b"#!"
 }
 
-/// Where an interpreter looks.
+/// The paths that an interpreter looks up.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Layout {
     /// Files that are read or executed if they are there.
     lookups: BTreeSet<PathBuf>,
-    /// Files that would take the library's place.
+    /// Files that would be used in place of the library.
     above: BTreeSet<PathBuf>,
     /// The standard libraries.
     libraries: BTreeSet<PathBuf>,
-    /// Whether a file beside the executable leads it elsewhere.
+    /// Whether a file beside the executable replaces the search paths.
     is_redirected: bool,
 }
 
@@ -182,7 +182,7 @@ impl Layout {
         self.lookups.insert(path);
     }
 
-    /// What an interpreter takes from a directory at or above its own.
+    /// Adds what an interpreter looks up in its own directory or one above.
     fn look_in(&mut self, directory: &Path, executable: &OsStr) {
         for name in ["lib-python", "lib_pypy"].map(|name| directory.join(name)) {
             if name.is_dir() {
@@ -190,7 +190,7 @@ impl Layout {
             }
         }
         for libraries in ["lib", "lib64"].map(|name| directory.join(name)) {
-            // Stands for every name that an interpreter may look for.
+            // Stands for the zip file of every version.
             self.above.insert(libraries.join("python.zip"));
             let names = libraries.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
             let names: Vec<_> = names.filter(|name| is_library(name)).collect();
@@ -216,7 +216,7 @@ fn is_library(name: &OsStr) -> bool {
     name.starts_with(b"python3") && name != b"python3" || name.starts_with(b"pypy3") && name != b"pypy3"
 }
 
-/// The paths by which an executable is found: as it is spelled, each that its links name, and where it really is.
+/// Returns the paths of an executable: as it is spelled, the target of each link, and with links resolved.
 fn spellings(executable: &Path) -> BTreeSet<PathBuf> {
     let mut all = BTreeSet::new();
     let mut next = Some(executable.to_path_buf());
@@ -227,7 +227,7 @@ fn spellings(executable: &Path) -> BTreeSet<PathBuf> {
     all
 }
 
-/// What a `pyvenv.cfg` has as `home`.
+/// Returns the values of `home` in a `pyvenv.cfg`.
 fn homes(configuration: &Path) -> Vec<PathBuf> {
     let mut text = Vec::new();
     let opened = open_file(configuration);

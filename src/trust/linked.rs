@@ -1,7 +1,8 @@
-//! Which libraries an executable is linked with, where it names their directories itself (`DT_RUNPATH` and `DT_RPATH` of
-//! ld.so(8)), and its program interpreter. All others are where the system's linker looks, which is root's. Home of elf.
+//! Finds the libraries that an executable loads from directories that it names itself (`DT_RUNPATH` and `DT_RPATH` of
+//! ld.so(8)), and its program interpreter. All others come from the system's directories, which belong to root. The only
+//! module that uses the elf crate.
 //!
-//! Only ELF is read: executables of other systems tell nothing here.
+//! Only ELF is read: for other formats the result is empty.
 
 use crate::directory::open_file;
 use elf::ElfStream;
@@ -12,7 +13,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What an executable or a library names.
+/// The names in an executable or a library.
 #[derive(Debug, Default)]
 struct Names {
     needed: Vec<PathBuf>,
@@ -20,8 +21,8 @@ struct Names {
     interpreter: Option<PathBuf>,
 }
 
-/// Where libraries of an executable are looked for, those that are there and those that are not; also what the libraries
-/// that are found need.
+/// Returns the paths where libraries of an executable are looked up, whether they exist or not, and those of the libraries
+/// that these load in turn.
 pub(super) fn libraries(executable: &Path) -> BTreeSet<PathBuf> {
     let mut lookups = BTreeSet::new();
     let mut waiting = vec![executable.to_path_buf()];
@@ -70,7 +71,7 @@ fn names(file: &Path) -> Option<Names> {
     Some(names)
 }
 
-/// A directory with `$ORIGIN` in it replaced. What else begins with `$` stands for a directory below the one before it.
+/// Replaces `$ORIGIN` in a directory. Any other `$` variable names a subdirectory, so the path ends before it.
 fn expanded(directory: &[u8], origin: &[u8]) -> PathBuf {
     let rest = [&b"$ORIGIN"[..], b"${ORIGIN}"].iter().find_map(|it| directory.strip_prefix(*it));
     let whole = rest.map_or(directory.to_vec(), |rest| [origin, rest].concat());
