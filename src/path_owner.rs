@@ -7,6 +7,7 @@
 //! not belong to root: nothing that another user could change during the walk affects the result for the components before it.
 
 use crate::accounts::Accounts;
+use crate::trust::{Acl, Intruder, writers};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -89,7 +90,7 @@ fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
             return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
         }
         let Some(component) = rest.pop() else { break Some(metadata) };
-        let is_open = may_be_written_by_others(&metadata, accounts);
+        let is_open = may_be_written_by_others(&current, &metadata, accounts);
         if is_open && !is_sticky(&metadata) {
             anyone.get_or_insert_with(|| current.clone());
         }
@@ -143,9 +144,14 @@ fn is_sticky(directory: &Metadata) -> bool {
     directory.mode() & 0o1000 != 0
 }
 
-fn may_be_written_by_others(directory: &Metadata, accounts: &Accounts) -> bool {
-    let (mode, group) = (directory.mode(), directory.gid());
-    mode & 0o002 != 0 || (mode & 0o020 != 0 && group != 0 && !accounts.is_private(group, 0))
+/// Whether others than root may write to a directory, by its mode or its access control list.
+fn may_be_written_by_others(path: &Path, directory: &Metadata, accounts: &Accounts) -> bool {
+    let is_other = |writer: &Intruder| match *writer {
+        Intruder::Everyone | Intruder::Unknown => true,
+        Intruder::Group(group) => group != 0 && !accounts.is_private(group, 0),
+        Intruder::User(user) => user != 0,
+    };
+    writers(directory.mode(), directory.gid(), &Acl::of(path)).iter().any(is_other)
 }
 
 #[cfg(test)]
@@ -244,6 +250,44 @@ mod tests {
         mode(&ours, 0o777);
         lchown(&store, Some(EVE), None).unwrap();
         assert_eq!(owner(&store), PathOwner::User(EVE));
+    }
+
+    /// Gives a directory an ACL (`linux/posix_acl_xattr.h`) by which a user or a group may write; `mask` limits that.
+    fn name_in_list(path: &Path, tag: u16, id: u32, mask: u16) {
+        const NO_ID: u32 = u32::MAX;
+        let entries: [(u16, u16, u32); 5] =
+            [(0x01, 7, NO_ID), (0x04, 5, NO_ID), (tag, 7, id), (0x10, mask, NO_ID), (0x20, 5, NO_ID)];
+        let mut entries = entries;
+        entries.sort_by_key(|(tag, ..)| *tag);
+        let mut value = 2_u32.to_le_bytes().to_vec();
+        for (tag, permissions, id) in entries {
+            value.extend([&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat());
+        }
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(path, "system.posix_acl_access", &value, flags).unwrap();
+    }
+
+    #[test]
+    #[ignore = "needs root, and a file system with access control lists"]
+    fn as_root_whom_a_list_names_may_write() {
+        for (tag, id, mask, is_open) in [
+            (0x02, EVE, 7, true),
+            (0x02, 0, 7, false),
+            (0x08, EVE, 7, true),
+            (0x08, 0, 7, false),
+            // The mask takes it away again.
+            (0x02, EVE, 5, false),
+        ] {
+            let (_temporary, base) = place();
+            let (ours, store) = (base.join("ours"), base.join("ours/store"));
+            name_in_list(&ours, tag, id, mask);
+            let expected = if is_open { PathOwner::Anyone(ours.clone()) } else { PathOwner::Root };
+            assert_eq!(owner(&store), expected, "{tag:x} {id} {mask}");
+            assert_eq!(check_root_alone(&store, identity(&store)).is_err(), is_open, "{tag:x} {id} {mask}");
+            // In a sticky directory she renames nothing that is not hers.
+            mode(&ours, 0o1775);
+            assert_eq!(owner(&store), PathOwner::Root, "{tag:x} {id} {mask}");
+        }
     }
 
     #[test]

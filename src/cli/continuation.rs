@@ -31,6 +31,8 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `PATH` of the child.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -38,12 +40,12 @@ const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /// The group of a user that passwd(5) does not have: `nogroup`.
 const NO_GROUP: u32 = 65534;
 
-/// Prepares the child process; does nothing in any other.
+/// Begins in the process that continues for root, before anything else: until then its user may trace it.
 ///
 /// # Errors
 /// When it cannot be tied to root's process, or that process has ended.
-pub fn begin(environment: &Environment) -> anyhow::Result<()> {
-    let Some(parent) = environment.continued_for else { return Ok(()) };
+pub fn begin() -> anyhow::Result<()> {
+    let Some(parent) = env::continued_for() else { return Ok(()) };
     // It was started as `/proc/self/exe`: ps(1) would show `exe`.
     let _ = std::fs::write("/proc/self/comm", "pycstore");
     match tie_to_parent(parent).context("cannot continue for root")? {
@@ -244,15 +246,29 @@ fn variables(account: Option<&User>, environment: &Environment) -> Vec<(OsString
 fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     let process = Pid::from_child(&child);
     let handle = signals.handle();
+    let is_to_rest = Arc::new(AtomicBool::new(false));
+    let may_rest = is_to_rest.clone();
     let passing = std::thread::Builder::new().spawn(move || {
         for signal in &mut signals {
-            pass_on(signal, process);
+            pass_on(signal, process, &is_to_rest);
         }
     })?;
     // WNOWAIT: the process id is not reused before the child is reaped, so no signal goes to another process.
-    while let Err(error) = waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-        if error != rustix::io::Errno::INTR {
-            return Err(error.into());
+    let mut stops = 0;
+    loop {
+        let ended_or_stopped = WaitIdOptions::EXITED | WaitIdOptions::STOPPED;
+        match waitid(WaitId::Pid(process), ended_or_stopped | WaitIdOptions::NOWAIT) {
+            Ok(Some(status)) if status.stopped() => {
+                let _ = waitid(WaitId::Pid(process), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
+                if !may_rest.load(Ordering::SeqCst) {
+                    stops += 1;
+                    let _ =
+                        kill_process(process, if stops > MOST_STOPS { Signal::KILL } else { Signal::CONT });
+                }
+            }
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     handle.close();
@@ -260,7 +276,14 @@ fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     child.wait()
 }
 
-fn pass_on(signal: i32, process: Pid) {
+/// So often the process is continued that its user stopped, who may do that: else it would hold root up for ever.
+const MOST_STOPS: u32 = 1000;
+
+/// Passes a signal on. `is_to_rest` says whether the process was stopped by us.
+fn pass_on(signal: i32, process: Pid, is_to_rest: &AtomicBool) {
+    if [SIGTSTP, SIGCONT].contains(&signal) {
+        is_to_rest.store(signal == SIGTSTP, Ordering::SeqCst);
+    }
     // An orphaned process group ignores SIGTSTP; SIGSTOP stops it.
     let passed = if signal == SIGTSTP { Some(Signal::STOP) } else { Signal::from_named_raw(signal) };
     let _ = passed.map(|passed| kill_process(process, passed));

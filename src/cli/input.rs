@@ -58,13 +58,16 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
 }
 
 /// As root, refuses a path that another user could have changed: that user would control what root reads or where it writes.
+/// `/dev/null` says nothing, whoever may write to it.
 ///
 /// # Errors
 /// `PermissionDenied`, with the directory or file and its owner.
 pub fn refuse_strangers(path: &Path) -> io::Result<()> {
-    if directory::effective_user() == 0
-        && let Some(stranger) = ancestry::stranger(&ancestry::ways(path), 0)
-    {
+    if directory::effective_user() != 0 {
+        return Ok(());
+    }
+    let ways = if is_null_device(path) { ancestry::ways_to(path) } else { ancestry::ways(path) };
+    if let Some(stranger) = ancestry::stranger(&ways, 0) {
         let message = format!("{stranger}, and we are root");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
     }

@@ -69,8 +69,8 @@ pub fn take(opened: &Opened, journal: Option<&Journal>) -> Turn {
     Turn::Others(Locked::by(None))
 }
 
-/// Whether a process may be a prune of a store of user `owner`: it runs as that user, as root or as our user. `/proc` does
-/// not hide such a process from us.
+/// Whether a process may be a prune of a store of user `owner`: that user, root or we started it. One of them would not be
+/// hidden from us.
 fn may_prune(holder: &Holder, owner: u32) -> bool {
     holder.user.is_some_and(|user| [0, owner, effective_user()].contains(&user))
 }
