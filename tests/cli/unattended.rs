@@ -523,7 +523,7 @@ os.execv(sys.argv[2], ['cat'])
     let told = world.pycstore(["prune", "--orphans"]).exits(0);
     let (process, store) = (holder.id(), world.store.display());
     let line = format!(
-        "pycstore: process {process} (cat of user 61001) holds the lock of {store}, and is no prune: going on without that lock\n"
+        "pycstore: process {process} (cat of user 61001) holds the lock of {store} but is not a prune: continuing without that lock\n"
     );
     assert_eq!(told.stderr, line);
     assert_eq!(files(&world).len(), 1, "it removed what it should");
