@@ -1,16 +1,16 @@
-//! How a program is started apart from us: as another user, without our terminal, with bounded memory and time.
+//! Starts a program as another user, without our controlling terminal, with limited memory and processor time.
 //!
 //! Limits, the session and the user have to be set between fork(2) and execve(2), which safe Rust cannot do. So the
-//! program is started through a *launcher*: pycstore itself, which is told by its arguments what to set, sets it, and
-//! becomes the program ([`Containment::launch`]).
+//! program is started through a *launcher*: pycstore itself, which sets what its arguments say and then executes the
+//! program ([`Containment::launch`]).
 //!
 //! # Invariants
 //!
-//! * The program has no controlling terminal (setsid(2)): it cannot put input into the terminal that root types at
-//!   (TIOCSTI of ioctl_tty(2)).
-//! * The session is left before the user changes, so that at no time that user may trace a process with the terminal.
-//! * As another user it is in no group but the one that is named (setgroups(2)).
-//! * It has no file of ours open but standard input, output and error.
+//! * The program has no controlling terminal (setsid(2)): it cannot inject input into root's terminal (TIOCSTI of
+//!   ioctl_tty(2)).
+//! * The new session starts before the user changes, so that this user can never trace a process that has the terminal.
+//! * As another user it has one group, the given one, and no supplementary groups (setgroups(2)).
+//! * It inherits no open file but standard input, output and error.
 
 use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
@@ -19,21 +19,21 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
-/// The name of the command of the launcher that [`Containment::command`] asks for.
+/// The launcher's subcommand that [`Containment::command`] calls.
 pub const LAUNCH: &str = "launch";
 
-/// What a program is started with.
+/// The user and the limits that a program is started with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Containment {
-    /// As whom; `None`: as we are.
+    /// The user; `None`: that of this process.
     pub identity: Option<Identity>,
-    /// How much address space it may have, in bytes (`RLIMIT_AS`); not every system keeps to it.
+    /// Maximum address space, in bytes (`RLIMIT_AS`); not every system enforces it.
     pub memory: Option<u64>,
-    /// How much processor time it may use, in seconds (`RLIMIT_CPU`).
+    /// Maximum processor time, in seconds (`RLIMIT_CPU`).
     pub processor_seconds: Option<u64>,
 }
 
-/// A user and the only group that it is in.
+/// A user and its only group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// The user id.
@@ -43,7 +43,7 @@ pub struct Identity {
 }
 
 impl Containment {
-    /// The command that starts `program` by way of a launcher; the caller adds the program's arguments.
+    /// Returns the command that starts `program` through a launcher; the caller adds the program's arguments.
     pub fn command(&self, launcher: &Path, program: &Path) -> Command {
         let mut command = Command::new(launcher);
         command.arg(LAUNCH);
@@ -61,10 +61,10 @@ impl Containment {
         command
     }
 
-    /// What the launcher does: sets all of this for the process that it is and becomes the program. Returns only if that
-    /// failed.
+    /// Applies all of this to the current process, which is the launcher, and executes the program. Returns only on an
+    /// error.
     ///
-    /// The process must not lead a process group, as one that was just started by [`Command::spawn`] does not.
+    /// The process must not lead a process group; one that was started by [`Command::spawn`] does not.
     pub fn launch(&self, program: &Path, arguments: &[OsString]) -> io::Error {
         match self.set() {
             Err(error) => error,
@@ -72,7 +72,7 @@ impl Containment {
                 let mut command = Command::new(program);
                 command.args(arguments);
                 if let Some(Identity { user, group }) = self.identity {
-                    // Where root gives up being root, std leaves all other groups as well.
+                    // std drops the supplementary groups too when root changes the user.
                     command.gid(group).uid(user);
                 }
                 command.exec()
@@ -85,11 +85,11 @@ impl Containment {
         setsid()?;
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
         let limit = |resource, most: u64| {
-            // What is limited more already stays so: nobody but root may raise it.
+            // A lower limit stays: only root may raise it.
             let most = Some(getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most)));
             setrlimit(resource, Rlimit { current: most, maximum: most })
         };
-        // A core dump would hold what only we may read.
+        // A core dump could contain data that only this user may read.
         limit(Resource::Core, 0)?;
         self.memory.map_or(Ok(()), |bytes| limit(Resource::As, bytes))?;
         self.processor_seconds.map_or(Ok(()), |seconds| limit(Resource::Cpu, seconds))?;
@@ -97,23 +97,23 @@ impl Containment {
     }
 }
 
-/// Whether a program may be executed: a launcher cannot say why it was not.
+/// Checks that a program may be executed: a launcher cannot report why it could not start one.
 ///
 /// # Errors
-/// What access(2) answers.
+/// Those of access(2).
 pub fn may_execute(program: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(program, rustix::fs::Access::EXEC_OK)?)
 }
 
-/// Ends a program that was started apart, and what it started in its process group.
+/// Kills a program that was started through a launcher, with its process group.
 pub fn end(child: &mut Child) {
-    // The group of one that was launched has its number; without a launcher this finds nobody.
+    // A launched program leads a group with its process id; without a launcher there is no such group.
     let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// Whether a process is still there.
+/// Whether the parent process still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
     /// It started this process and runs.
@@ -122,11 +122,11 @@ pub enum Parent {
     Ended,
 }
 
-/// Ties this process to the one that started it as another user: it is killed when that one ends, and no other process of
-/// its user may trace it, and so use the terminal that it inherited (`PR_SET_DUMPABLE` of prctl(2)).
+/// Ties this process to the parent that started it as another user: it is killed when the parent ends, and no other process
+/// of its user may trace it, which would give access to the inherited terminal (`PR_SET_DUMPABLE` of prctl(2)).
 ///
 /// # Errors
-/// What the system says.
+/// Those of prctl(2).
 pub fn tie_to_parent(parent: u32) -> io::Result<Parent> {
     #[cfg(target_os = "linux")]
     {
@@ -136,6 +136,6 @@ pub fn tie_to_parent(parent: u32) -> io::Result<Parent> {
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
     }
-    // It may have ended before.
+    // It may have ended before this call.
     Ok(if std::os::unix::process::parent_id() == parent { Parent::Runs } else { Parent::Ended })
 }

@@ -1,17 +1,16 @@
-//! An interpreter at work, isolated: one process that answers many questions over a pipe.
+//! Runs an interpreter in isolation: one process answers many questions over a pipe.
 //!
-//! It runs a script of ours with `-I -S -B`, warnings off, nothing of the caller's environment and `/` as its working
-//! directory: neither a variable nor a file of the user's decides what it does. An interpreter that hangs is given up,
-//! whether it does not read or does not answer.
+//! It runs our script with `-I -S -B`, warnings off, an empty environment and `/` as its working directory: no variable or
+//! file of the user's affects it. An interpreter that does not read or does not answer in time is killed.
 //!
 //! Each answer is four bytes of length (little-endian) and that many bytes.
 //!
 //! # Limits
 //!
-//! Some bytes of a source or of an entry can keep an interpreter busy for ever, or make it take all memory. So each process
-//! is started with as much memory and processor time as questions of that size may need (`Allowance`); a larger question
-//! gets another process, and one that has worked for half of its time is replaced before the next question. All processes
-//! together may have half of the machine's memory.
+//! A crafted source or entry can keep an interpreter busy for ever, or make it use all memory. So each process is limited to
+//! the memory and processor time that questions of that size may need (`Allowance`); a larger question gets a new process,
+//! and a process that has used half of its time is replaced before the next question. All processes together are limited
+//! to half of the machine's memory.
 
 use crate::contained::{Containment, Identity};
 use std::ffi::OsString;
@@ -22,28 +21,28 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long one question and its answer may take: a source of some megabytes takes seconds.
+/// Timeout of one question: a source of some megabytes takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// No answer is longer, in bytes.
+/// Maximum length of an answer, in bytes.
 const LONGEST_ANSWER: u32 = 1 << 20;
 
 /// How an interpreter is started.
 #[derive(Debug, Clone)]
 pub struct Start<'a> {
-    /// Its executable.
+    /// The interpreter's executable.
     pub executable: &'a Path,
-    /// As whom; `None`: as we are.
+    /// The user; `None`: that of this process.
     pub identity: Option<Identity>,
-    /// The program that launches others ([`Containment::command`]); without one there are no limits, and no other user.
+    /// The launcher ([`Containment::command`]); without one there are no limits and no other user.
     pub launcher: Option<&'a Path>,
-    /// What it runs.
+    /// The script's text.
     pub script: &'static str,
     /// The script's argument.
     pub argument: OsString,
 }
 
-/// How much one process may use.
+/// The limits of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Allowance {
     /// Address space, in bytes.
@@ -53,7 +52,7 @@ struct Allowance {
 }
 
 impl Allowance {
-    /// What a question with this many bytes of source and bytecode may need. A source of 5 MB takes CPython 720 MB and
+    /// Returns the limits for a question with this many bytes of source and bytecode. A source of 5 MB takes CPython 720 MB and
     /// PyPy 1 GB, in 2 to 5 seconds; a module of the standard library less than 100 MB, in less than a second.
     fn of(bytes: u64) -> Allowance {
         const BASE: u64 = 512 << 20;
@@ -63,7 +62,7 @@ impl Allowance {
     }
 }
 
-/// How much memory all interpreters together may have, in bytes: half of the machine's, and enough for one.
+/// Returns the memory limit of all interpreters together, in bytes: half of the machine's, but enough for one.
 fn total_memory() -> u64 {
     static TOTAL: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
     *TOTAL.get_or_init(|| {
@@ -74,7 +73,7 @@ fn total_memory() -> u64 {
     })
 }
 
-/// What is taken of the memory for all; given back when dropped.
+/// A part of that memory; freed when dropped.
 #[derive(Debug)]
 struct Share(u64);
 
@@ -82,7 +81,7 @@ static TAKEN: Mutex<u64> = Mutex::new(0);
 static GIVEN_BACK: Condvar = Condvar::new();
 
 impl Share {
-    /// Waits until there is enough.
+    /// Waits until this much is free.
     fn take(bytes: u64) -> Share {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let is_short = |taken: &mut u64| *taken > 0 && *taken + bytes > total_memory();
@@ -99,16 +98,16 @@ impl Drop for Share {
     }
 }
 
-/// An interpreter for many questions: as many processes as they need, one at a time.
+/// An interpreter that answers many questions, in one process after another.
 #[derive(Debug)]
 pub struct Interpreter<'a> {
     start: Start<'a>,
-    /// The process, and what it said first where the script greets.
+    /// The process and its greeting.
     running: Option<(Isolated, Vec<u8>)>,
     greeting: Greeting,
 }
 
-/// Whether a script answers once before it is asked.
+/// Whether a script sends one answer before the first question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Greeting {
     /// It does.
@@ -118,15 +117,15 @@ pub enum Greeting {
 }
 
 impl<'a> Interpreter<'a> {
-    /// One that is started when it is needed.
+    /// Creates one; the process starts with the first question.
     pub fn new(start: Start<'a>, greeting: Greeting) -> Interpreter<'a> {
         Interpreter { start, running: None, greeting }
     }
 
-    /// Starts a process for a question of this size in bytes, unless one is there that will do; returns what it said first.
+    /// Starts a process for a question of this size in bytes, unless the current one can answer it; returns its greeting.
     ///
     /// # Errors
-    /// What the system says; and as of [`Interpreter::ask`].
+    /// Those of the system and of [`Interpreter::ask`].
     pub fn prepare(&mut self, size: u64) -> io::Result<&[u8]> {
         let needed = Allowance::of(size);
         let has_enough = |running: &(Isolated, Vec<u8>)| running.0.has_left(needed);
@@ -147,10 +146,10 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Asks a question about this many bytes of source and bytecode; the script knows where it ends. A process that does not
-    /// answer is ended, and the next question gets another.
+    /// answer is killed, and the next question gets a new one.
     ///
     /// # Errors
-    /// What the system says where none can be started; `BrokenPipe` when the process ended, `TimedOut` when it did not
+    /// Those of the system if no process can be started; `BrokenPipe` when the process ended, `TimedOut` when it did not
     /// answer.
     pub fn ask(&mut self, size: u64, question: Vec<u8>) -> io::Result<Vec<u8>> {
         self.prepare(size)?;
@@ -163,7 +162,7 @@ impl<'a> Interpreter<'a> {
     }
 }
 
-/// An interpreter at work; it ends with this.
+/// A running process; killed when dropped.
 #[derive(Debug)]
 struct Isolated {
     child: Child,
@@ -175,7 +174,7 @@ struct Isolated {
 }
 
 impl Isolated {
-    /// Lets an interpreter run a script with one argument. It gets twice the processor time that a question may need.
+    /// Starts an interpreter that runs a script with one argument. Its limit is twice the processor time of the question.
     fn start(start: &Start<'_>, needed: Allowance) -> io::Result<Isolated> {
         let allowance = Allowance { seconds: 2 * needed.seconds, ..needed };
         let memory = Share::take(allowance.memory);
@@ -201,7 +200,7 @@ impl Isolated {
         let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        // Only threads of their own can wait for a pipe and be given up; they end with the process.
+        // A blocked read or write of a pipe has no timeout, so threads do it; they end with the process.
         let (questions, asked) = channel::<Vec<u8>>();
         std::thread::spawn(move || {
             for question in asked {
@@ -221,7 +220,7 @@ impl Isolated {
         Ok(Isolated { child, questions, answers, allowance, worked: Duration::ZERO, _memory: memory })
     }
 
-    /// Whether what is left of its allowance is enough.
+    /// Whether the rest of its limits is enough.
     fn has_left(&self, needed: Allowance) -> bool {
         let seconds = Duration::from_secs(self.allowance.seconds).saturating_sub(self.worked);
         self.allowance.memory >= needed.memory && seconds >= Duration::from_secs(needed.seconds)
@@ -256,7 +255,7 @@ fn read_answer(pipe: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// Bytes as a part of a question: their length in four bytes (little-endian), then they themselves.
+/// Encodes bytes as a part of a question: their length in four bytes (little-endian), then the bytes.
 pub fn framed(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u32).to_le_bytes(), bytes].concat()
 }

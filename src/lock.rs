@@ -1,17 +1,16 @@
-//! Who holds a `flock` lock, as far as `/proc/locks` (proc_locks(5)) and the processes tell.
+//! Finds the processes that hold a `flock` lock, by `/proc/locks` (proc_locks(5)).
 //!
-//! Best effort: a holder in a container or on another machine, or on a system without `/proc`, is not found.
+//! Best effort: a holder in another container or on another machine is not found, and none on a system without `/proc`.
 
-use std::os::unix::fs::MetadataExt;
-
-/// A process that holds a lock, or took it and left it to a child.
+/// A process that holds a lock, or took it and passed it to a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// Its process id.
     pub process: u32,
-    /// The user it acts as; `None` where it cannot be looked at: it has ended, or `/proc` hides other users' processes.
+    /// The user who started it, its real user id: a set-user-ID program that anybody may start acts as root. `None` where
+    /// it cannot be looked at: it has ended, or `/proc` hides other users' processes.
     pub user: Option<u32>,
-    /// What it is called (proc_pid_comm(5)): any text, for the process may choose it.
+    /// Its name (proc_pid_comm(5)), which the process can choose: untrusted text.
     pub command: Option<String>,
 }
 
@@ -23,20 +22,27 @@ pub fn holders(identity: (u64, u64)) -> Vec<Holder> {
 
 fn holder(process: u32) -> Holder {
     let place = format!("/proc/{process}");
-    let user = std::fs::metadata(&place).ok().map(|metadata| metadata.uid());
+    // Not the owner of the directory, who is the user that it acts as.
+    let user = std::fs::read(format!("{place}/status")).ok().and_then(|status| real_user(&status));
     let name = std::fs::read(format!("{place}/comm")).ok();
     let command = name.map(|name| String::from_utf8_lossy(name.trim_ascii_end()).into_owned());
     Holder { process, user, command }
 }
 
-/// The processes that hold a lock on this inode in the text of `/proc/locks`. Where no line has the device as well, the
-/// inode alone decides: btrfs and overlayfs show another device there than `stat` does.
+/// The real user id in the text of `/proc/PID/status` (proc_pid_status(5)), where a newline in the name is escaped.
+fn real_user(status: &[u8]) -> Option<u32> {
+    let ids = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
+    std::str::from_utf8(ids).ok()?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Parses `/proc/locks`: returns the processes that hold a lock on this inode. If no line has the device too, the inode alone
+/// decides: on btrfs and overlayfs the device there differs from that of `stat`.
 fn processes(locks: &str, (device, inode): (u64, u64)) -> Vec<u32> {
     let held: Vec<(u64, u32)> = locks
         .lines()
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            // A lock that is waited for has an arrow in the second field.
+            // The second field of a waiting process is `->`.
             let [_, "FLOCK", _, _, process, file, ..] = fields[..] else { return None };
             let [major, minor, number] = file.split(':').collect::<Vec<_>>()[..] else { return None };
             let number_of = |text| u64::from_str_radix(text, 16).ok();
@@ -48,7 +54,7 @@ fn processes(locks: &str, (device, inode): (u64, u64)) -> Vec<u32> {
     held.into_iter().filter(|(other, _)| !is_told || *other == device).map(|(_, process)| process).collect()
 }
 
-/// A device number as `stat` has it on Linux (makedev(3)).
+/// Encodes a device number as `stat` does on Linux (makedev(3)).
 fn device_number(major: u64, minor: u64) -> u64 {
     (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & !0xff) << 12) | ((major & !0xfff) << 32)
 }
@@ -57,6 +63,7 @@ fn device_number(major: u64, minor: u64) -> u64 {
 mod tests {
     use super::*;
     use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn a_holder_is_found_by_its_lock() {
@@ -76,6 +83,15 @@ torn
         assert_eq!(processes(LOCKS, (0x10300, 77)), [75]);
         assert_eq!(processes(LOCKS, (0x801, 5)), [0; 0]);
         assert_eq!(device_number(0x1234, 0x5678), 0x1000_0562_3478);
+    }
+
+    #[test]
+    fn whoever_started_a_process_is_its_user() {
+        let status = |ids: &str| format!("Name:\ta\\nUid:\t0\nUmask:\t0022\nUid:\t{ids}\nGid:\t0\t0\t0\t0\n");
+        assert_eq!(real_user(status("61001\t0\t0\t0").as_bytes()), Some(61001));
+        assert_eq!(real_user(status("0\t61001\t61001\t61001").as_bytes()), Some(0));
+        assert_eq!(real_user(status("").as_bytes()), None);
+        assert_eq!(real_user(b"Name:\tx\n"), None);
     }
 
     #[test]

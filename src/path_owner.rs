@@ -1,29 +1,30 @@
-//! Who decides what is at a path: root's question before it works there.
+//! Finds the user who controls a path, before root works there.
 //!
-//! Whoever owns a directory or a symbolic link on the way to a path can put anything in the path's place at any moment.
-//! So root works at a path only if everything on the way belongs to root; else it becomes the first other owner.
+//! The owner of a directory or a symbolic link on a path can replace what is at its end at any time. So root works at a path
+//! only if everything on it belongs to root; otherwise it continues as the first other owner.
 //!
-//! The path is walked one component at a time, links are followed by hand, and the walk ends at the first component that is
-//! not root's: nothing that another user could change meanwhile decides about what comes before it.
+//! The path is walked one component at a time, links are resolved here, and the walk ends at the first component that does
+//! not belong to root: nothing that another user could change during the walk affects the result for the components before it.
 
 use crate::accounts::Accounts;
+use crate::trust::{Acl, Intruder, writers};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Who decides what is at a path, as root sees it.
+/// The user who controls a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathOwner {
     /// Root alone, as far as the path exists.
     Root,
-    /// This user, as the first on the way who is not root.
+    /// This user: the owner of the first component that does not belong to root.
     User(u32),
-    /// Everything on the way belongs to root, but others may write to this directory and rename what is in it.
+    /// Root owns every component, but others may write to this directory and rename its entries.
     Anyone(PathBuf),
 }
 
-/// Why root does not change anything at a path.
+/// Why root changes nothing at a path.
 #[derive(Debug, thiserror::Error)]
 pub enum Doubt {
     /// Something on the way, or the end, belongs to another user.
@@ -32,27 +33,27 @@ pub enum Doubt {
     /// Others may write to a directory on the way.
     #[error("others may write to {}", .0.display())]
     Anyone(PathBuf),
-    /// What was opened is not what is there now.
+    /// The directory that was opened is no longer at the path.
     #[error("it was replaced while it was opened")]
     Replaced,
-    /// It cannot be found out.
+    /// The system reports an error.
     #[error("it cannot be found out who decides what is there")]
     Io(#[source] io::Error),
 }
 
-/// Finds out who decides what is at the absolute path `path`, which need not be there.
+/// Returns the user who controls the absolute path `path`, which need not exist.
 ///
 /// A user whom this user namespace does not know ([`Accounts::unmapped`]) counts as root on the way: the real root and
 /// all others look alike.
 ///
 /// # Errors
-/// What `lstat` and `readlink` answer, except that something is missing.
+/// Those of `lstat` and `readlink`, except that a component is missing.
 pub fn path_owner(path: &Path, accounts: &Accounts) -> io::Result<PathOwner> {
     walk(path, accounts).map(|found| found.owner)
 }
 
-/// Makes sure that root alone decides what is at `path`, and that it is the directory with this device and inode, which was
-/// opened by that path: nobody led root elsewhere, not even in between.
+/// Checks that root alone controls `path`, and that the directory with this device and inode, which was opened by that path,
+/// is still there: nobody redirected root before or during the opening.
 ///
 /// # Errors
 /// A [`Doubt`].
@@ -71,12 +72,12 @@ pub fn check_root_alone(path: &Path, identity: (u64, u64)) -> Result<(), Doubt> 
 /// Where a walk ended.
 struct Found {
     owner: PathOwner,
-    /// What is at the path; `None` if nothing is, or somebody else decides.
+    /// What is at the path; `None` if nothing is, or another user controls it.
     end: Option<Metadata>,
 }
 
 fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
-    /// As many links in a row as the kernel follows.
+    /// The number of links that the kernel follows.
     const MOST_LINKS: usize = 40;
     let is_roots = |metadata: &Metadata| metadata.uid() == 0 || Some(metadata.uid()) == accounts.unmapped;
     let mut anyone: Option<PathBuf> = None;
@@ -89,7 +90,7 @@ fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
             return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
         }
         let Some(component) = rest.pop() else { break Some(metadata) };
-        let is_open = may_be_written_by_others(&metadata, accounts);
+        let is_open = may_be_written_by_others(&current, &metadata, accounts);
         if is_open && !is_sticky(&metadata) {
             anyone.get_or_insert_with(|| current.clone());
         }
@@ -113,7 +114,7 @@ fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
         if !is_roots(&metadata) {
             return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
         }
-        // Where the system lets everybody link what is root's (`fs.protected_hardlinks`), such a link says nothing.
+        // Unless `fs.protected_hardlinks` is set, anyone can make a hard link to root's symbolic link here.
         if is_open && metadata.nlink() > 1 {
             anyone.get_or_insert_with(|| current.clone());
         }
@@ -131,21 +132,26 @@ fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
     Ok(Found { owner: anyone.map_or(PathOwner::Root, PathOwner::Anyone), end })
 }
 
-/// The names and `..` of a path, the last first.
+/// Returns the names and `..` of a path, in reverse order.
 fn components(path: &Path) -> Vec<PathBuf> {
     let is_name =
         |component: &Component<'_>| matches!(component, Component::Normal(_) | Component::ParentDir);
     path.components().filter(is_name).map(|component| PathBuf::from(component.as_os_str())).rev().collect()
 }
 
-/// In a sticky directory (`/tmp`) only root and its owner rename what is another's.
+/// Whether users can rename only their own entries in this directory (`/tmp`).
 fn is_sticky(directory: &Metadata) -> bool {
     directory.mode() & 0o1000 != 0
 }
 
-fn may_be_written_by_others(directory: &Metadata, accounts: &Accounts) -> bool {
-    let (mode, group) = (directory.mode(), directory.gid());
-    mode & 0o002 != 0 || (mode & 0o020 != 0 && group != 0 && !accounts.is_private(group, 0))
+/// Whether others than root may write to a directory, by its mode or its access control list.
+fn may_be_written_by_others(path: &Path, directory: &Metadata, accounts: &Accounts) -> bool {
+    let is_other = |writer: &Intruder| match *writer {
+        Intruder::Everyone | Intruder::Unknown => true,
+        Intruder::Group(group) => group != 0 && !accounts.is_private(group, 0),
+        Intruder::User(user) => user != 0,
+    };
+    writers(directory.mode(), directory.gid(), &Acl::of(path)).iter().any(is_other)
 }
 
 #[cfg(test)]
@@ -244,6 +250,44 @@ mod tests {
         mode(&ours, 0o777);
         lchown(&store, Some(EVE), None).unwrap();
         assert_eq!(owner(&store), PathOwner::User(EVE));
+    }
+
+    /// Gives a directory an ACL (`linux/posix_acl_xattr.h`) by which a user or a group may write; `mask` limits that.
+    fn name_in_list(path: &Path, tag: u16, id: u32, mask: u16) {
+        const NO_ID: u32 = u32::MAX;
+        let entries: [(u16, u16, u32); 5] =
+            [(0x01, 7, NO_ID), (0x04, 5, NO_ID), (tag, 7, id), (0x10, mask, NO_ID), (0x20, 5, NO_ID)];
+        let mut entries = entries;
+        entries.sort_by_key(|(tag, ..)| *tag);
+        let mut value = 2_u32.to_le_bytes().to_vec();
+        for (tag, permissions, id) in entries {
+            value.extend([&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat());
+        }
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(path, "system.posix_acl_access", &value, flags).unwrap();
+    }
+
+    #[test]
+    #[ignore = "needs root, and a file system with access control lists"]
+    fn as_root_whom_a_list_names_may_write() {
+        for (tag, id, mask, is_open) in [
+            (0x02, EVE, 7, true),
+            (0x02, 0, 7, false),
+            (0x08, EVE, 7, true),
+            (0x08, 0, 7, false),
+            // The mask takes it away again.
+            (0x02, EVE, 5, false),
+        ] {
+            let (_temporary, base) = place();
+            let (ours, store) = (base.join("ours"), base.join("ours/store"));
+            name_in_list(&ours, tag, id, mask);
+            let expected = if is_open { PathOwner::Anyone(ours.clone()) } else { PathOwner::Root };
+            assert_eq!(owner(&store), expected, "{tag:x} {id} {mask}");
+            assert_eq!(check_root_alone(&store, identity(&store)).is_err(), is_open, "{tag:x} {id} {mask}");
+            // In a sticky directory she renames nothing that is not hers.
+            mode(&ours, 0o1775);
+            assert_eq!(owner(&store), PathOwner::Root, "{tag:x} {id} {mask}");
+        }
     }
 
     #[test]

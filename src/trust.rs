@@ -1,19 +1,18 @@
-//! Who may change a path: its owner, and whoever may write to it or to a directory on the way.
+//! Finds who may change a path: its owner, and everyone who may write to it or to a directory on it.
 //!
-//! Whoever may write to one of them may put another store or another program in the place of ours. All ways count where
-//! symbolic links are on it: as the path is spelled, to each link that is followed, and where it leads to. Whoever may
-//! change a link in between decides as well.
+//! Such a user can replace our store or our program. With symbolic links several paths count: the path as it is spelled, the
+//! path to each link that is followed, and the path with links resolved.
 //!
-//! `acl` reads access control lists, `program` finds programs on `PATH`, `interpreter` knows which files decide what an
-//! interpreter does, `linked` which libraries an executable is linked with, `runner` as whom an interpreter is run.
+//! `acl` reads access control lists, `program` finds programs on `PATH`, `interpreter` lists the files that an interpreter
+//! executes, `linked` the libraries that an executable is linked with, and `runner` chooses the user that runs an interpreter.
 //!
 //! # Invariants
 //!
-//! * What cannot be read of a path's permissions counts as a stranger.
-//! * In a sticky directory (`/tmp`) nobody renames what is another's, but everybody makes new names: it is no danger to
-//!   what is there, and one to what is looked for and missing ([`stranger_to_lookup`]).
-//! * The members of a group, and whom an ACL names, count for root only: with whom users share their files is theirs to
-//!   know. A group is harmless only when it is certain that nobody but the user and root is in it.
+//! * A path whose permissions cannot be read counts as changeable by others.
+//! * In a sticky directory (`/tmp`) users cannot rename each other's files, but everyone can create new ones: files that exist
+//!   are safe there, names that are looked up and missing are not ([`stranger_to_lookup`]).
+//! * Group members and users in an ACL count only for root: other users decide themselves with whom they share files. A group
+//!   is harmless only if certainly nobody but the user and root is in it.
 
 mod acl;
 pub mod interpreter;
@@ -28,7 +27,7 @@ use std::cell::OnceCell;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// A directory on the way, or what is at its end; links followed. At the end of the way to a link it is the link.
+/// A component of a path, with links followed; the last component of the path to a link is the link itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Its path.
@@ -43,7 +42,7 @@ pub struct Step {
     pub acl: Acl,
 }
 
-/// Somebody who may change what is not theirs.
+/// A user or group, not the owner, who may change a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Intruder {
     /// Every user of this machine.
@@ -52,7 +51,7 @@ pub enum Intruder {
     Group(u32),
     /// The user with this id.
     User(u32),
-    /// Whoever is in an access control list that cannot be read.
+    /// Unknown users: the access control list cannot be read.
     Unknown,
 }
 
@@ -63,7 +62,8 @@ const STICKY: u32 = 0o1000;
 const BY_GROUP: u32 = 0o020;
 const BY_EVERYBODY: u32 = 0o002;
 
-/// Who besides its owner may write to something with this mode, group and access control list, harmless groups included.
+/// Returns who besides the owner may write to a file with this mode, group and access control list, including harmless
+/// groups.
 pub fn writers(mode: u32, group: u32, acl: &Acl) -> Vec<Intruder> {
     let mut writers = Vec::new();
     if mode & BY_EVERYBODY != 0 {
@@ -82,14 +82,14 @@ pub fn writers(mode: u32, group: u32, acl: &Acl) -> Vec<Intruder> {
 }
 
 impl Step {
-    /// Whether it is a directory in which nobody renames what is another's.
+    /// Whether it is a directory in which users can rename only their own files.
     pub fn is_sticky(&self) -> bool {
         self.mode & KIND == DIRECTORY && self.mode & STICKY != 0
     }
 }
 
-/// The ways to an absolute path, each from `/` to the path itself, or to the last that is there: first as it is spelled,
-/// then those to the links that are followed, last with links resolved where that is another.
+/// Returns the components of an absolute path, from `/` to the path itself or the last component that exists: first as the
+/// path is spelled, then of the path to each link that is followed, last with links resolved if that differs.
 pub fn ways(path: &Path) -> Vec<Vec<Step>> {
     let (links, real) = followed(path);
     let spelled = way(path);
@@ -98,7 +98,7 @@ pub fn ways(path: &Path) -> Vec<Vec<Step>> {
     std::iter::once(spelled).chain(links).chain(is_other.then(|| way(&real))).collect()
 }
 
-/// The same without what is at the path itself, if something is.
+/// Like [`ways`], without the file at the path itself if it exists.
 pub fn ways_to(path: &Path) -> Vec<Vec<Step>> {
     let mut ways = ways(path);
     if path.exists() {
@@ -107,7 +107,7 @@ pub fn ways_to(path: &Path) -> Vec<Vec<Step>> {
     ways
 }
 
-/// Takes what is at the path from the ways to it: of those to links nothing.
+/// Removes the file at the path from its ways; ways to links keep the link.
 fn cut(ways: &mut [Vec<Step>]) {
     if let [spelled, links @ ..] = ways {
         spelled.pop();
@@ -115,24 +115,24 @@ fn cut(ways: &mut [Vec<Step>]) {
     }
 }
 
-/// Somebody else who decides what a path is.
+/// Why another user may change a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stranger {
-    /// Neither we nor root own it.
+    /// Neither this user nor root owns it.
     #[error("{} belongs to user {user}", .path.display())]
     Owner {
-        /// It, or something on the way.
+        /// The path, or a component of it.
         path: PathBuf,
         /// Its owner's user id.
         user: u32,
     },
-    /// Everybody may write to it.
+    /// Everyone may write to it.
     #[error("{} may be written to by everybody", .0.display())]
     Everybody(PathBuf),
     /// A group with others in it may write to it, and we are root.
     #[error("{} may be written to by group {group}", .path.display())]
     Group {
-        /// It, or something on the way.
+        /// The path, or a component of it.
         path: PathBuf,
         /// The group's id.
         group: u32,
@@ -140,26 +140,25 @@ pub enum Stranger {
     /// An access control list gives a user write access to it, and we are root.
     #[error("{} may be written to by user {user} (see getfacl)", .path.display())]
     User {
-        /// It, or something on the way.
+        /// The path, or a component of it.
         path: PathBuf,
         /// The user's id.
         user: u32,
     },
     /// It has an access control list that cannot be read, and we are root.
-    #[error("nobody knows who may write to {}: its access control list cannot be read", .0.display())]
+    #[error("cannot tell who may write to {}: its access control list cannot be read", .0.display())]
     Unknown(PathBuf),
-    /// Where an interpreter has its standard library cannot be told, and we are root.
-    #[error("where {} has its standard library cannot be told", .0.display())]
+    /// The standard library of an interpreter cannot be found, and we are root.
+    #[error("cannot find the standard library of {}", .0.display())]
     Unlocated(PathBuf),
 }
 
-/// Who else than `user` and root decides what is at these ways' end: whoever owns something on them or may write to it.
+/// Returns someone other than `user` and root who owns a component of these paths or may write to it.
 pub fn stranger(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
     Judge::new(user).of_ways(ways)
 }
 
-/// Who else than `user` and root decides what somebody finds who looks for this path: who may change what is there; where
-/// nothing is, who could put something there.
+/// Returns someone other than `user` and root who may change the file at this path or, if it is missing, create it.
 pub fn stranger_to_lookup(path: &Path, user: u32) -> Option<Stranger> {
     Judge::new(user).of_lookup(path)
 }
@@ -171,12 +170,12 @@ struct Judge {
     accounts: OnceCell<Accounts>,
 }
 
-/// What a sticky directory is asked for.
+/// What is looked up in a sticky directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sought {
-    /// Something that is in it.
+    /// A name that exists.
     Present,
-    /// A name that is not there yet.
+    /// A name that does not exist.
     Missing,
 }
 
@@ -195,14 +194,14 @@ impl Judge {
         if there.is_some() || path.exists() {
             return there;
         }
-        // Each way ends with a directory in which the next name is missing, or with a link.
+        // Each ends with a directory in which the next name is missing, or with a link.
         ways.iter().filter_map(|way| way.last()).find_map(|step| self.of_step(step, Sought::Missing))
     }
 
     fn of_step(&self, step: &Step, sought: Sought) -> Option<Stranger> {
         let path = || step.path.clone();
         let accounts = || self.accounts.get_or_init(Accounts::read);
-        // Nobody in this user namespace can act as one whom it does not know.
+        // Nobody in this user namespace can act as a user that is not mapped in it.
         if ![0, self.user].contains(&step.user) && accounts().unmapped != Some(step.user) {
             return Some(Stranger::Owner { path: path(), user: step.user });
         }
@@ -226,9 +225,9 @@ fn way(path: &Path) -> Vec<Step> {
     prefixes.into_iter().map_while(|path| Some(step(path, &path.metadata().ok()?))).collect()
 }
 
-/// The way to a link, it included.
+/// Returns the components of the path to a link, including the link.
 fn way_to_link(link: &Path) -> Vec<Step> {
-    /// The mode of a link means nothing: only its owner may put another there.
+    /// The mode of a link has no meaning: only its owner may replace it.
     const MODE: u32 = 0o120_755;
     let mut steps = link.parent().map(way).unwrap_or_default();
     steps.extend(link.symlink_metadata().ok().map(|metadata| Step { mode: MODE, ..step(link, &metadata) }));
@@ -237,14 +236,14 @@ fn way_to_link(link: &Path) -> Vec<Step> {
 
 fn step(path: &Path, metadata: &std::fs::Metadata) -> Step {
     let (user, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
-    // A link has none.
+    // A link has no ACL.
     let acl = if metadata.is_symlink() { Acl::None } else { Acl::of(path) };
     Step { path: path.to_path_buf(), user, group, mode, acl }
 }
 
-/// The links that the kernel follows on the way to an absolute path, and where that ends, or the last that is there.
+/// Returns the links that the kernel follows in an absolute path, and the resolved path up to the last component that exists.
 fn followed(path: &Path) -> (Vec<PathBuf>, PathBuf) {
-    /// As many links in a row as the kernel follows.
+    /// The number of links that the kernel follows.
     const MOST_LINKS: usize = 40;
     let mut links = Vec::new();
     let mut real = PathBuf::from("/");

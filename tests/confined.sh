@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs a command, such as the tests, where it can write to nothing but a temporary directory of its own, which TMPDIR
-# names, and the build directory: every other file system is read-only, in a mount namespace that ends with the command.
-# A test that writes to a real place (a home, /srv, /etc, /var) fails there. /tmp is another one, for programs that know
-# no TMPDIR (cron, systemd-analyze); what is left in it is an error. Needs root.
+# Runs a command, such as the tests, in a mount namespace where only the build directory and a temporary directory, named by
+# TMPDIR, are writable; all other file systems are read-only. So a test that writes to a real place (a home, /srv, /etc,
+# /var) fails. /tmp is an empty tmpfs, for programs that ignore TMPDIR (cron, systemd-analyze); a file left in it is an
+# error. Needs root.
 #
 #   tests/confined.sh cargo test
 set -euo pipefail
@@ -12,7 +12,7 @@ build=$(realpath -m "${CARGO_TARGET_DIR:-$project/target}")
 if [[ ${1:-} != --inside ]]; then
   own=$(mktemp -d /var/tmp/pycstore-tests.XXXXXX)
   trap 'rm -rf "$own"' EXIT
-  # Tests let other users into their directories.
+  # Tests let other users enter their directories.
   chmod 755 "$own"
   unshare --mount --propagation private "${BASH_SOURCE[0]}" --inside "$own" "$@"
   exit
@@ -33,7 +33,7 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 )
 mkdir "$own"
 mount --bind "$disk" "$own"
-# Mount points as the kernel escapes them. Some lie hidden below /tmp.
+# Mount points, with the kernel's escapes. Some are hidden below the new /tmp.
 while read -r _ _ _ _ place _; do
   printf -v place '%b' "${place//\\/\\0}"
   case $place in
@@ -44,7 +44,7 @@ done </proc/self/mountinfo
 cd "$project"
 status=0
 TMPDIR=$own PYCSTORE_TESTS_CONFINED=1 "$@" || status=$?
-# Directories on the way to what is mounted there are not empty.
+# Parent directories of mount points are not empty.
 left=$(find /tmp -xdev -mindepth 1 ! -path "$own" \( ! -type d -o -empty \))
 if [[ $left ]]; then
   echo "${BASH_SOURCE[0]}: left in /tmp: $left" >&2

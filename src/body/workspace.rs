@@ -1,24 +1,24 @@
-//! Memory to read files into and to walk them: as many buffers of each size as the whole process may have.
+//! Buffers to read and check entries: a limited number of each size for the whole process.
 //!
-//! Small ones are a matter of each thread. The others are kept, and are given to one thread after another: what a thread frees
-//! stays with it in glibc, which would sum up over the threads.
+//! Threads allocate small buffers themselves. Larger ones are kept and passed from thread to thread: glibc keeps the memory
+//! that a thread frees in an arena of that thread, which would add up over all threads.
 
 use crate::pyc::marshal::Memory;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The longest file that is read into small buffers, in bytes: nearly all of them.
+/// Maximum length of a file for small buffers, in bytes: nearly all files.
 pub(super) const SMALL: usize = 64 << 10;
 
-/// The longest in medium buffers, in bytes.
+/// The same for medium buffers.
 pub(super) const MEDIUM: usize = 1 << 20;
 
-/// The longest in large buffers, in bytes.
+/// The same for large buffers.
 pub(super) const LARGE: usize = 16 << 20;
 
-/// The medium ones. With what is remembered of its body, which is three times as long, each takes 4 MiB at most.
+/// The medium buffers. Each takes 4 MiB at most, with the marshal memory, which is three times as long as the file.
 static MEDIUM_POOL: Pool = Pool::new(8);
 
-/// The large ones, of 64 MiB at most.
+/// The large buffers, of 64 MiB at most.
 static LARGE_POOL: Pool = Pool::new(1);
 
 #[derive(Debug)]
@@ -30,9 +30,9 @@ struct Pool {
 #[derive(Debug)]
 struct State {
     kept: Vec<Buffers>,
-    /// How many may still be made.
+    /// How many may still be allocated.
     unmade: usize,
-    /// How many threads wait for one. To tell nobody would cost a system call.
+    /// How many threads wait for one: to notify without waiting threads would cost a system call.
     waiting: usize,
 }
 
@@ -60,7 +60,7 @@ impl Pool {
             }
             if state.unmade > 0 {
                 state.unmade -= 1;
-                // At its full length from the start: memory that is not used takes none, and what grows leaves holes.
+                // Full length at once: unused pages take no memory, while growing would fragment the heap.
                 return Buffers { bytes: Vec::with_capacity(length), memory: Memory::for_length(length) };
             }
             state.waiting += 1;
@@ -78,16 +78,16 @@ impl Pool {
     }
 }
 
-/// Memory that this thread may use until this is dropped.
+/// Buffers for one thread, returned to the pool when dropped.
 #[derive(Debug)]
 pub(super) struct Workspace {
     buffers: Buffers,
-    /// Where it goes back to; nowhere if it is small.
+    /// The pool that they return to; `None` for small buffers.
     pool: Option<&'static Pool>,
 }
 
 impl Workspace {
-    /// Memory for so many bytes of a file, of which [`LARGE`] is the most. Waits until some is free.
+    /// Returns buffers for a file of this length, at most [`LARGE`] bytes. Waits until some are free.
     pub(super) fn new(length: usize) -> Workspace {
         if length <= SMALL {
             return Workspace { buffers: Buffers::default(), pool: None };
@@ -96,7 +96,7 @@ impl Workspace {
         Workspace { buffers: pool.take(most), pool: Some(pool) }
     }
 
-    /// The bytes, and what is remembered of them.
+    /// The buffer for the bytes, and the marshal memory.
     pub(super) fn parts(&mut self) -> (&mut Vec<u8>, &mut Memory) {
         (&mut self.buffers.bytes, &mut self.buffers.memory)
     }

@@ -1,14 +1,15 @@
-//! Root becomes the owner: on a store or a tree of somebody else's the program starts itself again as that user.
+//! As root on another user's store or tree, restarts the program as that user.
 //!
-//! A link, a directory, a configuration or a history of that user then has no more power than the user. Root's process
-//! decides whose the store is ([`pycstore::path_owner`]), starts the other, passes signals on to it, and ends as it ended.
+//! That user's links, directories, configuration and history can then do no more than the user could. Root's process
+//! determines the owner ([`pycstore::path_owner`]), starts the child process, forwards signals to it, and ends with the same
+//! exit code or signal.
 //!
 //! # Invariants
 //!
-//! * Before the decision root opens no file but its own configuration.
-//! * The other process has nothing of root's but the arguments, standard input, output and error, and a few variables: a
-//!   session of its own, no groups, an environment made anew, `/` as its working directory ([`pycstore::contained`]).
-//! * It does not become anybody again: it is not root.
+//! * Before the owner is known, root opens no file but its own configuration.
+//! * The child gets only the arguments, standard input, output and error, and a few variables from root. It has a new session,
+//!   no supplementary groups, a new environment and `/` as its working directory ([`pycstore::contained`]).
+//! * The child does not continue as another user: it is not root.
 
 use super::args::{Action, Command, Global};
 use super::config::{self, Origin};
@@ -30,20 +31,22 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The directories where the other user's programs are found.
+/// `PATH` of the child.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The group of a user whom passwd(5) does not know: that of nobody.
+/// The group of a user that passwd(5) does not have: `nogroup`.
 const NO_GROUP: u32 = 65534;
 
-/// Begins in the process that continues for root.
+/// Begins in the process that continues for root, before anything else: until then its user may trace it.
 ///
 /// # Errors
-/// When it cannot be tied to the process of root, or that one has ended.
-pub fn begin(environment: &Environment) -> anyhow::Result<()> {
-    let Some(parent) = environment.continued_for else { return Ok(()) };
-    // It was started by another name (`/proc/self/exe`), which ps(1) would show.
+/// When it cannot be tied to root's process, or that process has ended.
+pub fn begin() -> anyhow::Result<()> {
+    let Some(parent) = env::continued_for() else { return Ok(()) };
+    // It was started as `/proc/self/exe`: ps(1) would show `exe`.
     let _ = std::fs::write("/proc/self/comm", "pycstore");
     match tie_to_parent(parent).context("cannot continue for root")? {
         Parent::Runs => Ok(()),
@@ -51,11 +54,11 @@ pub fn begin(environment: &Environment) -> anyhow::Result<()> {
     }
 }
 
-/// Where root is to work on what is another user's, starts this program again as that user and ends the process as that
-/// one ended. Returns where there is nothing to do.
+/// As root on what belongs to another user, runs this program as that user and exits with its exit code or signal. Returns
+/// if the command can run in this process.
 ///
 /// # Errors
-/// When several users decide, or the program cannot be started.
+/// When the paths belong to several users, or the program cannot be started.
 pub fn continue_as_owner(
     global: &Global,
     command: &Command,
@@ -78,13 +81,13 @@ pub fn continue_as_owner(
     end_like(status)
 }
 
-/// What a command works on.
+/// What a command reads or changes.
 enum Object {
-    /// Nothing of which root would have to become the owner.
+    /// Nothing that may belong to another user.
     Nothing,
     /// The store at this path.
     Store(PathBuf),
-    /// Trees of sources, and a store that is named for them.
+    /// Source trees, and the store that `--adopt` fills.
     Trees { roots: Vec<PathBuf>, store: Option<PathBuf> },
 }
 
@@ -104,11 +107,13 @@ impl Object {
             | Command::Warm(_)
             | Command::Interpreters(_) => Object::store(global, environment),
             Command::Schedule(options) if options.action == Action::Run => Object::store(global, environment),
-            // Without the option they are about root's own past and set-up.
-            Command::History(_) | Command::Doctor(_) if is_named => Object::store(global, environment),
+            // Without the option they are about root's own history, environment and configuration.
+            Command::History(_) | Command::Doctor(_) | Command::Config(_) if is_named => {
+                Object::store(global, environment)
+            }
             Command::Sweep(options) => {
                 let roots = options.paths.iter().map(|path| environment.absolute(path)).collect();
-                // Only --adopt changes the store, and one that nobody named is the default of whoever sweeps.
+                // Only --adopt changes the store. The default store is that of the user who sweeps.
                 let is_changed = options.adopt && (is_named || environment.prefix.is_some());
                 let store = if is_changed { named_store(global, environment)? } else { None };
                 Ok(Object::Trees { roots, store })
@@ -116,8 +121,8 @@ impl Object {
             Command::Schedule(_)
             | Command::History(_)
             | Command::Doctor(_)
-            | Command::Setup(_)
             | Command::Config(_)
+            | Command::Setup(_)
             | Command::Demo(_)
             | Command::Completions(_)
             | Command::Generate(_)
@@ -129,7 +134,10 @@ impl Object {
         Ok(named_store(global, environment)?.map_or(Object::Nothing, Object::Store))
     }
 
-    /// The path that belongs to another user and that user, if there is one; all that is to be changed belongs to the same.
+    /// Returns the path that belongs to another user, and that user; `None` if root owns everything.
+    ///
+    /// # Errors
+    /// When the paths belong to different users, or an owner cannot be found.
     fn owner(&self, accounts: &Accounts) -> anyhow::Result<Option<(&Path, u32)>> {
         let paths: Vec<&PathBuf> = match self {
             Object::Nothing => Vec::new(),
@@ -140,7 +148,7 @@ impl Object {
         for path in paths {
             let owner = path_owner(path, accounts)
                 .with_context(|| format!("cannot find out whose {} is", path.display()))?;
-            // What others may replace is looked at again when it is opened.
+            // `Anyone` counts as root here; it is refused when the store is opened for removal.
             let user = if let PathOwner::User(user) = owner { user } else { 0 };
             owners.push((path.as_path(), user));
         }
@@ -149,12 +157,16 @@ impl Object {
             let (name, others) = (accounts.name(user), accounts.name(others));
             let (first, other) = (first.display(), other.display());
             let message = format!("refused: {first} belongs to {name}, {other} to {others}, and we are root");
-            return Err(Complaint::new(message, "name what belongs to one user, once for each").into());
+            return Err(Complaint::new(
+                message,
+                "name trees, and with --adopt a store, of one user at a time",
+            )
+            .into());
         }
         Ok((user != 0).then_some((first, user)))
     }
 
-    /// The store that the other process has to be told.
+    /// The store to pass to the child.
     fn store_to_name(&self) -> Option<&Path> {
         match self {
             Object::Nothing => None,
@@ -164,7 +176,7 @@ impl Object {
     }
 }
 
-/// The store by the option, the environment or root's configuration, which is read only where neither names one.
+/// The store of the option, the environment or root's configuration, which is read only if neither names one.
 fn named_store(global: &Global, environment: &Environment) -> anyhow::Result<Option<PathBuf>> {
     let (global, environment) = (global.clone(), environment.clone());
     let session = if global.store.is_some() || environment.prefix.is_some() {
@@ -173,11 +185,11 @@ fn named_store(global: &Global, environment: &Environment) -> anyhow::Result<Opt
         Session::configured(global, environment)?
     };
     let store = config::store(&session);
-    // The default need not be there, and then nobody owns it.
+    // The default store may not exist; then nobody owns it.
     Ok(store.value.filter(|path| store.origin != Origin::Default || path.symlink_metadata().is_ok()))
 }
 
-/// Runs this program as another user to its end.
+/// Runs this program as another user and waits for it.
 fn run_as(
     user: u32,
     account: Option<&User>,
@@ -193,18 +205,18 @@ fn run_as(
     if is_in_background() {
         command.stdin(Stdio::null());
     }
-    // Whatever arrives from now on is passed on.
+    // Signals that arrive from now on are forwarded.
     let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT]).with_context(why)?;
     let child = command.spawn().with_context(why)?;
     wait(child, signals).with_context(why)
 }
 
-/// Whether the terminal is another job's to read from: the kernel would not keep a process of another session from it.
+/// Whether this is a background job: the kernel would not stop a process of another session from reading the terminal.
 fn is_in_background() -> bool {
     tcgetpgrp(std::io::stdin()).is_ok_and(|foreground| foreground != getpgrp())
 }
 
-/// The arguments of this process, with the store where no option names it.
+/// The arguments of this process, with `--store` added if it is missing.
 fn arguments(store: Option<&Path>) -> Vec<OsString> {
     let given: Vec<OsString> = std::env::args_os().skip(1).collect();
     let is_option =
@@ -214,7 +226,7 @@ fn arguments(store: Option<&Path>) -> Vec<OsString> {
     named.into_iter().flatten().chain(given).collect()
 }
 
-/// The environment of that user.
+/// The child's environment.
 fn variables(account: Option<&User>, environment: &Environment) -> Vec<(OsString, OsString)> {
     let variable = |name: &str, value: OsString| (OsString::from(name), value);
     let mut variables: Vec<_> = env::passed_on().collect();
@@ -230,20 +242,33 @@ fn variables(account: Option<&User>, environment: &Environment) -> Vec<(OsString
     variables
 }
 
-/// Waits for the process to end, and passes signals on to it meanwhile: it is in a session of its own, where neither
-/// Ctrl-C nor Ctrl-Z reaches it.
+/// Waits for the child to end and forwards signals to it: Ctrl-C and Ctrl-Z do not reach its session.
 fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     let process = Pid::from_child(&child);
     let handle = signals.handle();
+    let is_to_rest = Arc::new(AtomicBool::new(false));
+    let may_rest = is_to_rest.clone();
     let passing = std::thread::Builder::new().spawn(move || {
         for signal in &mut signals {
-            pass_on(signal, process);
+            pass_on(signal, process, &is_to_rest);
         }
     })?;
-    // Until it is reaped its number is no other process's.
-    while let Err(error) = waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-        if error != rustix::io::Errno::INTR {
-            return Err(error.into());
+    // WNOWAIT: the process id is not reused before the child is reaped, so no signal goes to another process.
+    let mut stops = 0;
+    loop {
+        let ended_or_stopped = WaitIdOptions::EXITED | WaitIdOptions::STOPPED;
+        match waitid(WaitId::Pid(process), ended_or_stopped | WaitIdOptions::NOWAIT) {
+            Ok(Some(status)) if status.stopped() => {
+                let _ = waitid(WaitId::Pid(process), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
+                if !may_rest.load(Ordering::SeqCst) {
+                    stops += 1;
+                    let _ =
+                        kill_process(process, if stops > MOST_STOPS { Signal::KILL } else { Signal::CONT });
+                }
+            }
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     handle.close();
@@ -251,8 +276,15 @@ fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     child.wait()
 }
 
-fn pass_on(signal: i32, process: Pid) {
-    // To a session without a terminal SIGTSTP means nothing.
+/// So often the process is continued that its user stopped, who may do that: else it would hold root up for ever.
+const MOST_STOPS: u32 = 1000;
+
+/// Passes a signal on. `is_to_rest` says whether the process was stopped by us.
+fn pass_on(signal: i32, process: Pid, is_to_rest: &AtomicBool) {
+    if [SIGTSTP, SIGCONT].contains(&signal) {
+        is_to_rest.store(signal == SIGTSTP, Ordering::SeqCst);
+    }
+    // An orphaned process group ignores SIGTSTP; SIGSTOP stops it.
     let passed = if signal == SIGTSTP { Some(Signal::STOP) } else { Signal::from_named_raw(signal) };
     let _ = passed.map(|passed| kill_process(process, passed));
     if signal == SIGTSTP {
@@ -260,7 +292,7 @@ fn pass_on(signal: i32, process: Pid) {
     }
 }
 
-/// Ends this process as another ended: with the same code, or by the same signal.
+/// Ends this process like the child: with the same exit code, or by the same signal.
 fn end_like(status: ExitStatus) -> ! {
     if let Some(signal) = status.signal() {
         let _ = low_level::emulate_default_handler(signal);

@@ -99,6 +99,11 @@ pub fn passed_on() -> impl Iterator<Item = (OsString, OsString)> {
     })
 }
 
+/// The process of root that this one continues for.
+pub fn continued_for() -> Option<u32> {
+    std::env::var_os(CONTINUED_FOR)?.to_str()?.parse().ok()
+}
+
 /// The homes of people and of root in passwd(5); those of system users are any directory at all.
 fn homes_in_passwd(accounts: &Accounts) -> impl Iterator<Item = PathBuf> {
     let is_a_persons = |user: &User| {
@@ -133,7 +138,7 @@ impl Environment {
                 root_home().join(usual).join("pycstore")
             })
         };
-        let continued_for = variable(CONTINUED_FOR).and_then(|process| process.to_str()?.parse().ok());
+        let continued_for = continued_for();
         Environment {
             places: places(variable, home.clone()),
             configurations: xdg("XDG_CONFIG_HOME", ".config"),

@@ -1,7 +1,7 @@
-//! Files of the user as input: configuration, history, startup files.
+//! Reads the user's files: configuration, history, startup files.
 //!
-//! Whatever is at such a path, reading it ends: only regular files of bounded size are read, and nothing is waited for.
-//! Home of the flags that appending needs.
+//! Reading never blocks and always ends: only regular files of limited size are read. Also opens files to append to, the only
+//! place that uses the flags for it.
 
 use pycstore::{ancestry, directory};
 use rustix::fs::{Mode, OFlags};
@@ -10,14 +10,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// A configuration or startup file that people write is smaller.
+/// Maximum size of a configuration or startup file, in bytes; those that people write are smaller.
 pub const MOST_BYTES: u64 = 1 << 20;
 
-/// The contents of a regular file of at most `most` bytes. Symbolic links are followed: dotfile managers make them.
+/// Returns the contents of a regular file of at most `most` bytes. Follows symbolic links: dotfile managers make them.
 /// `/dev/null` counts as an empty file.
 ///
 /// # Errors
-/// What the system says; `InvalidInput` for anything but a regular file, which is not opened; `FileTooLarge`.
+/// Those of the system; `InvalidInput` for anything but a regular file, which is not opened; `FileTooLarge`.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = match directory::open_file(path) {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput && is_null_device(path) => {
@@ -26,7 +26,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         answer => answer?,
     };
     let mut contents = Vec::new();
-    // It may grow meanwhile.
+    // The file may grow while it is read.
     if metadata.bytes <= most && file.take(most + 1).read_to_end(&mut contents)? as u64 <= most {
         return Ok(contents);
     }
@@ -37,14 +37,14 @@ fn is_null_device(path: &Path) -> bool {
     path.canonicalize().is_ok_and(|path| path == Path::new("/dev/null"))
 }
 
-/// Opens a regular file for reading and appending, and makes it with mode 0600 if it is not there. A symbolic link is not
-/// followed: it could lead to any file of the user.
+/// Opens a regular file for reading and appending, and creates it with mode 0600 if it does not exist. Does not follow a
+/// symbolic link: it could lead to any file of the user.
 ///
 /// # Errors
-/// What the system says; `InvalidInput` for anything but a regular file.
+/// Those of the system; `InvalidInput` for anything but a regular file.
 pub fn open_to_append(path: &Path) -> io::Result<File> {
     let refused = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what);
-    // For reading as well, a pipe is not waited for; NONBLOCK means nothing to a regular file.
+    // O_RDWR and O_NONBLOCK: opening a pipe does not wait. O_NONBLOCK has no effect on a regular file.
     let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
     let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match rustix::fs::open(path, flags | careful, Mode::RUSR | Mode::WUSR) {
@@ -57,14 +57,17 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// As root, refuses a path that another user could have changed: they would decide what root obeys and where it writes.
+/// As root, refuses a path that another user could have changed: that user would control what root reads or where it writes.
+/// `/dev/null` says nothing, whoever may write to it.
 ///
 /// # Errors
 /// `PermissionDenied`, with the directory or file and its owner.
 pub fn refuse_strangers(path: &Path) -> io::Result<()> {
-    if directory::effective_user() == 0
-        && let Some(stranger) = ancestry::stranger(&ancestry::ways(path), 0)
-    {
+    if directory::effective_user() != 0 {
+        return Ok(());
+    }
+    let ways = if is_null_device(path) { ancestry::ways_to(path) } else { ancestry::ways(path) };
+    if let Some(stranger) = ancestry::stranger(&ways, 0) {
         let message = format!("{stranger}, and we are root");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
     }

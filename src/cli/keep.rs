@@ -44,7 +44,7 @@ fn resolved(glob: &str, most: usize) -> Result<Vec<String>, Complaint> {
             "nothing is removed: the wildcards of the glob `{glob}` match more than {most} directories, and what it keeps \
              may lie behind a link among them"
         );
-        Complaint::new(message, "name the directories to keep in place of the wildcards")
+        Complaint::new(message, "replace the wildcards with the directories to keep")
     })?;
     Ok(resolving.found)
 }

@@ -1,4 +1,4 @@
-//! `pycstore launch`: what the program calls itself with, to start another apart from it.
+//! `pycstore launch`: an internal command that starts another program as another user, in a new session and with limits.
 
 use super::args::LaunchOptions;
 use super::exit::Exit;
@@ -7,7 +7,7 @@ use pycstore::contained::{Containment, Identity};
 use std::io;
 use std::path::PathBuf;
 
-/// Runs `pycstore launch`: returns only if the program cannot be started.
+/// Runs `pycstore launch`. Returns only if the program cannot be started.
 pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
     let LaunchOptions { user, group, memory, processor_seconds, program, arguments } = options;
     let identity = user.zip(*group).map(|(user, group)| Identity { user, group });
@@ -19,14 +19,13 @@ pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
     })
 }
 
-/// This program as a launcher, whatever became of its path since it was started.
+/// Returns a path of this program that works even if its file was replaced or moved since it was started.
 ///
 /// # Errors
-/// What the system says.
+/// When the system does not tell the path.
 pub fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
-        // In the process that is to be the launcher it names the same file, and works for a user who may not search the
-        // directories on the way to it.
+        // After fork(2) it names the same file, and it works for a user who may not search the directories on its path.
         Ok(PathBuf::from("/proc/self/exe"))
     } else {
         std::env::current_exe()

@@ -1,9 +1,9 @@
-//! One prune at a time on a store.
+//! Locks a store, so that one prune at a time works on it.
 //!
-//! Two locks are taken, neither is waited for. That in the directory of state cannot be held by another user, who cannot
-//! open it. That on the store's root excludes prunes with another directory of state, but any user who may list the store
-//! can hold it: it counts only where the holder may be a prune of this store. Removal is safe without a lock as well, for
-//! each file is looked at again before it goes.
+//! Two locks are taken, without waiting. No other user can hold the one in the state directory. The one on the store's root
+//! directory excludes prunes that use another state directory, but any user who may list the store can hold it: it counts
+//! only if the holder may be a prune of this store. Removal is safe without a lock too, since each file is checked again
+//! before it is removed.
 
 use super::history::{Journal, Locked, StateLock};
 use super::output::complain;
@@ -13,27 +13,27 @@ use pycstore::lock::{Holder, holders};
 use pycstore::store::Lock;
 use std::fs::File;
 
-/// The locks on a store, until this is dropped. That on the store itself ends with the [`Opened`].
+/// Holds the lock in the state directory until it is dropped. The lock on the store itself ends with the [`Opened`].
 #[derive(Debug)]
 pub struct PruneLock {
     _state: Option<File>,
 }
 
-/// Whether a run may begin.
+/// Whether this process has the locks.
 #[derive(Debug)]
 pub enum Turn {
-    /// It may.
+    /// It has them.
     Ours(PruneLock),
-    /// Another prune is at work, or whatever else of this user holds the lock.
+    /// Another process holds one: another prune, or another program of a user who may prune the store.
     Others(Locked),
 }
 
-/// So often the root's lock is tried where its holder is gone when it is looked for.
+/// How often the lock on the store is tried when no holder is found: it may have just ended.
 const MOST_TRIES: usize = 3;
 
-/// Takes the locks.
+/// Takes both locks.
 pub fn take(opened: &Opened, journal: Option<&Journal>) -> Turn {
-    // Where there is no such directory, the history says so.
+    // A missing state directory is reported when the history is written.
     let state = match journal.and_then(|journal| journal.lock().ok()) {
         Some(StateLock::Others(identity)) => {
             return Turn::Others(Locked::by(holders(identity).into_iter().next()));
@@ -48,7 +48,7 @@ pub fn take(opened: &Opened, journal: Option<&Journal>) -> Turn {
             Ok(Lock::Ours) => return turn,
             Ok(Lock::Others) => {}
             Err(error) => {
-                complain::note(&format!("cannot lock {shown}: {error}; going on without"));
+                complain::note(&format!("cannot lock {shown}: {error}; continuing without the lock"));
                 return turn;
             }
         }
@@ -59,7 +59,7 @@ pub fn take(opened: &Opened, journal: Option<&Journal>) -> Turn {
             (None, Some(stranger)) => {
                 let stranger = Locked::by(Some(stranger.clone())).holder();
                 complain::note(&format!(
-                    "{stranger} holds the lock of {shown}, and is no prune: going on without that lock"
+                    "{stranger} holds the lock of {shown} but is not a prune: continuing without that lock"
                 ));
                 return turn;
             }
@@ -69,8 +69,8 @@ pub fn take(opened: &Opened, journal: Option<&Journal>) -> Turn {
     Turn::Others(Locked::by(None))
 }
 
-/// Whether a process may be a prune of a store of user `owner`: it runs as that user, as root or as we do. One of them
-/// would not be hidden from us.
+/// Whether a process may be a prune of a store of user `owner`: that user, root or we started it. One of them would not be
+/// hidden from us.
 fn may_prune(holder: &Holder, owner: u32) -> bool {
     holder.user.is_some_and(|user| [0, owner, effective_user()].contains(&user))
 }

@@ -54,7 +54,8 @@ use std::process::ExitCode;
 
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
-    let exit = match Arguments::of_process().and_then(run) {
+    let arguments = continuation::begin().and_then(|()| Arguments::of_process());
+    let exit = match arguments.and_then(run) {
         Ok(exit) => exit,
         Err(error) if complain::is_closed_pipe(&error) => Exit::Done,
         Err(error) => {
@@ -72,7 +73,6 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         return launch::run(options);
     }
     let environment = Environment::of_process();
-    continuation::begin(&environment)?;
     continuation::continue_as_owner(&global, &command, &environment)?;
     // Its job is to find what is wrong, the configuration included.
     if let Command::Doctor(options) = &command {

@@ -1,4 +1,4 @@
-//! The programs that we start: found on `PATH`, and only those that nobody but the user and root may change.
+//! Starts programs from `PATH`: only those that nobody but the user and root may change.
 
 use super::env::search_path;
 use pycstore::directory::effective_user;
@@ -9,11 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A command that runs the first program of this name on `PATH` that nobody but the user and root may change. For root, the
-/// program looks for others only where that holds as well.
+/// Returns a command for the first program of this name on `PATH` that nobody but the user and root may change. As root, the
+/// program's own `PATH` has only directories that no other user may change.
 ///
 /// # Errors
-/// `NotFound` where there is none; `PermissionDenied` where one is there and not run, with why.
+/// `NotFound` if there is none; `PermissionDenied`, with the reason, if others may change all that there are.
 pub fn command(name: &str) -> io::Result<Command> {
     let (path, user) = (search_path(), effective_user());
     let program = program::find(&path, user, name).map_err(|not_found| {
@@ -31,10 +31,10 @@ pub fn command(name: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// The same for an interpreter: for root, nobody else may change its library either.
+/// Returns a command for an interpreter. As root, nobody else may be able to change its standard library either.
 ///
 /// # Errors
-/// As of [`command`].
+/// Those of [`command`].
 pub fn interpreter(name: &str) -> io::Result<Command> {
     let command = command(name)?;
     let path = PathBuf::from(command.get_program());

@@ -1,11 +1,11 @@
-//! Replaces a file as a whole: readers see the old contents or the new, never a part.
+//! Replaces a file atomically: readers see the old contents or the new, never a part.
 //!
-//! A temporary file in the same directory is written, brought to disk (`fsync`) and renamed over the old one; so a
-//! crash or a full disk leaves the old one as it was.
+//! A temporary file in the same directory is written, flushed to disk (`fsync`) and renamed over the old one, so a crash or a
+//! full disk leaves the old file unchanged.
 //!
-//! A file that belongs to the user is replaced by one that is like it: owner, group, mode, and all extended attributes,
-//! of which the POSIX ACL is one (acl(5), xattr(7)). The mode alone says little: with an ACL its group bits are the mask, and
-//! in a directory with a default ACL a new file inherits entries that the old one did not have.
+//! The replacement of a user's file keeps owner, group, mode, and all extended attributes, including the POSIX ACL (acl(5),
+//! xattr(7)). The mode alone is not enough: with an ACL its group bits are the mask, and in a directory with a default ACL a
+//! new file inherits entries that the old one did not have.
 
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
@@ -20,10 +20,10 @@ use tempfile::NamedTempFile;
 /// The attribute that holds the POSIX access ACL.
 const ACL: &CStr = c"system.posix_acl_access";
 
-/// The most bytes that the kernel takes for a value or a list of names (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
+/// Maximum length of a value or a list of names, in bytes (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
 const MOST_BYTES: usize = 1 << 16;
 
-/// A file that is to be replaced, and what it was when it was opened.
+/// A file to replace, with its metadata when it was opened.
 #[derive(Debug)]
 pub struct Original {
     /// The open file.
@@ -32,48 +32,48 @@ pub struct Original {
 }
 
 impl Original {
-    /// Notes what an open file is now, before it is read.
+    /// Reads the metadata of an open file, before its contents are read.
     ///
     /// # Errors
-    /// What `fstat` answers.
+    /// Those of fstat(2).
     pub fn new(file: File) -> io::Result<Original> {
         Ok(Original { metadata: file.metadata()?, file })
     }
 }
 
-/// What becomes of the owner and the group of a file that is replaced.
+/// Whether a replaced file must keep its owner and group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// The new file has them too, or nothing is replaced.
+    /// Keeps them, or replaces nothing.
     Kept,
-    /// The new file has them too where the system lets us. In another group, the group may do nothing with it.
+    /// Keeps them if the system allows it. If the group differs, the new group gets no permissions.
     KeptIfPossible,
 }
 
-/// Why a file was not replaced by one that is like it.
+/// Why a file was not replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplaceError {
-    /// The system refuses.
+    /// A system error.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The new file would lack something that the old one has.
-    #[error("a new file would not keep its {what}")]
+    /// The replacement would lose something that the old file has.
+    #[error("a replacement would lose its {what}")]
     Lost {
-        /// What it would lack.
+        /// What it would lose.
         what: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The old file is another one now, or was changed.
+    /// The old file was replaced or changed meanwhile.
     #[error("it changed meanwhile")]
     Changed,
 }
 
-/// Writes `contents` to `path` with this mode, whatever the umask says. A symbolic link at `path` is not followed:
-/// somebody else may own the directory and have put it there.
+/// Writes `contents` to `path` with this mode, regardless of the umask. Does not follow a symbolic link at `path`: the owner of
+/// the directory could have made it.
 ///
 /// # Errors
-/// What the system says; `InvalidInput` where something other than a file is there: it is not replaced.
+/// Those of the system; `InvalidInput` if `path` is not a regular file: it is not replaced.
 pub fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     let temporary = written(path, contents, None)?;
     temporary.as_file().set_permissions(Permissions::from_mode(mode))?;
@@ -82,11 +82,10 @@ pub fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes `contents` to a new file at `path`, with this mode as far as the umask and a default ACL of the directory
-/// leave it.
+/// Writes `contents` to a new file at `path`, with this mode reduced by the umask or a default ACL of the directory.
 ///
 /// # Errors
-/// What the system says; `AlreadyExists` or `InvalidInput` where something is there.
+/// Those of the system; `AlreadyExists` or `InvalidInput` if `path` exists.
 pub fn create(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     let temporary = written(path, contents, Some(Permissions::from_mode(mode)))?;
     temporary.as_file().sync_all()?;
@@ -94,11 +93,11 @@ pub fn create(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes `contents` to `path`, where the original is: with its mode, extended attributes, owner and
-/// group. A symbolic link at `path` is not followed.
+/// Replaces the original at `path` by a file with these contents, and keeps its mode, extended attributes, owner and group.
+/// Does not follow a symbolic link at `path`.
 ///
 /// # Errors
-/// A [`ReplaceError`]: then nothing was replaced.
+/// A [`ReplaceError`]: nothing was replaced.
 pub fn replace_like(
     path: &Path,
     contents: &[u8],
@@ -120,7 +119,7 @@ pub fn replace_like(
         }
     }
     copy_attributes(old, new)?;
-    // Behind both: giving a file away clears bits of its mode, and an ACL changes it.
+    // After both: chown(2) clears bits of the mode, and an ACL changes it.
     new.set_permissions(Permissions::from_mode(mode))?;
     new.sync_all()?;
     let now = path.symlink_metadata()?;
@@ -132,8 +131,8 @@ pub fn replace_like(
     Ok(())
 }
 
-/// Gives a new file all extended attributes of the old one, and takes an ACL from it that the old one does not have.
-/// Of those that the new file got elsewhere (from its directory, from a security module) the others stay.
+/// Copies all extended attributes of the old file to the new one, and removes an ACL that the old file does not have. Other
+/// attributes that the new file got from its directory or a security module stay.
 fn copy_attributes(old: &File, new: &File) -> Result<(), ReplaceError> {
     let lost = |name: &CStr, errno: Errno| {
         let what = match name == ACL {
@@ -154,12 +153,12 @@ fn copy_attributes(old: &File, new: &File) -> Result<(), ReplaceError> {
         let done = match value {
             Some(value) => fsetxattr(new, name.as_c_str(), &value, XattrFlags::empty()),
             None if name.as_c_str() == ACL => fremovexattr(new, ACL),
-            // It went since it was listed.
+            // It was removed after it was listed.
             None => Ok(()),
         };
         match done {
-            // A label of a security module that does not run here: else the new file would have one. Such files are left
-            // where SELinux was switched off.
+            // A label of a security module that does not run here: otherwise the new file would have one. Files keep such
+            // labels after SELinux is switched off.
             Err(Errno::PERM | Errno::OPNOTSUPP)
                 if name.as_bytes().starts_with(b"security.") && value_of(new, name) == Ok(None) => {}
             done => done.map_err(failed)?,
@@ -168,7 +167,7 @@ fn copy_attributes(old: &File, new: &File) -> Result<(), ReplaceError> {
     Ok(())
 }
 
-/// The names of a file's extended attributes; none where the file system has no such.
+/// Returns the names of a file's extended attributes; none if the file system has no attributes.
 fn names_of(file: &File) -> io::Result<BTreeSet<CString>> {
     let mut names = vec![0_u8; MOST_BYTES];
     let length = match flistxattr(file, &mut names[..]) {
@@ -179,7 +178,7 @@ fn names_of(file: &File) -> io::Result<BTreeSet<CString>> {
     Ok(names.filter_map(|name| CStr::from_bytes_with_nul(name).ok()).map(CString::from).collect())
 }
 
-/// The value of an extended attribute, if the file has it.
+/// Returns the value of an extended attribute, if the file has it.
 fn value_of(file: &File, name: &CStr) -> rustix::io::Result<Option<Vec<u8>>> {
     let mut value = vec![0_u8; MOST_BYTES];
     match fgetxattr(file, name, &mut value[..]) {
@@ -192,7 +191,7 @@ fn value_of(file: &File, name: &CStr) -> rustix::io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// A temporary file beside `path` with these contents; for its owner alone, where no other permissions are asked for.
+/// Writes a temporary file with these contents beside `path`, with mode 0600 unless other permissions are given.
 fn written(path: &Path, contents: &[u8], permissions: Option<Permissions>) -> io::Result<NamedTempFile> {
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => {
@@ -206,7 +205,7 @@ fn written(path: &Path, contents: &[u8], permissions: Option<Permissions>) -> io
         Some(parent) => parent,
         None => return Err(io::ErrorKind::InvalidInput.into()),
     };
-    // Nothing that looks for `*.prom` or `*.jsonl` takes the temporary file for one.
+    // The name does not match `*.prom` or `*.jsonl`.
     let mut prefix = OsStr::new(".").to_os_string();
     prefix.push(path.file_name().unwrap_or_default());
     prefix.push(".");

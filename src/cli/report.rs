@@ -8,12 +8,13 @@ use super::output::html::{self, Report};
 use super::output::{human, path};
 use super::replace::{Original, Ownership, ReplaceError, replace, replace_like};
 use super::session::Session;
-use pycstore::directory::open_file;
+use pycstore::directory::{effective_user, open_file};
 use pycstore::scan::Question;
 use pycstore::status::UncheckedHashes;
 use pycstore::store::Purpose;
 use pycstore::usage::{CountedLinks, Survey, Usage};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A new page names what its user works on.
@@ -66,9 +67,21 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
 fn put(path: &Path, page: &[u8]) -> Result<(), ReplaceError> {
     let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
     match open_file(path) {
-        Ok((old, _)) if is_file => replace_like(path, page, &Original::new(old)?, Ownership::KeptIfPossible),
+        Ok((old, metadata)) if is_file && !is_planted(path, metadata.user) => {
+            replace_like(path, page, &Original::new(old)?, Ownership::KeptIfPossible)
+        }
         _ => Ok(replace(path, page, PRIVATE)?),
     }
+}
+
+/// Whether a file of this user's may have been put there by them to get the page: in a directory for the files of all users,
+/// such as `/tmp`, by neither us nor the directory's owner (as `protected_regular` of proc_sys_fs(5)).
+fn is_planted(path: &Path, user: u32) -> bool {
+    const STICKY_AND_OPEN: u32 = 0o1002;
+    path.parent().and_then(|parent| parent.metadata().ok()).is_some_and(|directory| {
+        directory.mode() & STICKY_AND_OPEN == STICKY_AND_OPEN
+            && ![effective_user(), directory.uid()].contains(&user)
+    })
 }
 
 /// The page could not be written.

@@ -207,7 +207,7 @@ impl Session {
                 format!("{named} names it; a store is a directory of its own, such as ~/.cache/cpython")
             }
             Refusal::NotOurs { .. } if self.environment.continued_for.is_some() => format!(
-                "root continued as user {}, who decides what is at this path; name the store by another",
+                "root continued as user {}, who controls this path; name the store by another path",
                 effective_user()
             ),
             Refusal::NotOurs { .. } => "run as that user, or as root".into(),

@@ -1,8 +1,8 @@
-//! Access control lists: to whom besides owner, group and everybody a file's permissions give write access.
+//! Reads access control lists: which users and groups they give write access to.
 //!
-//! POSIX ACLs are read (acl(5)): where a file has one, the group bits of its mode are the list's mask, and say nothing of the
-//! owning group. Their form is that of the kernel's `linux/posix_acl_xattr.h`. Other lists (NFSv4, richacl) are known to be
-//! there and not read; systems other than Linux keep theirs elsewhere, and there none is seen.
+//! Parses POSIX ACLs (acl(5)), in the format of the kernel's `linux/posix_acl_xattr.h`. If a file has one, the group bits of
+//! its mode are the ACL's mask and say nothing about the owning group. Other ACLs (NFSv4, richacl) are detected but not read.
+//! On systems other than Linux no ACL is detected.
 
 use super::Intruder;
 use rustix::io::Errno;
@@ -14,32 +14,32 @@ pub enum Acl {
     /// It has none.
     #[default]
     None,
-    /// It gives write access to these; a directory's also counts whom it gives it to in new files.
+    /// It gives write access to these; for a directory, its default ACL counts too.
     Posix(Vec<Grant>),
     /// It has one that cannot be read.
     Unknown,
 }
 
-/// To whom an ACL gives write access.
+/// A user or group that an ACL gives write access to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grant {
     /// The members of the file's group.
     OwningGroup,
-    /// One of whom the list names.
+    /// A user or group that the ACL names.
     To(Intruder),
 }
 
 const ACCESS: &str = "system.posix_acl_access";
 const DEFAULT: &str = "system.posix_acl_default";
 
-/// Lists of other kinds.
+/// The extended attributes of other ACLs.
 const OTHERS: [&str; 2] = ["system.nfs4_acl", "system.richacl"];
 
-/// No list of names and no list is longer (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX` of `linux/limits.h`).
+/// Maximum length of a list of names and of a value, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX` of `linux/limits.h`).
 const LONGEST: usize = 64 << 10;
 
 impl Acl {
-    /// Reads that of a file; links are followed.
+    /// Reads the ACL of a file; follows links.
     pub fn of(path: &Path) -> Acl {
         let Ok(names) = names(path) else { return Acl::Unknown };
         let has = |wanted: &&str| names.split(|&byte| byte == 0).any(|name| name == wanted.as_bytes());
@@ -59,7 +59,8 @@ impl Acl {
     }
 }
 
-/// The names of a file's extended attributes, each with a zero byte behind it; none where the file system has no such thing.
+/// Returns the names of a file's extended attributes, each followed by a zero byte; none if the file system has no
+/// attributes.
 fn names(path: &Path) -> rustix::io::Result<Vec<u8>> {
     let mut short = [0; 512];
     let listed = match rustix::fs::listxattr(path, &mut short[..]) {
@@ -78,7 +79,7 @@ fn names(path: &Path) -> rustix::io::Result<Vec<u8>> {
     }
 }
 
-/// Whom a list gives write access; none where it is not in the form that is known.
+/// Parses an ACL: returns who gets write access, or `None` if the format is unknown.
 fn parse(bytes: &[u8]) -> Option<Vec<Grant>> {
     const VERSION: u32 = 2;
     const WRITE: u16 = 2;

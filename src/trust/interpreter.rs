@@ -1,17 +1,17 @@
-//! Who may change what an interpreter executes when it is started with `-I -S` and runs a script of ours: the executable,
-//! the libraries it is linked with, `pyvenv.cfg`, what that leads to, and the standard library.
+//! Finds who may change the files that an interpreter executes when it runs our script with `-I -S`: the executable, its
+//! linked libraries, `pyvenv.cfg` and its `home`, and the standard library.
 //!
-//! Where an interpreter looks is told by `Modules/getpath.py` of CPython 3.11 (before, `Modules/getpath.c`) and by
+//! The search paths are those of `Modules/getpath.py` of CPython 3.11 (before, `Modules/getpath.c`) and of
 //! `pypy/module/sys/initpath.py` of PyPy:
 //!
 //! * `pyvenv.cfg` is looked for beside the executable and one level up, before links are followed and after; its `home`
 //!   takes the executable's place in what follows.
 //! * `NAME._pth`, `pybuilddir.txt` and `Modules/Setup.local` beside the executable replace all paths.
-//! * From there up to the root the first directory is taken that has `lib/pythonXY.zip`, then the first that has
-//!   `lib/pythonX.Y/os.py`: a zip far above goes before the library that is near. (PyPy: `lib/pypyX.Y`, `lib-python`.)
+//! * From there up to the root, the first directory with `lib/pythonXY.zip` is used, then the first with
+//!   `lib/pythonX.Y/os.py`: a zip file in a far parent precedes the nearest library. (PyPy: `lib/pypyX.Y`, `lib-python`.)
 //!
-//! So it matters who may change what is there, and who may put there what is not. All versions are judged by what the
-//! strictest of them does. What root wrote into a script that starts an interpreter is root's to know.
+//! So both count: who may change the files that exist, and who may create those that are missing. The search paths of all
+//! versions are checked for every interpreter. A script that starts an interpreter is not parsed, only its path is checked.
 
 use super::{Judge, Stranger, linked};
 use crate::directory::open_file;
@@ -25,25 +25,31 @@ use std::sync::{Mutex, PoisonError};
 /// Parts of a library that nothing imports under `-I -S`.
 const NOT_IMPORTED: [&str; 3] = ["site-packages", "dist-packages", "test"];
 
-/// No `pyvenv.cfg` that counts is longer, in bytes.
+/// Maximum size of a `pyvenv.cfg`, in bytes.
 const LONGEST_CONFIGURATION: u64 = 1 << 16;
 
-/// So many levels of directories has no library.
+/// Maximum depth of a library, in levels of directories.
 const DEEPEST: usize = 32;
 
-/// Libraries that were looked at, for one user.
+/// So many files has no library: that of CPython 3.13 has 1 700 besides its tests.
+const MOST_ENTRIES: usize = 100_000;
+
+/// So many libraries, archives of them and `home`s leads no interpreter to.
+const MOST_PLACES: usize = 100;
+
+/// Checks interpreters for one user, and remembers the libraries that were checked.
 #[derive(Debug)]
 pub struct Libraries {
     judge: Judge,
     known: BTreeMap<PathBuf, Option<Stranger>>,
 }
 
-/// The libraries that were looked at for each user.
+/// The [`Libraries`] of each user.
 #[derive(Debug, Default)]
 pub struct Known(Mutex<BTreeMap<u32, Libraries>>);
 
 impl Known {
-    /// Who else than `user` and root may change what an interpreter executes.
+    /// Returns someone other than `user` and root who may change what an interpreter executes.
     pub fn stranger(&self, executable: &Path, user: u32) -> Option<Stranger> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(user).or_insert_with(|| Libraries::new(user)).stranger(executable)
@@ -51,12 +57,12 @@ impl Known {
 }
 
 impl Libraries {
-    /// None so far.
+    /// Starts with no library checked.
     pub fn new(user: u32) -> Libraries {
         Libraries { judge: Judge::new(user), known: BTreeMap::new() }
     }
 
-    /// Who else than the user and root may change what an interpreter executes.
+    /// Returns someone other than the user and root who may change what an interpreter executes.
     pub fn stranger(&mut self, executable: &Path) -> Option<Stranger> {
         let found = self.judge.of_lookup(executable);
         if found.is_some() || is_script(executable) {
@@ -73,50 +79,61 @@ impl Libraries {
             })
     }
 
-    /// Who else may change something in a library; each is looked at once.
+    /// Returns someone else who may change a library; each library is checked once.
     fn of_library(&mut self, library: &Path) -> Option<Stranger> {
         if let Some(known) = self.known.get(library) {
             return known.clone();
         }
         let found = self.judge.of_lookup(library).or_else(|| {
             let real = library.canonicalize().unwrap_or_else(|_| library.to_path_buf());
-            of_tree(&self.judge, &real, DEEPEST)
+            Tree { judge: &self.judge, seen: BTreeSet::new(), left: MOST_ENTRIES }.stranger(&real, DEEPEST)
         });
         self.known.insert(library.to_path_buf(), found.clone());
         found
     }
 }
 
-/// Who else may change something in a directory, of which the way is known to be safe.
-fn of_tree(judge: &Judge, path: &Path, depth: usize) -> Option<Stranger> {
-    use super::{Sought, step};
-    let unknown = || Some(Stranger::Unknown(path.to_path_buf()));
-    let Ok(metadata) = path.symlink_metadata() else { return unknown() };
-    if metadata.is_symlink() {
-        let found = judge.of_lookup(path);
-        return found.or_else(|| match path.canonicalize() {
-            Ok(real) if real.is_dir() && depth > 0 => of_tree(judge, &real, depth - 1),
-            Ok(real) if real.is_dir() => unknown(),
-            _ => None,
-        });
-    }
-    // Modules that are missing in a directory are looked for there as well.
-    let found = judge.of_step(&step(path, &metadata), Sought::Missing);
-    if found.is_some() || !metadata.is_dir() {
-        return found;
-    }
-    let Ok(entries) = path.read_dir() else { return unknown() };
-    if depth == 0 {
-        return unknown();
-    }
-    entries.into_iter().find_map(|entry| match entry {
-        Ok(entry) if NOT_IMPORTED.iter().any(|name| entry.file_name() == *name) => None,
-        Ok(entry) => of_tree(judge, &entry.path(), depth - 1),
-        Err(_) => unknown(),
-    })
+/// A library that is being looked at. It may be another user's, with links that lead round and round.
+struct Tree<'a> {
+    judge: &'a Judge,
+    /// The directories that were looked at.
+    seen: BTreeSet<PathBuf>,
+    /// How many more names are looked at.
+    left: usize,
 }
 
-/// The users besides root to whom an interpreter or the environment that it belongs to belongs.
+impl Tree<'_> {
+    /// Who else may change something in a directory without links on the way, of which the way is known to be safe.
+    fn stranger(&mut self, path: &Path, depth: usize) -> Option<Stranger> {
+        use super::{Sought, step};
+        let unknown = || Some(Stranger::Unknown(path.to_path_buf()));
+        let Ok(metadata) = path.symlink_metadata() else { return unknown() };
+        if depth == 0 || self.left == 0 {
+            return unknown();
+        }
+        self.left -= 1;
+        if metadata.is_symlink() {
+            let found = self.judge.of_lookup(path);
+            return found.or_else(|| match path.canonicalize() {
+                Ok(real) if real.is_dir() => self.stranger(&real, depth - 1),
+                _ => None,
+            });
+        }
+        // Modules that are missing in a directory are looked for there as well.
+        let found = self.judge.of_step(&step(path, &metadata), Sought::Missing);
+        if found.is_some() || !metadata.is_dir() || !self.seen.insert(path.to_path_buf()) {
+            return found;
+        }
+        let Ok(entries) = path.read_dir() else { return unknown() };
+        entries.into_iter().find_map(|entry| match entry {
+            Ok(entry) if NOT_IMPORTED.iter().any(|name| entry.file_name() == *name) => None,
+            Ok(entry) => self.stranger(&entry.path(), depth - 1),
+            Err(_) => unknown(),
+        })
+    }
+}
+
+/// Returns the users other than root who own an interpreter or the `pyvenv.cfg` of its environment.
 pub(super) fn owners(executable: &Path) -> BTreeSet<u32> {
     use std::os::unix::fs::MetadataExt;
     let spellings = spellings(executable);
@@ -132,16 +149,16 @@ fn is_script(executable: &Path) -> bool {
     open_file(executable).and_then(|(mut file, _)| file.read_exact(&mut start)).is_ok() && &start == b"#!"
 }
 
-/// Where an interpreter looks.
+/// The paths that an interpreter looks up.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Layout {
     /// Files that are read or executed if they are there.
     lookups: BTreeSet<PathBuf>,
-    /// Files that would take the library's place.
+    /// Files that would be used in place of the library.
     above: BTreeSet<PathBuf>,
     /// The standard libraries.
     libraries: BTreeSet<PathBuf>,
-    /// Whether a file beside the executable leads it elsewhere.
+    /// Whether a file beside the executable leads it elsewhere, or where it leads cannot be told.
     is_redirected: bool,
 }
 
@@ -149,7 +166,9 @@ impl Layout {
     fn of(executable: &Path) -> Layout {
         let mut layout = Layout::default();
         let real = executable.canonicalize().unwrap_or_else(|_| executable.to_path_buf());
-        layout.lookups.extend(linked::libraries(&real));
+        let linked = linked::libraries(&real);
+        layout.is_redirected |= linked.is_none();
+        layout.lookups.extend(linked.into_iter().flatten());
         let mut starts: BTreeSet<PathBuf> = real.parent().map(Path::to_path_buf).into_iter().collect();
         for path in spellings(executable) {
             let Some(directory) = path.parent() else { continue };
@@ -167,7 +186,8 @@ impl Layout {
             }
         }
         let name = real.file_name().unwrap_or_default();
-        for start in starts {
+        layout.is_redirected |= starts.len() > MOST_PLACES;
+        for start in starts.into_iter().take(MOST_PLACES) {
             layout.redirects(start.join("pybuilddir.txt"));
             layout.redirects(start.join("Modules/Setup.local"));
             for directory in start.ancestors() {
@@ -182,7 +202,7 @@ impl Layout {
         self.lookups.insert(path);
     }
 
-    /// What an interpreter takes from a directory at or above its own.
+    /// Adds what an interpreter looks up in its own directory or one above.
     fn look_in(&mut self, directory: &Path, executable: &OsStr) {
         for name in ["lib-python", "lib_pypy"].map(|name| directory.join(name)) {
             if name.is_dir() {
@@ -190,10 +210,11 @@ impl Layout {
             }
         }
         for libraries in ["lib", "lib64"].map(|name| directory.join(name)) {
-            // Stands for every name that an interpreter may look for.
+            // Stands for the zip file of every version.
             self.above.insert(libraries.join("python.zip"));
             let names = libraries.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
-            let names: Vec<_> = names.filter(|name| is_library(name)).collect();
+            let names: Vec<_> = names.filter(|name| is_library(name)).take(MOST_PLACES + 1).collect();
+            self.is_redirected |= names.len() > MOST_PLACES;
             let archives = names.iter().filter(|name| name.as_bytes().ends_with(b".zip"));
             self.above.extend(archives.map(|name| libraries.join(name)));
             let executable = unthreaded(executable);
@@ -216,7 +237,7 @@ fn is_library(name: &OsStr) -> bool {
     name.starts_with(b"python3") && name != b"python3" || name.starts_with(b"pypy3") && name != b"pypy3"
 }
 
-/// The paths by which an executable is found: as it is spelled, each that its links name, and where it really is.
+/// Returns the paths of an executable: as it is spelled, the target of each link, and with links resolved.
 fn spellings(executable: &Path) -> BTreeSet<PathBuf> {
     let mut all = BTreeSet::new();
     let mut next = Some(executable.to_path_buf());
@@ -227,7 +248,7 @@ fn spellings(executable: &Path) -> BTreeSet<PathBuf> {
     all
 }
 
-/// What a `pyvenv.cfg` has as `home`.
+/// Returns the values of `home` in a `pyvenv.cfg`.
 fn homes(configuration: &Path) -> Vec<PathBuf> {
     let mut text = Vec::new();
     let opened = open_file(configuration);
@@ -296,6 +317,54 @@ mod tests {
         assert!(!of_its_version.contains(&base.join("py/lib/python3.11")));
         std::fs::write(base.join("py/bin/pybuilddir.txt"), "").unwrap();
         assert!(Layout::of(&base.join("venv/bin/python")).is_redirected);
+    }
+
+    #[test]
+    fn links_that_lead_round_and_round_are_followed_once() {
+        let (_temporary, base) = world(&[("lib/d12/os.py", "")]);
+        for level in 0..12 {
+            let directory = base.join(format!("lib/d{level}"));
+            std::fs::create_dir(&directory).unwrap();
+            for name in 0..8 {
+                let target = base.join(format!("lib/d{}", level + 1));
+                symlink(target, directory.join(name.to_string())).unwrap();
+            }
+        }
+        symlink(".", base.join("lib/round")).unwrap();
+        let mut libraries = Libraries::new(crate::directory::effective_user());
+        // As many ways as there are lead to the last: 8 to the power of 12.
+        assert_eq!(libraries.of_library(&base.join("lib")), None);
+        std::fs::write(base.join("lib/d12/more.py"), "").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(base.join("lib/d12/more.py"), mode).unwrap();
+        let found = Libraries::new(crate::directory::effective_user()).of_library(&base.join("lib"));
+        assert_eq!(found, Some(Stranger::Everybody(base.join("lib/d12/more.py"))));
+    }
+
+    #[test]
+    fn a_library_of_more_files_than_any_has_is_unknown() {
+        let (_temporary, base) = world(&[("lib/a.py", ""), ("lib/b.py", "")]);
+        let judge = Judge::new(crate::directory::effective_user());
+        let look =
+            |left| Tree { judge: &judge, seen: BTreeSet::new(), left }.stranger(&base.join("lib"), DEEPEST);
+        assert_eq!(look(3), None);
+        assert!(matches!(look(2), Some(Stranger::Unknown(_))));
+    }
+
+    #[test]
+    fn more_places_than_any_interpreter_has_are_not_looked_at() {
+        let (_temporary, base) = world(&[("venv/bin/python", ""), ("venv/lib/python3.12/os.py", "")]);
+        let executable = base.join("venv/bin/python");
+        assert!(!Layout::of(&executable).is_redirected);
+        let homes: Vec<String> = (0..200).map(|number| format!("home = /nowhere/{number}\n")).collect();
+        std::fs::write(base.join("venv/pyvenv.cfg"), homes.concat()).unwrap();
+        assert!(Layout::of(&executable).is_redirected);
+        std::fs::remove_file(base.join("venv/pyvenv.cfg")).unwrap();
+        for number in 0..200 {
+            std::fs::write(base.join(format!("venv/lib/python3{number}.zip")), "").unwrap();
+        }
+        let layout = Layout::of(&executable);
+        assert!(layout.is_redirected && layout.above.len() < 200);
     }
 
     #[test]

@@ -1,29 +1,29 @@
-//! Programs on `PATH`: only those that nobody but the user and root may change.
+//! Finds programs on `PATH`: only those that nobody but the user and root may change.
 
 use super::{Stranger, stranger, ways};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// No program that may be run.
+/// Why no program was found.
 #[derive(Debug, thiserror::Error)]
 pub enum NotFound {
     /// None is on `PATH`.
     #[error("{0} is not on PATH")]
     Missing(String),
-    /// None but one that somebody else may change, who would decide what we run.
+    /// Others may change every program with this name.
     #[error("{} is not run: {stranger}", .path.display())]
     PassedOver {
-        /// The first of them.
+        /// The first one.
         path: PathBuf,
-        /// Who.
+        /// Who may change it.
         stranger: Stranger,
     },
 }
 
-/// The first program of this name in these directories that nobody but `user` and root may change; others are passed over.
+/// Returns the first program of this name in these directories that nobody but `user` and root may change; skips others.
 ///
 /// # Errors
-/// Where there is none.
+/// When there is none.
 pub fn find(directories: &[PathBuf], user: u32, name: &str) -> Result<PathBuf, NotFound> {
     let is_executable = |path: &Path| {
         path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)

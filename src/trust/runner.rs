@@ -1,8 +1,8 @@
-//! As whom an interpreter is run that only compiles or only answers.
+//! Chooses the user that runs an interpreter which only compiles or only answers questions.
 //!
-//! Root runs none as root unless it has to: that of another user as that user, its own as an unprivileged user; only where
-//! such a user may not reach it (below `/root`) as root, and then nobody else may change anything that it executes. Everybody
-//! else runs what nobody but they and root may change, as themselves.
+//! Root runs another user's interpreter as that user, and its own as an unprivileged user. Only if that user cannot start it
+//! (below `/root`) it runs as root, and then nobody else may be able to change anything that it executes. Other users run, as
+//! themselves, interpreters that nobody but they and root may change.
 
 use super::interpreter::{Known, owners};
 use super::{Stranger, stranger, ways};
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 
-/// The user and group without rights (`nobody`), by the numbers that the kernel gives to what it cannot map.
+/// The user and group without rights (`nobody`); the kernel uses the same ids for unmapped users.
 pub const UNPRIVILEGED: Identity = Identity { user: 65534, group: 65534 };
 
-/// How interpreters are started, and as whom; what was found out of each is remembered.
+/// Chooses how interpreters are started and by which user; remembers the result for each.
 #[derive(Debug, Default)]
 pub struct Runners {
     launcher: Option<PathBuf>,
@@ -26,21 +26,21 @@ pub struct Runners {
 }
 
 impl Runners {
-    /// With a program that launches others ([`Containment::command`]). Without one, interpreters have no limits, and root
-    /// starts all as root.
+    /// Creates one with a launcher ([`Containment::command`]). Without a launcher, interpreters have no limits, and root
+    /// starts them all as root.
     pub fn new(launcher: Option<PathBuf>) -> Runners {
         Runners { launcher, ..Runners::default() }
     }
 
-    /// The program that launches others.
+    /// The launcher.
     pub fn launcher(&self) -> Option<&Path> {
         self.launcher.as_deref()
     }
 
-    /// Whether nobody but we and root may change what an interpreter is and, for root, all that it executes.
+    /// Checks that nobody but this user and root may change an interpreter and, as root, the files that it executes.
     ///
     /// # Errors
-    /// Who may.
+    /// Who may change it.
     pub fn trust(&self, executable: &Path) -> Result<(), Stranger> {
         let stranger = match effective_user() {
             0 => self.trusted.stranger(executable, 0),
@@ -49,10 +49,10 @@ impl Runners {
         stranger.map_or(Ok(()), Err)
     }
 
-    /// As whom an interpreter is run; `None`: as we are.
+    /// Returns the user that runs an interpreter; `None`: that of this process.
     ///
     /// # Errors
-    /// Who else decides what it does, where it is not run.
+    /// Who else may change it, if it must not be run.
     pub fn identity(&self, executable: &Path) -> Result<Option<Identity>, Stranger> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get(executable) {
@@ -81,7 +81,7 @@ impl Runners {
     }
 }
 
-/// Whether an interpreter starts as this user, who may not be allowed to reach it or its library.
+/// Whether an interpreter starts as this user, who may lack the permission to read it or its library.
 fn starts(launcher: &Path, executable: &Path, identity: Identity) -> bool {
     let containment = Containment { identity: Some(identity), memory: None, processor_seconds: Some(10) };
     let mut command = containment.command(launcher, executable);

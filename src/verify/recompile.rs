@@ -80,7 +80,7 @@ pub enum Doubt {
     #[error("{} gave no answer", .0.display())]
     NoAnswer(PathBuf),
     /// The interpreter answers others, but over this one it ended.
-    #[error("{} ended, or took too much time or memory for it", .0.display())]
+    #[error("{} ended, or exceeded its limit of time or memory", .0.display())]
     TooMuch(PathBuf),
 }
 

@@ -179,7 +179,7 @@ fn what_cannot_keep_its_owner_and_group_is_left() {
         let mut command = world.command(world.home.parent().unwrap().join("pycstore"));
         command.uid(NOBODY).gid(NOBODY).args(["setup", "zsh", "--yes"]);
         let told = answer(&mut command).exits(code).stderr;
-        let why = format!("not changed: a new {} would not keep its owner and group", path.display());
+        let why = format!("not changed: a replacement of {} would lose its owner and group", path.display());
         assert!(told.contains(&why) && told.contains("\nhint: edit it by hand"), "{told}");
         let metadata = path.metadata().unwrap();
         assert_eq!((metadata.uid(), metadata.gid()), (user, group));

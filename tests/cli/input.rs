@@ -77,6 +77,10 @@ fn a_configuration_may_be_a_link_or_the_null_device() {
     let shown = ends(&world, &["prune", "--dry-run"]).exits(0);
     assert!(shown.stdout.contains("would remove 1 file"), "{shown:?}");
     assert_eq!(ends(&world, &["--config", "/dev/null", "config"]).exits(0).stderr, "");
+    // Everybody may write to it, and yet it says nothing to root either.
+    fs::remove_file(world.home.join(".config/pycstore/config.toml")).unwrap();
+    symlink("/dev/null", world.home.join(".config/pycstore/config.toml")).unwrap();
+    assert_eq!(ends(&world, &["config"]).exits(0).stderr, "");
 }
 
 /// The history's path, after a first run that made it.

@@ -169,7 +169,7 @@ fn a_receipt_that_others_may_write_or_that_is_none_is_ignored_and_said() {
         assert!(read(&marked).starts_with(BLOCK));
     };
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
-    ignored("somebody else may have written it");
+    ignored("another user could have written it");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
     std::fs::File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
     ignored("it is larger than 1048576 bytes");
@@ -178,7 +178,7 @@ fn a_receipt_that_others_may_write_or_that_is_none_is_ignored_and_said() {
     ignored("it is no regular file");
     // Nor is it in the way of a setup.
     let told = pycstore(&world, &[], &["setup", "zsh", "--yes"]).exits(0).stderr;
-    assert!(told.contains(&format!("cannot note in {} what was changed: ", path.display())), "{told}");
+    assert!(told.contains(&format!("cannot record the edited files in {}: ", path.display())), "{told}");
     pycstore(&world, &[], &["setup", "zsh", "--undo", "--yes"]).exits(0);
     assert!(!world.home.join(".zshenv").exists());
     // Where no receipt can be kept, what is set up is undone by today's environment.

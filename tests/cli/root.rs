@@ -87,7 +87,7 @@ fn as_root_every_command_continues_as_the_owner_of_the_store() {
     let kept = &site.kept;
     let (source, entry) = (site.kept.join("c.py"), site.world.entry(&site.kept.join("c.py"), newest(), ""));
     let (source, entry) = (source.to_str().unwrap(), entry.to_str().unwrap());
-    let commands: [(&[&str], i32); 18] = [
+    let commands: [(&[&str], i32); 19] = [
         (&["du"], 0),
         (&["report", "--html", "-"], 0),
         (&["ls"], 0),
@@ -105,6 +105,7 @@ fn as_root_every_command_continues_as_the_owner_of_the_store() {
         (&["schedule", "run"], 0),
         (&["sweep", kept.to_str().unwrap()], 0),
         (&["doctor"], 1),
+        (&["config"], 0),
         // A user without a home has none.
         (&["history"], 2),
     ];
@@ -210,7 +211,7 @@ fn as_root_state_and_configuration_are_the_owners() {
     );
     let a = world.entry(&gone.join("a.py"), newest(), "");
     assert_only_gone(&before, &World::snapshot(&world.store), &[&a]);
-    let history: Vec<PathBuf> = files(&world.home.join(".local/state/pycstore")).into_iter().collect();
+    let history = histories(&world.home.join(".local/state/pycstore"));
     let [history] = &history[..] else { panic!("{history:?}") };
     let metadata = history.metadata().unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (EVE, EVE, 0o600));
@@ -363,6 +364,11 @@ fn grow(site: &Site, count: usize) -> PathBuf {
     mirror
 }
 
+/// The histories in a directory of state; the lock is beside each.
+fn histories(state: &Path) -> Vec<PathBuf> {
+    files(state).into_iter().filter(|path| path.ends_with("history.jsonl")).collect()
+}
+
 fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
@@ -494,6 +500,43 @@ fn as_root_a_stopped_job_stops_and_goes_on() {
 
 #[test]
 #[ignore = "needs root: it gives files away and becomes their owner"]
+fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
+    const COUNT: usize = 20_000;
+    let site = Site::new();
+    let store = site.world.store.clone();
+    let mirror = grow(&site, COUNT);
+    let left = || fs::read_dir(&mirror).map_or(0, |names| names.count());
+    let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
+    let mut child = command.arg(&store).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("it removes nothing", || left() < COUNT);
+    let theirs = Pid::from_raw(processes(&store)[0]).unwrap();
+    for _ in 0..3 {
+        let _ = kill_process(theirs, Signal::STOP);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut status = None;
+    wait_for("it does not end", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert!(status.unwrap().success() && left() == 0);
+
+    // Who does nothing but stop it has it killed.
+    let mirror = grow(&site, COUNT);
+    let mut child = command.spawn().unwrap();
+    wait_for("it removes nothing", || fs::read_dir(&mirror).map_or(0, |names| names.count()) < COUNT);
+    let theirs = Pid::from_raw(processes(&store)[0]).unwrap();
+    let theirs = rustix::process::pidfd_open(theirs, rustix::process::PidfdFlags::empty()).unwrap();
+    wait_for("it does not end", || {
+        for _ in 0..1000 {
+            let _ = rustix::process::pidfd_send_signal(&theirs, Signal::STOP);
+        }
+        child.try_wait().unwrap().is_some()
+    });
+}
+
+#[test]
+#[ignore = "needs root: it gives files away and becomes their owner"]
 fn as_root_a_terminal_is_used_as_before() {
     let site = Site::new();
     let store = site.world.store.to_str().unwrap().to_string();
@@ -523,6 +566,24 @@ fn as_root_a_terminal_is_used_as_before() {
 
 #[test]
 #[ignore = "needs root: it gives files away and becomes their owner"]
+fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
+    let site = Site::new();
+    let store = site.world.store.clone();
+    let below = site.world.home.join("missing");
+    let through = site.roots.join("link");
+    symlink(&store, &through).unwrap();
+    for store in [&store, &below, &through] {
+        let told = site.run(&["setup", "bash", "--yes", "--store", store.to_str().unwrap()]).exits(2);
+        assert!(told.stderr.contains(&format!("belongs to user {EVE}, and we are root\nhint: ")), "{told:?}");
+        assert!(!site.roots.join(".bashrc").exists(), "{store:?}");
+    }
+    let own = site.roots.join("store");
+    site.run(&["setup", "bash", "--yes", "--store", own.to_str().unwrap()]).exits(0);
+    assert!(site.roots.join(".bashrc").exists());
+}
+
+#[test]
+#[ignore = "needs root: it gives files away and becomes their owner"]
 fn as_root_sweep_becomes_the_owner_of_the_tree() {
     let site = Site::new();
     let Site { world, roots, kept, .. } = &site;
@@ -541,7 +602,7 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
     let (hers, mine) = (kept.to_str().unwrap(), ours.to_str().unwrap());
     for arguments in [&["sweep", hers, mine][..], &["sweep", mine, hers, "-n"]] {
         let told = site.run(arguments).exits(2);
-        assert!(told.stderr.contains("and we are root\nhint: name what belongs to one user"), "{told:?}");
+        assert!(told.stderr.contains("and we are root\nhint: name trees, "), "{told:?}");
         assert_eq!((caches(kept), caches(&ours)), (1, 1));
     }
     // Root's tree is root's, in the store of another nothing of it is put.
@@ -710,7 +771,7 @@ fn as_root_without_home_all_use_the_home_of_passwd() {
         format!("env -u HOME setpriv --reuid {EVE} --regid {EVE} --clear-groups {}", program.display());
     let told = site.with_account(&format!("{as_eve} prune")).exits(0);
     assert!(told.stdout.contains("removed 2 files"), "the store, the configuration: {told:?}");
-    assert_eq!(files(&world.home.join(".local/state/pycstore")).len(), 1, "the history");
+    assert_eq!(histories(&world.home.join(".local/state/pycstore")).len(), 1, "the history");
     let told = site.with_account(&format!("{as_eve} config --path")).exits(0);
     assert_eq!(told.stdout, format!("{}/.config/pycstore/config.toml\n", world.home.display()));
     let told = site.with_account(&format!("{as_eve} history --json")).exits(0);
@@ -752,5 +813,5 @@ fn as_root_a_home_that_is_partly_theirs_gives_root_neither_policy_nor_history() 
     assert!(told.stderr.contains("nothing selected"), "her policy is not root's: {told:?}");
     site.with_account(&format!("{passwd} pycstore --store {} prune --orphans", store.display())).exits(0);
     assert!(files(&roots.join(".local")).is_empty());
-    assert_eq!(files(&own.join(".local/state/pycstore")).len(), 1);
+    assert_eq!(histories(&own.join(".local/state/pycstore")).len(), 1);
 }

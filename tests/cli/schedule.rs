@@ -281,7 +281,7 @@ fn units_that_somebody_else_wrote_are_left_alone() {
         let manager = Manager::new(&world);
         let unit = world.write(format!(".config/systemd/user/{name}"), theirs);
         let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(2).stderr;
-        assert!(told.contains(&format!("{name}: it was made by somebody else\nhint: ")), "{told}");
+        assert!(told.contains(&format!("{name}: pycstore did not write it\nhint: ")), "{told}");
         assert!(manager.asked().is_empty());
         manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
         assert_eq!(std::fs::read_to_string(&unit).unwrap(), theirs);
@@ -306,7 +306,7 @@ fn a_timer_that_somebody_else_wrote_is_not_disabled() {
 #[test]
 fn units_that_are_only_partly_ours_are_not_made_ours() {
     let drop_in = "[Service]\nEnvironment=A=1\n";
-    for (text, why) in [("", "it was made by somebody else"), ("\n", "it was made by somebody else")] {
+    for (text, why) in [("", "pycstore did not write it"), ("\n", "pycstore did not write it")] {
         let world = world();
         let manager = Manager::new(&world);
         // An empty unit is a masked one.
@@ -324,7 +324,10 @@ fn units_that_are_only_partly_ours_are_not_made_ours() {
         std::fs::write(&path, format!("{ours}{drop_in}")).unwrap();
         manager.asked();
         let told = manager.pycstore(&["schedule", "install", "--threads", "1", "--yes"]).exits(2).stderr;
-        assert!(told.contains(&format!("{name}: somebody else added lines to it\nhint: ")), "{told}");
+        assert!(
+            told.contains(&format!("{name}: it has lines that pycstore did not write\nhint: ")),
+            "{told}"
+        );
         // What they added stays; a timer of theirs is not stopped.
         manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), drop_in);
@@ -372,7 +375,7 @@ fn a_refused_crontab_is_in_nobodys_way() {
             lines[0].clone()
         };
         let why = told(manager.pycstore(&["schedule", "status"]).exits(1));
-        assert!(why.ends_with("; whether cron has a schedule is not known"), "{why}");
+        assert!(why.ends_with("; cannot tell whether cron has a schedule"), "{why}");
         let timer = world.home.join(".config/systemd/user/pycstore.timer");
         told(manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0));
         assert!(timer.exists());
@@ -517,7 +520,7 @@ fn without_a_user_manager_systemd_is_refused() {
     let told = answer(&mut command).exits(2).stderr;
     assert!(told.contains("no systemd user manager runs here\nhint: "), "{told}");
     let told = schedule(&world, &["install", "--with", "launchd", "--yes"]).exits(2).stderr;
-    assert!(told.contains("launchd is of macOS\nhint: "), "{told}");
+    assert!(told.contains("launchd exists only on macOS\nhint: "), "{told}");
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
     let told =
         answer(command.env("PATH", "/nonexistent").args(["schedule", "install", "--yes"])).exits(2).stderr;

@@ -215,5 +215,5 @@ pycstore --store /mnt/way/store doctor || true";
         "{told:?}"
     );
     assert!(told.stdout.contains("/mnt/way can be changed by user 61001"), "{told:?}");
-    assert!(told.stdout.contains("setfacl -x u:61001 /mnt/way"), "{told:?}");
+    assert!(told.stdout.contains("setfacl -x u:61001,d:u:61001 /mnt/way"), "{told:?}");
 }

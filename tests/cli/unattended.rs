@@ -383,7 +383,7 @@ fn a_lock_that_another_user_holds_holds_up_nothing() {
         let told = world.pycstore(["prune", "--orphans"]).exits(0);
         let (process, store) = (holder.id(), world.store.display());
         let line = format!(
-            "pycstore: process {process} (flock of user 61001) holds the lock of {store}, and is no prune: going on without that lock\n"
+            "pycstore: process {process} (flock of user 61001) holds the lock of {store} but is not a prune: continuing without that lock\n"
         );
         assert_eq!(told.stderr, line);
         assert_eq!(files(&world).len(), 1, "it removed what it should");
@@ -489,4 +489,44 @@ fn all_asks_on_a_terminal() {
     assert!(!told.stdout.contains("[y/N]"), "{}", told.stdout);
     let told = world.pycstore_answered(&["prune", "--all", "--yes"], "n\n").exits(0);
     assert!(!told.stdout.contains("[y/N]") && World::snapshot(&world.store).is_empty(), "{}", told.stdout);
+}
+
+/// Whoever holds a lock can hold it on as a program that acts as root, and that waits as long as somebody likes.
+#[test]
+#[ignore = "needs root; .ci/run asks for it"]
+fn a_lock_that_another_user_holds_as_root_holds_up_nothing() {
+    use std::os::unix::process::CommandExt;
+    const KEEP: &str = "
+import fcntl, os, sys
+directory = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(directory, fcntl.LOCK_SH)
+os.set_inheritable(directory, True)
+os.execv(sys.argv[2], ['cat'])
+";
+    let python = std::fs::canonicalize("/usr/bin/python3").expect("a Python that every user may run");
+    let world = world();
+    for directory in world.store.ancestors().take(5) {
+        std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    // With the set-user-ID bit it stands for su(1), which waits for a password.
+    let cat = world.home.join("cat");
+    answer(world.command("cp").arg("/bin/cat").arg(&cat)).exits(0);
+    std::fs::set_permissions(&cat, PermissionsExt::from_mode(0o4755)).unwrap();
+    let mut command = world.command(&python);
+    command.args(["-I", "-c", KEEP]).arg(&world.store).arg(&cat);
+    command.uid(61_001).gid(61_001).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = command.spawn().unwrap();
+    std::io::Write::write_all(holder.stdin.as_mut().unwrap(), b"held\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    let told = world.pycstore(["prune", "--orphans"]).exits(0);
+    let (process, store) = (holder.id(), world.store.display());
+    let line = format!(
+        "pycstore: process {process} (cat of user 61001) holds the lock of {store} but is not a prune: continuing without that lock\n"
+    );
+    assert_eq!(told.stderr, line);
+    assert_eq!(files(&world).len(), 1, "it removed what it should");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }

@@ -460,7 +460,7 @@ fn an_entry_that_keeps_its_interpreter_busy_leaves_the_others_proved() {
     let told = verify(&world, interpreter, &["--recompile"]).exits(1);
     assert!(told.stdout.ends_with("; 3 proved\n"), "{told:?}");
     assert_eq!(
-        told.stderr.matches(" ended, or took too much time or memory for it\n").count(),
+        told.stderr.matches(" ended, or exceeded its limit of time or memory\n").count(),
         2,
         "{told:?}"
     );

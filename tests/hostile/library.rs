@@ -1,7 +1,7 @@
-//! What the library's parsers promise for any bytes at all: one function for each kind of input that an attacker can write.
+//! Checks of the library's parsers for arbitrary bytes: one function for each kind of untrusted input.
 //!
-//! The fuzzer (`tests/fuzz`) calls these functions with what it invents, and a unit test with every file in
-//! `tests/hostile/corpus`. Each function panics where the answer is not true of the bytes.
+//! The fuzzer (`tests/fuzz`) calls these functions with generated input, and a unit test with every file in
+//! `tests/hostile/corpus`. Each function panics if the result is wrong for the bytes.
 
 #![allow(clippy::unwrap_used, reason = "a check panics where something is wrong")]
 
@@ -20,7 +20,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// What is true of any bytes, or panics.
+/// Panics if the result for these bytes is wrong.
 pub type Check = fn(&[u8]);
 
 /// The checks by the names of their corpora.

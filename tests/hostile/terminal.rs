@@ -1,4 +1,4 @@
-//! What the parsers of the binary's half promise for any bytes at all; the library's are in `library.rs`.
+//! Checks of the binary's parsers for arbitrary bytes; those of the library are in `library.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a check panics where something is wrong")]
 
@@ -15,7 +15,7 @@ use pycstore::prune::Keep;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-/// What is true of any bytes, or panics.
+/// Panics if the result for these bytes is wrong.
 pub type Check = fn(&[u8]);
 
 /// The checks by the names of their corpora.
@@ -33,7 +33,7 @@ const VIM: Block = Block { name: "pycstore", comment: "\"" };
 const LINES: &[u8] = b"a\nb\n";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A startup file: with a block put and taken it is what it was, and outside of the block nothing changes.
+/// A startup file: adding and removing a block restores it, and nothing outside the block changes.
 pub fn block(text: &[u8]) {
     for block in [SETUP, SCHEDULE, VIM] {
         for placement in [Placement::Top, Placement::End] {
@@ -114,7 +114,7 @@ fn is_removal(block: Block, text: &[u8], rest: &Rest) {
     }
 }
 
-/// A crontab: both blocks of ours come and go in any order; and the settings that its jobs have are its own words.
+/// A crontab: both of our blocks can be added and removed in any order, and the variables of its jobs are found in its text.
 pub fn crontab(text: &[u8]) {
     let blocks = [(SETUP, Placement::Top), (SCHEDULE, Placement::End)];
     let are_there = blocks.iter().any(|(block, _)| block.take(text) != Ok(Rest::Untouched));
@@ -143,7 +143,7 @@ pub fn crontab(text: &[u8]) {
     }
 }
 
-/// The settings.json of an editor: what is put is taken out again, and everything else stays as it is.
+/// The settings.json of an editor: what was added is removed again, and everything else is unchanged.
 pub fn settings(text: &[u8]) {
     const BEGIN: &[u8] = b"/* >>> pycstore >>> */";
     let has_block = text.windows(BEGIN.len()).any(|part| part == BEGIN);
@@ -160,7 +160,7 @@ pub fn settings(text: &[u8]) {
     }
 }
 
-/// The history of a store: a line that cannot be understood loses only itself.
+/// The history of a store: a line that cannot be parsed affects no other line.
 pub fn history(contents: &[u8]) {
     let recorded = Recorded::parse(contents);
     let contents = contents.strip_suffix(b"\n").unwrap_or(contents);
@@ -192,7 +192,7 @@ pub fn history(contents: &[u8]) {
     }
 }
 
-/// A configuration: values that are sound, or an error with a place in the file.
+/// A configuration: valid values, or an error with a position in the file.
 pub fn configuration(text: &[u8]) {
     let environment = Environment::of_test("/home/me");
     let parsed = Configuration::parse(Path::new("/c.toml"), text, &environment);

@@ -35,8 +35,8 @@ pub struct FormatOptions {
     /// shared with other programs: known-place, everyone or foreign-files
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
-    /// Print comma-separated values: a line for each row and one for the total. A package that a spreadsheet would take for a
-    /// formula has an apostrophe before it; paths are as they are
+    /// Print comma-separated values: a line for each row and one for the total. A package name that a spreadsheet would
+    /// read as a formula has an apostrophe before it; paths are unchanged
     #[arg(long)]
     pub csv: bool,
 }

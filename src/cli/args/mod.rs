@@ -31,11 +31,11 @@ use std::path::PathBuf;
 /// Python only ever adds to that tree. pycstore says whose bytes those are, which of them Python would
 /// still load, and removes the rest.
 ///
-/// Run by root on a store that belongs to another user, pycstore continues as that user, without root's groups, environment,
-/// configuration and history: files named by --config, --metrics and --html are read and written by that user, and what that
-/// user may not do is an error. The first directory or symbolic link on the path that does not belong to root decides who
-/// that is; root removes nothing where others may write to a directory on the way that is not sticky. sweep continues as the
-/// owner of the tree; doctor and history do so if --store is given.
+/// When root runs it on another user's store, pycstore continues as that user, without root's groups, environment,
+/// configuration and history. That user also reads and writes the files of --config, --metrics and --html, and what the user
+/// may not do is an error. The user is the owner of the first directory or symbolic link on the path that does not belong to
+/// root. Root removes nothing if others can write to a directory on the path, unless it is sticky. sweep continues as the
+/// owner of the tree; doctor, history and config do so only with --store.
 #[derive(Debug, Parser)]
 #[command(
     name = "pycstore",
@@ -184,9 +184,10 @@ pub enum Command {
     /// changed.
     ///
     /// No symbolic link is followed and no mount point crossed. Root sweeps another user's tree as that user; trees of several
-    /// users, or another user's store with --adopt, are refused. Left alone are .git, .hg, .svn, .bzr, .jj and node_modules, the store, environments that are not named themselves, and
-    /// what belongs to a package manager (/usr but not /usr/local) or to an installation of Python. Python before 3.8
-    /// knows no store and will write its __pycache__ again.
+    /// users, and with --adopt a store of another user than the trees, are refused. Left alone are .git, .hg, .svn, .bzr, .jj
+    /// and node_modules, the store, environments that are not named themselves, and what belongs to a package manager (/usr
+    /// but not /usr/local) or to an installation of Python. Python before 3.8 knows no store and will write its __pycache__
+    /// again.
     Sweep(SweepOptions),
     /// Compile sources into the store ahead of use.
     ///
@@ -199,9 +200,9 @@ pub enum Command {
     /// Directories with programs, and those that PATH leaves by `..`, get an empty directory in the store: with bin/../lib
     /// on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
     ///
-    /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root. Root
-    /// runs none whose standard library, pyvenv.cfg or linked libraries another user could change, not with --python either.
-    /// Root fills another user's store as that user, and compiles no other user's tree into its own store.
+    /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root. For
+    /// root, no other user may be able to change its standard library, pyvenv.cfg and linked libraries either, and that holds
+    /// for --python too. Root fills another user's store as that user, and compiles no other user's tree into its own store.
     Warm(WarmOptions),
     /// Show the entries of a source.
     ///
@@ -242,9 +243,10 @@ pub enum Command {
     /// made for you alone, and tagged as a cache for backups to pass by. A snippet, for what has no one file, is only
     /// printed. A directory that other programs use too, such as /tmp or ~/.cache, is refused as a store.
     ///
-    /// A file that is edited keeps its owner, group, mode, ACL and extended attributes, or is left as it is. The files
-    /// are noted in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl: --undo finds them there
-    /// when ZDOTDIR, XDG_CONFIG_HOME or git's core.excludesFile have changed. Without a note it looks at today's places.
+    /// An edited file keeps its owner, group, mode, ACL and extended attributes; if that is impossible, it is left
+    /// unchanged. Edited files are listed in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl,
+    /// so that --undo finds them after ZDOTDIR, XDG_CONFIG_HOME or git's core.excludesFile has changed. Without that list,
+    /// --undo looks where setup would edit now.
     Setup(SetupOptions),
     /// Prune every night, by whoever keeps the time on this machine.
     ///
@@ -254,13 +256,13 @@ pub enum Command {
     /// The job has the lowest priority, begins at another minute on each machine, and says nothing unless something is
     /// wrong: by mail from cron, or in the journal (journalctl --user -u pycstore).
     ///
-    /// The job has the store, --config, --threads and --assume-gone of install. A unit or property list that install did
-    /// not write is left alone. Where another scheduler had the job, its schedule is removed when the new one runs.
+    /// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
+    /// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
     Schedule(ScheduleOptions),
     /// Show past runs of prune.
     ///
-    /// One line a run, newest first; dry runs are none. A run that found the store locked by another process has a line
-    /// that names it. With --store only the runs on that store, which need not be
+    /// One line a run, newest first; dry runs are none. A run that found the store locked has a line that names the
+    /// process with the lock. With --store only the runs on that store, which need not be
     /// there any more. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest
     /// thousand runs on each store.
     History(HistoryOptions),
@@ -281,8 +283,8 @@ pub enum Command {
     /// use (bash, zsh and fish, started as login and as interactive shells), the systemd user session and
     /// environment.d, the crontab, this environment, and each interpreter that nobody else may change. Looked at are the
     /// store, who may write to it and to the directories above it, its file system, the current project, other stores
-    /// and the past runs of prune. Nothing is changed, except what the startup files of the shells do. For root, --store with
-    /// another user's store asks and looks as that user.
+    /// and the past runs of prune. Nothing is changed, except what the startup files of the shells do. As root with
+    /// another user's store (--store), all of this is done as that user.
     Doctor(DoctorOptions),
     /// Print what a shell needs to complete commands and options.
     ///
@@ -292,7 +294,7 @@ pub enum Command {
     /// Write the manual pages
     #[command(hide = true)]
     Generate(GenerateOptions),
-    /// Start a program apart from this one: in a session of its own, with limits, as another user.
+    /// Start a program in a new session, with limits, or as another user.
     #[command(hide = true)]
     Launch(LaunchOptions),
 }
@@ -335,8 +337,8 @@ pub struct InterpretersOptions {
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
-    after_help = "Exit status: 0 no fault, or --fix removed all there were; 1 a fault that stays, also when another prune is at \
-                        work, or something could not be read or proved; 2 no store."
+    after_help = "Exit status: 0 no fault, or --fix removed all there were; 1 a fault remains (--fix does nothing while another \
+                        prune runs), or something could not be read or proved; 2 no store."
 )]
 pub struct VerifyOptions {
     /// Only entries whose source is at or below PATH
@@ -406,13 +408,13 @@ pub struct DemoOptions {
     pub keep: bool,
 }
 
-/// Options of `pycstore launch`, which the program calls itself with.
+/// Options of `pycstore launch`, an internal command.
 #[derive(Debug, Args)]
 pub struct LaunchOptions {
     /// As this user
     #[arg(long, value_name = "ID", requires = "group")]
     pub user: Option<u32>,
-    /// In this group and no other
+    /// With this group alone
     #[arg(long, value_name = "ID", requires = "user")]
     pub group: Option<u32>,
     /// With at most this many bytes of address space

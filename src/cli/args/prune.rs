@@ -8,9 +8,9 @@ use std::path::PathBuf;
 /// Options of `pycstore prune`.
 #[derive(Debug, Clone, Default, Args)]
 #[command(
-    after_help = "Exit status: 0 all done, also when another prune is at work or --max-runtime is over; 1 \
-                        something could not be read or removed; 2 nothing done. After SIGINT, SIGTERM or SIGHUP the \
-                        file at hand is finished, what was done is recorded and said, and the signal ends the process."
+    after_help = "Exit status: 0 all done, also when another prune is running or --max-runtime is over; 1 \
+                        something could not be read or removed; 2 nothing done. After SIGINT, SIGTERM or SIGHUP \
+                        the current file is finished, the run is recorded and reported, and the process ends by the signal."
 )]
 pub struct PruneOptions {
     // The help shows what follows a group under the group's heading: so the groups come last.
@@ -100,7 +100,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
     /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter. The
-    /// directory must be one that the owner of the store may write to, also if root runs the command
+    /// owner of the store must be able to write to FILE's directory, also when root runs the command
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
     /// Which command prints the result.
@@ -122,7 +122,7 @@ pub enum Account {
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Exit status: 0 all done, nothing to forget included; 1 something could not be read or removed, \
-                        or another prune is at work; 2 nothing done."
+                        or another prune is running; 2 nothing done."
 )]
 pub struct ForgetOptions {
     /// Directories or source files, there or deleted; a path in the store means its source

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
     after_help = "Exit status: 0 all done, nothing to sweep included; 1 something could not be read, moved or removed; \
-                        2 nothing done: every PATH was refused. SIGINT, SIGTERM and SIGHUP end it between two files."
+                        2 nothing done: every PATH was refused. SIGINT, SIGTERM and SIGHUP stop it after the current file."
 )]
 pub struct SweepOptions {
     /// Directories of sources, a __pycache__, or an environment

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Exit status: 0 all compiled, or fresh already; 1 something could not be read or compiled; 2 nothing \
-                        done. SIGINT, SIGTERM and SIGHUP end it when what has begun is compiled."
+                        done. SIGINT, SIGTERM and SIGHUP stop it after the sources that are being compiled."
 )]
 pub struct WarmOptions {
     /// Projects, environments, other directories or source files [default: the working directory]

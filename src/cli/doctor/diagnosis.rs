@@ -186,8 +186,8 @@ fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     // One may be chance.
     if let Some(locked) = store.locked.as_ref().filter(|locked| locked.runs > 1) {
         let hint = match locked.process {
-            Some(process) => format!("look at it: ps -fp {process}; end it if it is no prune at work"),
-            None => "look for it on other machines and in containers that have the store".into(),
+            Some(process) => format!("ps -fp {process} shows it; end it if it is not a running prune"),
+            None => "look for it on other machines and in containers that use the store".into(),
         };
         let (runs, holder) = (locked.runs, locked.holder());
         let detail = format!("the last {runs} runs of prune did nothing: {holder} held the lock");
@@ -196,8 +196,13 @@ fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     let (schedule, last) = match (&store.schedule, &store.last_run) {
         (Ok(schedule), Ok(last)) => (schedule, last),
         (schedule, last) => {
-            let why = schedule.as_ref().err().into_iter().chain(last.as_ref().err());
-            why.for_each(|why| say(Severity::Warning, why.clone(), "pycstore schedule status"));
+            let troubles = [
+                (schedule.as_ref().err(), "pycstore schedule status"),
+                (last.as_ref().err(), "pycstore history"),
+            ];
+            for (why, hint) in troubles.into_iter().filter_map(|(why, hint)| Some((why?, hint))) {
+                say(Severity::Warning, why.clone(), hint);
+            }
             return findings;
         }
     };

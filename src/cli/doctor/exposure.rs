@@ -11,7 +11,7 @@ fn who(facts: &Facts, intruder: Intruder) -> String {
         Intruder::Everyone => "everyone".into(),
         Intruder::Group(group) => format!("the members of group {group}"),
         Intruder::User(user) => format!("user {}", facts.accounts.name(user)),
-        Intruder::Unknown => "whoever its access control list names, which cannot be read,".into(),
+        Intruder::Unknown => "the users of its access control list, which cannot be read,".into(),
     }
 }
 
@@ -55,7 +55,7 @@ pub fn ways(facts: &Facts) -> Vec<Finding> {
             Intruder::Group(_) => {
                 format!("chmod g-w {path}, or chmod +t {path} where the group has to write there")
             }
-            Intruder::User(user) if user != step.user => format!("setfacl -x u:{user} {path}"),
+            Intruder::User(user) if user != step.user => format!("setfacl -x u:{user},d:u:{user} {path}"),
             Intruder::Unknown => format!("look at its access control list, or move the store from {path}"),
             Intruder::User(_) => {
                 "put the store below directories of your own, such as ~/.cache/cpython".into()

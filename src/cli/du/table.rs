@@ -12,7 +12,7 @@ use pycstore::status::{self, Status};
 use pycstore::tally::Tally;
 use pycstore::usage::{Dimension, Focus, Group, Key, Measure, Share, Usage};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The cells of a bar at full length.
 const BAR: usize = 10;
@@ -96,8 +96,10 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
         let files = human::counted(usage.reclaimable.files, "file");
         let sum = format!("{} in {files} can go:", room(usage.reclaimable));
-        let command =
-            format!("pycstore prune --orphans --stale --corrupt --temporary{}", scopes(&shown.focus));
+        let command = format!(
+            "pycstore prune --orphans --stale --corrupt --temporary{}",
+            scopes(session.global.store.as_deref(), &shown.focus)
+        );
         // Where they do not fit on one line the command has its own, whole: it is there to be copied.
         let fits = session.terminal.columns().is_none_or(|it| path::width(&sum) + path::width(&command) < it);
         writeln!(out, "\n{sum}{}{command}", if fits { ' ' } else { '\n' })?;
@@ -105,9 +107,9 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     Ok(())
 }
 
-/// The options of `prune` that make it take only what was counted.
-fn scopes(focus: &Focus) -> String {
-    let option = |name: &str, path: &PathBuf| {
+/// The options of `prune` that make it remove only what was counted.
+fn scopes(store: Option<&Path>, focus: &Focus) -> String {
+    let option = |name: &str, path: &Path| {
         let text = path::escaped(&path.to_string_lossy());
         let is_plain =
             |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@%,:".contains(&byte) || byte >= 0x80;
@@ -115,9 +117,10 @@ fn scopes(focus: &Focus) -> String {
             if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) };
         format!(" {name} {quoted}")
     };
+    let store = store.map(|path| option("--store", path));
     let under = focus.under.iter().map(|path| option("--under", path));
     // The first is as it was asked for, a second its real path, which `prune` finds by itself.
-    under.chain(focus.owners.first().map(|path| option("--owner", path))).collect()
+    store.into_iter().chain(under).chain(focus.owners.first().map(|path| option("--owner", path))).collect()
 }
 
 fn is_path(dimension: Dimension) -> bool {
@@ -343,7 +346,9 @@ mod tests {
     #[test]
     fn the_command_takes_what_was_counted() {
         let focus = Focus { under: vec!["/h/a".into(), "/h/it's mine".into()], owners: vec!["/h/p".into()] };
-        assert_eq!(scopes(&focus), r" --under /h/a --under '/h/it'\''s mine' --owner /h/p");
+        let options = r" --under /h/a --under '/h/it'\''s mine' --owner /h/p";
+        assert_eq!(scopes(None, &focus), options);
+        assert_eq!(scopes(Some(Path::new("/s")), &focus), format!(" --store /s{options}"));
     }
 
     #[test]

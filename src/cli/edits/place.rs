@@ -90,7 +90,7 @@ pub enum EditError {
         names: u64,
     },
     /// A new file would lack something that it has.
-    #[error("not changed: a new {} would not keep its {what}", .path.display())]
+    #[error("not changed: a replacement of {} would lose its {what}", .path.display())]
     Lost {
         /// Its path.
         path: PathBuf,

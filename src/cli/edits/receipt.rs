@@ -1,16 +1,15 @@
-//! The receipt: which files of the user hold something of ours, what, and since when.
+//! The receipt: a list of the user's files that have a block of ours, with the target and the time of each edit.
 //!
-//! Where a file is may follow from the environment (`ZDOTDIR`, `XDG_CONFIG_HOME`, git's `core.excludesFile`), which may be
-//! another when it is undone. So each file is written down before it is changed, in `edits.jsonl` in our directory of
-//! state: one JSON object a line. The crontab is not among them, for it has one place.
+//! The path of a file may depend on the environment (`ZDOTDIR`, `XDG_CONFIG_HOME`, git's `core.excludesFile`), which may have
+//! changed when the edit is undone. So each file is recorded before it is changed, in `edits.jsonl` in our state
+//! directory: one JSON object a line. The crontab is not recorded: there is only one.
 //!
 //! # Invariants
 //!
-//! * The receipt is input. It is read only if it is a regular file of ours that nobody else may write to, and only as far as
-//!   a receipt can reach. A line that cannot be understood is passed over.
-//! * It only says where to look. What is taken there is our block ([`super::block`]), and a file without one stays as it
-//!   is, whatever the receipt says.
-//! * Without one, or where it cannot be written, undoing looks at today's places.
+//! * The receipt is untrusted input. It is read only if it is a regular file of this user, nobody else may write to it, and
+//!   it is not longer than a receipt can be. A line that cannot be parsed is skipped.
+//! * It only says where to look. Undo removes our block ([`super::block`]) and never changes a file without one.
+//! * Without a receipt, undo looks at the places of the current environment.
 
 use super::place::Place;
 use crate::cli::output::complain;
@@ -26,7 +25,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The name of the file in our directory of state.
+/// The name of the file in our state directory.
 const NAME: &str = "edits.jsonl";
 
 /// The most bytes of a receipt: as many paths of the greatest length as there are lines.
@@ -35,17 +34,17 @@ const MOST_BYTES: u64 = 1 << 20;
 /// The most lines.
 const MOST_LINES: usize = 200;
 
-/// By one of these a file is known to hold something of ours: the markers of blocks, and that of a property list.
+/// A file with one of these holds something of ours: the marker of a block, or that of a property list.
 const MARKS: [&[u8]; 2] = [b">>> pycstore", b"made by `pycstore"];
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Line {
-    /// The version of the contract.
+    /// The version of the format.
     schema: u32,
-    /// When it was last put there, as in RFC 3339.
+    /// The time of the last edit (RFC 3339).
     when: String,
-    /// What was put there: the name of the target of `setup`, or of the scheduler.
+    /// What was added: the name of the target of `setup`, or of the scheduler.
     what: String,
     /// The file's path, lossily.
     file: String,
@@ -55,13 +54,13 @@ struct Line {
 }
 
 impl Line {
-    /// The file; only an absolute path is one.
+    /// The file's path, if it is absolute.
     fn path(&self) -> Option<PathBuf> {
         json::path(&self.file, self.file_bytes.as_deref()).filter(|path| path.is_absolute())
     }
 }
 
-/// What was put where.
+/// The recorded edits.
 #[derive(Debug, Default)]
 pub struct Receipt {
     path: Option<PathBuf>,
@@ -69,7 +68,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Reads the receipt. One that is not ours is reported and left out.
+    /// Reads the receipt. Reports and ignores one that another user could have written.
     pub fn read(session: &Session) -> Receipt {
         let path = session.environment.state_directory.as_ref().map(|directory| directory.join(NAME));
         let lines = match path.as_deref().map(read) {
@@ -84,8 +83,8 @@ impl Receipt {
         Receipt { path, lines }
     }
 
-    /// The files that `what` was put into and that still hold something of ours, or cannot be read, each with the moment
-    /// at which that was.
+    /// Returns the files that `what` was added to and that still hold something of ours or cannot be read, each with the time
+    /// of the edit.
     pub fn places(&self, what: &str) -> Vec<(Place, String)> {
         let lines = self.lines.iter().filter(|line| line.what == what);
         let place = |line: &Line| {
@@ -95,7 +94,7 @@ impl Receipt {
         lines.filter_map(place).collect()
     }
 
-    /// Notes that `what` is being put into a file: by its name, and where links lead.
+    /// Records that `what` is added to a file: both its path and the path with links resolved.
     pub fn add(&mut self, what: &str, place: &Place, now: Moment) {
         let (Place::File(path), Place::File(real)) = (place, place.real()) else { return };
         let real = Some(real).filter(|real| real != path);
@@ -114,7 +113,7 @@ impl Receipt {
         self.lines.drain(..surplus);
     }
 
-    /// Drops the files that hold nothing of ours any more, and writes the rest.
+    /// Removes the files that hold nothing of ours any more, and writes the rest.
     pub fn settle(&mut self) {
         let before = self.lines.len();
         self.lines.retain(|line| line.path().is_some_and(|path| holds_ours(&path)));
@@ -123,13 +122,12 @@ impl Receipt {
         }
     }
 
-    /// Writes the receipt, or removes one that says nothing. Where that fails it is said, and undoing will look at
-    /// today's places.
+    /// Writes the receipt, or deletes an empty one. Reports an error; undo then looks at the places of the environment.
     pub fn write(&self) {
         let Some(path) = &self.path else { return };
         if let Err(error) = self.try_write(path) {
             let error = complain::one_line(&error);
-            complain::note(&format!("cannot note in {} what was changed: {error}", path.display()));
+            complain::note(&format!("cannot record the edited files in {}: {error}", path.display()));
         }
     }
 
@@ -144,7 +142,7 @@ impl Receipt {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 answer => answer?,
             }
-            // It stays where the history is in it.
+            // Fails if the history is in it.
             let _ = path.parent().map(std::fs::remove_dir);
             return Ok(());
         }
@@ -157,7 +155,7 @@ impl Receipt {
     }
 }
 
-/// The bytes of a receipt; none where there is no file.
+/// Returns the bytes of a receipt; none if there is no file.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let opened = || {
         let directory = Directory::open(path.parent().unwrap_or(Path::new("/")), Access::LookUp)?;
@@ -173,7 +171,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is no regular file"));
     }
     if metadata.user != effective_user() || metadata.mode & by_others != 0 {
-        return Err(io::Error::other("somebody else may have written it"));
+        return Err(io::Error::other("another user could have written it"));
     }
     let mut contents = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut contents)?;
@@ -183,7 +181,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(contents)
 }
 
-/// The lines that can be understood, the newest where there are too many.
+/// Returns the lines that can be parsed; the newest if there are too many.
 fn lines_of(contents: &[u8]) -> Vec<Line> {
     let lines = contents.split(|&byte| byte == b'\n').filter_map(|line| json::parse::<Line>(line).ok());
     let mut lines: Vec<Line> = lines.filter(|line| line.path().is_some()).collect();
@@ -192,7 +190,7 @@ fn lines_of(contents: &[u8]) -> Vec<Line> {
     lines
 }
 
-/// Whether a file may hold something of ours. One that cannot be read may.
+/// Whether a file may hold something of ours, such as one that cannot be read.
 fn holds_ours(path: &Path) -> bool {
     let Ok(real) = super::place::resolved(path) else { return true };
     match super::place::read_file(&real, path) {
@@ -259,12 +257,12 @@ mod tests {
         let refused = || read(&path).unwrap_err().to_string();
         std::fs::write(&path, line).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o620)).unwrap();
-        assert_eq!(refused(), "somebody else may have written it");
+        assert_eq!(refused(), "another user could have written it");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
         assert_eq!(receipt(&path).lines[0].file, "/a");
         if effective_user() == 0 {
             std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
-            assert_eq!(refused(), "somebody else may have written it");
+            assert_eq!(refused(), "another user could have written it");
         }
         std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
         std::os::unix::fs::chown(&path, Some(effective_user()), None).unwrap();

@@ -53,8 +53,8 @@ pub struct Journal {
 /// Why past runs cannot be read or a run cannot be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// Neither `XDG_STATE_HOME` nor a home directory is known.
-    #[error("no directory for the history: neither XDG_STATE_HOME nor HOME is set")]
+    /// `XDG_STATE_HOME` is not set, and the user's home directory is unknown or does not exist.
+    #[error("no directory for the history: XDG_STATE_HOME is not set, and there is no home directory")]
     Homeless,
     /// It cannot be read.
     #[error("cannot read the history {}", .path.display())]

@@ -4,7 +4,7 @@ use super::journal::{JournalError, read_all};
 use super::run::Run;
 use crate::cli::args::HistoryOptions;
 use crate::cli::exit::Exit;
-use crate::cli::output::complain;
+use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
 use crate::cli::output::{date, human, json, path};
@@ -21,7 +21,9 @@ pub fn run(session: &Session, options: &HistoryOptions) -> anyhow::Result<Exit> 
 }
 
 fn write(session: &Session, options: &HistoryOptions, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let state = session.environment.state_directory.as_deref().ok_or(JournalError::Homeless)?;
+    let state = session.environment.state_directory.as_deref().ok_or_else(|| {
+        Complaint::caused(JournalError::Homeless, "create the home directory, or set XDG_STATE_HOME")
+    })?;
     let mut exit = Exit::Done;
     let mut runs = Vec::new();
     for (file, recorded) in read_all(state)? {

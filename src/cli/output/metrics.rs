@@ -140,7 +140,7 @@ const LAST_SUCCESS: (&str, &str) = (
 
 const LOCKED_RUNS: (&str, &str) = (
     "pycstore_prune_locked_runs",
-    "How many prunes in a row did nothing, up to now, because another process held the lock.",
+    "Number of the latest prunes in a row that did nothing because another process held the lock.",
 );
 
 /// When a run ended, in seconds since 1970.

@@ -187,7 +187,7 @@ pub fn worse(exit: Exit, told: Result<(), String>) -> Exit {
 /// Says that it is not known whether a schedule of this kind is in place.
 pub fn say_unknown((kind, error): &(Scheduler, EditError)) {
     let error = complain::one_line(error);
-    complain::note(&format!("{error}; whether {} has a schedule is not known", kind.name()));
+    complain::note(&format!("{error}; cannot tell whether {} has a schedule", kind.name()));
 }
 
 /// The error with what to do.

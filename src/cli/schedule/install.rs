@@ -1,4 +1,4 @@
-//! `pycstore schedule install`: the new schedule is put in place and started, then another that was in place goes.
+//! `pycstore schedule install`: adds and starts the new schedule, then removes that of another scheduler.
 
 use super::command::{agent, exit, explained, manner, property_list, say_unknown, scheduler, time, units};
 use super::job::{self, Job};
@@ -15,11 +15,11 @@ use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use std::path::Path;
 
-/// A schedule that is to be put in place.
+/// A schedule to add.
 struct New {
     scheduler: Scheduler,
     plan: Plan,
-    /// What its scheduler is told, for people.
+    /// What is done to its scheduler, for people.
     lines: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
     job::leaves_something(session)?;
     let new = planned(session, scheduler, &job, &found.installed)?;
     found.unknown.iter().filter(|(kind, _)| *kind != scheduler).for_each(say_unknown);
-    // One schedule is enough: another kind gives way.
+    // One schedule is enough: those of other schedulers are removed.
     let (mut old, mut receipt) = (Removal::default(), Receipt::read(session));
     for other in found.installed.iter().filter(|it| it.scheduler != scheduler) {
         old.take(session, &receipt, other.scheduler).map_err(explained)?;
@@ -60,7 +60,7 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
     Ok(exit)
 }
 
-/// What a schedule by this scheduler takes.
+/// Plans a schedule with this scheduler.
 fn planned(session: &Session, scheduler: Scheduler, job: &Job, found: &[Installed]) -> anyhow::Result<New> {
     let mut new = New { scheduler, plan: Plan::default(), lines: Vec::new() };
     match scheduler {
@@ -86,7 +86,7 @@ fn planned(session: &Session, scheduler: Scheduler, job: &Job, found: &[Installe
         Scheduler::Launchd => {
             if !cfg!(target_os = "macos") {
                 let hint = "pycstore schedule install --print --with launchd shows its property list";
-                return Err(Complaint::new("launchd is of macOS", hint).into());
+                return Err(Complaint::new("launchd exists only on macOS", hint).into());
             }
             let (place, home) = agent(session)?;
             put_agent(&mut new.plan, &place, property_list(job, time(found, scheduler), &home)?)?;
@@ -95,19 +95,19 @@ fn planned(session: &Session, scheduler: Scheduler, job: &Job, found: &[Installe
     Ok(new)
 }
 
-/// Adds one of our units to a plan. A unit that we did not write is left alone, and so is one to which somebody added
-/// lines: a second `[Service]` in it would change what it does.
+/// Adds one of our units to a plan. Refuses a unit that we did not write, and one to which somebody added lines: a second
+/// `[Service]` section would change what it does.
 fn put_unit(plan: &mut Plan, path: &Path, lines: &[u8]) -> anyhow::Result<()> {
     let place = Place::File(path.to_path_buf());
     let text = Text::read(&place)?.contents;
     if text.as_deref().is_some_and(systemd::is_others) {
         let (why, hint) = match text.as_deref().is_some_and(systemd::is_ours) {
             false => (
-                "it was made by somebody else",
+                "pycstore did not write it",
                 "rename it, or schedule by cron: pycstore schedule install --with cron",
             ),
             true => (
-                "somebody else added lines to it",
+                "it has lines that pycstore did not write",
                 "move them to a drop-in: systemctl --user edit pycstore.service (or pycstore.timer)",
             ),
         };
@@ -116,11 +116,10 @@ fn put_unit(plan: &mut Plan, path: &Path, lines: &[u8]) -> anyhow::Result<()> {
     Ok(plan.put(&place, &systemd::BLOCK, lines, Placement::End)?)
 }
 
-/// Adds our agent to a plan. A property list that we did not write is left alone.
+/// Adds our agent to a plan. Refuses a property list that we did not write.
 fn put_agent(plan: &mut Plan, path: &Path, list: Vec<u8>) -> anyhow::Result<()> {
     let place = Place::File(path.to_path_buf());
-    let not_ours =
-        || EditError::Contents { place: place.clone(), why: "it was made by somebody else".into() };
+    let not_ours = || EditError::Contents { place: place.clone(), why: "pycstore did not write it".into() };
     plan.change(&place, |text| match text {
         Some(text) if !launchd::is_ours(text) => Err(not_ours()),
         _ => Ok(Some(list)),
@@ -128,7 +127,7 @@ fn put_agent(plan: &mut Plan, path: &Path, list: Vec<u8>) -> anyhow::Result<()> 
     .map_err(|error| Complaint::caused(error, "rename it").into())
 }
 
-/// Writes down which files will be there, before they are.
+/// Records the files in the receipt before they are written.
 fn note_places(session: &Session, new: &New, receipt: &mut Receipt) {
     for edit in new.plan.edits() {
         receipt.add(new.scheduler.name(), &edit.place, session.environment.now);
@@ -136,7 +135,7 @@ fn note_places(session: &Session, new: &New, receipt: &mut Receipt) {
     receipt.write();
 }
 
-/// Puts the new schedule in place and starts it. Only when that is done, the old one goes.
+/// Adds and starts the new schedule, and removes the old one only if that succeeded.
 fn switch(session: &Session, new: &New, old: &Removal) -> anyhow::Result<Exit> {
     let mut outcome = Outcome::default();
     carry_out(&new.plan, &mut outcome);
@@ -167,7 +166,7 @@ fn where_troubles_are(scheduler: Scheduler) -> &'static str {
     }
 }
 
-/// Whether what root would run each night, and what that would read and write, is nobody else's to change.
+/// As root, checks that no other user may change the program that would run each night, and what it would read and write.
 fn runs_nobody_elses(job: &Job) -> Result<(), Complaint> {
     let user = effective_user();
     if user != 0 {
@@ -175,11 +174,11 @@ fn runs_nobody_elses(job: &Job) -> Result<(), Complaint> {
     }
     let configuration =
         job.arguments.iter().skip_while(|argument| *argument != "--config").nth(1).map(Path::new);
-    // A device such as `/dev/null` says nothing, whoever may write to it.
+    // A device such as `/dev/null` is harmless, although everyone may write to it.
     let configuration = configuration.filter(|path| path.is_file());
     let directories = job.variables.iter().map(|(_, path)| path.as_path());
-    let hint = "put it where only root may write, such as /usr/local/bin, and start it there";
-    let used_hint = "let XDG_CONFIG_HOME, XDG_STATE_HOME and --config name what is root's";
+    let hint = "put it where only root may write, such as /usr/local/bin, and run it from there";
+    let used_hint = "point XDG_CONFIG_HOME, XDG_STATE_HOME and --config at paths that only root can change";
     let used = directories.chain(configuration).map(|path| ("use", path, used_hint));
     for (verb, path, hint) in std::iter::once(("run", job.program.as_path(), hint)).chain(used) {
         if let Some(stranger) = ancestry::stranger(&ancestry::ways(path), user) {
@@ -212,7 +211,7 @@ mod tests {
         for text in theirs {
             std::fs::write(&path, text).unwrap();
             let told = put_agent(&mut Plan::default(), &path, list.clone()).unwrap_err().to_string();
-            assert!(told.ends_with("it was made by somebody else"), "{told}");
+            assert!(told.ends_with("pycstore did not write it"), "{told}");
         }
         std::fs::write(&path, &list).unwrap();
         put_agent(&mut Plan::default(), &path, Vec::new()).unwrap();

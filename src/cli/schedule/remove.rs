@@ -1,4 +1,4 @@
-//! `pycstore schedule remove`, and what `install` takes away: only what we wrote.
+//! `pycstore schedule remove`, also used by `install`: removes only what we wrote.
 
 use super::command::{exit, explained, manner, say_unknown, worse};
 use super::{cron, launchd, systemd};
@@ -10,12 +10,12 @@ use crate::cli::exit::Exit;
 use crate::cli::output::complain;
 use crate::cli::session::Session;
 
-/// Schedules that are to go.
+/// Schedules to remove.
 #[derive(Debug, Default)]
 pub struct Removal {
     /// The edits.
     pub plan: Plan,
-    /// The kinds of which something is there to be taken.
+    /// The schedulers that have something to remove.
     pub kinds: Vec<Scheduler>,
 }
 
@@ -32,7 +32,7 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
         match removal.take(session, &receipt, kind) {
             Ok(()) => {}
             Err(error) if options.with.is_some() => return Err(explained(error)),
-            // Where there is no cron, nothing is in its crontab.
+            // Without cron there is no crontab.
             Err(error) if error.is_missing_crontab() => {}
             Err(error) => {
                 say_unknown(&(kind, error));
@@ -52,10 +52,10 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
 }
 
 impl Removal {
-    /// Adds that a schedule goes, from today's places and from those of the receipt.
+    /// Adds a schedule, at its current place and at those in the receipt.
     ///
     /// # Errors
-    /// When a text cannot be read or may not be changed, or our block in it is torn.
+    /// When a file cannot be read or may not be changed, or our block in it is damaged.
     pub fn take(&mut self, session: &Session, receipt: &Receipt, kind: Scheduler) -> Result<(), EditError> {
         let before = self.plan.edits().count();
         let noted = receipt.places(kind.name()).into_iter().map(|(place, _)| place);
@@ -84,21 +84,21 @@ impl Removal {
         taken
     }
 
-    /// What the schedulers are told, for people.
+    /// What is done to the schedulers, for people.
     pub fn lines(&self) -> Vec<String> {
         let stops = self.stops_timer().then(|| "disable and stop pycstore.timer (systemctl --user)".into());
         stops.into_iter().collect()
     }
 
-    /// Whether the timer goes; one that holds lines of somebody else's stays, and is theirs to stop.
+    /// Whether the timer is removed. One with lines that we did not write is kept, and is not stopped.
     fn stops_timer(&self) -> bool {
         let is_timer = |place: &Place| matches!(place, Place::File(path) if path.ends_with(systemd::TIMER));
         self.plan.edits().any(|edit| is_timer(&edit.place) && edit.after.is_none())
     }
 
-    /// Takes the schedules away, and lets their schedulers know.
+    /// Removes the schedules, and reloads their schedulers.
     pub fn carry_out(&self) -> Exit {
-        // While the units are still there.
+        // Before the units are deleted.
         if self.stops_timer()
             && let Err(why) = systemd::disable()
         {

@@ -157,7 +157,9 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
     }
     let is_promised = prepared.iter().any(|it| work::promises_store(it.target));
     let preparation = match is_promised && !(planned.is_empty() && plan.is_empty()) {
-        true => Some(Preparation::of(&store, home)?),
+        true => Some(Preparation::of(&store, home).map_err(|error| {
+            Complaint::caused(error, "name a store of your own: pycstore setup --store ~/.cache/cpython")
+        })?),
         false => None,
     };
     let lines =

@@ -5,7 +5,7 @@
 //! by. In the store it is `foreign`: counted, and never touched by anything.
 
 use crate::cli::replace::create;
-use pycstore::ancestry;
+use pycstore::ancestry::{self, Stranger};
 use pycstore::directory::effective_user;
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -46,11 +46,12 @@ pub struct PreparationError {
 }
 
 impl Preparation {
-    /// What the store at `path` lacks. A store of another user is left as it is; one that is not below the home may be
+    /// What the store at `path` lacks. A store of another user is not changed; one that is not below the home may be
     /// shared, and keeps its mode.
     ///
     /// # Errors
-    /// When it cannot be looked at; and for root where somebody else decides where the way to it leads.
+    /// When it cannot be looked at; as root, when another user owns it or could replace it: root's Pythons would run that
+    /// user's bytecode.
     pub fn of(path: &Path, home: &Path) -> Result<Preparation, PreparationError> {
         let failed = |source| PreparationError { path: path.to_path_buf(), source };
         let steps: Vec<Step> = match path.metadata() {
@@ -69,11 +70,12 @@ impl Preparation {
                 steps
             }
         };
-        if effective_user() == 0
-            && !steps.is_empty()
-            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(path), 0)
-        {
-            return Err(failed(io::Error::other(format!("{stranger}, and we are root"))));
+        if effective_user() == 0 {
+            let owner = path.metadata().ok().map(|metadata| metadata.uid()).filter(|&user| user != 0);
+            let owner = owner.map(|user| Stranger::Owner { path: path.to_path_buf(), user });
+            if let Some(stranger) = owner.or_else(|| ancestry::stranger(&ancestry::ways_to(path), 0)) {
+                return Err(failed(io::Error::other(format!("{stranger}, and we are root"))));
+            }
         }
         Ok(Preparation { path: path.to_path_buf(), steps })
     }

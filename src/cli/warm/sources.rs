@@ -6,6 +6,7 @@ use super::super::output::complain::{self, Complaint};
 use super::super::output::human;
 use super::super::session::{Opened, Session};
 use super::{Work, fresh_below};
+use pycstore::accounts::Accounts;
 use pycstore::directory::effective_user;
 use pycstore::interpreter::{Implementation, Interpreters};
 use pycstore::layout::{PYCACHE, python_of_tag};
@@ -122,7 +123,9 @@ fn refusal(path: &Path) -> Option<Complaint> {
     is_anothers(&metadata).then(|| {
         let user = metadata.uid();
         let message = format!("refused: {} belongs to user {user}, and we are root", path.display());
-        Complaint::new(message, "run as that user: sudo -u USER pycstore warm …")
+        // sudo(8) takes a user id as `#ID`.
+        let name = Accounts::read().user(user).map_or_else(|| format!("'#{user}'"), |user| user.name.clone());
+        Complaint::new(message, format!("run as that user: sudo -u {name} pycstore warm …"))
     })
 }
 
