@@ -9,18 +9,24 @@
 //! * The program has no controlling terminal (setsid(2)): it cannot put input into the terminal that root types at
 //!   (TIOCSTI of ioctl_tty(2)).
 //! * The session is left before the user changes, so that at no time that user may trace a process with the terminal.
+//! * This program itself is never traced by the user that it becomes ([`Containment::launch`] executes a copy that only
+//!   root may read), so that nobody writes to the terminal or the log that it inherits.
 //! * As another user it is in no group but the one that is named (setgroups(2)).
 //! * It has no file of ours open but standard input, output and error.
 
 use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
 /// The name of the command of the launcher that [`Containment::command`] asks for.
 pub const LAUNCH: &str = "launch";
+
+/// This program as every process of it may call it, on Linux.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// What a program is started with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,7 +75,15 @@ impl Containment {
         match self.set() {
             Err(error) => error,
             Ok(()) => {
-                let mut command = Command::new(program);
+                // Of what cannot be copied its user may trace the beginning.
+                let copy = match self.identity {
+                    Some(_) if program == Path::new(THIS_PROGRAM) => unreadable_copy().ok(),
+                    _ => None,
+                };
+                let mut command = match &copy {
+                    Some(copy) => Command::new(format!("/proc/self/fd/{}", copy.as_raw_fd())),
+                    None => Command::new(program),
+                };
                 command.args(arguments);
                 if let Some(Identity { user, group }) = self.identity {
                     // Where root gives up being root, std leaves all other groups as well.
@@ -95,6 +109,27 @@ impl Containment {
         self.processor_seconds.map_or(Ok(()), |seconds| limit(Resource::Cpu, seconds))?;
         Ok(())
     }
+}
+
+/// A copy of this program that only root may read. Who executes it as another user cannot be traced by others of that user
+/// from the first moment on (ptrace(2), "Ptrace access mode checking"), and so nobody gets at the files that it inherited.
+#[cfg(target_os = "linux")]
+fn unreadable_copy() -> io::Result<std::fs::File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    // Before Linux 6.3 there is no such flag, and all may be executed.
+    let made = memfd_create("pycstore", MemfdFlags::CLOEXEC | MemfdFlags::EXEC)
+        .or_else(|_| memfd_create("pycstore", MemfdFlags::CLOEXEC))?;
+    io::copy(&mut std::fs::File::open(THIS_PROGRAM)?, &mut std::fs::File::from(made.try_clone()?))?;
+    // A file that is open for writing cannot be executed.
+    let copy = std::fs::File::open(format!("/proc/self/fd/{}", made.as_raw_fd()))?;
+    drop(made);
+    copy.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+    Ok(copy)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unreadable_copy() -> io::Result<std::fs::File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether a program may be executed: a launcher cannot say why it was not.

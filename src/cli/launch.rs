@@ -3,7 +3,7 @@
 use super::args::LaunchOptions;
 use super::exit::Exit;
 use anyhow::Context;
-use pycstore::contained::{Containment, Identity};
+use pycstore::contained::{Containment, Identity, THIS_PROGRAM};
 use std::io;
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ pub fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
         // In the process that is to be the launcher it names the same file, and works for a user who may not search the
         // directories on the way to it.
-        Ok(PathBuf::from("/proc/self/exe"))
+        Ok(PathBuf::from(THIS_PROGRAM))
     } else {
         std::env::current_exe()
     }
