@@ -9,18 +9,24 @@
 //! * The program has no controlling terminal (setsid(2)): it cannot inject input into root's terminal (TIOCSTI of
 //!   ioctl_tty(2)).
 //! * The new session starts before the user changes, so that this user can never trace a process that has the terminal.
+//! * The user that this program becomes can never trace it, and so never writes to the terminal or the log that it
+//!   inherited: [`Containment::launch`] executes a copy that only root may read.
 //! * As another user it has one group, the given one, and no supplementary groups (setgroups(2)).
 //! * It inherits no open file but standard input, output and error.
 
 use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
 /// The launcher's subcommand that [`Containment::command`] calls.
 pub const LAUNCH: &str = "launch";
+
+/// A path by which each process that runs this program finds it, on Linux.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// The user and the limits that a program is started with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,7 +75,15 @@ impl Containment {
         match self.set() {
             Err(error) => error,
             Ok(()) => {
-                let mut command = Command::new(program);
+                // Where no copy can be made, the user could trace the process until it forbids that itself.
+                let copy = match self.identity {
+                    Some(_) if program == Path::new(THIS_PROGRAM) => unreadable_copy().ok(),
+                    _ => None,
+                };
+                let mut command = match &copy {
+                    Some(copy) => Command::new(format!("/proc/self/fd/{}", copy.as_raw_fd())),
+                    None => Command::new(program),
+                };
                 command.args(arguments);
                 if let Some(Identity { user, group }) = self.identity {
                     // std drops the supplementary groups too when root changes the user.
@@ -95,6 +109,28 @@ impl Containment {
         self.processor_seconds.map_or(Ok(()), |seconds| limit(Resource::Cpu, seconds))?;
         Ok(())
     }
+}
+
+/// Makes a copy of this program that only root may read. A process that executes it as another user cannot be traced by that
+/// user's other processes from the start (ptrace(2), "Ptrace access mode checking"): they cannot use the files that it
+/// inherited.
+#[cfg(target_os = "linux")]
+fn unreadable_copy() -> io::Result<std::fs::File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    // Before Linux 6.3 there is no such flag, and all may be executed.
+    let made = memfd_create("pycstore", MemfdFlags::CLOEXEC | MemfdFlags::EXEC)
+        .or_else(|_| memfd_create("pycstore", MemfdFlags::CLOEXEC))?;
+    io::copy(&mut std::fs::File::open(THIS_PROGRAM)?, &mut std::fs::File::from(made.try_clone()?))?;
+    // A file that is open for writing cannot be executed.
+    let copy = std::fs::File::open(format!("/proc/self/fd/{}", made.as_raw_fd()))?;
+    drop(made);
+    copy.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+    Ok(copy)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unreadable_copy() -> io::Result<std::fs::File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Checks that a program may be executed: a launcher cannot report why it could not start one.

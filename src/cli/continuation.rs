@@ -40,14 +40,16 @@ const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /// The group of a user that passwd(5) does not have: `nogroup`.
 const NO_GROUP: u32 = 65534;
 
-/// Begins in the process that continues for root, before anything else: until then its user may trace it.
+/// Begins in the process that continues for root, before anything else: where it could not be made untraceable from its
+/// first moment on, its user may trace it until then.
 ///
 /// # Errors
 /// When it cannot be tied to root's process, or that process has ended.
 pub fn begin() -> anyhow::Result<()> {
     let Some(parent) = env::continued_for() else { return Ok(()) };
-    // It was started as `/proc/self/exe`: ps(1) would show `exe`.
-    let _ = std::fs::write("/proc/self/comm", "pycstore");
+    // It was started as `/proc/self/exe` or a copy of it: ps(1) would show that name.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_name(c"pycstore");
     match tie_to_parent(parent).context("cannot continue for root")? {
         Parent::Runs => Ok(()),
         Parent::Ended => Err(anyhow::anyhow!("process {parent}, for which this one continues, has ended")),

@@ -3,7 +3,7 @@
 use super::args::LaunchOptions;
 use super::exit::Exit;
 use anyhow::Context;
-use pycstore::contained::{Containment, Identity};
+use pycstore::contained::{Containment, Identity, THIS_PROGRAM};
 use std::io;
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
 pub fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
         // After fork(2) it names the same file, and it works for a user who may not search the directories on its path.
-        Ok(PathBuf::from("/proc/self/exe"))
+        Ok(PathBuf::from(THIS_PROGRAM))
     } else {
         std::env::current_exe()
     }

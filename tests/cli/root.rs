@@ -459,6 +459,8 @@ fn as_root_neither_process_outlives_the_other() {
     let process = format!("/proc/{}", theirs[0]);
     assert_eq!(fs::metadata(format!("{process}/environ")).unwrap().uid(), 0);
     assert_eq!(fs::read_to_string(format!("{process}/comm")).unwrap(), "pycstore\n");
+    // Nor was it before it could ask for that: she may execute what it runs, and not read it.
+    assert_eq!(fs::metadata(format!("{process}/exe")).unwrap().mode() & 0o777, 0o711);
     child.kill().unwrap();
     child.wait().unwrap();
     wait_for("it outlives root's", || processes(&store).is_empty());
