@@ -46,20 +46,14 @@ pub fn count(directory: &Path) -> usize {
 /// A command to which signals mean what they usually do. Where the tests run in the background of a script, SIGINT is ignored,
 /// and whatever they start inherits that.
 fn with_default_signals(world: &World, program: &str) -> Command {
-    const CODE: &str = "
-import os, signal, sys
-for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
-    signal.signal(number, signal.SIG_DFL)
-os.execvp(sys.argv[1], sys.argv[1:])
-";
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0");
     // The bits of signals 1, 2 and 15.
     if u64::from_str_radix(mask.trim(), 16).unwrap() & 0x4003 == 0 {
         return world.command(program);
     }
-    let mut command = world.command(&newest().path);
-    command.args(["-I", "-B", "-c", CODE, program]);
+    let mut command = world.command("env");
+    command.args(["--default-signal", program]);
     command
 }
 

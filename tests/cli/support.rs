@@ -404,11 +404,18 @@ pub fn implementations() -> &'static [Interpreter] {
     })
 }
 
-/// The newest interpreter found.
+/// The newest interpreter found that the program runs: as root none below a directory that others may write to, where the
+/// project may lie.
 pub fn newest() -> &'static Interpreter {
     let minor =
         |it: &&Interpreter| it.tag.strip_prefix("cpython-3").and_then(|minor| minor.parse::<u32>().ok());
-    interpreters().iter().max_by_key(minor).expect("interpreters() is never empty")
+    let is_closed = |path: &Path| path.metadata().is_ok_and(|metadata| metadata.mode() & 0o022 == 0);
+    let is_run = |it: &&Interpreter| {
+        !rustix::process::geteuid().is_root()
+            || it.path.canonicalize().is_ok_and(|path| path.ancestors().all(is_closed))
+    };
+    let run = interpreters().iter().filter(is_run).max_by_key(minor);
+    run.expect("a CPython outside of directories that everybody may write to")
 }
 
 /// An interpreter that everybody may start: pyenv's may lie in root's home.
