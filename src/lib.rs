@@ -41,7 +41,6 @@
 
 pub mod accounts;
 pub mod aliases;
-pub mod ancestry;
 pub mod body;
 pub mod census;
 pub mod contained;

@@ -34,7 +34,6 @@ const KINDS: &[(&str, Kind)] = &[
     ("units", Kind::Vocabulary),
     ("accounts", Kind::Facts),
     ("aliases", Kind::Facts),
-    ("ancestry", Kind::Facts),
     ("body", Kind::Facts),
     ("contained", Kind::Facts),
     ("directory", Kind::Facts),

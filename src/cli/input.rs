@@ -3,7 +3,7 @@
 //! Reading never blocks and always ends: only regular files of limited size are read. Also opens files to append to, the only
 //! place that uses the flags for it.
 
-use pycstore::{ancestry, directory};
+use pycstore::{directory, trust};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -66,8 +66,8 @@ pub fn refuse_strangers(path: &Path) -> io::Result<()> {
     if directory::effective_user() != 0 {
         return Ok(());
     }
-    let ways = if is_null_device(path) { ancestry::ways_to(path) } else { ancestry::ways(path) };
-    if let Some(stranger) = ancestry::stranger(&ways, 0) {
+    let ways = if is_null_device(path) { trust::ways_to(path) } else { trust::ways(path) };
+    if let Some(stranger) = trust::stranger(&ways, 0) {
         let message = format!("{stranger}, and we are root");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
     }

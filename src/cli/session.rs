@@ -10,7 +10,6 @@ use super::output::terminal::Terminal;
 use super::stop::Stop;
 use anyhow::Context;
 use pycstore::aliases::Aliases;
-use pycstore::ancestry;
 use pycstore::directory::effective_user;
 use pycstore::interpreter::Interpreters;
 use pycstore::mounts::{AccessTimes, Mounts};
@@ -22,6 +21,7 @@ use pycstore::sharing::Sharing;
 use pycstore::source::Ground;
 use pycstore::store::{Purpose, Refusal, Store};
 use pycstore::sweep::adopt::make_store;
+use pycstore::trust;
 use pycstore::units::Moment;
 use pycstore::witness::real_path;
 use std::ffi::OsStr;
@@ -141,7 +141,7 @@ impl Session {
     pub fn open_to_fill(&self, hint: &str) -> anyhow::Result<Opened> {
         let path = self.store_path()?;
         if effective_user() == 0
-            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(&path), 0)
+            && let Some(stranger) = trust::stranger(&trust::ways_to(&path), 0)
         {
             let message = format!("refused: {}: {stranger}, and we are root", path.display());
             return Err(Complaint::new(message, hint).into());

@@ -3,8 +3,8 @@
 use super::block::BlockError;
 use super::crontab;
 use crate::cli::replace::Original;
-use pycstore::ancestry::{self, Stranger};
 use pycstore::directory::{effective_user, open_file};
+use pycstore::trust::{self, Stranger};
 use std::fmt::{self, Display};
 use std::fs::Metadata;
 use std::io::{self, Read};
@@ -173,7 +173,7 @@ impl Text {
     pub fn may_change(&self, place: &Place) -> Result<(), EditError> {
         let (Place::File(path), Place::File(real)) = (place, &self.real) else { return Ok(()) };
         if effective_user() == 0
-            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(path), 0)
+            && let Some(stranger) = trust::stranger(&trust::ways_to(path), 0)
         {
             return Err(EditError::Stranger { path: path.clone(), stranger });
         }

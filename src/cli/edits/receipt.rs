@@ -16,8 +16,8 @@ use crate::cli::output::complain;
 use crate::cli::output::json::{self, SCHEMA};
 use crate::cli::replace::replace;
 use crate::cli::session::Session;
-use pycstore::ancestry;
 use pycstore::directory::{Access, Directory, FileKind, effective_user, metadata_of};
+use pycstore::trust;
 use pycstore::units::Moment;
 use serde::{Deserialize, Serialize};
 use std::fs::DirBuilder;
@@ -133,7 +133,7 @@ impl Receipt {
 
     fn try_write(&self, path: &Path) -> io::Result<()> {
         if effective_user() == 0
-            && let Some(stranger) = ancestry::stranger(&ancestry::ways_to(path), 0)
+            && let Some(stranger) = trust::stranger(&trust::ways_to(path), 0)
         {
             return Err(io::Error::other(format!("{stranger}, and we are root")));
         }

@@ -11,8 +11,8 @@ use crate::cli::edits::{
 use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::session::Session;
-use pycstore::ancestry;
 use pycstore::directory::effective_user;
+use pycstore::trust;
 use std::path::Path;
 
 /// A schedule to add.
@@ -181,7 +181,7 @@ fn runs_nobody_elses(job: &Job) -> Result<(), Complaint> {
     let used_hint = "point XDG_CONFIG_HOME, XDG_STATE_HOME and --config at paths that only root can change";
     let used = directories.chain(configuration).map(|path| ("use", path, used_hint));
     for (verb, path, hint) in std::iter::once(("run", job.program.as_path(), hint)).chain(used) {
-        if let Some(stranger) = ancestry::stranger(&ancestry::ways(path), user) {
+        if let Some(stranger) = trust::stranger(&trust::ways(path), user) {
             let message = format!("refused: root would {verb} {} each night, and {stranger}", path.display());
             return Err(Complaint::new(message, hint));
         }

@@ -5,8 +5,8 @@
 //! by. In the store it is `foreign`: counted, and never touched by anything.
 
 use crate::cli::replace::create;
-use pycstore::ancestry::{self, Stranger};
 use pycstore::directory::effective_user;
+use pycstore::trust::{self, Stranger};
 use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -73,7 +73,7 @@ impl Preparation {
         if effective_user() == 0 {
             let owner = path.metadata().ok().map(|metadata| metadata.uid()).filter(|&user| user != 0);
             let owner = owner.map(|user| Stranger::Owner { path: path.to_path_buf(), user });
-            if let Some(stranger) = owner.or_else(|| ancestry::stranger(&ancestry::ways_to(path), 0)) {
+            if let Some(stranger) = owner.or_else(|| trust::stranger(&trust::ways_to(path), 0)) {
                 return Err(failed(io::Error::other(format!("{stranger}, and we are root"))));
             }
         }
