@@ -18,66 +18,46 @@
 //!                                                          └─► execute ─► Outcome ─► shown
 //! ```
 //!
-//! * **Vocabulary**, pure: [`layout`] (names and paths), [`pyc`] (headers, magic numbers, hashes), [`tally`], [`treemap`] (geometry),
-//!   [`units`].
-//! * **Facts**, which read the disk and never judge: [`directory`], [`mounts`], [`store`], [`tree`], [`entry`], [`body`],
-//!   [`scan`], [`source`], [`witness`], [`owner`], [`package`], [`interpreter`], [`source_tree`], [`other_stores`], [`accounts`],
-//!   [`aliases`], [`sharing`], [`trust`], [`path_owner`], [`lock`],
-//!   [`sweep::root`], [`sweep::walk`], [`contained`], [`isolated`], [`warm::choice`].
-//! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
-//!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
-//! * **Effects**: [`prune::execute`] alone deletes, from the store and for [`mod@sweep::execute`] from trees of sources;
-//!   [`sweep::adopt`] and the interpreters that [`mod@warm::compile`] starts write to the store.
-//! * The terminal is the binary's half and not in this library.
+//! The folders stand in that order, and each uses only those above it:
+//!
+//! ```text
+//!  units/    sizes, ages, moments, tallies
+//!  pyc/      words      names and paths of entries, headers, magic numbers, hashes, marshalled code
+//!  host/     facts      the operating system: directories, mounts, accounts, who may change a path, threads, processes
+//!  source/   facts      whether a source exists, what deleted it, which project owns it, which interpreter loads it
+//!  store/    facts      the tree and its lock, its entries, the scan; bytecode in trees of sources
+//!  verdict/  decisions  status, usage, policy and plan, findings: pure, with the time as an argument
+//!  effect/   effects    removing, sweeping, compiling: the only code that changes the disk
+//!  cli/      terminal   the binary: a file or folder for each command; not in this library
+//! ```
 //!
 //! # Invariants
 //!
 //! * Truth: `fresh` and `stale` are what CPython itself answers when asked through `importlib` about the same file.
 //! * Trust: nothing is removed that a plan does not list, and a plan lists only regular files whose names parse as
-//!   entries or temporaries below the vetted root ([`prune`] has the whole list).
+//!   entries or temporaries below the vetted root ([`effect`] has the whole list).
 //! * Root becomes the owner: on another user's store the program starts itself again as that user before it looks at anything
-//!   ([`path_owner`] says who that is, [`contained`] how it is started).
+//!   ([`host::path_owner`] says who that is, [`host::contained`] how it is started).
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.
 
-pub mod accounts;
-pub mod aliases;
-pub mod body;
-pub mod census;
-pub mod contained;
-pub mod directory;
-pub mod entry;
-pub mod exposure;
+pub mod units;
+
+pub mod pyc;
+
+pub mod host;
+
+pub mod source;
+
+pub mod store;
+
+pub mod verdict;
+
+pub mod effect;
+
 /// Checks of the parsers against any bytes, for the fuzzer and for the tests that replay its corpus.
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/hostile/library.rs"]
 pub mod hostile;
-pub mod interpreter;
-pub mod isolated;
-pub mod layout;
-pub mod lock;
-pub mod mounts;
-pub mod other_stores;
-pub mod owner;
-pub mod package;
-pub mod path_owner;
-pub mod prune;
-pub mod pyc;
-pub mod scan;
-pub mod sharing;
-pub mod source;
-pub mod source_tree;
-pub mod status;
-pub mod store;
-pub mod sweep;
-pub mod tally;
-pub mod tree;
-pub mod treemap;
-pub mod trust;
-pub mod units;
-pub mod usage;
-pub mod verify;
-pub mod warm;
-pub mod witness;
 
 // The fuzzer (`tests/fuzz`) links the library alone; this is the binary's half for it.
 #[cfg(fuzzing)]

@@ -1,83 +1,15 @@
 //! The shape of the sources: who may import what, who may delete, who may talk to the world.
 //!
 //! The Rust files of `src/` are read as text, without comments and without the unit tests at the end of each file.
-//! Every file is one of five kinds, and uses only its own and those before it: vocabulary, facts, decisions, effects,
-//! terminal.
+//! The folders of `src/` stand in the order of the flow, and each uses only itself and those before it.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What a file of `src/` is. The order is that of imports: a kind uses only itself and what stands before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    /// What words mean; pure.
-    Vocabulary,
-    /// Reads the disk; never writes, never judges.
-    Facts,
-    /// Pure functions over facts.
-    Decisions,
-    /// The only code that changes the disk.
-    Effects,
-    /// The binary's half.
-    Terminal,
-}
-
-/// The kind of each module. The longest path that fits a file decides. `lib.rs` and the
-/// `mod.rs` of `prune`, `sweep` and `warm` only hold documentation and re-exports and stand outside the order.
-const KINDS: &[(&str, Kind)] = &[
-    ("layout", Kind::Vocabulary),
-    ("pyc", Kind::Vocabulary),
-    ("tally", Kind::Vocabulary),
-    ("treemap", Kind::Vocabulary),
-    ("units", Kind::Vocabulary),
-    ("accounts", Kind::Facts),
-    ("aliases", Kind::Facts),
-    ("body", Kind::Facts),
-    ("contained", Kind::Facts),
-    ("directory", Kind::Facts),
-    ("entry", Kind::Facts),
-    ("interpreter", Kind::Facts),
-    ("isolated", Kind::Facts),
-    ("lock", Kind::Facts),
-    ("mounts", Kind::Facts),
-    ("other_stores", Kind::Facts),
-    ("owner", Kind::Facts),
-    ("package", Kind::Facts),
-    ("path_owner", Kind::Facts),
-    ("scan", Kind::Facts),
-    ("sharing", Kind::Facts),
-    ("source", Kind::Facts),
-    ("source_tree", Kind::Facts),
-    ("store", Kind::Facts),
-    ("sweep/found", Kind::Facts),
-    ("sweep/git_index", Kind::Facts),
-    ("sweep/look", Kind::Facts),
-    ("sweep/place", Kind::Facts),
-    ("sweep/repository", Kind::Facts),
-    ("sweep/root", Kind::Facts),
-    ("sweep/walk", Kind::Facts),
-    ("tree", Kind::Facts),
-    ("trust", Kind::Facts),
-    ("warm/choice", Kind::Facts),
-    ("witness", Kind::Facts),
-    ("status", Kind::Decisions),
-    ("census", Kind::Decisions),
-    ("exposure", Kind::Decisions),
-    ("usage", Kind::Decisions),
-    ("prune", Kind::Decisions),
-    ("verify", Kind::Decisions),
-    ("sweep/plan", Kind::Decisions),
-    ("prune/execute", Kind::Effects),
-    ("sweep/adopt", Kind::Effects),
-    ("sweep/companion", Kind::Effects),
-    ("sweep/execute", Kind::Effects),
-    ("warm/compile", Kind::Effects),
-    ("cli", Kind::Terminal),
-];
-
-const RE_EXPORTS: [&str; 5] = ["lib.rs", "main.rs", "prune/mod.rs", "sweep/mod.rs", "warm/mod.rs"];
+/// The folders of `src/` in the order of the flow: each uses only itself and those before it.
+const ROOMS: [&str; 8] = ["units", "pyc", "host", "source", "store", "verdict", "effect", "cli"];
 
 /// A file of `src/`.
 struct SourceFile {
@@ -100,13 +32,21 @@ impl SourceFile {
         self.code.lines().filter(has).map(|line| format!("src/{}: {}", self.path, line.trim())).collect()
     }
 
-    /// The modules of the crate that it names, as paths such as `prune/policy`.
+    /// The folder of `src/` that it lies in; none of `lib.rs` and `main.rs`.
+    fn room(&self) -> Option<usize> {
+        let (room, _) = self.path.split_once('/')?;
+        Some(ROOMS.iter().position(|it| *it == room).unwrap_or_else(|| panic!("name src/{room} in ROOMS")))
+    }
+
+    /// The modules of the crate that it names, as paths such as `verdict/policy/Policy`.
     fn modules_used(&self) -> Vec<String> {
         let mut used = paths_after(&self.code, "crate::");
-        // `super::` stays in the file's own directory.
-        if let Some((directory, _)) = self.path.rsplit_once('/') {
+        used.extend(paths_after(&self.code, "pycstore::"));
+        // `super::` stays in the directory of the module: for `mod.rs` that of its parent.
+        let module = module_of(&self.path);
+        if let Some((parent, _)) = module.rsplit_once('/') {
             let own = paths_after(&self.code, "super::");
-            used.extend(own.into_iter().map(|path| format!("{directory}/{path}")));
+            used.extend(own.into_iter().map(|path| format!("{parent}/{path}")));
         }
         used
     }
@@ -171,21 +111,10 @@ fn mentions(code: &str, word: &str) -> bool {
     })
 }
 
-fn kind_of(module: &str) -> Option<Kind> {
-    let fits = |(prefix, _): &&(&str, Kind)| {
-        module.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    KINDS.iter().filter(fits).max_by_key(|(prefix, _)| prefix.len()).map(|&(_, kind)| kind)
-}
-
-/// `prune/policy.rs` is the module `prune/policy`, `scan/mod.rs` is `scan`.
+/// `verdict/policy.rs` is the module `verdict/policy`, `store/mod.rs` is `store`.
 fn module_of(path: &str) -> &str {
     let path = path.strip_suffix(".rs").unwrap();
     path.strip_suffix("/mod").unwrap_or(path)
-}
-
-fn starts_as_type(name: &str) -> bool {
-    name.starts_with(char::is_uppercase)
 }
 
 #[track_caller]
@@ -201,38 +130,22 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
-fn every_file_has_a_kind() {
-    for file in sources().iter().filter(|file| !RE_EXPORTS.contains(&file.path.as_str())) {
-        assert!(kind_of(module_of(&file.path)).is_some(), "name the kind of src/{} in KINDS", file.path);
-    }
-    for (module, _) in KINDS {
-        let path = root().join("src").join(module);
-        assert!(
-            path.is_dir() || path.with_extension("rs").is_file(),
-            "KINDS names src/{module}, which is not there"
-        );
-    }
-}
-
-#[test]
-fn imports_go_from_vocabulary_to_effects() {
+fn imports_follow_the_order_of_the_rooms() {
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for file in sources().iter().filter(|file| !RE_EXPORTS.contains(&file.path.as_str())) {
-        let kind = kind_of(module_of(&file.path)).unwrap();
+    for file in sources() {
+        let Some(room) = file.room() else { continue };
         for used in file.modules_used() {
-            let Some(used_kind) = kind_of(&used) else { continue };
-            if kind < Kind::Effects && used.strip_prefix("prune/").is_some_and(starts_as_type) {
-                wrong.push(format!("src/{} uses {used}: name the module, which has a kind", file.path));
-            }
+            let first = used.split('/').next().unwrap();
+            let Some(used_room) = ROOMS.iter().position(|it| *it == first) else { continue };
             seen += 1;
-            if used_kind > kind {
-                wrong.push(format!("src/{} ({kind:?}) uses {used} ({used_kind:?})", file.path));
+            if used_room > room {
+                wrong.push(format!("src/{} uses {used}", file.path));
             }
         }
     }
-    assert!(seen > 50, "only {seen} imports found: the reader of this test is broken");
-    assert_none(wrong, "a kind uses only what stands before it");
+    assert!(seen > 500, "only {seen} imports found: the reader of this test is broken");
+    assert_none(wrong, "a folder uses only those before it");
 }
 
 #[test]
@@ -251,10 +164,10 @@ fn only_the_executor_removes() {
     for file in sources() {
         let allowed: &[&str] = match file.path.as_str() {
             // Where the two system calls are made, and the one place that asks for them.
-            "directory.rs" => &["remove_file", "remove_directory", "unlinkat", "REMOVEDIR"],
-            "prune/execute.rs" => &["remove_file", "remove_directory"],
+            "host/directory.rs" => &["remove_file", "remove_directory", "unlinkat", "REMOVEDIR"],
+            "effect/remove.rs" => &["remove_file", "remove_directory"],
             // Its own temporary file, where the store takes it no further.
-            "sweep/adopt.rs" => &["remove_file"],
+            "effect/adopt.rs" => &["remove_file"],
             // The project that the demo deletes is its own.
             "cli/demo.rs" => &["remove_dir_all"],
             // A file that was made for our block and holds nothing else, and directories that were, which have to be empty.
@@ -266,10 +179,10 @@ fn only_the_executor_removes() {
         let forbidden: Vec<&str> = REMOVING.into_iter().filter(|word| !allowed.contains(word)).collect();
         wrong.extend(file.lines_with(&forbidden));
     }
-    assert_none(wrong, "only prune/execute.rs removes from the store");
-    let executor = read(&root().join("src/prune/execute.rs"));
+    assert_none(wrong, "only effect/remove.rs removes from the store");
+    let executor = read(&root().join("src/effect/remove.rs"));
     assert!(executor.code.contains("directory.remove_file("), "the executor removes elsewhere now");
-    let adoption = read(&root().join("src/sweep/adopt.rs"));
+    let adoption = read(&root().join("src/effect/adopt.rs"));
     let removed = adoption.lines_with(&["remove_file"]);
     assert!(matches!(&removed[..], [line] if line.contains("mirror.remove_file(&temporary)")), "{removed:?}");
 }
@@ -281,7 +194,7 @@ fn only_two_hand_files_to_the_executor() {
         let calls = |file: &&SourceFile| !file.lines_with(&[word]).is_empty();
         files.iter().filter(calls).map(|file| file.path.clone()).collect()
     };
-    assert_eq!(callers("execute_in"), ["prune/execute.rs", "sweep/execute.rs"]);
+    assert_eq!(callers("execute_in"), ["effect/remove.rs", "effect/sweep.rs"]);
 }
 
 #[test]
@@ -289,7 +202,7 @@ fn only_adoption_writes_to_the_store() {
     for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
         let calls = |file: &&SourceFile| !file.lines_with(&[word]).is_empty();
         let callers: Vec<String> = sources().iter().filter(calls).map(|file| file.path.clone()).collect();
-        assert_eq!(callers, ["directory.rs", "sweep/adopt.rs"], "{word}");
+        assert_eq!(callers, ["effect/adopt.rs", "host/directory.rs"], "{word}");
     }
 }
 
@@ -308,8 +221,8 @@ fn what_reads_and_what_decides_changes_nothing() {
         "File::create",
         "set_times",
     ];
-    let pure =
-        |file: &&SourceFile| kind_of(module_of(&file.path)).is_some_and(|kind| kind <= Kind::Decisions);
+    let effects = ROOMS.iter().position(|it| *it == "effect");
+    let pure = |file: &&SourceFile| file.room().is_some() && file.room() < effects;
     let files = sources();
     let wrong = files.iter().filter(pure).flat_map(|file| file.lines_with(&WRITING)).collect();
     assert_none(wrong, "only effects change the disk");

@@ -11,25 +11,30 @@ mod ordinary;
 
 use ordinary::as_ordinary_user;
 use proptest::prelude::*;
-use pycstore::census::{Census, Counting};
-use pycstore::directory::Resolver;
-use pycstore::interpreter::{Interpreters, Places};
-use pycstore::mounts::Mounts;
-use pycstore::prune::emptied::{EmptiedIn, Leftovers};
-use pycstore::prune::plan::{MOST_LOOKED_INTO, PlannedDirectory};
-use pycstore::prune::policy::Spared;
-use pycstore::prune::victim::{Contents, Victim};
-use pycstore::prune::{
-    Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
-    Policy, Remainder, Scope, Selector, Weigher, execute,
-};
+use pycstore::effect::outcome::Outcome;
+use pycstore::effect::remove::{self, Execution, Expectation};
+use pycstore::host::directory::Resolver;
+use pycstore::host::pool::Threads;
+use pycstore::host::volumes::Mounts;
 use pycstore::pyc::{Loads, Magic, StatedMagics};
-use pycstore::scan::{Scan, Threads, Trouble, Visitor};
 use pycstore::source::Ground;
+use pycstore::source::interpreter::{Interpreters, Places};
+use pycstore::store::scan::{Scan, Trouble, Visitor};
 use pycstore::store::{Purpose, Store};
-use pycstore::tally::Tally;
 use pycstore::units::Moment;
-use pycstore::usage::CountedLinks;
+use pycstore::units::Tally;
+use pycstore::verdict::budget::{CutOff, Weigher};
+use pycstore::verdict::census::{Census, Counting};
+use pycstore::verdict::emptied::{EmptiedIn, Leftovers};
+use pycstore::verdict::judge::Judge;
+use pycstore::verdict::plan::{MOST_LOOKED_INTO, PlannedDirectory};
+use pycstore::verdict::plan::{Overflow, Plan, Planner};
+use pycstore::verdict::policy::Spared;
+use pycstore::verdict::policy::{Budget, Circumstances, Clock, Policy, Selector};
+use pycstore::verdict::remainder::Remainder;
+use pycstore::verdict::scope::Scope;
+use pycstore::verdict::usage::CountedLinks;
+use pycstore::verdict::victim::{Contents, Victim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -194,7 +199,7 @@ fn orphans() -> Policy {
 }
 
 fn carry_out(store: &Store, plan: Plan) -> Outcome {
-    execute::execute(store, plan, Threads::exactly(2), &AtomicBool::new(false), |_| {})
+    remove::execute(store, plan, Threads::exactly(2), &AtomicBool::new(false), |_| {})
 }
 
 #[test]
@@ -501,7 +506,7 @@ fn a_stop_comes_before_the_next_file() {
         let plan = plan(&store, &orphans());
         let (planned, directories) = (plan.tally(), plan.emptied.iter().map(EmptiedIn::count).sum::<u64>());
         let before = stage.tree();
-        let outcome = execute::execute(&store, plan, Threads::exactly(2), &AtomicBool::new(true), |_| {});
+        let outcome = remove::execute(&store, plan, Threads::exactly(2), &AtomicBool::new(true), |_| {});
         assert_only_gone(&before, &stage.tree(), &[]);
         assert_eq!((outcome.left, outcome.removed.files, outcome.directories), (planned, 0, 0));
         assert_eq!((directories, outcome.directories_left), (3, 3));
@@ -1209,7 +1214,7 @@ fn what_is_left_counts_an_inode_once() {
     let store = stage.open(None);
     let plan = plan(&store, &orphans());
     assert_eq!(plan.tally(), Tally { files: 3, bytes, disk });
-    let outcome = execute::execute(&store, plan, Threads::exactly(2), &AtomicBool::new(true), |_| {});
+    let outcome = remove::execute(&store, plan, Threads::exactly(2), &AtomicBool::new(true), |_| {});
     assert_eq!(outcome.left, Tally { files: 3, bytes, disk });
 }
 
@@ -1408,8 +1413,7 @@ fn a_file_system_that_became_read_only_is_one_failure() {
             assert_eq!(plan.emptied.iter().map(EmptiedIn::count).sum::<u64>(), 4);
             run("mount", &["-o", "remount,bind,ro"], &stage.store);
             let before = stage.tree();
-            let outcome =
-                execute::execute(&store, plan, Threads::exactly(1), &AtomicBool::new(false), |_| {});
+            let outcome = remove::execute(&store, plan, Threads::exactly(1), &AtomicBool::new(false), |_| {});
             let after = stage.tree();
             run("umount", &["--lazy"], &stage.store);
             assert_only_gone(&before, &after, &[]);

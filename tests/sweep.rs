@@ -6,14 +6,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
-use pycstore::directory::{Resolver, effective_user};
-use pycstore::scan::Threads;
+use pycstore::effect::sweep::{Outcome, execute};
+use pycstore::host::directory::{Resolver, effective_user};
+use pycstore::host::pool::Threads;
+use pycstore::store::in_tree::root::{Root, System};
+use pycstore::store::in_tree::walk::{Bounds, Destination, Environments, Walk};
 use pycstore::store::{Purpose, Store};
-use pycstore::sweep::{
-    Bounds, Destination, Emptied, Environments, Outcome, Plan, Planner, Policy, Root, Sourceless, System,
-    Walk, Why, execute,
-};
 use pycstore::units::Moment;
+use pycstore::verdict::sweep::{Emptied, Plan, Planner, Policy, Sourceless, Why};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;

@@ -1,6 +1,6 @@
 //! Names the machine: figures of another are other figures.
 
-use pycstore::mounts::Mounts;
+use pycstore::host::volumes::Mounts;
 use std::fs;
 use std::path::Path;
 

@@ -1,14 +1,14 @@
 //! As root on another user's store or tree, restarts the program as that user.
 //!
 //! That user's links, directories, configuration and history can then do no more than the user could. Root's process
-//! determines the owner ([`pycstore::path_owner`]), starts the child process, forwards signals to it, and ends with the same
+//! determines the owner ([`pycstore::host::path_owner`]), starts the child process, forwards signals to it, and ends with the same
 //! exit code or signal.
 //!
 //! # Invariants
 //!
 //! * Before the owner is known, root opens no file but its own configuration.
 //! * The child gets only the arguments, standard input, output and error, and a few variables from root. It has a new session,
-//!   no supplementary groups, a new environment and `/` as its working directory ([`pycstore::contained`]).
+//!   no supplementary groups, a new environment and `/` as its working directory ([`pycstore::host::contained`]).
 //! * The child does not continue as another user: it is not root.
 
 use super::args::{Action, Command, Global};
@@ -18,10 +18,10 @@ use super::launch;
 use super::output::complain::{self, Complaint};
 use super::session::Session;
 use anyhow::Context;
-use pycstore::accounts::{Accounts, User};
-use pycstore::contained::{Containment, Identity, Parent, tie_to_parent};
-use pycstore::directory::effective_user;
-use pycstore::path_owner::{PathOwner, path_owner};
+use pycstore::host::accounts::{Accounts, User};
+use pycstore::host::contained::{Containment, Identity, Parent, tie_to_parent};
+use pycstore::host::directory::effective_user;
+use pycstore::host::path_owner::{PathOwner, path_owner};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process, waitid};
 use rustix::termios::tcgetpgrp;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP};

@@ -1,9 +1,9 @@
 //! What the process's environment says; the only place that asks it.
 
-use pycstore::accounts::{Accounts, User};
-use pycstore::directory::effective_user;
-use pycstore::interpreter::{Places, Reach, ToolDirectory};
-use pycstore::path_owner::{PathOwner, path_owner};
+use pycstore::host::accounts::{Accounts, User};
+use pycstore::host::directory::effective_user;
+use pycstore::host::path_owner::{PathOwner, path_owner};
+use pycstore::source::interpreter::{Places, Reach, ToolDirectory};
 use pycstore::units::Moment;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

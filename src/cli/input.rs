@@ -3,7 +3,7 @@
 //! Reading never blocks and always ends: only regular files of limited size are read. Also opens files to append to, the only
 //! place that uses the flags for it.
 
-use pycstore::{directory, trust};
+use pycstore::host::{directory, trust};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;

@@ -8,22 +8,22 @@ use super::output::{date, human, path};
 use super::paths;
 use super::session::{Opened, Session};
 use super::source::with_entry;
-use pycstore::body::{Bodies, Body};
-use pycstore::directory::Metadata;
-use pycstore::entry::{Content, Entry};
-use pycstore::layout::{self, Name, Slot};
-use pycstore::mounts::AccessTimes;
-use pycstore::owner::Life;
+use pycstore::host::directory::Metadata;
+use pycstore::host::volumes::AccessTimes;
 use pycstore::pyc::magic::Release;
 use pycstore::pyc::marshal::{Dialect, last_line};
+use pycstore::pyc::name::{self, Name, Slot};
 use pycstore::pyc::{Header, InvalidationMode, Magic, Malformed, header};
-use pycstore::scan::{Question, Visit};
+use pycstore::source::owner::Life;
+use pycstore::source::witness::{Change, ChangeKind, Wanted, Witness};
 use pycstore::source::{Source, SourceFile, Why};
-use pycstore::status::{self, Corrupt, Status, UncheckedHashes};
 use pycstore::store::Purpose;
+use pycstore::store::body::{Bodies, Body};
+use pycstore::store::entry::{Content, Entry};
+use pycstore::store::scan::{Question, Visit};
 use pycstore::units::Moment;
-use pycstore::verify::inspector::moved;
-use pycstore::witness::{Change, ChangeKind, Wanted, Witness};
+use pycstore::verdict::inspector::moved;
+use pycstore::verdict::status::{self, Corrupt, Status, UncheckedHashes};
 use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -88,7 +88,7 @@ fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBu
     }
     let mut found = Vec::new();
     for source in paths::sources(session, opened, given) {
-        let relative = layout::mirror_of(source.parent().unwrap_or(Path::new("/")));
+        let relative = name::mirror_of(source.parent().unwrap_or(Path::new("/")));
         let names = paths::names_of_entries(opened, &source).unwrap_or_default();
         found.extend(names.iter().map(|name| opened.store.shown(relative, name)));
     }

@@ -7,10 +7,11 @@ use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session, is_absent};
-use pycstore::interpreter::{Build, Interpreter, Interpreters, StoreUse, last_mirrored};
 use pycstore::source::Fate;
+use pycstore::source::interpreter::{Build, Interpreter, Interpreters, StoreUse};
+use pycstore::source::witness::Wanted;
 use pycstore::store::Purpose;
-use pycstore::witness::Wanted;
+use pycstore::store::mirrored::last_mirrored;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 

@@ -6,8 +6,8 @@
 use super::config::home;
 use super::output::complain::Complaint;
 use super::session::Session;
-use pycstore::prune::Keep;
-use pycstore::witness::real_path;
+use pycstore::source::witness::real_path;
+use pycstore::verdict::scope::Keep;
 use std::path::{Path, PathBuf};
 
 /// The most directories that the wildcards of one glob may match: each is looked at.

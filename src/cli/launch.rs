@@ -3,7 +3,7 @@
 use super::args::LaunchOptions;
 use super::exit::Exit;
 use anyhow::Context;
-use pycstore::contained::{Containment, Identity, THIS_PROGRAM};
+use pycstore::host::contained::{Containment, Identity, THIS_PROGRAM};
 use std::io;
 use std::path::PathBuf;
 

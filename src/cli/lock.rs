@@ -8,9 +8,9 @@
 use super::history::{Journal, Locked, StateLock};
 use super::output::complain;
 use super::session::Opened;
-use pycstore::directory::effective_user;
-use pycstore::lock::{Holder, holders};
+use pycstore::host::directory::effective_user;
 use pycstore::store::Lock;
+use pycstore::store::lock::{Holder, holders};
 use std::fs::File;
 
 /// Holds the lock in the state directory until it is dropped. The lock on the store itself ends with the [`Opened`].

@@ -5,10 +5,10 @@
 
 use super::output::complain;
 use super::session::{Opened, Session};
-use pycstore::directory::{FileKind, ListBuffer};
-use pycstore::layout::{self, Name};
-use pycstore::scan::Question;
-use pycstore::witness::real_path;
+use pycstore::host::directory::{FileKind, ListBuffer};
+use pycstore::pyc::name::{self, Name};
+use pycstore::source::witness::real_path;
+use pycstore::store::scan::Question;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -106,7 +106,7 @@ fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -
         .one(relative.as_os_str().as_bytes(), |visit, entry| entry.source_path(&visit.source_directory()));
     let source = match told {
         Ok(Some(Some(source))) => source,
-        _ => pycstore::aliases::source_of(relative),
+        _ => pycstore::store::aliases::source_of(relative),
     };
     if !session.global.quiet {
         let path = path.display();
@@ -120,7 +120,7 @@ fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -
 
 /// Whether the store has a mirror of a directory, or an entry of a source.
 fn is_mirrored(opened: &Opened, path: &Path) -> bool {
-    let relative = layout::mirror_of(path);
+    let relative = name::mirror_of(path);
     opened.store.directory(relative).is_ok() || !names_of_entries(opened, path).unwrap_or_default().is_empty()
 }
 
@@ -132,7 +132,7 @@ pub fn names_of_entries(opened: &Opened, source: &Path) -> std::io::Result<Vec<V
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else {
         return Ok(Vec::new());
     };
-    let relative = layout::mirror_of(parent);
+    let relative = name::mirror_of(parent);
     let mut names = Vec::new();
     opened.store.directory(relative)?.list(&mut ListBuffer::default(), |name, kind| {
         let slot = Name::parse(name).slot();
@@ -141,7 +141,7 @@ pub fn names_of_entries(opened: &Opened, source: &Path) -> std::io::Result<Vec<V
         }
     })?;
     names.sort();
-    debug_assert!(layout::source_directory(relative) == parent);
+    debug_assert!(name::source_directory(relative) == parent);
     Ok(names)
 }
 
@@ -169,7 +169,7 @@ fn say_nothing(message: &str, path: &Path) {
 /// Says that the store has no entry of a source, with a hint where the path is that of a directory.
 pub fn say_no_entry(opened: &Opened, source: &Path) {
     let message = format!("no entry for {} in {}", source.display(), opened.store.path().display());
-    let relative = layout::mirror_of(source);
+    let relative = name::mirror_of(source);
     if source.is_dir() || opened.store.directory(relative).is_ok() {
         complain::advise(&message, "it is a directory: pycstore ls --under DIR");
     } else {

@@ -1,10 +1,10 @@
 //! Starts programs from `PATH`: only those that nobody but the user and root may change.
 
 use super::env::search_path;
-use pycstore::directory::effective_user;
-use pycstore::trust;
-use pycstore::trust::program::{self, NotFound};
-use pycstore::trust::runner::Runners;
+use pycstore::host::directory::effective_user;
+use pycstore::host::trust;
+use pycstore::host::trust::program::{self, NotFound};
+use pycstore::host::trust::runner::Runners;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;

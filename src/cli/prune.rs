@@ -17,21 +17,23 @@ use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use super::whole_store::would_empty;
-use pycstore::census::{Census, Counting};
-use pycstore::owner::Life;
-use pycstore::prune::emptied::{Leftovers, topmost};
-use pycstore::prune::plan::{MOST_HELD, PlannedDirectory};
-use pycstore::prune::policy::Spared;
-use pycstore::prune::{
-    Budget, Circumstances, Clock, CutOff, Execution, Expectation, Judge, Outcome, Overflow, Plan, Planner,
-    Policy, Selector, Skipped, Weigher,
-};
+use pycstore::effect::outcome::Outcome;
+use pycstore::effect::remove::{Execution, Expectation};
 use pycstore::pyc::Loads;
-use pycstore::scan::{Question, Scan, Trouble};
-use pycstore::status::UncheckedHashes;
+use pycstore::source::owner::Life;
+use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::store::{Purpose, Store};
-use pycstore::tally::Tally;
-use pycstore::usage::CountedLinks;
+use pycstore::units::Tally;
+use pycstore::verdict::budget::{CutOff, Weigher};
+use pycstore::verdict::census::{Census, Counting};
+use pycstore::verdict::emptied::{Leftovers, topmost};
+use pycstore::verdict::judge::Judge;
+use pycstore::verdict::plan::{MOST_HELD, PlannedDirectory};
+use pycstore::verdict::plan::{Overflow, Plan, Planner, Skipped};
+use pycstore::verdict::policy::Spared;
+use pycstore::verdict::policy::{Budget, Circumstances, Clock, Policy, Selector};
+use pycstore::verdict::status::UncheckedHashes;
+use pycstore::verdict::usage::CountedLinks;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::Instant;

@@ -6,9 +6,10 @@ use super::keep::keep;
 use super::output::complain::{self, Complaint};
 use super::paths;
 use super::session::{Opened, Session};
-use pycstore::entry::SeenEntry;
-use pycstore::prune::{Budget, Policy, Scope, Selector};
+use pycstore::store::entry::SeenEntry;
 use pycstore::units::{Age, Size};
+use pycstore::verdict::policy::{Budget, Policy, Selector};
+use pycstore::verdict::scope::Scope;
 use std::path::PathBuf;
 
 /// What a run is asked to remove.

@@ -5,8 +5,8 @@ use super::exit::Exit;
 use super::output::{complain, path};
 use super::paths;
 use super::session::{Opened, Session};
-use pycstore::scan::Question;
 use pycstore::store::Purpose;
+use pycstore::store::scan::Question;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub fn with_entry<R>(
     opened: &Opened,
     path_given: &Path,
     question: Question,
-    answer: impl FnOnce(&pycstore::scan::Visit<'_>, &pycstore::entry::Entry<'_>) -> R,
+    answer: impl FnOnce(&pycstore::store::scan::Visit<'_>, &pycstore::store::entry::Entry<'_>) -> R,
 ) -> Option<R> {
     let absolute = session.environment.absolute(path_given);
     let Some(relative) = paths::inside(opened, &absolute) else {

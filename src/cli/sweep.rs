@@ -12,16 +12,16 @@ use super::output::table::{Alignment, Column, Table};
 use super::session::{Opened, Session};
 use super::stop::{Cause, Stop};
 use anyhow::Context;
-use pycstore::directory;
-use pycstore::owner::Life;
-use pycstore::prune::Keep;
-use pycstore::scan::Trouble;
+use pycstore::effect::sweep::{Outcome, execute};
+use pycstore::host::directory;
+use pycstore::source::owner::Life;
 use pycstore::store::Purpose;
-use pycstore::sweep::{
-    Bounds, Destination, Emptied, Environments, Outcome, Plan, Planner, Policy, Reason, Refusal, Root,
-    Sourceless, System, Walk, Why, execute,
-};
-use pycstore::tally::Tally;
+use pycstore::store::in_tree::root::{Refusal, Root, System};
+use pycstore::store::in_tree::walk::{Bounds, Destination, Environments, Reason, Walk};
+use pycstore::store::scan::Trouble;
+use pycstore::units::Tally;
+use pycstore::verdict::scope::Keep;
+use pycstore::verdict::sweep::{Emptied, Plan, Planner, Policy, Sourceless, Why};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

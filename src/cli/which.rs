@@ -8,12 +8,12 @@ use super::output::{complain, human, path};
 use super::paths;
 use super::session::{Opened, Session};
 use anyhow::Context;
-use pycstore::entry::Entry;
-use pycstore::layout;
-use pycstore::scan::{Question, Trouble};
+use pycstore::pyc::name;
 use pycstore::source::{Source, is_missing};
-use pycstore::status::{self, Status, UncheckedHashes};
 use pycstore::store::Purpose;
+use pycstore::store::entry::Entry;
+use pycstore::store::scan::{Question, Trouble};
+use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -70,7 +70,7 @@ fn print_entries_of(
     out: &mut dyn Write,
 ) -> anyhow::Result<usize> {
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
-    let relative = layout::mirror_of(parent);
+    let relative = name::mirror_of(parent);
     let names = paths::names_of_entries(opened, source).unwrap_or_else(|source| {
         // The other sources are asked all the same.
         if !is_missing(&source) {
@@ -81,7 +81,7 @@ fn print_entries_of(
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
     let mut count = 0;
     for name in names {
-        let path_in_store = layout::joined(relative, &name);
+        let path_in_store = name::joined(relative, &name);
         let shown = opened.store.shown(relative, &name);
         let printed = scan.one(&path_in_store, |visit, entry| -> io::Result<Printed> {
             let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return Ok(Printed::No) };
@@ -123,7 +123,7 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
     for source in &options.sources {
         let source = session.environment.absolute(source);
         for tag in found.tags() {
-            let Some(path) = layout::cache_from_source(&prefix, &source, tag, "") else { continue };
+            let Some(path) = name::cache_from_source(&prefix, &source, tag, "") else { continue };
             let there = match &opened {
                 Some(opened) => look(opened, &prefix, &path),
                 None => Ok(None),

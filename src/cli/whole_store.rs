@@ -1,8 +1,10 @@
 //! Finds out before a run whether it leaves anything: a run that empties the whole store needs consent.
 
 use super::session::Opened;
-use pycstore::prune::{Circumstances, CutOff, Policy, Remainder};
-use pycstore::scan::Scan;
+use pycstore::store::scan::Scan;
+use pycstore::verdict::budget::CutOff;
+use pycstore::verdict::policy::{Circumstances, Policy};
+use pycstore::verdict::remainder::Remainder;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether nothing that Python may still use would stay in the store. Ends with the first such entry, usually at once.

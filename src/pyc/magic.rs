@@ -7,7 +7,7 @@
 //! What is not in these tables is not judged: of a newer Python, or of another implementation, only what an interpreter
 //! on this machine states about itself is known ([`super::StatedMagics`]).
 
-use crate::layout;
+use crate::pyc::name;
 
 /// Bytes 0–3 of a header: a little-endian u16, then `\r\n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,13 +91,13 @@ impl Magic {
     /// The PyPy that writes this magic, as the version of its language: (major, minor).
     pub fn pypy(self) -> Option<(u8, u8)> {
         let is_own = |number: &u16| *number == self.number() && self.cpython().is_none();
-        layout::python_of_tag(PYPY.iter().find(|(_, numbers)| numbers.iter().any(is_own))?.0)
+        name::python_of_tag(PYPY.iter().find(|(_, numbers)| numbers.iter().any(is_own))?.0)
     }
 
     /// The magic that the CPython of a cache tag loads; `None` for other implementations and for Pythons newer than
     /// this table.
     pub fn loaded_by(tag: &str) -> Option<Magic> {
-        let (3, minor) = tag.starts_with("cpython-").then(|| layout::python_of_tag(tag))?? else {
+        let (3, minor) = tag.starts_with("cpython-").then(|| name::python_of_tag(tag))?? else {
             return None;
         };
         RELEASES.iter().find(|release| release.0 == minor).map(|release| Magic::of(release.2))
@@ -148,7 +148,7 @@ mod tests {
                 let expected = if is_shared { Loads::Yes } else { Loads::No };
                 assert_eq!(other.magic.is_loaded_by(tag), expected, "{tag}, {}", other.tag);
             }
-            if let Some((_, minor)) = layout::python_of_tag(tag).filter(|_| tag.starts_with("cpython-")) {
+            if let Some((_, minor)) = name::python_of_tag(tag).filter(|_| tag.starts_with("cpython-")) {
                 assert_eq!(magic.cpython(), Some((minor, Release::Final)), "{tag}");
             }
         }

@@ -21,7 +21,7 @@ impl SourceHasher {
     /// The hasher of the interpreter with this cache tag and magic.
     pub fn new(tag: &str, magic: Magic) -> SourceHasher {
         let key = u64::from(u32::from_le_bytes(magic.0));
-        let minor = crate::layout::python_of_tag(tag).map_or(0, |(_, minor)| minor);
+        let minor = crate::pyc::name::python_of_tag(tag).map_or(0, |(_, minor)| minor);
         if minor >= 11 && !tag.starts_with("pypy") {
             SourceHasher::Sip13(SipHasher13::new_with_keys(key, 0))
         } else {

@@ -1,7 +1,7 @@
 //! Which magics the interpreters on this machine state that they load. That outweighs the table of this program
 //! ([`Magic::is_loaded_by`]), in which no pre-release and no newer release is.
 //!
-//! The search for interpreters ([`crate::interpreter::Interpreters::stated`]) takes about twenty milliseconds. It starts
+//! The search for interpreters ([`crate::source::interpreter::Interpreters::stated`]) takes about twenty milliseconds. It starts
 //! when the first entry is met whose magic is not the one that the table has for its cache tag; most stores have none.
 
 use super::{Loads, Magic};

@@ -76,7 +76,7 @@ fn a_timestamp_entry_is_laid_open() {
     let project = one.source.parent().unwrap();
     for interpreter in implementations() {
         let entry = one.compile(interpreter, "TIMESTAMP");
-        let (_, minor) = pycstore::layout::python_of_tag(&interpreter.tag).unwrap();
+        let (_, minor) = pycstore::pyc::name::python_of_tag(&interpreter.tag).unwrap();
         let name = if interpreter.tag.starts_with("pypy") { "PyPy" } else { "Python" };
         let bytes = fs::read(&entry).unwrap();
         let magic = u16::from_le_bytes([bytes[0], bytes[1]]);
@@ -137,7 +137,7 @@ fn a_body_is_laid_open() {
         bytes.truncate(40);
         fs::write(&entry, &bytes).unwrap();
         let name = if interpreter.tag.starts_with("pypy") { "PyPy" } else { "Python" };
-        let (_, minor) = pycstore::layout::python_of_tag(&interpreter.tag).unwrap();
+        let (_, minor) = pycstore::pyc::name::python_of_tag(&interpreter.tag).unwrap();
         let page = one.page(&entry, &[]);
         assert_says(&page, "status", "corrupt (body)");
         let next = "fails at every import, until the entry is removed: pycstore verify --fix";
@@ -203,7 +203,7 @@ fn a_hash_is_shown_beside_the_one_that_it_is_compared_with() {
 #[test]
 fn it_says_what_python_would_do_next() {
     let one = One::new();
-    let python = format!("Python 3.{}", pycstore::layout::python_of_tag(&newest().tag).unwrap().1);
+    let python = format!("Python 3.{}", pycstore::pyc::name::python_of_tag(&newest().tag).unwrap().1);
     let entry = one.compile(newest(), "TIMESTAMP");
     let good = fs::read(&entry).unwrap();
     let again = format!("{python} compiles the source again and replaces it");

@@ -330,7 +330,7 @@ fn an_installed_pre_release_states_its_own_magic() {
     let modified = fs::metadata(&source).unwrap().modified().unwrap();
     let seconds = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as u32;
     let entry = |optimization: &str, magic: u16| {
-        let path = pycstore::layout::cache_from_source(&world.store, &source, "cpython-316", optimization);
+        let path = pycstore::pyc::name::cache_from_source(&world.store, &source, "cpython-316", optimization);
         let path = path.unwrap();
         let pin = [seconds.to_le_bytes(), 6_u32.to_le_bytes()].concat();
         let header = [&magic.to_le_bytes()[..], b"\r\n\0\0\0\0", &pin].concat();

@@ -3,7 +3,7 @@
 use crate::support::{World, answer, interpreters};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use pycstore::layout::{self, Name};
+use pycstore::pyc::name::{self, Name};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -118,7 +118,7 @@ print(json.dumps([[entry(source, o) for o in optimizations] for source in source
         for (source, answers) in sources.iter().zip(&answers) {
             for (optimization, theirs) in OPTIMIZATIONS.iter().zip(answers) {
                 let ours =
-                    layout::cache_from_source(&world.store, source, &interpreter.tag, optimization).unwrap();
+                    name::cache_from_source(&world.store, source, &interpreter.tag, optimization).unwrap();
                 let context = format!("{} {source:?} {optimization:?}", interpreter.tag);
                 assert_eq!(&hexadecimal(&ours), theirs, "{context}: we say {ours:?}");
 

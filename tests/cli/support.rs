@@ -173,7 +173,7 @@ impl World {
 
     /// Where an interpreter keeps the bytecode of a source.
     pub fn entry(&self, source: &Path, interpreter: &Interpreter, optimization: &str) -> PathBuf {
-        pycstore::layout::cache_from_source(&self.store, source, &interpreter.tag, optimization).unwrap()
+        pycstore::pyc::name::cache_from_source(&self.store, source, &interpreter.tag, optimization).unwrap()
     }
 
     /// The store's directory that mirrors a directory of sources.

@@ -44,8 +44,11 @@ pub(crate) fn paths(of: &[PathBuf]) -> Vec<&Path> {
 
 /// Where an interpreter keeps the bytecode of a source without a prefix.
 pub(crate) fn cached(source: &Path, interpreter: &Interpreter, optimization: &str) -> PathBuf {
-    let name =
-        pycstore::layout::entry_name(source.file_name().unwrap().as_bytes(), &interpreter.tag, optimization);
+    let name = pycstore::pyc::name::entry_name(
+        source.file_name().unwrap().as_bytes(),
+        &interpreter.tag,
+        optimization,
+    );
     source.parent().unwrap().join("__pycache__").join(OsStr::from_bytes(&name))
 }
 

@@ -5,17 +5,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where something is wrong")]
 
-use crate::entry::{Bytecode, Content, Entry};
-use crate::interpreter::stated_executables;
-use crate::layout::{self, Form, Name, Slot, cache_from_source, entry_name};
-use crate::mounts::Mounts;
-use crate::package;
+use crate::host::volumes::Mounts;
 use crate::pyc::marshal::{self, Dialect};
+use crate::pyc::name::{self, Form, Name, Slot, cache_from_source, entry_name};
 use crate::pyc::{Header, Loads, Malformed, SourceHasher, header as pyc_header};
+use crate::source::interpreter::stated_executables;
+use crate::source::package;
 use crate::source::{Source, SourceFile};
-use crate::status::{UncheckedHashes, judge};
-use crate::sweep::git_index::{GitIndex, LONGEST_NAME, ObjectName};
+use crate::store::entry::{Bytecode, Content, Entry};
+use crate::store::in_tree::git_index::{GitIndex, LONGEST_NAME, ObjectName};
 use crate::units::Moment;
+use crate::verdict::status::{UncheckedHashes, judge};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -91,8 +91,8 @@ fn source_name(bytes: &[u8]) {
             let path = cache_from_source(Path::new("/store"), &source, tag, optimization).unwrap();
             let relative = path.strip_prefix("/store").unwrap();
             let directory = relative.parent().unwrap().as_os_str().as_bytes();
-            assert_eq!(layout::source_directory(directory), source.parent().unwrap());
-            assert_eq!(layout::mirror_of(source.parent().unwrap()), directory);
+            assert_eq!(name::source_directory(directory), source.parent().unwrap());
+            assert_eq!(name::mirror_of(source.parent().unwrap()), directory);
             assert_eq!(relative.file_name().unwrap().as_bytes(), entry);
         }
     }

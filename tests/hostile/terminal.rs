@@ -11,7 +11,7 @@ use super::history::journal::Recorded;
 use super::output::{date, human, json};
 use super::schedule::cron::Time;
 use super::setup::vscode;
-use pycstore::prune::Keep;
+use pycstore::verdict::scope::Keep;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 

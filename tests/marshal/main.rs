@@ -156,7 +156,7 @@ fn questions(
 
 /// The dialect that an interpreter reads and writes.
 fn dialect(interpreter: &Interpreter) -> Dialect {
-    let (_, minor) = pycstore::layout::python_of_tag(&interpreter.tag).unwrap();
+    let (_, minor) = pycstore::pyc::name::python_of_tag(&interpreter.tag).unwrap();
     let is_pypy = interpreter.tag.starts_with("pypy");
     if is_pypy { Dialect::PyPy(minor) } else { Dialect::CPython(minor) }
 }

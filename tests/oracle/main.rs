@@ -16,7 +16,7 @@ mod support;
 
 use base64::Engine;
 use damage::{Damage, every_damage};
-use pycstore::layout;
+use pycstore::pyc::name;
 use pycstore::pyc::{Magic, marshal};
 use python::{ask, hexadecimal, path, request};
 use random::Random;
@@ -119,7 +119,7 @@ fn the_file_name_in_real_entries_is_found() {
         let answer = ask(&world, interpreter, &[], &request(&world, "library", wanted));
         let found = answer["found"].as_array().unwrap();
         assert!(found.len() >= LIBRARY_MODULES / 2, "{}: {} modules", interpreter.tag, found.len());
-        let (_, minor) = layout::python_of_tag(&interpreter.tag).unwrap();
+        let (_, minor) = name::python_of_tag(&interpreter.tag).unwrap();
         for pair in found {
             let entry = path(&pair[0]);
             let bytes = fs::read(&entry).unwrap();
@@ -161,7 +161,7 @@ impl Store {
                 case.entry = path(entry);
                 let source = &forest.sources[case.source].path;
                 let computed =
-                    layout::cache_from_source(&world.store, source, &interpreter.tag, case.optimization);
+                    name::cache_from_source(&world.store, source, &interpreter.tag, case.optimization);
                 assert_eq!(computed.as_ref(), Some(&case.entry), "where Python keeps {}", source.display());
             }
             let all_damages = every_damage(&interpreter.tag, magic, random);

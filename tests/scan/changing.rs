@@ -4,7 +4,7 @@ use crate::hostile::assert_same;
 use crate::record::{QUESTIONS, Recorded, manners, scan};
 use crate::tree::{Tree, bytecode};
 use crate::walk::walk;
-use pycstore::scan::Question;
+use pycstore::store::scan::Question;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::collections::BTreeMap;
 use std::fs;

@@ -4,7 +4,7 @@ use crate::ordinary::as_ordinary_user;
 use crate::record::{Found, Known, QUESTIONS, manners, scan};
 use crate::tree::{Tree, bytecode, name};
 use crate::walk::walk;
-use pycstore::scan::Question;
+use pycstore::store::scan::Question;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,10 +1,11 @@
 //! Runs a scan and keeps all that it says.
 
+use pycstore::host::pool::Threads;
 use pycstore::pyc::{StatedMagics, UncheckedHashes};
-use pycstore::scan::{Question, Scan, Threads, Trouble, Visit, Visitor};
 use pycstore::source::Ground;
-use pycstore::status;
+use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::store::{Purpose, Store};
+use pycstore::verdict::status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -96,7 +97,7 @@ pub struct Recorded {
 pub fn scan(path: &Path, question: Question, resolving: Resolving, threads: Threads) -> Recorded {
     let mut store = Store::open(path, &[], Purpose::Look).unwrap();
     if let Resolving::ByComponents = resolving {
-        store.set_resolver(pycstore::directory::Resolver::Components);
+        store.set_resolver(pycstore::host::directory::Resolver::Components);
     }
     // Nothing is known of mounts: nothing there stands against a verdict.
     let ground = Ground { store: path.to_path_buf(), ..Ground::default() };

@@ -3,8 +3,8 @@
 //! What it answers of a header is written down here once more, from PEP 552 and `_classify_pyc`, for timestamps only.
 
 use crate::record::{Found, Known};
-use pycstore::layout::{self, Name, Slot};
-use pycstore::scan::Question;
+use pycstore::pyc::name::{self, Name, Slot};
+use pycstore::store::scan::Question;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -155,7 +155,7 @@ fn start(path: &Path) -> io::Result<Vec<u8>> {
 /// `SourceLoader.get_code` on an entry with a timestamp, of CPython 3.12.
 fn judge(start: &[u8], slot: &Slot<'_>, source: &fs::Metadata) -> Status {
     let number = |at: usize| u32::from_le_bytes(start[at..at + 4].try_into().unwrap());
-    assert_eq!(layout::python_of_tag(slot.tag), Some((3, 12)), "the tree has no other");
+    assert_eq!(name::python_of_tag(slot.tag), Some((3, 12)), "the tree has no other");
     if start.len() < 16 {
         return ("corrupt", Some("truncated"));
     }

@@ -3,7 +3,7 @@
 use super::Unchecked;
 use super::number::whole;
 use clap::{Args, ValueEnum};
-use pycstore::usage::{Dimension, Order};
+use pycstore::verdict::view::{Dimension, Order};
 use std::path::PathBuf;
 
 /// Options of `pycstore du`.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
 pub struct LsOptions {
     /// Only entries with this status (may be repeated)
-    #[arg(long, value_name = "STATUS", value_parser = clap::builder::PossibleValuesParser::new(pycstore::status::NAMES))]
+    #[arg(long, value_name = "STATUS", value_parser = clap::builder::PossibleValuesParser::new(pycstore::verdict::status::NAMES))]
     pub status: Vec<String>,
     /// Only entries with this cache tag, such as cpython-312 (may be repeated)
     #[arg(long, value_name = "TAG")]

@@ -446,7 +446,7 @@ pub enum Generated {
     Man,
 }
 
-impl From<Unchecked> for pycstore::status::UncheckedHashes {
+impl From<Unchecked> for pycstore::verdict::status::UncheckedHashes {
     fn from(unchecked: Unchecked) -> Self {
         if unchecked.check_unchecked { Self::Check } else { Self::Trust }
     }

@@ -6,11 +6,11 @@ use super::interpreters::{AskedInterpreter, Said};
 use super::{exposure, variable};
 use crate::cli::history::Run;
 use crate::cli::output::{complain, date, human};
-use pycstore::directory::Room;
-use pycstore::interpreter::StoreUse;
-use pycstore::other_stores::Origin;
-use pycstore::scan::Trouble;
-use pycstore::tally::Tally;
+use pycstore::host::directory::Room;
+use pycstore::source::interpreter::StoreUse;
+use pycstore::store::others::Origin;
+use pycstore::store::scan::Trouble;
+use pycstore::units::Tally;
 use std::path::{Path, PathBuf};
 
 /// A file system is nearly full below this share of room or files, in percent.
@@ -369,9 +369,9 @@ fn around(facts: &Facts) -> Vec<Finding> {
 mod tests {
     use super::super::facts::tests::{facts, open_store};
     use super::*;
-    use pycstore::exposure::Parts;
-    use pycstore::other_stores::OtherStore;
-    use pycstore::source_tree::InTree;
+    use pycstore::source::walk::InTree;
+    use pycstore::store::others::OtherStore;
+    use pycstore::verdict::exposure::Parts;
 
     /// `severity kind`, in the order in which they are shown.
     fn kinds(facts: &Facts) -> Vec<String> {

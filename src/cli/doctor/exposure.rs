@@ -3,8 +3,8 @@
 use super::facts::{Facts, OpenStore, StoreState};
 use super::finding::{Finding, Kind, Severity, quoted};
 use crate::cli::output::human;
-use pycstore::exposure::{Approach, Guard, Intruder, Parts};
-use pycstore::trust::Step;
+use pycstore::host::trust::Step;
+use pycstore::verdict::exposure::{Approach, Guard, Intruder, Parts};
 
 fn who(facts: &Facts, intruder: Intruder) -> String {
     match intruder {

@@ -13,20 +13,20 @@ use crate::cli::launch::this_program;
 use crate::cli::output::complain;
 use crate::cli::schedule;
 use crate::cli::session::{Opened, Session, is_absent};
-use pycstore::accounts::Accounts;
-use pycstore::census::{Census, Counting};
-use pycstore::directory::{self, Room};
-use pycstore::exposure::{Exposure, Guard, Watch};
-use pycstore::other_stores::{OtherStore, Places, Reach};
-use pycstore::scan::Question;
-use pycstore::sharing::Sharing;
-use pycstore::source_tree::{self, InTree};
-use pycstore::status::{self, UncheckedHashes};
+use pycstore::host::accounts::Accounts;
+use pycstore::host::directory::{self, Room};
+use pycstore::host::trust::{self, Step};
+use pycstore::source::walk::{self, InTree};
 use pycstore::store::Purpose;
-use pycstore::tally::Tally;
-use pycstore::trust::{self, Step};
+use pycstore::store::others::{OtherStore, Places, Reach};
+use pycstore::store::scan::Question;
+use pycstore::store::sharing::Sharing;
 use pycstore::units::Moment;
-use pycstore::usage::CountedLinks;
+use pycstore::units::Tally;
+use pycstore::verdict::census::{Census, Counting};
+use pycstore::verdict::exposure::{Exposure, Guard, Watch};
+use pycstore::verdict::status::{self, UncheckedHashes};
+use pycstore::verdict::usage::CountedLinks;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -202,8 +202,8 @@ pub fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Fact
     let interpreters = interpreters::ask(&found, &this_program()?, patience);
 
     let mut unreadable = Vec::new();
-    let project = source_tree::project_of(&environment.working_directory, &environment.homes);
-    let project = project.map(|root| (root.clone(), source_tree::in_tree(&root, &mut unreadable)));
+    let project = walk::project_of(&environment.working_directory, &environment.homes);
+    let project = project.map(|root| (root.clone(), walk::in_tree(&root, &mut unreadable)));
     let own = store.path().map(|path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf()));
     let (working_directory, reach) = match &project {
         Some((root, _)) => (root, Reach::Below),
@@ -364,7 +364,7 @@ pub mod tests {
     use super::*;
     use crate::cli::doctor::interpreters::Said;
     use crate::cli::exit::Exit;
-    use pycstore::interpreter::StoreUse;
+    use pycstore::source::interpreter::StoreUse;
 
     /// A store in order, of user 1000, pruned yesterday.
     pub fn open_store() -> OpenStore {

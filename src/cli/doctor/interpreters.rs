@@ -3,13 +3,13 @@
 //! # Invariants
 //!
 //! * One that is not run, because others may change it, is judged by its version. As whom the others are run:
-//!   [`pycstore::trust::runner`].
+//!   [`pycstore::host::trust::runner`].
 //! * None writes anything (`-B`), nor imports anything but what it starts with (`-S`).
 
 use super::question::{Question, ask_all};
-use pycstore::contained::{Containment, Identity};
-use pycstore::interpreter::{Interpreters, StoreUse};
-use pycstore::trust::runner::Runners;
+use pycstore::host::contained::{Containment, Identity};
+use pycstore::host::trust::runner::Runners;
+use pycstore::source::interpreter::{Interpreters, StoreUse};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

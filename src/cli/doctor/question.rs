@@ -13,8 +13,8 @@
 
 use crate::cli::env::Environment;
 use crate::cli::output::{complain, human};
-use pycstore::directory::effective_user;
-use pycstore::trust;
+use pycstore::host::directory::effective_user;
+use pycstore::host::trust;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use super::place::{Setting, assignment};
 use super::question::{Question, ask, program};
 use crate::cli::env::Environment;
 use crate::cli::program::is_trusted;
-use pycstore::exposure::Guard;
+use pycstore::verdict::exposure::Guard;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};

@@ -12,14 +12,14 @@ use super::output::json::{self, UsageDocument};
 use super::output::path;
 use super::paths::{self, Named};
 use super::session::{Opened, Session};
-use pycstore::owner::{Life, Owner};
-use pycstore::prune::{Policy, Scope};
-use pycstore::scan::{Question, Scan, Trouble};
-use pycstore::status::UncheckedHashes;
+use pycstore::source::owner::{Life, Owner};
 use pycstore::store::Purpose;
-use pycstore::usage::{
-    Arrangement, CountedLinks, Dimension, Focus, Group, Measure, Order, Survey, Usage, View,
-};
+use pycstore::store::scan::{Question, Scan, Trouble};
+use pycstore::verdict::policy::Policy;
+use pycstore::verdict::scope::Scope;
+use pycstore::verdict::status::UncheckedHashes;
+use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
+use pycstore::verdict::view::{Arrangement, Dimension, Focus, Group, Measure, Order, View};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 

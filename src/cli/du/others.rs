@@ -4,9 +4,9 @@ use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
 use crate::cli::output::{complain, human, path};
 use crate::cli::session::Session;
-use pycstore::other_stores::{OtherStore, Places, Reach};
 use pycstore::store::Store;
-use pycstore::usage::Measure;
+use pycstore::store::others::{OtherStore, Places, Reach};
+use pycstore::verdict::view::Measure;
 use std::io::{self, Write};
 
 /// Looks for them. What cannot be read below the working directory is reported, and is no fault of this store.

@@ -7,10 +7,11 @@ use crate::cli::output::table::{Alignment, Column, Table};
 use crate::cli::output::tags::{self, Names};
 use crate::cli::output::{date, human, path};
 use crate::cli::session::Session;
-use pycstore::owner::Life;
-use pycstore::status::{self, Status};
-use pycstore::tally::Tally;
-use pycstore::usage::{Dimension, Focus, Group, Key, Measure, Share, Usage};
+use pycstore::source::owner::Life;
+use pycstore::units::Tally;
+use pycstore::verdict::status::{self, Status};
+use pycstore::verdict::usage::{Share, Usage};
+use pycstore::verdict::view::{Dimension, Focus, Group, Key, Measure};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -214,9 +215,9 @@ mod tests {
     use crate::cli::args::{Color, Global};
     use crate::cli::env::Environment;
     use crate::cli::output::terminal::Terminal;
-    use pycstore::owner::{Owner, OwnerKind};
+    use pycstore::source::owner::{Owner, OwnerKind};
     use pycstore::units::Moment;
-    use pycstore::usage::{Arrangement, Order};
+    use pycstore::verdict::view::{Arrangement, Order};
     use std::sync::Arc;
     use unicode_width::UnicodeWidthStr;
 

@@ -116,7 +116,7 @@ mod tests {
         std::fs::write(&file, "theirs").unwrap();
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
         symlink("bashrc", &link).unwrap();
-        if pycstore::directory::effective_user() == 0 {
+        if pycstore::host::directory::effective_user() == 0 {
             std::os::unix::fs::chown(&file, Some(65534), Some(65534)).unwrap();
         }
         let before = file.metadata().unwrap();

@@ -13,7 +13,7 @@ pub fn home_of_user(environment: &Environment) -> Result<PathBuf, Complaint> {
     let home = environment.home.clone();
     let home = home
         .ok_or_else(|| Complaint::new("whose files? HOME is not set", "name it: HOME=/home/me pycstore …"))?;
-    let user = pycstore::directory::effective_user();
+    let user = pycstore::host::directory::effective_user();
     match home.metadata() {
         Ok(metadata) if metadata.uid() != user => Err(Complaint::new(
             format!(

@@ -3,8 +3,8 @@
 use super::block::BlockError;
 use super::crontab;
 use crate::cli::replace::Original;
-use pycstore::directory::{effective_user, open_file};
-use pycstore::trust::{self, Stranger};
+use pycstore::host::directory::{effective_user, open_file};
+use pycstore::host::trust::{self, Stranger};
 use std::fmt::{self, Display};
 use std::fs::Metadata;
 use std::io::{self, Read};

@@ -3,13 +3,13 @@
 use crate::cli::exit::Exit;
 use crate::cli::output::json::{self, SCHEMA};
 use crate::cli::output::{date, human};
-use pycstore::accounts::Accounts;
-use pycstore::directory::effective_user;
-use pycstore::lock::Holder;
-use pycstore::prune::Outcome;
+use pycstore::effect::outcome::Outcome;
+use pycstore::host::accounts::Accounts;
+use pycstore::host::directory::effective_user;
 use pycstore::store::Store;
-use pycstore::tally::Tally;
+use pycstore::store::lock::Holder;
 use pycstore::units::Moment;
+use pycstore::units::Tally;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::Duration;

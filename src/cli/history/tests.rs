@@ -2,10 +2,10 @@
 
 use super::run::Run;
 use crate::cli::exit::Exit;
-use pycstore::prune::Outcome;
+use pycstore::effect::outcome::Outcome;
 use pycstore::store::{Purpose, Store};
-use pycstore::tally::Tally;
 use pycstore::units::Moment;
+use pycstore::units::Tally;
 use std::time::Duration;
 
 /// A store in a temporary directory.

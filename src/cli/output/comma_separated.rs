@@ -9,9 +9,10 @@
 
 use super::terminal::Terminal;
 use super::{date, path};
-use pycstore::owner::Life;
-use pycstore::tally::Tally;
-use pycstore::usage::{Dimension, Group, Key, Share, Usage};
+use pycstore::source::owner::Life;
+use pycstore::units::Tally;
+use pycstore::verdict::usage::{Share, Usage};
+use pycstore::verdict::view::{Dimension, Group, Key};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 

@@ -12,12 +12,12 @@
 use super::json::{self, ReportDocument};
 use super::tags::{self, Names};
 use super::{date, human, path};
-use pycstore::owner::Life;
-use pycstore::status::{self, Status};
-use pycstore::tally::Tally;
-use pycstore::treemap::{self, Rectangle};
+use crate::cli::output::treemap::{self, Rectangle};
+use pycstore::source::owner::Life;
 use pycstore::units::Moment;
-use pycstore::usage::{Row, Usage};
+use pycstore::units::Tally;
+use pycstore::verdict::status::{self, Status};
+use pycstore::verdict::usage::{Row, Usage};
 use std::fmt::Write;
 use std::io;
 use std::path::Path;

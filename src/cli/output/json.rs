@@ -19,17 +19,18 @@ pub use warm::WarmDocument;
 use super::{date, path};
 use crate::cli::doctor;
 use base64::Engine;
-use pycstore::interpreter::{Build, Interpreter, StoreUse};
-use pycstore::layout;
-use pycstore::other_stores::OtherStore;
-use pycstore::owner::{Life, Owner};
 use pycstore::pyc::Magic;
-use pycstore::sharing::Sharing;
-use pycstore::status::{self, Status};
-use pycstore::tally::Tally;
+use pycstore::pyc::name;
+use pycstore::source::interpreter::{Build, Interpreter, StoreUse};
+use pycstore::source::owner::{Life, Owner};
+use pycstore::store::others::OtherStore;
+use pycstore::store::sharing::Sharing;
 use pycstore::units::Moment;
-use pycstore::usage::{Dimension, Group, Order, Usage};
-use pycstore::verify::{Finding, What};
+use pycstore::units::Tally;
+use pycstore::verdict::finding::{Finding, What};
+use pycstore::verdict::status::{self, Status};
+use pycstore::verdict::usage::Usage;
+use pycstore::verdict::view::{Dimension, Group, Order};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::ser::{Formatter, Serializer};
@@ -197,7 +198,7 @@ impl ExpectedLine {
             source: text(source),
             source_bytes: bytes(source),
             tag: tag.to_string(),
-            python: layout::python_of_tag(tag).map(|(major, minor)| format!("{major}.{minor}")),
+            python: name::python_of_tag(tag).map(|(major, minor)| format!("{major}.{minor}")),
             optimization: "",
             exists: status.is_some(),
             status: status.map(Status::name),

@@ -10,8 +10,8 @@
 
 use crate::cli::history::Run;
 use crate::cli::replace::replace;
-use pycstore::census::{Census, Share};
-use pycstore::status;
+use pycstore::verdict::census::{Census, Share};
+use pycstore::verdict::status;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -200,8 +200,8 @@ mod tests {
     use super::*;
     use crate::cli::exit::Exit;
     use crate::cli::history::tests;
-    use pycstore::status::{Corrupt, Orphan, Status};
-    use pycstore::tally::Tally;
+    use pycstore::units::Tally;
+    use pycstore::verdict::status::{Corrupt, Orphan, Status};
     use std::collections::{BTreeMap, BTreeSet};
     use std::os::unix::fs::MetadataExt;
 

@@ -14,3 +14,4 @@ pub mod style;
 pub mod table;
 pub mod tags;
 pub mod terminal;
+pub mod treemap;

@@ -13,7 +13,7 @@ use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::{date, human, path};
 use crate::cli::prune;
 use crate::cli::session::{Session, is_absent};
-use pycstore::directory::effective_user;
+use pycstore::host::directory::effective_user;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 

@@ -11,8 +11,8 @@ use crate::cli::edits::{
 use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::session::Session;
-use pycstore::directory::effective_user;
-use pycstore::trust;
+use pycstore::host::directory::effective_user;
+use pycstore::host::trust;
 use std::path::Path;
 
 /// A schedule to add.

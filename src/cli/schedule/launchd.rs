@@ -94,7 +94,7 @@ fn escaped(text: &str) -> String {
 /// # Errors
 /// In words.
 pub fn load(path: &Path) -> Result<(), String> {
-    let domain = format!("gui/{}", pycstore::directory::effective_user());
+    let domain = format!("gui/{}", pycstore::host::directory::effective_user());
     // Of an old one it is told again.
     let _ = unload();
     told(|command| command.arg("bootstrap").arg(domain).arg(path))
@@ -105,7 +105,7 @@ pub fn load(path: &Path) -> Result<(), String> {
 /// # Errors
 /// In words.
 pub fn unload() -> Result<(), String> {
-    let service = format!("gui/{}/{LABEL}", pycstore::directory::effective_user());
+    let service = format!("gui/{}/{LABEL}", pycstore::host::directory::effective_user());
     told(|command| command.arg("bootout").arg(service))
 }
 

@@ -14,9 +14,9 @@ use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::path;
 use crate::cli::schedule;
 use crate::cli::session::Session;
-use pycstore::sharing::Sharing;
+use pycstore::source::witness::real_path;
 use pycstore::store::Purpose;
-use pycstore::witness::real_path;
+use pycstore::store::sharing::Sharing;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 

@@ -5,8 +5,8 @@
 //! by. In the store it is `foreign`: counted, and never touched by anything.
 
 use crate::cli::replace::create;
-use pycstore::directory::effective_user;
-use pycstore::trust::{self, Stranger};
+use pycstore::host::directory::effective_user;
+use pycstore::host::trust::{self, Stranger};
 use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};

@@ -6,16 +6,17 @@ use super::super::output::complain::{self, Complaint};
 use super::super::output::human;
 use super::super::session::{Opened, Session};
 use super::{Work, fresh_below};
-use pycstore::accounts::Accounts;
-use pycstore::directory::effective_user;
-use pycstore::interpreter::{Implementation, Interpreters};
-use pycstore::layout::{PYCACHE, python_of_tag};
+use pycstore::effect::compile::{Group, Task};
+use pycstore::host::accounts::Accounts;
+use pycstore::host::directory::effective_user;
+use pycstore::host::trust::runner::Runners;
 use pycstore::pyc::InvalidationMode;
+use pycstore::pyc::name::{PYCACHE, python_of_tag};
+use pycstore::source::interpreter::{Implementation, Interpreters};
 use pycstore::source::is_missing;
-use pycstore::source_tree::{NOT_SOURCES, PythonTree, Unreadable, python_tree};
-use pycstore::trust::runner::Runners;
-use pycstore::warm::choice::executable_of;
-use pycstore::warm::{Decider, Deciders, Group, Task};
+use pycstore::source::walk::{NOT_SOURCES, PythonTree, Unreadable, python_tree};
+use pycstore::verdict::choice::executable_of;
+use pycstore::verdict::choice::{Decider, Deciders};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -212,9 +213,9 @@ impl Chooser<'_> {
     fn of_installation(&mut self, library: &Path) -> Option<PathBuf> {
         let library = library.canonicalize().ok()?;
         let name = library.file_name()?.to_str()?;
-        let of = |it: &&pycstore::interpreter::Interpreter| library.starts_with(&it.prefix);
+        let of = |it: &&pycstore::source::interpreter::Interpreter| library.starts_with(&it.prefix);
         let found: Vec<_> = self.found().found.iter().filter(of).collect();
-        let is_its = |it: &&&pycstore::interpreter::Interpreter| {
+        let is_its = |it: &&&pycstore::source::interpreter::Interpreter| {
             let (major, minor) = (it.version.major, it.version.minor);
             name.trim_end_matches('t').ends_with(&format!("{major}.{minor}"))
         };

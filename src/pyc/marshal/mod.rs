@@ -23,7 +23,7 @@ mod text;
 pub use code::CodeFault;
 
 use super::Magic;
-use crate::layout;
+use crate::pyc::name;
 use object::Shape;
 use reader::Reader;
 use std::borrow::Cow;
@@ -52,7 +52,7 @@ impl Dialect {
             ("pypy39", 336 | 3425) => Some(Dialect::PyPy(9)),
             ("pypy310", 384) => Some(Dialect::PyPy(10)),
             ("pypy311", 432) => Some(Dialect::PyPy(11)),
-            _ if Magic::loaded_by(tag) == Some(magic) => match layout::python_of_tag(tag)? {
+            _ if Magic::loaded_by(tag) == Some(magic) => match name::python_of_tag(tag)? {
                 (3, minor @ 8..) => Some(Dialect::CPython(minor)),
                 _ => None,
             },

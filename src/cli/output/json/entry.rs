@@ -2,11 +2,11 @@
 
 use super::{SCHEMA, bytes, text};
 use crate::cli::output::date;
-use pycstore::directory::Metadata;
-use pycstore::entry::{Content, Entry};
-use pycstore::layout::Name;
-use pycstore::owner::{Life, Owner};
-use pycstore::status::Status;
+use pycstore::host::directory::Metadata;
+use pycstore::pyc::name::Name;
+use pycstore::source::owner::{Life, Owner};
+use pycstore::store::entry::{Content, Entry};
+use pycstore::verdict::status::Status;
 use serde::Serialize;
 use std::path::Path;
 

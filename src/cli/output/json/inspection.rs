@@ -3,14 +3,14 @@
 use super::{EntryLine, text};
 use crate::cli::inspect::witness_of;
 use crate::cli::output::date;
-use pycstore::body::Body;
-use pycstore::entry::{Content, Entry};
-use pycstore::mounts::AccessTimes;
+use pycstore::host::volumes::AccessTimes;
 use pycstore::pyc::InvalidationMode;
-use pycstore::scan::Visit;
 use pycstore::source::Source;
-use pycstore::status::Status;
-use pycstore::witness::Witness;
+use pycstore::source::witness::Witness;
+use pycstore::store::body::Body;
+use pycstore::store::entry::{Content, Entry};
+use pycstore::store::scan::Visit;
+use pycstore::verdict::status::Status;
 use serde::Serialize;
 use std::path::Path;
 

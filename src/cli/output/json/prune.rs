@@ -1,11 +1,11 @@
 //! What `prune --json` and `forget --json` say of a run, dry or not.
 
 use super::{OwnerHead, SCHEMA, Sum, Total, bytes, text};
-use pycstore::owner::Owner;
-use pycstore::prune::Outcome;
-use pycstore::prune::emptied::EmptiedIn;
+use pycstore::effect::outcome::Outcome;
+use pycstore::source::owner::Owner;
 use pycstore::store::Store;
-use pycstore::tally::Tally;
+use pycstore::units::Tally;
+use pycstore::verdict::emptied::EmptiedIn;
 use serde::{Serialize, Serializer};
 use std::io;
 use std::path::Path;

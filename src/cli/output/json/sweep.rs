@@ -2,7 +2,9 @@
 
 use super::prune::{FailureLine, SkippedLine};
 use super::{Mode, OwnerHead, SCHEMA, Sum, Total, bytes, text};
-use pycstore::sweep::{Outcome, Reason, Why};
+use pycstore::effect::sweep::Outcome;
+use pycstore::store::in_tree::walk::Reason;
+use pycstore::verdict::sweep::Why;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

@@ -3,8 +3,8 @@
 
 use super::{OwnerHead, Sum, bytes, text};
 use crate::cli::output::date;
-use pycstore::other_stores::OtherStore;
-use pycstore::usage::{Dimension, Group, Key, Order};
+use pycstore::store::others::OtherStore;
+use pycstore::verdict::view::{Dimension, Group, Key, Order};
 use serde::Serialize;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! `warm --json`: what each interpreter compiled, and what could not be.
 
 use super::{SCHEMA, bytes, text};
-use pycstore::warm::{Compilation, Failure};
+use pycstore::effect::compile::{Compilation, Failure};
 use serde::Serialize;
 use std::path::Path;
 
@@ -42,7 +42,8 @@ struct FailureRow {
 impl WarmDocument {
     /// The document of what was compiled into a store.
     pub fn new(store: &Path, compilation: &Compilation) -> WarmDocument {
-        let sum = |count: fn(&pycstore::warm::Row) -> u64| compilation.rows.values().map(count).sum();
+        let sum =
+            |count: fn(&pycstore::effect::compile::Row) -> u64| compilation.rows.values().map(count).sum();
         let rows = compilation.rows.iter().map(|(executable, row)| InterpreterRow {
             executable: text(executable),
             executable_bytes: bytes(executable),

@@ -1,0 +1,685 @@
+//! Directories by descriptor: the one place that makes system calls on them, and the home of rustix.
+//!
+//! A path can be changed under a running program; an open descriptor cannot. So the store is reached only
+//! from the descriptor of its root, downwards, with no symbolic link followed and no mount point crossed:
+//! by `openat2` where the kernel has it, else one component at a time with the same guarantees (containers
+//! and systemd's hardening refuse `openat2` with ENOSYS or EPERM).
+//!
+//! # Invariants
+//!
+//! * [`Directory::open_beneath`] never leaves the tree it was given, whatever happens to the tree meanwhile.
+//! * `Directory::remove_file` and `Directory::remove_directory` are called by `effect/remove.rs` alone, what makes files
+//!   and directories by `effect/adopt.rs` alone (tests of the architecture say so); nothing follows a link, nothing
+//!   removes what is not empty.
+//! * Files are read with `O_NOATIME` where the kernel allows it: last use stays what Python made it.
+
+use crate::units::Moment;
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags,
+};
+use rustix::io::Errno;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// What kind of file a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link, not followed.
+    Link,
+    /// A device, socket or pipe.
+    Other,
+    /// The file system does not say in listings; ask [`Directory::metadata`].
+    Unknown,
+}
+
+/// What `stat` says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata {
+    /// The kind of file.
+    pub kind: FileKind,
+    /// Device and inode: the file's identity.
+    pub identity: (u64, u64),
+    /// Number of hard links.
+    pub links: u64,
+    /// Permission bits and the like, `st_mode`.
+    pub mode: u32,
+    /// The owner's user id.
+    pub user: u32,
+    /// The group's id.
+    pub group: u32,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Occupied room in bytes (`st_blocks` × 512).
+    pub disk: u64,
+    /// Last modification.
+    pub modified: Moment,
+    /// Last access.
+    pub accessed: Moment,
+    /// Last change of the inode (`st_ctime`): for a directory, when a name in it was last made, removed or renamed.
+    /// Nobody can set it, unlike the modification time.
+    pub changed: Moment,
+}
+
+impl Metadata {
+    /// The last moment at which the contents can have been written: the last modification. One that is later than the last
+    /// change of the inode was set by a program, or by a clock that is wrong, and then the change counts.
+    pub fn written(&self) -> Moment {
+        self.modified.min(self.changed)
+    }
+
+    /// How much of the file is read, in bytes: all of it, or of one with holes what it can be said to hold.
+    ///
+    /// No file system compresses better than to a 32nd (btrfs, 4 KiB for 128 KiB). One that says of a file that it takes
+    /// nothing does not count blocks.
+    pub(crate) fn readable_bytes(&self) -> u64 {
+        const ALWAYS: u64 = 1 << 20;
+        const MOST_COMPRESSED: u64 = 32;
+        match self.disk {
+            0 => self.bytes,
+            disk => self.bytes.min(disk.saturating_mul(MOST_COMPRESSED).max(ALWAYS)),
+        }
+    }
+}
+
+/// Whether a symbolic link as the last component is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// The link itself is meant.
+    Keep,
+    /// What it points to is meant.
+    Follow,
+}
+
+/// What a file may take the name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Of nothing: the name must be free.
+    Nothing,
+    /// Of whatever has it.
+    Anything,
+}
+
+/// How paths below the store's root are resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolver {
+    /// By the kernel, in one `openat2` (Linux 5.6).
+    Kernel,
+    /// One component at a time, each checked to be on the mount of its parent.
+    Components,
+}
+
+/// What a directory opened by path is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Its names are listed.
+    List,
+    /// Only names already known are looked up; no read permission is needed (`O_PATH`).
+    LookUp,
+}
+
+impl Access {
+    fn flags(self) -> OFlags {
+        match self {
+            Access::List => READ_DIRECTORY,
+            Access::LookUp => OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        }
+    }
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Directory {
+    descriptor: OwnedFd,
+}
+
+/// Room for the kernel's listing, kept by a thread from directory to directory.
+pub struct ListBuffer(Vec<MaybeUninit<u8>>);
+
+impl Default for ListBuffer {
+    fn default() -> ListBuffer {
+        ListBuffer(vec![MaybeUninit::uninit(); 32 << 10])
+    }
+}
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+const READ_DIRECTORY: OFlags = READ.union(OFlags::DIRECTORY);
+const BENEATH: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_XDEV);
+
+impl Directory {
+    /// Opens a directory by path, following symbolic links: a root before it is vetted, or a directory of sources.
+    ///
+    /// # Errors
+    /// What `openat` answers: ENOENT, ENOTDIR, EACCES, ELOOP …
+    pub fn open(path: &Path, access: Access) -> io::Result<Directory> {
+        Ok(Directory { descriptor: rustix::fs::open(path, access.flags(), Mode::empty())? })
+    }
+
+    /// Opens the directory `name` in this one, following symbolic links; as [`Directory::open`] of its whole path.
+    ///
+    /// # Errors
+    /// What `openat` answers.
+    pub fn open_in(&self, name: &[u8], access: Access) -> io::Result<Directory> {
+        Ok(Directory {
+            descriptor: rustix::fs::openat(&self.descriptor, name, access.flags(), Mode::empty())?,
+        })
+    }
+
+    /// Opens the directory at `relative` below this one; `b""` is this one again.
+    ///
+    /// # Errors
+    /// ELOOP or ENOTDIR where a component is a symbolic link, EXDEV where one is a mount point.
+    pub fn open_beneath(&self, relative: &[u8], resolver: Resolver) -> io::Result<Directory> {
+        let flags = READ_DIRECTORY | OFlags::NOFOLLOW;
+        let descriptor = match resolver {
+            Resolver::Kernel => {
+                let path = if relative.is_empty() { b"." } else { relative };
+                rustix::fs::openat2(&self.descriptor, path, flags, Mode::empty(), BENEATH)?
+            }
+            Resolver::Components => {
+                let mut current = rustix::fs::openat(&self.descriptor, ".", flags, Mode::empty())?;
+                let mount = mount_of(current.as_fd())?;
+                for component in relative.split(|&byte| byte == b'/').filter(|part| !part.is_empty()) {
+                    if component == b".." {
+                        return Err(Errno::XDEV.into());
+                    }
+                    // `O_PATH` first: another mount's file system is not asked to open anything, for it may not answer.
+                    let path = flags | OFlags::PATH;
+                    let next = rustix::fs::openat(&current, component, path, Mode::empty())?;
+                    if mount_of(next.as_fd())? != mount {
+                        return Err(Errno::XDEV.into());
+                    }
+                    // By its name again: `.` of a directory that may be listed but not searched cannot be opened.
+                    let opened = rustix::fs::openat(&current, component, flags, Mode::empty())?;
+                    if mount_of(opened.as_fd())? != mount {
+                        return Err(Errno::XDEV.into());
+                    }
+                    current = opened;
+                }
+                current
+            }
+        };
+        Ok(Directory { descriptor })
+    }
+
+    /// Finds out whether the kernel resolves paths for us here.
+    pub fn resolver(&self) -> Resolver {
+        // Whatever a filter of system calls answers (ENOSYS, EPERM, EACCES …), the other way needs no `openat2`.
+        match self.open_beneath(b"", Resolver::Kernel) {
+            Ok(_) => Resolver::Kernel,
+            Err(_) => Resolver::Components,
+        }
+    }
+
+    /// Calls `each` with every name except `.` and `..`, in the file system's order.
+    ///
+    /// # Errors
+    /// What `getdents64` answers; the names before it have been given.
+    pub fn list(&self, buffer: &mut ListBuffer, mut each: impl FnMut(&[u8], FileKind)) -> io::Result<()> {
+        let mut entries = RawDir::new(&self.descriptor, &mut buffer.0);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => {}
+                name => each(name, FileKind::from(entry.file_type())),
+            }
+        }
+        Ok(())
+    }
+
+    /// What `stat` says of a name in this directory.
+    ///
+    /// # Errors
+    /// What `fstatat` answers.
+    pub fn metadata(&self, name: &[u8], links: Links) -> io::Result<Metadata> {
+        let flags = match links {
+            Links::Keep => AtFlags::SYMLINK_NOFOLLOW,
+            Links::Follow => AtFlags::empty(),
+        };
+        Ok(rustix::fs::statat(&self.descriptor, name, flags)?.into())
+    }
+
+    /// Whether the directory's names are encrypted by the file system (fscrypt), unlocked or not.
+    pub fn is_encrypted(&self) -> bool {
+        let answer = rustix::fs::statx(&self.descriptor, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+        answer.is_ok_and(|answer| answer.stx_attributes.contains(StatxAttributes::ENCRYPTED))
+    }
+
+    /// What `stat` says of this directory itself.
+    ///
+    /// # Errors
+    /// What `fstat` answers.
+    pub fn own_metadata(&self) -> io::Result<Metadata> {
+        Ok(rustix::fs::fstat(&self.descriptor)?.into())
+    }
+
+    /// When this directory was made; `None` where the file system does not keep that.
+    ///
+    /// # Errors
+    /// What `statx` answers.
+    pub fn made(&self) -> io::Result<Option<Moment>> {
+        let answer = rustix::fs::statx(&self.descriptor, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME)?;
+        let stamp = answer.stx_btime;
+        let is_known = answer.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Ok(is_known.then_some(Moment { seconds: stamp.tv_sec, nanoseconds: stamp.tv_nsec }))
+    }
+
+    /// The metadata and the first bytes of a file, as many as fit; a link is not followed. Of what is no regular file
+    /// nothing is read: something may have taken a file's name since it was listed.
+    ///
+    /// # Errors
+    /// What opening or reading answers. Last use is not disturbed where we may ask for that (`O_NOATIME`
+    /// needs the file's owner or root).
+    pub fn read_start<'a>(&self, name: &[u8], start: &'a mut [u8]) -> io::Result<(Metadata, &'a [u8])> {
+        let file = match self.open_entry(name) {
+            Ok(file) => file,
+            // A link and a socket cannot be opened in this way.
+            Err(error) => match self.metadata(name, Links::Keep) {
+                Ok(metadata) if metadata.kind != FileKind::Regular => return Ok((metadata, &[])),
+                _ => return Err(error),
+            },
+        };
+        let metadata = Metadata::from(rustix::fs::fstat(&file)?);
+        if metadata.kind != FileKind::Regular {
+            return Ok((metadata, &[]));
+        }
+        // Sixteen bytes are wanted; without a word the kernel reads four pages. Where it cannot be told, it reads more.
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
+        let mut length = 0;
+        while length < start.len() {
+            match rustix::io::read(&file, &mut start[length..]) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((metadata, &start[..length]))
+    }
+
+    /// Opens an entry for reading; a link is not followed, a pipe is not waited for.
+    ///
+    /// # Errors
+    /// What opening answers.
+    pub fn open_entry(&self, name: &[u8]) -> io::Result<std::fs::File> {
+        let flags = READ | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let open = |flags| rustix::fs::openat(&self.descriptor, name, flags, Mode::empty());
+        match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => Ok(open(flags)?.into()),
+            answer => Ok(answer?.into()),
+        }
+    }
+
+    /// Opens a source for reading, following links as Python does; as [`open_file`].
+    ///
+    /// # Errors
+    /// Those of [`open_file`].
+    pub fn open_source(&self, name: &[u8]) -> io::Result<(std::fs::File, Metadata)> {
+        reopen(&rustix::fs::openat(&self.descriptor, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// Locks the directory for this process without waiting (`flock`); `false` when another has it.
+    ///
+    /// # Errors
+    /// Where the file system has no such locks.
+    pub fn try_lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.descriptor, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where the directory really is now, links resolved, as the kernel tells it.
+    ///
+    /// # Errors
+    /// When `/proc` is not there, or the directory was removed.
+    pub fn real_path(&self) -> io::Result<PathBuf> {
+        let link = format!("/proc/self/fd/{}", self.descriptor.as_raw_fd());
+        let path = rustix::fs::readlink(link, Vec::new())?;
+        Ok(PathBuf::from(std::ffi::OsString::from_vec(path.into_bytes())))
+    }
+
+    /// Makes a directory as Python does (`os.mkdir`): open to all as far as the umask lets it. For `effect/adopt.rs`
+    /// alone.
+    pub(crate) fn make_directory(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(&self.descriptor, name, Mode::from_raw_mode(0o777))?)
+    }
+
+    /// Makes a file that was not there and opens it for writing; the umask narrows the mode. For `effect/adopt.rs` alone.
+    pub(crate) fn make_file(&self, name: &[u8], mode: u32) -> io::Result<std::fs::File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(mode))?.into())
+    }
+
+    /// Gives a file its final name, over what has that name, or only if nothing has (`AlreadyExists`). For
+    /// `effect/adopt.rs` alone.
+    pub(crate) fn put_in_place(&self, from: &[u8], to: &[u8], over: Over) -> io::Result<()> {
+        match over {
+            Over::Anything => Ok(rustix::fs::renameat(&self.descriptor, from, &self.descriptor, to)?),
+            Over::Nothing => {
+                // Not every file system can rename so; a link to a name that is taken fails on all that have links.
+                let flags = RenameFlags::NOREPLACE;
+                match rustix::fs::renameat_with(&self.descriptor, from, &self.descriptor, to, flags) {
+                    Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                        let none = AtFlags::empty();
+                        rustix::fs::linkat(&self.descriptor, from, &self.descriptor, to, none)?;
+                        Ok(rustix::fs::unlinkat(&self.descriptor, from, none)?)
+                    }
+                    answer => Ok(answer?),
+                }
+            }
+        }
+    }
+
+    /// Removes a name that is not a directory. For `effect/remove.rs` alone, and for what `effect/adopt.rs` made itself.
+    pub(crate) fn remove_file(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory; the kernel refuses any other. For `effect/remove.rs` alone.
+    pub(crate) fn remove_directory(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::REMOVEDIR)?)
+    }
+}
+
+/// Opens a regular file by path, following symbolic links, with its metadata.
+///
+/// Nothing else is ever opened, not for an instant: a pipe would be waited for, and opening some devices does
+/// something. Whoever owns a path may make it lead anywhere, and we may be root.
+///
+/// # Errors
+/// What opening answers; `InvalidInput` where something other than a regular file is.
+pub fn open_file(path: &Path) -> io::Result<(std::fs::File, Metadata)> {
+    reopen(&rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Opens for reading what an `O_PATH` descriptor stands for, if that is a regular file.
+fn reopen(found: &OwnedFd) -> io::Result<(std::fs::File, Metadata)> {
+    let metadata = Metadata::from(rustix::fs::fstat(found)?);
+    if metadata.kind != FileKind::Regular {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+    Ok((rustix::fs::open(link, READ | OFlags::NONBLOCK, Mode::empty())?.into(), metadata))
+}
+
+/// What `stat` says of an open file.
+///
+/// # Errors
+/// What `fstat` answers.
+pub fn metadata_of(file: &std::fs::File) -> io::Result<Metadata> {
+    Ok(rustix::fs::fstat(file)?.into())
+}
+
+/// Gives an open file these times of last access and modification. For `effect/adopt.rs` alone.
+pub(crate) fn stamp(file: &std::fs::File, accessed: Moment, modified: Moment) -> io::Result<()> {
+    let time =
+        |moment: Moment| rustix::fs::Timespec { tv_sec: moment.seconds, tv_nsec: moment.nanoseconds.into() };
+    let times = rustix::fs::Timestamps { last_access: time(accessed), last_modification: time(modified) };
+    Ok(rustix::fs::futimens(file, &times)?)
+}
+
+/// The mount a descriptor is on: its id from `statx` (Linux 5.8), else from `/proc`, else its device, which does not
+/// tell two mounts of one file system apart.
+fn mount_of(descriptor: BorrowedFd<'_>) -> io::Result<u64> {
+    // STATX_MNT_ID; not every libc names it.
+    const MOUNT_ID: StatxFlags = StatxFlags::from_bits_retain(0x1000);
+    // A file system on another machine need not be asked.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    match rustix::fs::statx(descriptor, "", flags, MOUNT_ID) {
+        Ok(answer) if answer.stx_mask & MOUNT_ID.bits() != 0 => return Ok(answer.stx_mnt_id),
+        _ => {}
+    }
+    let information = format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd());
+    let told = std::fs::read_to_string(information)
+        .ok()
+        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok()));
+    match told {
+        Some(mount) => Ok(mount),
+        None => Ok(rustix::fs::fstat(descriptor)?.st_dev),
+    }
+}
+
+/// Whether an error says that there is no such file.
+pub fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Whether an error says that a path has too many symbolic links (ELOOP).
+pub fn is_link_loop(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::LOOP)
+}
+
+/// The error of a path with too many symbolic links.
+pub fn link_loop() -> io::Error {
+    Errno::LOOP.into()
+}
+
+/// The longest path in bytes that a system call takes (`PATH_MAX` without the null).
+pub const LONGEST_PATH: usize = 4095;
+
+/// The error of a path that no system call takes.
+pub fn name_too_long() -> io::Error {
+    Errno::NAMETOOLONG.into()
+}
+
+/// The processor time that this process has used, all threads together.
+pub fn processor_time() -> std::time::Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    std::time::Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// What a file system has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The bytes that a user other than root may still fill.
+    pub available: u64,
+    /// How many files it can hold; zero where it sets no limit.
+    pub files: u64,
+    /// How many more it can hold.
+    pub files_left: u64,
+    /// Whether nothing can be written to it.
+    pub is_read_only: bool,
+}
+
+/// What the file system under a path has left (`statvfs`). On a network file system whose server is gone it blocks.
+///
+/// # Errors
+/// What `statvfs` answers.
+pub fn room(path: &Path) -> io::Result<Room> {
+    let answer = rustix::fs::statvfs(path)?;
+    Ok(Room {
+        bytes: answer.f_blocks.saturating_mul(answer.f_frsize),
+        available: answer.f_bavail.saturating_mul(answer.f_frsize),
+        files: answer.f_files,
+        files_left: answer.f_favail,
+        is_read_only: answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
+}
+
+/// The user this process acts as.
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+impl From<rustix::fs::FileType> for FileKind {
+    fn from(kind: rustix::fs::FileType) -> FileKind {
+        use rustix::fs::FileType;
+        match kind {
+            FileType::RegularFile => FileKind::Regular,
+            FileType::Directory => FileKind::Directory,
+            FileType::Symlink => FileKind::Link,
+            FileType::Unknown => FileKind::Unknown,
+            _ => FileKind::Other,
+        }
+    }
+}
+
+impl From<Stat> for Metadata {
+    fn from(stat: Stat) -> Metadata {
+        let moment = |seconds, nanoseconds| Moment { seconds, nanoseconds: nanoseconds as u32 };
+        Metadata {
+            kind: rustix::fs::FileType::from_raw_mode(stat.st_mode).into(),
+            identity: (stat.st_dev, stat.st_ino),
+            #[allow(clippy::unnecessary_cast, reason = "the width differs between platforms")]
+            links: stat.st_nlink as u64,
+            mode: stat.st_mode,
+            user: stat.st_uid,
+            group: stat.st_gid,
+            bytes: u64::try_from(stat.st_size).unwrap_or(0),
+            disk: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
+            modified: moment(stat.st_mtime, stat.st_mtime_nsec),
+            accessed: moment(stat.st_atime, stat.st_atime_nsec),
+            changed: moment(stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A tree with `a/b`, a link `a/out` to the outside and a link `in` to `a`.
+    fn tree() -> (tempfile::TempDir, Directory) {
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(temporary.path().join("root/a/b")).unwrap();
+        std::fs::create_dir(temporary.path().join("outside")).unwrap();
+        symlink("../../outside", temporary.path().join("root/a/out")).unwrap();
+        symlink("a", temporary.path().join("root/in")).unwrap();
+        let root = Directory::open(&temporary.path().join("root"), Access::List).unwrap();
+        (temporary, root)
+    }
+
+    #[test]
+    fn both_resolvers_stay_beneath_and_follow_no_link() {
+        let (_temporary, root) = tree();
+        for resolver in [root.resolver(), Resolver::Components] {
+            let open = |path: &[u8]| {
+                root.open_beneath(path, resolver).map(|directory| directory.real_path().unwrap())
+            };
+            assert!(open(b"a/b").unwrap().ends_with("root/a/b"), "{resolver:?}");
+            assert!(open(b"").unwrap().ends_with("root"), "{resolver:?}");
+            for path in [&b"a/out"[..], b"in", b"in/b", b"..", b"a/../..", b"missing"] {
+                assert!(open(path).is_err(), "{resolver:?} {}", String::from_utf8_lossy(path));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mount_point_is_not_crossed_by_either_resolver() {
+        let root = Directory::open(Path::new("/"), Access::List).unwrap();
+        for resolver in [root.resolver(), Resolver::Components] {
+            let error = root.open_beneath(b"proc", resolver).unwrap_err();
+            assert_eq!(Errno::from_io_error(&error), Some(Errno::XDEV), "{resolver:?}");
+        }
+    }
+
+    fn special(path: &Path, kind: rustix::fs::FileType) {
+        let mode = Mode::from_raw_mode(0o644);
+        rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_in_a_directorys_place_is_not_waited_for() {
+        let (temporary, root) = tree();
+        special(&temporary.path().join("root/pipe"), rustix::fs::FileType::Fifo);
+        for resolver in [root.resolver(), Resolver::Components] {
+            for path in [&b"pipe"[..], b"pipe/below"] {
+                let error = root.open_beneath(path, resolver).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{resolver:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_what_is_no_regular_file_nothing_is_read() {
+        let (temporary, root) = tree();
+        let base = temporary.path().join("root");
+        std::fs::write(base.join("long"), "0123456789").unwrap();
+        std::fs::write(base.join("short"), "012").unwrap();
+        std::fs::write(base.join("empty"), "").unwrap();
+        symlink("long", base.join("link")).unwrap();
+        symlink("nothing", base.join("dangling")).unwrap();
+        special(&base.join("pipe"), rustix::fs::FileType::Fifo);
+        special(&base.join("socket"), rustix::fs::FileType::Socket);
+        for (name, kind, expected) in [
+            ("long", FileKind::Regular, "01234567"),
+            ("short", FileKind::Regular, "012"),
+            ("empty", FileKind::Regular, ""),
+            ("link", FileKind::Link, ""),
+            ("dangling", FileKind::Link, ""),
+            ("pipe", FileKind::Other, ""),
+            ("socket", FileKind::Other, ""),
+            ("a", FileKind::Directory, ""),
+        ] {
+            let mut start = [0; 8];
+            let (metadata, start) = root.read_start(name.as_bytes(), &mut start).unwrap();
+            assert_eq!((metadata.kind, start), (kind, expected.as_bytes()), "{name}");
+            assert_eq!(metadata, root.metadata(name.as_bytes(), Links::Keep).unwrap(), "{name}");
+        }
+        let missing = root.read_start(b"missing", &mut [0; 8]).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_made_only_where_nothing_is() {
+        let (temporary, root) = tree();
+        let base = temporary.path().join("root");
+        std::fs::write(base.join("file"), "as it was").unwrap();
+        symlink("file", base.join("link")).unwrap();
+        symlink("nothing", base.join("dangling")).unwrap();
+        for name in ["file", "link", "dangling", "a"] {
+            let error = root.make_file(name.as_bytes(), 0o644).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{name}");
+        }
+        assert_eq!(std::fs::read(base.join("file")).unwrap(), b"as it was");
+        assert!(!base.join("nothing").exists());
+        let file = root.make_file(b"new", 0o600).unwrap();
+        assert_eq!(metadata_of(&file).unwrap(), root.metadata(b"new", Links::Keep).unwrap());
+        assert_eq!(metadata_of(&file).unwrap().mode, 0o100_600);
+        let [accessed, modified] = [7, 8].map(|seconds| Moment { seconds, nanoseconds: 9 });
+        stamp(&file, accessed, modified).unwrap();
+        let metadata = metadata_of(&file).unwrap();
+        assert_eq!((metadata.accessed, metadata.modified), (accessed, modified));
+        assert_eq!(metadata.written(), modified);
+        let later = Metadata { changed: accessed, ..metadata };
+        assert_eq!(later.written(), accessed);
+    }
+
+    #[test]
+    fn the_moment_at_which_a_directory_was_made_is_not_known_everywhere() {
+        let (temporary, root) = tree();
+        let made = root.made().unwrap();
+        // Where it is known it stays, whatever is made in the directory later.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::fs::create_dir(temporary.path().join("root/later")).unwrap();
+        assert_eq!(root.made().unwrap(), made);
+        if let Some(made) = made {
+            let changed = root.own_metadata().unwrap().changed;
+            assert!(made < changed && changed.seconds_since(made) < 3600, "{made:?} {changed:?}");
+        }
+        let of_processes = Directory::open(Path::new("/proc/self"), Access::List).unwrap();
+        assert_eq!(of_processes.made().unwrap(), None);
+    }
+
+    #[test]
+    fn a_locked_directory_is_not_locked_again() {
+        let (temporary, root) = tree();
+        let again = Directory::open(&temporary.path().join("root"), Access::List).unwrap();
+        assert!(root.try_lock().unwrap() && !again.try_lock().unwrap());
+    }
+}

@@ -1,0 +1,251 @@
+//! A crew of threads over a growing stack of jobs.
+//!
+//! Each worker keeps what it finds on a stack of its own, newest first, so that the queue stays as small as
+//! the tree is deep; it gives away what it can spare only while others have nothing to do. Cold caches want
+//! far more threads than cores (a scan then lives from queue depth), warm ones want few: so the crew begins
+//! with one worker a core, and grows while the processors are idle and jobs are waiting.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How many workers a crew may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threads {
+    /// How many it begins with.
+    pub first: usize,
+    /// How many it may grow to.
+    pub most: usize,
+}
+
+impl Threads {
+    /// Exactly this many, at least one.
+    pub fn exactly(count: usize) -> Threads {
+        Threads { first: count.max(1), most: count.max(1) }
+    }
+
+    /// No more than there are jobs, for work that finds no further ones.
+    #[must_use]
+    pub fn for_jobs(self, jobs: usize) -> Threads {
+        Threads { first: self.first.min(jobs).max(1), most: self.most.min(jobs).max(1) }
+    }
+
+    /// No more than there are cores, for work that keeps one busy.
+    #[must_use]
+    pub fn for_processors(self) -> Threads {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Threads::exactly(self.first.min(cores))
+    }
+}
+
+impl Default for Threads {
+    /// One a core to begin with, 64 at the most.
+    fn default() -> Threads {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Threads { first: cores, most: cores.max(64) }
+    }
+}
+
+/// Where a worker leaves the jobs it finds.
+#[derive(Debug)]
+pub struct Jobs<J> {
+    own: Vec<J>,
+}
+
+impl<J> Jobs<J> {
+    /// Adds a job; somebody will do it.
+    pub fn push(&mut self, job: J) {
+        self.own.push(job);
+    }
+}
+
+struct Shared<J> {
+    state: Mutex<State<J>>,
+    wake: Condvar,
+    idle: AtomicUsize,
+    finished: AtomicBool,
+}
+
+struct State<J> {
+    waiting: Vec<J>,
+    busy: usize,
+}
+
+impl<J> Shared<J> {
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job, or `None` when all work is done.
+    fn take(&self) -> Option<J> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.waiting.pop() {
+                state.busy += 1;
+                return Some(job);
+            }
+            if state.busy == 0 {
+                self.finished.store(true, Ordering::Release);
+                self.wake.notify_all();
+                return None;
+            }
+            self.idle.fetch_add(1, Ordering::Relaxed);
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.idle.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives the older half of a worker's jobs to the others.
+    fn share(&self, own: &mut Vec<J>) {
+        let half = own.len().div_ceil(2);
+        self.lock().waiting.extend(own.drain(..half));
+        for _ in 0..half.min(self.idle.load(Ordering::Relaxed)) {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// Marks the end of a worker's stretch of work even if that panics, so that the others do not wait for ever.
+struct Stretch<'a, J>(&'a Shared<J>);
+
+impl<J> Drop for Stretch<'_, J> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.busy -= 1;
+        if state.busy == 0 && state.waiting.is_empty() {
+            self.0.wake.notify_all();
+        }
+    }
+}
+
+/// Does `jobs` and all that they push, on a crew of threads; returns each worker's final state.
+///
+/// `work` gets the worker's state, a job and the place for further jobs. `watch` is called on this thread
+/// every few dozen milliseconds, for progress. Jobs have no order.
+pub fn run_crew<J: Send, S: Send>(
+    threads: Threads,
+    jobs: Vec<J>,
+    new_state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, J, &mut Jobs<J>) + Sync,
+    mut watch: impl FnMut(),
+) -> Vec<S> {
+    const TICK: Duration = Duration::from_millis(4);
+    const WATCH_EVERY: usize = 12;
+    let shared = Shared {
+        state: Mutex::new(State { waiting: jobs, busy: 0 }),
+        wake: Condvar::new(),
+        idle: AtomicUsize::new(0),
+        finished: AtomicBool::new(false),
+    };
+    let watcher = std::thread::current();
+    let worker = || {
+        let mut state = new_state();
+        while let Some(job) = shared.take() {
+            let _stretch = Stretch(&shared);
+            let mut jobs = Jobs { own: vec![job] };
+            while let Some(job) = jobs.own.pop() {
+                work(&mut state, job, &mut jobs);
+                let can_spare = !jobs.own.is_empty() && shared.idle.load(Ordering::Relaxed) > 0;
+                if can_spare {
+                    shared.share(&mut jobs.own);
+                }
+            }
+        }
+        watcher.unpark();
+        state
+    };
+    std::thread::scope(|scope| {
+        // Where the system grants no more threads, those that are there do the work.
+        let hire = || std::thread::Builder::new().spawn_scoped(scope, worker);
+        let mut workers: Vec<_> = (0..threads.first).map_while(|_| hire().ok()).collect();
+        if workers.is_empty() {
+            return vec![worker()];
+        }
+        let mut most = threads.most;
+        let mut processor = processor_time();
+        for tick in 1.. {
+            std::thread::park_timeout(TICK);
+            let all_ended = workers.iter().all(|worker| worker.is_finished());
+            if shared.finished.load(Ordering::Acquire) || all_ended {
+                break;
+            }
+            if tick % WATCH_EVERY == 0 {
+                watch();
+            }
+            let now = processor_time();
+            let busy = now.saturating_sub(processor);
+            processor = now;
+            // Less than two thirds of one core's time in use: the workers wait for the disk.
+            let waits_for_disk = busy < TICK * 2 / 3 * u32::try_from(threads.first).unwrap_or(1);
+            if waits_for_disk && workers.len() < most && shared.idle.load(Ordering::Relaxed) == 0 {
+                let wanted = (2 * workers.len()).min(most);
+                workers.extend((workers.len()..wanted).map_while(|_| hire().ok()));
+                if workers.len() < wanted {
+                    most = workers.len();
+                }
+            }
+        }
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn processor_time() -> Duration {
+    crate::host::directory::processor_time()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_is_done_once_whatever_the_crew() {
+        for threads in
+            [Threads::exactly(1), Threads::exactly(7), Threads { first: 1, most: 16 }, Threads::default()]
+        {
+            // Each job n pushes n-1 twice: 2^11 - 1 jobs in all.
+            let done = run_crew(
+                threads,
+                vec![10_u32],
+                || 0_u32,
+                |count, job, jobs| {
+                    *count += 1;
+                    if job > 0 {
+                        jobs.push(job - 1);
+                        jobs.push(job - 1);
+                    }
+                },
+                || {},
+            );
+            assert_eq!(done.iter().sum::<u32>(), 2047, "{threads:?}");
+        }
+    }
+
+    #[test]
+    fn there_are_no_more_threads_than_jobs() {
+        let threads = Threads::exactly(64);
+        assert_eq!(threads.for_jobs(0), Threads::exactly(1));
+        let ended = run_crew(threads.for_jobs(2), vec![1, 2], || (), |(), _, _| {}, || {});
+        assert_eq!(ended.len(), 2);
+        assert!(threads.for_processors().most <= 64);
+    }
+
+    #[test]
+    fn no_jobs_end_at_once() {
+        assert_eq!(run_crew(Threads::exactly(3), Vec::<u8>::new(), || (), |(), _, _| {}, || {}).len(), 3);
+    }
+
+    #[test]
+    fn a_crew_grows_while_its_workers_wait() {
+        let jobs: Vec<u32> = (0..200).collect();
+        let slow = |count: &mut u32, _: u32, _: &mut Jobs<u32>| {
+            *count += 1;
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let done = run_crew(Threads { first: 1, most: 8 }, jobs, || 0, slow, || {});
+        assert_eq!(done.iter().sum::<u32>(), 200);
+        assert!(done.len() > 1, "a crew of {} for work that waits", done.len());
+    }
+}

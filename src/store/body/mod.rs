@@ -1,0 +1,159 @@
+//! The bodies of entries: read without disturbing last use, and walked.
+//!
+//! A scan reads sixteen bytes of an entry; who wants to know more reads the rest here.
+//!
+//! # Invariants
+//!
+//! * However many and however large the files are, all threads together hold no more of the longer ones than
+//!   `workspace.rs` has buffers: a thread that finds none waits until another is done.
+//! * A file is read as far as it has to be, and one with holes no further than what it can be said to hold: it costs who
+//!   makes it nothing, and reading it takes as long as reading any other of its length.
+
+mod workspace;
+
+use crate::host::directory::{Directory, LONGEST_PATH, metadata_of};
+use crate::pyc::marshal::{Dialect, Fault, Memory, Walked, walk_with};
+use crate::pyc::{Magic, header};
+use crate::store::Store;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use workspace::Workspace;
+
+/// The most that is read of an entry, in bytes; the largest that CPython's own library makes is a sixth of it.
+pub const LARGEST: u64 = workspace::LARGE as u64;
+
+/// As much of a file as was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The start of it, and there is more.
+    Start,
+    /// All that is ever read.
+    All,
+}
+
+/// Reads the first `length` bytes of a file, or as few of them as are enough for an answer: a short start at first, then
+/// longer ones. A thread that keeps a workspace must not ask for another: two that did would wait for each other.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn read_for<T>(
+    file: &File,
+    length: u64,
+    mut answer: impl FnMut(&[u8], Part, &mut Memory) -> Option<T>,
+) -> io::Result<Option<T>> {
+    let length = usize::try_from(length.min(LARGEST)).unwrap_or(workspace::LARGE);
+    for most in [workspace::SMALL, workspace::MEDIUM, workspace::LARGE] {
+        let wanted = most.min(length);
+        let mut workspace = Workspace::new(wanted);
+        let (bytes, memory) = workspace.parts();
+        let read = read_start(file, bytes, wanted)?;
+        // It was cut short meanwhile, or this is all.
+        let part = if read < wanted || wanted == length { Part::All } else { Part::Start };
+        let answer = answer(bytes, part, memory);
+        if answer.is_some() || part == Part::All {
+            return Ok(answer);
+        }
+    }
+    Ok(None)
+}
+
+/// Reads so many bytes from the start of a file, or all there are; returns how many.
+fn read_start(file: &File, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<usize> {
+    bytes.resize(wanted, 0);
+    let mut filled = 0;
+    while filled < wanted {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(filled)
+}
+
+/// Reads bodies, best directory by directory: the last directory stays open.
+#[derive(Debug)]
+pub struct Bodies<'a> {
+    store: &'a Store,
+    last: Option<(Box<[u8]>, Directory)>,
+    workspace: Option<Workspace>,
+}
+
+/// What the walk over a body said.
+#[derive(Debug)]
+pub enum Body {
+    /// `marshal.loads` gives a code object, with this in it.
+    Loadable(Walked<'static>),
+    /// `marshal.loads` raises.
+    Faulty(Fault),
+    /// The format is not known: its interpreter is newer than this program, or another implementation.
+    NotChecked,
+}
+
+impl<'a> Bodies<'a> {
+    /// A reader of bodies of this store.
+    pub fn of(store: &'a Store) -> Bodies<'a> {
+        Bodies { store, last: None, workspace: None }
+    }
+
+    /// Reads what follows the header of the entry `name` in the directory `relative`; empty if that is nothing. What is
+    /// read counts as held until the next is, or the reader is dropped.
+    ///
+    /// # Errors
+    /// What the system says; `FileTooLarge` for what is longer than any entry.
+    pub fn read(&mut self, relative: &[u8], name: &[u8]) -> io::Result<&[u8]> {
+        let file = self.open(relative, name)?;
+        let metadata = metadata_of(&file)?;
+        if metadata.readable_bytes().min(LARGEST) < metadata.bytes {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        self.workspace = None;
+        let length = usize::try_from(metadata.bytes).map_err(|_| ErrorKind::FileTooLarge)?;
+        let bytes = self.workspace.insert(Workspace::new(length)).parts().0;
+        read_start(&file, bytes, length)?;
+        Ok(bytes.get(header::LENGTH..).unwrap_or_default())
+    }
+
+    fn open(&mut self, relative: &[u8], name: &[u8]) -> io::Result<File> {
+        let directory = match self.last.take() {
+            Some((last, directory)) if *last == *relative => directory,
+            _ => self.store.directory(relative)?,
+        };
+        let file = directory.open_entry(name);
+        self.last = Some((relative.into(), directory));
+        file
+    }
+
+    /// Reads and walks the body of an entry with this cache tag and magic.
+    ///
+    /// # Errors
+    /// Those of [`Bodies::read`].
+    pub fn walk(&mut self, relative: &[u8], name: &[u8], tag: &str, magic: Magic) -> io::Result<Body> {
+        let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
+        // What was read before is not needed any more.
+        self.workspace = None;
+        let file = self.open(relative, name)?;
+        let metadata = metadata_of(&file)?;
+        let length = metadata.readable_bytes().min(LARGEST);
+        let body = read_for(&file, length, |bytes, part, memory| {
+            let body = bytes.get(header::LENGTH..).unwrap_or_default();
+            match walk_with(body, dialect, memory) {
+                Ok(walked) => Some(Body::Loadable(owned(walked))),
+                Err(fault) if fault.is_for_want_of_bytes() && part == Part::Start => None,
+                Err(fault) if fault.is_for_want_of_bytes() && length < metadata.bytes => None,
+                Err(fault) if !dialect.is_sure_of(&fault, body) => Some(Body::NotChecked),
+                Err(fault) => Some(Body::Faulty(fault)),
+            }
+        })?;
+        body.ok_or_else(|| ErrorKind::FileTooLarge.into())
+    }
+}
+
+/// The same without the body. Of a name that is longer than any path the end is left out.
+fn owned(walked: Walked<'_>) -> Walked<'static> {
+    let owned = |name: &[u8]| name[..name.len().min(LONGEST_PATH + 1)].to_vec().into();
+    Walked { filename: owned(&walked.filename), name: owned(&walked.name), ..walked }
+}

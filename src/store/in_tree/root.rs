@@ -1,0 +1,247 @@
+//! The root of a sweep: a directory of sources, opened once and vetted.
+//!
+//! # Invariants
+//!
+//! * Never `/`, nor what lies in the store. As root, nobody else decides what is at the path ([`crate::host::path_owner`]). What belongs to a
+//!   package manager or to an installation of Python is opened only for who asks for it ([`System`]).
+//! * Whoever holds a [`Root`] holds a descriptor; the path is not looked up again, except to say whose it is.
+
+use crate::host::directory::{self, Access, Directory, FileKind, Links, Resolver};
+use crate::host::path_owner::{Doubt, check_root_alone};
+use crate::pyc::name::PYCACHE;
+use crate::source::owner::{OwnerKind, Territory};
+use crate::store::tree::Tree;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Whether what belongs to the system is swept: to a package manager, or to an installation of Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// It is left alone.
+    Leave,
+    /// It is swept.
+    Sweep,
+}
+
+/// Where package managers put what they own (FHS; Nix, Guix).
+const PACKAGED: [&str; 5] = ["/usr", "/lib", "/lib64", "/nix/store", "/gnu/store"];
+
+/// What is below one of these and not a package manager's.
+const UNPACKAGED: [&str; 1] = ["/usr/local"];
+
+/// A vetted root.
+#[derive(Debug)]
+pub struct Root {
+    directory: Directory,
+    resolver: Resolver,
+    /// The path as it was spelled: Python mirrors sources in the store by their spelled paths.
+    pub path: PathBuf,
+    /// The path without symbolic links, at the time of opening.
+    pub real_path: PathBuf,
+    /// Whether only its `__pycache__` is meant: that is what was named.
+    pub only_cache: bool,
+}
+
+/// Why a directory is not swept.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is nothing at the path.
+    #[error("nothing at {}", .0.display())]
+    NotFound(PathBuf),
+    /// It is a file.
+    #[error("not a directory: {}", .0.display())]
+    NotADirectory(PathBuf),
+    /// `/`.
+    #[error("refused: {} is the root directory", .0.display())]
+    RootDirectory(PathBuf),
+    /// It belongs to a package manager.
+    #[error("refused: {} belongs to the package manager", .0.display())]
+    Packaged(PathBuf),
+    /// It lies in the library of an installation of Python.
+    #[error("refused: {} belongs to an installation of Python", .0.display())]
+    Installation(PathBuf),
+    /// It lies in the store.
+    #[error("refused: {} lies in the store", .0.display())]
+    InStore(PathBuf),
+    /// We are root, and others decide what is at the path.
+    #[error("refused: {}: {doubt}, and we are root", .path.display())]
+    Doubtful {
+        /// The path given.
+        path: PathBuf,
+        /// Who decides.
+        doubt: Doubt,
+    },
+    /// It could not be opened.
+    #[error("cannot open {}", .path.display())]
+    Io {
+        /// The path given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Root {
+    /// Opens and vets the directory at the absolute path `path`. A symbolic link there is resolved once, here: whoever
+    /// names one means what it leads to. A `__pycache__` is opened as the one in its parent.
+    ///
+    /// `store` is the store's real path.
+    ///
+    /// # Errors
+    /// A [`Refusal`].
+    pub fn open(path: &Path, store: Option<&Path>, system: System) -> Result<Root, Refusal> {
+        let named = path.to_path_buf();
+        let only_cache = path.file_name().is_some_and(|name| name.as_bytes() == PYCACHE);
+        let path = path.parent().filter(|_| only_cache).unwrap_or(path);
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => Refusal::NotFound(named.clone()),
+            io::ErrorKind::NotADirectory => Refusal::NotADirectory(named.clone()),
+            _ => Refusal::Io { path: named.clone(), source },
+        };
+        let directory = Directory::open(path, Access::List).map_err(failed)?;
+        let metadata = directory.own_metadata().map_err(failed)?;
+        let real_path = directory.real_path().or_else(|_| path.canonicalize()).map_err(failed)?;
+        let is_root = Directory::open(Path::new("/"), Access::LookUp)
+            .and_then(|root| root.own_metadata())
+            .map_or(true, |root| root.identity == metadata.identity);
+        if is_root || real_path == Path::new("/") {
+            return Err(Refusal::RootDirectory(named));
+        }
+        if only_cache {
+            let found = directory.metadata(PYCACHE, Links::Keep).map_err(failed)?;
+            if found.kind != FileKind::Directory {
+                return Err(Refusal::NotADirectory(named));
+            }
+        }
+        if directory::effective_user() == 0 {
+            check_root_alone(path, metadata.identity)
+                .map_err(|doubt| Refusal::Doubtful { path: named.clone(), doubt })?;
+        }
+        if store.is_some_and(|store| real_path.starts_with(store)) {
+            return Err(Refusal::InStore(named));
+        }
+        if system == System::Leave {
+            if is_packaged(&real_path) {
+                return Err(Refusal::Packaged(named));
+            }
+            if library_around(&real_path).is_some() {
+                return Err(Refusal::Installation(named));
+            }
+        }
+        let resolver = directory.resolver();
+        Ok(Root { directory, resolver, path: path.to_path_buf(), real_path, only_cache })
+    }
+}
+
+impl Root {
+    /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.
+    pub fn set_resolver(&mut self, resolver: Resolver) {
+        self.resolver = resolver;
+    }
+
+    /// What is swept, without symbolic links: the root, or its `__pycache__` alone.
+    pub fn target(&self) -> PathBuf {
+        if self.only_cache { self.real_path.join(OsStr::from_bytes(PYCACHE)) } else { self.real_path.clone() }
+    }
+}
+
+impl Tree for Root {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn directory(&self, relative: &[u8]) -> io::Result<Directory> {
+        self.directory.open_beneath(relative, self.resolver)
+    }
+}
+
+/// Whether a path without symbolic links is a package manager's.
+pub(crate) fn is_packaged(path: &Path) -> bool {
+    let is_below = |places: &[&str]| places.iter().any(|place| path.starts_with(place));
+    is_below(&PACKAGED) && !is_below(&UNPACKAGED)
+}
+
+/// Whether a directory is the library of an installation: its standard library, or one of its `site-packages` beside
+/// that (Debian's `/usr/local/lib/python3.11`, Homebrew's).
+pub(crate) fn is_installations(directory: &Path) -> bool {
+    let is_there = |name: &&str| directory.join(name).exists();
+    LIBRARY.iter().all(is_there) || is_installations_by_place(directory)
+}
+
+/// The library of an installation that a path lies in.
+fn library_around(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|ancestor| is_installations(ancestor))
+}
+
+/// What every standard library has in it.
+pub(crate) const LIBRARY: [&str; 3] = ["os.py", "encodings", "importlib"];
+
+/// Whether a directory is an installation's by its place: `PREFIX/lib/python3.12`.
+pub(crate) fn is_installations_by_place(directory: &Path) -> bool {
+    let name = |path: Option<&Path>| {
+        path.and_then(Path::file_name).map(|name| name.as_bytes().to_vec()).unwrap_or_default()
+    };
+    let (own, parent) = (name(Some(directory)), name(directory.parent()));
+    if parent != b"lib" && parent != b"lib64" {
+        return false;
+    }
+    // What Debian's packages bring for all of its Pythons, in a system that is not the running one as well.
+    let is_debians = own == b"python3" && directory.join("dist-packages").is_dir();
+    let is_library = || {
+        let territory = Territory::Nobody.enter_present(directory, false);
+        territory.owner().is_some_and(|owner| owner.kind == OwnerKind::Interpreter)
+    };
+    is_debians || ((own.starts_with(b"python3") || own.starts_with(b"pypy3")) && is_library())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_package_managers_own_is_theirs_and_the_rest_is_not() {
+        for path in ["/usr", "/usr/lib/python3/dist-packages", "/usr/share/x", "/lib/python3", "/nix/store/a"]
+        {
+            assert!(is_packaged(Path::new(path)), "{path}");
+        }
+        for path in ["/usr/local", "/usr/local/src/x", "/usrlocal", "/home/me", "/opt/x", "/srv/lib"] {
+            assert!(!is_packaged(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn roots_are_vetted() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let make = |path: &str| std::fs::create_dir_all(base.join(path)).unwrap();
+        ["store/a", "p/__pycache__", "py/lib/python3.12/encodings", "py/lib/python3.12/importlib"]
+            .into_iter()
+            .for_each(make);
+        make("py/lib/python3.12/site-packages/x");
+        make("chroot/usr/lib/python3/dist-packages/y");
+        std::fs::write(base.join("py/lib/python3.12/os.py"), "").unwrap();
+        std::fs::write(base.join("file"), "").unwrap();
+        std::os::unix::fs::symlink(base.join("p"), base.join("link")).unwrap();
+        std::os::unix::fs::symlink("/", base.join("top")).unwrap();
+        std::os::unix::fs::symlink(base.join("p/__pycache__"), base.join("__pycache__")).unwrap();
+        let store = base.join("store");
+        let open = |path: &str, system| {
+            Root::open(&base.join(path), Some(&store), system).map_err(|refusal| refusal.to_string())
+        };
+        let refused = |path: &str| open(path, System::Leave).unwrap_err();
+        assert!(refused("top").contains("root directory"));
+        assert!(refused("missing").contains("nothing at"));
+        assert!(refused("file").contains("not a directory"));
+        assert!(refused("__pycache__").contains("not a directory"));
+        assert!(refused("store/a").contains("lies in the store"));
+        assert!(refused("py/lib/python3.12/site-packages/x").contains("installation of Python"));
+        assert!(refused("chroot/usr/lib/python3/dist-packages/y").contains("installation of Python"));
+        assert!(open("py/lib/python3.12/site-packages/x", System::Sweep).is_ok());
+        let link = open("link", System::Leave).unwrap();
+        assert_eq!((link.path, link.real_path), (base.join("link"), base.join("p")));
+        let cache = open("p/__pycache__", System::Leave).unwrap();
+        assert_eq!((cache.path, cache.only_cache), (base.join("p"), true));
+    }
+}

@@ -1,0 +1,279 @@
+//! The store's root, opened once and vetted.
+//!
+//! Whoever holds a [`Store`] holds a descriptor of its root; the path is not looked up again. Everything
+//! below is reached through [`Store::directory`], which cannot leave the tree.
+//!
+//! # Invariants
+//!
+//! * Never `/`, a home directory, a directory that holds one, nor a tree of sources.
+//! * Opened for removal, it belongs to the user who runs us. As root, nobody else decides what is at its path either: on
+//!   another user's store the program continues as that user before it gets here.
+
+pub mod aliases;
+pub mod body;
+pub mod entry;
+pub mod in_tree;
+pub mod lock;
+pub mod mirrored;
+pub mod others;
+pub mod scan;
+pub mod sharing;
+pub mod tree;
+
+use crate::host::directory::{self, Access, Directory, Metadata, Resolver};
+use crate::host::path_owner::{Doubt, check_root_alone};
+use crate::source::walk;
+use crate::store::tree::Tree;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Looking: anybody's store may be looked at.
+    Look,
+    /// Removing and adding: only one's own.
+    Remove,
+}
+
+/// A vetted store.
+#[derive(Debug)]
+pub struct Store {
+    root: Directory,
+    path: PathBuf,
+    real_path: PathBuf,
+    metadata: Metadata,
+    resolver: Resolver,
+}
+
+/// Who holds a store's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// We do, until this process ends.
+    Ours,
+    /// Another process does.
+    Others,
+}
+
+/// Why a directory is not taken for a store.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is nothing at the path.
+    #[error("no store at {}", .0.display())]
+    NotFound(PathBuf),
+    /// The path is a file.
+    #[error("not a directory: {}", .0.display())]
+    NotADirectory(PathBuf),
+    /// `/`.
+    #[error("refused: {} is the root directory", .0.display())]
+    RootDirectory(PathBuf),
+    /// A home directory, or a directory that has one somewhere below.
+    #[error("refused: {} is or holds the home directory {}", .path.display(), .home.display())]
+    Home {
+        /// The path given.
+        path: PathBuf,
+        /// The home directory.
+        home: PathBuf,
+    },
+    /// A tree of sources.
+    #[error("refused: {} is a source tree: it has {sign}", .path.display())]
+    SourceTree {
+        /// The path given.
+        path: PathBuf,
+        /// The name that shows it.
+        sign: String,
+    },
+    /// Another user's directory.
+    #[error("refused: {} belongs to user {user}, not to us", .path.display())]
+    NotOurs {
+        /// The path given.
+        path: PathBuf,
+        /// Its owner's user id.
+        user: u32,
+    },
+    /// We are root, and others decide what is at the path.
+    #[error("refused: {}: {doubt}, and we are root", .path.display())]
+    Doubtful {
+        /// The path given.
+        path: PathBuf,
+        /// Who decides.
+        doubt: Doubt,
+    },
+    /// It could not be opened.
+    #[error("cannot open {}", .path.display())]
+    Io {
+        /// The path given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Store {
+    /// Opens and vets the store at the absolute path `path`. A symbolic link there is resolved once, here.
+    ///
+    /// `homes` are the home directories known to the caller; those of the usual places are known already.
+    ///
+    /// # Errors
+    /// A [`Refusal`].
+    pub fn open(path: &Path, homes: &[PathBuf], purpose: Purpose) -> Result<Store, Refusal> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => Refusal::NotFound(path.to_path_buf()),
+            io::ErrorKind::NotADirectory => Refusal::NotADirectory(path.to_path_buf()),
+            _ => Refusal::Io { path: path.to_path_buf(), source },
+        };
+        let root = Directory::open(path, Access::List).map_err(failed)?;
+        let metadata = root.own_metadata().map_err(failed)?;
+        let real_path = root.real_path().or_else(|_| path.canonicalize()).map_err(failed)?;
+        if is_same(&metadata, Path::new("/")) {
+            return Err(Refusal::RootDirectory(path.to_path_buf()));
+        }
+        if let Some(home) = homes.iter().find(|home| {
+            // Links in the home's own path count as well: `/home/me` may be `/data/home/me`.
+            home.canonicalize().is_ok_and(|home| home.starts_with(&real_path)) || is_same(&metadata, home)
+        }) {
+            return Err(Refusal::Home { path: path.to_path_buf(), home: home.clone() });
+        }
+        if is_home_by_place(&real_path) {
+            return Err(Refusal::Home { path: path.to_path_buf(), home: real_path });
+        }
+        if let Some(sign) = walk::sign_of_sources(&real_path) {
+            return Err(Refusal::SourceTree { path: path.to_path_buf(), sign });
+        }
+        if purpose == Purpose::Remove {
+            check_ours(path, &metadata)?;
+        }
+        let resolver = root.resolver();
+        Ok(Store { root, path: path.to_path_buf(), real_path, metadata, resolver })
+    }
+
+    /// The path as it was given: what entries are shown under.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path with links resolved, at the time of opening.
+    pub fn real_path(&self) -> &Path {
+        &self.real_path
+    }
+
+    /// The metadata of the root, at the time of opening.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Takes the lock that lets one prune at a time work on a store. It does not wait, and ends with this process.
+    ///
+    /// # Errors
+    /// Where the file system cannot lock a directory (some network file systems). Removal is safe without: each file
+    /// is looked at again before it goes.
+    pub fn lock(&self) -> io::Result<Lock> {
+        self.root.try_lock().map(|is_ours| if is_ours { Lock::Ours } else { Lock::Others })
+    }
+
+    /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.
+    pub fn set_resolver(&mut self, resolver: Resolver) {
+        self.resolver = resolver;
+    }
+
+    /// Opens the directory `relative` below the root; `b""` is the root.
+    ///
+    /// # Errors
+    /// Those of [`Directory::open_beneath`].
+    pub fn directory(&self, relative: &[u8]) -> io::Result<Directory> {
+        self.root.open_beneath(relative, self.resolver)
+    }
+
+    /// Opens the directory `name` in a directory that this store opened.
+    ///
+    /// # Errors
+    /// Those of [`Directory::open_beneath`].
+    pub fn directory_in(&self, parent: &Directory, name: &[u8]) -> io::Result<Directory> {
+        parent.open_beneath(name, self.resolver)
+    }
+
+    /// The path of something in the store, for people to read: never opened again.
+    pub fn shown(&self, relative: &[u8], name: &[u8]) -> PathBuf {
+        Tree::shown(self, relative, name)
+    }
+}
+
+/// Makes sure that the directory, which was opened by this path, is ours to change.
+fn check_ours(path: &Path, metadata: &Metadata) -> Result<(), Refusal> {
+    let (us, path) = (directory::effective_user(), path.to_path_buf());
+    if metadata.user != us {
+        return Err(Refusal::NotOurs { path, user: metadata.user });
+    }
+    if us == 0 {
+        check_root_alone(&path, metadata.identity).map_err(|doubt| Refusal::Doubtful { path, doubt })?;
+    }
+    Ok(())
+}
+
+fn is_same(metadata: &Metadata, other: &Path) -> bool {
+    Directory::open(other, Access::LookUp)
+        .and_then(|directory| directory.own_metadata())
+        .is_ok_and(|other| other.identity == metadata.identity)
+}
+
+/// `/root`, `/home`, `/home/<user>`, `/Users`, `/Users/<user>`: homes that no variable needs to name.
+fn is_home_by_place(path: &Path) -> bool {
+    let parent = path.parent();
+    path == Path::new("/root")
+        || ["/home", "/Users"]
+            .iter()
+            .any(|homes| path == Path::new(homes) || parent == Some(Path::new(homes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn refusal(path: &Path, homes: &[PathBuf]) -> String {
+        Store::open(path, homes, Purpose::Look).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_store_is_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let home = base.join("home/me");
+        std::fs::create_dir_all(home.join("project/.git")).unwrap();
+        std::fs::create_dir_all(home.join(".cache/cpython")).unwrap();
+        symlink(&home, base.join("link")).unwrap();
+        symlink(home.join(".cache/cpython"), base.join("store")).unwrap();
+        std::fs::write(base.join("file"), "").unwrap();
+        let homes = [home.clone()];
+        assert!(refusal(Path::new("/"), &[]).contains("root directory"));
+        assert!(refusal(&home, &homes).contains("home directory"));
+        assert!(refusal(&base.join("home"), &homes).contains("home directory"));
+        assert!(refusal(&base.join("link"), &homes).contains("home directory"));
+        assert!(refusal(&home.join("project"), &homes).contains("source tree: it has .git"));
+        assert!(refusal(&base.join("file"), &homes).contains("not a directory"));
+        assert!(refusal(&base.join("missing"), &homes).contains("no store at"));
+        let store = Store::open(&base.join("store"), &homes, Purpose::Remove).unwrap();
+        assert_eq!(store.real_path(), home.join(".cache/cpython"));
+        assert_eq!(store.path(), base.join("store"));
+    }
+
+    #[test]
+    fn homes_are_known_by_their_place() {
+        for (path, is_home) in [
+            ("/root", true),
+            ("/root/.cache", false),
+            ("/rooted", false),
+            ("/home", true),
+            ("/home/me", true),
+            ("/home/me/.cache", false),
+            ("/Users", true),
+            ("/Users/me", true),
+            ("/Users/me/Library", false),
+            ("/srv/home", false),
+            ("/srv/home/me", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_home_by_place(Path::new(path)), is_home, "{path}");
+        }
+    }
+}

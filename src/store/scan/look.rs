@@ -1,0 +1,491 @@
+//! The look at one directory's entries: what each begins with, and what became of its source.
+
+use super::place::{Mirrored, Place};
+use super::recorded::{self, Unread};
+use super::{Listing, Question, Scan, Trouble, Visitor};
+use crate::host::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata, metadata_of};
+use crate::pyc::marshal::{self, Filename};
+use crate::pyc::name::{self, Form, Name, Slot, SourceIndex};
+use crate::pyc::{Loads, Magic, SourceHasher, header};
+use crate::source::{Answer, Fate, Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
+use crate::store::body::{self, Part};
+use crate::store::entry::{Content, Entry};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
+const LIST_FROM: usize = 3;
+
+/// The largest source that is read to be hashed. A sparse file costs who makes it nothing, and us hours.
+const LARGEST_SOURCE: u64 = 256 << 20;
+
+/// The regular files and links of a directory of sources, sorted.
+#[derive(Default)]
+pub(super) struct SourceNames {
+    listing: Listing,
+    sorted: Vec<(Range<usize>, FileKind)>,
+}
+
+impl SourceNames {
+    fn read(&mut self, directory: &Directory) -> io::Result<()> {
+        let Listing { buffer, names } = &mut self.listing;
+        names.clear();
+        self.sorted.clear();
+        directory.list(buffer, |name, kind| {
+            if kind != FileKind::Directory && kind != FileKind::Other {
+                self.sorted.push((append(names, name), kind));
+            }
+        })?;
+        self.sorted.sort_unstable_by(|(one, _), (other, _)| names[one.clone()].cmp(&names[other.clone()]));
+        Ok(())
+    }
+
+    fn name(&self, at: usize) -> &[u8] {
+        &self.listing.names[self.sorted[at].0.clone()]
+    }
+
+    fn has_source_of(&self, slot: &Slot<'_>, index: &mut Option<SourceIndex>) -> bool {
+        let index = index.get_or_insert_with(|| SourceIndex::new(self.sorted.len(), |at| self.name(at)));
+        index.sources_of(slot, |at| self.name(at)).next().is_some()
+    }
+
+    fn kind(&self, name: &[u8]) -> Option<FileKind> {
+        let found =
+            self.sorted.binary_search_by(|(range, _)| self.listing.names[range.clone()].cmp(name)).ok()?;
+        Some(self.sorted[found].1)
+    }
+}
+
+pub(super) fn append(names: &mut Vec<u8>, name: &[u8]) -> Range<usize> {
+    let start = names.len();
+    names.extend_from_slice(name);
+    start..names.len()
+}
+
+/// The directory of sources that a place mirrors, as far as the question needs it.
+pub(super) enum Sources<'a> {
+    /// Names are looked up one by one.
+    LookUp(PresentDirectory),
+    /// Its names are known.
+    Listed(PresentDirectory, &'a SourceNames),
+    /// An answer for everything in it and below it.
+    Settled(Mirrored),
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn open(
+        scan: &Scan<'_>,
+        place: &Place,
+        parent: Option<&Directory>,
+        bytecode: usize,
+        names: &'a mut SourceNames,
+        report: &mut dyn FnMut(Trouble),
+    ) -> Sources<'a> {
+        if let Some(handed_down) = place.handed_down() {
+            return Sources::Settled(handed_down);
+        }
+        if !name::mirrors_sources(&place.relative) {
+            return Sources::Settled(Mirrored::Nothing);
+        }
+        let lists = scan.question == Question::Orphans && bytecode >= LIST_FROM;
+        let access = if lists { Access::List } else { Access::LookUp };
+        let path = place.sources();
+        match scan.ground.open(path.clone(), parent.map(|parent| (parent, place.name())), access) {
+            SourceDirectory::Deleted(last_change) => Sources::Settled(Mirrored::Absent(last_change)),
+            SourceDirectory::Doubtful(why) => Sources::Settled(Mirrored::Unreachable(why)),
+            SourceDirectory::Failed(error) => {
+                let why = Why::of(&error);
+                if is_fault(&error) {
+                    report(Trouble::Source { path, source: error });
+                }
+                Sources::Settled(Mirrored::Unreachable(why))
+            }
+            // A directory that may be entered but not read cannot be listed: then names are looked up.
+            SourceDirectory::Present(present) if lists && names.read(&present.directory).is_ok() => {
+                Sources::Listed(present, names)
+            }
+            SourceDirectory::Present(present) => Sources::LookUp(present),
+        }
+    }
+
+    pub(super) fn mirrored(&self) -> Mirrored {
+        match self {
+            Sources::LookUp(_) | Sources::Listed(..) => Mirrored::Present,
+            Sources::Settled(mirrored) => *mirrored,
+        }
+    }
+}
+
+/// The look at a directory's entries, one after another in the order of their names.
+pub(super) struct Look<'a, V> {
+    pub(super) scan: &'a Scan<'a>,
+    pub(super) place: &'a Arc<Place>,
+    pub(super) directory: &'a Directory,
+    pub(super) sources: Sources<'a>,
+    pub(super) buffer: &'a mut ListBuffer,
+    pub(super) usual: &'a mut Vec<u8>,
+    /// The last source looked up: its entries of several tags and optimizations follow each other.
+    pub(super) last: Option<(Vec<u8>, Looked)>,
+    /// Whether entries here may record a path that leads here by `..`; known when the first source is missing.
+    pub(super) may_be_reached_by_dots: Option<bool>,
+    /// What was found out before, of the directory and for other entries.
+    pub(super) known: Known,
+    pub(super) visitor: &'a mut V,
+}
+
+/// What became of a source, for entries written at any moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Looked {
+    /// The same for all of them.
+    Source(Source),
+    /// It is missing: deleted, for the entries that were written before.
+    Missing(Fate, Gone),
+}
+
+/// What is found out once for all entries of a directory: there may be any number of them, in an order that alternates between
+/// two sources.
+#[derive(Default)]
+pub(super) struct Known {
+    /// The sources hashed, by name or recorded path and magic.
+    hashes: HashMap<(Vec<u8>, Magic), Result<[u8; 8], Why>>,
+    /// The order of the listed sources.
+    listed: Option<SourceIndex>,
+    /// All names beside the sources, read when the first source is missing.
+    source_names: Option<Result<Indexed, Why>>,
+    /// The usual sources that were missing where there were other names, and whether another file maps to their slots.
+    has_others: HashMap<Vec<u8>, bool>,
+}
+
+/// Names, and their order by the slots that hold them.
+type Indexed = (Vec<Vec<u8>>, SourceIndex);
+
+impl<V: Visitor> Look<'_, V> {
+    /// The facts of one file; `None` when it vanished meanwhile.
+    pub(super) fn entry<'n>(&mut self, name: &'n [u8], parsed: Name<'n>) -> Option<Entry<'n>> {
+        let mut entry = Entry::named(name, parsed);
+        let slot = match (parsed, self.scan.question) {
+            (Name::Bytecode(slot), _) => slot,
+            (_, Question::Orphans) => return Some(entry),
+            (Name::Temporary(_), Question::Everything(_)) => {
+                (entry.metadata, entry.content) = self.read_start(name)?;
+                return Some(entry);
+            }
+            (Name::Foreign, Question::Everything(_)) => {
+                entry.metadata = Some(self.metadata(name)?);
+                return Some(entry);
+            }
+        };
+        let looked = self.source(&slot);
+        match (looked, self.scan.question) {
+            (Looked::Missing(fate, gone), _) => self.missing(&mut entry, &slot, fate, gone)?,
+            (Looked::Source(source), question) => {
+                entry.source = source;
+                if let Question::Everything(_) = question {
+                    (entry.metadata, entry.content) = self.read_start(name)?;
+                }
+            }
+        }
+        if let Question::Everything(_) = self.scan.question {
+            self.hash_source(&slot, &mut entry);
+        }
+        Some(entry)
+    }
+
+    /// Adds the facts of an entry whose usual source is missing; `None` when the entry vanished meanwhile.
+    fn missing(&mut self, entry: &mut Entry<'_>, slot: &Slot<'_>, fate: Fate, gone: Gone) -> Option<()> {
+        if let Some((other, found)) = self.other_source(entry.name, slot) {
+            entry.source = found;
+            if !other.is_empty() {
+                entry.other_name = Some(other.as_slice().into());
+            }
+            if let Question::Everything(_) = self.scan.question {
+                (entry.metadata, entry.content) = self.read_start(entry.name)?;
+            }
+            return Some(());
+        }
+        match self.scan.question {
+            // Something else may have taken its name.
+            Question::Orphans => {
+                let is_file = |metadata: &Metadata| metadata.kind == FileKind::Regular;
+                entry.metadata = Some(self.metadata(entry.name).filter(is_file)?);
+            }
+            Question::Everything(_) => (entry.metadata, entry.content) = self.read_start(entry.name)?,
+        }
+        let Some(metadata) = entry.metadata else {
+            // When it was written cannot be told, so it cannot be told what was deleted since.
+            entry.source = Source::Unreachable(Why::Permission);
+            return Some(());
+        };
+        entry.source = fate.source(gone, metadata.written()).unwrap_or(Source::Unreachable(Why::Io));
+        let has_no_name = match entry.source {
+            Source::Absent(_) => true,
+            Source::Unreachable(why) => why.is_missing_name(),
+            _ => false,
+        };
+        if has_no_name {
+            match self.recorded_source(entry.name, slot, &metadata) {
+                Ok(None) => {}
+                Ok(Some((path, found))) => {
+                    entry.source = found;
+                    entry.recorded = Some(path.into());
+                }
+                // Of what may not be read, nothing is removed whatever it records.
+                Err(Unread::Refused) if !matches!(entry.content, Content::Read(..)) => {}
+                Err(Unread::Refused) => entry.source = Source::Unreachable(Why::Permission),
+                Err(Unread::UnknownFormat) => entry.source = Source::Unreachable(Why::Magic),
+                Err(Unread::Failed(error)) if is_missing(&error) => {}
+                Err(Unread::Failed(error)) => entry.source = Source::Unreachable(self.unread(entry, error)),
+            }
+        }
+        Some(())
+    }
+
+    /// A file's metadata and what it begins with; `None` when it vanished meanwhile.
+    fn read_start(&mut self, name: &[u8]) -> Option<(Option<Metadata>, Content)> {
+        let mut start = [0; header::LENGTH];
+        match self.directory.read_start(name, &mut start) {
+            Ok((metadata, _)) if metadata.kind != FileKind::Regular => None,
+            Ok((metadata, start)) => Some((Some(metadata), Content::of(start))),
+            Err(error) if is_missing(&error) => None,
+            Err(error) => {
+                let why = Why::of(&error);
+                let path = self.scan.store.shown(&self.place.relative, name);
+                self.visitor.trouble(Trouble::File { path, source: error });
+                Some((self.directory.metadata(name, Links::Keep).ok(), Content::Unreadable(why)))
+            }
+        }
+    }
+
+    /// A file's metadata; `None` when it vanished meanwhile.
+    fn metadata(&mut self, name: &[u8]) -> Option<Metadata> {
+        let answer = self.directory.metadata(name, Links::Keep);
+        self.or_report(name, answer)
+    }
+
+    fn or_report<T>(&mut self, name: &[u8], answer: io::Result<T>) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                if !is_missing(&error) {
+                    let path = self.scan.store.shown(&self.place.relative, name);
+                    self.visitor.trouble(Trouble::File { path, source: error });
+                }
+                None
+            }
+        }
+    }
+
+    /// What became of the slot's usual source.
+    fn source(&mut self, slot: &Slot<'_>) -> Looked {
+        slot.write_usual_source(self.usual);
+        if let Some((name, looked)) = &self.last
+            && name == self.usual
+        {
+            return *looked;
+        }
+        let looked = self.look_up_usual();
+        self.last = Some((self.usual.clone(), looked));
+        looked
+    }
+
+    fn look_up_usual(&mut self) -> Looked {
+        let ground = self.scan.ground;
+        let answer = match &self.sources {
+            Sources::Settled(Mirrored::Absent(last_change)) => {
+                return Looked::Missing(Fate::Deleted(*last_change), self.gone());
+            }
+            Sources::Settled(Mirrored::Unreachable(why)) => {
+                let path = || self.place.sources().join(OsStr::from_bytes(self.usual));
+                // What is assumed may begin below the place that cannot be told.
+                return if why.is_missing_name() && ground.is_assumed_gone(&path()) {
+                    Looked::Missing(Fate::ASSUMED, Gone::Source)
+                } else if why.is_missing_name() {
+                    Looked::Missing(Fate::Doubtful(*why), Gone::Source)
+                } else {
+                    Looked::Source(Source::Unreachable(*why))
+                };
+            }
+            Sources::Settled(Mirrored::Present | Mirrored::Nothing) => {
+                return Looked::Source(Source::NotAsked);
+            }
+            Sources::LookUp(present) => present.look_up(self.usual, ground),
+            Sources::Listed(present, names) => match names.kind(self.usual) {
+                Some(FileKind::Regular) => return Looked::Source(Source::Exists),
+                Some(_) => present.look_up(self.usual, ground),
+                None => present.missing(ground, self.usual),
+            },
+        };
+        match answer {
+            Ok(Answer::Found(file)) => Looked::Source(Source::Present(file)),
+            Ok(Answer::Missing(fate)) => Looked::Missing(fate, Gone::Source),
+            Err(error) => {
+                let path = self.place.sources().join(OsStr::from_bytes(self.usual));
+                Looked::Source(Source::Unreachable(self.report_source(path, error)))
+            }
+        }
+    }
+
+    /// Reports an error of a source, where it is a fault of the system, and says what it is.
+    pub(super) fn report_source(&mut self, path: PathBuf, error: io::Error) -> Why {
+        let why = Why::of(&error);
+        if is_fault(&error) {
+            self.visitor.trouble(Trouble::Source { path, source: error });
+        }
+        why
+    }
+
+    /// Reports that an entry cannot be read for its source, where that is a fault of the system and was not said of its
+    /// header, and says what it is.
+    fn unread(&mut self, entry: &Entry<'_>, error: io::Error) -> Why {
+        let why = Why::of(&error);
+        if is_fault(&error) && !matches!(entry.content, Content::Unreadable(_)) {
+            let path = self.scan.store.shown(&self.place.relative, entry.name);
+            self.visitor.trouble(Trouble::File { path, source: error });
+        }
+        why
+    }
+
+    fn gone(&self) -> Gone {
+        match self.place.owner(self.scan.store).life {
+            crate::source::owner::Life::Alive => Gone::Source,
+            crate::source::owner::Life::Gone => Gone::Root,
+        }
+    }
+
+    /// Another file that maps to the same slot, where the usual one is missing: `x.pyw`, `x.hy`, `x.` …
+    ///
+    /// Its name and what became of it; `None` when there is none, and the usual source's fate is the entry's.
+    fn other_source(&mut self, name: &[u8], slot: &Slot<'_>) -> Option<(Vec<u8>, Source)> {
+        if slot.form == Form::Undotted || slot.pytest.is_some() {
+            return None;
+        }
+        let present = match &self.sources {
+            Sources::LookUp(present) => present,
+            Sources::Listed(present, names) if names.has_source_of(slot, &mut self.known.listed) => present,
+            Sources::Listed(..) | Sources::Settled(_) => return None,
+        };
+        let directory = present.path();
+        if self.known.source_names.is_none() {
+            let names = present.names(self.buffer).map(|names| {
+                let index = SourceIndex::new(names.len(), |at| &names[at]);
+                (names, index)
+            });
+            self.known.source_names = Some(names.map_err(|error| self.report_source(directory, error)));
+        }
+        let (names, index) = match &self.known.source_names {
+            Some(Ok((names, index))) => (names, index),
+            Some(Err(why)) => return Some((Vec::new(), Source::Unreachable(*why))),
+            None => return None,
+        };
+        let (Sources::LookUp(present) | Sources::Listed(present, _)) = &self.sources else { return None };
+        let is_other = |name: &[u8]| name != self.usual.as_slice() && present.is_file(name);
+        let has_others = match self.known.has_others.get(self.usual) {
+            Some(has_others) => *has_others,
+            None => {
+                let has_others = index.sources_of(slot, |at| &names[at]).any(is_other);
+                self.known.has_others.insert(self.usual.clone(), has_others);
+                has_others
+            }
+        };
+        if !has_others {
+            return None;
+        }
+        let is_listed = |name: &Vec<u8>| slot.holds(name) && names.binary_search(name).is_ok();
+        // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
+        match compiled_name(self.directory, name, slot) {
+            Some(compiled) if is_listed(&compiled) && is_other(&compiled) => {
+                let source = match present.look_up(&compiled, self.scan.ground) {
+                    Ok(Answer::Found(file)) => Source::Present(file),
+                    // It was there a moment ago.
+                    Ok(Answer::Missing(_)) => Source::Unreachable(Why::Io),
+                    Err(error) => {
+                        let path = present.path().join(OsStr::from_bytes(&compiled));
+                        Source::Unreachable(self.report_source(path, error))
+                    }
+                };
+                Some((compiled, source))
+            }
+            Some(compiled) if slot.holds(&compiled) => None,
+            _ => Some((Vec::new(), Source::Unreachable(Why::Ambiguous))),
+        }
+    }
+
+    /// Adds whether the tag's interpreter loads the magic, and hashes the source where an import would; once for entries of
+    /// the same source and magic.
+    fn hash_source(&mut self, slot: &Slot<'_>, entry: &mut Entry<'_>) {
+        let Question::Everything(unchecked) = self.scan.question else { return };
+        let (Content::Read(Ok(header), _), Source::Present(file)) = (entry.content, &mut entry.source) else {
+            return;
+        };
+        entry.loads = self.scan.magics.loads(slot.tag, header.magic);
+        if !header.checks_hash(unchecked) || entry.loads != Loads::Yes {
+            return;
+        }
+        let magic = header.magic;
+        let name = match &entry.recorded {
+            Some(path) => path.as_os_str().as_bytes(),
+            None => entry.other_name.as_deref().unwrap_or(self.usual),
+        };
+        let key = (name.to_vec(), magic);
+        if let Some(hash) = self.known.hashes.get(&key) {
+            file.hash = Some(*hash);
+            return;
+        }
+        let (hash, path) = match (&entry.recorded, &self.sources) {
+            (Some(path), _) => (recorded::hash(path, slot.tag, magic), path.to_path_buf()),
+            (None, Sources::LookUp(present) | Sources::Listed(present, _)) => {
+                let hash = hash_source(&present.directory, name, slot.tag, magic);
+                (hash, present.path().join(OsStr::from_bytes(name)))
+            }
+            (None, Sources::Settled(_)) => return,
+        };
+        let hash = hash.map_err(|error| self.report_source(path, error));
+        self.known.hashes.insert(key, hash);
+        file.hash = Some(hash);
+    }
+}
+
+/// Whether an error at a source has to be reported: a disk that fails, or a limit of the system. A name that vanished while
+/// it was looked at is none.
+fn is_fault(error: &io::Error) -> bool {
+    matches!(Why::of(error), Why::Io | Why::StaleHandle) && !is_missing(error)
+}
+
+/// The last component of the code object's `co_filename` in an entry: the name of the source that was compiled.
+pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Option<Vec<u8>> {
+    let (3, minor) = slot.python()? else { return None };
+    let file = directory.open_entry(name).ok()?;
+    let length = metadata_of(&file).ok()?.readable_bytes();
+    let last = |filename: &[u8]| filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec);
+    let compiled = body::read_for(&file, length, |bytes, part, memory| {
+        match marshal::filename_in(bytes.get(header::LENGTH..).unwrap_or_default(), minor, memory) {
+            Filename::Is(filename) => Some(last(&filename)),
+            Filename::NotYet if part == Part::Start => None,
+            Filename::NotYet | Filename::NotThere => Some(None),
+        }
+    });
+    compiled.ok()??
+}
+
+/// Reads and hashes a source as the interpreter of a tag and magic does.
+///
+/// # Errors
+/// What the system answers; `FileTooLarge` for what is no source, whatever its name.
+pub(crate) fn hash_source(
+    directory: &Directory,
+    source: &[u8],
+    tag: &str,
+    magic: Magic,
+) -> io::Result<[u8; 8]> {
+    let (source, metadata) = directory.open_source(source)?;
+    if metadata.bytes > LARGEST_SOURCE || metadata.readable_bytes() < metadata.bytes {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // No more than it says it has: files in `/proc` have no end, and reading them may do something.
+    SourceHasher::new(tag, magic).hash(source.take(metadata.bytes))
+}

@@ -1,0 +1,350 @@
+//! Where a budget cuts: which of the entries that may be evicted are.
+//!
+//! A budget can only be met by who has seen all of the store, and there may be millions of entries. So a budget takes two
+//! scans: the first keeps sixteen bytes of each candidate and finds those that go, the second, which plans, looks for them.
+//! It does not rank them again: where `O_NOATIME` is refused (another user's files) or means nothing (the server of a
+//! network file system keeps the times), the first scan itself was a use.
+//!
+//! # Hard links
+//!
+//! A budget of files counts names. A budget of bytes counts inodes, as `du` does: a file takes its disk space as long as
+//! one of its names stays among the entries, wherever else it has links. So for a budget of bytes the names of a file are
+//! evicted together, at the rank of the most valuable, and not at all if one of them must stay.
+//!
+//! # Invariants
+//!
+//! * Candidates are ranked in a way that depends on nothing but themselves: a dry run and the real one evict the same.
+//! * What was not weighed as it is now stays: what is new or was written again between the two scans.
+
+use super::judge::Judge;
+use super::policy::{Budget, Value, Verdict};
+use crate::host::directory::Metadata;
+use crate::store::entry::Entry;
+use crate::store::scan::{Trouble, Visit, Visitor};
+use crate::units::Tally;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Bytes in a unit of room on disk, as `stat` counts them.
+const BLOCK: u64 = 512;
+
+/// An entry that a budget may evict, by rank: the least goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    value: Value,
+    /// Room on disk in blocks of 512 bytes. Of equally valuable entries the largest go first: a tie keeps the smaller.
+    blocks: Reverse<u32>,
+    /// The file. Of equally large ones this decides: chance, but the same at each run.
+    file: File,
+}
+
+/// A file as it was weighed: a hash of its identity, length and last modification, and in the lower half one of its path.
+/// So names of one inode follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct File(u64);
+
+impl File {
+    /// The file of an entry; `None` where nothing is known of it.
+    pub(crate) fn of(visit: &Visit<'_>, entry: &Entry<'_>) -> Option<File> {
+        let Metadata { identity, bytes, modified, .. } = entry.metadata?;
+        let inode = hash((identity, bytes, modified.seconds, modified.nanoseconds));
+        Some(File(inode >> 32 << 32 | hash((visit.relative, entry.name)) >> 32))
+    }
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The entries that are names of one inode with several links.
+#[derive(Debug, Default)]
+struct LinkedEntries {
+    /// Room on disk.
+    disk: u64,
+    /// Those that may be evicted, and what they are worth.
+    names: Vec<(File, Value)>,
+    /// Whether one stays that may not be evicted.
+    stays: bool,
+}
+
+impl LinkedEntries {
+    fn candidates(&self, budget: &Budget) -> impl Iterator<Item = Candidate> {
+        // Nothing is freed while one of them stays.
+        let room = if self.stays { 0 } else { self.disk };
+        let most_valuable = self.names.iter().map(|(_, value)| *value).max();
+        let together = most_valuable.filter(|_| budget.disk.is_some());
+        self.names.iter().map(move |(file, own)| Candidate::new(together.unwrap_or(*own), room, *file))
+    }
+}
+
+/// Of the inodes with several links all of whose names may go: how many names are left, by the names.
+#[derive(Debug, Default)]
+struct NamesLeft {
+    inode: HashMap<File, usize>,
+    left: Vec<usize>,
+}
+
+impl NamesLeft {
+    fn add(&mut self, names: &[(File, Value)]) {
+        self.inode.extend(names.iter().map(|(file, _)| (*file, self.left.len())));
+        self.left.push(names.len());
+    }
+
+    /// Evicts a name; returns whether no name of its inode is left.
+    fn evict(&mut self, file: File) -> bool {
+        let Some(&inode) = self.inode.get(&file) else { return true };
+        self.left[inode] -= 1;
+        self.left[inode] == 0
+    }
+}
+
+impl Candidate {
+    fn new(value: Value, disk: u64, file: File) -> Candidate {
+        Candidate { value, blocks: Reverse(u32::try_from(disk / BLOCK).unwrap_or(u32::MAX)), file }
+    }
+
+    fn disk(&self) -> u64 {
+        u64::from(self.blocks.0) * BLOCK
+    }
+}
+
+/// Weighs what a budget may evict; one a worker.
+#[derive(Debug)]
+pub struct Weigher<'a> {
+    judge: Judge<'a>,
+    candidates: Vec<Candidate>,
+    linked: HashMap<(u64, u64), LinkedEntries>,
+    /// What stays if nothing is evicted, without the bytes of files with several links.
+    staying: Tally,
+}
+
+impl<'a> Weigher<'a> {
+    /// A weigher of what this judge leaves.
+    pub fn new(judge: Judge<'a>) -> Weigher<'a> {
+        Weigher { judge, candidates: Vec::new(), linked: HashMap::new(), staying: Tally::default() }
+    }
+
+    /// Weighs one of several names of an inode that stays if nothing is evicted.
+    fn weigh_linked(&mut self, metadata: &Metadata, file: Option<File>, verdict: Verdict) {
+        self.staying += Tally::file(0, 0);
+        let linked = self.linked.entry(metadata.identity).or_default();
+        linked.disk = metadata.disk;
+        match (verdict, file) {
+            (Verdict::Evictable(value), Some(file)) => linked.names.push((file, value)),
+            _ => linked.stays = true,
+        }
+    }
+}
+
+impl Visitor for Weigher<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        for entry in visit.entries {
+            let verdict = self.judge.verdict(visit, entry);
+            let (Some((verdict, _)), Some(metadata)) = (verdict, entry.metadata) else { continue };
+            if verdict.is_condemned() {
+                continue;
+            }
+            if metadata.links > 1 {
+                self.weigh_linked(&metadata, File::of(visit, entry), verdict);
+                continue;
+            }
+            self.staying += Tally::file(metadata.bytes, metadata.disk);
+            if let Verdict::Evictable(value) = verdict {
+                let file = File::of(visit, entry);
+                self.candidates.extend(file.map(|file| Candidate::new(value, metadata.disk, file)));
+            }
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.judge.troubles.push(trouble);
+    }
+}
+
+/// Where a budget cuts.
+#[derive(Debug)]
+pub struct CutOff {
+    /// What goes, sorted.
+    evicted: Vec<File>,
+    /// By how much the budget is missed although everything goes that may.
+    pub over_budget: Tally,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+}
+
+impl CutOff {
+    /// Joins what the workers of a scan weighed, and cuts so that the rest fits the budget.
+    pub fn find(parts: Vec<Weigher<'_>>, budget: &Budget) -> CutOff {
+        let mut candidates = Vec::with_capacity(parts.iter().map(|part| part.candidates.len()).sum());
+        let mut staying = Tally::default();
+        let mut troubles = Vec::new();
+        let mut linked: HashMap<(u64, u64), LinkedEntries> = HashMap::new();
+        for part in parts {
+            candidates.extend(part.candidates);
+            staying += part.staying;
+            troubles.extend(part.judge.troubles);
+            for (identity, other) in part.linked {
+                let entries = linked.entry(identity).or_default();
+                entries.disk = other.disk;
+                entries.names.extend(other.names);
+                entries.stays |= other.stays;
+            }
+        }
+        let mut names_left = NamesLeft::default();
+        for linked in linked.into_values() {
+            staying.disk += linked.disk;
+            candidates.extend(linked.candidates(budget));
+            if !linked.stays {
+                names_left.add(&linked.names);
+            }
+        }
+        CutOff { troubles, ..CutOff::among(candidates, names_left, staying, budget) }
+    }
+
+    fn among(
+        mut candidates: Vec<Candidate>,
+        mut names_left: NamesLeft,
+        staying: Tally,
+        budget: &Budget,
+    ) -> CutOff {
+        let Tally { mut files, mut disk, .. } = staying;
+        let (most_files, most_disk) = (budget.files.unwrap_or(u64::MAX), budget.disk.unwrap_or(u64::MAX));
+        candidates.sort_unstable();
+        candidates.retain(|candidate| {
+            // A budget of bytes gains nothing by an entry that takes no room.
+            let goes = files > most_files || (disk > most_disk && candidate.disk() > 0);
+            if goes {
+                files = files.saturating_sub(1);
+                if names_left.evict(candidate.file) {
+                    disk = disk.saturating_sub(candidate.disk());
+                }
+            }
+            goes
+        });
+        let mut evicted: Vec<File> = candidates.into_iter().map(|candidate| candidate.file).collect();
+        evicted.sort_unstable();
+        let over_budget =
+            Tally { files: files.saturating_sub(most_files), bytes: 0, disk: disk.saturating_sub(most_disk) };
+        CutOff { evicted, over_budget, troubles: Vec::new() }
+    }
+
+    /// Whether nothing is evicted.
+    pub fn is_empty(&self) -> bool {
+        self.evicted.is_empty()
+    }
+
+    /// Whether a file is evicted.
+    pub(crate) fn evicts(&self, file: File) -> bool {
+        self.evicted.binary_search(&file).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The least valuable go, as many as the budget wants and no more; of equally valuable ones the larger.
+        #[test]
+        fn a_budget_takes_the_least_valuable_and_no_more(
+            entries in proptest::collection::vec((0..7_usize, 0..3_i32, 0..4_u64), 0..40),
+            kept in (0..5_u64, 0..5_u64),
+            files in proptest::option::of(0..30_u64),
+            blocks in proptest::option::of(0..40_u64),
+        ) {
+            let disk = blocks.map(|blocks| blocks * BLOCK);
+            let all: Vec<Candidate> = entries
+                .iter()
+                .zip(0..)
+                .map(|(&(class, used, blocks), number)| {
+                    Candidate::new(Value::of_test(class, used), blocks * BLOCK, File(number))
+                })
+                .collect();
+            let room = |entries: &[Candidate]| entries.iter().map(Candidate::disk).sum::<u64>();
+            let staying = Tally {
+                files: kept.0 + all.len() as u64,
+                bytes: 0,
+                disk: kept.1 * BLOCK + room(&all),
+            };
+            let cut_off = CutOff::among(all.clone(), NamesLeft::default(), staying, &Budget { disk, files });
+            let (gone, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| cut_off.evicts(one.file));
+            prop_assert_eq!(cut_off.is_empty(), gone.is_empty());
+            let (files_left, disk_left) = (kept.0 + left.len() as u64, kept.1 * BLOCK + room(&left));
+            // It fits, or everything went that may.
+            let (most_files, most_disk) = (files.unwrap_or(u64::MAX), disk.unwrap_or(u64::MAX));
+            let over_files = files_left.saturating_sub(most_files);
+            let over_disk = disk_left.saturating_sub(most_disk);
+            prop_assert_eq!((cut_off.over_budget.files, cut_off.over_budget.disk), (over_files, over_disk));
+            prop_assert!(over_files == 0 || left.is_empty());
+            prop_assert!(over_disk == 0 || left.iter().all(|one| one.disk() == 0));
+            // None went that is worth more than one that stays, except that what takes no room gives none.
+            for one in &gone {
+                let mut outlasted = left.iter().filter(|other| (other.value, other.blocks) < (one.value, one.blocks));
+                prop_assert!(outlasted.all(|other| other.disk() == 0));
+            }
+            // The last to go was still needed.
+            if let Some(last) = gone.iter().max() {
+                prop_assert!(files_left + 1 > most_files || disk_left + last.disk() > most_disk);
+            }
+        }
+    }
+
+    proptest! {
+        /// For a budget of bytes the names of an inode go together, and no more than the budget wants.
+        #[test]
+        fn names_of_an_inode_go_together(
+            inodes in proptest::collection::vec(
+                (1..4_u64, proptest::collection::vec((0..7_usize, 0..3_i32), 2..5), any::<bool>()),
+                0..15,
+            ),
+            most in 0..30_u64,
+            files in proptest::option::of(0..40_u64),
+        ) {
+            let budget = Budget { disk: Some(most * BLOCK), files };
+            let linked: Vec<LinkedEntries> = (1_u64..)
+                .zip(&inodes)
+                .map(|(inode, (blocks, names, stays))| LinkedEntries {
+                    disk: blocks * BLOCK,
+                    names: (0..)
+                        .zip(names)
+                        .map(|(name, (class, used))| (File(inode << 32 | name), Value::of_test(*class, *used)))
+                        .collect(),
+                    stays: *stays,
+                })
+                .collect();
+            let mut names_left = NamesLeft::default();
+            let mut staying = Tally::default();
+            for it in &linked {
+                staying += Tally { files: it.names.len() as u64, bytes: 0, disk: it.disk };
+                if !it.stays {
+                    names_left.add(&it.names);
+                }
+            }
+            let candidates = linked.iter().flat_map(|it| it.candidates(&budget)).collect();
+            let cut_off = CutOff::among(candidates, names_left, staying, &budget);
+            let is_gone = |it: &LinkedEntries| it.names.iter().filter(|(file, _)| cut_off.evicts(*file)).count();
+            let left: u64 = linked.iter().filter(|it| it.stays || is_gone(it) < it.names.len()).map(|it| it.disk).sum();
+            prop_assert_eq!(cut_off.over_budget.disk, left.saturating_sub(most * BLOCK));
+            let removable = linked.iter().filter(|it| !it.stays);
+            prop_assert!(left <= most * BLOCK || removable.clone().all(|it| is_gone(it) == it.names.len()));
+            if files.is_none() {
+                prop_assert!(linked.iter().all(|it| [0, it.names.len()].contains(&is_gone(it))));
+                prop_assert!(linked.iter().filter(|it| it.stays).all(|it| is_gone(it) == 0));
+                // The last to go was needed: it is the most valuable, and among equals the smallest.
+                let gone = removable.filter(|it| is_gone(it) > 0);
+                if let Some(last) = gone.max_by_key(|it| it.candidates(&budget).max()) {
+                    prop_assert!(left + last.disk > most * BLOCK);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_candidate_is_small() {
+        assert_eq!(size_of::<Candidate>(), 16);
+    }
+}

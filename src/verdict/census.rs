@@ -1,0 +1,193 @@
+//! Entries by status and cache tag: what monitoring wants to know, counted beside the plan in one scan.
+//!
+//! # Invariants
+//!
+//! * The sum over all statuses and tags is the total of [`crate::verdict::usage`]: a file with several hard links counts
+//!   its bytes once, and as reclaimable only if all its links are.
+
+use crate::store::scan::{Trouble, Visit, Visitor};
+use crate::units::Tally;
+use crate::verdict::policy::{Circumstances, Policy};
+use crate::verdict::status::{self, Status, UncheckedHashes};
+use crate::verdict::usage::{CountedLinks, Meanwhile};
+use std::collections::BTreeMap;
+
+/// The files of one status and tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Share {
+    /// All of them.
+    pub tally: Tally,
+    /// What a default prune may remove of them.
+    pub reclaimable: Tally,
+}
+
+/// The files of a store by cache tag, and below that by status in the order of [`status::NAMES`]. Foreign
+/// files have no tag and stand under the empty one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Census {
+    /// By tag.
+    pub tags: BTreeMap<String, [Share; status::NAMES.len()]>,
+}
+
+/// One worker's part of a [`Census`]. The scan must ask for everything ([`crate::store::scan::Question::Everything`]): what
+/// is not asked is not counted.
+#[derive(Debug)]
+pub struct Counting<'a> {
+    census: Census,
+    reclaimable: &'a Policy,
+    circumstances: Circumstances<'a>,
+    links: CountedLinks,
+}
+
+impl<'a> Counting<'a> {
+    /// An empty part; `reclaimable` says what a default prune may remove ([`Policy::reclaimable`]).
+    pub fn new(
+        reclaimable: &'a Policy,
+        circumstances: Circumstances<'a>,
+        links: &CountedLinks,
+    ) -> Counting<'a> {
+        Counting { census: Census::default(), reclaimable, circumstances, links: links.clone() }
+    }
+}
+
+impl Visitor for Counting<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        for entry in visit.entries {
+            let (Some(metadata), Some(status)) =
+                (&entry.metadata, status::judge(entry, UncheckedHashes::Trust))
+            else {
+                continue;
+            };
+            let tag = entry.parsed.slot().map_or("", |slot| slot.tag);
+            let is_reclaimable = self.reclaimable.scope.admits_entry(visit, entry)
+                && self.reclaimable.judge(entry, status, &self.circumstances).is_condemned();
+            let (tally, reclaimable) = self.links.count(metadata, is_reclaimable, Meanwhile::Removal);
+            self.census.add(tag, status, tally, reclaimable);
+        }
+    }
+
+    /// Whoever scans for more than numbers reports it.
+    fn trouble(&mut self, _trouble: Trouble) {}
+}
+
+impl Census {
+    /// Joins what the workers of a scan counted.
+    pub fn collect<'a>(parts: impl IntoIterator<Item = Counting<'a>>) -> Census {
+        let mut census = Census::default();
+        for part in parts {
+            for (tag, shares) in part.census.tags {
+                for (sum, share) in census.tags.entry(tag).or_default().iter_mut().zip(shares) {
+                    sum.tally += share.tally;
+                    sum.reclaimable += share.reclaimable;
+                }
+            }
+        }
+        census
+    }
+
+    /// Counts one file; `reclaimable` is what a default prune frees by removing it, `None` if it keeps it.
+    pub fn add(&mut self, tag: &str, status: Status, tally: Tally, reclaimable: Option<Tally>) {
+        let shares = match self.tags.get_mut(tag) {
+            Some(shares) => shares,
+            None => self.tags.entry(tag.to_string()).or_default(),
+        };
+        let share = &mut shares[status.index()];
+        share.tally += tally;
+        if let Some(reclaimable) = reclaimable {
+            share.reclaimable += reclaimable;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::pool::Threads;
+    use crate::host::volumes::Mounts;
+    use crate::pyc::StatedMagics;
+    use crate::source::Ground;
+    use crate::store::scan::{Question, Scan};
+    use crate::store::{Purpose, Store};
+    use crate::units::Moment;
+    use crate::verdict::policy::Clock;
+    use crate::verdict::usage::{Survey, Usage};
+    use std::sync::atomic::AtomicBool;
+
+    /// A timestamp entry's header with this magic; mtime and size are those of no source.
+    fn header(magic: u16) -> Vec<u8> {
+        [&magic.to_le_bytes()[..], b"\r\n", &[0; 12]].concat()
+    }
+
+    #[test]
+    fn every_file_is_counted_once_under_its_status_and_tag() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let sources = base.join("sources");
+        let root = base.join("store");
+        let mirror = root.join(sources.strip_prefix("/").unwrap());
+        std::fs::create_dir_all(&sources).unwrap();
+        std::fs::create_dir_all(&mirror).unwrap();
+        std::fs::write(sources.join("a.py"), "a = 1\n").unwrap();
+        let put = |name: &str, contents: &[u8]| std::fs::write(mirror.join(name), contents).unwrap();
+        put("a.cpython-312.pyc", &header(3531));
+        put("a.cpython-313.pyc", &header(3571));
+        put("b.cpython-313.pyc", &header(3571));
+        put("c.cpython-313.pyc", &header(3571));
+        put("a.cpython-311.pyc", b"short");
+        put("a.cpython-312.pyc.17", &header(3531));
+        put("notes.txt", b"mine");
+        std::fs::hard_link(mirror.join("notes.txt"), root.join("again.txt")).unwrap();
+
+        let store = Store::open(&root, &[], Purpose::Look).unwrap();
+        let ground = Ground {
+            mounts: Mounts::read().unwrap(),
+            store: store.real_path().to_path_buf(),
+            assumed_gone: vec![base],
+        };
+        let question = Question::Everything(UncheckedHashes::Trust);
+        let stop = AtomicBool::new(false);
+        let threads = Threads::exactly(2);
+        let magics = StatedMagics::default();
+        let scan = Scan {
+            store: &store,
+            ground: &ground,
+            magics: &magics,
+            question,
+            threads,
+            within: &[],
+            stop: &stop,
+        };
+        let policy = Policy::reclaimable();
+        let now = Moment::from(std::time::SystemTime::now());
+        let circumstances = Circumstances { now, clock: Clock::Access, is_dead: &|_, _| false };
+        let links = [CountedLinks::default(), CountedLinks::default()];
+        let new_part = || {
+            let survey = Survey::new(&policy, UncheckedHashes::Trust, circumstances, &links[0]);
+            (survey, Some(Counting::new(&policy, circumstances, &links[1])))
+        };
+        let (surveys, countings): (Vec<_>, Vec<_>) = scan.run(new_part, |_| {}).into_iter().unzip();
+        let census = Census::collect(countings.into_iter().flatten());
+        let usage = Usage::collect(surveys);
+
+        let shares = census.tags.iter().flat_map(|(tag, shares)| {
+            let named = shares.iter().zip(status::NAMES).filter(|(share, _)| share.tally.files > 0);
+            named.map(move |(share, name)| (tag.as_str(), name, share.tally.files, share.reclaimable.files))
+        });
+        let expected = [
+            ("", "foreign", 2, 0),
+            ("cpython-311", "corrupt", 1, 1),
+            ("cpython-312", "stale", 1, 1),
+            ("cpython-312", "temporary", 1, 0), // it is too young
+            ("cpython-313", "stale", 1, 1),
+            ("cpython-313", "orphan", 2, 2),
+        ];
+        assert_eq!(shares.collect::<Vec<_>>(), expected);
+        let (mut total, mut reclaimable) = (Tally::default(), Tally::default());
+        for share in census.tags.values().flatten() {
+            total += share.tally;
+            reclaimable += share.reclaimable;
+        }
+        assert_eq!((total, reclaimable), (usage.total, usage.reclaimable));
+        assert_eq!(total.bytes, 5 * 16 + 5 + 4, "the hard link counts no room");
+    }
+}

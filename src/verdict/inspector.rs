@@ -1,0 +1,328 @@
+//! Looks at every fresh entry of a scan: its body, and what its times are worth.
+//!
+//! # What headers cannot tell
+//!
+//! An entry can pass every test of its header and still break every import or run old code:
+//!
+//! * its **body** is no code object: every import raises (`EOFError`, `ValueError`) until a person removes the entry;
+//! * its hash is one that Python leaves **unchecked**, and not that of the source any more;
+//! * it is **racy**: the source was changed after it was compiled, but within the second and without a change of
+//!   size (what git calls racily clean);
+//! * the source's inode was **changed** after the entry was written, with the same mtime and size: rsync, tar and mutation
+//!   testers set the mtime back. So do chmod and copying without an edit, and so does each hard link;
+//! * the sources' mtime is **frozen** (0, 1, 1980-01-01, 2020-02-02, `SOURCE_DATE_EPOCH`), as Nix, OSTree, images and
+//!   build back ends set it: a change that keeps the size is invisible to Python;
+//! * it was **moved**: it was compiled from a source elsewhere;
+//! * it is a **mismatch**: it is not what the source compiles to. Only the interpreter itself proves that ([`crate::effect::prove`]).
+//!
+//! Only fresh entries are looked at: what else is wrong with others, Python recompiles them. An entry whose magic or format
+//! this program does not know is not checked.
+
+use super::finding::{Finding, What};
+use crate::pyc::{Header, InvalidationMode, Magic};
+use crate::source::owner::Owner;
+use crate::source::{Source, SourceFile, Why};
+use crate::store::Store;
+use crate::store::body::{Bodies, Body};
+use crate::store::entry::{Content, Entry, SeenEntry};
+use crate::store::scan::{Trouble, Visit, Visitor};
+use crate::verdict::status::{self, Stale, Status, UncheckedHashes};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// The number of entries of one owner from which changed inodes are one finding: a copy or `chmod -R` changes all.
+const MANY_CHANGED: usize = 10;
+
+/// mtimes that are no time of an edit, in seconds since 1970: 0 (OSTree), 1 (Nix), 1980-01-01 (the oldest that ZIP knows, and
+/// the default of several build back ends) and 2020-02-02 (hatchling's).
+const FROZEN: [i64; 4] = [0, 1, 315_532_800, 1_580_601_600];
+
+/// What an inspection is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Inspection<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// Only entries whose sources are at or below these absolute paths; all when empty.
+    pub within: &'a [PathBuf],
+    /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
+    pub epoch: Option<i64>,
+}
+
+/// One worker's part of an inspection.
+#[derive(Debug)]
+pub struct Inspector<'a> {
+    inspection: Inspection<'a>,
+    bodies: Bodies<'a>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+    /// The entries that a recompilation can prove: their bodies are loadable, as far as can be told.
+    pub candidates: Vec<Candidate>,
+    /// How many fresh entries were looked at.
+    pub entries: u64,
+    /// How many entries have a magic or body of a format that is not known, by cache tag.
+    pub not_checked: BTreeMap<Box<str>, u64>,
+    owners: BTreeMap<PathBuf, Suspects>,
+}
+
+/// An entry whose source the owning interpreter can compile again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The entry.
+    pub entry: SeenEntry,
+    /// Its source.
+    pub source: PathBuf,
+    /// Its cache tag.
+    pub tag: Box<str>,
+    /// Its magic.
+    pub magic: Magic,
+    /// Its optimization: empty, `1` or `2`.
+    pub optimization: Box<str>,
+}
+
+/// What makes the timestamps of one owner's entries doubtful.
+#[derive(Debug, Default)]
+struct Suspects {
+    /// How many sources have each mtime of [`FROZEN`].
+    frozen: BTreeMap<i64, u64>,
+    /// The entries whose sources' inodes were changed after they were written.
+    changed: Vec<Finding>,
+}
+
+impl<'a> Inspector<'a> {
+    /// A worker with nothing found.
+    pub fn new(inspection: Inspection<'a>) -> Inspector<'a> {
+        Inspector {
+            inspection,
+            bodies: Bodies::of(inspection.store),
+            findings: Vec::new(),
+            troubles: Vec::new(),
+            candidates: Vec::new(),
+            entries: 0,
+            not_checked: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        }
+    }
+
+    /// Joins what all workers found.
+    pub fn collect(parts: Vec<Inspector<'a>>, inspection: Inspection<'a>) -> Inspector<'a> {
+        let mut all = Inspector::new(inspection);
+        for part in parts {
+            all.findings.extend(part.findings);
+            all.troubles.extend(part.troubles);
+            all.candidates.extend(part.candidates);
+            all.entries += part.entries;
+            for (tag, entries) in part.not_checked {
+                *all.not_checked.entry(tag).or_default() += entries;
+            }
+            for (root, suspects) in part.owners {
+                all.owners.entry(root).or_default().append(suspects);
+            }
+        }
+        all.troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        let key = |candidate: &Candidate| (candidate.entry.relative.clone(), candidate.entry.name.clone());
+        all.candidates.sort_by_cached_key(key);
+        all
+    }
+
+    /// The findings, sorted by path, without the doubts about entries in `decided`: those that a recompilation compared
+    /// with their sources.
+    pub fn into_findings(mut self, decided: &BTreeSet<PathBuf>) -> Vec<Finding> {
+        self.findings.retain(|finding| !finding.what.is_doubt() || !decided.contains(&finding.path));
+        for (root, mut suspects) in self.owners {
+            suspects.changed.retain(|finding| !decided.contains(&finding.path));
+            let about = |what| Finding { path: root.clone(), what, entry: None };
+            let frozen = suspects.frozen.into_iter();
+            self.findings.extend(frozen.map(|(mtime, sources)| about(What::Frozen { mtime, sources })));
+            match suspects.changed.len() {
+                many @ MANY_CHANGED.. => self.findings.push(about(What::ManyChanged(many as u64))),
+                _ => self.findings.append(&mut suspects.changed),
+            }
+        }
+        let store = self.inspection.store.shown(b"", b"");
+        self.findings.extend(self.not_checked.into_iter().map(|(tag, entries)| Finding {
+            path: store.clone(),
+            what: What::NotChecked { tag, entries },
+            entry: None,
+        }));
+        self.findings.sort_by(|one, other| one.path.cmp(&other.path));
+        self.findings
+    }
+
+    /// Looks at a fresh entry; what is found is added to the findings.
+    fn look_at(
+        &mut self,
+        visit: &Visit<'_>,
+        entry: &Entry<'_>,
+        source_path: &Path,
+        source: &SourceFile,
+    ) -> Option<()> {
+        let slot = entry.parsed.slot()?;
+        let Content::Read(Ok(header), _) = entry.content else { return None };
+        let seen = SeenEntry::new(visit.relative, entry)?;
+        let path = self.inspection.store.shown(visit.relative, entry.name);
+        let finding = |what| Finding { path: path.clone(), what, entry: Some(seen.clone()) };
+        let is_loadable = match self.bodies.walk(visit.relative, entry.name, slot.tag, header.magic) {
+            Ok(Body::Loadable(walked)) => {
+                let moved = moved(&walked.filename, source_path).filter(|_| entry.recorded.is_none());
+                let moved = moved.map(What::Moved);
+                self.findings.extend(moved.map(finding));
+                true
+            }
+            Ok(Body::Faulty(fault)) => {
+                self.findings.push(finding(What::Body(fault)));
+                false
+            }
+            Ok(Body::NotChecked) => {
+                *self.not_checked.entry(slot.tag.into()).or_default() += 1;
+                // Its interpreter may know.
+                true
+            }
+            // Others use the store meanwhile.
+            Err(error) if crate::source::is_missing(&error) => return None,
+            Err(source) => {
+                self.troubles.push(Trouble::File { path, source });
+                return None;
+            }
+        };
+        self.entries += 1;
+        match doubt(entry, &header, source) {
+            Some(What::Changed) => self.suspects(visit).changed.push(finding(What::Changed)),
+            Some(what) => self.findings.push(finding(what)),
+            None => {}
+        }
+        // What import hooks write (pytest, typeguard) is not what the source compiles to.
+        if is_loadable && slot.pytest.is_none() && matches!(slot.optimization, "" | "1" | "2") {
+            self.candidates.push(Candidate {
+                entry: seen,
+                source: source_path.to_path_buf(),
+                tag: slot.tag.into(),
+                magic: header.magic,
+                optimization: slot.optimization.into(),
+            });
+        }
+        Some(())
+    }
+
+    /// What is doubtful of the owner of a directory.
+    fn suspects(&mut self, visit: &Visit<'_>) -> &mut Suspects {
+        let owner: Arc<Owner> = visit.owner();
+        let root = owner.environment.as_ref().unwrap_or(&owner.root);
+        self.owners.entry(root.clone()).or_default()
+    }
+}
+
+impl Visitor for Inspector<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        let sources = visit.source_directory();
+        // A source may have several entries, and counts once.
+        let mut frozen: BTreeSet<PathBuf> = BTreeSet::new();
+        for entry in visit.entries {
+            let Some(path) = entry.source_path(&sources) else { continue };
+            if !self.inspection.admits(&path) {
+                continue;
+            }
+            match (status::judge(entry, UncheckedHashes::Trust), entry.source) {
+                (Some(Status::Fresh), Source::Present(source)) => {
+                    self.look_at(visit, entry, &path, &source);
+                    if self.inspection.is_frozen(entry, &source) && frozen.insert(path) {
+                        *self.suspects(visit).frozen.entry(source.python_mtime).or_default() += 1;
+                    }
+                }
+                (Some(Status::Unknown(Why::Magic)), _) => {
+                    let tag = entry.parsed.slot().map_or("", |slot| slot.tag);
+                    *self.not_checked.entry(tag.into()).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
+
+impl Inspection<'_> {
+    fn admits(&self, source: &Path) -> bool {
+        self.within.is_empty() || self.within.iter().any(|within| source.starts_with(within))
+    }
+
+    /// Whether the entry depends on an mtime that is no time of an edit.
+    fn is_frozen(&self, entry: &Entry<'_>, source: &SourceFile) -> bool {
+        let is_timestamp = matches!(entry.content, Content::Read(Ok(header), _)
+            if header.invalidation_mode() == InvalidationMode::Timestamp);
+        let mtime = source.python_mtime;
+        is_timestamp && (FROZEN.contains(&mtime) || self.epoch == Some(mtime))
+    }
+}
+
+impl Suspects {
+    fn append(&mut self, other: Suspects) {
+        for (mtime, sources) in other.frozen {
+            *self.frozen.entry(mtime).or_default() += sources;
+        }
+        self.changed.extend(other.changed);
+    }
+}
+
+/// Why a header that matches may not mean anything.
+///
+/// An edit always changes the inode, whatever becomes of the mtime: where the last change (`st_ctime`, which nobody can
+/// set) is not after the entry was written, there was none. A source with several links says nothing, for each link made or
+/// removed elsewhere is a change (uv links from its cache into every environment).
+fn doubt(entry: &Entry<'_>, header: &Header, source: &SourceFile) -> Option<What> {
+    match header.invalidation_mode() {
+        InvalidationMode::UncheckedHash => {
+            let is_old = status::judge(entry, UncheckedHashes::Check) == Some(Status::Stale(Stale::Hash));
+            is_old.then_some(What::Unchecked)
+        }
+        InvalidationMode::CheckedHash => None,
+        InvalidationMode::Timestamp => {
+            let written = entry.metadata?.modified;
+            if source.changed <= written {
+                None
+            } else if source.modified > written {
+                Some(What::Racy)
+            } else {
+                (source.links == 1).then_some(What::Changed)
+            }
+        }
+    }
+}
+
+/// The path in the code object where it is not that of the mirrored source. A relative one tells nothing: it began in
+/// a working directory that nobody knows. Dots are resolved as the mirror's path resolves them.
+pub fn moved(filename: &[u8], source: &Path) -> Option<PathBuf> {
+    let filename = Path::new(OsStr::from_bytes(filename));
+    if !filename.is_absolute() {
+        return None;
+    }
+    let mut plain = PathBuf::new();
+    for component in filename.components() {
+        match component {
+            Component::ParentDir => drop(plain.pop()),
+            component => plain.push(component),
+        }
+    }
+    (plain != source).then(|| filename.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_elsewhere_is_told() {
+        let source = Path::new("/a/b.py");
+        assert_eq!(moved(b"/a/b.py", source), None);
+        assert_eq!(moved(b"/a/./c/../b.py", source), None);
+        assert_eq!(moved(b"b.py", source), None);
+        assert_eq!(moved(b"/old/b.py", source), Some("/old/b.py".into()));
+        assert_eq!(moved(b"/a/b.pyw", source), Some("/a/b.pyw".into()));
+    }
+}

@@ -1,0 +1,68 @@
+//! A policy put to the entries of a scan, one after another: scope, status, body where it is asked for, verdict.
+
+use super::policy::{Circumstances, Policy, Selector, Verdict};
+use super::premise::Premise;
+use crate::pyc::name::Name;
+use crate::source::is_missing;
+use crate::store::Store;
+use crate::store::body::{Bodies, Body};
+use crate::store::entry::{Content, Entry};
+use crate::store::scan::{Trouble, Visit};
+use crate::verdict::status::{self, Corrupt, Status, UncheckedHashes};
+
+/// One worker's judge.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) store: &'a Store,
+    circumstances: Circumstances<'a>,
+    bodies: Bodies<'a>,
+    pub(crate) troubles: Vec<Trouble>,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of a store's entries by this policy.
+    pub fn new(policy: &'a Policy, store: &'a Store, circumstances: Circumstances<'a>) -> Judge<'a> {
+        Judge { policy, store, circumstances, bodies: Bodies::of(store), troubles: Vec::new() }
+    }
+
+    /// What the policy says of an entry, and what that is based on; `None` where it is out of the policy's scope.
+    pub(crate) fn verdict(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Verdict, Premise)> {
+        if entry.parsed == Name::Foreign || !self.policy.scope.admits_entry(visit, entry) {
+            return None;
+        }
+        let status = status::judge(entry, UncheckedHashes::Trust);
+        // Only what Python loads is ever listed: what was recompiled meanwhile is another file.
+        if status == Some(Status::Fresh) && self.policy.lists(visit.relative, entry) {
+            return Some((Verdict::Condemn, Premise::None));
+        }
+        let Some(status) = status.map(|status| self.look_at_body(visit, entry, status)) else {
+            return Some((Verdict::Keep, Premise::None));
+        };
+        let verdict = self.policy.judge(entry, status, &self.circumstances);
+        Some((verdict, self.policy.premise(visit.sources, entry, status)))
+    }
+
+    /// The status of an entry after a look at its body, where the policy wants that. Python reads no others than the
+    /// fresh ones.
+    fn look_at_body(&mut self, visit: &Visit<'_>, entry: &Entry<'_>, status: Status) -> Status {
+        let (Status::Fresh, Some(slot), Content::Read(Ok(header), _)) =
+            (status, entry.parsed.slot(), entry.content)
+        else {
+            return status;
+        };
+        if !self.policy.selectors.contains(&Selector::Bodies) {
+            return status;
+        }
+        match self.bodies.walk(visit.relative, entry.name, slot.tag, header.magic) {
+            Ok(Body::Faulty(_)) => Status::Corrupt(Corrupt::Body),
+            Ok(Body::Loadable(_) | Body::NotChecked) => status,
+            Err(error) if is_missing(&error) => status,
+            Err(source) => {
+                let path = self.store.shown(visit.relative, entry.name);
+                self.troubles.push(Trouble::File { path, source });
+                status
+            }
+        }
+    }
+}

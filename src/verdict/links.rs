@@ -1,0 +1,114 @@
+//! Files with several hard links among those that go: the bytes of an inode are freed with its last link.
+//!
+//! A file with a single link needs no account. Of the others the plan keeps one record an inode: how many links there
+//! are, in the store or elsewhere, and how many of them go.
+
+use super::victim::Victim;
+use crate::source::owner::Owner;
+use crate::units::Tally;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The inodes with several links of which at least one goes.
+#[derive(Debug, Default)]
+pub struct LinkedVictims(HashMap<(u64, u64), Inode>);
+
+#[derive(Debug)]
+struct Inode {
+    /// How many links it has.
+    links: u64,
+    /// How many of them go.
+    going: u64,
+    /// What it takes, without any file: those are counted by name.
+    size: Tally,
+    /// The first owner of them, in the order of owners: the same whichever worker found them.
+    owner: Arc<Owner>,
+}
+
+impl LinkedVictims {
+    /// Adds a file that goes, if it has several links.
+    pub(crate) fn add(&mut self, victim: &Victim, owner: &Arc<Owner>) {
+        if victim.links > 1 {
+            let size = Tally { files: 0, ..victim.size() };
+            self.join(victim.identity, Inode { links: victim.links, going: 1, size, owner: owner.clone() });
+        }
+    }
+
+    /// Takes out a file that stays after all.
+    pub(crate) fn keep(&mut self, victim: &Victim) {
+        if let Some(inode) = self.0.get_mut(&victim.identity) {
+            inode.going = inode.going.saturating_sub(1);
+        }
+    }
+
+    /// Adds what another worker found, or another tree has.
+    pub(crate) fn append(&mut self, other: LinkedVictims) {
+        other.0.into_iter().for_each(|(identity, inode)| self.join(identity, inode));
+    }
+
+    fn join(&mut self, identity: (u64, u64), other: Inode) {
+        match self.0.get_mut(&identity) {
+            Some(inode) => {
+                inode.going += other.going;
+                if other.owner < inode.owner {
+                    inode.owner = other.owner;
+                }
+            }
+            None => drop(self.0.insert(identity, other)),
+        }
+    }
+
+    /// What is freed: the bytes of each inode of which no link stays, by owner.
+    pub(crate) fn freed(&self) -> impl Iterator<Item = (&Arc<Owner>, Tally)> {
+        self.0.values().filter(|inode| inode.going >= inode.links).map(|inode| (&inode.owner, inode.size))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::premise::Premise;
+    use super::super::victim::Contents;
+    use super::*;
+    use crate::source::owner::directory_owner;
+    use crate::units::Moment;
+    use std::path::Path;
+
+    fn victim(inode: u64, links: u64) -> Victim {
+        Victim {
+            name: b"m.cpython-312.pyc"[..].into(),
+            contents: Contents::Known,
+            identity: (1, inode),
+            links,
+            bytes: 100,
+            disk: 4096,
+            modified: Moment { seconds: 0, nanoseconds: 0 },
+            premise: Premise::None,
+        }
+    }
+
+    #[test]
+    fn an_inode_is_freed_once_by_its_first_owner() {
+        let found = [("/b", victim(1, 3)), ("/a", victim(1, 3)), ("/c", victim(1, 3)), ("/d", victim(2, 2))];
+        let single = ("/e", victim(3, 1));
+        // Whichever worker found what: alone, or all but one together.
+        for turned in 0..found.len() {
+            for split in 0..=found.len() {
+                let mut found = found.clone();
+                found.rotate_left(turned);
+                let mut parts = [LinkedVictims::default(), LinkedVictims::default()];
+                for (index, (owner, victim)) in found.iter().chain([&single]).enumerate() {
+                    let owner = Arc::new(directory_owner(Path::new(owner)));
+                    parts[usize::from(index >= split)].add(victim, &owner);
+                }
+                let [mut all, other] = parts;
+                all.append(other);
+                let freed: Vec<_> = all.freed().map(|(owner, tally)| (&*owner.root, tally)).collect();
+                assert_eq!(freed, [(Path::new("/a"), Tally { files: 0, bytes: 100, disk: 4096 })]);
+                // One of its links stays after all.
+                all.keep(&victim(1, 3));
+                all.keep(&victim(4, 2));
+                assert_eq!(all.freed().count(), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! What a policy comes to on a store: the victims by directory, and the directories that they leave empty.
+//!
+//! A plan is whole before anything of it is done, as long as it is of a size that people look through. A larger one goes
+//! on in portions while the scan does ([`Overflow`]), so that a store of any size needs the same room: what decides over
+//! an entry is known at the entry, and directories go when all is done.
+
+use super::budget::{CutOff, File};
+use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories, Leftovers, owner_of_directories};
+use super::judge::Judge;
+use super::links::LinkedVictims;
+use super::policy::{Circumstances, Policy, Spared, Verdict};
+use super::victim::{Contents, Victim};
+use crate::host::pool::{Threads, run_crew};
+use crate::source::owner::{Owner, Presence};
+use crate::store::Store;
+use crate::store::entry::Entry;
+use crate::store::scan::{Trouble, Visit, Visitor};
+use crate::units::Tally;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// So many files a plan that is only shown looks into.
+pub const MOST_LOOKED_INTO: u64 = 10_000;
+
+/// So many victims a plan holds before it goes on in portions: about four megabytes.
+pub const MOST_HELD: u64 = 32_768;
+
+/// What is to be removed. Nothing outside it ever is.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The victims, by directory, sorted by path; without what an [`Overflow`] took.
+    pub directories: Vec<PlannedDirectory>,
+    /// The directories that go then, the deepest first, each parent once and its names sorted.
+    pub emptied: Vec<EmptiedIn>,
+    /// What must hold when one of them is removed.
+    pub directory_rule: DirectoryRule,
+    /// The victims with several hard links, those that an [`Overflow`] took included.
+    pub linked: LinkedVictims,
+    /// What a selector names and safety keeps.
+    pub skipped: Vec<Skipped>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+    /// By how much the budget is missed although everything went that may.
+    pub over_budget: Tally,
+    /// How many files of the store are in the policy's scope.
+    pub in_scope: u64,
+    /// Whether files go that are no bytecode.
+    pub takes_anything: bool,
+    /// How many files an [`Overflow`] took whose first bytes were to be read.
+    pub gone_unread: u64,
+}
+
+/// One directory's victims.
+#[derive(Debug)]
+pub struct PlannedDirectory {
+    /// The path from the store's root.
+    pub relative: Box<[u8]>,
+    /// Whose bytes they are.
+    pub owner: Arc<Owner>,
+    /// The files.
+    pub victims: Vec<Victim>,
+}
+
+impl PlannedDirectory {
+    /// The sum of its victims, without the bytes of those with several hard links ([`Plan::linked`]).
+    pub fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.victims.iter().for_each(|victim| sum += victim.tally());
+        sum
+    }
+
+    /// How many of its victims are to be read before they are removed.
+    fn unread(&self) -> u64 {
+        self.victims.iter().filter(|victim| victim.contents == Contents::ToBeRead).count() as u64
+    }
+}
+
+/// A file that a selector names and that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Skipped {
+    /// Its path as shown.
+    pub path: PathBuf,
+    /// Why it is kept.
+    pub why: Spared,
+}
+
+/// Takes portions of a plan that would grow too large, while the scan goes on.
+///
+/// Files may be removed at once: those of a directory were all looked at when it is handed over, and whose they are is
+/// known, as is the owner of everything on the way there. Directories stay until the end.
+pub struct Overflow<'a> {
+    most: u64,
+    held: AtomicU64,
+    take: &'a (dyn Fn(PlannedDirectory) + Sync),
+    taken: AtomicU64,
+}
+
+impl std::fmt::Debug for Overflow<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Overflow").field("most", &self.most).field("held", &self.held).finish()
+    }
+}
+
+impl<'a> Overflow<'a> {
+    /// Hands directories over to `take` while all planners together hold more than `most` victims.
+    pub fn new(most: u64, take: &'a (dyn Fn(PlannedDirectory) + Sync)) -> Overflow<'a> {
+        Overflow { most, held: AtomicU64::new(0), take, taken: AtomicU64::new(0) }
+    }
+
+    /// How many victims were handed over.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// One planner holds so many more. It hands over what is too much, the newest first, and no more than that: what is
+    /// left at the end has all threads to itself.
+    fn hold(&self, victims: usize, directories: &mut Vec<PlannedDirectory>, unread: &mut u64) {
+        self.held.fetch_add(victims as u64, Ordering::Relaxed);
+        while self.held.load(Ordering::Relaxed) > self.most
+            && let Some(directory) = directories.pop()
+        {
+            let victims = directory.victims.len() as u64;
+            self.held.fetch_sub(victims, Ordering::Relaxed);
+            self.taken.fetch_add(victims, Ordering::Relaxed);
+            *unread += directory.unread();
+            (self.take)(directory);
+        }
+    }
+}
+
+/// One worker's part of a [`Plan`].
+#[derive(Debug)]
+pub struct Planner<'a> {
+    judge: Judge<'a>,
+    cut_off: Option<&'a CutOff>,
+    overflow: Option<&'a Overflow<'a>>,
+    directories: Vec<PlannedDirectory>,
+    empty: EmptyDirectories,
+    linked: LinkedVictims,
+    skipped: Vec<Skipped>,
+    gone_unread: u64,
+    /// How many files are in scope, also where nothing more of them was asked.
+    admitted: u64,
+}
+
+impl<'a> Planner<'a> {
+    /// An empty part, of what the policy's selectors take.
+    pub fn new(policy: &'a Policy, store: &'a Store, circumstances: Circumstances<'a>) -> Planner<'a> {
+        Planner {
+            judge: Judge::new(policy, store, circumstances),
+            cut_off: None,
+            overflow: None,
+            directories: Vec::new(),
+            empty: EmptyDirectories::default(),
+            linked: LinkedVictims::default(),
+            skipped: Vec::new(),
+            gone_unread: 0,
+            admitted: 0,
+        }
+    }
+
+    /// The same; it takes what the policy's budget evicts as well. All planners of a scan have the same cut-off.
+    #[must_use]
+    pub fn with_cut_off(self, cut_off: Option<&'a CutOff>) -> Planner<'a> {
+        Planner { cut_off, ..self }
+    }
+
+    /// The same; all planners of a scan hand what is too much to the same overflow.
+    #[must_use]
+    pub fn with_overflow(self, overflow: Option<&'a Overflow<'a>>) -> Planner<'a> {
+        Planner { overflow, ..self }
+    }
+
+    /// The entry as a victim, if it is to go.
+    fn victim(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Victim> {
+        let (verdict, premise) = self.judge.verdict(visit, entry)?;
+        let victim = || Some(Victim { premise, ..Victim::of(entry)? });
+        self.admitted += 1;
+        match verdict {
+            Verdict::Condemn => victim(),
+            Verdict::Evictable(_) => {
+                let file = File::of(visit, entry)?;
+                self.cut_off.filter(|cut_off| cut_off.evicts(file)).and_then(|_| victim())
+            }
+            Verdict::Spare(why) => {
+                let path = self.judge.store.shown(visit.relative, entry.name);
+                self.skipped.push(Skipped { path, why });
+                None
+            }
+            Verdict::Keep => None,
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// Whether a directory goes once it is empty: of its own entries all go, if it has any.
+    fn goes_when_empty(&self, visit: &Visit<'_>) -> bool {
+        let Judge { policy, store, .. } = &self.judge;
+        let is_ours = visit.metadata.is_some_and(|metadata| {
+            metadata.identity.0 == store.metadata().identity.0
+                && owner_of_directories(store).is_none_or(|owner| metadata.user == owner)
+        });
+        let is_emptied = !visit.entries.is_empty() || visit.directories > 0;
+        let goes = match policy.directory_rule() {
+            DirectoryRule::Emptied if is_emptied => true,
+            // What a killed run left has no owner or tag any more.
+            _ => {
+                let is_leftover =
+                    || policy.leftovers == Leftovers::Remove && policy.scope.admits_directory(visit.relative);
+                visit.sources == Presence::Absent && (is_emptied || is_leftover())
+            }
+        };
+        is_ours && goes
+    }
+}
+
+impl Visitor for Planner<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        let mut victims: Vec<Victim> =
+            visit.entries.iter().filter_map(|entry| self.victim(visit, entry)).collect();
+        if victims.len() == visit.entries.len() && self.goes_when_empty(visit) {
+            self.empty.add(visit.relative, visit.directories);
+        }
+        if victims.is_empty() {
+            return;
+        }
+        victims.shrink_to_fit();
+        let count = victims.len();
+        // The owner first: it may depend on files that are there as long as nobody handed them over.
+        let owner = visit.owner();
+        victims.iter().for_each(|victim| self.linked.add(victim, &owner));
+        self.directories.push(PlannedDirectory { owner, relative: visit.relative.into(), victims });
+        if let Some(overflow) = self.overflow {
+            overflow.hold(count, &mut self.directories, &mut self.gone_unread);
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.judge.troubles.push(trouble);
+    }
+}
+
+impl Plan {
+    /// Joins what the workers of a scan planned.
+    pub fn collect(parts: Vec<Planner<'_>>) -> Plan {
+        let mut plan = Plan::default();
+        let mut empty = EmptyDirectories::default();
+        for part in parts {
+            plan.takes_anything = part.judge.policy.takes_anything();
+            plan.directory_rule = part.judge.policy.directory_rule();
+            plan.over_budget = part.cut_off.map_or_else(Tally::default, |cut_off| cut_off.over_budget);
+            plan.directories.extend(part.directories);
+            empty.append(part.empty);
+            plan.linked.append(part.linked);
+            plan.skipped.extend(part.skipped);
+            plan.troubles.extend(part.judge.troubles);
+            plan.in_scope += part.admitted;
+            plan.gone_unread += part.gone_unread;
+        }
+        plan.directories.sort_unstable_by(|one, other| one.relative.cmp(&other.relative));
+        plan.skipped.sort();
+        plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        plan.emptied = empty.emptied();
+        plan
+    }
+
+    /// Looks into the victims whose first bytes are to be read, as the executor does, and strikes out what is no
+    /// bytecode: for a plan that is only shown. Directories that keep such a file stay with it.
+    ///
+    /// More than [`MOST_LOOKED_INTO`] files are not looked into, for that takes longer than all the rest; nor are those
+    /// that an [`Overflow`] took. Returns how many were not. What cannot be read is added to the troubles.
+    pub fn look_into(&mut self, store: &Store, threads: Threads) -> u64 {
+        if self.takes_anything {
+            return 0;
+        }
+        let unread_files = self.directories.iter().map(PlannedDirectory::unread).sum::<u64>();
+        if self.gone_unread + unread_files > MOST_LOOKED_INTO {
+            return self.gone_unread + unread_files;
+        }
+        let look = |found: &mut Vec<LookedInto>, planned: &PlannedDirectory, _: &mut _| {
+            let looked = LookedInto::look(store, planned);
+            if !looked.spared.is_empty() || !looked.troubles.is_empty() {
+                found.push(looked);
+            }
+        };
+        let jobs: Vec<&PlannedDirectory> =
+            self.directories.iter().filter(|planned| planned.unread() > 0).collect();
+        let threads = threads.for_jobs(jobs.len());
+        let found = run_crew(threads, jobs, Vec::new, look, || {}).into_iter().flatten();
+        let mut spared_in: HashMap<Box<[u8]>, HashSet<Box<[u8]>>> = HashMap::new();
+        for LookedInto { relative, spared, troubles } in found {
+            self.troubles.extend(troubles);
+            if !spared.is_empty() {
+                let shown = spared.iter().map(|(name, why)| (store.shown(&relative, name), *why));
+                self.skipped.extend(shown.map(|(path, why)| Skipped { path, why }));
+                spared_in.insert(relative, spared.into_iter().map(|(name, _)| name).collect());
+            }
+        }
+        self.strike_out(&spared_in);
+        self.skipped.sort();
+        self.troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        self.gone_unread
+    }
+
+    /// Takes out victims, by directory and name, and with them the directories that stay for them.
+    fn strike_out(&mut self, spared_in: &HashMap<Box<[u8]>, HashSet<Box<[u8]>>>) {
+        let Plan { directories, linked, emptied, .. } = self;
+        for planned in directories {
+            let Some(spared) = spared_in.get(&planned.relative) else { continue };
+            planned.victims.retain(|victim| {
+                let is_spared = spared.contains(&victim.name);
+                if is_spared {
+                    linked.keep(victim);
+                }
+                !is_spared
+            });
+        }
+        super::emptied::keep(emptied, spared_in.keys().map(|relative| &**relative));
+    }
+
+    /// The sum of all victims.
+    pub fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.directories.iter().for_each(|directory| sum += directory.tally());
+        self.linked.freed().for_each(|(_, freed)| sum += freed);
+        sum
+    }
+}
+
+/// What a look into one directory's victims found.
+struct LookedInto {
+    relative: Box<[u8]>,
+    spared: Vec<(Box<[u8]>, Spared)>,
+    troubles: Vec<Trouble>,
+}
+
+impl LookedInto {
+    /// Looks at the victims as the executor does. What vanished meanwhile is nothing to report.
+    fn look(store: &Store, planned: &PlannedDirectory) -> LookedInto {
+        let (mut spared, mut troubles) = (Vec::new(), Vec::new());
+        let path = |name: &[u8]| store.shown(&planned.relative, name);
+        match store.directory(&planned.relative) {
+            Ok(directory) => {
+                for victim in &planned.victims {
+                    match victim.look_again(&directory, false) {
+                        Ok(None) => {}
+                        Ok(Some(why)) => spared.push((victim.name.clone(), why)),
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(source) => troubles.push(Trouble::File { path: path(&victim.name), source }),
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => troubles.push(Trouble::Directory { path: path(b""), source }),
+        }
+        LookedInto { relative: planned.relative.clone(), spared, troubles }
+    }
+}

@@ -1,0 +1,506 @@
+//! What a sweep comes to: which files go, which are moved into the store, which stay and why. Pure.
+
+use crate::host::directory::FileKind;
+use crate::pyc::name::Name;
+use crate::source::owner::Owner;
+use crate::store::body;
+use crate::store::entry::{Bytecode, Content};
+use crate::store::in_tree::found::{Companion, File, Form, InStore, Seen};
+use crate::store::in_tree::look::mirror_of;
+use crate::store::in_tree::place::Place;
+use crate::store::in_tree::repository::Tracking;
+use crate::store::in_tree::root::Root;
+use crate::store::in_tree::walk::{Reason, Visitor};
+use crate::store::scan::Trouble;
+use crate::units::Moment;
+use crate::units::Tally;
+use crate::verdict::emptied::{DirectoryRule, EmptyDirectories};
+use crate::verdict::links::LinkedVictims;
+use crate::verdict::plan as removal;
+use crate::verdict::plan::PlannedDirectory;
+use crate::verdict::policy::is_old_temporary;
+use crate::verdict::status::{self, Status, UncheckedHashes};
+use crate::verdict::victim::Victim;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What becomes of bytecode that has no source beside it, and that Python imports itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sourceless {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It goes.
+    Remove,
+}
+
+/// What becomes of directories that the sweep leaves empty. A `__pycache__` goes in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptied {
+    /// They stay.
+    Keep,
+    /// They go.
+    Remove,
+}
+
+/// What a sweep does with what it finds.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// What becomes of sourceless modules.
+    pub sourceless: Sourceless,
+    /// What becomes of emptied directories.
+    pub emptied: Emptied,
+    /// The user who runs us: only what is theirs, or root's, is moved into the store.
+    pub user: u32,
+    /// The moment of the judgement.
+    pub now: Moment,
+}
+
+/// The first Python that knows a prefix.
+const FIRST_WITH_PREFIX: (u8, u8) = (3, 8);
+
+/// Why a file stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// Its first bytes are not those of bytecode.
+    NotBytecode,
+    /// Its first bytes cannot be read.
+    Unreadable,
+    /// It is not the file that was planned any more.
+    Changed,
+    /// Its source was beside it when it was planned, and is not any more.
+    SourceRemoved,
+    /// It has no source beside it.
+    Sourceless,
+    /// Git tracks it.
+    Tracked,
+    /// Git may track it: the index of its repository cannot be read.
+    MaybeTracked,
+    /// It is numba's, which writes beside the source whatever the prefix.
+    Numba,
+    /// A temporary that may still be written.
+    Young,
+    /// Nothing that Python writes.
+    Foreign,
+}
+
+/// A file, or a directory in a `__pycache__`, that stays.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kept {
+    /// Its path as shown.
+    pub path: PathBuf,
+    /// Why it stays.
+    pub why: Why,
+}
+
+/// A directory that was not entered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftAlone {
+    /// Its path as shown.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A file that is moved into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// The path of its directory from the store's root.
+    pub mirror: Arc<[u8]>,
+    /// The name of its source, in the directory around the `__pycache__`.
+    pub source: Box<[u8]>,
+    /// The device and inode of what it replaces in the store, which Python would not load.
+    pub replaces: Option<(u64, u64)>,
+}
+
+/// The files of a root that are moved into the store, by directory and name.
+pub type Adoptions = HashMap<Box<[u8]>, HashMap<Box<[u8]>, Adoption>>;
+
+/// What is to be done below one root.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What goes, what is moved included.
+    pub removal: removal::Plan,
+    /// What of it is moved into the store.
+    pub adoptions: Adoptions,
+    /// What becomes of modules whose source is removed after this was planned.
+    pub sourceless: Sourceless,
+    /// What stays and is worth a word.
+    pub kept: Vec<Kept>,
+    /// What was not entered.
+    pub left_alone: Vec<LeftAlone>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Plan {
+    /// The files that are moved, by their owner.
+    pub fn adopted(&self) -> BTreeMap<Owner, Tally> {
+        let mut adopted: BTreeMap<Owner, Tally> = BTreeMap::new();
+        for directory in &self.removal.directories {
+            let Some(adoptions) = self.adoptions.get(&directory.relative) else { continue };
+            let sum = adopted.entry((*directory.owner).clone()).or_default();
+            let moved = directory.victims.iter().filter(|victim| adoptions.contains_key(&victim.name));
+            moved.for_each(|victim| *sum += victim.size());
+        }
+        adopted
+    }
+}
+
+/// One worker's part of a [`Plan`].
+#[derive(Debug)]
+pub struct Planner {
+    policy: Policy,
+    directories: Vec<PlannedDirectory>,
+    empty: EmptyDirectories,
+    linked: LinkedVictims,
+    adoptions: Adoptions,
+    kept: Vec<Kept>,
+    left_alone: Vec<LeftAlone>,
+    troubles: Vec<Trouble>,
+}
+
+/// What is to become of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Remove,
+    /// It is moved, over what has this device and inode.
+    Adopt(Option<(u64, u64)>),
+    Keep(Why),
+    /// It is nobody's business.
+    Ignore,
+}
+
+impl Planner {
+    /// An empty part.
+    pub fn new(policy: Policy) -> Planner {
+        Planner {
+            policy,
+            directories: Vec::new(),
+            empty: EmptyDirectories::default(),
+            linked: LinkedVictims::default(),
+            adoptions: Adoptions::new(),
+            kept: Vec::new(),
+            left_alone: Vec::new(),
+            troubles: Vec::new(),
+        }
+    }
+
+    /// Joins what the workers of a walk found.
+    pub fn collect(parts: Vec<Planner>) -> Plan {
+        let mut plan = Plan::default();
+        let mut empty = EmptyDirectories::default();
+        plan.removal.directory_rule = DirectoryRule::Emptied;
+        for part in parts {
+            plan.sourceless = part.policy.sourceless;
+            plan.removal.directories.extend(part.directories);
+            empty.append(part.empty);
+            plan.removal.linked.append(part.linked);
+            plan.adoptions.extend(part.adoptions);
+            plan.kept.extend(part.kept);
+            plan.left_alone.extend(part.left_alone);
+            plan.troubles.extend(part.troubles);
+        }
+        plan.removal.directories.sort_by(|one, other| one.relative.cmp(&other.relative));
+        plan.removal.emptied = empty.emptied();
+        plan.kept.sort();
+        plan.left_alone.sort();
+        plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        plan
+    }
+
+    fn adoption(
+        &self,
+        root: &Root,
+        place: &Place,
+        file: &File<'_>,
+        replaces: Option<(u64, u64)>,
+    ) -> Option<Adoption> {
+        let source = file.entry.source_name()?.into();
+        Some(Adoption { mirror: mirror_of(root, place).into(), source, replaces })
+    }
+}
+
+impl Visitor for Planner {
+    fn directory(&mut self, seen: &Seen<'_>) {
+        let shown = |name: &[u8]| {
+            use crate::store::tree::Tree;
+            seen.root.shown(seen.relative, name)
+        };
+        let mut victims = Vec::new();
+        let mut adoptions = HashMap::new();
+        let mut kept = seen.others;
+        for file in seen.files {
+            let verdict = judge(file, &self.policy);
+            match (verdict, Victim::of(&file.entry)) {
+                (Verdict::Remove | Verdict::Adopt(_), Some(victim)) => {
+                    if let Verdict::Adopt(replaces) = verdict
+                        && let Some(adoption) = self.adoption(seen.root, seen.place, file, replaces)
+                    {
+                        adoptions.insert(victim.name.clone(), adoption);
+                    }
+                    victims.push(victim);
+                }
+                (Verdict::Keep(why), _) => {
+                    kept += 1;
+                    self.kept.push(Kept { path: shown(file.entry.name), why });
+                }
+                (Verdict::Ignore | Verdict::Remove | Verdict::Adopt(_), _) => kept += 1,
+            }
+        }
+        if seen.is_cache && seen.directories > 0 {
+            self.kept.push(Kept { path: shown(b""), why: Why::Foreign });
+        }
+        if !adoptions.is_empty() {
+            self.adoptions.insert(seen.relative.into(), adoptions);
+        }
+        let may_go = seen.is_cache || self.policy.emptied == Emptied::Remove;
+        // Another sweep may have left an empty `__pycache__`; any other empty directory belongs to the user.
+        let is_emptied = seen.is_cache || !victims.is_empty() || seen.directories > 0;
+        if kept == 0 && may_go && is_emptied {
+            self.empty.add(seen.relative, seen.directories);
+        }
+        if !victims.is_empty() {
+            let owner = seen.place.owner(seen.root);
+            victims.iter().for_each(|victim| self.linked.add(victim, &owner));
+            self.directories.push(PlannedDirectory { relative: seen.relative.into(), owner, victims });
+        }
+    }
+
+    fn left_alone(&mut self, path: PathBuf, reason: Reason) {
+        self.left_alone.push(LeftAlone { path, reason });
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
+
+/// What is to become of a file.
+fn judge(file: &File<'_>, policy: &Policy) -> Verdict {
+    let is_young = || !file.entry.metadata.is_some_and(|metadata| is_old_temporary(&metadata, policy.now));
+    match (file.form, file.entry.parsed) {
+        (Form::Ignored, _) => return Verdict::Ignore,
+        (Form::Cached, Name::Foreign) => {
+            let is_numbas = [&b".nbi"[..], b".nbc"].iter().any(|suffix| file.entry.name.ends_with(suffix));
+            let is_numbas = is_numbas && file.kind == FileKind::Regular;
+            return Verdict::Keep(if is_numbas { Why::Numba } else { Why::Foreign });
+        }
+        (Form::Cached, Name::Temporary(_)) if is_young() => return Verdict::Keep(Why::Young),
+        (Form::Cached, _) => {}
+        (Form::Beside(Companion::Missing) | Form::BesideTemporary(Companion::Missing), _)
+            if policy.sourceless == Sourceless::Keep =>
+        {
+            return match file.form {
+                Form::Beside(_) => Verdict::Keep(Why::Sourceless),
+                _ => Verdict::Ignore,
+            };
+        }
+        (Form::BesideTemporary(_), _) if is_young() => return Verdict::Keep(Why::Young),
+        (Form::Beside(_) | Form::BesideTemporary(_), _) => {}
+    }
+    match file.tracking {
+        Tracking::Tracked => return Verdict::Keep(Why::Tracked),
+        Tracking::Unknown => return Verdict::Keep(Why::MaybeTracked),
+        Tracking::Untracked => {}
+    }
+    match file.entry.content {
+        Content::Unreadable(_) | Content::NotRead => Verdict::Keep(Why::Unreadable),
+        Content::Read(_, Bytecode::Never) => Verdict::Keep(Why::NotBytecode),
+        // Fewer bytes than four have no `\r\n` in the third and fourth.
+        Content::Read(..) if file.entry.metadata.is_none_or(|metadata| metadata.bytes < 4) => {
+            Verdict::Keep(Why::NotBytecode)
+        }
+        Content::Read(_, Bytecode::Possible) => adopt_or_remove(file, policy),
+    }
+}
+
+/// What Python would load is moved, unless the store has as good a one already.
+fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
+    let Some(in_store) = &file.in_store else { return Verdict::Remove };
+    let is_fresh = |entry| status::judge(entry, UncheckedHashes::Trust) == Some(Status::Fresh);
+    let knows_prefix = file.entry.parsed.slot().and_then(|slot| slot.python()) >= Some(FIRST_WITH_PREFIX);
+    let is_trusted = file.entry.metadata.is_some_and(|metadata| [0, policy.user].contains(&metadata.user));
+    // A larger one is hardly compiled from anything: an archive may bring a file with holes of any size.
+    let is_small = file
+        .entry
+        .metadata
+        .is_some_and(|metadata| metadata.bytes <= metadata.readable_bytes().min(body::LARGEST));
+    if !is_fresh(&file.entry) || !knows_prefix || !is_trusted || !is_small {
+        return Verdict::Remove;
+    }
+    match in_store {
+        InStore::Entry(stored) if is_fresh(stored) => Verdict::Remove,
+        InStore::Entry(stored) => Verdict::Adopt(stored.metadata.map(|metadata| metadata.identity)),
+        // What cannot be told stands in the way then: it is not overwritten.
+        InStore::Nothing | InStore::Unknown => Verdict::Adopt(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::directory::Metadata;
+    use crate::pyc::header::Header;
+    use crate::pyc::{Loads, Magic};
+    use crate::source::{Source, SourceFile};
+    use crate::store::entry::Entry;
+
+    const NOW: Moment = Moment { seconds: 100_000, nanoseconds: 0 };
+    const OLD: Moment = Moment { seconds: 1000, nanoseconds: 0 };
+    const USER: u32 = 1000;
+
+    /// Old bytecode of 3.12 that is fresh, in this form.
+    fn file(name: &'static str, form: Form) -> File<'static> {
+        let source = SourceFile {
+            python_mtime: 7,
+            pinned_mtime: 7,
+            modified: OLD,
+            changed: OLD,
+            links: 1,
+            bytes: 9,
+            hash: None,
+        };
+        let metadata = Metadata {
+            kind: FileKind::Regular,
+            identity: (1, 2),
+            links: 1,
+            mode: 0o100_644,
+            user: USER,
+            group: USER,
+            bytes: 100,
+            disk: 4096,
+            modified: OLD,
+            accessed: OLD,
+            changed: OLD,
+        };
+        let parsed = match form {
+            Form::Cached | Form::Ignored => Name::parse(name.as_bytes()),
+            Form::Beside(_) | Form::BesideTemporary(_) => Name::Foreign,
+        };
+        let header = Header { magic: Magic::of(3531), flags: 0, pin: [7, 0, 0, 0, 9, 0, 0, 0] };
+        let entry = Entry {
+            metadata: Some(metadata),
+            content: Content::Read(Ok(header), Bytecode::Possible),
+            source: Source::Present(source),
+            loads: Loads::Yes,
+            ..Entry::named(name.as_bytes(), parsed)
+        };
+        File::new(entry, FileKind::Regular, form)
+    }
+
+    fn verdict(file: &File<'_>, sourceless: Sourceless) -> Verdict {
+        judge(file, &Policy { sourceless, emptied: Emptied::Keep, user: USER, now: NOW })
+    }
+
+    fn young(mut file: File<'static>) -> File<'static> {
+        let metadata = file.entry.metadata.as_mut().unwrap();
+        (metadata.modified, metadata.changed) = (NOW, NOW);
+        file
+    }
+
+    #[test]
+    fn each_form_stays_for_its_own_reason() {
+        use Companion::{Missing, Present};
+        use Form::{Beside, BesideTemporary, Cached, Ignored};
+        let keep = Verdict::Keep;
+        let odd = |name, kind| File { kind, ..file(name, Cached) };
+        for (file, kept, removed) in [
+            (file("m.cpython-312.pyc", Ignored), Verdict::Ignore, Verdict::Ignore),
+            (file("m.cpython-312.pyc", Cached), Verdict::Remove, Verdict::Remove),
+            (young(file("m.cpython-312.pyc", Cached)), Verdict::Remove, Verdict::Remove),
+            (file("m.cpython-312.pyc.77", Cached), Verdict::Remove, Verdict::Remove),
+            (young(file("m.cpython-312.pyc.77", Cached)), keep(Why::Young), keep(Why::Young)),
+            (file("README", Cached), keep(Why::Foreign), keep(Why::Foreign)),
+            (file("m.f-1.py312.nbi", Cached), keep(Why::Numba), keep(Why::Numba)),
+            (file("m.f-1.py312.1.nbc", Cached), keep(Why::Numba), keep(Why::Numba)),
+            (odd("m.f-1.py312.nbi", FileKind::Link), keep(Why::Foreign), keep(Why::Foreign)),
+            (odd("README", FileKind::Link), keep(Why::Foreign), keep(Why::Foreign)),
+            (file("m.pyc", Beside(Present)), Verdict::Remove, Verdict::Remove),
+            (young(file("m.pyc", Beside(Present))), Verdict::Remove, Verdict::Remove),
+            (file("m.pyc", Beside(Missing)), keep(Why::Sourceless), Verdict::Remove),
+            (file("m.pyc.77", BesideTemporary(Present)), Verdict::Remove, Verdict::Remove),
+            (file("m.pyc.77", BesideTemporary(Missing)), Verdict::Ignore, Verdict::Remove),
+            (young(file("m.pyc.77", BesideTemporary(Present))), keep(Why::Young), keep(Why::Young)),
+            (young(file("m.pyc.77", BesideTemporary(Missing))), Verdict::Ignore, keep(Why::Young)),
+        ] {
+            assert_eq!(verdict(&file, Sourceless::Keep), kept, "{file:?}");
+            assert_eq!(verdict(&file, Sourceless::Remove), removed, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn what_git_tracks_and_what_is_no_bytecode_stays() {
+        let with = |tracking, content, bytes| {
+            let mut file = file("m.cpython-312.pyc", Form::Cached);
+            (file.tracking, file.entry.content) = (tracking, content);
+            file.entry.metadata.as_mut().unwrap().bytes = bytes;
+            verdict(&file, Sourceless::Keep)
+        };
+        let good = file("m.cpython-312.pyc", Form::Cached).entry.content;
+        for (tracking, content, bytes, expected) in [
+            (Tracking::Untracked, good, 100, Verdict::Remove),
+            (Tracking::Tracked, good, 100, Verdict::Keep(Why::Tracked)),
+            (Tracking::Unknown, good, 100, Verdict::Keep(Why::MaybeTracked)),
+            (Tracking::Untracked, Content::NotRead, 100, Verdict::Keep(Why::Unreadable)),
+            (Tracking::Untracked, Content::of(&[0; 16]), 16, Verdict::Keep(Why::NotBytecode)),
+            (Tracking::Untracked, Content::of(b""), 0, Verdict::Keep(Why::NotBytecode)),
+            (Tracking::Untracked, Content::of(b"\xcb\x0d\r"), 3, Verdict::Keep(Why::NotBytecode)),
+            (Tracking::Untracked, Content::of(b"\xcb\x0d\r\n"), 4, Verdict::Remove),
+        ] {
+            assert_eq!(with(tracking, content, bytes), expected, "{tracking:?} {content:?}");
+        }
+    }
+
+    #[test]
+    fn what_python_would_load_is_moved_unless_the_store_has_as_good_a_one() {
+        let name = "m.cpython-312.pyc";
+        type Change = fn(&mut Entry<'_>);
+        let stale: Change = |entry| entry.content = Content::of(&[&b"\xcb\x0d\r\n"[..], &[1; 12]].concat());
+        let of_user: [Change; 3] = [
+            |entry| entry.metadata.as_mut().unwrap().user = 0,
+            |entry| entry.metadata.as_mut().unwrap().user = USER,
+            |entry| entry.metadata.as_mut().unwrap().user = USER + 1,
+        ];
+        fn set_size(entry: &mut Entry<'_>, bytes: u64, disk: u64) {
+            let metadata = entry.metadata.as_mut().unwrap();
+            (metadata.bytes, metadata.disk) = (bytes, disk);
+        }
+        let of_size: [Change; 3] = [
+            |entry| set_size(entry, body::LARGEST, body::LARGEST),
+            |entry| set_size(entry, body::LARGEST + 1, body::LARGEST),
+            |entry| set_size(entry, body::LARGEST, 4096),
+        ];
+        let adopt = Verdict::Adopt(None);
+        for (name, change, expected) in [
+            (name, of_user[0], adopt),
+            (name, of_user[1], adopt),
+            (name, of_user[2], Verdict::Remove),
+            (name, of_size[0], adopt),
+            (name, of_size[1], Verdict::Remove),
+            (name, of_size[2], Verdict::Remove),
+            (name, stale, Verdict::Remove),
+            ("m.cpython-38.pyc", of_user[1], adopt),
+            ("m.cpython-37.pyc", of_user[1], Verdict::Remove),
+        ] {
+            for in_store in [InStore::Nothing, InStore::Unknown] {
+                let mut file = file(name, Form::Cached);
+                change(&mut file.entry);
+                file.in_store = Some(in_store);
+                assert_eq!(verdict(&file, Sourceless::Keep), expected, "{file:?}");
+                file.in_store = None;
+                assert_eq!(verdict(&file, Sourceless::Keep), Verdict::Remove, "{file:?}");
+            }
+        }
+        let mut stored = file(name, Form::Cached).entry;
+        for (is_stale, expected) in [(false, Verdict::Remove), (true, Verdict::Adopt(Some((1, 2))))] {
+            if is_stale {
+                stale(&mut stored);
+            }
+            let mut file = file(name, Form::Cached);
+            file.in_store = Some(InStore::Entry(Box::new(stored.clone())));
+            assert_eq!(verdict(&file, Sourceless::Keep), expected, "{is_stale}");
+        }
+    }
+}

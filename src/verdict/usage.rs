@@ -1,0 +1,349 @@
+//! Sizes by owner: a scan folded into rows and a total where it is found, so that memory stays flat.
+//!
+//! # Invariants
+//!
+//! * The total of all rows is the total of the files; with the directories' own room it is what GNU `du -s -B1`
+//!   says of the store. A file with several hard links counts once, as there.
+//! * What is reclaimable is what a prune frees: the bytes of a file with several links only if all of them go.
+
+use super::view::{self, Focus, Group, Key, View};
+use crate::host::directory::Metadata;
+use crate::host::volumes::AccessTimes;
+use crate::pyc::name::Name;
+use crate::source::owner::{Owner, Spellings};
+use crate::store::scan::{Trouble, Visit, Visitor};
+use crate::units::Moment;
+use crate::units::Tally;
+use crate::verdict::policy::{Circumstances, Policy};
+use crate::verdict::status::{self, Status, UncheckedHashes};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a store holds.
+#[derive(Debug, Default)]
+pub struct Usage {
+    /// All files.
+    pub total: Tally,
+    /// The directories: their number, and the room that they take themselves.
+    pub directories: Tally,
+    /// What a default prune may remove.
+    pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
+    /// By owner, the most room on disk first.
+    pub owners: Vec<Row>,
+    /// The groups of the view that was asked for, by their keys; without one, none.
+    pub groups: Vec<Group>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+}
+
+/// One owner's share.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The owner.
+    pub owner: Owner,
+    /// All its files.
+    pub tally: Tally,
+    /// What a default prune may remove of them.
+    pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
+    /// The cache tags among them.
+    pub tags: BTreeSet<String>,
+    /// The last use of one of them: when it was read, or written if that was later. `None` where no access time tells.
+    pub last_used: Option<Moment>,
+}
+
+impl Usage {
+    /// Everything on disk, the directories included, in bytes: GNU `du -s -B1`.
+    pub fn disk(&self) -> u64 {
+        self.total.disk + self.directories.disk
+    }
+
+    /// Joins what the workers of a scan found.
+    pub fn collect(surveys: Vec<Survey<'_>>) -> Usage {
+        let mut usage = Usage::default();
+        let mut owners: BTreeMap<Owner, Share> = BTreeMap::new();
+        let spellings = Spellings::of(surveys.iter().flat_map(|survey| survey.shares.keys()));
+        let mut view = None;
+        let mut groups = Vec::new();
+        for survey in surveys {
+            usage.total += survey.total;
+            usage.directories += survey.directories;
+            usage.reclaimable += survey.reclaimable;
+            for (sum, part) in usage.statuses.iter_mut().zip(survey.statuses) {
+                *sum += part;
+            }
+            usage.troubles.extend(survey.troubles);
+            for (owner, share) in survey.shares {
+                owners.entry(spellings.head(&owner)).or_default().join(share);
+            }
+            view = survey.view;
+            groups.push(survey.groups);
+        }
+        usage.groups = view.map(|view| view.collect(groups, &spellings)).unwrap_or_default();
+        let rows = owners.into_iter().filter(|(_, share)| !share.tally.is_empty());
+        usage.owners = rows.map(|(owner, share)| Row::new(owner, share)).collect();
+        usage.owners.sort_by(|one, other| {
+            (other.tally.disk, &one.owner.root).cmp(&(one.tally.disk, &other.owner.root))
+        });
+        usage.troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        usage
+    }
+
+    /// The groups of the view that was asked for; without one, the owners.
+    pub fn groups(&self) -> Vec<Group> {
+        let group = |row: &Row| Group {
+            keys: vec![Key::Owner(Arc::new(row.owner.clone()))],
+            share: row.share(),
+            depth: 0,
+            is_rest: None,
+        };
+        if self.groups.is_empty() { self.owners.iter().map(group).collect() } else { self.groups.clone() }
+    }
+}
+
+impl Row {
+    fn new(owner: Owner, share: Share) -> Row {
+        let Share { tally, reclaimable, statuses, tags, last_used } = share;
+        Row { owner, tally, reclaimable, statuses, tags, last_used }
+    }
+
+    fn share(&self) -> Share {
+        let Row { tally, reclaimable, statuses, tags, last_used, .. } = self.clone();
+        Share { tally, reclaimable, statuses, tags, last_used }
+    }
+}
+
+/// Files with several hard links that were counted already, by device and inode; shared by the workers of a scan.
+#[derive(Debug, Clone, Default)]
+pub struct CountedLinks(Arc<Mutex<HashMap<(u64, u64), Links>>>);
+
+/// The links of a file, as far as they were counted.
+#[derive(Debug, Clone, Copy)]
+struct Links {
+    /// How many there were when the first was met.
+    all: u64,
+    /// How many of those met are reclaimable.
+    reclaimable: u64,
+}
+
+/// Whether links of the same file may be removed while the others are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    /// The store is only looked at.
+    Nothing,
+    /// A prune removes while it scans: the last link of a file has no other any more.
+    Removal,
+}
+
+impl CountedLinks {
+    /// Whether the file with this device and inode is met for the first time.
+    pub(crate) fn is_first(&self, identity: (u64, u64)) -> bool {
+        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        met.insert(identity, Links { all: 0, reclaimable: 0 }).is_none()
+    }
+
+    /// What one name of a file adds to a sum, and to what is reclaimable.
+    pub(crate) fn count(
+        &self,
+        file: &Metadata,
+        is_reclaimable: bool,
+        meanwhile: Meanwhile,
+    ) -> (Tally, Option<Tally>) {
+        let (name, whole) = (Tally::file(0, 0), Tally::file(file.bytes, file.disk));
+        if file.links < 2 && meanwhile == Meanwhile::Nothing {
+            return (whole, is_reclaimable.then_some(whole));
+        }
+        let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = !met.contains_key(&file.identity);
+        if is_first && file.links < 2 {
+            return (whole, is_reclaimable.then_some(whole));
+        }
+        let links = met.entry(file.identity).or_insert(Links { all: file.links, reclaimable: 0 });
+        links.reclaimable += u64::from(is_reclaimable);
+        let is_freed = links.reclaimable == links.all;
+        let sum = if is_first { whole } else { name };
+        (sum, is_reclaimable.then_some(if is_freed { whole } else { name }))
+    }
+}
+
+/// One worker's part of a [`Usage`].
+#[derive(Debug)]
+pub struct Survey<'a> {
+    policy: &'a Policy,
+    unchecked: UncheckedHashes,
+    circumstances: Circumstances<'a>,
+    links: CountedLinks,
+    total: Tally,
+    directories: Tally,
+    reclaimable: Tally,
+    statuses: [Tally; status::NAMES.len()],
+    shares: HashMap<Owner, Share>,
+    focus: Option<&'a Focus>,
+    view: Option<&'a View>,
+    groups: view::Groups,
+    troubles: Vec<Trouble>,
+    access_times: AccessTimes,
+}
+
+/// What some of the files take.
+#[derive(Debug, Clone, Default)]
+pub struct Share {
+    /// All of them.
+    pub tally: Tally,
+    /// What a default prune may remove of them.
+    pub reclaimable: Tally,
+    /// By status, in the order of [`status::NAMES`].
+    pub statuses: [Tally; status::NAMES.len()],
+    /// The cache tags among them.
+    pub tags: BTreeSet<String>,
+    /// The last use of one of them: when it was read, or written if that was later. `None` where no access time tells.
+    pub last_used: Option<Moment>,
+}
+
+impl Share {
+    /// Adds another share.
+    pub fn join(&mut self, other: Share) {
+        self.tally += other.tally;
+        self.reclaimable += other.reclaimable;
+        for (sum, part) in self.statuses.iter_mut().zip(other.statuses) {
+            *sum += part;
+        }
+        self.tags.extend(other.tags);
+        self.last_used = self.last_used.max(other.last_used);
+    }
+
+    fn add(&mut self, file: Counted<'_>) {
+        self.tally += file.tally;
+        self.statuses[file.status.index()] += file.tally;
+        if let Some(reclaimable) = file.reclaimable {
+            self.reclaimable += reclaimable;
+        }
+        if let Some(tag) = file.tag
+            && !self.tags.contains(tag)
+        {
+            self.tags.insert(tag.to_string());
+        }
+        self.last_used = self.last_used.max(file.used);
+    }
+}
+
+/// A file as it is added to a share.
+#[derive(Debug, Clone, Copy)]
+struct Counted<'a> {
+    tally: Tally,
+    status: Status,
+    /// What it adds to what is reclaimable, if it is.
+    reclaimable: Option<Tally>,
+    tag: Option<&'a str>,
+    used: Option<Moment>,
+}
+
+impl<'a> Survey<'a> {
+    /// An empty part; `policy` says what is reclaimable.
+    pub fn new(
+        policy: &'a Policy,
+        unchecked: UncheckedHashes,
+        circumstances: Circumstances<'a>,
+        links: &CountedLinks,
+    ) -> Survey<'a> {
+        Survey {
+            policy,
+            unchecked,
+            circumstances,
+            links: links.clone(),
+            total: Tally::default(),
+            directories: Tally::default(),
+            reclaimable: Tally::default(),
+            statuses: [Tally::default(); status::NAMES.len()],
+            shares: HashMap::new(),
+            focus: None,
+            view: None,
+            groups: HashMap::new(),
+            troubles: Vec::new(),
+            access_times: AccessTimes::Kept,
+        }
+    }
+
+    /// The same for a store whose access times tell no more than this.
+    #[must_use]
+    pub fn with_access_times(self, access_times: AccessTimes) -> Survey<'a> {
+        Survey { access_times, ..self }
+    }
+
+    /// The same with the groups of a view, of what `focus` admits only. Without dimensions there are none.
+    #[must_use]
+    pub fn grouped(self, view: &'a View, focus: &'a Focus) -> Survey<'a> {
+        let focus = Some(focus).filter(|focus| !focus.is_everything());
+        let view = Some(view).filter(|view| !view.dimensions.is_empty());
+        Survey { view, focus, ..self }
+    }
+}
+
+/// When an entry was last used, if that is known. To write it was a use as well, but only where each reading shows is it
+/// known that there was no later one.
+fn last_use(metadata: &Metadata, access_times: AccessTimes) -> Option<Moment> {
+    match access_times {
+        AccessTimes::Kept => Some(metadata.accessed.max(metadata.modified)),
+        AccessTimes::Partial => Some(metadata.accessed).filter(|accessed| *accessed > metadata.modified),
+        AccessTimes::Lost => None,
+    }
+}
+
+impl Visitor for Survey<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        if let Some(metadata) = &visit.metadata
+            && self.focus.is_none_or(|focus| focus.admits_directory(visit))
+        {
+            self.directories += Tally::file(metadata.bytes, metadata.disk);
+        }
+        if visit.entries.is_empty() || self.focus.is_some_and(|focus| !focus.admits_owner(&visit.owner())) {
+            return;
+        }
+        let sources = self.focus.map(|_| visit.source_directory());
+        let share = match self.shares.get_mut(&*visit.owner()) {
+            Some(share) => share,
+            None => self.shares.entry((*visit.owner()).clone()).or_default(),
+        };
+        for entry in visit.entries {
+            if let (Some(focus), Some(sources)) = (self.focus, &sources)
+                && !focus.admits_entry(entry, sources)
+            {
+                continue;
+            }
+            let (Some(metadata), Some(status)) = (&entry.metadata, status::judge(entry, self.unchecked))
+            else {
+                continue;
+            };
+            let tag = match entry.parsed {
+                Name::Bytecode(slot) => Some(slot.tag),
+                Name::Temporary(_) | Name::Foreign => None,
+            };
+            let is_reclaimable = self.policy.scope.admits_entry(visit, entry)
+                && self.policy.judge(entry, status, &self.circumstances).is_condemned();
+            let (tally, reclaimable) = self.links.count(metadata, is_reclaimable, Meanwhile::Nothing);
+            let file = Counted {
+                tally,
+                status,
+                reclaimable,
+                tag,
+                used: tag.and_then(|_| last_use(metadata, self.access_times)),
+            };
+            self.total += tally;
+            self.statuses[status.index()] += tally;
+            if let Some(reclaimable) = reclaimable {
+                self.reclaimable += reclaimable;
+            }
+            share.add(file);
+            if let Some(view) = self.view {
+                self.groups.entry(view.keys(visit, entry, status)).or_default().add(file);
+            }
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
