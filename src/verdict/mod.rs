@@ -31,6 +31,7 @@ pub mod policy;
 pub mod premise;
 pub mod remainder;
 pub mod scope;
+pub mod share;
 pub mod status;
 pub mod sweep;
 pub mod usage;

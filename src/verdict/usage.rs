@@ -6,6 +6,7 @@
 //!   says of the store. A file with several hard links counts once, as there.
 //! * What is reclaimable is what a prune frees: the bytes of a file with several links only if all of them go.
 
+use super::share::{Counted, Share};
 use super::view::{self, Focus, Group, Key, View};
 use crate::host::directory::Metadata;
 use crate::host::volumes::AccessTimes;
@@ -15,7 +16,7 @@ use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::units::Moment;
 use crate::units::Tally;
 use crate::verdict::policy::{Circumstances, Policy};
-use crate::verdict::status::{self, Status, UncheckedHashes};
+use crate::verdict::status::{self, UncheckedHashes};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -186,59 +187,6 @@ pub struct Survey<'a> {
     groups: view::Groups,
     troubles: Vec<Trouble>,
     access_times: AccessTimes,
-}
-
-/// What some of the files take.
-#[derive(Debug, Clone, Default)]
-pub struct Share {
-    /// All of them.
-    pub tally: Tally,
-    /// What a default prune may remove of them.
-    pub reclaimable: Tally,
-    /// By status, in the order of [`status::NAMES`].
-    pub statuses: [Tally; status::NAMES.len()],
-    /// The cache tags among them.
-    pub tags: BTreeSet<String>,
-    /// The last use of one of them: when it was read, or written if that was later. `None` where no access time tells.
-    pub last_used: Option<Moment>,
-}
-
-impl Share {
-    /// Adds another share.
-    pub fn join(&mut self, other: Share) {
-        self.tally += other.tally;
-        self.reclaimable += other.reclaimable;
-        for (sum, part) in self.statuses.iter_mut().zip(other.statuses) {
-            *sum += part;
-        }
-        self.tags.extend(other.tags);
-        self.last_used = self.last_used.max(other.last_used);
-    }
-
-    fn add(&mut self, file: Counted<'_>) {
-        self.tally += file.tally;
-        self.statuses[file.status.index()] += file.tally;
-        if let Some(reclaimable) = file.reclaimable {
-            self.reclaimable += reclaimable;
-        }
-        if let Some(tag) = file.tag
-            && !self.tags.contains(tag)
-        {
-            self.tags.insert(tag.to_string());
-        }
-        self.last_used = self.last_used.max(file.used);
-    }
-}
-
-/// A file as it is added to a share.
-#[derive(Debug, Clone, Copy)]
-struct Counted<'a> {
-    tally: Tally,
-    status: Status,
-    /// What it adds to what is reclaimable, if it is.
-    reclaimable: Option<Tally>,
-    tag: Option<&'a str>,
-    used: Option<Moment>,
 }
 
 impl<'a> Survey<'a> {

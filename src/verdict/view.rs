@@ -9,7 +9,7 @@
 //!   [`super::usage::Usage`], as do those that are shown and those of the rest. In a tree a directory has what is below it,
 //!   so there it is the topmost that has the total.
 
-use super::usage::Share;
+use super::share::Share;
 use crate::pyc::name::Name;
 use crate::source::owner::{Owner, OwnerKind, Spellings};
 use crate::source::package::{Packages, Place};

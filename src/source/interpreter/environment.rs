@@ -2,8 +2,13 @@
 //! names the directory of the one that made it.
 
 use super::version::ExecutableName;
+use crate::host::directory;
 use std::ffi::OsStr;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// No file that is read here is longer.
+const LONGEST_TEXT: u64 = 1 << 20;
 
 /// The file that makes a directory a virtualenv.
 pub(crate) const CONFIGURATION: &str = "pyvenv.cfg";
@@ -35,7 +40,7 @@ pub(super) fn base_executable(configuration: &Path) -> Option<PathBuf> {
 
 /// The executable that the configuration's text leads to.
 fn stated(configuration: &Path) -> Option<PathBuf> {
-    let text = super::installation::read_text(configuration)?;
+    let text = read_text(configuration)?;
     stated_executables(&text).into_iter().find(|path| path.is_file())
 }
 
@@ -59,6 +64,14 @@ pub(crate) fn stated_executables(text: &str) -> Vec<PathBuf> {
     let others = ["python3", "python", "pypy3", "pypy", "graalpy"].into_iter().map(str::to_string);
     let at_home = versioned.chain(others).map(|name| home.join(name));
     whole.chain(at_home).filter(|path| path.is_absolute()).collect()
+}
+
+/// The text of a small file; none if it cannot be read, for then it tells nothing.
+pub(super) fn read_text(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    let (file, _) = directory::open_file(path).ok()?;
+    file.take(LONGEST_TEXT).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

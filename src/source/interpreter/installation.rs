@@ -23,9 +23,6 @@ type Key = (PathBuf, Implementation, u8, u8, Build);
 /// How many virtualenvs may be made from one another before it counts as a circle.
 const DEEPEST_ENVIRONMENT: u8 = 8;
 
-/// No file that is read here is longer.
-const LONGEST_TEXT: u64 = 1 << 20;
-
 /// A standard library on this disk.
 #[derive(Debug, Clone)]
 struct Library {
@@ -293,7 +290,7 @@ fn unversioned_libraries(root: &Path) -> Vec<Library> {
         if !is_library(&path) {
             return None;
         }
-        let patchlevel = read_text(&root.join(include).join("patchlevel.h"))?;
+        let patchlevel = environment::read_text(&root.join(include).join("patchlevel.h"))?;
         let Version { major, minor, .. } = Version::in_patchlevel(&patchlevel)?;
         let name = LibraryName { implementation, major, minor, build: Build::Ordinary };
         Some(Library { name, path: Some(path.canonicalize().ok()?), prefix: root.canonicalize().ok()? })
@@ -366,13 +363,16 @@ fn is_shim(real: &Path) -> bool {
 fn describe(library: &Library) -> Interpreter {
     let LibraryName { implementation, major, minor, build } = library.name;
     let headers = headers_of(library);
-    let header = |name: &str| headers.iter().find_map(|directory| read_text(&directory.join(name)));
-    let in_library = |name: &str| read_text(&library.path.as_ref()?.join(name));
+    let header =
+        |name: &str| headers.iter().find_map(|directory| environment::read_text(&directory.join(name)));
+    let in_library = |name: &str| environment::read_text(&library.path.as_ref()?.join(name));
     let bare = Version::of(major, minor);
     let version = header("patchlevel.h")
         .as_deref()
         .and_then(Version::in_patchlevel)
-        .or_else(|| Version::in_build_details(&read_text(&build_details(library.path.as_ref()?)?)?))
+        .or_else(|| {
+            Version::in_build_details(&environment::read_text(&build_details(library.path.as_ref()?)?)?)
+        })
         .filter(|version| (version.major, version.minor) == (major, minor))
         .or_else(|| bare.in_directory_name(telling_name(&library.prefix, &bare.to_string())?))
         .unwrap_or(bare);
@@ -436,12 +436,4 @@ fn telling_name<'a>(prefix: &'a Path, bare: &str) -> Option<&'a str> {
     let inside = ["install", "libexec", "python", "Frameworks", "Python.framework", "Versions", bare];
     let mut names = prefix.ancestors().map_while(|path| path.file_name()?.to_str());
     names.find(|name| !inside.contains(name))
-}
-
-/// The text of a small file; none if it cannot be read, for then it tells nothing.
-pub(super) fn read_text(path: &Path) -> Option<String> {
-    let mut bytes = Vec::new();
-    let (file, _) = directory::open_file(path).ok()?;
-    file.take(LONGEST_TEXT).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -4,7 +4,7 @@
 //! in any case, in each home.
 
 use super::installation::Finder;
-use super::{Interpreters, MirroredLibrary, installation};
+use super::{Interpreters, MirroredLibrary, environment};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -283,7 +283,7 @@ fn below_home(finder: &mut Finder, home: &Path) {
     below(finder, &home.join("Library/Application Support"), BELOW_DATA);
     conda_below(finder, home);
     // Every environment that conda made, wherever it is, one path a line.
-    let list = installation::read_text(&home.join(".conda/environments.txt")).unwrap_or_default();
+    let list = environment::read_text(&home.join(".conda/environments.txt")).unwrap_or_default();
     for line in list.lines().map(str::trim).filter(|line| line.starts_with('/')) {
         conda(finder, Path::new(line));
     }

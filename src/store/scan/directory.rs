@@ -1,7 +1,8 @@
 //! One directory of the store: list it, look at what the question needs, hand it to the visitor.
 
-use super::look::{Known, Look, SourceNames, Sources, append};
+use super::look::{Known, Look};
 use super::place::{Facts, Mirrored, Place};
+use super::sources::{SourceNames, Sources, append};
 use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
 use crate::host::directory::{Directory, FileKind, Links, ListBuffer, is_link_loop};
 use crate::pyc::name::{self, Name};

@@ -1,125 +1,22 @@
 //! The look at one directory's entries: what each begins with, and what became of its source.
 
+use super::compiled::{compiled_name, hash_source};
 use super::place::{Mirrored, Place};
 use super::recorded::{self, Unread};
-use super::{Listing, Question, Scan, Trouble, Visitor};
-use crate::host::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata, metadata_of};
-use crate::pyc::marshal::{self, Filename};
-use crate::pyc::name::{self, Form, Name, Slot, SourceIndex};
-use crate::pyc::{Loads, Magic, SourceHasher, header};
-use crate::source::{Answer, Fate, Gone, PresentDirectory, Source, SourceDirectory, Why, is_missing};
-use crate::store::body::{self, Part};
+use super::sources::{Sources, is_fault};
+use super::{Question, Scan, Trouble, Visitor};
+use crate::host::directory::{Directory, FileKind, Links, ListBuffer, Metadata};
+use crate::pyc::name::{Form, Name, Slot, SourceIndex};
+use crate::pyc::{Loads, Magic, header};
+use crate::source::witness::real_path;
+use crate::source::{Answer, Fate, Gone, Source, Why, is_missing};
 use crate::store::entry::{Content, Entry};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::{self, Read};
-use std::ops::Range;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
-const LIST_FROM: usize = 3;
-
-/// The largest source that is read to be hashed. A sparse file costs who makes it nothing, and us hours.
-const LARGEST_SOURCE: u64 = 256 << 20;
-
-/// The regular files and links of a directory of sources, sorted.
-#[derive(Default)]
-pub(super) struct SourceNames {
-    listing: Listing,
-    sorted: Vec<(Range<usize>, FileKind)>,
-}
-
-impl SourceNames {
-    fn read(&mut self, directory: &Directory) -> io::Result<()> {
-        let Listing { buffer, names } = &mut self.listing;
-        names.clear();
-        self.sorted.clear();
-        directory.list(buffer, |name, kind| {
-            if kind != FileKind::Directory && kind != FileKind::Other {
-                self.sorted.push((append(names, name), kind));
-            }
-        })?;
-        self.sorted.sort_unstable_by(|(one, _), (other, _)| names[one.clone()].cmp(&names[other.clone()]));
-        Ok(())
-    }
-
-    fn name(&self, at: usize) -> &[u8] {
-        &self.listing.names[self.sorted[at].0.clone()]
-    }
-
-    fn has_source_of(&self, slot: &Slot<'_>, index: &mut Option<SourceIndex>) -> bool {
-        let index = index.get_or_insert_with(|| SourceIndex::new(self.sorted.len(), |at| self.name(at)));
-        index.sources_of(slot, |at| self.name(at)).next().is_some()
-    }
-
-    fn kind(&self, name: &[u8]) -> Option<FileKind> {
-        let found =
-            self.sorted.binary_search_by(|(range, _)| self.listing.names[range.clone()].cmp(name)).ok()?;
-        Some(self.sorted[found].1)
-    }
-}
-
-pub(super) fn append(names: &mut Vec<u8>, name: &[u8]) -> Range<usize> {
-    let start = names.len();
-    names.extend_from_slice(name);
-    start..names.len()
-}
-
-/// The directory of sources that a place mirrors, as far as the question needs it.
-pub(super) enum Sources<'a> {
-    /// Names are looked up one by one.
-    LookUp(PresentDirectory),
-    /// Its names are known.
-    Listed(PresentDirectory, &'a SourceNames),
-    /// An answer for everything in it and below it.
-    Settled(Mirrored),
-}
-
-impl<'a> Sources<'a> {
-    pub(super) fn open(
-        scan: &Scan<'_>,
-        place: &Place,
-        parent: Option<&Directory>,
-        bytecode: usize,
-        names: &'a mut SourceNames,
-        report: &mut dyn FnMut(Trouble),
-    ) -> Sources<'a> {
-        if let Some(handed_down) = place.handed_down() {
-            return Sources::Settled(handed_down);
-        }
-        if !name::mirrors_sources(&place.relative) {
-            return Sources::Settled(Mirrored::Nothing);
-        }
-        let lists = scan.question == Question::Orphans && bytecode >= LIST_FROM;
-        let access = if lists { Access::List } else { Access::LookUp };
-        let path = place.sources();
-        match scan.ground.open(path.clone(), parent.map(|parent| (parent, place.name())), access) {
-            SourceDirectory::Deleted(last_change) => Sources::Settled(Mirrored::Absent(last_change)),
-            SourceDirectory::Doubtful(why) => Sources::Settled(Mirrored::Unreachable(why)),
-            SourceDirectory::Failed(error) => {
-                let why = Why::of(&error);
-                if is_fault(&error) {
-                    report(Trouble::Source { path, source: error });
-                }
-                Sources::Settled(Mirrored::Unreachable(why))
-            }
-            // A directory that may be entered but not read cannot be listed: then names are looked up.
-            SourceDirectory::Present(present) if lists && names.read(&present.directory).is_ok() => {
-                Sources::Listed(present, names)
-            }
-            SourceDirectory::Present(present) => Sources::LookUp(present),
-        }
-    }
-
-    pub(super) fn mirrored(&self) -> Mirrored {
-        match self {
-            Sources::LookUp(_) | Sources::Listed(..) => Mirrored::Present,
-            Sources::Settled(mirrored) => *mirrored,
-        }
-    }
-}
 
 /// The look at a directory's entries, one after another in the order of their names.
 pub(super) struct Look<'a, V> {
@@ -243,6 +140,61 @@ impl<V: Visitor> Look<'_, V> {
             }
         }
         Some(())
+    }
+
+    /// The source that an entry records and that its own path does not lead to, links resolved, and what became of it.
+    ///
+    /// Entries are read only where a link in the mirrored directories makes such paths possible, else one of each directory,
+    /// or of a whole tree that was deleted: a path by which one of them came is that of its neighbours. Before one is removed
+    /// it is asked itself ([`recorded::may_record_a_source`]).
+    ///
+    /// # Errors
+    /// The entry or a directory of the store cannot be read, or the format is not known.
+    fn recorded_source(
+        &mut self,
+        name: &[u8],
+        slot: &Slot<'_>,
+        metadata: &Metadata,
+    ) -> Result<Option<(PathBuf, Source)>, Unread> {
+        if self.may_be_reached_by_dots.is_none() && self.place.may_be_reached_by_dots(self.scan.store) {
+            self.may_be_reached_by_dots = Some(true);
+        } else if self.may_be_reached_by_dots.is_none() {
+            self.may_be_reached_by_dots = self.place.topmost_missing().is_reached_by_dots.get().copied();
+        }
+        if self.may_be_reached_by_dots == Some(false) {
+            return Ok(None);
+        }
+        let Some(path) = self.recorded_path(name, slot, metadata.bytes)? else { return Ok(None) };
+        let fate = recorded::fate_of(self.scan.ground, &path, metadata.written());
+        // By the text of the path nothing can be compared with it.
+        let (Some(directory), Some(source)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        let path = real_path(directory).join(source);
+        let source = match fate {
+            Ok(source) => source,
+            Err(error) => Source::Unreachable(self.report_source(path.clone(), error)),
+        };
+        Ok(Some((path, source)))
+    }
+
+    /// The path with `..` in it that an entry was compiled from, if CPython opens this very entry for it.
+    fn recorded_path(
+        &mut self,
+        name: &[u8],
+        slot: &Slot<'_>,
+        length: u64,
+    ) -> Result<Option<PathBuf>, Unread> {
+        let path = match recorded::path_with_dots(self.directory, name, slot, length) {
+            Err(Unread::Failed(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Unread::Refused);
+            }
+            answer => answer?,
+        };
+        let is_reached = *self.may_be_reached_by_dots.get_or_insert(path.is_some());
+        let _ = self.place.topmost_missing().is_reached_by_dots.set(is_reached);
+        match path {
+            Some(path) if recorded::leads_to(self.scan.store, &path, &self.place.relative)? => Ok(Some(path)),
+            _ => Ok(None),
+        }
     }
 
     /// A file's metadata and what it begins with; `None` when it vanished meanwhile.
@@ -448,44 +400,4 @@ impl<V: Visitor> Look<'_, V> {
         self.known.hashes.insert(key, hash);
         file.hash = Some(hash);
     }
-}
-
-/// Whether an error at a source has to be reported: a disk that fails, or a limit of the system. A name that vanished while
-/// it was looked at is none.
-fn is_fault(error: &io::Error) -> bool {
-    matches!(Why::of(error), Why::Io | Why::StaleHandle) && !is_missing(error)
-}
-
-/// The last component of the code object's `co_filename` in an entry: the name of the source that was compiled.
-pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>) -> Option<Vec<u8>> {
-    let (3, minor) = slot.python()? else { return None };
-    let file = directory.open_entry(name).ok()?;
-    let length = metadata_of(&file).ok()?.readable_bytes();
-    let last = |filename: &[u8]| filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec);
-    let compiled = body::read_for(&file, length, |bytes, part, memory| {
-        match marshal::filename_in(bytes.get(header::LENGTH..).unwrap_or_default(), minor, memory) {
-            Filename::Is(filename) => Some(last(&filename)),
-            Filename::NotYet if part == Part::Start => None,
-            Filename::NotYet | Filename::NotThere => Some(None),
-        }
-    });
-    compiled.ok()??
-}
-
-/// Reads and hashes a source as the interpreter of a tag and magic does.
-///
-/// # Errors
-/// What the system answers; `FileTooLarge` for what is no source, whatever its name.
-pub(crate) fn hash_source(
-    directory: &Directory,
-    source: &[u8],
-    tag: &str,
-    magic: Magic,
-) -> io::Result<[u8; 8]> {
-    let (source, metadata) = directory.open_source(source)?;
-    if metadata.bytes > LARGEST_SOURCE || metadata.readable_bytes() < metadata.bytes {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    // No more than it says it has: files in `/proc` have no end, and reading them may do something.
-    SourceHasher::new(tag, magic).hash(source.take(metadata.bytes))
 }

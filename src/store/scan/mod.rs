@@ -36,10 +36,12 @@
 //!   longer than the system takes: each of those is a [`Trouble`].
 //! * Files that vanish during the scan are not reported: others may use the store all the while.
 
+mod compiled;
 mod directory;
 mod look;
 mod place;
 mod recorded;
+mod sources;
 
 use crate::host::directory::{LONGEST_PATH, ListBuffer, Metadata, name_too_long};
 use crate::host::pool::{Threads, run_crew};
@@ -55,7 +57,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-pub(crate) use look::{compiled_name, hash_source};
+pub(crate) use compiled::{compiled_name, hash_source};
 pub(crate) use recorded::{may_be_file, may_record_a_source};
 
 /// What a caller wants to know of each entry.

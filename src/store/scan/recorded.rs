@@ -5,14 +5,13 @@
 //! entry without a source where the mirror points is asked for the path that it was compiled from. That path counts only
 //! if it leads to this very entry (`importlib._bootstrap_external.cache_from_source`).
 
-use super::Visitor;
-use super::look::{Look, hash_source};
-use crate::host::directory::{Access, Directory, LONGEST_PATH, Links, Metadata, is_link_loop, metadata_of};
+use super::compiled::hash_source;
+use crate::host::directory::{Access, Directory, LONGEST_PATH, Links, is_link_loop, metadata_of};
 use crate::pyc::marshal::{self, Filename, Memory};
 use crate::pyc::name::Slot;
 use crate::pyc::{Header, Magic, header};
-use crate::source::witness::{Wanted, real_path};
-use crate::source::{Fate, Gone, Source, SourceFile, Why, is_missing};
+use crate::source::witness::Wanted;
+use crate::source::{Fate, Gone, Ground, Source, SourceFile, Why, is_missing};
 use crate::store::Store;
 use crate::store::body::{self, Part};
 use crate::units::Moment;
@@ -37,77 +36,21 @@ impl From<io::Error> for Unread {
     }
 }
 
-impl<V: Visitor> Look<'_, V> {
-    /// The source that an entry records and that its own path does not lead to, links resolved, and what became of it.
-    ///
-    /// Entries are read only where a link in the mirrored directories makes such paths possible, else one of each directory,
-    /// or of a whole tree that was deleted: a path by which one of them came is that of its neighbours. Before one is removed
-    /// it is asked itself ([`may_record_a_source`]).
-    ///
-    /// # Errors
-    /// The entry or a directory of the store cannot be read, or the format is not known.
-    pub(super) fn recorded_source(
-        &mut self,
-        name: &[u8],
-        slot: &Slot<'_>,
-        metadata: &Metadata,
-    ) -> Result<Option<(PathBuf, Source)>, Unread> {
-        if self.may_be_reached_by_dots.is_none() && self.place.may_be_reached_by_dots(self.scan.store) {
-            self.may_be_reached_by_dots = Some(true);
-        } else if self.may_be_reached_by_dots.is_none() {
-            self.may_be_reached_by_dots = self.place.topmost_missing().is_reached_by_dots.get().copied();
+/// What became of the source at a recorded path, for an entry written at a moment.
+pub(super) fn fate_of(ground: &Ground, path: &Path, written: Moment) -> io::Result<Source> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {
+            let (directory, name) = parent(path)?;
+            let metadata = directory.metadata(name, Links::Follow)?;
+            return Ok(Source::Present(SourceFile::from(metadata)));
         }
-        if self.may_be_reached_by_dots == Some(false) {
-            return Ok(None);
-        }
-        let Some(path) = self.recorded_path(name, slot, metadata.bytes)? else { return Ok(None) };
-        let fate = self.fate_of(&path, metadata.written());
-        // By the text of the path nothing can be compared with it.
-        let (Some(directory), Some(source)) = (path.parent(), path.file_name()) else { return Ok(None) };
-        let path = real_path(directory).join(source);
-        let source = match fate {
-            Ok(source) => source,
-            Err(error) => Source::Unreachable(self.report_source(path.clone(), error)),
-        };
-        Ok(Some((path, source)))
+        Err(error) if !is_missing(&error) => return Err(error),
+        _ => {}
     }
-
-    /// The path with `..` in it that an entry was compiled from, if CPython opens this very entry for it.
-    fn recorded_path(
-        &mut self,
-        name: &[u8],
-        slot: &Slot<'_>,
-        length: u64,
-    ) -> Result<Option<PathBuf>, Unread> {
-        let path = match path_with_dots(self.directory, name, slot, length) {
-            Err(Unread::Failed(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(Unread::Refused);
-            }
-            answer => answer?,
-        };
-        let is_reached = *self.may_be_reached_by_dots.get_or_insert(path.is_some());
-        let _ = self.place.topmost_missing().is_reached_by_dots.set(is_reached);
-        match path {
-            Some(path) if leads_to(self.scan.store, &path, &self.place.relative)? => Ok(Some(path)),
-            _ => Ok(None),
-        }
-    }
-
-    fn fate_of(&self, path: &Path, written: Moment) -> io::Result<Source> {
-        match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => {
-                let (directory, name) = parent(path)?;
-                let metadata = directory.metadata(name, Links::Follow)?;
-                return Ok(Source::Present(SourceFile::from(metadata)));
-            }
-            Err(error) if !is_missing(&error) => return Err(error),
-            _ => {}
-        }
-        let fate = self.scan.ground.fate(path, Wanted::Anything)?;
-        // What exists there and is no file is no source: it cannot be told what became of the one that was.
-        let fate = if fate == Fate::Exists { Fate::Doubtful(Why::Io) } else { fate };
-        Ok(fate.source(Gone::Source, written).unwrap_or(Source::Unreachable(Why::Io)))
-    }
+    let fate = ground.fate(path, Wanted::Anything)?;
+    // What exists there and is no file is no source: it cannot be told what became of the one that was.
+    let fate = if fate == Fate::Exists { Fate::Doubtful(Why::Io) } else { fate };
+    Ok(fate.source(Gone::Source, written).unwrap_or(Source::Unreachable(Why::Io)))
 }
 
 /// Hashes the source at `path` as the interpreter of a tag and magic does.
@@ -151,7 +94,7 @@ pub(crate) fn may_record_a_source(
 }
 
 /// The absolute path with `..` in it that an entry of this length in bytes was compiled from, if its name fits the slot.
-fn path_with_dots(
+pub(super) fn path_with_dots(
     directory: &Directory,
     name: &[u8],
     slot: &Slot<'_>,
@@ -224,7 +167,7 @@ fn fitting(filename: &[u8], slot: &Slot<'_>) -> Option<PathBuf> {
 ///
 /// # Errors
 /// What opening such a directory answers, except that it is missing.
-fn leads_to(store: &Store, path: &Path, relative: &[u8]) -> io::Result<bool> {
+pub(super) fn leads_to(store: &Store, path: &Path, relative: &[u8]) -> io::Result<bool> {
     let mut way: Vec<&[u8]> = Vec::new();
     for component in path.parent().into_iter().flat_map(Path::components) {
         match component {

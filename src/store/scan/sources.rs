@@ -1,0 +1,115 @@
+//! The directory of sources that a directory of the store mirrors.
+
+use super::place::{Mirrored, Place};
+use super::{Listing, Question, Scan, Trouble};
+use crate::host::directory::{Access, Directory, FileKind};
+use crate::pyc::name::{self, Slot, SourceIndex};
+use crate::source::{PresentDirectory, SourceDirectory, Why, is_missing};
+use std::io;
+use std::ops::Range;
+
+/// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
+const LIST_FROM: usize = 3;
+
+/// The regular files and links of a directory of sources, sorted.
+#[derive(Default)]
+pub(super) struct SourceNames {
+    listing: Listing,
+    sorted: Vec<(Range<usize>, FileKind)>,
+}
+
+impl SourceNames {
+    fn read(&mut self, directory: &Directory) -> io::Result<()> {
+        let Listing { buffer, names } = &mut self.listing;
+        names.clear();
+        self.sorted.clear();
+        directory.list(buffer, |name, kind| {
+            if kind != FileKind::Directory && kind != FileKind::Other {
+                self.sorted.push((append(names, name), kind));
+            }
+        })?;
+        self.sorted.sort_unstable_by(|(one, _), (other, _)| names[one.clone()].cmp(&names[other.clone()]));
+        Ok(())
+    }
+
+    fn name(&self, at: usize) -> &[u8] {
+        &self.listing.names[self.sorted[at].0.clone()]
+    }
+
+    pub(super) fn has_source_of(&self, slot: &Slot<'_>, index: &mut Option<SourceIndex>) -> bool {
+        let index = index.get_or_insert_with(|| SourceIndex::new(self.sorted.len(), |at| self.name(at)));
+        index.sources_of(slot, |at| self.name(at)).next().is_some()
+    }
+
+    pub(super) fn kind(&self, name: &[u8]) -> Option<FileKind> {
+        let found =
+            self.sorted.binary_search_by(|(range, _)| self.listing.names[range.clone()].cmp(name)).ok()?;
+        Some(self.sorted[found].1)
+    }
+}
+
+pub(super) fn append(names: &mut Vec<u8>, name: &[u8]) -> Range<usize> {
+    let start = names.len();
+    names.extend_from_slice(name);
+    start..names.len()
+}
+
+/// The directory of sources that a place mirrors, as far as the question needs it.
+pub(super) enum Sources<'a> {
+    /// Names are looked up one by one.
+    LookUp(PresentDirectory),
+    /// Its names are known.
+    Listed(PresentDirectory, &'a SourceNames),
+    /// An answer for everything in it and below it.
+    Settled(Mirrored),
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn open(
+        scan: &Scan<'_>,
+        place: &Place,
+        parent: Option<&Directory>,
+        bytecode: usize,
+        names: &'a mut SourceNames,
+        report: &mut dyn FnMut(Trouble),
+    ) -> Sources<'a> {
+        if let Some(handed_down) = place.handed_down() {
+            return Sources::Settled(handed_down);
+        }
+        if !name::mirrors_sources(&place.relative) {
+            return Sources::Settled(Mirrored::Nothing);
+        }
+        let lists = scan.question == Question::Orphans && bytecode >= LIST_FROM;
+        let access = if lists { Access::List } else { Access::LookUp };
+        let path = place.sources();
+        match scan.ground.open(path.clone(), parent.map(|parent| (parent, place.name())), access) {
+            SourceDirectory::Deleted(last_change) => Sources::Settled(Mirrored::Absent(last_change)),
+            SourceDirectory::Doubtful(why) => Sources::Settled(Mirrored::Unreachable(why)),
+            SourceDirectory::Failed(error) => {
+                let why = Why::of(&error);
+                if is_fault(&error) {
+                    report(Trouble::Source { path, source: error });
+                }
+                Sources::Settled(Mirrored::Unreachable(why))
+            }
+            // A directory that may be entered but not read cannot be listed: then names are looked up.
+            SourceDirectory::Present(present) if lists && names.read(&present.directory).is_ok() => {
+                Sources::Listed(present, names)
+            }
+            SourceDirectory::Present(present) => Sources::LookUp(present),
+        }
+    }
+
+    pub(super) fn mirrored(&self) -> Mirrored {
+        match self {
+            Sources::LookUp(_) | Sources::Listed(..) => Mirrored::Present,
+            Sources::Settled(mirrored) => *mirrored,
+        }
+    }
+}
+
+/// Whether an error at a source has to be reported: a disk that fails, or a limit of the system. A name that vanished while
+/// it was looked at is none.
+pub(super) fn is_fault(error: &io::Error) -> bool {
+    matches!(Why::of(error), Why::Io | Why::StaleHandle) && !is_missing(error)
+}
