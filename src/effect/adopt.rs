@@ -22,7 +22,6 @@ use crate::pyc::name::PYCACHE;
 use crate::source::owner::Owner;
 use crate::store::Store;
 use crate::store::in_tree::root::Root;
-use crate::store::tree::Tree;
 use crate::units::Tally;
 use crate::verdict::plan::PlannedDirectory;
 use crate::verdict::sweep::{Adoption, Adoptions};
@@ -90,7 +89,8 @@ impl Adopter<'_> {
                 match &mut done.refused {
                     Some(refused) if is_of_store(&source) => refused.files += 1,
                     refused @ None if is_of_store(&source) => {
-                        *refused = Some(NotAdopted { path: self.root.path.clone(), files: 1, source });
+                        *refused =
+                            Some(NotAdopted { path: self.root.path().to_path_buf(), files: 1, source });
                     }
                     _ => done.failures.push(NotAdopted { path, files: 1, source }),
                 }

@@ -89,7 +89,7 @@ impl<'a> Execution<'a> {
         Execution::of(store, &|_, _, _| Prepared::Remove, rules, stop)
     }
 
-    fn of(tree: &'a dyn Tree, prepare: &'a Prepare<'a>, rules: Rules, stop: &'a AtomicBool) -> Execution<'a> {
+    fn of(tree: &'a Tree, prepare: &'a Prepare<'a>, rules: Rules, stop: &'a AtomicBool) -> Execution<'a> {
         let (is_read_only, seen) = (AtomicBool::new(false), AtomicU64::new(0));
         let (turns, links_left) = (Turns::default(), CountedLinks::default());
         let removal = Removal { tree, prepare, stop, rules, is_read_only, seen, turns, links_left };
@@ -145,7 +145,7 @@ pub fn execute(
 
 /// Removes what is planned in any tree; each victim is prepared before.
 pub(crate) fn execute_in(
-    tree: &dyn Tree,
+    tree: &Tree,
     plan: Plan,
     prepare: &Prepare<'_>,
     threads: Threads,
@@ -187,7 +187,7 @@ impl Default for Turns {
 }
 
 struct Removal<'a> {
-    tree: &'a dyn Tree,
+    tree: &'a Tree,
     prepare: &'a Prepare<'a>,
     stop: &'a AtomicBool,
     rules: Rules,

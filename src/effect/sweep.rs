@@ -10,7 +10,6 @@ use crate::host::pool::Threads;
 use crate::source::owner::Owner;
 use crate::store::Store;
 use crate::store::in_tree::root::Root;
-use crate::store::tree::Tree;
 use crate::units::Tally;
 use crate::verdict::links::LinkedVictims;
 use crate::verdict::plan::PlannedDirectory;

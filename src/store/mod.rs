@@ -1,7 +1,7 @@
 //! The store's root, opened once and vetted.
 //!
 //! Whoever holds a [`Store`] holds a descriptor of its root; the path is not looked up again. Everything
-//! below is reached through [`Store::directory`], which cannot leave the tree.
+//! below is reached through [`Tree::directory`], which cannot leave the tree.
 //!
 //! # Invariants
 //!
@@ -20,11 +20,12 @@ pub mod scan;
 pub mod sharing;
 pub mod tree;
 
-use crate::host::directory::{self, Access, Directory, Metadata, Resolver};
+use crate::host::directory::{self, Access, Directory, Metadata};
 use crate::host::path_owner::{Doubt, check_root_alone};
 use crate::source::walk;
 use crate::store::tree::Tree;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 /// What a store is opened for.
@@ -39,11 +40,9 @@ pub enum Purpose {
 /// A vetted store.
 #[derive(Debug)]
 pub struct Store {
-    root: Directory,
-    path: PathBuf,
+    tree: Tree,
     real_path: PathBuf,
     metadata: Metadata,
-    resolver: Resolver,
 }
 
 /// Who holds a store's lock.
@@ -109,6 +108,20 @@ pub enum Refusal {
     },
 }
 
+impl Deref for Store {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        &self.tree
+    }
+}
+
+impl DerefMut for Store {
+    fn deref_mut(&mut self) -> &mut Tree {
+        &mut self.tree
+    }
+}
+
 impl Store {
     /// Opens and vets the store at the absolute path `path`. A symbolic link there is resolved once, here.
     ///
@@ -143,13 +156,7 @@ impl Store {
         if purpose == Purpose::Remove {
             check_ours(path, &metadata)?;
         }
-        let resolver = root.resolver();
-        Ok(Store { root, path: path.to_path_buf(), real_path, metadata, resolver })
-    }
-
-    /// The path as it was given: what entries are shown under.
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Store { tree: Tree::new(root, path.to_path_buf()), real_path, metadata })
     }
 
     /// The path with links resolved, at the time of opening.
@@ -168,33 +175,7 @@ impl Store {
     /// Where the file system cannot lock a directory (some network file systems). Removal is safe without: each file
     /// is looked at again before it goes.
     pub fn lock(&self) -> io::Result<Lock> {
-        self.root.try_lock().map(|is_ours| if is_ours { Lock::Ours } else { Lock::Others })
-    }
-
-    /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.
-    pub fn set_resolver(&mut self, resolver: Resolver) {
-        self.resolver = resolver;
-    }
-
-    /// Opens the directory `relative` below the root; `b""` is the root.
-    ///
-    /// # Errors
-    /// Those of [`Directory::open_beneath`].
-    pub fn directory(&self, relative: &[u8]) -> io::Result<Directory> {
-        self.root.open_beneath(relative, self.resolver)
-    }
-
-    /// Opens the directory `name` in a directory that this store opened.
-    ///
-    /// # Errors
-    /// Those of [`Directory::open_beneath`].
-    pub fn directory_in(&self, parent: &Directory, name: &[u8]) -> io::Result<Directory> {
-        parent.open_beneath(name, self.resolver)
-    }
-
-    /// The path of something in the store, for people to read: never opened again.
-    pub fn shown(&self, relative: &[u8], name: &[u8]) -> PathBuf {
-        Tree::shown(self, relative, name)
+        self.tree.root().try_lock().map(|is_ours| if is_ours { Lock::Ours } else { Lock::Others })
     }
 }
 

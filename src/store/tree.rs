@@ -1,41 +1,64 @@
-//! Trees that are reached from the descriptor of their root, downwards only: the store, and trees of sources.
+//! A tree that is reached from the descriptor of its root, downwards only: the store, and trees of sources.
 //!
 //! What removes from them needs no more than this, so that there is one executor for all.
 
-use crate::host::directory::Directory;
-use crate::store::Store;
+use crate::host::directory::{Directory, Resolver};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A tree opened at its root.
-pub trait Tree: Sync {
+#[derive(Debug)]
+pub struct Tree {
+    root: Directory,
+    path: PathBuf,
+    resolver: Resolver,
+}
+
+impl Tree {
+    /// The tree below an open directory; `path` is the path that it was given by.
+    pub(crate) fn new(root: Directory, path: PathBuf) -> Tree {
+        let resolver = root.resolver();
+        Tree { root, path, resolver }
+    }
+
     /// The root's path as it was given: what is below it is shown under it.
-    fn path(&self) -> &Path;
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn root(&self) -> &Directory {
+        &self.root
+    }
+
+    /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.
+    pub fn set_resolver(&mut self, resolver: Resolver) {
+        self.resolver = resolver;
+    }
 
     /// Opens the directory `relative` below the root; `b""` is the root.
     ///
     /// # Errors
     /// Those of [`Directory::open_beneath`].
-    fn directory(&self, relative: &[u8]) -> io::Result<Directory>;
+    pub fn directory(&self, relative: &[u8]) -> io::Result<Directory> {
+        self.root.open_beneath(relative, self.resolver)
+    }
+
+    /// Opens the directory `name` in a directory that this tree opened.
+    ///
+    /// # Errors
+    /// Those of [`Directory::open_beneath`].
+    pub fn directory_in(&self, parent: &Directory, name: &[u8]) -> io::Result<Directory> {
+        parent.open_beneath(name, self.resolver)
+    }
 
     /// The path of something in the tree, for people to read: never opened again.
-    fn shown(&self, relative: &[u8], name: &[u8]) -> PathBuf {
-        let mut path = self.path().to_path_buf();
+    pub fn shown(&self, relative: &[u8], name: &[u8]) -> PathBuf {
+        let mut path = self.path.clone();
         for part in [relative, name].into_iter().filter(|part| !part.is_empty()) {
             path.push(OsStr::from_bytes(part));
         }
         path
-    }
-}
-
-impl Tree for Store {
-    fn path(&self) -> &Path {
-        Store::path(self)
-    }
-
-    fn directory(&self, relative: &[u8]) -> io::Result<Directory> {
-        Store::directory(self, relative)
     }
 }

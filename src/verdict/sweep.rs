@@ -224,10 +224,7 @@ impl Planner {
 
 impl Visitor for Planner {
     fn directory(&mut self, seen: &Seen<'_>) {
-        let shown = |name: &[u8]| {
-            use crate::store::tree::Tree;
-            seen.root.shown(seen.relative, name)
-        };
+        let shown = |name: &[u8]| seen.root.shown(seen.relative, name);
         let mut victims = Vec::new();
         let mut adoptions = HashMap::new();
         let mut kept = seen.others;

@@ -24,7 +24,7 @@ pub(crate) enum Mirror {
 
 /// The path, from the store's root, of the directory that mirrors a place: by the path as it is spelled, as Python does.
 pub fn mirror_of(root: &Root, place: &Place) -> Vec<u8> {
-    let path = root.path.as_os_str().as_bytes();
+    let path = root.path().as_os_str().as_bytes();
     let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
     joined(&path[start..], &place.relative)
 }

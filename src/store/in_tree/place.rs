@@ -73,8 +73,8 @@ impl Place {
     pub fn path(&self, root: &Root) -> PathBuf {
         // Joined with nothing, it would end in a slash.
         match &*self.relative {
-            b"" => root.path.clone(),
-            relative => root.path.join(OsStr::from_bytes(relative)),
+            b"" => root.path().to_path_buf(),
+            relative => root.path().join(OsStr::from_bytes(relative)),
         }
     }
 
@@ -86,7 +86,7 @@ impl Place {
                 let around = parent.territory.get().cloned().unwrap_or(Territory::Nobody);
                 around.passed_on(&parent.path(root))
             }
-            None => above(&root.path),
+            None => above(root.path()),
         };
         inherited.enter_present(&path, self.holds_bytecode.get().copied().unwrap_or(false))
     }

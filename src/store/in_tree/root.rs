@@ -6,13 +6,14 @@
 //!   package manager or to an installation of Python is opened only for who asks for it ([`System`]).
 //! * Whoever holds a [`Root`] holds a descriptor; the path is not looked up again, except to say whose it is.
 
-use crate::host::directory::{self, Access, Directory, FileKind, Links, Resolver};
+use crate::host::directory::{self, Access, Directory, FileKind, Links};
 use crate::host::path_owner::{Doubt, check_root_alone};
 use crate::pyc::name::PYCACHE;
 use crate::source::owner::{OwnerKind, Territory};
 use crate::store::tree::Tree;
 use std::ffi::OsStr;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -34,10 +35,8 @@ const UNPACKAGED: [&str; 1] = ["/usr/local"];
 /// A vetted root.
 #[derive(Debug)]
 pub struct Root {
-    directory: Directory,
-    resolver: Resolver,
-    /// The path as it was spelled: Python mirrors sources in the store by their spelled paths.
-    pub path: PathBuf,
+    /// Under the path as it was spelled: Python mirrors sources in the store by their spelled paths.
+    tree: Tree,
     /// The path without symbolic links, at the time of opening.
     pub real_path: PathBuf,
     /// Whether only its `__pycache__` is meant: that is what was named.
@@ -130,30 +129,28 @@ impl Root {
                 return Err(Refusal::Installation(named));
             }
         }
-        let resolver = directory.resolver();
-        Ok(Root { directory, resolver, path: path.to_path_buf(), real_path, only_cache })
+        Ok(Root { tree: Tree::new(directory, path.to_path_buf()), real_path, only_cache })
     }
 }
 
 impl Root {
-    /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.
-    pub fn set_resolver(&mut self, resolver: Resolver) {
-        self.resolver = resolver;
-    }
-
     /// What is swept, without symbolic links: the root, or its `__pycache__` alone.
     pub fn target(&self) -> PathBuf {
         if self.only_cache { self.real_path.join(OsStr::from_bytes(PYCACHE)) } else { self.real_path.clone() }
     }
 }
 
-impl Tree for Root {
-    fn path(&self) -> &Path {
-        &self.path
-    }
+impl Deref for Root {
+    type Target = Tree;
 
-    fn directory(&self, relative: &[u8]) -> io::Result<Directory> {
-        self.directory.open_beneath(relative, self.resolver)
+    fn deref(&self) -> &Tree {
+        &self.tree
+    }
+}
+
+impl DerefMut for Root {
+    fn deref_mut(&mut self) -> &mut Tree {
+        &mut self.tree
     }
 }
 
@@ -240,8 +237,8 @@ mod tests {
         assert!(refused("chroot/usr/lib/python3/dist-packages/y").contains("installation of Python"));
         assert!(open("py/lib/python3.12/site-packages/x", System::Sweep).is_ok());
         let link = open("link", System::Leave).unwrap();
-        assert_eq!((link.path, link.real_path), (base.join("link"), base.join("p")));
+        assert_eq!((link.path(), link.real_path.clone()), (&*base.join("link"), base.join("p")));
         let cache = open("p/__pycache__", System::Leave).unwrap();
-        assert_eq!((cache.path, cache.only_cache), (base.join("p"), true));
+        assert_eq!((cache.path(), cache.only_cache), (&*base.join("p"), true));
     }
 }

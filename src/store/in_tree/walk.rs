@@ -20,7 +20,6 @@ use crate::source::{Why, is_missing};
 use crate::store::Store;
 use crate::store::entry::{Content, Entry};
 use crate::store::scan::Trouble;
-use crate::store::tree::Tree;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
