@@ -54,6 +54,14 @@ pub mod verdict;
 
 pub mod effect;
 
+pub mod complaint;
+pub mod edits;
+pub mod environment;
+pub mod exit;
+pub mod history;
+pub mod json;
+pub mod quoting;
+
 /// Checks of the parsers against any bytes, for the fuzzer and for the tests that replay its corpus.
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/hostile/library.rs"]
@@ -63,5 +71,5 @@ pub mod hostile;
 #[cfg(fuzzing)]
 #[allow(missing_docs, dead_code, reason = "the binary uses the rest")]
 pub mod cli;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 extern crate self as pycstore;

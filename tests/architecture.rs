@@ -8,8 +8,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The folders of `src/` in the order of the flow: each uses only itself and those before it.
-const ROOMS: [&str; 8] = ["units", "pyc", "host", "source", "store", "verdict", "effect", "cli"];
+/// The folders and single files of `src/` in the order of the flow: each uses only itself and those before it.
+const ROOMS: [&str; 15] = [
+    "units",
+    "pyc",
+    "host",
+    "source",
+    "store",
+    "verdict",
+    "effect",
+    "quoting",
+    "json",
+    "complaint",
+    "exit",
+    "environment",
+    "edits",
+    "history",
+    "cli",
+];
 
 /// A file of `src/`.
 struct SourceFile {
@@ -32,9 +48,12 @@ impl SourceFile {
         self.code.lines().filter(has).map(|line| format!("src/{}: {}", self.path, line.trim())).collect()
     }
 
-    /// The folder of `src/` that it lies in; none of `lib.rs` and `main.rs`.
+    /// The place in [`ROOMS`] of the folder that it lies in; none of `lib.rs` and `main.rs`.
     fn room(&self) -> Option<usize> {
-        let (room, _) = self.path.split_once('/')?;
+        if ["lib.rs", "main.rs"].contains(&self.path.as_str()) {
+            return None;
+        }
+        let room = module_of(&self.path).split('/').next().unwrap();
         Some(ROOMS.iter().position(|it| *it == room).unwrap_or_else(|| panic!("name src/{room} in ROOMS")))
     }
 
@@ -88,8 +107,12 @@ fn sources() -> Vec<SourceFile> {
 
 fn read(path: &Path) -> SourceFile {
     let text = std::fs::read_to_string(path).unwrap();
-    let unit_tests =
-        ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub mod tests {", "#[cfg(test)]\npub(super) mod"];
+    let unit_tests = [
+        "#[cfg(test)]\nmod tests {",
+        "#[cfg(test)]\npub mod tests {",
+        "#[cfg(test)]\npub(super) mod",
+        "#[cfg(test)]\npub(crate) mod",
+    ];
     let end = unit_tests.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len());
     let untested = &text[..end];
     // `tests.rs` is the unit tests of its directory's module, all of it.
@@ -248,10 +271,10 @@ fn the_library_does_not_touch_the_terminal_the_environment_or_the_clock() {
     ];
     let files = sources();
     let library = files.iter().filter(|file| !file.is_terminal());
-    assert_none(
-        library.flat_map(|file| file.lines_with(&WORLD)).collect(),
-        "the library is told, it does not ask",
-    );
+    let asking = library.flat_map(|file| file.lines_with(&WORLD));
+    // It joins paths, and reads no variable.
+    let asking = asking.filter(|line| !line.ends_with("use std::env::join_paths;"));
+    assert_none(asking.collect(), "the library is told, it does not ask");
     let environment = files.iter().find(|file| file.path == "cli/env.rs").unwrap();
     assert!(!environment.lines_with(&["SystemTime::now"]).is_empty(), "the clock is read elsewhere now");
 }

@@ -1,8 +1,8 @@
 //! `pycstore completions`: what a shell needs to complete our commands and options. Home of clap_complete.
 
 use super::args::{self, CompletedShell, CompletionsOptions};
-use super::exit::Exit;
 use clap_complete::{Shell, generate};
+use pycstore::exit::Exit;
 use std::io::{self, Write};
 
 /// Runs `pycstore completions`.

@@ -13,11 +13,12 @@
 
 use super::args::{Action, Command, Global};
 use super::config::{self, Origin};
-use super::env::{self, Environment};
+use super::env;
 use super::launch;
 use super::output::complain::{self, Complaint};
 use super::session::Session;
 use anyhow::Context;
+use pycstore::environment::Environment;
 use pycstore::host::accounts::{Accounts, User};
 use pycstore::host::contained::{Containment, Identity, Parent, tie_to_parent};
 use pycstore::host::directory::effective_user;

@@ -3,15 +3,15 @@
 //! Everything happens in one temporary directory that plays the home of a user. Home of tempfile.
 
 use super::args::{DemoOptions, DuOptions, PruneOptions, RunOptions, SelectorOptions};
-use super::env::Environment;
-use super::exit::Exit;
 use super::output::complain;
 use super::output::style::Tone;
-use super::program;
 use super::session::Session;
 use super::stop::Stop;
 use super::{du, prune};
 use anyhow::{Context, ensure};
+use pycstore::environment::Environment;
+use pycstore::exit::Exit;
+use pycstore::host::program;
 use pycstore::pyc::Magic;
 use pycstore::pyc::name::cache_from_source;
 use std::io::{self, Write};

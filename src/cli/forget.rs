@@ -2,10 +2,10 @@
 
 use super::args::ForgetOptions;
 use super::consent::Yes;
-use super::exit::Exit;
 use super::prune::{WhenLocked, carry_out};
 use super::selection::Selection;
 use super::session::Session;
+use pycstore::exit::Exit;
 
 /// Runs `pycstore forget`.
 pub fn run(session: &Session, options: &ForgetOptions) -> anyhow::Result<Exit> {

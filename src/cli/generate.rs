@@ -4,10 +4,10 @@
 //! `Exit status: …` becomes a section of that name. The pages are committed in `man/`; a test compares them.
 
 use super::args::{self, GenerateOptions, Generated};
-use super::exit::Exit;
 use anyhow::Context;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use pycstore::exit::Exit;
 use std::io;
 use std::path::Path;
 

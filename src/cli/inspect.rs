@@ -1,13 +1,13 @@
 //! `pycstore inspect`: one entry laid open.
 
 use super::args::InspectOptions;
-use super::exit::Exit;
 use super::output::json::{self, Inspection};
+use super::output::path;
 use super::output::style::Tone;
-use super::output::{date, human, path};
 use super::paths;
 use super::session::{Opened, Session};
 use super::source::with_entry;
+use pycstore::exit::Exit;
 use pycstore::host::directory::Metadata;
 use pycstore::host::volumes::AccessTimes;
 use pycstore::pyc::magic::Release;
@@ -22,6 +22,7 @@ use pycstore::store::body::{Bodies, Body};
 use pycstore::store::entry::{Content, Entry};
 use pycstore::store::scan::{Question, Visit};
 use pycstore::units::Moment;
+use pycstore::units::{date, human};
 use pycstore::verdict::inspector::moved;
 use pycstore::verdict::status::{self, Corrupt, Status, UncheckedHashes};
 use std::ffi::OsStr;

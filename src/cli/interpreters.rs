@@ -1,12 +1,12 @@
 //! `pycstore interpreters`: the Pythons on this machine.
 
 use super::args::InterpretersOptions;
-use super::exit::Exit;
 use super::output::json::{self, InterpreterLine};
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session, is_absent};
+use pycstore::exit::Exit;
 use pycstore::source::Fate;
 use pycstore::source::interpreter::{Build, Interpreter, Interpreters, StoreUse};
 use pycstore::source::witness::Wanted;

@@ -1,8 +1,8 @@
 //! `pycstore launch`: an internal command that starts another program as another user, in a new session and with limits.
 
 use super::args::LaunchOptions;
-use super::exit::Exit;
 use anyhow::Context;
+use pycstore::exit::Exit;
 use pycstore::host::contained::{Containment, Identity, THIS_PROGRAM};
 use std::io;
 use std::path::PathBuf;

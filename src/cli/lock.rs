@@ -5,9 +5,9 @@
 //! only if the holder may be a prune of this store. Removal is safe without a lock too, since each file is checked again
 //! before it is removed.
 
-use super::history::{Journal, Locked, StateLock};
 use super::output::complain;
 use super::session::Opened;
+use pycstore::history::{Journal, Locked, StateLock};
 use pycstore::host::directory::effective_user;
 use pycstore::store::Lock;
 use pycstore::store::lock::{Holder, holders};

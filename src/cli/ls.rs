@@ -2,17 +2,18 @@
 
 use super::args::LsOptions;
 use super::du::report;
-use super::exit::Exit;
 use super::output::json::{self, EntryLine};
+use super::output::path;
 use super::output::style::Tone;
-use super::output::{human, path};
 use super::paths;
 use super::session::{Opened, Session};
+use pycstore::exit::Exit;
 use pycstore::pyc::name::Name;
 use pycstore::source::owner::Owner;
 use pycstore::store::Purpose;
 use pycstore::store::entry::Entry;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
+use pycstore::units::human;
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};

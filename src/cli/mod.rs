@@ -13,14 +13,12 @@ mod doctor;
 mod du;
 mod edits;
 mod env;
-mod exit;
 mod forget;
 mod generate;
 mod history;
 #[cfg(any(test, fuzzing))]
 #[path = "../../tests/hostile/terminal.rs"]
 pub mod hostile;
-mod input;
 mod inspect;
 mod interpreters;
 mod keep;
@@ -28,10 +26,11 @@ mod launch;
 mod lock;
 mod ls;
 mod output;
+#[cfg(test)]
+#[path = "../history/tests.rs"]
+mod past_runs;
 mod paths;
-mod program;
 mod prune;
-mod replace;
 mod report;
 mod schedule;
 mod selection;
@@ -46,9 +45,9 @@ mod which;
 mod whole_store;
 
 use args::{Arguments, Command};
-use env::Environment;
-use exit::Exit;
 use output::complain;
+use pycstore::exit::Exit;
+use pycstore::host::program;
 use session::Session;
 use std::process::ExitCode;
 
@@ -72,7 +71,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     if let Command::Launch(options) = &command {
         return launch::run(options);
     }
-    let environment = Environment::of_process();
+    let environment = env::of_process();
+    program::search_in(env::search_path());
     continuation::continue_as_owner(&global, &command, &environment)?;
     // Its job is to find what is wrong, the configuration included.
     if let Command::Doctor(options) = &command {

@@ -3,27 +3,28 @@
 use super::args::{Account, PruneOptions, RunOptions};
 use super::consent::{Consent, Yes, agreed};
 use super::du::{is_read, owner, reclaimable, report};
-use super::exit::Exit;
-use super::history::{Due, Journal, JournalError, Latest, Locked, Run};
 use super::interpreters;
 use super::lock::{self, PruneLock, Turn};
 use super::output::complain;
 use super::output::json::{self, Mode, PruneDocument};
-use super::output::metrics;
+use super::output::path;
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
-use super::output::{date, human, path};
 use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use super::whole_store::would_empty;
 use pycstore::effect::outcome::Outcome;
 use pycstore::effect::remove::{Execution, Expectation};
+use pycstore::exit::Exit;
+use pycstore::history::metrics;
+use pycstore::history::{Due, Journal, JournalError, Latest, Locked, Run};
 use pycstore::pyc::Loads;
 use pycstore::source::owner::Life;
 use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::store::{Purpose, Store};
 use pycstore::units::Tally;
+use pycstore::units::{date, human};
 use pycstore::verdict::budget::{CutOff, Weigher};
 use pycstore::verdict::census::{Census, Counting};
 use pycstore::verdict::emptied::{Leftovers, topmost};
@@ -358,7 +359,7 @@ fn say_once(policy: &Policy, circumstances: &Circumstances<'_>) {
 fn has_agreed(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
     let tally = plan.tally();
     let (files, size) = (human::counted(tally.files, "file"), human::size(tally.disk));
-    let store = path::escaped(&opened.store.path().to_string_lossy());
+    let store = pycstore::quoting::escaped(&opened.store.path().to_string_lossy());
     agreed(Consent::ToBeAsked, &format!("Remove {files} ({size}) from {store}?"))
 }
 

@@ -2,15 +2,16 @@
 
 use super::args::ReportOptions;
 use super::du;
-use super::exit::Exit;
 use super::output::complain::Complaint;
 use super::output::html::{self, Report};
-use super::output::{human, path};
-use super::replace::{Original, Ownership, ReplaceError, replace, replace_like};
+use super::output::path;
 use super::session::Session;
+use pycstore::edits::replace::{Original, Ownership, ReplaceError, replace, replace_like};
+use pycstore::exit::Exit;
 use pycstore::host::directory::{effective_user, open_file};
 use pycstore::store::Purpose;
 use pycstore::store::scan::Question;
+use pycstore::units::human;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
 use std::io::{self, Write};

@@ -2,7 +2,6 @@
 
 use super::args::{Color, Global};
 use super::config::{self, Configuration, Location, Origin, Sourced};
-use super::env::Environment;
 use super::output::complain::{self, Complaint};
 use super::output::progress::{Progress, Visibility};
 use super::output::style::Style;
@@ -10,6 +9,7 @@ use super::output::terminal::Terminal;
 use super::stop::Stop;
 use anyhow::Context;
 use pycstore::effect::adopt::make_store;
+use pycstore::environment::Environment;
 use pycstore::host::directory::effective_user;
 use pycstore::host::path_owner::Doubt;
 use pycstore::host::pool::Threads;

@@ -1,10 +1,10 @@
 //! `pycstore source`: the source of an entry.
 
 use super::args::SourceOptions;
-use super::exit::Exit;
 use super::output::{complain, path};
 use super::paths;
 use super::session::{Opened, Session};
+use pycstore::exit::Exit;
 use pycstore::store::Purpose;
 use pycstore::store::scan::Question;
 use std::io::{self, BufWriter, Write};

@@ -3,22 +3,23 @@
 use super::args::{Account, RunOptions, VerifyOptions};
 use super::consent::Yes;
 use super::du::report as complain_of_troubles;
-use super::exit::Exit;
 use super::interpreters;
 use super::launch::this_program;
 use super::output::json::{self, FindingLine};
 use super::output::paragraph::wrapped;
 use super::output::style::Tone;
-use super::output::{complain, human, path};
+use super::output::{complain, path};
 use super::paths;
 use super::prune::{WhenLocked, carry_out};
 use super::selection::Selection;
 use super::session::{Opened, Session};
 use pycstore::effect::prove::{Doubt, Proof, recompile};
+use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
 use pycstore::store::Purpose;
 use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan, Trouble};
+use pycstore::units::human;
 use pycstore::verdict::finding::{Finding, Severity};
 use pycstore::verdict::inspector::{Inspection, Inspector};
 use pycstore::verdict::status::UncheckedHashes;
@@ -178,7 +179,7 @@ impl Report {
             let name = format!("{:<INDENT$}", finding.what.name());
             out.write_all(&session.style().paint(name.as_bytes(), tone))?;
             out.write_all(&path::shown(&finding.path, &session.terminal))?;
-            let text = path::escaped(&finding.what.to_string());
+            let text = pycstore::quoting::escaped(&finding.what.to_string());
             // --fix removes every fault: no command has to be typed for it.
             let is_fixed = options.fix && finding.what.severity() == Severity::Fault;
             let remedy = (!is_fixed).then(|| finding.what.remedy());

@@ -1,18 +1,19 @@
 //! `pycstore which`: the entries of a source, those that are there and those that could be.
 
 use super::args::WhichOptions;
-use super::exit::Exit;
 use super::interpreters;
 use super::output::json::{self, EntryLine, ExpectedLine};
-use super::output::{complain, human, path};
+use super::output::{complain, path};
 use super::paths;
 use super::session::{Opened, Session};
 use anyhow::Context;
+use pycstore::exit::Exit;
 use pycstore::pyc::name;
 use pycstore::source::{Source, is_missing};
 use pycstore::store::Purpose;
 use pycstore::store::entry::Entry;
 use pycstore::store::scan::{Question, Trouble};
+use pycstore::units::human;
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;

@@ -5,8 +5,10 @@
 pub mod accounts;
 pub mod contained;
 pub mod directory;
+pub mod input;
 pub mod isolated;
 pub mod path_owner;
 pub mod pool;
+pub mod program;
 pub mod trust;
 pub mod volumes;

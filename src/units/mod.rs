@@ -7,6 +7,8 @@
 //!
 //! * No text makes parsing panic, and what [`Age`] and [`Size`] show is read back as the same value.
 
+pub mod date;
+pub mod human;
 mod tally;
 
 pub use tally::Tally;

@@ -5,12 +5,13 @@
 use super::config::Configuration;
 use super::doctor::cron as crontab_of_user;
 use super::edits::block::{Block, BlockError, Placement, Rest};
-use super::env::Environment;
-use super::history::Run;
-use super::history::journal::Recorded;
-use super::output::{date, human, json};
 use super::schedule::cron::Time;
 use super::setup::vscode;
+use pycstore::environment::Environment;
+use pycstore::history::Run;
+use pycstore::history::journal::Recorded;
+use pycstore::json;
+use pycstore::units::{date, human};
 use pycstore::verdict::scope::Keep;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};

@@ -5,7 +5,6 @@
 
 use super::visible;
 use crate::cli::output::complain::Complaint;
-use crate::cli::output::path;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 
@@ -41,9 +40,9 @@ fn escape_arguments(error: &mut clap::Error) {
     let typed = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
     for kind in typed {
         let escaped = match error.get(kind) {
-            Some(ContextValue::String(text)) => ContextValue::String(path::escaped(text)),
+            Some(ContextValue::String(text)) => ContextValue::String(pycstore::quoting::escaped(text)),
             Some(ContextValue::Strings(texts)) => {
-                ContextValue::Strings(texts.iter().map(|text| path::escaped(text)).collect())
+                ContextValue::Strings(texts.iter().map(|text| pycstore::quoting::escaped(text)).collect())
             }
             _ => continue,
         };

@@ -6,8 +6,8 @@
 use super::home;
 use super::location::Location;
 use super::origin::{Origin, Sourced};
-use crate::cli::env::Environment;
-use crate::cli::input;
+use pycstore::environment::Environment;
+use pycstore::host::input;
 use pycstore::units::{Age, Size};
 use pycstore::verdict::scope::Keep;
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! A home at the start of a text: `~`, `$HOME` or `${HOME}`, where no shell expands it: in the configuration and in
 //! quoted globs.
 
-use crate::cli::env::Environment;
+use pycstore::environment::Environment;
 use std::path::Path;
 
 /// The home and what follows it, where a text begins with one.

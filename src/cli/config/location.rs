@@ -1,7 +1,7 @@
 //! Which file is the configuration: `--config`, else `PYCSTORE_CONFIG`, else the XDG directories.
 
 use super::origin::Origin;
-use crate::cli::env::Environment;
+use pycstore::environment::Environment;
 use std::path::{Path, PathBuf};
 
 /// The configuration file's place.

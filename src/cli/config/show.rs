@@ -5,13 +5,13 @@ use super::location::Location;
 use super::origin::{Origin, Sourced};
 use super::{effective, file};
 use crate::cli::args::ConfigOptions;
-use crate::cli::exit::Exit;
 use crate::cli::output::complain;
 use crate::cli::output::json::{self, SCHEMA};
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
 use crate::cli::session::{Session, is_absent};
+use pycstore::exit::Exit;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -139,7 +139,9 @@ fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Res
             Value::Unset(meaning) => meaning.as_bytes().to_vec(),
             Value::Switch(is_on) => is_on.to_string().into_bytes(),
             Value::Count(count) => count.to_string().into_bytes(),
-            Value::Text(text) if session.terminal.is_terminal() => path::escaped(text).into_bytes(),
+            Value::Text(text) if session.terminal.is_terminal() => {
+                pycstore::quoting::escaped(text).into_bytes()
+            }
             Value::Text(text) => text.clone().into_bytes(),
             Value::Path(path) => shown(path, row.key != "store" || !is_absent(path)),
         };

@@ -5,7 +5,7 @@
 
 use super::place::{Asked, PREFIX, Place, Setting};
 use super::question::{Question, Silence, ask, program};
-use crate::cli::env::Environment;
+use pycstore::environment::Environment;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::process::Command;

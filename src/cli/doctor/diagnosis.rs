@@ -4,13 +4,14 @@ use super::facts::{Coverage, Facts, NamedBy, OpenStore, Reads, Schedule, StoreSt
 use super::finding::{self, Finding, Kind, Severity, quoted};
 use super::interpreters::{AskedInterpreter, Said};
 use super::{exposure, variable};
-use crate::cli::history::Run;
-use crate::cli::output::{complain, date, human};
+use crate::cli::output::complain;
+use pycstore::history::Run;
 use pycstore::host::directory::Room;
 use pycstore::source::interpreter::StoreUse;
 use pycstore::store::others::Origin;
 use pycstore::store::scan::Trouble;
 use pycstore::units::Tally;
+use pycstore::units::{date, human};
 use std::path::{Path, PathBuf};
 
 /// A file system is nearly full below this share of room or files, in percent.

@@ -2,8 +2,8 @@
 
 use super::facts::{Facts, OpenStore, StoreState};
 use super::finding::{Finding, Kind, Severity, quoted};
-use crate::cli::output::human;
 use pycstore::host::trust::Step;
+use pycstore::units::human;
 use pycstore::verdict::exposure::{Approach, Guard, Intruder, Parts};
 
 fn who(facts: &Facts, intruder: Intruder) -> String {

@@ -7,14 +7,14 @@ use super::{cron, shells, systemd};
 use crate::cli::args::DoctorOptions;
 use crate::cli::config::{self, Origin, Sourced};
 use crate::cli::du::reclaimable;
-use crate::cli::history::{Journal, Locked, Run};
-use crate::cli::input;
 use crate::cli::launch::this_program;
 use crate::cli::output::complain;
 use crate::cli::schedule;
 use crate::cli::session::{Opened, Session, is_absent};
+use pycstore::history::{Journal, Locked, Run};
 use pycstore::host::accounts::Accounts;
 use pycstore::host::directory::{self, Room};
+use pycstore::host::input;
 use pycstore::host::trust::{self, Step};
 use pycstore::source::walk::{self, InTree};
 use pycstore::store::Purpose;
@@ -363,14 +363,14 @@ pub mod tests {
     use super::super::place::{Shell, Start};
     use super::*;
     use crate::cli::doctor::interpreters::Said;
-    use crate::cli::exit::Exit;
+    use pycstore::exit::Exit;
     use pycstore::source::interpreter::StoreUse;
 
     /// A store in order, of user 1000, pruned yesterday.
     pub fn open_store() -> OpenStore {
         let temporary = tempfile::tempdir().unwrap();
-        let store = crate::cli::history::tests::store(&temporary, "store");
-        let run = crate::cli::history::tests::run(&store, 1_700_000_000 - 86_400, 3, Exit::Done);
+        let store = crate::cli::past_runs::store(&temporary, "store");
+        let run = crate::cli::past_runs::run(&store, 1_700_000_000 - 86_400, 3, Exit::Done);
         OpenStore {
             path: "/home/me/.cache/cpython".into(),
             user: 1000,

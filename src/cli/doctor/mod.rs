@@ -26,11 +26,11 @@ mod variable;
 pub use finding::Finding;
 
 use super::args::{DoctorOptions, Global};
-use super::env::Environment;
-use super::exit::Exit;
 use super::output::complain;
 use super::session::Session;
 use finding::{Kind, Severity};
+use pycstore::environment::Environment;
+use pycstore::exit::Exit;
 use std::io::{self, BufWriter, Write};
 
 /// Runs `pycstore doctor`. A configuration that cannot be understood is one of the findings.

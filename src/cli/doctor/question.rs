@@ -11,10 +11,11 @@
 //! * No program that is asked has a terminal: [`apart`] gives it a session of its own, else an interactive shell would
 //!   stop us when it takes the terminal.
 
-use crate::cli::env::Environment;
-use crate::cli::output::{complain, human};
+use crate::cli::output::complain;
+use pycstore::environment::Environment;
 use pycstore::host::directory::effective_user;
 use pycstore::host::trust;
+use pycstore::units::human;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -5,9 +5,9 @@
 
 use super::place::{Asked, Place, Setting, Shell, Start, assignment};
 use super::question::{Question, Silence, apart, ask_all, program};
-use crate::cli::env::Environment;
-use crate::cli::program::is_trusted;
+use pycstore::environment::Environment;
 use pycstore::host::accounts::User;
+use pycstore::host::program::is_trusted;
 use pycstore::verdict::exposure::Guard;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

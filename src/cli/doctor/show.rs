@@ -10,8 +10,8 @@ use crate::cli::output::json::{self, DoctorLine};
 use crate::cli::output::paragraph::wrapped;
 use crate::cli::output::style::{Style, Tone};
 use crate::cli::output::terminal::Terminal;
-use crate::cli::output::{date, human, path};
 use crate::cli::session::Session;
+use pycstore::units::{date, human};
 use std::io::{self, Write};
 
 /// How far the text is from the left.
@@ -95,9 +95,9 @@ fn shown(finding: &Finding, terminal: &Terminal, style: Style) -> Vec<u8> {
 /// painted; without one the text is.
 fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Style, tone: Tone) -> Vec<u8> {
     let text = match terminal.columns() {
-        Some(_) => path::escaped(&with_home(text, terminal)),
+        Some(_) => pycstore::quoting::escaped(&with_home(text, terminal)),
         // A line stays a line, whatever a file is called.
-        None => path::escaped(text),
+        None => pycstore::quoting::escaped(text),
     };
     let first = if label.is_empty() { indent } else { indent.max(label.len() + 1) };
     let room =

@@ -3,8 +3,8 @@
 
 use super::place::{Setting, assignment};
 use super::question::{Question, ask, program};
-use crate::cli::env::Environment;
-use crate::cli::program::is_trusted;
+use pycstore::environment::Environment;
+use pycstore::host::program::is_trusted;
 use pycstore::verdict::exposure::Guard;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -4,7 +4,6 @@ mod others;
 mod table;
 
 use super::args::{DuOptions, ViewOptions};
-use super::exit::Exit;
 use super::keep;
 use super::output::comma_separated;
 use super::output::complain::{self, Complaint};
@@ -12,6 +11,7 @@ use super::output::json::{self, UsageDocument};
 use super::output::path;
 use super::paths::{self, Named};
 use super::session::{Opened, Session};
+use pycstore::exit::Exit;
 use pycstore::source::owner::{Life, Owner};
 use pycstore::store::Purpose;
 use pycstore::store::scan::{Question, Scan, Trouble};

@@ -2,10 +2,11 @@
 
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
-use crate::cli::output::{complain, human, path};
+use crate::cli::output::{complain, path};
 use crate::cli::session::Session;
 use pycstore::store::Store;
 use pycstore::store::others::{OtherStore, Places, Reach};
+use pycstore::units::human;
 use pycstore::verdict::view::Measure;
 use std::io::{self, Write};
 

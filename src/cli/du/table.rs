@@ -2,13 +2,14 @@
 //! says what can go.
 
 use super::{Shown, owner};
+use crate::cli::output::path;
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
 use crate::cli::output::tags::{self, Names};
-use crate::cli::output::{date, human, path};
 use crate::cli::session::Session;
 use pycstore::source::owner::Life;
 use pycstore::units::Tally;
+use pycstore::units::{date, human};
 use pycstore::verdict::share::Share;
 use pycstore::verdict::status::{self, Status};
 use pycstore::verdict::usage::Usage;
@@ -75,7 +76,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
             None => match group.keys.get(last) {
                 Some(Key::Directory(path)) if group.depth > 0 && session.terminal.is_terminal() => {
                     let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    text.extend(path::escaped(&name).into_bytes());
+                    text.extend(pycstore::quoting::escaped(&name).into_bytes());
                 }
                 _ => text.extend(cell(last)),
             },
@@ -112,7 +113,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
 /// The options of `prune` that make it remove only what was counted.
 fn scopes(store: Option<&Path>, focus: &Focus) -> String {
     let option = |name: &str, path: &Path| {
-        let text = path::escaped(&path.to_string_lossy());
+        let text = pycstore::quoting::escaped(&path.to_string_lossy());
         let is_plain =
             |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@%,:".contains(&byte) || byte >= 0x80;
         let quoted =
@@ -143,7 +144,7 @@ fn heading(dimension: Dimension) -> &'static str {
 
 fn name(session: &Session, key: &Key) -> Vec<u8> {
     let text = |text: &str| match session.terminal.is_terminal() {
-        true => path::escaped(text).into_bytes(),
+        true => pycstore::quoting::escaped(text).into_bytes(),
         false => text.as_bytes().to_vec(),
     };
     match key {
@@ -214,8 +215,8 @@ fn percentage(part: u64, whole: u64) -> String {
 mod tests {
     use super::*;
     use crate::cli::args::{Color, Global};
-    use crate::cli::env::Environment;
     use crate::cli::output::terminal::Terminal;
+    use pycstore::environment::Environment;
     use pycstore::source::owner::{Owner, OwnerKind};
     use pycstore::units::Moment;
     use pycstore::verdict::view::{Arrangement, Order};

@@ -5,7 +5,6 @@ use super::place::EditError;
 use super::plan::Plan;
 use crate::cli::consent::{Consent, agreed};
 use crate::cli::output::complain::{self, Complaint};
-use crate::cli::output::path;
 use crate::cli::session::Session;
 use std::io::{self, BufWriter, Write};
 
@@ -119,7 +118,8 @@ pub fn carry_out(plan: &Plan, outcome: &mut Outcome) {
 
 fn show(session: &Session, plans: &[&Plan], lines: &[String], out: &mut dyn Write) -> io::Result<()> {
     for line in lines {
-        let line = if session.terminal.is_terminal() { path::escaped(line) } else { line.clone() };
+        let line =
+            if session.terminal.is_terminal() { pycstore::quoting::escaped(line) } else { line.clone() };
         writeln!(out, "{line}")?;
     }
     plans.iter().try_for_each(|plan| plan.show(out, &session.terminal, session.style()))

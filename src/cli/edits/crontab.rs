@@ -6,7 +6,7 @@
 //! removes it.
 
 use super::place::EditError;
-use crate::cli::program;
+use pycstore::host::program;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};

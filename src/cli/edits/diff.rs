@@ -4,7 +4,6 @@
 
 use super::place::Place;
 use super::plan::{Edit, Plan};
-use crate::cli::output::path;
 use crate::cli::output::style::{Style, Tone};
 use crate::cli::output::terminal::Terminal;
 use similar::TextDiff;
@@ -41,7 +40,7 @@ impl Plan {
 
 /// Nothing that a terminal would obey but tabs, which indent.
 fn safe(line: &str) -> String {
-    line.split('\t').map(path::escaped).collect::<Vec<_>>().join("\t")
+    line.split('\t').map(pycstore::quoting::escaped).collect::<Vec<_>>().join("\t")
 }
 
 /// The edit as a unified diff with three lines around each change.

@@ -9,7 +9,7 @@
 use super::crontab;
 use super::place::{EditError, Place, Text, may_replace, read_file};
 use super::plan::Edit;
-use crate::cli::replace::{Ownership, ReplaceError, create, replace_like};
+use pycstore::edits::replace::{Ownership, ReplaceError, create, replace_like};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;

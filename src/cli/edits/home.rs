@@ -1,7 +1,7 @@
 //! Whose files are edited: those of the user who runs us, and nobody else's.
 
-use crate::cli::env::Environment;
 use crate::cli::output::complain::Complaint;
+use pycstore::environment::Environment;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use super::block::BlockError;
 use super::crontab;
-use crate::cli::replace::Original;
+use pycstore::edits::replace::Original;
 use pycstore::host::directory::{effective_user, open_file};
 use pycstore::host::trust::{self, Stranger};
 use std::fmt::{self, Display};

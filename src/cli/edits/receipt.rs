@@ -14,8 +14,8 @@
 use super::place::Place;
 use crate::cli::output::complain;
 use crate::cli::output::json::{self, SCHEMA};
-use crate::cli::replace::replace;
 use crate::cli::session::Session;
+use pycstore::edits::replace::replace;
 use pycstore::host::directory::{Access, Directory, FileKind, effective_user, metadata_of};
 use pycstore::host::trust;
 use pycstore::units::Moment;
@@ -101,7 +101,7 @@ impl Receipt {
         for path in std::iter::once(path.clone()).chain(real) {
             let line = Line {
                 schema: SCHEMA,
-                when: crate::cli::output::date::rfc3339(Moment { nanoseconds: 0, ..now }),
+                when: pycstore::units::date::rfc3339(Moment { nanoseconds: 0, ..now }),
                 what: what.into(),
                 file: json::text(&path),
                 file_bytes: json::bytes(&path),

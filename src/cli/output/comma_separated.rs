@@ -7,10 +7,11 @@
 //! for one has an apostrophe before it (the advice of OWASP on CSV injection): no name of a package or tag that follows the
 //! rules for those is touched. On a terminal every field is escaped.
 
+use super::path;
 use super::terminal::Terminal;
-use super::{date, path};
 use pycstore::source::owner::Life;
 use pycstore::units::Tally;
+use pycstore::units::date;
 use pycstore::verdict::share::Share;
 use pycstore::verdict::usage::Usage;
 use pycstore::verdict::view::{Dimension, Group, Key};

@@ -3,53 +3,20 @@
 //! The only way to standard error, beside the line of progress, which has no names in it. What a terminal would obey is escaped,
 //! also where standard error is none: a name must not write a line of its own into a log or a mail.
 
+pub use pycstore::complaint::{Complaint, one_line};
+
 use super::paragraph::wrapped;
 use super::{path, terminal};
+use pycstore::quoting::escaped;
 use std::error::Error;
-use std::fmt::{self, Display};
 use std::io::{self, Write};
 
 const NAME: &str = "pycstore: ";
 const HINT: &str = "hint: ";
 
-/// An error that knows what the user can do about it.
-#[derive(Debug)]
-pub struct Complaint {
-    message: String,
-    hint: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-impl Complaint {
-    /// A message and a hint.
-    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Complaint {
-        Complaint { message: message.into(), hint: hint.into(), source: None }
-    }
-
-    /// An error of the library and a hint.
-    pub fn caused(error: impl Error + Send + Sync + 'static, hint: impl Into<String>) -> Complaint {
-        Complaint { message: String::new(), hint: hint.into(), source: Some(Box::new(error)) }
-    }
-}
-
-impl Display for Complaint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Some(source) => write!(formatter, "{source}"),
-            None => formatter.write_str(&self.message),
-        }
-    }
-}
-
-impl Error for Complaint {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref()?.source()
-    }
-}
-
 /// The error that ends the run.
 pub fn fatal(error: &anyhow::Error) {
-    let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint.as_str());
+    let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint());
     say(&one_line(error.as_ref()), hint);
 }
 
@@ -74,7 +41,7 @@ pub fn advise(message: &str, hint: &str) {
 /// What writing answers.
 pub fn ask(question: &str) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
-    write!(stderr, "{} ", path::escaped(question))?;
+    write!(stderr, "{} ", escaped(question))?;
     stderr.flush()
 }
 
@@ -105,31 +72,14 @@ pub fn explained(error: anyhow::Error) -> anyhow::Error {
 
 /// What [`fatal`] would say, and its hint.
 pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
-    let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint.clone());
+    let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint().to_string());
     (one_line(error.as_ref()), hint)
-}
-
-/// The error and its causes: `cannot open /x: Permission denied`.
-pub fn one_line(error: &dyn Error) -> String {
-    let mut line = without_code(&error.to_string());
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&without_code(&error.to_string()));
-        cause = error.source();
-    }
-    line
-}
-
-/// `Permission denied (os error 13)` → `Permission denied`.
-fn without_code(message: &str) -> String {
-    message.rsplit_once(" (os error ").map_or(message, |(text, _)| text).to_string()
 }
 
 fn say(message: &str, hint: Option<&str>) {
     let mut stderr = io::stderr().lock();
     let columns = terminal::columns_of(&stderr);
-    let shown = |head: &str, text: &str| match (path::escaped(text), columns) {
+    let shown = |head: &str, text: &str| match (escaped(text), columns) {
         (text, Some(columns)) => fitted(head, &text, columns),
         (text, None) => text,
     };

@@ -10,12 +10,13 @@
 //! * The Content Security Policy admits the page's own style and script by their hashes, and nothing else.
 
 use super::json::{self, ReportDocument};
+use super::path;
 use super::tags::{self, Names};
-use super::{date, human, path};
 use crate::cli::output::treemap::{self, Rectangle};
 use pycstore::source::owner::Life;
 use pycstore::units::Moment;
 use pycstore::units::Tally;
+use pycstore::units::{date, human};
 use pycstore::verdict::status::{self, Status};
 use pycstore::verdict::usage::{Row, Usage};
 use std::fmt::Write;
@@ -107,7 +108,7 @@ pub fn page(report: Report<'_>) -> io::Result<String> {
 /// characters are spelled out.
 pub fn text(raw: &str) -> String {
     let mut safe = String::with_capacity(raw.len());
-    for character in path::escaped(raw).chars() {
+    for character in pycstore::quoting::escaped(raw).chars() {
         match character {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
@@ -324,7 +325,7 @@ fn caption(svg: &mut String, name: &str, disk: u64, rectangle: Rectangle, shape:
     if rectangle.height < 22.0 {
         return;
     }
-    let Some(shown) = label(&path::escaped(name), columns) else { return };
+    let Some(shown) = label(&pycstore::quoting::escaped(name), columns) else { return };
     // The inner drawing ends at the tile's edge, and so does the text.
     let _ = write!(svg, r#"<svg {}><text x="6" y="18">{}</text>"#, place(rectangle, shape), text(&shown));
     let size = human::size(disk);

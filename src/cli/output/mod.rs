@@ -2,11 +2,8 @@
 
 pub mod comma_separated;
 pub mod complain;
-pub mod date;
 pub mod html;
-pub mod human;
 pub mod json;
-pub mod metrics;
 pub mod paragraph;
 pub mod path;
 pub mod progress;

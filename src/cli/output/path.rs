@@ -1,6 +1,7 @@
 //! Paths for people: safe on a terminal, raw in a pipe. Home of unicode-width.
 
 use super::terminal::Terminal;
+use pycstore::quoting::escaped;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use unicode_width::UnicodeWidthChar;
@@ -41,34 +42,6 @@ pub fn lines_shown(text: &[u8], terminal: &Terminal) -> Vec<u8> {
     String::from_utf8_lossy(text).split('\n').map(escaped).collect::<Vec<_>>().join("\n").into_bytes()
 }
 
-/// Text without anything that a terminal would obey, that would reorder a line or that cannot be seen ([`is_obeyed`]).
-/// Each is shown as `\n`, `\x1b` or `\u{202e}`.
-pub fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\u{0}'..='\u{1f}' | '\u{7f}' if !matches!(character, '\n' | '\r' | '\t') => {
-                safe.push_str(&format!("\\x{:02x}", u32::from(character)));
-            }
-            _ if is_obeyed(character) => safe.extend(character.escape_default()),
-            _ => safe.push(character),
-        }
-    }
-    safe
-}
-
-/// Whether a terminal or a page would obey this character rather than show it: control characters (Unicode's `Cc`), line and
-/// paragraph separators, those for bidirectional text (`Bidi_Control`), annotations, and what is invisible
-/// (`Default_Ignorable_Code_Point` of `DerivedCoreProperties.txt`).
-pub fn is_obeyed(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
-
 /// The columns that a text takes on a terminal.
 pub fn width(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
@@ -105,35 +78,6 @@ pub fn fitted(text: &str, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn nothing_reaches_the_terminal_that_it_would_obey() {
-        assert_eq!(escaped("a\x1b[31mb\nc"), "a\\x1b[31mb\\nc");
-        assert_eq!(escaped("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
-        assert_eq!(escaped("méson 東京 …"), "méson 東京 …");
-        for invisible in ["\u{ad}", "\u{180e}", "\u{2066}", "\u{3164}", "\u{fffb}", "\u{1d173}", "\u{e0041}"]
-        {
-            let code = u32::from(invisible.chars().next().unwrap());
-            assert_eq!(escaped(&format!("a{invisible}b")), format!("a\\u{{{code:x}}}b"));
-        }
-    }
-
-    proptest! {
-        /// Whatever a file is called, what is shown can be seen, is one line, and stays as it is when it is escaped again.
-        #[test]
-        fn any_text_becomes_one_line_that_can_be_seen(
-            bytes in proptest::collection::vec(any::<u8>(), 0..60),
-            text in any::<String>(),
-        ) {
-            for text in [String::from_utf8_lossy(&bytes).into_owned(), text] {
-                let shown = escaped(&text);
-                prop_assert!(!shown.chars().any(is_obeyed), "{shown:?}");
-                prop_assert!(!shown.bytes().any(|byte| byte < 0x20 || byte == 0x7f), "{shown:?}");
-                prop_assert_eq!(escaped(&shown), shown);
-            }
-        }
-    }
 
     #[test]
     fn long_paths_lose_their_middle() {

@@ -1,7 +1,7 @@
 //! A line of progress on a terminal's standard error, gone without trace at the end. Home of indicatif.
 
-use super::human;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pycstore::units::human;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 

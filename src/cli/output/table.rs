@@ -91,7 +91,7 @@ impl Table {
             match terminal.columns() {
                 Some(columns) => {
                     let room = columns.saturating_sub(path::width(&cells));
-                    let path = path::escaped(&String::from_utf8_lossy(path));
+                    let path = pycstore::quoting::escaped(&String::from_utf8_lossy(path));
                     line.extend(path::fitted(&path, room).bytes());
                 }
                 None => line.extend_from_slice(path),

@@ -8,12 +8,13 @@ use super::{Installed, cron, installed, last_run, launchd, systemd};
 use crate::cli::args::{Action, ScheduleOptions, Scheduler};
 use crate::cli::config;
 use crate::cli::edits::{EditError, Manner, Outcome, Place};
-use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
-use crate::cli::output::{date, human, path};
+use crate::cli::output::path;
 use crate::cli::prune;
 use crate::cli::session::{Session, is_absent};
+use pycstore::exit::Exit;
 use pycstore::host::directory::effective_user;
+use pycstore::units::{date, human};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -116,7 +117,9 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
     }
     for Installed { scheduler, place, time } in &found {
         let place = match place {
-            Place::File(file) if session.terminal.is_terminal() => path::escaped(&path::at_home(file, home)),
+            Place::File(file) if session.terminal.is_terminal() => {
+                pycstore::quoting::escaped(&path::at_home(file, home))
+            }
             place => path::text_shown(&place.to_string(), &session.terminal),
         };
         writeln!(out, "schedule  {}: {place}", scheduler.name())?;

@@ -8,9 +8,9 @@ use crate::cli::args::{ScheduleOptions, Scheduler};
 use crate::cli::edits::{
     Agreement, EditError, Outcome, Place, Placement, Plan, Receipt, Text, agree, carry_out, home_of_user,
 };
-use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::session::Session;
+use pycstore::exit::Exit;
 use pycstore::host::directory::effective_user;
 use pycstore::host::trust;
 use std::path::Path;

@@ -6,9 +6,9 @@ use super::{launchd, systemd};
 use crate::cli::args::Scheduler;
 use crate::cli::config;
 use crate::cli::edits::{EditError, Place, Text};
-use crate::cli::env::Environment;
-use crate::cli::history::{self, Run};
 use crate::cli::session::Session;
+use pycstore::environment::Environment;
+use pycstore::history::{self, Run};
 
 /// A schedule that is in place.
 #[derive(Debug, Clone, PartialEq, Eq)]

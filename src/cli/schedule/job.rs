@@ -135,8 +135,8 @@ pub fn described(session: &Session) -> anyhow::Result<(Vec<String>, String)> {
 mod tests {
     use super::*;
     use crate::cli::args::{Arguments, definition};
-    use crate::cli::env::Environment;
     use clap::Parser;
+    use pycstore::environment::Environment;
 
     /// The job of a program that is started with these options.
     fn arguments(options: &[&str]) -> Vec<String> {

@@ -5,8 +5,8 @@
 
 use super::cron::Time;
 use super::job::{Job, NAME};
-use crate::cli::env::Environment;
-use crate::cli::program;
+use pycstore::environment::Environment;
+use pycstore::host::program;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

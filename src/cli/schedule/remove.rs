@@ -6,9 +6,9 @@ use crate::cli::args::{ScheduleOptions, Scheduler};
 use crate::cli::edits::{
     Agreement, EditError, Outcome, Place, Plan, Receipt, agree, carry_out, home_of_user,
 };
-use crate::cli::exit::Exit;
 use crate::cli::output::complain;
 use crate::cli::session::Session;
+use pycstore::exit::Exit;
 
 /// Schedules to remove.
 #[derive(Debug, Default)]

@@ -6,10 +6,11 @@
 
 use super::job::{DESCRIPTION, Job, MARK, NAME};
 use crate::cli::edits::{Block, EditError, Place, Text};
-use crate::cli::env::Environment;
-use crate::cli::output::{complain, date};
-use crate::cli::program;
+use crate::cli::output::complain;
+use pycstore::environment::Environment;
+use pycstore::host::program;
 use pycstore::units::Moment;
+use pycstore::units::date;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;

@@ -9,11 +9,11 @@ use crate::cli::edits::{
     Block, Direction, EditError, Manner, Outcome, Place, Plan, Receipt, carry_through, complain_of,
     home_of_user,
 };
-use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::path;
 use crate::cli::schedule;
 use crate::cli::session::Session;
+use pycstore::exit::Exit;
 use pycstore::source::witness::real_path;
 use pycstore::store::Purpose;
 use pycstore::store::sharing::Sharing;

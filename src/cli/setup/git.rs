@@ -5,9 +5,9 @@
 
 use super::work::Piece;
 use crate::cli::edits::{Place, Placement};
-use crate::cli::env::Environment;
 use crate::cli::output::complain::Complaint;
-use crate::cli::program;
+use pycstore::environment::Environment;
+use pycstore::host::program;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;

@@ -13,9 +13,9 @@
 use super::work::Piece;
 use crate::cli::args::Target;
 use crate::cli::edits::{Place, Placement};
-use crate::cli::env::Environment;
-use crate::cli::input;
 use crate::cli::output::complain::Complaint;
+use pycstore::environment::Environment;
+use pycstore::host::input;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,7 @@
 //! let our programs run theirs. `CACHEDIR.TAG` (the Cache Directory Tagging Specification) lets backup programs pass it
 //! by. In the store it is `foreign`: counted, and never touched by anything.
 
-use crate::cli::replace::create;
+use pycstore::edits::replace::create;
 use pycstore::host::directory::effective_user;
 use pycstore::host::trust::{self, Stranger};
 use std::fs::{DirBuilder, Permissions};

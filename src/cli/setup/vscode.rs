@@ -20,10 +20,10 @@
 //! * What the editor or the user added within the piece stays: the editor puts new settings behind the last one, and that
 //!   may be ours.
 
-use crate::cli::env::Environment;
 use crate::cli::output::complain::Complaint;
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use pycstore::environment::Environment;
 use std::path::PathBuf;
 
 /// The setting.

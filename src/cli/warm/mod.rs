@@ -6,17 +6,18 @@ mod stale;
 
 use super::args::WarmOptions;
 use super::du::report;
-use super::exit::Exit;
 use super::launch::this_program;
 use super::output::json::{self, WarmDocument};
 use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
-use super::output::{complain, human, path};
+use super::output::{complain, path};
 use super::session::{Opened, Session};
 use pycstore::effect::adopt::make_mirror;
 use pycstore::effect::compile::{Compilation, Group, compile};
+use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
+use pycstore::units::human;
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufWriter, Write};
@@ -155,7 +156,7 @@ fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> i
         compiled += row.compiled;
         fresh += row.fresh;
         failed += row.failed;
-        let tag = if row.tag.is_empty() { "-".into() } else { path::escaped(&row.tag) };
+        let tag = if row.tag.is_empty() { "-".into() } else { pycstore::quoting::escaped(&row.tag) };
         let cells = vec![human::count(row.compiled), human::count(row.fresh), human::count(row.failed), tag];
         table.row(cells, path::shown(executable, &session.terminal), Tone::Normal);
     }

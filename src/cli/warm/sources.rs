@@ -3,7 +3,6 @@
 use super::super::args::WarmOptions;
 use super::super::interpreters;
 use super::super::output::complain::{self, Complaint};
-use super::super::output::human;
 use super::super::session::{Opened, Session};
 use super::{Work, fresh_below};
 use pycstore::effect::compile::{Group, Task};
@@ -15,6 +14,7 @@ use pycstore::pyc::name::{PYCACHE, python_of_tag};
 use pycstore::source::interpreter::{Implementation, Interpreters};
 use pycstore::source::is_missing;
 use pycstore::source::walk::{NOT_SOURCES, PythonTree, Unreadable, python_tree};
+use pycstore::units::human;
 use pycstore::verdict::choice::executable_of;
 use pycstore::verdict::choice::{Decider, Deciders};
 use std::cell::Cell;

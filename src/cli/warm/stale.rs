@@ -2,19 +2,20 @@
 
 use super::super::args::WarmOptions;
 use super::super::du::report;
-use super::super::exit::Exit;
 use super::super::interpreters;
-use super::super::output::{complain, human};
+use super::super::output::complain;
 use super::super::paths;
 use super::super::session::{Opened, Session};
 use super::Work;
 use super::sources::{is_anothers, trusted, uses_store};
 use pycstore::effect::compile::{Group, Task};
+use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
 use pycstore::pyc::InvalidationMode;
 use pycstore::pyc::name::Name;
 use pycstore::store::entry::Content;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
+use pycstore::units::human;
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;

@@ -1,11 +1,11 @@
 //! The line of one file of the store: what `ls --json` prints, and what `which --json` and `inspect --json` begin with.
 
 use super::{SCHEMA, bytes, text};
-use crate::cli::output::date;
 use pycstore::host::directory::Metadata;
 use pycstore::pyc::name::Name;
 use pycstore::source::owner::{Life, Owner};
 use pycstore::store::entry::{Content, Entry};
+use pycstore::units::date;
 use pycstore::verdict::status::Status;
 use serde::Serialize;
 use std::path::Path;

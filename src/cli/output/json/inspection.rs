@@ -2,7 +2,6 @@
 
 use super::{EntryLine, text};
 use crate::cli::inspect::witness_of;
-use crate::cli::output::date;
 use pycstore::host::volumes::AccessTimes;
 use pycstore::pyc::InvalidationMode;
 use pycstore::source::Source;
@@ -10,6 +9,7 @@ use pycstore::source::witness::Witness;
 use pycstore::store::body::Body;
 use pycstore::store::entry::{Content, Entry};
 use pycstore::store::scan::Visit;
+use pycstore::units::date;
 use pycstore::verdict::status::Status;
 use serde::Serialize;
 use std::path::Path;

@@ -2,8 +2,8 @@
 //! `other_stores`.
 
 use super::{OwnerHead, Sum, bytes, text};
-use crate::cli::output::date;
 use pycstore::store::others::OtherStore;
+use pycstore::units::date;
 use pycstore::verdict::view::{Dimension, Group, Key, Order};
 use serde::Serialize;
 use std::path::Path;

@@ -1,13 +1,23 @@
 //! Starts programs from `PATH`: only those that nobody but the user and root may change.
 
-use super::env::search_path;
-use pycstore::host::directory::effective_user;
-use pycstore::host::trust;
-use pycstore::host::trust::program::{self, NotFound};
-use pycstore::host::trust::runner::Runners;
+use crate::host::directory::effective_user;
+use crate::host::trust;
+use crate::host::trust::program::{self, NotFound};
+use crate::host::trust::runner::Runners;
+use std::env::join_paths;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+
+/// The directories that programs are searched in.
+static SEARCH_PATH: OnceLock<Vec<PathBuf>> = OnceLock::new();
+
+/// Sets the directories that programs are searched in, once for the process: those of `PATH`. Without it there are none.
+pub fn search_in(directories: Vec<PathBuf>) {
+    // A second call changes nothing: the path is that of the process.
+    let _ = SEARCH_PATH.set(directories);
+}
 
 /// Returns a command for the first program of this name on `PATH` that nobody but the user and root may change. As root, the
 /// program's own `PATH` has only directories that no other user may change.
@@ -15,7 +25,7 @@ use std::process::Command;
 /// # Errors
 /// `NotFound` if there is none; `PermissionDenied`, with the reason, if others may change all that there are.
 pub fn command(name: &str) -> io::Result<Command> {
-    let (path, user) = (search_path(), effective_user());
+    let (path, user) = (SEARCH_PATH.get().cloned().unwrap_or_default(), effective_user());
     let program = program::find(&path, user, name).map_err(|not_found| {
         let kind = match not_found {
             NotFound::Missing(_) => io::ErrorKind::NotFound,
@@ -26,7 +36,7 @@ pub fn command(name: &str) -> io::Result<Command> {
     let mut command = Command::new(program);
     if user == 0 {
         let own = path.into_iter().filter(|directory: &PathBuf| is_trusted(directory));
-        command.env("PATH", std::env::join_paths(own).unwrap_or_default());
+        command.env("PATH", join_paths(own).unwrap_or_default());
     }
     Ok(command)
 }

@@ -8,10 +8,10 @@
 //! The collector wants a file that ends in `.prom`, reads as another user and at any moment: so the mode is 0644
 //! and the file is replaced as a whole.
 
-use crate::cli::history::Run;
-use crate::cli::replace::replace;
-use pycstore::verdict::census::{Census, Share};
-use pycstore::verdict::status;
+use crate::edits::replace::replace;
+use crate::history::Run;
+use crate::verdict::census::{Census, Share};
+use crate::verdict::status;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -198,10 +198,10 @@ fn bounded(census: &Census) -> Vec<(String, [Share; status::NAMES.len()])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::exit::Exit;
-    use crate::cli::history::tests;
-    use pycstore::units::Tally;
-    use pycstore::verdict::status::{Corrupt, Orphan, Status};
+    use crate::exit::Exit;
+    use crate::history::tests;
+    use crate::units::Tally;
+    use crate::verdict::status::{Corrupt, Orphan, Status};
     use std::collections::{BTreeMap, BTreeSet};
     use std::os::unix::fs::MetadataExt;
 

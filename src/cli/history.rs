@@ -1,14 +1,15 @@
 //! `pycstore history`: past runs of `prune`, newest first.
 
-use super::journal::{JournalError, read_all};
-use super::run::Run;
 use crate::cli::args::HistoryOptions;
-use crate::cli::exit::Exit;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
-use crate::cli::output::{date, human, json, path};
+use crate::cli::output::{json, path};
 use crate::cli::session::Session;
+use pycstore::exit::Exit;
+use pycstore::history::Run;
+use pycstore::history::journal::{JournalError, read_all};
+use pycstore::units::{date, human};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -82,24 +83,24 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
             human::size(run.removed.disk),
             human::duration(run.duration()),
             // A process may call itself anything.
-            path::escaped(&run.result()),
+            pycstore::quoting::escaped(&run.result()),
             String::from_utf8_lossy(&path::shown(Path::new(&run.store), &session.terminal)).into_owned(),
         ];
         let tone = if run.is_success() { Tone::Normal } else { Tone::Gone };
-        table.row(cells, path::escaped(&run.selectors.join(" ")).into_bytes(), tone);
+        table.row(cells, pycstore::quoting::escaped(&run.selectors.join(" ")).into_bytes(), tone);
     }
     table.print(out, &session.terminal, session.style())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::journal::Journal;
-    use super::super::run::Locked;
-    use super::super::tests;
     use super::*;
     use crate::cli::args::{Arguments, Command};
-    use crate::cli::env::Environment;
+    use crate::cli::past_runs;
     use clap::Parser;
+    use pycstore::environment::Environment;
+    use pycstore::history::Journal;
+    use pycstore::history::Locked;
     use pycstore::units::Moment;
 
     const NOW: i64 = 1_700_000_000;
@@ -122,7 +123,7 @@ mod tests {
         let environment = Environment::of_test(temporary.path().to_str().unwrap());
         assert_eq!(shown(&environment, &["history"]), "no run of `pycstore prune` is recorded\n");
         assert_eq!(shown(&environment, &["history", "--json"]), "");
-        let stores = ["one", "other"].map(|name| tests::store(&temporary, name));
+        let stores = ["one", "other"].map(|name| past_runs::store(&temporary, name));
         let [one, other] = &stores;
         let day = 86_400;
         for (store, started, files, exit) in [
@@ -131,7 +132,7 @@ mod tests {
             (one, NOW - day, 3, Exit::Incomplete),
             (one, NOW, 0, Exit::Done),
         ] {
-            let run = tests::run(store, started, files, exit);
+            let run = past_runs::run(store, started, files, exit);
             Journal::of_store(&environment, store).unwrap().record(&run).unwrap();
         }
         // The date depends on the time zone that the test runs in.
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(rows(&["history", "-n", "2"]), expected[..3]);
         assert_eq!(rows(&["history", "--store", &other]), [&expected[0], &expected[3]].map(Clone::clone));
         let locked = Locked { process: Some(7), command: Some("x\u{1b}[31m\ny".into()), runs: 1, user: None };
-        let locked = Run { locked: Some(locked), ..tests::run(&stores[0], NOW - 1, 0, Exit::Done) };
+        let locked = Run { locked: Some(locked), ..past_runs::run(&stores[0], NOW - 1, 0, Exit::Done) };
         Journal::of_store(&environment, &stores[0]).unwrap().record(&locked).unwrap();
         let text = shown(&environment, &["history", "--top", "2"]);
         assert!(text.contains("nothing done, locked by process 7 (x"), "{text}");

@@ -3,7 +3,7 @@
 //! Reading never blocks and always ends: only regular files of limited size are read. Also opens files to append to, the only
 //! place that uses the flags for it.
 
-use pycstore::host::{directory, trust};
+use crate::host::{directory, trust};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -75,7 +75,7 @@ pub fn refuse_strangers(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
     use rustix::fs::{CWD, FileType};
     use std::io::Write;

@@ -1,7 +1,7 @@
 //! Numbers for people. Home of humansize.
 
+use super::Tally;
 use humansize::{BINARY, format_size};
-use pycstore::units::Tally;
 use std::time::Duration;
 
 /// `117.74 MiB`: units of 1024, as IEC 80000-13 names them.

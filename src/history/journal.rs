@@ -17,13 +17,13 @@
 //! * A failure here never stops a prune: it is an error value.
 
 use super::run::{Locked, Run};
-use crate::cli::env::Environment;
-use crate::cli::input;
-use crate::cli::output::json;
-use crate::cli::replace::replace;
-use pycstore::pyc::{Magic, SourceHasher};
-use pycstore::store::Store;
-use pycstore::units::{Age, Moment};
+use crate::edits::replace::replace;
+use crate::environment::Environment;
+use crate::host::input;
+use crate::json;
+use crate::pyc::{Magic, SourceHasher};
+use crate::store::Store;
+use crate::units::{Age, Moment};
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -372,8 +372,8 @@ fn ends_in_newline(file: &File, length: u64) -> io::Result<bool> {
 mod tests {
     use super::super::tests::{run, store};
     use super::*;
-    use crate::cli::exit::Exit;
-    use crate::cli::input::tests::hostile_files;
+    use crate::exit::Exit;
+    use crate::host::input::tests::hostile_files;
     use std::error::Error;
     use std::os::unix::fs::symlink;
 

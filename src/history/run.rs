@@ -1,15 +1,15 @@
 //! One run of `prune` as a line of JSON: an append-only contract, `schema` is 1.
 
-use crate::cli::exit::Exit;
-use crate::cli::output::json::{self, SCHEMA};
-use crate::cli::output::{date, human};
-use pycstore::effect::outcome::Outcome;
-use pycstore::host::accounts::Accounts;
-use pycstore::host::directory::effective_user;
-use pycstore::store::Store;
-use pycstore::store::lock::Holder;
-use pycstore::units::Moment;
-use pycstore::units::Tally;
+use crate::effect::outcome::Outcome;
+use crate::exit::Exit;
+use crate::host::accounts::Accounts;
+use crate::host::directory::effective_user;
+use crate::json::{self, SCHEMA};
+use crate::store::Store;
+use crate::store::lock::Holder;
+use crate::units::Moment;
+use crate::units::Tally;
+use crate::units::{date, human};
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Moments for people and machines. Home of chrono.
 
+use super::Moment;
 use chrono::{DateTime, Days, Local, NaiveTime, SecondsFormat, TimeZone, Utc};
-use pycstore::units::Moment;
 
 /// `2026-11-22T06:00:00Z`. A moment outside chrono's years is given in seconds since 1970.
 pub fn rfc3339(moment: Moment) -> String {

@@ -1,8 +1,8 @@
 //! What the unit tests of the history and of the metrics share: a store and a run.
 
-use super::run::Run;
-use crate::cli::exit::Exit;
 use pycstore::effect::outcome::Outcome;
+use pycstore::exit::Exit;
+use pycstore::history::Run;
 use pycstore::store::{Purpose, Store};
 use pycstore::units::Moment;
 use pycstore::units::Tally;

@@ -1,0 +1,3 @@
+//! Edits of the user's text files.
+
+pub mod replace;
