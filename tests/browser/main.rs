@@ -196,6 +196,13 @@ fn it_filters() {
         assert_eq!(names(browser), ["~/gone"]);
         // A tile leads to its row, even to one that is filtered out; the total is whole whatever is shown.
         browser.click(&browser.find(".treemap.wide .tile[data-owner='0'] .edge"));
+        // The page hears of its new address a moment after the click.
+        for _ in 0..50 {
+            if names(browser).len() == 3 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
         assert_eq!(names(browser).len(), 3);
         let is_there = "const box = document.querySelector('tr:target').getBoundingClientRect();
                         return box.top >= 0 && box.bottom <= innerHeight ? document.querySelector('tr:target').id : null";
