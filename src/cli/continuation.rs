@@ -128,7 +128,6 @@ impl Object {
             | Command::Setup(_)
             | Command::Demo(_)
             | Command::Completions(_)
-            | Command::Generate(_)
             | Command::Launch(_) => Ok(Object::Nothing),
         }
     }

@@ -14,6 +14,7 @@ use driver::Browser;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use support::{World, newest};
 
@@ -201,7 +202,7 @@ fn it_filters() {
             if names(browser).len() == 3 {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            sleep(Duration::from_millis(100));
         }
         assert_eq!(names(browser).len(), 3);
         let is_there = "const box = document.querySelector('tr:target').getBoundingClientRect();

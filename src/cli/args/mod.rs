@@ -71,6 +71,7 @@ impl Arguments {
 }
 
 /// The whole command line as data, complete with the options that every command inherits.
+#[cfg(test)]
 pub fn definition() -> clap::Command {
     let mut definition = Arguments::command().disable_help_subcommand(true);
     definition.build();
@@ -291,9 +292,6 @@ pub enum Command {
     /// Where it belongs: bash, ~/.local/share/bash-completion/completions/pycstore; zsh, a file _pycstore in a directory
     /// of $fpath; fish, ~/.config/fish/completions/pycstore.fish; PowerShell, a file that $PROFILE runs.
     Completions(CompletionsOptions),
-    /// Write the manual pages
-    #[command(hide = true)]
-    Generate(GenerateOptions),
     /// Start a program in a new session, with limits, or as another user.
     #[command(hide = true)]
     Launch(LaunchOptions),
@@ -428,22 +426,6 @@ pub struct LaunchOptions {
     /// Its arguments
     #[arg(last = false, allow_hyphen_values = true, trailing_var_arg = true)]
     pub arguments: Vec<OsString>,
-}
-
-/// Options of `pycstore generate`.
-#[derive(Debug, Args)]
-pub struct GenerateOptions {
-    /// What to write
-    pub what: Generated,
-    /// The directory to write to
-    pub directory: PathBuf,
-}
-
-/// What `generate` writes.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Generated {
-    /// The manual pages
-    Man,
 }
 
 impl From<Unchecked> for pycstore::verdict::status::UncheckedHashes {
