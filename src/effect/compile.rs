@@ -4,7 +4,7 @@
 //! its source uncompiled, and another process goes on with the rest.
 
 use crate::host::isolated::{Greeting, Interpreter, Start, framed};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::pool::{self, Threads};
 use crate::pyc::InvalidationMode;
 use crate::pyc::name::cache_from_source;
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ pub fn compile(
     };
     let watch = || progress(done.load(Ordering::Relaxed));
     let mut all = Compilation::default();
-    for part in run_crew(cores.for_jobs(batches.len()), batches, Compilation::default, work, watch) {
+    for part in pool::run(cores.for_jobs(batches.len()), batches, Compilation::default, work, watch) {
         for (executable, row) in part.rows {
             let sum = all.rows.entry(executable).or_default();
             sum.compiled += row.compiled;

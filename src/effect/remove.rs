@@ -4,7 +4,7 @@
 
 use super::outcome::{Failure, Outcome, Part};
 use crate::host::directory::{Directory, Links};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::pool::{self, Threads};
 use crate::pyc::name;
 use crate::source::{Why, is_missing};
 use crate::store::Store;
@@ -108,7 +108,7 @@ impl<'a> Execution<'a> {
     pub fn finish(self, plan: Plan, threads: Threads, mut progress: impl FnMut(u64)) -> Outcome {
         let Execution { removal, early } = self;
         let Plan { directories, emptied, skipped, over_budget, .. } = plan;
-        let mut parts = run_crew(
+        let mut parts = pool::run(
             threads.for_jobs(directories.len()),
             directories,
             Part::default,
@@ -117,7 +117,7 @@ impl<'a> Execution<'a> {
         );
         // A level must be gone before the next can go.
         for level in emptied.chunk_by(|one, other| one.depth() == other.depth()) {
-            parts.extend(run_crew(
+            parts.extend(pool::run(
                 threads.for_jobs(level.len()),
                 level.iter().collect(),
                 Part::default,

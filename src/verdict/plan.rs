@@ -10,7 +10,7 @@ use super::judge::Judge;
 use super::links::LinkedVictims;
 use super::policy::{Circumstances, Policy, Spared, Verdict};
 use super::victim::{Contents, Victim};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::pool::{self, Threads};
 use crate::source::owner::{Owner, Presence};
 use crate::store::Store;
 use crate::store::entry::Entry;
@@ -289,7 +289,7 @@ impl Plan {
         let jobs: Vec<&PlannedDirectory> =
             self.directories.iter().filter(|planned| planned.unread() > 0).collect();
         let threads = threads.for_jobs(jobs.len());
-        let found = run_crew(threads, jobs, Vec::new, look, || {}).into_iter().flatten();
+        let found = pool::run(threads, jobs, Vec::new, look, || {}).into_iter().flatten();
         let mut spared_in: HashMap<Box<[u8]>, HashSet<Box<[u8]>>> = HashMap::new();
         for LookedInto { relative, spared, troubles } in found {
             self.troubles.extend(troubles);

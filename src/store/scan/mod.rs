@@ -44,7 +44,7 @@ mod recorded;
 mod sources;
 
 use crate::host::directory::{LONGEST_PATH, ListBuffer, Metadata, name_too_long};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::pool::{self, Threads};
 use crate::pyc::{StatedMagics, UncheckedHashes};
 use crate::source::owner::{Life, Owner, Presence};
 use crate::source::{Ground, Source, Why};
@@ -214,7 +214,7 @@ impl Scan<'_> {
     ) -> Vec<V> {
         let seen = AtomicU64::new(0);
         let new_worker = || Worker { visitor: new_visitor(), buffers: directory::Buffers::default() };
-        let workers = run_crew(
+        let workers = pool::run(
             self.threads,
             vec![Arc::new(Place::root())],
             new_worker,
