@@ -9,7 +9,7 @@
 //!
 //! * [`Directory::open_beneath`] never leaves the tree it was given, whatever happens to the tree meanwhile.
 //! * `Directory::remove_file` and `Directory::remove_directory` are called by `prune/execute.rs` alone, what makes files
-//!   and directories by `sweep/adopt.rs` alone (tests of the architecture say so); nothing follows a link, nothing
+//!   and directories by `new_entry.rs` alone (tests of the architecture say so); nothing follows a link, nothing
 //!   removes what is not empty.
 //! * Files are read with `O_NOATIME` where the kernel allows it: last use stays what Python made it.
 
@@ -334,20 +334,20 @@ impl Directory {
         Ok(PathBuf::from(std::ffi::OsString::from_vec(path.into_bytes())))
     }
 
-    /// Makes a directory as Python does (`os.mkdir`): open to all as far as the umask lets it. For `sweep/adopt.rs`
+    /// Makes a directory as Python does (`os.mkdir`): open to all as far as the umask lets it. For `new_entry.rs`
     /// alone.
     pub(crate) fn make_directory(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::mkdirat(&self.descriptor, name, Mode::from_raw_mode(0o777))?)
     }
 
-    /// Makes a file that was not there and opens it for writing; the umask narrows the mode. For `sweep/adopt.rs` alone.
+    /// Makes a file that was not there and opens it for writing; the umask narrows the mode. For `new_entry.rs` alone.
     pub(crate) fn make_file(&self, name: &[u8], mode: u32) -> io::Result<std::fs::File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(mode))?.into())
     }
 
     /// Gives a file its final name, over what has that name, or only if nothing has (`AlreadyExists`). For
-    /// `sweep/adopt.rs` alone.
+    /// `new_entry.rs` alone.
     pub(crate) fn put_in_place(&self, from: &[u8], to: &[u8], over: Over) -> io::Result<()> {
         match over {
             Over::Anything => Ok(rustix::fs::renameat(&self.descriptor, from, &self.descriptor, to)?),
@@ -366,7 +366,7 @@ impl Directory {
         }
     }
 
-    /// Removes a name that is not a directory. For `prune/execute.rs` alone, and for what `sweep/adopt.rs` made itself.
+    /// Removes a name that is not a directory. For `prune/execute.rs` alone, and for what `new_entry.rs` made itself.
     pub(crate) fn remove_file(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?)
     }
@@ -406,7 +406,7 @@ pub fn metadata_of(file: &std::fs::File) -> io::Result<Metadata> {
     Ok(rustix::fs::fstat(file)?.into())
 }
 
-/// Gives an open file these times of last access and modification. For `sweep/adopt.rs` alone.
+/// Gives an open file these times of last access and modification. For `new_entry.rs` alone.
 pub(crate) fn stamp(file: &std::fs::File, accessed: Moment, modified: Moment) -> io::Result<()> {
     let time =
         |moment: Moment| rustix::fs::Timespec { tv_sec: moment.seconds, tv_nsec: moment.nanoseconds.into() };

@@ -27,7 +27,7 @@
 //! * **Decisions**, pure functions over facts, with *now* as an argument: [`status`], [`usage`], [`census`], [`exposure`],
 //!   [`prune::policy`], [`prune::plan`], [`verify`], [`sweep::plan`].
 //! * **Effects**: [`prune::execute`] alone deletes, from the store and for [`mod@sweep::execute`] from trees of sources;
-//!   [`sweep::adopt`] and the interpreters that [`mod@warm::compile`] starts write to the store.
+//!   [`new_entry`] alone writes to the store, for [`sweep::adopt`] and [`mod@warm::compile`].
 //! * The terminal is the binary's half and not in this library.
 //!
 //! # Invariants
@@ -56,6 +56,7 @@ pub mod isolated;
 pub mod layout;
 pub mod lock;
 pub mod mounts;
+pub mod new_entry;
 pub mod other_stores;
 pub mod owner;
 pub mod package;

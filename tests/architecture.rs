@@ -69,6 +69,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("prune", Kind::Decisions),
     ("verify", Kind::Decisions),
     ("sweep/plan", Kind::Decisions),
+    ("new_entry", Kind::Effects),
     ("prune/execute", Kind::Effects),
     ("sweep/adopt", Kind::Effects),
     ("sweep/companion", Kind::Effects),
@@ -254,7 +255,7 @@ fn only_the_executor_removes() {
             "directory.rs" => &["remove_file", "remove_directory", "unlinkat", "REMOVEDIR"],
             "prune/execute.rs" => &["remove_file", "remove_directory"],
             // Its own temporary file, where the store takes it no further.
-            "sweep/adopt.rs" => &["remove_file"],
+            "new_entry.rs" => &["remove_file"],
             // The project that the demo deletes is its own.
             "cli/demo.rs" => &["remove_dir_all"],
             // A file that was made for our block and holds nothing else, and directories that were, which have to be empty.
@@ -269,9 +270,10 @@ fn only_the_executor_removes() {
     assert_none(wrong, "only prune/execute.rs removes from the store");
     let executor = read(&root().join("src/prune/execute.rs"));
     assert!(executor.code.contains("directory.remove_file("), "the executor removes elsewhere now");
-    let adoption = read(&root().join("src/sweep/adopt.rs"));
-    let removed = adoption.lines_with(&["remove_file"]);
-    assert!(matches!(&removed[..], [line] if line.contains("mirror.remove_file(&temporary)")), "{removed:?}");
+    let new_entry = read(&root().join("src/new_entry.rs"));
+    let removed = new_entry.lines_with(&["remove_file"]);
+    let is_its_own = |line: &String| line.contains("self.directory.remove_file(&self.temporary)");
+    assert!(matches!(&removed[..], [line] if is_its_own(line)), "{removed:?}");
 }
 
 #[test]
@@ -285,12 +287,23 @@ fn only_two_hand_files_to_the_executor() {
 }
 
 #[test]
-fn only_adoption_writes_to_the_store() {
-    for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
+fn one_file_writes_to_the_store() {
+    let sources = sources();
+    let callers = |word: &str| -> Vec<&str> {
         let calls = |file: &&SourceFile| !file.lines_with(&[word]).is_empty();
-        let callers: Vec<String> = sources().iter().filter(calls).map(|file| file.path.clone()).collect();
-        assert_eq!(callers, ["directory.rs", "sweep/adopt.rs"], "{word}");
+        sources.iter().filter(calls).map(|file| file.path.as_str()).collect()
+    };
+    for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
+        assert_eq!(callers(word), ["directory.rs", "new_entry.rs"], "{word}");
     }
+    // It writes entries for two, and directories for the command that compiles.
+    assert_eq!(callers("NewEntry"), ["new_entry.rs", "sweep/adopt.rs"]);
+    assert_eq!(callers("new_entry::write"), ["warm/compile.rs"]);
+    assert_eq!(callers("make_directories"), ["new_entry.rs", "sweep/adopt.rs"]);
+    assert_eq!(callers("make_mirror"), ["cli/warm/mod.rs", "new_entry.rs"]);
+    // An interpreter is told of no file of the store.
+    let script = std::fs::read_to_string(root().join("src/warm/compile.py")).unwrap();
+    assert!(!script.contains("pycache_prefix") && !script.contains("open("), "{script}");
 }
 
 #[test]

@@ -13,9 +13,9 @@ use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, human, path};
 use super::session::{Opened, Session};
+use pycstore::new_entry::make_mirror;
 use pycstore::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::status::{self, Status, UncheckedHashes};
-use pycstore::sweep::adopt::make_mirror;
 use pycstore::trust::runner::Runners;
 use pycstore::warm::{Compilation, Group, compile};
 use std::collections::{BTreeSet, HashSet};
@@ -51,10 +51,10 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         Compilation::default()
     } else {
         let mut progress = session.progress("compiling");
-        let (prefix, threads) = (opened.store.path(), opened.threads());
+        let (store, threads) = (&opened.store, opened.threads());
         let is_fresh = |entry: &Path| work.fresh.contains(entry);
         let update = |sources| progress.update(sources);
-        compile(prefix, &work.groups, &is_fresh, runners.launcher(), threads, opened.stop.flag(), update)
+        compile(store, &work.groups, &is_fresh, &runners, threads, opened.stop.flag(), update)
     };
     let are_made = make_mirrors(&opened, &work);
     opened.stop.end_work();
