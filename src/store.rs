@@ -81,7 +81,7 @@ pub enum Refusal {
         user: u32,
     },
     /// We are root, and others decide what is at the path.
-    #[error("refused: {}: {doubt}, and we are root", .path.display())]
+    #[error("refused as root: {}: {doubt}", .path.display())]
     Doubtful {
         /// The path given.
         path: PathBuf,

@@ -174,7 +174,7 @@ impl Object {
         if let Some(&(other, others)) = owners.iter().find(|(_, other)| *other != user) {
             let (name, others) = (accounts.name(user), accounts.name(others));
             let (first, other) = (first.display(), other.display());
-            let message = format!("refused: {first} belongs to {name}, {other} to {others}, and we are root");
+            let message = format!("refused as root: {first} belongs to {name}, {other} to {others}");
             return Err(Complaint::new(
                 message,
                 "name trees, and with --adopt a store, of one user at a time",

@@ -143,7 +143,7 @@ impl Session {
         if effective_user() == 0
             && let Some(stranger) = trust::stranger(&trust::ways_to(&path), 0)
         {
-            let message = format!("refused: {}: {stranger}, and we are root", path.display());
+            let message = format!("refused as root: {}: {stranger}", path.display());
             return Err(Complaint::new(message, hint).into());
         }
         if !path.try_exists().with_context(|| path.display().to_string())? {

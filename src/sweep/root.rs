@@ -66,7 +66,7 @@ pub enum Refusal {
     #[error("refused: {} lies in the store", .0.display())]
     InStore(PathBuf),
     /// We are root, and others decide what is at the path.
-    #[error("refused: {}: {doubt}, and we are root", .path.display())]
+    #[error("refused as root: {}: {doubt}", .path.display())]
     Doubtful {
         /// The path given.
         path: PathBuf,

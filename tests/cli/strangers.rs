@@ -113,7 +113,7 @@ ls ran
 "#;
     let told = play(scene);
     assert_eq!(told.stdout, "exit 2\nexit 2\n", "{told:?}");
-    assert!(told.stderr.contains("refused: /mnt/t/bin/python is not run: /mnt/"), "{told:?}");
+    assert!(told.stderr.contains("refused as root: /mnt/t/bin/python is not run: /mnt/"), "{told:?}");
 }
 
 /// An interpreter that everybody may start.

@@ -52,6 +52,8 @@ pub struct Report<'a> {
     pub home: Option<&'a Path>,
     /// When that was.
     pub now: Moment,
+    /// The command that removes what is reclaimable.
+    pub prune_command: &'a str,
 }
 
 /// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it. They are the
@@ -79,7 +81,7 @@ const LETTER: f64 = 8.4;
 /// # Errors
 /// Where the data cannot be JSON.
 pub fn page(report: Report<'_>) -> io::Result<String> {
-    let Report { store, usage, home, now } = report;
+    let Report { store, usage, home, now, prune_command } = report;
     let data = json::embedded(&ReportDocument::new(store, usage, now))?;
     let part = |name: &str| match name {
         "STYLE" => STYLE.into(),
@@ -92,7 +94,7 @@ pub fn page(report: Report<'_>) -> io::Result<String> {
         "DATE" => text(&date::local(now)),
         "TROUBLES" => troubles(usage),
         "TOTALS" => totals(usage),
-        "ADVICE" => advice(usage),
+        "ADVICE" => advice(usage, prune_command),
         "MAPS" => SHAPES.iter().map(|shape| map(report, shape)).collect(),
         "LEGEND" => legend(usage),
         "ROWS" => rows(report),
@@ -191,14 +193,15 @@ fn totals(usage: &Usage) -> String {
     cards.into_iter().map(card).collect()
 }
 
-fn advice(usage: &Usage) -> String {
+fn advice(usage: &Usage, command: &str) -> String {
     if usage.reclaimable.is_empty() {
         return String::new();
     }
     format!(
-        r#"<p class="advice">{} in {} can go: <code>pycstore prune --orphans --stale --corrupt --temporary</code></p>"#,
+        r#"<p class="advice">{} in {} can go: <code>{}</code></p>"#,
         human::size(usage.reclaimable.disk),
-        human::counted(usage.reclaimable.files, "file")
+        human::counted(usage.reclaimable.files, "file"),
+        text(command)
     )
 }
 
