@@ -19,7 +19,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the interpreters run.
 const SCRIPT: &str = include_str!("compile.py");
@@ -226,7 +226,7 @@ impl Batch<'_> {
                 row.fresh += 1;
                 continue;
             }
-            match self.compile_one(task, &tag, &mut interpreter) {
+            match self.compile_one(task, size, &tag, &mut interpreter) {
                 Ok(()) => row.compiled += 1,
                 Err(failure) => {
                     row.failed += 1;
@@ -241,12 +241,18 @@ impl Batch<'_> {
         sum.tag = row.tag;
     }
 
-    fn compile_one(&self, task: &Task, tag: &str, interpreter: &mut Interpreter<'_>) -> Result<(), Failure> {
+    /// Compiles a source by an interpreter that is prepared for this size.
+    fn compile_one(
+        &self,
+        task: &Task,
+        size: u64,
+        tag: &str,
+        interpreter: &mut Interpreter<'_>,
+    ) -> Result<(), Failure> {
         let path = || task.source.clone();
         let source = Source::read(task).map_err(|source| Failure::Unreadable { path: path(), source })?;
-        let large = || LARGE.lock().unwrap_or_else(PoisonError::into_inner);
-        let _alone = (source.bytes > LARGE_SOURCE).then(large);
-        let why = match interpreter.ask(source.bytes, source.question) {
+        // Not the size of a source that has grown: another process would wait for memory while this thread holds the lock.
+        let why = match interpreter.ask(size, source.question) {
             Ok(answer) => match answer.split_first() {
                 Some((b'P', content)) => {
                     let (relative, name) = place(task, tag);
@@ -322,22 +328,21 @@ fn place(task: &Task, tag: &str) -> (Vec<u8>, Vec<u8>) {
 /// A source that was read for an interpreter.
 struct Source {
     question: Vec<u8>,
-    /// The length of the source.
-    bytes: u64,
     /// Its `st_mode`.
     mode: u32,
+    /// The lock of a large source.
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl Source {
     fn read(task: &Task) -> io::Result<Source> {
         let (file, metadata) = directory::open_file(&task.source)?;
-        let too_large = || {
-            let message = format!("larger than {} MiB", LARGEST_SOURCE >> 20);
-            io::Error::new(io::ErrorKind::FileTooLarge, message)
-        };
         if metadata.bytes > LARGEST_SOURCE {
-            return Err(too_large());
+            let message = format!("larger than {} MiB", LARGEST_SOURCE >> 20);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
+        let lock = || LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = (metadata.bytes > LARGE_SOURCE).then(lock);
         let mode = match task.invalidation {
             InvalidationMode::Timestamp => b'T',
             InvalidationMode::CheckedHash => b'C',
@@ -352,11 +357,12 @@ impl Source {
         question.reserve_exact(metadata.bytes as usize + 5);
         let length = question.len();
         question.extend([0; 4]);
-        let bytes = file.take(LARGEST_SOURCE + 1).read_to_end(&mut question)? as u64;
-        if bytes > LARGEST_SOURCE {
-            return Err(too_large());
+        let most = if alone.is_some() { LARGEST_SOURCE } else { LARGE_SOURCE };
+        let bytes = file.take(most + 1).read_to_end(&mut question)? as u64;
+        if bytes > most {
+            return Err(io::Error::other("it grew while it was read"));
         }
         question[length..length + 4].copy_from_slice(&(bytes as u32).to_le_bytes());
-        Ok(Source { question, bytes, mode: metadata.mode })
+        Ok(Source { question, mode: metadata.mode, _alone: alone })
     }
 }
