@@ -5,6 +5,7 @@
 //! far more threads than cores (a scan then lives from queue depth), warm ones want few: so the crew begins
 //! with one worker a core, and grows while the processors are idle and jobs are waiting.
 
+use crate::directory::processor_time;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -190,10 +191,6 @@ pub fn run<J: Send, S: Send>(
             .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
-}
-
-fn processor_time() -> Duration {
-    crate::directory::processor_time()
 }
 
 #[cfg(test)]
