@@ -137,7 +137,8 @@ pub fn execute(
     stop: &AtomicBool,
     progress: impl FnMut(u64),
 ) -> Outcome {
-    execute_in(store, plan, &|_, _, _| Prepared::Remove, threads, stop, progress)
+    let rules = Rules { directories: plan.directory_rule, owner_of_directories: owner_of_directories(store) };
+    Execution::of(store, &|_, _, _| Prepared::Remove, rules, stop).finish(plan, threads, progress)
 }
 
 /// Removes what is planned in any tree; each victim is prepared before.

@@ -1,6 +1,6 @@
 //! Entries that CPython opened by a path with `..` behind a link: the path that they record is theirs if it leads to them.
 
-use crate::compiled::compiled_by;
+use crate::compiled::{compiled_by, compiled_with};
 use crate::facts::{Facts, Wanted};
 use crate::ordinary::as_ordinary_user;
 use crate::record::QUESTIONS;
@@ -199,5 +199,32 @@ fn a_recorded_source_is_hashed_for_an_entry_with_a_hash() {
         let facts = Wanted::of(QUESTIONS[1]).scan(&site.tree.store);
         let expected = if is_right { ("fresh", None) } else { ("stale", Some("hash")) };
         site.assert(&facts, QUESTIONS[1], &[(&entry, Some(expected), None)]);
+    }
+}
+
+#[test]
+fn a_large_entry_and_a_broken_one_are_read_for_their_path_as_well() {
+    let site = Site::new();
+    let path = |name: &str| site.tree.project.join("link/..").join(name);
+    let mut expected = Vec::new();
+    for (number, (code, rest)) in (0..).zip([(0, 100_000), (100_000, 0), (100_000, 100_000), (2_000_000, 0)])
+    {
+        let name = format!("large{number}.py");
+        let source = site.source(&name);
+        let body = [compiled_with(&bytecode(), &path(&name), code), vec![b'.'; rest]].concat();
+        let entry = site.tree.entry(&name, &body);
+        expected.push((entry, Some(("fresh", None)), Some(source)));
+        // The path is in it, and nothing that Python could load.
+        let name = format!("broken{number}.py");
+        site.source(&name);
+        let path = path(&name);
+        let body = [&bytecode(), path.as_os_str().as_encoded_bytes(), &vec![b'.'; code + rest]].concat();
+        expected.push((site.tree.entry(&name, &body), GONE, None));
+    }
+    for question in QUESTIONS {
+        let facts = Wanted::of(question).scan(&site.tree.store);
+        for (entry, status, source) in &expected {
+            site.assert(&facts, question, &[(entry, *status, source.as_deref())]);
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Entries whose usual source is missing where another file has the same stem: the entry itself says which was compiled.
 
-use crate::compiled::compiled_by;
+use crate::compiled::{compiled_by, compiled_with};
 use crate::facts::Wanted;
 use crate::record::QUESTIONS;
 use crate::tree::{Tree, bytecode};
 use pycstore::scan::Question;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 type Status = Option<(&'static str, Option<&'static str>)>;
 
@@ -76,6 +76,30 @@ fn what_is_no_file_is_no_other_source() {
                 tree.entry(format!("d/{stem}.py"), &compiled_by(&bytecode(), &directory.join(compiled)));
             let expected = (GONE, Some(directory.join(format!("{stem}.py"))));
             assert_eq!(said(&tree, &entry, question), expected, "{question:?} {compiled}");
+        }
+    }
+}
+
+#[test]
+fn a_large_entry_says_it_as_well() {
+    for (code, rest) in [(0, 100_000), (100_000, 0), (100_000, 100_000), (2_000_000, 0)] {
+        let tree = Tree::new();
+        let source = tree.source("d/m.pyw");
+        tree.source("d/n.txt");
+        let entries = ["m.pyw", "n.py"].map(|compiled| {
+            let path = tree.project.join("d").join(compiled);
+            let body = [compiled_with(&bytecode(), &path, code), vec![b'.'; rest]].concat();
+            tree.entry(Path::new("d").join(compiled), &body)
+        });
+        // Cut short in the middle of its code.
+        let cut = compiled_with(&bytecode(), &tree.project.join("d/o.pyw"), 2 * code);
+        tree.source("d/o.pyw");
+        let cut = tree.entry("d/o.py", &cut[..cut.len() - code - 10]);
+        for question in QUESTIONS {
+            let fresh = FRESH.filter(|_| question != Question::Orphans);
+            assert_eq!(said(&tree, &entries[0], question), (fresh, Some(source.clone())), "{code} {rest}");
+            assert_eq!(said(&tree, &entries[1], question).0, GONE, "{code} {rest}");
+            assert_eq!(said(&tree, &cut, question).0, AMBIGUOUS, "{code} {rest}");
         }
     }
 }
