@@ -202,13 +202,15 @@ fn a_recorded_source_is_hashed_for_an_entry_with_a_hash() {
     }
 }
 
+/// Bytes of code before the path of an entry, and bytes after its code object.
+const SIZES: [(usize, usize); 5] = [(0, 0), (0, 100_000), (100_000, 0), (100_000, 100_000), (2_000_000, 0)];
+
 #[test]
 fn a_large_entry_and_a_broken_one_are_read_for_their_path_as_well() {
     let site = Site::new();
     let path = |name: &str| site.tree.project.join("link/..").join(name);
     let mut expected = Vec::new();
-    for (number, (code, rest)) in (0..).zip([(0, 100_000), (100_000, 0), (100_000, 100_000), (2_000_000, 0)])
-    {
+    for (number, (code, rest)) in (0..).zip(SIZES) {
         let name = format!("large{number}.py");
         let source = site.source(&name);
         let body = [compiled_with(&bytecode(), &path(&name), code), vec![b'.'; rest]].concat();
