@@ -664,6 +664,91 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_regular_file_is_never_opened() {
+        let (temporary, root) = tree();
+        let base = temporary.path().join("root");
+        std::fs::write(base.join("file"), "x = 1").unwrap();
+        symlink("file", base.join("link")).unwrap();
+        special(&base.join("socket"), rustix::fs::FileType::Socket);
+        special(&base.join("pipe"), rustix::fs::FileType::Fifo);
+        symlink("pipe", base.join("to-pipe")).unwrap();
+        for name in ["socket", "pipe", "to-pipe", "a"] {
+            let ways = [root.open_source(name.as_bytes()), open_file(&base.join(name))];
+            for error in ways.map(Result::unwrap_err) {
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}: {error}");
+            }
+        }
+        let expected = root.metadata(b"file", Links::Keep).unwrap();
+        for name in ["file", "link"] {
+            for (_, metadata) in
+                [root.open_source(name.as_bytes()), open_file(&base.join(name))].map(Result::unwrap)
+            {
+                assert_eq!(metadata, expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_program_that_is_started_inherits_an_open_file() {
+        let (temporary, root) = tree();
+        let new = root.make_file(b"new", 0o600).unwrap();
+        let (source, _) = root.open_source(b"new").unwrap();
+        let (file, _) = open_file(&temporary.path().join("root/new")).unwrap();
+        let entry = root.open_entry(b"new").unwrap();
+        for descriptor in [&new, &source, &file, &entry] {
+            let flags = rustix::io::fcntl_getfd(descriptor).unwrap();
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC), "{descriptor:?}");
+        }
+        for access in [Access::List, Access::LookUp] {
+            let directory = Directory::open(temporary.path(), access).unwrap();
+            let below = directory.open_in(b"root", access).unwrap();
+            for directory in [directory, below] {
+                let flags = rustix::io::fcntl_getfd(&directory.descriptor).unwrap();
+                assert!(flags.contains(rustix::io::FdFlags::CLOEXEC), "{access:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn room_on_disk_is_what_the_file_occupies() {
+        use std::os::unix::fs::MetadataExt;
+        let (temporary, root) = tree();
+        let path = temporary.path().join("root/file");
+        std::fs::write(&path, vec![1; 100_000]).unwrap();
+        std::fs::File::open(&path).unwrap().sync_all().unwrap();
+        let metadata = root.metadata(b"file", Links::Keep).unwrap();
+        assert!(metadata.disk >= 100_000, "{metadata:?}");
+        assert_eq!(metadata.disk, std::fs::metadata(&path).unwrap().blocks() * 512);
+    }
+
+    #[test]
+    fn the_user_is_the_one_that_acts() {
+        use rustix::process::Uid;
+        const SOMEBODY: u32 = 65_534;
+        if effective_user() != 0 {
+            let (temporary, root) = tree();
+            std::fs::write(temporary.path().join("root/file"), "").unwrap();
+            assert_eq!(effective_user(), root.metadata(b"file", Links::Keep).unwrap().user);
+            return;
+        }
+        // The kernel knows a user by the thread.
+        let become_somebody = || {
+            let user = Uid::from_raw(SOMEBODY);
+            rustix::thread::set_thread_res_uid(Uid::ROOT, user, Uid::ROOT).unwrap();
+            effective_user()
+        };
+        assert_eq!(std::thread::spawn(become_somebody).join().unwrap(), SOMEBODY);
+    }
+
+    #[test]
+    fn processor_time_is_the_time_that_was_worked() {
+        let (began, before) = (std::time::Instant::now(), processor_time());
+        while processor_time() == before {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "nothing of it was noted");
+        }
+    }
+
+    #[test]
     fn a_locked_directory_is_not_locked_again() {
         let (temporary, root) = tree();
         let again = Directory::open(&temporary.path().join("root"), Access::List).unwrap();

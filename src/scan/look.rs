@@ -3,7 +3,7 @@
 use super::place::{Mirrored, Place};
 use super::recorded::{self, Unread};
 use super::{Listing, Question, Scan, Trouble, Visitor};
-use crate::body::{self, Part};
+use crate::body;
 use crate::directory::{Access, Directory, FileKind, Links, ListBuffer, Metadata, metadata_of};
 use crate::entry::{Content, Entry};
 use crate::layout::{self, Form, Name, Slot, SourceIndex};
@@ -462,11 +462,11 @@ pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>)
     let file = directory.open_entry(name).ok()?;
     let length = body::readable(&metadata_of(&file).ok()?);
     let last = |filename: &[u8]| filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec);
-    let compiled = body::read_for(&file, length, |bytes, part, memory| {
+    let compiled = body::read_for(&file, length, |bytes, _, memory| {
         match marshal::filename_in(bytes.get(header::LENGTH..).unwrap_or_default(), minor, memory) {
             Filename::Is(filename) => Some(last(&filename)),
-            Filename::NotYet if part == Part::Start => None,
-            Filename::NotYet | Filename::NotThere => Some(None),
+            Filename::NotThere => Some(None),
+            Filename::NotYet => None,
         }
     });
     compiled.ok()??
