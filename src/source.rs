@@ -572,6 +572,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_a_directory_that_was_moved_while_it_is_held_is_there() {
+        let (_temporary, base) = base();
+        std::fs::create_dir(base.join("p")).unwrap();
+        std::fs::write(base.join("p/m.py"), "").unwrap();
+        symlink("m.py", base.join("p/link.py")).unwrap();
+        symlink("loop.py", base.join("p/loop.py")).unwrap();
+        let ground = Ground::default();
+        let held = present(&ground, &base.join("p"));
+        std::fs::rename(base.join("p"), base.join("q")).unwrap();
+        assert!(matches!(held.look_up(b"link.py", &ground).unwrap(), Answer::Found(_)));
+        assert!(matches!(held.missing(&ground, b"m.py").unwrap(), Answer::Found(_)));
+        assert_eq!(Why::of(&held.look_up(b"loop.py", &ground).unwrap_err()), Why::Loop);
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_asked_for_is_not_missing() {
+        let (_temporary, base) = base();
+        let (ground, name) = (Ground::default(), "n".repeat(300));
+        assert!(ground.fate(&base.join(&name).join("m.py"), Wanted::Anything).is_err());
+        assert!(matches!(ground.open(base.join(&name), None, Access::List), SourceDirectory::Failed(_)));
+        let here = present(&ground, &base);
+        assert!(here.look_up(name.as_bytes(), &ground).is_err());
+        assert!(here.missing(&ground, name.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_at_a_mount_point_that_is_missing_itself_is_no_orphan() {
+        let (_temporary, base) = base();
+        let fstab = format!("/dev/x {}/volume ext4 noauto 0 0\n", base.display());
+        let ground = Ground { mounts: Mounts::parse(b"", fstab.as_bytes()), ..Ground::default() };
+        assert_eq!(fate(&ground, &base.join("volume/p/m.py")), Fate::Doubtful(Why::Unmounted));
+        assert!(is_deleted(ground.fate(&base.join("volume2/p/m.py"), Wanted::Anything)));
+    }
+
+    #[test]
     fn a_source_that_came_after_the_listing_is_there() {
         let (_temporary, base) = base();
         std::fs::write(base.join("m.py"), "").unwrap();
