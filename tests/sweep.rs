@@ -129,18 +129,31 @@ fn plan_by(root: &Root, destination: Destination<'_>, sourceless: Sourceless) ->
 
 /// The plan of a sweep that ignores what has `ignored` in its name.
 fn plan_where(root: &Root, destination: Destination<'_>, sourceless: Sourceless, emptied: Emptied) -> Plan {
-    let roots = [root.target()];
     let is_ignored = |path: &Path| path.as_os_str().as_bytes().windows(7).any(|part| part == b"ignored");
+    plan_ignoring(root, destination, Policy { sourceless, emptied, ..policy() }, &is_ignored)
+}
+
+fn policy() -> Policy {
+    let (user, now) = (effective_user(), Moment::from(SystemTime::now()));
+    Policy { sourceless: Sourceless::Keep, emptied: Emptied::Keep, user, now }
+}
+
+fn plan_ignoring(
+    root: &Root,
+    destination: Destination<'_>,
+    policy: Policy,
+    is_ignored: &(dyn Fn(&Path) -> bool + Sync),
+) -> Plan {
+    let roots = [root.target()];
     let bounds = Bounds {
         roots: &roots,
         store: None,
         environments: Environments::Leave,
         system: System::Leave,
-        is_ignored: &is_ignored,
+        is_ignored,
     };
     let stop = AtomicBool::new(false);
     let walk = Walk { root, bounds, destination, threads: Threads::exactly(2), stop: &stop };
-    let policy = Policy { sourceless, emptied, user: effective_user(), now: Moment::from(SystemTime::now()) };
     Planner::collect(walk.run(|| Planner::new(policy), |_| {}))
 }
 
@@ -230,6 +243,78 @@ fn a_directory_goes_if_all_in_it_goes() {
 }
 
 #[test]
+fn a_directory_of_nothing_but_modules_without_sources_goes_with_them() {
+    let stage = Stage::new();
+    stage.module("pkg", "m");
+    for name in ["m.pyc", "n.pyo"] {
+        fs::write(stage.tree.join("pkg").join(name), bytecode(&stage.tree.join("pkg/m.py"))).unwrap();
+    }
+    fs::remove_file(stage.tree.join("pkg/m.py")).unwrap();
+    let root = stage.root(None);
+    let planned = plan_where(&root, Destination::Nowhere, Sourceless::Remove, Emptied::Remove);
+    let outcome = carry_out(root, planned, None);
+    assert_eq!((outcome.removed.files, outcome.directories), (3, 2));
+    assert!(tree(&stage.tree).is_empty());
+}
+
+type Replacement = fn(&Stage, &Path);
+
+/// What may become of a directory after its name was listed.
+const REPLACEMENTS: [(&str, Replacement); 5] = [
+    ("removed", |_, _| {}),
+    ("a file", |_, path| fs::write(path, "").unwrap()),
+    ("a dangling link", |_, path| symlink("nowhere", path).unwrap()),
+    ("a link to itself", |_, path| symlink(path.file_name().unwrap(), path).unwrap()),
+    ("a link to another directory", |stage, path| symlink(&stage.outside, path).unwrap()),
+];
+
+#[test]
+fn a_directory_that_is_replaced_while_it_is_walked_is_no_trouble_and_what_it_leads_to_stays() {
+    for resolver in RESOLVERS {
+        for replaced in ["pkg/sub", "pkg/sub/__pycache__"] {
+            for (what, replacement) in REPLACEMENTS {
+                let stage = Stage::new();
+                stage.module("pkg", "a");
+                stage.module("pkg/sub", "b");
+                let path = stage.tree.join(replaced);
+                stage.link_outside(&path);
+                let is_done = AtomicBool::new(false);
+                // The walk asks for each directory that it has listed, before it opens it.
+                let replace = |asked: &Path| {
+                    if asked == path && !is_done.swap(true, Ordering::Relaxed) {
+                        fs::rename(&path, stage.base.join("moved")).unwrap();
+                        replacement(&stage, &path);
+                    }
+                    false
+                };
+                let root = stage.root(resolver);
+                let planned = plan_ignoring(&root, Destination::Nowhere, policy(), &replace);
+                assert!(
+                    is_done.load(Ordering::Relaxed) && planned.troubles.is_empty(),
+                    "{what}: {planned:?}"
+                );
+                let outside = tree(&stage.outside);
+                let outcome = carry_out(root, planned, None);
+                assert_eq!((outcome.removed.files, outcome.is_complete()), (1, true), "{what}: {outcome:?}");
+                assert!(tree(&stage.outside) == outside, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_root_that_was_removed_before_it_is_walked_is_told() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        let root = stage.root(resolver);
+        fs::remove_dir(&stage.tree).unwrap();
+        let planned = plan(&root, Destination::Nowhere);
+        let told: Vec<_> = planned.troubles.iter().map(|trouble| trouble.path()).collect();
+        assert_eq!(told, [stage.tree.as_path()]);
+    }
+}
+
+#[test]
 fn a_directory_swapped_for_a_link_is_not_followed() {
     for resolver in RESOLVERS {
         for swapped in ["pkg/__pycache__", "pkg"] {
@@ -247,7 +332,7 @@ fn a_directory_swapped_for_a_link_is_not_followed() {
             let outcome = carry_out(root, planned, None);
             assert_eq!(outcome.removed.files, 0, "{resolver:?}");
             let of_files = outcome.failures.iter().filter(|failure| failure.files > 0).count();
-            assert_eq!(of_files, 1, "{outcome:?}");
+            assert_eq!((of_files, outcome.is_complete()), (1, false), "{outcome:?}");
             assert!(tree(&stage.base) == before, "{resolver:?} {}", swapped.display());
         }
     }
@@ -470,7 +555,7 @@ fn nothing_is_adopted_through_a_link_in_the_store() {
             }
             let outcome = carry_out(root, planned, Some(&store));
             assert_eq!((outcome.adopted.files, outcome.removed.files), (0, 0), "{outcome:?}");
-            assert_eq!(outcome.not_adopted.len(), 1, "{resolver:?}");
+            assert_eq!((outcome.not_adopted.len(), outcome.is_complete()), (1, false), "{resolver:?}");
             assert!(tree(&stage.outside).is_empty() && file.exists(), "{resolver:?}");
         }
     }
