@@ -534,6 +534,41 @@ fn an_entry_that_was_written_meanwhile_is_not_overwritten() {
 }
 
 #[test]
+fn nothing_is_adopted_of_a_source_that_is_no_file_or_over_what_is_none() {
+    let stage = Stage::new();
+    let entry = stage.module("pkg", "a");
+    let source = stage.tree.join("pkg/a.py");
+    fs::remove_file(&source).unwrap();
+    fs::create_dir(stage.tree.join("pkg/directory")).unwrap();
+    symlink("directory", &source).unwrap();
+    fs::write(&entry, bytecode(&source)).unwrap();
+    let (root, store) = (stage.root(None), stage.store(None));
+    assert_eq!(plan(&root, Destination::Store(&store)).adoptions.len(), 0);
+
+    // A directory, a link and a pipe in the place of the entry.
+    for number in 0..3 {
+        let stage = Stage::new();
+        let file = stage.module("pkg", "a");
+        let entry = stage.mirror("pkg").join(file.file_name().unwrap());
+        fs::create_dir_all(entry.parent().unwrap()).unwrap();
+        match number {
+            0 => fs::create_dir(&entry).unwrap(),
+            1 => symlink(&stage.outside, &entry).unwrap(),
+            _ => {
+                let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+                rustix::fs::mknodat(rustix::fs::CWD, &entry, kind, mode, 0).unwrap();
+            }
+        }
+        let (root, store) = (stage.root(None), stage.store(None));
+        let planned = plan(&root, Destination::Store(&store));
+        let before = tree(&stage.base);
+        let outcome = carry_out(root, planned, Some(&store));
+        assert_eq!((outcome.adopted.files, outcome.not_adopted.len()), (0, 1), "{number}: {outcome:?}");
+        assert!(tree(&stage.base) == before, "{number}");
+    }
+}
+
+#[test]
 fn nothing_is_adopted_through_a_link_in_the_store() {
     for resolver in RESOLVERS {
         // Before the plan, and after it.

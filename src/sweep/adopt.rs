@@ -193,9 +193,8 @@ pub fn make_mirror(store: &Store, sources: &Path) -> io::Result<()> {
 
 /// Opens a directory of the store, and makes what is missing of it.
 fn make_directories(store: &Store, relative: &[u8]) -> io::Result<Directory> {
-    match store.directory(relative) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        answer => return answer,
+    if let Ok(directory) = store.directory(relative) {
+        return Ok(directory);
     }
     let mut directory = store.directory(b"")?;
     for name in relative.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
