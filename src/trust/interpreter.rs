@@ -440,8 +440,9 @@ mod tests {
             std::fs::create_dir(&directory).unwrap();
             symlink(format!("../l{}", level + 1), directory.join("below")).unwrap();
         }
-        assert_eq!(judged(&format!("l{}", DEEPEST / 2 + 1)), None);
-        assert!(matches!(judged("l0"), Some(Stranger::Unknown(_))));
+        let from = |levels: usize| judged(&format!("l{}", DEEPEST - levels));
+        assert_eq!(from(DEEPEST / 2 - 1), None);
+        assert!(matches!(from(DEEPEST / 2 + 1), Some(Stranger::Unknown(_))));
     }
 
     #[test]
