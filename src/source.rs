@@ -597,6 +597,52 @@ mod tests {
         assert!(here.missing(&ground, name.as_bytes()).is_err());
     }
 
+    /// Runs a test in a thread for which modes count even where it is root's.
+    #[cfg(target_os = "linux")]
+    fn as_who_obeys_modes(test: impl FnOnce() + Send) {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        let obey = || {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+            set_capabilities(None, sets).unwrap();
+            test();
+        };
+        std::thread::scope(|scope| scope.spawn(obey).join().unwrap());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_directory_that_may_not_be_listed_is_looked_into_and_one_that_may_not_be_searched_tells_nothing() {
+        let (_temporary, base) = base();
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        for (path, bits) in [("searched", 0o111), ("closed", 0o000)] {
+            let path = base.join(path);
+            std::fs::create_dir_all(path.join("sub")).unwrap();
+            std::fs::write(path.join("m.py"), "").unwrap();
+            mode(&path, bits);
+        }
+        as_who_obeys_modes(|| {
+            let ground = Ground::default();
+            let open = |path: &str, access| ground.open(base.join(path), None, access);
+            for access in [Access::List, Access::LookUp] {
+                let SourceDirectory::Present(searched) = open("searched", access) else { panic!() };
+                assert!(matches!(searched.look_up(b"m.py", &ground).unwrap(), Answer::Found(_)));
+                // It may be a bare mount point.
+                assert_eq!(Why::of(&searched.look_up(b"n.py", &ground).unwrap_err()), Why::Permission);
+                let SourceDirectory::Present(closed) = open("closed", access) else { panic!() };
+                let refused = closed.look_up(b"m.py", &ground).unwrap_err();
+                assert_eq!(Why::of(&refused), Why::Permission);
+                for path in ["closed/sub", "closed/gone"] {
+                    let SourceDirectory::Failed(error) = open(path, access) else { panic!("{path}") };
+                    assert_eq!(Why::of(&error), Why::Permission);
+                }
+            }
+        });
+        mode(&base.join("closed"), 0o700);
+    }
+
     #[test]
     fn what_is_missing_at_a_mount_point_that_is_missing_itself_is_no_orphan() {
         let (_temporary, base) = base();
