@@ -10,8 +10,8 @@ use pycstore::directory::{Resolver, effective_user};
 use pycstore::scan::Threads;
 use pycstore::store::{Purpose, Store};
 use pycstore::sweep::{
-    Bounds, Destination, Emptied, Environments, Outcome, Plan, Planner, Policy, Root, Sourceless, System,
-    Walk, Why, execute,
+    Bounds, Destination, Emptied, Environments, Outcome, Plan, Planner, Policy, Reason, Root, Sourceless,
+    System, Walk, Why, execute,
 };
 use pycstore::units::Moment;
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,6 +155,11 @@ fn plan_ignoring(
     let stop = AtomicBool::new(false);
     let walk = Walk { root, bounds, destination, threads: Threads::exactly(2), stop: &stop };
     Planner::collect(walk.run(|| Planner::new(policy), |_| {}))
+}
+
+fn pipe(path: &Path) {
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
 }
 
 fn carry_out(root: Root, plan: Plan, store: Option<&Store>) -> Outcome {
@@ -306,6 +311,73 @@ fn what_is_replaced_while_it_is_walked_is_no_trouble_and_what_it_leads_to_stays(
                 assert!(tree(&stage.outside) == outside, "{replaced} {what}");
             }
         }
+    }
+}
+
+#[test]
+fn what_is_no_bytecode_in_a_cache_is_named_and_keeps_it() {
+    for number in 0..4 {
+        let stage = Stage::new();
+        let file = stage.module("pkg", "a");
+        let other = file.with_file_name("other");
+        match number {
+            0 => fs::write(&other, "").unwrap(),
+            1 => symlink(&stage.outside, &other).unwrap(),
+            2 => symlink("nowhere", &other).unwrap(),
+            _ => pipe(&other),
+        }
+        let root = stage.root(None);
+        let planned = plan(&root, Destination::Nowhere);
+        let kept: Vec<_> = planned.kept.iter().map(|kept| (kept.path.clone(), kept.why)).collect();
+        assert_eq!(kept, [(other.clone(), Why::Foreign)], "{number}");
+        assert!(planned.removal.emptied.is_empty(), "{number}");
+        let outcome = carry_out(root, planned, None);
+        assert_eq!((outcome.removed.files, outcome.directories), (1, 0), "{number}");
+        assert!(other.symlink_metadata().is_ok(), "{number}");
+    }
+}
+
+#[test]
+fn only_a_link_in_the_place_of_a_cache_is_told() {
+    let stage = Stage::new();
+    for directory in ["linked", "file", "other"] {
+        fs::create_dir(stage.tree.join(directory)).unwrap();
+    }
+    symlink(&stage.outside, stage.tree.join("linked/__pycache__")).unwrap();
+    fs::write(stage.tree.join("file/__pycache__"), "").unwrap();
+    symlink(&stage.outside, stage.tree.join("other/link")).unwrap();
+    let planned = plan(&stage.root(None), Destination::Nowhere);
+    let told: Vec<_> = planned.left_alone.iter().map(|it| (it.path.clone(), it.reason)).collect();
+    assert_eq!(told, [(stage.tree.join("linked/__pycache__"), Reason::Link)]);
+    assert!(planned.troubles.is_empty());
+}
+
+#[test]
+fn what_holds_no_sources_is_not_entered() {
+    let stage = Stage::new();
+    let file = stage.module("pkg", "a");
+    for name in ["node_modules", ".git", ".hg"] {
+        stage.module(&format!("pkg/{name}/deep"), "b");
+    }
+    let root = stage.root(None);
+    let planned = plan(&root, Destination::Nowhere);
+    assert_eq!(carry_out(root, planned, None).removed.files, 1);
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_directory_with_a_longer_path_than_the_kernel_takes_is_told() {
+    let stage = Stage::new();
+    let name = "d".repeat(255);
+    // Sixteen such names and the slashes between them are as long as a path may be.
+    let mut directory = fs::File::open(&stage.tree).unwrap();
+    for level in 1..=17 {
+        rustix::fs::mkdirat(&directory, &*name, rustix::fs::Mode::RWXU).unwrap();
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+        let below = rustix::fs::openat(&directory, &*name, flags, rustix::fs::Mode::empty()).unwrap();
+        directory = below.into();
+        let troubles = plan(&stage.root(None), Destination::Nowhere).troubles;
+        assert_eq!(troubles.len(), usize::from(level > 16), "{level}: {troubles:?}");
     }
 }
 
@@ -561,10 +633,7 @@ fn nothing_is_adopted_of_a_source_that_is_no_file_or_over_what_is_none() {
         match number {
             0 => fs::create_dir(&entry).unwrap(),
             1 => symlink(&stage.outside, &entry).unwrap(),
-            _ => {
-                let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
-                rustix::fs::mknodat(rustix::fs::CWD, &entry, kind, mode, 0).unwrap();
-            }
+            _ => pipe(&entry),
         }
         let (root, store) = (stage.root(None), stage.store(None));
         let planned = plan(&root, Destination::Store(&store));
