@@ -227,11 +227,19 @@ mod tests {
     #[test]
     fn each_entry_is_read_from_its_own_directory() {
         let long = vec![7; 2 * MEDIUM];
-        let (_temporary, root, store) =
-            store(&[("a", b"one"), ("b", b"other"), ("c", b""), ("d", &long), ("holes", b"x")]);
-        // On the disk it takes a block.
-        let holes = File::options().write(true).open(root.join("holes").join(NAME)).unwrap();
-        holes.set_len(4 * MEDIUM as u64).unwrap();
+        let (_temporary, root, store) = store(&[
+            ("a", b"one"),
+            ("b", b"other"),
+            ("c", b""),
+            ("d", &long),
+            ("few", b"x"),
+            ("holes", b"x"),
+        ]);
+        // On the disk each takes a block.
+        for (directory, length) in [("few", MEDIUM), ("holes", 4 * MEDIUM)] {
+            let file = File::options().write(true).open(root.join(directory).join(NAME)).unwrap();
+            file.set_len(length as u64).unwrap();
+        }
         let mut bodies = Bodies::of(&store);
         let mut read = |directory: &str| {
             bodies
@@ -250,6 +258,7 @@ mod tests {
         ] {
             assert!(read(directory).unwrap() == expected, "{directory}");
         }
+        assert_eq!(read("few").unwrap().len(), MEDIUM - HEADER.len());
         assert_eq!(read("holes"), Err(ErrorKind::FileTooLarge));
         assert_eq!(read("missing"), Err(ErrorKind::NotFound));
         std::fs::remove_file(root.join("a").join(NAME)).unwrap();

@@ -316,20 +316,26 @@ fn what_is_replaced_while_it_is_walked_is_no_trouble_and_what_it_leads_to_stays(
 
 #[test]
 fn what_is_no_bytecode_in_a_cache_is_named_and_keeps_it() {
-    for number in 0..4 {
+    for number in 0..5 {
         let stage = Stage::new();
         let file = stage.module("pkg", "a");
         let other = file.with_file_name("other");
+        let mut told = other.clone();
         match number {
             0 => fs::write(&other, "").unwrap(),
             1 => symlink(&stage.outside, &other).unwrap(),
             2 => symlink("nowhere", &other).unwrap(),
-            _ => pipe(&other),
+            3 => pipe(&other),
+            // Directories are told by the cache that they are in.
+            _ => {
+                fs::create_dir(&other).unwrap();
+                told.pop();
+            }
         }
         let root = stage.root(None);
         let planned = plan(&root, Destination::Nowhere);
         let kept: Vec<_> = planned.kept.iter().map(|kept| (kept.path.clone(), kept.why)).collect();
-        assert_eq!(kept, [(other.clone(), Why::Foreign)], "{number}");
+        assert_eq!(kept, [(told, Why::Foreign)], "{number}");
         assert!(planned.removal.emptied.is_empty(), "{number}");
         let outcome = carry_out(root, planned, None);
         assert_eq!((outcome.removed.files, outcome.directories), (1, 0), "{number}");
