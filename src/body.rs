@@ -222,6 +222,8 @@ mod tests {
         // It was longer when somebody asked.
         assert_eq!(read(whole + 1, whole + 1), (false, all.to_vec()));
         assert_eq!(read(2 * LARGE, whole + 1), (false, all.to_vec()));
+        File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
+        assert_eq!(read(whole, whole), (false, vec![(100, Part::All)]));
     }
 
     #[test]

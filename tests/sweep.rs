@@ -372,6 +372,21 @@ fn what_holds_no_sources_is_not_entered() {
 }
 
 #[test]
+fn libraries_of_installations_are_told_by_what_is_in_them_or_by_their_place() {
+    let stage = Stage::new();
+    stage.module("cpython/Lib", "os");
+    stage.module("cpython/Lib/encodings", "utf_8");
+    stage.module("cpython/Lib/importlib", "abc");
+    stage.module("chroot/usr/lib/python3/dist-packages", "module");
+    stage.module("project/lib/python", "os");
+    let planned = plan(&stage.root(None), Destination::Nowhere);
+    let told: Vec<_> = planned.left_alone.iter().map(|it| (it.path.clone(), it.reason)).collect();
+    let expected = ["chroot/usr/lib/python3", "cpython/Lib"];
+    assert_eq!(told, expected.map(|path| (stage.tree.join(path), Reason::Installation)));
+    assert_eq!(planned.removal.tally().files, 1);
+}
+
+#[test]
 fn a_directory_with_a_longer_path_than_the_kernel_takes_is_told() {
     let stage = Stage::new();
     let name = "d".repeat(255);
