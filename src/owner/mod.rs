@@ -16,7 +16,8 @@ pub use spelling::Spellings;
 
 use crate::source;
 use crate::source_tree::PROJECT_MARKERS;
-use shape::{build_root, kind_of_gone, prefix_of_library, tool_cache, user_site};
+pub(crate) use shape::prefix_of_library;
+use shape::{build_root, kind_of_gone, tool_cache, user_site};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -5,7 +5,6 @@
 
 use super::found::{Names, has_source, legacy_stem};
 use crate::directory::{Directory, ListBuffer};
-use crate::layout::PYCACHE;
 use crate::prune::plan::PlannedDirectory;
 use crate::prune::victim::Victim;
 use std::collections::HashMap;
@@ -18,8 +17,8 @@ pub(super) struct Companions {
 }
 
 impl Companions {
-    /// Whether the source is beside a victim, if it ever had to be: in a `__pycache__` Python imports nothing that has no
-    /// source.
+    /// Whether the source is beside a victim, if it ever had to be: what has the name of an entry lies in a `__pycache__`,
+    /// and there Python imports nothing that has no source.
     ///
     /// Both the listing and a look at the file count: on a case-insensitive file system a look finds `widget.py` for
     /// `Widget.pyc` too, and the listing may be older than the removal of the source.
@@ -29,8 +28,7 @@ impl Companions {
         planned: &PlannedDirectory,
         victim: &Victim,
     ) -> bool {
-        let is_cache = planned.relative.rsplit(|&byte| byte == b'/').next() == Some(PYCACHE);
-        let Some((stem, _)) = legacy_stem(&victim.name).filter(|_| !is_cache) else { return true };
+        let Some((stem, _)) = legacy_stem(&victim.name) else { return true };
         let names = self.names(directory, planned, victim);
         names.is_some_and(|names| has_source(directory, &names, stem))
     }

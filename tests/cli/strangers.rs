@@ -48,12 +48,13 @@ fn play_with(interpreter: &Path, scene: &str) -> Answer {
 }
 
 /// What a stranger may do so that root would run their code, by the way it is done.
-const WAYS: [(&str, &str); 18] = [
+const WAYS: [(&str, &str); 19] = [
     ("the home is hers", "chown -R $eve py"),
     ("the home's directory is open", "chmod 777 py/bin"),
     ("a directory above the home is open", "chmod 777 py"),
     ("the configuration is hers", "chown $eve p/.venv/pyvenv.cfg"),
     ("the configuration is open", "chmod 666 p/.venv/pyvenv.cfg"),
+    ("a file of ours leads elsewhere", "echo /mnt/hers > p/.venv/bin/python._pth"),
     ("a module is hers", "chown $eve py/lib/$NAME/encodings/utf_8.py"),
     ("a module is open", "chmod 666 py/lib/$NAME/encodings/__init__.py"),
     ("a package is open", "chmod 777 py/lib/$NAME/encodings"),
