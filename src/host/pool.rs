@@ -5,6 +5,7 @@
 //! far more threads than cores (queue depth decides then), warm ones want few: so the pool begins
 //! with one worker a core, and grows while the processors are idle and jobs are waiting.
 
+use crate::host::directory::processor_time;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -214,10 +215,6 @@ impl Growth {
     }
 }
 
-fn processor_time() -> Duration {
-    crate::host::directory::processor_time()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +254,39 @@ mod tests {
     #[test]
     fn no_jobs_end_at_once() {
         assert_eq!(run(Threads::exactly(3), Vec::<u8>::new(), || (), |(), _, _| {}, || {}).len(), 3);
+    }
+
+    #[test]
+    fn a_panic_ends_the_work_of_all() {
+        for threads in [1, 3] {
+            let (tell, told) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                // The others wait for jobs by then.
+                let fail = |(): &mut (), _: u32, _: &mut Jobs<u32>| {
+                    std::thread::sleep(Duration::from_millis(50));
+                    panic!("as it should");
+                };
+                let run = || run(Threads::exactly(threads), vec![1], || (), fail, || {});
+                tell.send(std::panic::catch_unwind(run).is_err())
+            });
+            let ended = told.recv_timeout(Duration::from_secs(20));
+            assert_eq!(ended, Ok(true), "{threads} threads wait forever");
+        }
+    }
+
+    #[test]
+    fn somebody_can_watch_as_long_as_there_is_work() {
+        let (watched, began) = (AtomicUsize::new(0), std::time::Instant::now());
+        let until_watched = |(): &mut (), _: u32, _: &mut Jobs<u32>| {
+            while watched.load(Ordering::Relaxed) < 12 {
+                assert!(began.elapsed() < Duration::from_secs(20), "{watched:?}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        let watch = || {
+            watched.fetch_add(1, Ordering::Relaxed);
+        };
+        run(Threads::exactly(2), vec![1], || (), until_watched, watch);
     }
 
     #[test]

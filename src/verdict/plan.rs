@@ -47,8 +47,6 @@ pub struct Plan {
     pub over_budget: Tally,
     /// How many files of the store are in the policy's scope.
     pub in_scope: u64,
-    /// Whether files go that are no bytecode.
-    pub takes_anything: bool,
     /// How many files an [`Overflow`] took whose first bytes were to be read.
     pub gone_unread: u64,
 }
@@ -249,7 +247,6 @@ impl Plan {
         let mut plan = Plan::default();
         let mut empty = EmptyDirectories::default();
         for part in parts {
-            plan.takes_anything = part.judge.policy.takes_anything();
             plan.directory_rule = part.judge.policy.directory_rule();
             plan.over_budget = part.cut_off.map_or_else(Tally::default, |cut_off| cut_off.over_budget);
             plan.directories.extend(part.directories);
@@ -273,9 +270,6 @@ impl Plan {
     /// More than [`MOST_LOOKED_INTO`] files are not looked into, for that takes longer than all the rest; nor are those
     /// that an [`Overflow`] took. Returns how many were not. What cannot be read is added to the troubles.
     pub fn look_into(&mut self, store: &Store, threads: Threads) -> u64 {
-        if self.takes_anything {
-            return 0;
-        }
         let unread_files = self.directories.iter().map(PlannedDirectory::unread).sum::<u64>();
         if self.gone_unread + unread_files > MOST_LOOKED_INTO {
             return self.gone_unread + unread_files;
@@ -345,7 +339,7 @@ impl LookedInto {
         match store.directory(&planned.relative) {
             Ok(directory) => {
                 for victim in &planned.victims {
-                    match victim.look_again(&directory, false) {
+                    match victim.look_again(&directory) {
                         Ok(None) => {}
                         Ok(Some(why)) => spared.push((victim.name.clone(), why)),
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -328,7 +328,7 @@ impl Policy {
     }
 
     /// Whether files go that Python never wrote as bytecode, if they have an entry's name.
-    pub fn takes_anything(&self) -> bool {
+    fn takes_anything(&self) -> bool {
         self.selectors.contains(&Selector::Corrupt) || self.selectors.contains(&Selector::All)
     }
 

@@ -137,11 +137,7 @@ impl Victim {
     ///
     /// # Errors
     /// What the system says; ENOENT when it is gone already.
-    pub(crate) fn look_again(
-        &self,
-        directory: &Directory,
-        takes_anything: bool,
-    ) -> io::Result<Option<Spared>> {
+    pub(crate) fn look_again(&self, directory: &Directory) -> io::Result<Option<Spared>> {
         let is_same = |now: &Metadata| {
             now.kind == FileKind::Regular
                 && now.identity == self.identity
@@ -149,7 +145,7 @@ impl Victim {
                 && now.modified == self.modified
         };
         let mut start = [0; 4];
-        let (now, start) = if takes_anything || self.contents == Contents::Known {
+        let (now, start) = if self.contents == Contents::Known {
             (directory.metadata(&self.name, Links::Keep)?, None)
         } else {
             match directory.read_start(&self.name, &mut start) {

@@ -203,7 +203,8 @@ pub enum Command {
     ///
     /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root. For
     /// root, no other user may be able to change its standard library, pyvenv.cfg and linked libraries either, and that holds
-    /// for --python too. Root fills another user's store as that user, and compiles no other user's tree into its own store.
+    /// for --python too; the interpreter then runs as nobody if that user can start it. pycstore reads the sources and writes
+    /// the entries. Root fills another user's store as that user, and compiles no other user's tree into its own store.
     Warm(WarmOptions),
     /// Show the entries of a source.
     ///
@@ -259,6 +260,8 @@ pub enum Command {
     ///
     /// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
     /// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
+    /// As root on another user's store, the job continues as that user, and install and status check and show the policy in
+    /// that user's configuration.
     Schedule(ScheduleOptions),
     /// Show past runs of prune.
     ///

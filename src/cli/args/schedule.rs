@@ -38,6 +38,9 @@ pub enum Action {
     Status,
     /// Do now what it does
     Run,
+    /// Print what it would do, for this program
+    #[value(hide = true)]
+    Policy,
 }
 
 /// Who keeps the time.

@@ -55,6 +55,8 @@ pub struct Report<'a> {
     pub home: Option<&'a Path>,
     /// When that was.
     pub now: Moment,
+    /// The command that removes what is reclaimable.
+    pub prune_command: &'a str,
 }
 
 /// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it. They are the
@@ -82,7 +84,7 @@ const LETTER: f64 = 8.4;
 /// # Errors
 /// Where the data cannot be JSON.
 pub fn page(report: Report<'_>) -> io::Result<String> {
-    let Report { store, usage, home, now } = report;
+    let Report { store, usage, home, now, prune_command } = report;
     let data = json::embedded(&ReportDocument::new(store, usage, now))?;
     let policy = format!(
         "default-src 'none'; script-src '{SCRIPT_HASH}'; style-src '{STYLE_HASH}'; base-uri 'none'; form-action 'none'"
@@ -112,7 +114,7 @@ pub fn page(report: Report<'_>) -> io::Result<String> {
                 }
                 main {
                     (troubles(usage))
-                    (totals(usage))
+                    (totals(usage, prune_command))
                     (maps(report))
                     (owners(report))
                 }
@@ -166,7 +168,7 @@ fn troubles(usage: &Usage) -> Markup {
     }
 }
 
-fn totals(usage: &Usage) -> Markup {
+fn totals(usage: &Usage, prune_command: &str) -> Markup {
     let number = |number: u64| html! { data value=(number) { (human::count(number)) } };
     let of_all = percentage(share(usage.reclaimable.disk, usage.disk()));
     let reclaimable = format!("{}, {of_all}", human::counted(usage.reclaimable.files, "file"));
@@ -194,7 +196,7 @@ fn totals(usage: &Usage) -> Markup {
                 p.advice {
                     (human::size(usage.reclaimable.disk)) " in "
                     (human::counted(usage.reclaimable.files, "file")) " can be removed: "
-                    code { "pycstore prune --orphans --stale --corrupt --temporary" }
+                    code { (escaped(prune_command)) }
                 }
             }
         }

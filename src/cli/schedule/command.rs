@@ -3,8 +3,9 @@
 use super::cron::Time;
 use super::install::install;
 use super::job::{self, Job};
+use super::policy::{self, Policy};
 use super::remove::remove;
-use super::{Installed, cron, installed, last_run, launchd, systemd};
+use super::{Installed, cron, installed, launchd, systemd};
 use crate::cli::args::{Action, ScheduleOptions, Scheduler};
 use crate::cli::config;
 use crate::cli::edits::{EditError, Manner, Outcome, Place};
@@ -26,6 +27,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     match options.action {
         Action::Run => prune::run(session, &job::policy(session, options.dry_run)),
         Action::Status => status(session),
+        Action::Policy => policy::print(session),
         Action::Install if options.print => print(session, options),
         Action::Install => install(session, options),
         Action::Remove => remove(session, options),
@@ -56,7 +58,7 @@ pub fn agent(session: &Session) -> Result<(PathBuf, PathBuf), Complaint> {
 }
 
 fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
-    job::leaves_something(session)?;
+    Policy::of_night(session)?.check()?;
     let found = installed(&session.environment).installed;
     let job = Job::of(session)?;
     let mut out = io::stdout().lock();
@@ -132,8 +134,8 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
             None => writeln!(out, "next run  unknown")?,
         }
     }
-    let store = config::store(session).value;
-    match last_run(session)? {
+    let Policy { names, origin, last_run, user, .. } = Policy::of_night(session)?;
+    match last_run.map_err(anyhow::Error::msg)? {
         Some(run) => writeln!(
             out,
             "last run  {} ({}): {}, removed {}, {}",
@@ -145,10 +147,12 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
         )?,
         None => writeln!(out, "last run  none is recorded with this policy")?,
     }
-    let (names, origin) = job::described(session)?;
     let policy = format!("policy    {} ({origin})", names.join(" "));
     writeln!(out, "{}", path::text_shown(&policy, &session.terminal))?;
-    if let Some(store) = store {
+    if let Some(user) = user {
+        writeln!(out, "runs as   {}", path::text_shown(&user, &session.terminal))?;
+    }
+    if let Some(store) = config::store(session).value {
         let shown = path::shown(&store, &session.terminal);
         out.write_all(b"store     ")?;
         out.write_all(&shown)?;

@@ -1,7 +1,8 @@
 //! `pycstore schedule install`: adds and starts the new schedule, then removes that of another scheduler.
 
 use super::command::{agent, exit, explained, manner, property_list, say_unknown, scheduler, time, units};
-use super::job::{self, Job};
+use super::job::Job;
+use super::policy::Policy;
 use super::remove::Removal;
 use super::{Installed, cron, installed, launchd, systemd};
 use crate::cli::args::{ScheduleOptions, Scheduler};
@@ -30,8 +31,8 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
     let scheduler = scheduler(options, &found.installed);
     let job = Job::of(session)?;
     runs_nobody_elses(&job)?;
-    let (names, origin) = job::described(session)?;
-    job::leaves_something(session)?;
+    let policy = Policy::of_night(session)?;
+    policy.check()?;
     let new = planned(session, scheduler, &job, &found.installed)?;
     found.unknown.iter().filter(|(kind, _)| *kind != scheduler).for_each(say_unknown);
     // One schedule is enough: those of other schedulers are removed.
@@ -54,7 +55,9 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
         }
     };
     if exit == Exit::Done && !is_declined && !session.global.quiet {
-        complain::note(&format!("each night: {} ({origin})", names.join(" ")));
+        let Policy { names, origin, user, .. } = policy;
+        let user = user.map(|user| format!(" as {user}")).unwrap_or_default();
+        complain::note(&format!("each night{user}: {} ({origin})", names.join(" ")));
         complain::note(where_troubles_are(scheduler));
     }
     Ok(exit)

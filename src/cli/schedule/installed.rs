@@ -1,14 +1,13 @@
 //! Which schedules are in place. Only files and the crontab are read: no manager need run.
 
 use super::cron::{self, Time};
-use super::job;
+use super::policy::Policy;
 use super::{launchd, systemd};
 use crate::cli::args::Scheduler;
-use crate::cli::config;
 use crate::cli::edits::{EditError, Place, Text};
 use crate::cli::session::Session;
 use pycstore::environment::Environment;
-use pycstore::history::{self, Run};
+use pycstore::history::Run;
 
 /// A schedule that is in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +81,5 @@ fn in_agents(environment: &Environment) -> Result<Option<Installed>, EditError> 
 /// # Errors
 /// When the policy or the history cannot be read.
 pub fn last_run(session: &Session) -> anyhow::Result<Option<Run>> {
-    let (names, _) = job::described(session)?;
-    let Some(store) = config::store(session).value else { return Ok(None) };
-    let Some(state) = session.environment.state_directory.as_deref() else { return Ok(None) };
-    Ok(history::newest(state, &store.canonicalize().unwrap_or(store), &names)?)
+    Policy::of_this_user(session)?.last_run.map_err(anyhow::Error::msg)
 }

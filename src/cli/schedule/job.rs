@@ -104,33 +104,6 @@ pub fn policy(session: &Session, is_dry: bool) -> PruneOptions {
     options
 }
 
-/// Refuses a policy that removes every entry each night: that run needs consent, and has no terminal.
-///
-/// # Errors
-/// When the policy does so, or there is none.
-pub fn leaves_something(session: &Session) -> anyhow::Result<()> {
-    if !Selection::of_prune(session, &policy(session, false))?.policy.empties_every_store() {
-        return Ok(());
-    }
-    let (names, origin) = described(session)?;
-    let message = format!("refused: {} removes every entry each night ({origin})", names.join(", "));
-    Err(Complaint::new(message, "raise the limit, or let a job of your own run `pycstore prune --yes`")
-        .into())
-}
-
-/// The policy, as the history names it, and where it comes from.
-///
-/// # Errors
-/// When the configuration's is none.
-pub fn described(session: &Session) -> anyhow::Result<(Vec<String>, String)> {
-    let names = Selection::of_prune(session, &policy(session, false))?.names;
-    let origin = match (Selection::is_configured(session), &session.configuration.path) {
-        (true, Some(path)) => path.display().to_string(),
-        _ => "the default: the configuration has none".into(),
-    };
-    Ok((names, origin))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

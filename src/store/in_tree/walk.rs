@@ -368,11 +368,10 @@ impl Walk<'_> {
         match self.destination {
             Destination::Nowhere => None,
             Destination::Empty => Some(Mirror::Nothing),
-            Destination::Store(store) => Some(match store.directory(&mirror_of(self.root, place)) {
-                Ok(directory) => Mirror::Directory(directory),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Mirror::Nothing,
-                Err(_) => Mirror::Unknown,
-            }),
+            Destination::Store(store) => {
+                let directory = store.directory(&mirror_of(self.root, place));
+                Some(directory.map_or(Mirror::Nothing, Mirror::Directory))
+            }
         }
     }
 
