@@ -242,6 +242,19 @@ fn one_file_writes_to_the_store() {
 }
 
 #[test]
+fn what_decides_neither_reads_nor_starts_anything() {
+    let files = sources();
+    let decides = files.iter().filter(|file| file.path.starts_with("verdict/"));
+    let reads = ["host", "std::fs", "Command", "Directory", "metadata_of"];
+    let wrong: Vec<String> = decides.flat_map(|file| file.lines_with(&reads)).collect();
+    // A name in a list of what files are grouped by, and of keys.
+    let wrong = wrong
+        .into_iter()
+        .filter(|line| !line.starts_with("src/verdict/view.rs") && !line.contains("FileKind::"));
+    assert_none(wrong.collect(), "verdicts are pure: they are given facts");
+}
+
+#[test]
 fn what_reads_and_what_decides_changes_nothing() {
     const WRITING: [&str; 11] = [
         "fs::write",

@@ -65,6 +65,7 @@
 pub mod adopt;
 mod companion;
 pub mod compile;
+pub mod last_look;
 pub mod new_entry;
 pub mod outcome;
 pub mod prove;

@@ -1,6 +1,7 @@
 //! One file of the store and all that is known of it: facts, no verdict.
 
-use crate::host::directory::Metadata;
+pub use crate::host::directory::{FileKind, Metadata};
+
 use crate::pyc::name::Name;
 use crate::pyc::{Header, Loads, Malformed, header};
 use crate::source::{Source, Why};

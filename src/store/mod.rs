@@ -12,6 +12,7 @@
 pub mod aliases;
 pub mod body;
 pub mod entry;
+pub mod exposure;
 pub mod in_tree;
 pub mod lock;
 pub mod mirrored;
@@ -19,6 +20,8 @@ pub mod others;
 pub mod scan;
 pub mod sharing;
 pub mod tree;
+
+pub use crate::host::volumes::AccessTimes;
 
 use crate::host::directory::{self, Access, Directory, Metadata};
 use crate::host::path_owner::{Doubt, check_root_alone};

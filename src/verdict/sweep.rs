@@ -1,9 +1,9 @@
 //! What a sweep comes to: which files go, which are moved into the store, which stay and why. Pure.
 
-use crate::host::directory::FileKind;
 use crate::pyc::name::Name;
 use crate::source::owner::Owner;
 use crate::store::body;
+use crate::store::entry::FileKind;
 use crate::store::entry::{Bytecode, Content};
 use crate::store::in_tree::found::{Companion, File, Form, InStore, Seen};
 use crate::store::in_tree::look::mirror_of;
@@ -337,11 +337,11 @@ fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::directory::Metadata;
     use crate::pyc::header::Header;
     use crate::pyc::{Loads, Magic};
     use crate::source::{Source, SourceFile};
     use crate::store::entry::Entry;
+    use crate::store::entry::Metadata;
 
     const NOW: Moment = Moment { seconds: 100_000, nanoseconds: 0 };
     const OLD: Moment = Moment { seconds: 1000, nanoseconds: 0 };

@@ -126,30 +126,28 @@ impl<'a> Bodies<'a> {
         self.last = Some((relative.into(), directory));
         file
     }
+}
 
-    /// Reads and walks the body of an entry with this cache tag and magic.
-    ///
-    /// # Errors
-    /// Those of [`Bodies::read`].
-    pub fn walk(&mut self, relative: &[u8], name: &[u8], tag: &str, magic: Magic) -> io::Result<Body> {
-        let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
-        // What was read before is not needed any more.
-        self.workspace = None;
-        let file = self.open(relative, name)?;
-        let metadata = metadata_of(&file)?;
-        let length = metadata.readable_bytes().min(LARGEST);
-        let body = read_for(&file, length, |bytes, part, memory| {
-            let body = bytes.get(header::LENGTH..).unwrap_or_default();
-            match walk_with(body, dialect, memory) {
-                Ok(walked) => Some(Body::Loadable(owned(walked))),
-                Err(fault) if fault.is_for_want_of_bytes() && part == Part::Start => None,
-                Err(fault) if fault.is_for_want_of_bytes() && length < metadata.bytes => None,
-                Err(fault) if !dialect.is_sure_of(&fault, body) => Some(Body::NotChecked),
-                Err(fault) => Some(Body::Faulty(fault)),
-            }
-        })?;
-        body.ok_or_else(|| ErrorKind::FileTooLarge.into())
-    }
+/// Reads and walks the body of an entry of an open directory, by its name, cache tag and magic.
+///
+/// # Errors
+/// What the system says; `FileTooLarge` for what is longer than any entry.
+pub(crate) fn walk(directory: &Directory, name: &[u8], tag: &str, magic: Magic) -> io::Result<Body> {
+    let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
+    let file = directory.open_entry(name)?;
+    let metadata = metadata_of(&file)?;
+    let length = metadata.readable_bytes().min(LARGEST);
+    let body = read_for(&file, length, |bytes, part, memory| {
+        let body = bytes.get(header::LENGTH..).unwrap_or_default();
+        match walk_with(body, dialect, memory) {
+            Ok(walked) => Some(Body::Loadable(owned(walked))),
+            Err(fault) if fault.is_for_want_of_bytes() && part == Part::Start => None,
+            Err(fault) if fault.is_for_want_of_bytes() && length < metadata.bytes => None,
+            Err(fault) if !dialect.is_sure_of(&fault, body) => Some(Body::NotChecked),
+            Err(fault) => Some(Body::Faulty(fault)),
+        }
+    })?;
+    body.ok_or_else(|| ErrorKind::FileTooLarge.into())
 }
 
 /// The same without the body. Of a name that is longer than any path the end is left out.
@@ -160,6 +158,7 @@ fn owned(walked: Walked<'_>) -> Walked<'static> {
 
 #[cfg(test)]
 mod tests {
+    use super::walk as walk_body;
     use super::*;
     use crate::store::Purpose;
     use std::path::PathBuf;
@@ -269,9 +268,9 @@ mod tests {
         ]);
         let holes = File::options().write(true).open(root.join("holes").join(NAME)).unwrap();
         holes.set_len(4 * MEDIUM as u64).unwrap();
-        let mut bodies = Bodies::of(&store);
-        let mut walk = |directory: &str, number| {
-            bodies.walk(directory.as_bytes(), NAME.as_bytes(), "cpython-312", Magic::of(number))
+        let walk = |directory: &str, number| {
+            let directory = store.directory(directory.as_bytes()).unwrap();
+            walk_body(&directory, NAME.as_bytes(), "cpython-312", Magic::of(number))
         };
         for directory in ["short", "long", "nothing"] {
             let body = walk(directory, 3531).unwrap();

@@ -94,6 +94,7 @@ pub(super) fn scan<V: Visitor>(
         sources: presence,
         place,
         store: scan.store,
+        directory: &directory,
         owner: OnceCell::new(),
     };
     visitor.directory(&visit);
@@ -236,6 +237,7 @@ pub(super) fn one<R>(
         sources,
         place: &place,
         store: scan.store,
+        directory: &directory,
         owner: OnceCell::new(),
     };
     Ok(Some(answer(&visit, &entries[0])))
