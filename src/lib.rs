@@ -5,7 +5,7 @@
 //! With `PYTHONPYCACHEPREFIX=~/.cache/cpython` Python keeps `__pycache__` out of every project and writes all
 //! bytecode into one mirror tree: the entry for `/a/b.py` is `~/.cache/cpython/a/b.cpython-312.pyc`. Python only
 //! ever adds to that tree. Deleted virtualenvs, renamed projects, upgraded interpreters, temporary build
-//! environments and interrupted writes stay in it for ever.
+//! environments and interrupted writes stay in it forever.
 //!
 //! This library maps each entry back to its source and its owner, judges by the pyc header what CPython would
 //! still load, and removes the rest, safely enough for an unattended job.

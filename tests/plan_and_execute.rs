@@ -20,7 +20,7 @@ use pycstore::host::directory::Resolver;
 use pycstore::host::pool::Threads;
 use pycstore::host::volumes::Mounts;
 use pycstore::pyc::{Loads, Magic, StatedMagics};
-use pycstore::source::Ground;
+use pycstore::source::Evidence;
 use pycstore::source::interpreter::{Interpreters, Places};
 use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Scan, Trouble, Visit, Visitor};
@@ -178,14 +178,14 @@ fn circumstances() -> Circumstances<'static> {
 
 /// A scan that asks what the policy does.
 fn look<V: Visitor>(store: &Store, policy: &Policy, new_visitor: impl Fn() -> V + Sync) -> Vec<V> {
-    let ground = Ground {
+    let evidence = Evidence {
         mounts: Mounts::default(),
         store: store.real_path().to_path_buf(),
         assumed_gone: Vec::new(),
     };
     let scan = Scan {
         store,
-        ground: &ground,
+        evidence: &evidence,
         magics: &StatedMagics::default(),
         question: policy.question(),
         threads: Threads::exactly(2),

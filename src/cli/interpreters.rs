@@ -55,7 +55,7 @@ pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
     let mut progress = session.progress("looking for interpreters in");
     let places = session.environment.places_of_all();
     let is_gone = |path: &Path| {
-        match opened.ground.fate(path, Wanted::Directory) {
+        match opened.evidence.fate(path, Wanted::Directory) {
             // A library that was mirrored after anything can have been deleted there is only out of sight: in a container.
             Ok(Fate::Deleted(last_change)) => last_mirrored(&opened.store, path)
                 .is_ok_and(|mirrored| mirrored.is_some_and(|mirrored| mirrored <= last_change)),

@@ -16,7 +16,7 @@ use pycstore::host::pool::Threads;
 use pycstore::host::trust;
 use pycstore::host::volumes::{AccessTimes, Mounts};
 use pycstore::pyc::{Magic, StatedMagics};
-use pycstore::source::Ground;
+use pycstore::source::Evidence;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::source::witness::real_path;
 use pycstore::store::aliases::Aliases;
@@ -49,7 +49,7 @@ pub struct Opened {
     /// The store.
     pub store: Store,
     /// What the question about sources rests on.
-    pub ground: Ground,
+    pub evidence: Evidence,
     magics: StatedMagics,
     threads: Threads,
     /// The wish to stop early.
@@ -112,11 +112,11 @@ impl Session {
         // Below a link, a source may be spelled through it or by its real path.
         let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value);
         let assumed_gone = assumed_gone.flat_map(|path| [real_path(&path), path]).collect();
-        let ground = Ground { mounts, store: store.real_path().to_path_buf(), assumed_gone };
+        let evidence = Evidence { mounts, store: store.real_path().to_path_buf(), assumed_gone };
         let environment = self.environment.clone();
         let magics = StatedMagics::new(move || Interpreters::find(&environment.places_of_all()).stated());
         let (aliases, threads, stop) = (OnceLock::new(), self.threads(), Stop::default());
-        Ok(Opened { store, ground, magics, threads, stop, aliases })
+        Ok(Opened { store, evidence, magics, threads, stop, aliases })
     }
 
     /// Why a store's directory counts as shared with other programs; `None` if it does not.
@@ -232,8 +232,8 @@ pub fn is_absent(path: &Path) -> bool {
 impl Opened {
     /// A scan of the store that asks this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
-        let Opened { store, ground, magics, threads, stop, .. } = self;
-        Scan { store, ground, magics, question, threads: *threads, within: &[], stop: stop.scan_flag() }
+        let Opened { store, evidence, magics, threads, stop, .. } = self;
+        Scan { store, evidence, magics, question, threads: *threads, within: &[], stop: stop.scan_flag() }
     }
 
     /// The links on the paths that the store mirrors; found when first asked for.
@@ -248,14 +248,14 @@ impl Opened {
 
     /// What policies are judged with.
     pub fn circumstances<'a>(&self, now: Moment, is_dead: &'a IsDead<'a>) -> Circumstances<'a> {
-        let keeps_access_times = self.ground.mounts.keeps_access_times(self.store.real_path());
+        let keeps_access_times = self.evidence.mounts.keeps_access_times(self.store.real_path());
         let clock = if keeps_access_times { Clock::Access } else { Clock::Modification };
         Circumstances { now, clock, is_dead }
     }
 
     /// What the access times of the store's files tell.
     pub fn access_times(&self) -> AccessTimes {
-        self.ground.mounts.access_times(self.store.real_path())
+        self.evidence.mounts.access_times(self.store.real_path())
     }
 
     /// The number of threads to work with.

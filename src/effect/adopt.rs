@@ -12,7 +12,7 @@
 //!
 //! * What takes a name in the store that was free when planned takes it only while it is free; what replaces an entry
 //!   replaces the one that was planned.
-//! * The original is not removed here. Whoever does looks at it again.
+//! * The original is not removed here. What removes it looks at it again.
 
 use crate::effect::new_entry::{self, NewEntry, make_directories};
 use crate::effect::outcome::of_files;

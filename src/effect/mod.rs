@@ -54,7 +54,7 @@
 //!
 //! Who runs whose interpreter:
 //!
-//! To compile the sources of an environment its interpreter is run, and whoever owns the environment decides what that
+//! To compile the sources of an environment its interpreter is run, and the owner of the environment decides what that
 //! does. So one that is found in a tree is run only if it, what its links lead to and all directories on the way belong
 //! to us or to root, and no stranger may write to them; for root all that it executes counts
 //! ([`crate::host::trust::runner::Runners::trust`]).

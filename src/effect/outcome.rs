@@ -18,7 +18,7 @@ pub struct Outcome {
     pub directories: u64,
     /// The same by name: each parent once, the deepest first. Empty for what is joined from several trees.
     pub emptied: Vec<EmptiedIn>,
-    /// What was removed by owner, the most room on disk first.
+    /// What was removed by owner, the largest disk usage first.
     pub owners: Vec<(Owner, Tally)>,
     /// What a selector named and safety kept, sorted by path.
     pub skipped: Vec<Skipped>,

@@ -26,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) enum Prepared {
     /// It is looked at again and removed.
     Remove,
-    /// It stays; whoever prepared it says why.
+    /// It stays; the preparation reports why.
     Keep,
 }
 
@@ -196,7 +196,7 @@ impl Removal<'_> {
     }
 
     /// An error that ends the run: what comes after it would say the same.
-    fn heed(&self, error: &io::Error) {
+    fn note_fatal(&self, error: &io::Error) {
         if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
             self.is_read_only.store(true, Ordering::Relaxed);
         }
@@ -210,7 +210,7 @@ impl Removal<'_> {
         }
         let directory = match self.tree.directory(&planned.relative) {
             Ok(directory) => directory,
-            // Somebody else removed it all: nothing is left to do.
+            // Another process removed everything: nothing is left to do.
             Err(error) if is_missing(&error) && error.kind() != io::ErrorKind::NotADirectory => return,
             Err(source) => {
                 let path = self.tree.shown(&planned.relative, b"");
@@ -235,7 +235,7 @@ impl Removal<'_> {
                 Ok(Removed::Vanished) => {}
                 Ok(Removed::Kept(why)) => part.skipped.push(Skipped { path: path(), why }),
                 Err(error) => {
-                    self.heed(&error);
+                    self.note_fatal(&error);
                     part.fail(path(), error);
                 }
             }
@@ -316,7 +316,7 @@ impl Removal<'_> {
                 Ok(RemovedDirectory::Yes) => removed.push(name),
                 Ok(RemovedDirectory::Kept) => {}
                 Err(source) => {
-                    self.heed(&source);
+                    self.note_fatal(&source);
                     let path = self.tree.shown(&emptied.parent, name);
                     part.fail_directory(Failure { path, files: 0, directories: 1, source });
                 }
@@ -342,7 +342,7 @@ impl Removal<'_> {
         match parent.metadata(name, Links::Keep) {
             // A btrfs subvolume: no mount point, and yet removed like a directory.
             Ok(metadata) if metadata.identity.0 != device => return Ok(RemovedDirectory::Kept),
-            // Somebody else's, made since.
+            // Another process made it since.
             Ok(metadata) if self.rules.owner_of_directories.is_some_and(|owner| metadata.user != owner) => {
                 return Ok(RemovedDirectory::Kept);
             }

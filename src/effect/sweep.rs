@@ -30,7 +30,7 @@ pub struct Outcome {
     pub adopted: Tally,
     /// How many emptied directories went.
     pub directories: u64,
-    /// The same by owner, the most room on disk first.
+    /// The same by owner, the largest disk usage first.
     pub owners: Vec<Row>,
     /// What stays and is worth a word, sorted by path.
     pub kept: Vec<Kept>,

@@ -290,7 +290,7 @@ impl Directory {
         if metadata.kind != FileKind::Regular {
             return Ok((metadata, &[]));
         }
-        // Sixteen bytes are wanted; without a word the kernel reads four pages. Where it cannot be told, it reads more.
+        // Sixteen bytes are wanted; the kernel would read four pages. Where readahead cannot be disabled, it reads more.
         let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
         let mut length = 0;
         while length < start.len() {

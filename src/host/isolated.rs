@@ -7,7 +7,7 @@
 //!
 //! # Limits
 //!
-//! A crafted source or entry can keep an interpreter busy for ever, or make it use all memory. So each process is limited to
+//! A crafted source or entry can keep an interpreter busy forever, or make it use all memory. So each process is limited to
 //! the memory and processor time that questions of that size may need (`Allowance`); a larger question gets a new process,
 //! and a process that has used half of its time is replaced before the next question. All processes together are limited
 //! to half of the machine's memory. The length of an answer is limited too.

@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //!
-//! * `Absent` means: `stat` said ENOENT or ENOTDIR, the nearest existing ancestor can tell ([`Ground::fate`]), *and* something
+//! * `Absent` means: `stat` said ENOENT or ENOTDIR, the nearest existing ancestor can tell ([`Evidence::fate`]), *and* something
 //!   on the path changed at or after the moment at which the entry was written ([`crate::source::witness`]).
 //! * An error is never taken for a missing name, whatever the user assumes.
 //! * Sources are looked at as `FileFinder` and `SourceLoader.path_stats` do: links followed, regular files only.
@@ -139,7 +139,7 @@ impl From<Doubt> for Why {
 
 /// What the question rests on besides the sources themselves.
 #[derive(Debug, Clone, Default)]
-pub struct Ground {
+pub struct Evidence {
     /// What is mounted and what ought to be.
     pub mounts: Mounts,
     /// The store's own place, links resolved.
@@ -205,7 +205,7 @@ pub enum Answer {
     Missing(Fate),
 }
 
-impl Ground {
+impl Evidence {
     /// Opens the directory of sources at `path`; from its parent and its name there, if the caller holds that open.
     pub fn open(
         &self,
@@ -302,11 +302,11 @@ impl PresentDirectory {
     ///
     /// # Errors
     /// What the system answers, except that the name is missing.
-    pub fn look_up(&self, name: &[u8], ground: &Ground) -> io::Result<Answer> {
+    pub fn look_up(&self, name: &[u8], evidence: &Evidence) -> io::Result<Answer> {
         match self.directory.metadata(name, Links::Follow) {
             Ok(metadata) if metadata.kind == FileKind::Regular => Ok(Answer::Found(metadata.into())),
-            Ok(_) => self.missing(ground, name),
-            Err(error) if is_missing(&error) => self.missing(ground, name),
+            Ok(_) => self.missing(evidence, name),
+            Err(error) if is_missing(&error) => self.missing(evidence, name),
             Err(error) => Err(error),
         }
     }
@@ -315,18 +315,18 @@ impl PresentDirectory {
     ///
     /// # Errors
     /// What the system answers, except that the name is missing.
-    pub fn missing(&self, ground: &Ground, name: &[u8]) -> io::Result<Answer> {
+    pub fn missing(&self, evidence: &Evidence, name: &[u8]) -> io::Result<Answer> {
         let path = self.path.join(OsStr::from_bytes(name));
         match self.directory.metadata(name, Links::Keep) {
             // A dangling link may point into a volume that is not mounted.
             Ok(metadata) if metadata.kind == FileKind::Link => {
-                return match ground.fate(&path, Wanted::Anything)? {
+                return match evidence.fate(&path, Wanted::Anything)? {
                     // Its target came meanwhile, or is no file.
                     Fate::Exists => match self.directory.metadata(name, Links::Follow) {
                         Ok(metadata) if metadata.kind == FileKind::Regular => {
                             Ok(Answer::Found(metadata.into()))
                         }
-                        Ok(_) => Ok(Answer::Missing(self.fate(ground, &path)?)),
+                        Ok(_) => Ok(Answer::Missing(self.fate(evidence, &path)?)),
                         Err(error) => Err(error),
                     },
                     fate => Ok(Answer::Missing(fate)),
@@ -338,12 +338,12 @@ impl PresentDirectory {
             Err(error) if !is_missing(&error) => return Err(error),
             _ => {}
         }
-        Ok(Answer::Missing(self.fate(ground, &path)?))
+        Ok(Answer::Missing(self.fate(evidence, &path)?))
     }
 
     /// What became of any name that is missing in this directory, such as that of `path`.
-    fn fate(&self, ground: &Ground, path: &Path) -> io::Result<Fate> {
-        if ground.is_assumed_gone(path) {
+    fn fate(&self, evidence: &Evidence, path: &Path) -> io::Result<Fate> {
+        if evidence.is_assumed_gone(path) {
             return Ok(Fate::ASSUMED);
         }
         if let Some(fate) = self.fate.get() {
@@ -355,7 +355,7 @@ impl PresentDirectory {
         let fate = if is_removed || witness.missing.is_some() {
             Fate::Doubtful(Why::Io)
         } else {
-            ground.judge(&self.path, &witness)?
+            evidence.judge(&self.path, &witness)?
         };
         Ok(*self.fate.get_or_init(|| fate))
     }
@@ -427,12 +427,12 @@ mod tests {
         matches!(fate.unwrap(), Fate::Deleted(_))
     }
 
-    fn fate(ground: &Ground, path: &Path) -> Fate {
-        ground.fate(path, Wanted::Anything).unwrap()
+    fn fate(evidence: &Evidence, path: &Path) -> Fate {
+        evidence.fate(path, Wanted::Anything).unwrap()
     }
 
-    fn present(ground: &Ground, path: &Path) -> PresentDirectory {
-        match ground.open(path.to_path_buf(), None, Access::LookUp) {
+    fn present(evidence: &Evidence, path: &Path) -> PresentDirectory {
+        match evidence.open(path.to_path_buf(), None, Access::LookUp) {
             SourceDirectory::Present(present) => present,
             other => panic!("{other:?}"),
         }
@@ -458,32 +458,32 @@ mod tests {
         std::fs::create_dir(base.join("volume")).unwrap();
         symlink(base.join("volume/project"), base.join("project")).unwrap();
         symlink(base.join("volume/one.py"), base.join("one.py")).unwrap();
-        let mut ground = Ground { mounts, store: base.join("store"), assumed_gone: Vec::new() };
-        assert_eq!(fate(&ground, &base.join("project")), Fate::Doubtful(Why::Unmounted));
-        assert!(is_deleted(ground.fate(&base.join("elsewhere"), Wanted::Anything)));
-        assert_eq!(fate(&ground, &base), Fate::Exists);
-        let here = present(&ground, &base);
-        let looked = here.look_up(b"one.py", &ground).unwrap();
+        let mut evidence = Evidence { mounts, store: base.join("store"), assumed_gone: Vec::new() };
+        assert_eq!(fate(&evidence, &base.join("project")), Fate::Doubtful(Why::Unmounted));
+        assert!(is_deleted(evidence.fate(&base.join("elsewhere"), Wanted::Anything)));
+        assert_eq!(fate(&evidence, &base), Fate::Exists);
+        let here = present(&evidence, &base);
+        let looked = here.look_up(b"one.py", &evidence).unwrap();
         assert_eq!(looked, Answer::Missing(Fate::Doubtful(Why::Unmounted)));
-        let looked = here.look_up(b"two.py", &ground).unwrap();
+        let looked = here.look_up(b"two.py", &evidence).unwrap();
         assert!(matches!(looked, Answer::Missing(Fate::Deleted(_))), "{looked:?}");
-        ground.assumed_gone.push(base.join("volume"));
-        let assumed = fate(&ground, &base.join("project"));
+        evidence.assumed_gone.push(base.join("volume"));
+        let assumed = fate(&evidence, &base.join("project"));
         assert_eq!(assumed, Fate::Doubtful(Why::Unmounted), "assumed by its spelled path only");
-        ground.assumed_gone.push(base.join("project"));
-        assert_eq!(fate(&ground, &base.join("project")), Fate::ASSUMED);
+        evidence.assumed_gone.push(base.join("project"));
+        assert_eq!(fate(&evidence, &base.join("project")), Fate::ASSUMED);
     }
 
     #[test]
     fn an_empty_directory_is_no_witness_at_any_depth() {
         let (_temporary, base) = base();
-        let ground = Ground::default();
+        let evidence = Evidence::default();
         for depth in ["a", "a/b", "a/b/c/d/e/f"] {
             let directory = base.join(depth);
             std::fs::create_dir_all(&directory).unwrap();
-            assert_eq!(fate(&ground, &directory.join("p/m.py")), Fate::Doubtful(Why::Unmounted));
+            assert_eq!(fate(&evidence, &directory.join("p/m.py")), Fate::Doubtful(Why::Unmounted));
             std::fs::write(directory.join("file"), "").unwrap();
-            assert!(is_deleted(ground.fate(&directory.join("p/m.py"), Wanted::Anything)), "{depth}");
+            assert!(is_deleted(evidence.fate(&directory.join("p/m.py"), Wanted::Anything)), "{depth}");
         }
     }
 
@@ -495,16 +495,16 @@ mod tests {
         let line =
             format!("30 22 0:9 / {} rw - ext4 /dev/vda rw\n", base.join("me/.cache/cpython").display());
         let mounts = Mounts::parse(line.as_bytes(), b"");
-        let ground = Ground { mounts, store: base.join("me/.cache/cpython"), assumed_gone: Vec::new() };
-        assert_eq!(fate(&ground, &base.join("me/project")), Fate::Doubtful(Why::Unmounted));
+        let evidence = Evidence { mounts, store: base.join("me/.cache/cpython"), assumed_gone: Vec::new() };
+        assert_eq!(fate(&evidence, &base.join("me/project")), Fate::Doubtful(Why::Unmounted));
         std::fs::write(base.join("me/.profile"), "").unwrap();
-        assert!(is_deleted(ground.fate(&base.join("me/project"), Wanted::Anything)));
+        assert!(is_deleted(evidence.fate(&base.join("me/project"), Wanted::Anything)));
     }
 
     #[test]
     fn a_file_in_a_directorys_place_is_no_witness_unless_it_is_a_text() {
         let (_temporary, base) = base();
-        let ground = Ground::default();
+        let evidence = Evidence::default();
         let zip_with_shebang = [b"#!/usr/bin/env python3\nPK\x03\x04".as_slice(), &[0; 40]].concat();
         let long = "€".repeat(100_000);
         let longer = format!("ab{long}cd");
@@ -521,10 +521,10 @@ mod tests {
             let file = base.join(name);
             std::fs::write(&file, contents).unwrap();
             for path in [file.join("m.py"), file.join("deep/m.py")] {
-                let fate = fate(&ground, &path);
+                let fate = fate(&evidence, &path);
                 assert_eq!(matches!(fate, Fate::Deleted(_)), is_text, "{name}: {fate:?}");
             }
-            let directory = ground.open(file, None, Access::LookUp);
+            let directory = evidence.open(file, None, Access::LookUp);
             assert_eq!(matches!(directory, SourceDirectory::Deleted(_)), is_text, "{name}: {directory:?}");
         }
         assert!(
@@ -538,7 +538,7 @@ mod tests {
             .is_ok()
         );
         assert_eq!(
-            fate(&ground, &base.join("pipe/m.py")),
+            fate(&evidence, &base.join("pipe/m.py")),
             Fate::Doubtful(Why::Archive),
             "it is not waited for"
         );
@@ -548,26 +548,29 @@ mod tests {
     fn what_is_assumed_gone_covers_no_error() {
         let (_temporary, base) = base();
         symlink("loop", base.join("loop")).unwrap();
-        let ground = Ground { assumed_gone: vec![base.clone()], ..Ground::default() };
-        let loops = ground.open(base.join("loop"), None, Access::LookUp);
+        let evidence = Evidence { assumed_gone: vec![base.clone()], ..Evidence::default() };
+        let loops = evidence.open(base.join("loop"), None, Access::LookUp);
         assert!(matches!(loops, SourceDirectory::Failed(_)), "{loops:?}");
-        let loops = present(&ground, &base).look_up(b"loop", &ground);
+        let loops = present(&evidence, &base).look_up(b"loop", &evidence);
         assert_eq!(Why::of(&loops.unwrap_err()), Why::Loop);
-        assert!(matches!(ground.open(base.join("gone"), None, Access::LookUp), SourceDirectory::Deleted(_)));
+        assert!(matches!(
+            evidence.open(base.join("gone"), None, Access::LookUp),
+            SourceDirectory::Deleted(_)
+        ));
     }
 
     #[test]
     fn a_directory_replaced_while_it_is_held_is_looked_at_again() {
         let (_temporary, base) = base();
         std::fs::create_dir_all(base.join("p/old")).unwrap();
-        let ground = Ground::default();
-        let held = present(&ground, &base.join("p"));
+        let evidence = Evidence::default();
+        let held = present(&evidence, &base.join("p"));
         std::fs::remove_dir_all(base.join("p")).unwrap();
         std::fs::create_dir_all(base.join("p/sub")).unwrap();
         std::fs::write(base.join("p/m.py"), "").unwrap();
-        let below = ground.open(base.join("p/sub"), Some((&held.directory, b"sub")), Access::LookUp);
+        let below = evidence.open(base.join("p/sub"), Some((&held.directory, b"sub")), Access::LookUp);
         assert!(matches!(below, SourceDirectory::Present(_)), "it is there under its whole path");
-        let looked = held.look_up(b"m.py", &ground).unwrap();
+        let looked = held.look_up(b"m.py", &evidence).unwrap();
         assert_eq!(looked, Answer::Missing(Fate::Doubtful(Why::Io)), "what we hold tells nothing");
     }
 
@@ -578,23 +581,23 @@ mod tests {
         std::fs::write(base.join("p/m.py"), "").unwrap();
         symlink("m.py", base.join("p/link.py")).unwrap();
         symlink("loop.py", base.join("p/loop.py")).unwrap();
-        let ground = Ground::default();
-        let held = present(&ground, &base.join("p"));
+        let evidence = Evidence::default();
+        let held = present(&evidence, &base.join("p"));
         std::fs::rename(base.join("p"), base.join("q")).unwrap();
-        assert!(matches!(held.look_up(b"link.py", &ground).unwrap(), Answer::Found(_)));
-        assert!(matches!(held.missing(&ground, b"m.py").unwrap(), Answer::Found(_)));
-        assert_eq!(Why::of(&held.look_up(b"loop.py", &ground).unwrap_err()), Why::Loop);
+        assert!(matches!(held.look_up(b"link.py", &evidence).unwrap(), Answer::Found(_)));
+        assert!(matches!(held.missing(&evidence, b"m.py").unwrap(), Answer::Found(_)));
+        assert_eq!(Why::of(&held.look_up(b"loop.py", &evidence).unwrap_err()), Why::Loop);
     }
 
     #[test]
     fn a_name_that_cannot_be_asked_for_is_not_missing() {
         let (_temporary, base) = base();
-        let (ground, name) = (Ground::default(), "n".repeat(300));
-        assert!(ground.fate(&base.join(&name).join("m.py"), Wanted::Anything).is_err());
-        assert!(matches!(ground.open(base.join(&name), None, Access::List), SourceDirectory::Failed(_)));
-        let here = present(&ground, &base);
-        assert!(here.look_up(name.as_bytes(), &ground).is_err());
-        assert!(here.missing(&ground, name.as_bytes()).is_err());
+        let (evidence, name) = (Evidence::default(), "n".repeat(300));
+        assert!(evidence.fate(&base.join(&name).join("m.py"), Wanted::Anything).is_err());
+        assert!(matches!(evidence.open(base.join(&name), None, Access::List), SourceDirectory::Failed(_)));
+        let here = present(&evidence, &base);
+        assert!(here.look_up(name.as_bytes(), &evidence).is_err());
+        assert!(here.missing(&evidence, name.as_bytes()).is_err());
     }
 
     /// Runs a test in a thread for which modes count even where it is root's.
@@ -624,15 +627,15 @@ mod tests {
             mode(&path, bits);
         }
         as_who_obeys_modes(|| {
-            let ground = Ground::default();
-            let open = |path: &str, access| ground.open(base.join(path), None, access);
+            let evidence = Evidence::default();
+            let open = |path: &str, access| evidence.open(base.join(path), None, access);
             for access in [Access::List, Access::LookUp] {
                 let SourceDirectory::Present(searched) = open("searched", access) else { panic!() };
-                assert!(matches!(searched.look_up(b"m.py", &ground).unwrap(), Answer::Found(_)));
+                assert!(matches!(searched.look_up(b"m.py", &evidence).unwrap(), Answer::Found(_)));
                 // It may be a bare mount point.
-                assert_eq!(Why::of(&searched.look_up(b"n.py", &ground).unwrap_err()), Why::Permission);
+                assert_eq!(Why::of(&searched.look_up(b"n.py", &evidence).unwrap_err()), Why::Permission);
                 let SourceDirectory::Present(closed) = open("closed", access) else { panic!() };
-                let refused = closed.look_up(b"m.py", &ground).unwrap_err();
+                let refused = closed.look_up(b"m.py", &evidence).unwrap_err();
                 assert_eq!(Why::of(&refused), Why::Permission);
                 for path in ["closed/sub", "closed/gone"] {
                     let SourceDirectory::Failed(error) = open(path, access) else { panic!("{path}") };
@@ -647,9 +650,9 @@ mod tests {
     fn what_is_missing_at_a_mount_point_that_is_missing_itself_is_no_orphan() {
         let (_temporary, base) = base();
         let fstab = format!("/dev/x {}/volume ext4 noauto 0 0\n", base.display());
-        let ground = Ground { mounts: Mounts::parse(b"", fstab.as_bytes()), ..Ground::default() };
-        assert_eq!(fate(&ground, &base.join("volume/p/m.py")), Fate::Doubtful(Why::Unmounted));
-        assert!(is_deleted(ground.fate(&base.join("volume2/p/m.py"), Wanted::Anything)));
+        let evidence = Evidence { mounts: Mounts::parse(b"", fstab.as_bytes()), ..Evidence::default() };
+        assert_eq!(fate(&evidence, &base.join("volume/p/m.py")), Fate::Doubtful(Why::Unmounted));
+        assert!(is_deleted(evidence.fate(&base.join("volume2/p/m.py"), Wanted::Anything)));
     }
 
     #[test]
@@ -657,11 +660,11 @@ mod tests {
         let (_temporary, base) = base();
         std::fs::write(base.join("m.py"), "").unwrap();
         symlink("m.py", base.join("link.py")).unwrap();
-        let ground = Ground::default();
-        let here = present(&ground, &base);
-        assert!(matches!(here.missing(&ground, b"m.py").unwrap(), Answer::Found(_)));
-        assert!(matches!(here.missing(&ground, b"link.py").unwrap(), Answer::Found(_)));
-        assert!(matches!(here.missing(&ground, b"n.py").unwrap(), Answer::Missing(Fate::Deleted(_))));
+        let evidence = Evidence::default();
+        let here = present(&evidence, &base);
+        assert!(matches!(here.missing(&evidence, b"m.py").unwrap(), Answer::Found(_)));
+        assert!(matches!(here.missing(&evidence, b"link.py").unwrap(), Answer::Found(_)));
+        assert!(matches!(here.missing(&evidence, b"n.py").unwrap(), Answer::Missing(Fate::Deleted(_))));
     }
 
     #[test]
@@ -669,10 +672,10 @@ mod tests {
         let (_temporary, base) = base();
         std::fs::create_dir(base.join("m.py")).unwrap();
         symlink("m.py", base.join("link.py")).unwrap();
-        let ground = Ground::default();
-        let here = present(&ground, &base);
+        let evidence = Evidence::default();
+        let here = present(&evidence, &base);
         for name in [&b"m.py"[..], b"link.py"] {
-            assert!(matches!(here.look_up(name, &ground).unwrap(), Answer::Missing(Fate::Deleted(_))));
+            assert!(matches!(here.look_up(name, &evidence).unwrap(), Answer::Missing(Fate::Deleted(_))));
         }
     }
 
@@ -724,8 +727,8 @@ mod tests {
         symlink("d.py", base.join("directory.py")).unwrap();
         symlink("loop.py", base.join("loop.py")).unwrap();
         symlink("m.py/below", base.join("below.py")).unwrap();
-        let ground = Ground::default();
-        let here = present(&ground, &base);
+        let evidence = Evidence::default();
+        let here = present(&evidence, &base);
         for (name, found) in [
             ("m.py", Some(true)),
             ("link.py", Some(true)),
@@ -734,7 +737,8 @@ mod tests {
             ("gone.py", Some(false)),
             ("loop.py", None),
         ] {
-            for answer in [here.look_up(name.as_bytes(), &ground), here.missing(&ground, name.as_bytes())] {
+            for answer in [here.look_up(name.as_bytes(), &evidence), here.missing(&evidence, name.as_bytes())]
+            {
                 let is_found = answer.as_ref().ok().map(|answer| matches!(answer, Answer::Found(_)));
                 assert_eq!(is_found, found, "{name}: {answer:?}");
                 if let Ok(Answer::Found(file)) = answer {

@@ -10,6 +10,6 @@ pub mod walk;
 pub mod witness;
 
 pub use evidence::{
-    Answer, Fate, Gone, Ground, PresentDirectory, Source, SourceDirectory, SourceFile, Why, is_missing,
+    Answer, Evidence, Fate, Gone, PresentDirectory, Source, SourceDirectory, SourceFile, Why, is_missing,
     is_temporary_place,
 };

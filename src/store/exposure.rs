@@ -128,7 +128,7 @@ pub struct Exposure {
     pub troubles: Vec<Trouble>,
 }
 
-/// One worker's part of an [`Exposure`]. The scan must ask for everything.
+/// One worker's part of an [`Exposure`]. The scan must ask foreverything.
 #[derive(Debug)]
 pub struct Watch<'a> {
     exposure: Exposure,

@@ -1,4 +1,4 @@
-//! The interpreters that a store betrays: those whose standard library it mirrors, and those of the virtualenvs that
+//! The interpreters that a store reveals: those whose standard library it mirrors, and those of the virtualenvs that
 //! it mirrors. An interpreter that writes to the store shows up here, wherever it is installed and whatever its directories
 //! are called: at each start it imports `encodings`, which is not frozen in any version, and `os` and `site` up to 3.10.
 
@@ -94,7 +94,7 @@ struct Found {
     unreadable: Vec<Unreadable>,
 }
 
-/// Adds to the places what the store betrays. Its directories are listed, and nothing more; `progress` hears how many
+/// Adds to the places what the store reveals. Its directories are listed, and nothing more; `progress` hears how many
 /// files were seen so far.
 fn add_those_of(
     store: &Store,

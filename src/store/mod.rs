@@ -1,6 +1,6 @@
 //! The store's root, opened once and vetted.
 //!
-//! Whoever holds a [`Store`] holds a descriptor of its root; the path is not looked up again. Everything
+//! A [`Store`] holds a descriptor of its root; the path is not resolved again. Everything
 //! below is reached through [`Tree::directory`], which cannot leave the tree.
 //!
 //! # Invariants

@@ -51,7 +51,7 @@ pub struct OtherStore {
     pub path: PathBuf,
     /// Why it was looked at.
     pub origin: Origin,
-    /// Its files; the room on disk is with its directories.
+    /// Its files; the disk usage is with its directories.
     pub tally: Tally,
 }
 

@@ -20,7 +20,7 @@ const MOST_NAMES: usize = 4096;
 const FOREIGN_AMONG_ENTRIES: usize = 10;
 const FOREIGN_ALONE: usize = 3;
 
-/// The sticky bit and write permission for everyone: the mode of a directory for the files of all users.
+/// The sticky bit and write permission foreveryone: the mode of a directory for the files of all users.
 const STICKY: u32 = 0o1000;
 const BY_EVERYONE: u32 = 0o002;
 

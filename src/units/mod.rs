@@ -1,7 +1,7 @@
 //! Units: moments in time as the file system keeps them, file counts and sizes ([`Tally`]), and the units that people write:
 //! [`Age`] and [`Size`].
 //!
-//! Vocabulary only: no clock is read here. Whoever needs *now* is given it. Home of humantime and parse-size.
+//! Vocabulary only: no clock is read here. The current time is always an argument. Home of humantime and parse-size.
 //!
 //! # Invariants
 //!
@@ -78,7 +78,7 @@ pub enum AgeError {
 const LONGEST: u64 = 1000 * 31_557_600;
 
 impl Age {
-    /// An age of so many seconds.
+    /// An age in seconds.
     pub fn of_seconds(seconds: u64) -> Age {
         Age(Duration::from_secs(seconds))
     }

@@ -26,14 +26,14 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Bytes in a unit of room on disk, as `stat` counts them.
+/// Bytes in a unit of disk usage, as `stat` counts them.
 const BLOCK: u64 = 512;
 
 /// An entry that a budget may evict, by rank: the least goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     value: Value,
-    /// Room on disk in blocks of 512 bytes. Of equally valuable entries the largest go first: a tie keeps the smaller.
+    /// Disk usage in blocks of 512 bytes. Of equally valuable entries the largest go first: a tie keeps the smaller.
     blocks: Reverse<u32>,
     /// The file. Of equally large ones this decides: chance, but the same at each run.
     file: File,
@@ -62,7 +62,7 @@ fn hash(value: impl Hash) -> u64 {
 /// The entries that are names of one inode with several links.
 #[derive(Debug, Default)]
 struct LinkedEntries {
-    /// Room on disk.
+    /// Disk usage.
     disk: u64,
     /// Those that may be evicted, and what they are worth.
     names: Vec<(File, Value)>,

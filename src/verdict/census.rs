@@ -29,7 +29,7 @@ pub struct Census {
     pub tags: BTreeMap<String, [Share; status::NAMES.len()]>,
 }
 
-/// One worker's part of a [`Census`]. The scan must ask for everything ([`crate::store::scan::Question::Everything`]): what
+/// One worker's part of a [`Census`]. The scan must ask foreverything ([`crate::store::scan::Question::Everything`]): what
 /// is not asked is not counted.
 #[derive(Debug)]
 pub struct Counting<'a> {
@@ -66,7 +66,7 @@ impl Visitor for Counting<'_> {
         }
     }
 
-    /// Whoever scans for more than numbers reports it.
+    /// Scans for more than numbers report it.
     fn trouble(&mut self, _trouble: Trouble) {}
 }
 
@@ -105,7 +105,7 @@ mod tests {
     use crate::host::pool::Threads;
     use crate::host::volumes::Mounts;
     use crate::pyc::StatedMagics;
-    use crate::source::Ground;
+    use crate::source::Evidence;
     use crate::store::scan::{Question, Scan};
     use crate::store::{Purpose, Store};
     use crate::units::Moment;
@@ -139,7 +139,7 @@ mod tests {
         std::fs::hard_link(mirror.join("notes.txt"), root.join("again.txt")).unwrap();
 
         let store = Store::open(&root, &[], Purpose::Look).unwrap();
-        let ground = Ground {
+        let evidence = Evidence {
             mounts: Mounts::read().unwrap(),
             store: store.real_path().to_path_buf(),
             assumed_gone: vec![base],
@@ -150,7 +150,7 @@ mod tests {
         let magics = StatedMagics::default();
         let scan = Scan {
             store: &store,
-            ground: &ground,
+            evidence: &evidence,
             magics: &magics,
             question,
             threads,

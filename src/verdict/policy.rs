@@ -80,7 +80,7 @@ pub struct Policy {
     pub selectors: BTreeSet<Selector>,
     /// The very entries that [`Selector::Listed`] takes, sorted by directory and name: what `verify` found.
     pub listed: Vec<SeenEntry>,
-    /// Entries not used for so many seconds are taken too.
+    /// Entries unused for this many seconds are taken too.
     pub unused_for: Option<i64>,
     /// How much may stay.
     pub budget: Budget,
@@ -93,7 +93,7 @@ pub struct Policy {
 /// How much of the entries in scope may stay; the least valuable go first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// Room on disk in bytes.
+    /// Disk usage in bytes.
     pub disk: Option<u64>,
     /// Number of entries.
     pub files: Option<u64>,

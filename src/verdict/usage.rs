@@ -31,7 +31,7 @@ pub struct Usage {
     pub reclaimable: Tally,
     /// By status, in the order of [`status::NAMES`].
     pub statuses: [Tally; status::NAMES.len()],
-    /// By owner, the most room on disk first.
+    /// By owner, the largest disk usage first.
     pub owners: Vec<Row>,
     /// The groups of the view that was asked for, by their keys; without one, none.
     pub groups: Vec<Group>,

@@ -18,7 +18,7 @@ pub struct Victim {
     pub links: u64,
     /// Length in bytes.
     pub bytes: u64,
-    /// Room on disk in bytes.
+    /// Disk usage in bytes.
     pub disk: u64,
     /// Last modification.
     pub modified: Moment,

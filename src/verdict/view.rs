@@ -1,6 +1,6 @@
 //! Views: the same files in other groups than their owners, and only some of them.
 //!
-//! Nothing here is worked out unless somebody asks for it. Groups are made by each worker where it finds the files;
+//! Nothing here is computed unless it is asked for. Groups are made by each worker where it finds the files;
 //! what needs them all (a tree of directories, the order, the rest that is not shown) is done once at the end.
 //!
 //! # Invariants
@@ -224,7 +224,7 @@ impl Order {
 /// What counts as size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// Room on disk.
+    /// Disk usage.
     Disk,
     /// The files' lengths.
     Length,

@@ -4,7 +4,7 @@ use pycstore::host::pool::Threads;
 use pycstore::host::volumes::Mounts;
 use pycstore::pyc::{StatedMagics, UncheckedHashes};
 use pycstore::source::owner::{Life, OwnerKind, Presence};
-use pycstore::source::{Ground, Source};
+use pycstore::source::{Evidence, Source};
 use pycstore::store::entry::Entry;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::store::{Purpose, Store};
@@ -116,8 +116,9 @@ pub fn with_scan<R>(
     act: impl FnOnce(&Scan<'_>) -> R,
 ) -> R {
     let store = Store::open(path, &[], Purpose::Look).unwrap();
-    let ground = Ground { mounts: Mounts::default(), store: path.to_path_buf(), assumed_gone: Vec::new() };
+    let evidence =
+        Evidence { mounts: Mounts::default(), store: path.to_path_buf(), assumed_gone: Vec::new() };
     let (magics, stop) = (StatedMagics::default(), AtomicBool::new(false));
     let threads = Threads::exactly(1);
-    act(&Scan { store: &store, ground: &ground, magics: &magics, question, threads, within, stop: &stop })
+    act(&Scan { store: &store, evidence: &evidence, magics: &magics, question, threads, within, stop: &stop })
 }

@@ -2,7 +2,7 @@
 
 use pycstore::host::pool::Threads;
 use pycstore::pyc::{StatedMagics, UncheckedHashes};
-use pycstore::source::Ground;
+use pycstore::source::Evidence;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::store::{Purpose, Store};
 use pycstore::verdict::status;
@@ -100,11 +100,18 @@ pub fn scan(path: &Path, question: Question, resolving: Resolving, threads: Thre
         store.set_resolver(pycstore::host::directory::Resolver::Components);
     }
     // Nothing is known of mounts: nothing there stands against a verdict.
-    let ground = Ground { store: path.to_path_buf(), ..Ground::default() };
+    let evidence = Evidence { store: path.to_path_buf(), ..Evidence::default() };
     let stop = AtomicBool::new(false);
     let magics = StatedMagics::default();
-    let scan =
-        Scan { store: &store, ground: &ground, magics: &magics, question, threads, within: &[], stop: &stop };
+    let scan = Scan {
+        store: &store,
+        evidence: &evidence,
+        magics: &magics,
+        question,
+        threads,
+        within: &[],
+        stop: &stop,
+    };
     let new_recorder =
         || Recorder { store: &store, files: Vec::new(), directories: Vec::new(), troubles: Vec::new() };
     let mut recorded = Recorded { files: Vec::new(), directories: Vec::new(), troubles: Vec::new() };

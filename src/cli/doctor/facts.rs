@@ -325,7 +325,7 @@ fn look(
             *sum += share.reclaimable;
         }
     }
-    let mounts = &opened.ground.mounts;
+    let mounts = &opened.evidence.mounts;
     let network = mounts.is_network(store.real_path());
     let mount = mounts.of(store.real_path());
     let is_noatime = mount.is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime"));

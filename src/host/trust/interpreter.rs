@@ -11,7 +11,7 @@
 //!   `lib/pythonX.Y/os.py`: a zip file in a far parent precedes the nearest library. (PyPy: `lib/pypyX.Y`, `lib-python`.)
 //!
 //! So both count: who may change the files that exist, and who may create those that are missing. The search paths of all
-//! versions are checked for every interpreter. A script that starts an interpreter is not parsed, only its path is checked.
+//! versions are checked forevery interpreter. A script that starts an interpreter is not parsed, only its path is checked.
 
 use super::{Judge, Stranger, linked};
 use crate::host::directory::open_file;

@@ -177,7 +177,7 @@ impl Finder {
         self.executables_in(&root.join("bin"), by);
     }
 
-    /// The interpreter that a mirrored library betrays, if the library is still there.
+    /// The interpreter that a mirrored library reveals, if the library is still there.
     pub(super) fn library(&mut self, directory: &Path, tag: &str, by: FoundBy) {
         let Ok(path) = directory.canonicalize() else { return };
         let Some(root) = path.ancestors().nth(2) else { return };

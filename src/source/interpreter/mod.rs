@@ -653,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn the_store_betrays_interpreters_that_nobody_else_knows() {
+    fn the_store_reveals_interpreters() {
         let machine = Machine::new();
         machine.cpython("usr/lib/bundle/python", 12, 3531);
         let library = machine.at("usr/lib/bundle/python/lib/python3.12");

@@ -2,7 +2,7 @@
 //!
 //! Ownership flows downwards: a directory either starts an owner of its own or belongs to that of its parent,
 //! so each directory is looked at once and nothing is searched upwards. What a parent passes on is a
-//! [`Territory`]. Inside an environment or an interpreter no marker of a project counts: `numpy/core/setup.py`
+//! [`Ownership`]. Inside an environment or an interpreter no marker of a project counts: `numpy/core/setup.py`
 //! in site-packages starts no project.
 //!
 //! A vanished owner is named by its topmost missing directory and keeps the kind that its path, or its mirror in
@@ -91,12 +91,12 @@ impl Owner {
 
 /// What a directory passes on to those below it.
 #[derive(Debug, Clone)]
-pub enum Territory {
+pub enum Ownership {
     /// Nobody's.
     Nobody,
-    /// Somebody's, unless a directory below has a claim of its own.
+    /// One owner's, unless a directory below has another owner.
     Claimed(Arc<Owner>),
-    /// Somebody's, all the way down.
+    /// One owner's, with everything below.
     Settled(Arc<Owner>),
 }
 
@@ -117,21 +117,21 @@ pub trait Mirror {
     fn names(&self, directory: &Path) -> Vec<Vec<u8>>;
 }
 
-impl Territory {
+impl Ownership {
     /// The owner, if there is one.
     pub fn owner(&self) -> Option<&Arc<Owner>> {
         match self {
-            Territory::Nobody => None,
-            Territory::Claimed(owner) | Territory::Settled(owner) => Some(owner),
+            Ownership::Nobody => None,
+            Ownership::Claimed(owner) | Ownership::Settled(owner) => Some(owner),
         }
     }
 
-    /// The territory of the existing directory `directory` in this one.
+    /// The ownership of the existing directory `directory` in this one.
     ///
     /// `holds_entries`: whether the store has entries for sources directly in it.
     #[must_use]
-    pub fn enter_present(&self, directory: &Path, holds_entries: bool) -> Territory {
-        if let Territory::Settled(_) = self {
+    pub fn enter_present(&self, directory: &Path, holds_entries: bool) -> Ownership {
+        if let Ownership::Settled(_) = self {
             return self.clone();
         }
         if let Some(settled) = self.settled_by_shape(directory) {
@@ -142,7 +142,7 @@ impl Territory {
             // What tools keep is nobody's project, whatever they cloned. Their environments lie near the top.
             let depth = directory.components().count().saturating_sub(cache.root.components().count());
             if depth > 2 {
-                return Territory::Settled(cache.clone());
+                return Ownership::Settled(cache.clone());
             }
             return if has("pyvenv.cfg") { self.settled_environment(directory) } else { self.clone() };
         }
@@ -150,26 +150,26 @@ impl Territory {
         if PROJECT_MARKERS.iter().any(|marker| has(marker)) {
             let environment = is_environment.then(|| directory.to_path_buf());
             let owner = Arc::new(Owner { environment, ..alive(OwnerKind::Project, directory) });
-            return if is_environment { Territory::Settled(owner) } else { Territory::Claimed(owner) };
+            return if is_environment { Ownership::Settled(owner) } else { Ownership::Claimed(owner) };
         }
         if is_environment {
             return self.settled_environment(directory);
         }
         match self {
-            Territory::Nobody if directory.parent().is_some_and(source::is_temporary_place) => {
-                Territory::Claimed(Arc::new(alive(OwnerKind::Build, directory)))
+            Ownership::Nobody if directory.parent().is_some_and(source::is_temporary_place) => {
+                Ownership::Claimed(Arc::new(alive(OwnerKind::Build, directory)))
             }
-            Territory::Nobody if holds_entries => {
-                Territory::Claimed(Arc::new(alive(OwnerKind::Directory, directory)))
+            Ownership::Nobody if holds_entries => {
+                Ownership::Claimed(Arc::new(alive(OwnerKind::Directory, directory)))
             }
             _ => self.clone(),
         }
     }
 
-    /// The territory of `directory`, which is the topmost that is missing on its path.
+    /// The ownership of `directory`, which is the topmost that is missing on its path.
     #[must_use]
-    pub fn enter_absent(&self, directory: &Path, mirror: &dyn Mirror) -> Territory {
-        if let Territory::Settled(_) = self {
+    pub fn enter_absent(&self, directory: &Path, mirror: &dyn Mirror) -> Ownership {
+        if let Ownership::Settled(_) = self {
             return self.clone();
         }
         let shape = kind_of_gone(directory, mirror);
@@ -190,48 +190,48 @@ impl Territory {
         };
         let environment = (kind == OwnerKind::Environment).then(|| directory.to_path_buf());
         let root = directory.to_path_buf();
-        Territory::Settled(Arc::new(Owner { root, kind, life: Life::Gone, environment, real_root: None }))
+        Ownership::Settled(Arc::new(Owner { root, kind, life: Life::Gone, environment, real_root: None }))
     }
 
-    /// The territory of `directory`, which cannot be reached.
+    /// The ownership of `directory`, which cannot be reached.
     #[must_use]
-    pub fn enter_unreachable(&self, directory: &Path) -> Territory {
+    pub fn enter_unreachable(&self, directory: &Path) -> Ownership {
         match self.owner() {
-            Some(owner) => Territory::Settled(owner.clone()),
-            None => Territory::Settled(Arc::new(alive(OwnerKind::Directory, directory))),
+            Some(owner) => Ownership::Settled(owner.clone()),
+            None => Ownership::Settled(Arc::new(alive(OwnerKind::Directory, directory))),
         }
     }
 
-    /// What a directory passes on: its own territory, except that files lying in a home directory or in `/`
+    /// What a directory passes on: its own ownership, except that files lying in a home directory or in `/`
     /// do not make everything below them theirs.
     #[must_use]
-    pub fn passed_on(&self, directory: &Path) -> Territory {
+    pub fn passed_on(&self, directory: &Path) -> Ownership {
         let homes = [Path::new("/home"), Path::new("/Users")];
         let is_shared = directory == Path::new("/")
             || directory == Path::new("/root")
             || directory.parent().is_some_and(|parent| homes.contains(&parent));
         match self {
-            Territory::Claimed(owner) if owner.kind == OwnerKind::Directory && is_shared => Territory::Nobody,
+            Ownership::Claimed(owner) if owner.kind == OwnerKind::Directory && is_shared => Ownership::Nobody,
             other => other.clone(),
         }
     }
 
     /// Directories whose path alone, or the path and a look at a file or two, says what they are.
-    fn settled_by_shape(&self, directory: &Path) -> Option<Territory> {
+    fn settled_by_shape(&self, directory: &Path) -> Option<Ownership> {
         if let Some(prefix) = prefix_of_library(directory) {
-            return Some(Territory::Settled(Arc::new(self.owner_of_library(directory, prefix))));
+            return Some(Ownership::Settled(Arc::new(self.owner_of_library(directory, prefix))));
         }
         if user_site(directory) {
-            return Some(Territory::Settled(Arc::new(alive(OwnerKind::UserSite, directory))));
+            return Some(Ownership::Settled(Arc::new(alive(OwnerKind::UserSite, directory))));
         }
         if build_root(directory) {
-            return Some(Territory::Settled(Arc::new(alive(OwnerKind::Build, directory))));
+            return Some(Ownership::Settled(Arc::new(alive(OwnerKind::Build, directory))));
         }
         let is_in_cache = self.owner().is_some_and(|owner| owner.kind == OwnerKind::ToolCache);
         if is_in_cache || !tool_cache(directory) {
             return None;
         }
-        Some(Territory::Claimed(Arc::new(alive(OwnerKind::ToolCache, directory))))
+        Some(Ownership::Claimed(Arc::new(alive(OwnerKind::ToolCache, directory))))
     }
 
     /// Who owns `PREFIX/lib/python3.12`.
@@ -242,7 +242,7 @@ impl Territory {
         let system = [Path::new("/usr"), Path::new("/usr/local")];
         if library.join("os.py").is_file() {
             alive(OwnerKind::Interpreter, prefix)
-        } else if prefix == system[1] && is_debians(library) {
+        } else if prefix == system[1] && is_debian_layout(library) {
             alive(OwnerKind::Interpreter, system[0])
         } else if system.contains(&prefix) || prefix.join("Cellar").is_dir() {
             // Homebrew's site-packages lie beside its cellar, for all of its Pythons.
@@ -254,8 +254,8 @@ impl Territory {
         }
     }
 
-    fn settled_environment(&self, root: &Path) -> Territory {
-        Territory::Settled(Arc::new(self.environment(root)))
+    fn settled_environment(&self, root: &Path) -> Ownership {
+        Ownership::Settled(Arc::new(self.environment(root)))
     }
 
     /// An environment belongs to the project, or the tool's cache, around it and is named with it.
@@ -272,7 +272,7 @@ impl Territory {
 
 /// Debian's Python keeps its standard library in `/usr/lib/python3.12`, what Debian packages in
 /// `/usr/lib/python3/dist-packages`, and what pip installs in `/usr/local/lib/python3.12/dist-packages`.
-fn is_debians(library: &Path) -> bool {
+fn is_debian_layout(library: &Path) -> bool {
     let own = library.file_name().map(|name| Path::new("/usr/lib").join(name));
     library.join("dist-packages").is_dir() && own.is_some_and(|own| own.join("os.py").is_file())
 }
@@ -310,17 +310,17 @@ mod tests {
         }
     }
 
-    fn project(root: &str) -> Territory {
-        Territory::Claimed(Arc::new(alive(OwnerKind::Project, Path::new(root))))
+    fn project(root: &str) -> Ownership {
+        Ownership::Claimed(Arc::new(alive(OwnerKind::Project, Path::new(root))))
     }
 
     fn gone(
-        territory: &Territory,
+        ownership: &Ownership,
         directory: &str,
         mirror: &'static [&'static str],
     ) -> (OwnerKind, String, Life) {
-        let territory = territory.enter_absent(Path::new(directory), &Listing(mirror));
-        let owner = territory.owner().unwrap();
+        let ownership = ownership.enter_absent(Path::new(directory), &Listing(mirror));
+        let owner = ownership.owner().unwrap();
         (owner.kind, owner.root.display().to_string(), owner.life)
     }
 
@@ -332,7 +332,7 @@ mod tests {
             &["/opt/py/lib/python3.9/os.cpython-39.pyc", "/opt/py/lib/python3.9/site-packages/x"];
         let plain: &[&str] = &["/h/p/src/m.cpython-312.pyc"];
         let of = |directory: &str, mirror| {
-            let (kind, root, life) = gone(&Territory::Nobody, directory, mirror);
+            let (kind, root, life) = gone(&Ownership::Nobody, directory, mirror);
             assert_eq!((root.as_str(), life), (directory, Life::Gone));
             kind
         };
@@ -367,13 +367,13 @@ mod tests {
         std::fs::write(base.join("i/lib/python3.13/os.py"), "").unwrap();
         make("loose");
         let enter = |path: &str| {
-            let mut territory = Territory::Nobody;
+            let mut ownership = Ownership::Nobody;
             let mut directory = base.clone();
             for component in Path::new(path) {
                 directory.push(component);
-                territory = territory.enter_present(&directory, directory.ends_with("loose"));
+                ownership = ownership.enter_present(&directory, directory.ends_with("loose"));
             }
-            territory.owner().cloned()
+            ownership.owner().cloned()
         };
         let project = enter("p/src").unwrap();
         assert_eq!(

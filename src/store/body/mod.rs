@@ -58,7 +58,7 @@ pub(crate) fn read_for<T>(
     Ok(None)
 }
 
-/// Reads so many bytes from the start of a file, or all there are; returns how many.
+/// Reads up to `wanted` bytes from the start of a file; returns how many were read.
 fn read_start(file: &File, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<usize> {
     bytes.resize(wanted, 0);
     let mut filled = 0;

@@ -1,7 +1,7 @@
 //! Which interpreter a source is for: that of the environment it lies in, of its installation, of its project's `.venv`.
 
 use crate::source::walk::PROJECT_MARKERS;
-use crate::store::in_tree::root::is_installations;
+use crate::store::in_tree::root::is_standard_library;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ impl Deciders {
         }
         let found = if is_environment(directory) {
             Decider::Environment(directory.to_path_buf())
-        } else if is_installations(directory) {
+        } else if is_standard_library(directory) {
             Decider::Installation(directory.to_path_buf())
         } else {
             directory.parent().map_or(Decider::Nothing, |parent| self.around(parent))

@@ -392,7 +392,7 @@ mod tests {
             let entries = [entries[0].clone(), entry_4(&offset(first.len() + 1), "m.pyc", 5)];
             assert!(read(&index(4, &entries, b"")).unwrap_err().contains("more off"), "{removed}");
         }
-        // The number goes on where it is all of the path already, or for ever.
+        // The number goes on where it is all of the path already, or forever.
         let first = format!("{}.pyc", "d".repeat(296));
         let mut longer = offset(first.len());
         *longer.last_mut().unwrap() |= 0x80;

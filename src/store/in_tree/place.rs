@@ -3,7 +3,7 @@
 use super::repository::Repository;
 use super::root::Root;
 use crate::pyc::name::joined;
-use crate::source::owner::{Owner, Territory, directory_owner};
+use crate::source::owner::{Owner, Ownership, directory_owner};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub struct Place {
     parent: Option<Arc<Place>>,
     /// Whether bytecode lies directly in it or in its `__pycache__`.
     holds_bytecode: OnceLock<bool>,
-    territory: OnceLock<Territory>,
+    ownership: OnceLock<Ownership>,
     /// The repositories that the directories above are in, and this one as well once that is known.
     around: Option<Arc<Repository>>,
     repository: OnceLock<Option<Arc<Repository>>>,
@@ -34,8 +34,8 @@ impl Place {
     }
 
     fn new(relative: Box<[u8]>, parent: Option<Arc<Place>>, around: Option<Arc<Repository>>) -> Place {
-        let (holds_bytecode, territory, repository) = Default::default();
-        Place { relative, parent, holds_bytecode, territory, around, repository }
+        let (holds_bytecode, ownership, repository) = Default::default();
+        Place { relative, parent, holds_bytecode, ownership, around, repository }
     }
 
     /// Records that it is the root of a work tree; before anybody asks for the repository.
@@ -57,13 +57,13 @@ impl Place {
     /// Whose the bytecode here is; found out when first asked for.
     pub fn owner(&self, root: &Root) -> Arc<Owner> {
         // Downwards in a loop, not by recursion: the chain may be longer than a thread's stack.
-        let unasked = |place: &&Place| place.territory.get().is_none();
+        let unasked = |place: &&Place| place.ownership.get().is_none();
         let chain: Vec<&Place> =
             std::iter::successors(Some(self), |place| place.parent.as_deref()).take_while(unasked).collect();
         for place in chain.into_iter().rev() {
-            place.territory.get_or_init(|| place.own_territory(root));
+            place.ownership.get_or_init(|| place.own_territory(root));
         }
-        match self.territory.get().and_then(Territory::owner) {
+        match self.ownership.get().and_then(Ownership::owner) {
             Some(owner) => owner.clone(),
             None => Arc::new(directory_owner(&self.path(root))),
         }
@@ -78,12 +78,12 @@ impl Place {
         }
     }
 
-    /// The territory, given that of the parent; above the root, that of the directories on the way to it.
-    fn own_territory(&self, root: &Root) -> Territory {
+    /// The ownership, given that of the parent; above the root, that of the directories on the way to it.
+    fn own_territory(&self, root: &Root) -> Ownership {
         let path = self.path(root);
         let inherited = match &self.parent {
             Some(parent) => {
-                let around = parent.territory.get().cloned().unwrap_or(Territory::Nobody);
+                let around = parent.ownership.get().cloned().unwrap_or(Ownership::Nobody);
                 around.passed_on(&parent.path(root))
             }
             None => above(root.path()),
@@ -93,9 +93,9 @@ impl Place {
 }
 
 /// What the directories above a path pass on to it.
-fn above(path: &Path) -> Territory {
+fn above(path: &Path) -> Ownership {
     let ancestors: Vec<&Path> = path.ancestors().skip(1).collect();
-    ancestors.into_iter().rev().fold(Territory::Nobody, |territory, ancestor| {
-        territory.enter_present(ancestor, false).passed_on(ancestor)
+    ancestors.into_iter().rev().fold(Ownership::Nobody, |ownership, ancestor| {
+        ownership.enter_present(ancestor, false).passed_on(ancestor)
     })
 }

@@ -4,12 +4,12 @@
 //!
 //! * Never `/`, nor what lies in the store. As root, nobody else decides what is at the path ([`crate::host::path_owner`]). What belongs to a
 //!   package manager or to an installation of Python is opened only for who asks for it ([`System`]).
-//! * Whoever holds a [`Root`] holds a descriptor; the path is not looked up again, except to say whose it is.
+//! * A [`Root`] holds a descriptor; the path is not resolved again, except to tell its owner.
 
 use crate::host::directory::{self, Access, Directory, FileKind, Links};
 use crate::host::path_owner::{Doubt, check_root_alone};
 use crate::pyc::name::PYCACHE;
-use crate::source::owner::{OwnerKind, Territory, prefix_of_library};
+use crate::source::owner::{OwnerKind, Ownership, prefix_of_library};
 use crate::store::tree::Tree;
 use std::ffi::OsStr;
 use std::io;
@@ -162,28 +162,28 @@ pub(crate) fn is_packaged(path: &Path) -> bool {
 
 /// Whether a directory is the library of an installation: its standard library, or one of its `site-packages` beside
 /// that (Debian's `/usr/local/lib/python3.11`, Homebrew's).
-pub(crate) fn is_installations(directory: &Path) -> bool {
+pub(crate) fn is_standard_library(directory: &Path) -> bool {
     let is_there = |name: &&str| directory.join(name).exists();
-    LIBRARY.iter().all(is_there) || is_installations_by_place(directory)
+    LIBRARY.iter().all(is_there) || is_standard_library_by_place(directory)
 }
 
 /// The library of an installation that a path lies in.
 fn library_around(path: &Path) -> Option<&Path> {
-    path.ancestors().find(|ancestor| is_installations(ancestor))
+    path.ancestors().find(|ancestor| is_standard_library(ancestor))
 }
 
 /// What every standard library has in it.
 pub(crate) const LIBRARY: [&str; 3] = ["os.py", "encodings", "importlib"];
 
 /// Whether a directory is an installation's by its place: `PREFIX/lib/python3.12`.
-pub(crate) fn is_installations_by_place(directory: &Path) -> bool {
+pub(crate) fn is_standard_library_by_place(directory: &Path) -> bool {
     if prefix_of_library(directory).is_none() {
         return false;
     }
     // What Debian's packages bring for all of its Pythons, in a system that is not the running one as well.
-    let is_debians = directory.ends_with("python3") && directory.join("dist-packages").is_dir();
-    let territory = Territory::Nobody.enter_present(directory, false);
-    is_debians || territory.owner().is_some_and(|owner| owner.kind == OwnerKind::Interpreter)
+    let is_debian_layout = directory.ends_with("python3") && directory.join("dist-packages").is_dir();
+    let ownership = Ownership::Nobody.enter_present(directory, false);
+    is_debian_layout || ownership.owner().is_some_and(|owner| owner.kind == OwnerKind::Interpreter)
 }
 
 #[cfg(test)]
@@ -225,7 +225,7 @@ mod tests {
             } else {
                 std::fs::create_dir_all(&path).unwrap();
             }
-            assert_eq!(is_installations_by_place(directory), expected, "{}", path.display());
+            assert_eq!(is_standard_library_by_place(directory), expected, "{}", path.display());
         }
     }
 

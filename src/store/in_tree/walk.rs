@@ -1,6 +1,6 @@
 //! The parallel walk over a tree of sources: what bytecode lies in it, and all that is known of it.
 //!
-//! By the same crew and the same descriptors as the scan of the store: one job a directory of sources, its `__pycache__`
+//! Uses the same pool and the same descriptors as the scan of the store: one job a directory of sources, its `__pycache__`
 //! included. Symbolic links are not followed, mount points not crossed.
 //!
 //! What is not entered: directories of version control and of other languages' packages, other environments, the
@@ -11,7 +11,7 @@ use super::found::{Companion, File, Form, Names, Seen, has_source, legacy_stem};
 use super::look::{Hashes, Look, Mirror, mirror_of, read_start};
 use super::place::Place;
 use super::repository::Tracking;
-use super::root::{LIBRARY, Root, System, is_installations_by_place, is_packaged};
+use super::root::{LIBRARY, Root, System, is_packaged, is_standard_library_by_place};
 use crate::host::directory::{Directory, FileKind, LONGEST_PATH, ListBuffer, name_too_long};
 use crate::host::pool::{self, Jobs, Threads};
 use crate::pyc::name::{Name, PYCACHE, joined};
@@ -259,10 +259,10 @@ impl Walk<'_> {
         {
             return Some(Reason::Packaged);
         }
-        let is_installations = || {
-            LIBRARY.iter().all(|name| names.has(name)) || is_installations_by_place(&place.path(self.root))
+        let is_standard_library = || {
+            LIBRARY.iter().all(|name| names.has(name)) || is_standard_library_by_place(&place.path(self.root))
         };
-        (self.bounds.system == System::Leave && is_installations()).then_some(Reason::Installation)
+        (self.bounds.system == System::Leave && is_standard_library()).then_some(Reason::Installation)
     }
 
     /// Bytecode that lies beside sources.

@@ -181,7 +181,7 @@ impl<V: Visitor> Look<'_, V> {
             return Ok(None);
         }
         let Some(path) = self.recorded_path(name, slot, metadata.bytes)? else { return Ok(None) };
-        let fate = recorded::fate_of(self.scan.ground, &path, metadata.written());
+        let fate = recorded::fate_of(self.scan.evidence, &path, metadata.written());
         // By the text of the path nothing can be compared with it.
         let (Some(directory), Some(source)) = (path.parent(), path.file_name()) else { return Ok(None) };
         let path = real_path(directory).join(source);
@@ -262,7 +262,7 @@ impl<V: Visitor> Look<'_, V> {
     }
 
     fn look_up_usual(&mut self) -> Looked {
-        let ground = self.scan.ground;
+        let evidence = self.scan.evidence;
         let answer = match &self.sources {
             Sources::Settled(Mirrored::Absent(last_change)) => {
                 return Looked::Missing(Fate::Deleted(*last_change), self.gone());
@@ -270,7 +270,7 @@ impl<V: Visitor> Look<'_, V> {
             Sources::Settled(Mirrored::Unreachable(why)) => {
                 let path = || self.place.sources().join(OsStr::from_bytes(self.usual));
                 // What is assumed may begin below the place that cannot be told.
-                return if why.is_missing_name() && ground.is_assumed_gone(&path()) {
+                return if why.is_missing_name() && evidence.is_assumed_gone(&path()) {
                     Looked::Missing(Fate::ASSUMED, Gone::Source)
                 } else if why.is_missing_name() {
                     Looked::Missing(Fate::Doubtful(*why), Gone::Source)
@@ -281,11 +281,11 @@ impl<V: Visitor> Look<'_, V> {
             Sources::Settled(Mirrored::Present | Mirrored::Nothing) => {
                 return Looked::Source(Source::NotAsked);
             }
-            Sources::LookUp(present) => present.look_up(self.usual, ground),
+            Sources::LookUp(present) => present.look_up(self.usual, evidence),
             Sources::Listed(present, names) => match names.kind(self.usual) {
                 Some(FileKind::Regular) => return Looked::Source(Source::Exists),
-                Some(_) => present.look_up(self.usual, ground),
-                None => present.missing(ground, self.usual),
+                Some(_) => present.look_up(self.usual, evidence),
+                None => present.missing(evidence, self.usual),
             },
         };
         match answer {
@@ -367,7 +367,7 @@ impl<V: Visitor> Look<'_, V> {
         // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
         match compiled_name(self.directory, name, slot) {
             Some(compiled) if is_listed(&compiled) && is_other(&compiled) => {
-                let source = match present.look_up(&compiled, self.scan.ground) {
+                let source = match present.look_up(&compiled, self.scan.evidence) {
                     Ok(Answer::Found(file)) => Source::Present(file),
                     // It was there a moment ago.
                     Ok(Answer::Missing(_)) => Source::Unreachable(Why::Io),

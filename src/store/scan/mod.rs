@@ -17,7 +17,7 @@
 //!
 //! | tried | gave |
 //! |---|---|
-//! | walkdir, one thread, whole paths | 2.9 s for every header and source; 42 s cold |
+//! | walkdir, one thread, whole paths | 2.9 s forevery header and source; 42 s cold |
 //! | walkdir and rayon's `par_bridge` | 4.0 s: more than walkdir alone |
 //! | `ignore::WalkParallel` | 3.1 s, the best published walker; it hands out whole paths, as they all do |
 //! | directory descriptors and short names | 1.9 s, and the same descriptors make removal safe |
@@ -47,7 +47,7 @@ use crate::host::directory::{Directory, LONGEST_PATH, ListBuffer, Metadata, name
 use crate::host::pool::{self, Threads};
 use crate::pyc::{StatedMagics, UncheckedHashes};
 use crate::source::owner::{Life, Owner, Presence};
-use crate::source::{Ground, Source, Why};
+use crate::source::{Evidence, Source, Why};
 use crate::store::Store;
 use crate::store::body::{self, Body};
 use crate::store::entry::{Content, Entry};
@@ -76,7 +76,7 @@ pub struct Scan<'a> {
     /// The store.
     pub store: &'a Store,
     /// What the question about sources rests on.
-    pub ground: &'a Ground,
+    pub evidence: &'a Evidence,
     /// Which magics the interpreters of the cache tags load.
     pub magics: &'a StatedMagics,
     /// What is asked.
@@ -243,7 +243,7 @@ impl Scan<'_> {
                         continue;
                     }
                     if below.relative.len() > LONGEST_PATH {
-                        // Python cannot have made it. Whoever did may go on for ever: a chain of directories costs
+                        // Python cannot have made it. Whoever did may go on forever: a chain of directories costs
                         // memory by the square of its length.
                         let path = self.store.shown(&below.relative, b"");
                         worker.visitor.trouble(Trouble::Directory { path, source: name_too_long() });

@@ -2,7 +2,7 @@
 
 use crate::host::directory::FileKind;
 use crate::pyc::name;
-use crate::source::owner::{Mirror, Owner, Presence, Territory};
+use crate::source::owner::{Mirror, Owner, Ownership, Presence};
 use crate::source::{Why, is_missing};
 use crate::store::Store;
 use crate::units::Moment;
@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub relative: Box<[u8]>,
     parent: Option<Arc<Place>>,
     facts: OnceLock<Facts>,
-    territory: OnceLock<Territory>,
+    ownership: OnceLock<Ownership>,
     /// Whether a directory here mirrors a symbolic link.
     has_links: OnceLock<bool>,
     /// Whether an entry here, or below a deleted directory, records a path with `..`; known when one was asked.
@@ -74,8 +74,8 @@ impl Place {
     }
 
     fn new(relative: Box<[u8]>, parent: Option<Arc<Place>>) -> Place {
-        let (facts, territory, has_links) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Place { relative, parent, facts, territory, has_links, is_reached_by_dots: OnceLock::new() }
+        let (facts, ownership, has_links) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Place { relative, parent, facts, ownership, has_links, is_reached_by_dots: OnceLock::new() }
     }
 
     /// Whether a path with `..` behind a symbolic link may lead here: CPython opens `STORE/a/link/../b/m.pyc`, so that
@@ -142,23 +142,23 @@ impl Place {
     }
 
     /// Whose this place is. Looked up when first asked for, upwards only as far as nobody asked before.
-    pub(super) fn territory(&self, store: &Store) -> &Territory {
+    pub(super) fn ownership(&self, store: &Store) -> &Ownership {
         // Downwards in a loop, not by recursion: the chain may be as long as a path, longer than a thread's stack.
-        let unasked = |place: &&Place| place.territory.get().is_none();
+        let unasked = |place: &&Place| place.ownership.get().is_none();
         let chain = std::iter::successors(self.parent.as_deref(), |place| place.parent.as_deref())
             .take_while(unasked);
         for place in chain.collect::<Vec<_>>().into_iter().rev() {
-            place.territory.get_or_init(|| place.own_territory(store));
+            place.ownership.get_or_init(|| place.own_territory(store));
         }
-        self.territory.get_or_init(|| self.own_territory(store))
+        self.ownership.get_or_init(|| self.own_territory(store))
     }
 
-    /// The territory, given that of the parent.
-    fn own_territory(&self, store: &Store) -> Territory {
+    /// The ownership, given that of the parent.
+    fn own_territory(&self, store: &Store) -> Ownership {
         let path = self.sources();
         let inherited = match &self.parent {
-            Some(parent) => parent.territory(store).passed_on(&parent.sources()),
-            None => Territory::Nobody,
+            Some(parent) => parent.ownership(store).passed_on(&parent.sources()),
+            None => Ownership::Nobody,
         };
         let Some(facts) = self.facts.get() else { return inherited };
         let presence = facts.mirrored.presence();
@@ -174,7 +174,7 @@ impl Place {
 
     /// The owner of the entries here.
     pub(super) fn owner(&self, store: &Store) -> Arc<Owner> {
-        match self.territory(store).owner() {
+        match self.ownership(store).owner() {
             Some(owner) => owner.clone(),
             None => Arc::new(crate::source::owner::directory_owner(&self.sources())),
         }

@@ -11,7 +11,7 @@ use crate::pyc::marshal::{self, Filename, Memory};
 use crate::pyc::name::Slot;
 use crate::pyc::{Header, Magic, header};
 use crate::source::witness::Wanted;
-use crate::source::{Fate, Gone, Ground, Source, SourceFile, Why, is_missing};
+use crate::source::{Evidence, Fate, Gone, Source, SourceFile, Why, is_missing};
 use crate::store::Store;
 use crate::store::body::{self, Part};
 use crate::units::Moment;
@@ -37,7 +37,7 @@ impl From<io::Error> for Unread {
 }
 
 /// What became of the source at a recorded path, for an entry written at a moment.
-pub(super) fn fate_of(ground: &Ground, path: &Path, written: Moment) -> io::Result<Source> {
+pub(super) fn fate_of(evidence: &Evidence, path: &Path, written: Moment) -> io::Result<Source> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {
             let (directory, name) = parent(path)?;
@@ -47,7 +47,7 @@ pub(super) fn fate_of(ground: &Ground, path: &Path, written: Moment) -> io::Resu
         Err(error) if !is_missing(&error) => return Err(error),
         _ => {}
     }
-    let fate = ground.fate(path, Wanted::Anything)?;
+    let fate = evidence.fate(path, Wanted::Anything)?;
     // What exists there and is no file is no source: it cannot be told what became of the one that was.
     let fate = if fate == Fate::Exists { Fate::Doubtful(Why::Io) } else { fate };
     Ok(fate.source(Gone::Source, written).unwrap_or(Source::Unreachable(Why::Io)))

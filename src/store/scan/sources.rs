@@ -60,7 +60,7 @@ pub(super) enum Sources<'a> {
     LookUp(PresentDirectory),
     /// Its names are known.
     Listed(PresentDirectory, &'a SourceNames),
-    /// An answer for everything in it and below it.
+    /// An answer foreverything in it and below it.
     Settled(Mirrored),
 }
 
@@ -82,7 +82,7 @@ impl<'a> Sources<'a> {
         let lists = scan.question == Question::Orphans && bytecode >= LIST_FROM;
         let access = if lists { Access::List } else { Access::LookUp };
         let path = place.sources();
-        match scan.ground.open(path.clone(), parent.map(|parent| (parent, place.name())), access) {
+        match scan.evidence.open(path.clone(), parent.map(|parent| (parent, place.name())), access) {
             SourceDirectory::Deleted(last_change) => Sources::Settled(Mirrored::Absent(last_change)),
             SourceDirectory::Doubtful(why) => Sources::Settled(Mirrored::Unreachable(why)),
             SourceDirectory::Failed(error) => {
