@@ -4,9 +4,9 @@
 
 use super::config::Configuration;
 use super::doctor::cron as crontab_of_user;
-use super::edits::block::{Block, BlockError, Placement, Rest};
 use super::schedule::cron::Time;
 use super::setup::vscode;
+use pycstore::edits::block::{Block, BlockError, Placement, Rest};
 use pycstore::environment::Environment;
 use pycstore::history::Run;
 use pycstore::history::journal::Recorded;

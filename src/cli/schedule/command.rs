@@ -7,11 +7,13 @@ use super::remove::remove;
 use super::{Installed, cron, installed, last_run, launchd, systemd};
 use crate::cli::args::{Action, ScheduleOptions, Scheduler};
 use crate::cli::config;
-use crate::cli::edits::{EditError, Manner, Outcome, Place};
+use crate::cli::edit::EditOutcome;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::path;
 use crate::cli::prune;
 use crate::cli::session::{Session, is_absent};
+use pycstore::crontab::CrontabError;
+use pycstore::edits::{EditError, TextPlace};
 use pycstore::exit::Exit;
 use pycstore::host::directory::effective_user;
 use pycstore::units::{date, human};
@@ -117,7 +119,7 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
     }
     for Installed { scheduler, place, time } in &found {
         let place = match place {
-            Place::File(file) if session.terminal.is_terminal() => {
+            TextPlace::File(file) if session.terminal.is_terminal() => {
                 pycstore::quoting::escaped(&path::at_home(file, home))
             }
             place => path::text_shown(&place.to_string(), &session.terminal),
@@ -158,17 +160,8 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(!found.is_empty()))
 }
 
-/// How far the plans of a command go.
-pub fn manner(options: &ScheduleOptions) -> Manner {
-    match (options.dry_run, options.yes) {
-        (true, _) => Manner::DryRun,
-        (false, true) => Manner::Agreed,
-        (false, false) => Manner::Asking,
-    }
-}
-
 /// How a command ends whose plans had this outcome.
-pub fn exit(outcome: &Outcome) -> Exit {
+pub fn exit(outcome: &EditOutcome) -> Exit {
     match outcome.failures {
         0 => Exit::Done,
         _ if outcome.edited > 0 => Exit::Incomplete,
@@ -196,14 +189,14 @@ pub fn say_unknown((kind, error): &(Scheduler, EditError)) {
 /// The error with what to do.
 pub fn explained(error: EditError) -> anyhow::Error {
     match error {
-        EditError::Block { place: Place::Crontab, .. } => {
+        EditError::Block { place: TextPlace::Crontab, .. } => {
             Complaint::caused(error, "put it right with `crontab -e`, and run this again").into()
         }
-        EditError::NoCrontab(_) => {
+        EditError::Crontab(CrontabError::NotRun(_)) => {
             let hint = "install cron, for example: apt install cron; or start a systemd user manager";
             Complaint::caused(error, hint).into()
         }
-        EditError::Crontab(_) => {
+        EditError::Crontab(CrontabError::Refused(_)) => {
             let hint =
                 "ask for crontab(1) (cron.allow, cron.deny); or: pycstore schedule install --with systemd";
             Complaint::caused(error, hint).into()

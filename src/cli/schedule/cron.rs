@@ -4,7 +4,7 @@
 //! sh's. The minute is the machine's and the user's: machines that share a file server do not all begin at the same moment.
 
 use super::job::{Job, MARK};
-use crate::cli::edits::Block;
+use pycstore::edits::Block;
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsStr;
 use std::hash::{Hash, Hasher};

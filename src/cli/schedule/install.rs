@@ -1,15 +1,14 @@
 //! `pycstore schedule install`: adds and starts the new schedule, then removes that of another scheduler.
 
-use super::command::{agent, exit, explained, manner, property_list, say_unknown, scheduler, time, units};
+use super::command::{agent, exit, explained, property_list, say_unknown, scheduler, time, units};
 use super::job::{self, Job};
 use super::remove::Removal;
 use super::{Installed, cron, installed, launchd, systemd};
 use crate::cli::args::{ScheduleOptions, Scheduler};
-use crate::cli::edits::{
-    Agreement, EditError, Outcome, Place, Placement, Plan, Receipt, Text, agree, carry_out, home_of_user,
-};
+use crate::cli::edit::{self, Agreement, Confirm, EditOutcome, agree, carry_out};
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::session::Session;
+use pycstore::edits::{EditError, EditPlan, Placement, Receipt, Text, TextPlace, home_of_user};
 use pycstore::exit::Exit;
 use pycstore::host::directory::effective_user;
 use pycstore::host::trust;
@@ -18,7 +17,7 @@ use std::path::Path;
 /// A schedule to add.
 struct New {
     scheduler: Scheduler,
-    plan: Plan,
+    plan: EditPlan,
     /// What is done to its scheduler, for people.
     lines: Vec<String>,
 }
@@ -35,7 +34,7 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
     let new = planned(session, scheduler, &job, &found.installed)?;
     found.unknown.iter().filter(|(kind, _)| *kind != scheduler).for_each(say_unknown);
     // One schedule is enough: those of other schedulers are removed.
-    let (mut old, mut receipt) = (Removal::default(), Receipt::read(session));
+    let (mut old, mut receipt) = (Removal::default(), edit::receipt(session));
     for other in found.installed.iter().filter(|it| it.scheduler != scheduler) {
         old.take(session, &receipt, other.scheduler).map_err(explained)?;
         if !old.kinds.contains(&other.scheduler) {
@@ -44,12 +43,17 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
         }
     }
     let lines = [&new.lines[..], &old.lines()].concat();
-    let (exit, is_declined) = match agree(session, manner(options), &[&new.plan, &old.plan], &lines)? {
+    let (exit, is_declined) = match agree(
+        session,
+        Confirm::from_options(options.dry_run, options.yes),
+        &[&new.plan, &old.plan],
+        &lines,
+    )? {
         Agreement::Ended(outcome) => (exit(&outcome), outcome.is_declined),
         Agreement::Given => {
             note_places(session, &new, &mut receipt);
             let exit = switch(session, &new, &old)?;
-            receipt.settle();
+            edit::say_unrecorded(receipt.settle());
             (exit, false)
         }
     };
@@ -62,7 +66,7 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
 
 /// Plans a schedule with this scheduler.
 fn planned(session: &Session, scheduler: Scheduler, job: &Job, found: &[Installed]) -> anyhow::Result<New> {
-    let mut new = New { scheduler, plan: Plan::default(), lines: Vec::new() };
+    let mut new = New { scheduler, plan: EditPlan::default(), lines: Vec::new() };
     match scheduler {
         Scheduler::Systemd => {
             if !systemd::manager_runs() {
@@ -81,7 +85,7 @@ fn planned(session: &Session, scheduler: Scheduler, job: &Job, found: &[Installe
         }
         Scheduler::Cron => {
             let line = cron::line(job, time(found, scheduler));
-            new.plan.put(&Place::Crontab, &cron::BLOCK, &line, Placement::End).map_err(explained)?;
+            new.plan.put(&TextPlace::Crontab, &cron::BLOCK, &line, Placement::End).map_err(explained)?;
         }
         Scheduler::Launchd => {
             if !cfg!(target_os = "macos") {
@@ -97,8 +101,8 @@ fn planned(session: &Session, scheduler: Scheduler, job: &Job, found: &[Installe
 
 /// Adds one of our units to a plan. Refuses a unit that we did not write, and one to which somebody added lines: a second
 /// `[Service]` section would change what it does.
-fn put_unit(plan: &mut Plan, path: &Path, lines: &[u8]) -> anyhow::Result<()> {
-    let place = Place::File(path.to_path_buf());
+fn put_unit(plan: &mut EditPlan, path: &Path, lines: &[u8]) -> anyhow::Result<()> {
+    let place = TextPlace::File(path.to_path_buf());
     let text = Text::read(&place)?.contents;
     if text.as_deref().is_some_and(systemd::is_others) {
         let (why, hint) = match text.as_deref().is_some_and(systemd::is_ours) {
@@ -117,8 +121,8 @@ fn put_unit(plan: &mut Plan, path: &Path, lines: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Adds our agent to a plan. Refuses a property list that we did not write.
-fn put_agent(plan: &mut Plan, path: &Path, list: Vec<u8>) -> anyhow::Result<()> {
-    let place = Place::File(path.to_path_buf());
+fn put_agent(plan: &mut EditPlan, path: &Path, list: Vec<u8>) -> anyhow::Result<()> {
+    let place = TextPlace::File(path.to_path_buf());
     let not_ours = || EditError::Contents { place: place.clone(), why: "pycstore did not write it".into() };
     plan.change(&place, |text| match text {
         Some(text) if !launchd::is_ours(text) => Err(not_ours()),
@@ -132,12 +136,12 @@ fn note_places(session: &Session, new: &New, receipt: &mut Receipt) {
     for edit in new.plan.edits() {
         receipt.add(new.scheduler.name(), &edit.place, session.environment.now);
     }
-    receipt.write();
+    edit::say_unrecorded(receipt.write());
 }
 
 /// Adds and starts the new schedule, and removes the old one only if that succeeded.
 fn switch(session: &Session, new: &New, old: &Removal) -> anyhow::Result<Exit> {
-    let mut outcome = Outcome::default();
+    let mut outcome = EditOutcome::default();
     carry_out(&new.plan, &mut outcome);
     let started = match (outcome.failures, new.scheduler) {
         (1.., _) => Err(None),
@@ -200,7 +204,7 @@ mod tests {
         let job = Job { program: "/bin/pycstore".into(), arguments: Vec::new(), variables: Vec::new() };
         let time = cron::Time { hour: 3, minute: 0 };
         let list = property_list(&job, time, Path::new("/home/me")).unwrap();
-        put_agent(&mut Plan::default(), &path, list.clone()).unwrap();
+        put_agent(&mut EditPlan::default(), &path, list.clone()).unwrap();
         let theirs = [
             "",
             "<plist><dict/></plist>",
@@ -210,10 +214,10 @@ mod tests {
         ];
         for text in theirs {
             std::fs::write(&path, text).unwrap();
-            let told = put_agent(&mut Plan::default(), &path, list.clone()).unwrap_err().to_string();
+            let told = put_agent(&mut EditPlan::default(), &path, list.clone()).unwrap_err().to_string();
             assert!(told.ends_with("pycstore did not write it"), "{told}");
         }
         std::fs::write(&path, &list).unwrap();
-        put_agent(&mut Plan::default(), &path, Vec::new()).unwrap();
+        put_agent(&mut EditPlan::default(), &path, Vec::new()).unwrap();
     }
 }

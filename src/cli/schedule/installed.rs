@@ -5,8 +5,8 @@ use super::job;
 use super::{launchd, systemd};
 use crate::cli::args::Scheduler;
 use crate::cli::config;
-use crate::cli::edits::{EditError, Place, Text};
 use crate::cli::session::Session;
+use pycstore::edits::{EditError, Text, TextPlace};
 use pycstore::environment::Environment;
 use pycstore::history::{self, Run};
 
@@ -16,7 +16,7 @@ pub struct Installed {
     /// Who keeps the time.
     pub scheduler: Scheduler,
     /// Where it is said.
-    pub place: Place,
+    pub place: TextPlace,
     /// When it runs, where the text tells.
     pub time: Option<Time>,
 }
@@ -32,7 +32,7 @@ pub struct Found {
 
 /// The schedules in place. Where there is no `crontab`, none is in it.
 pub fn installed(environment: &Environment) -> Found {
-    installed_with(environment, Text::read(&Place::Crontab).map(|text| text.contents.unwrap_or_default()))
+    installed_with(environment, Text::read(&TextPlace::Crontab).map(|text| text.contents.unwrap_or_default()))
 }
 
 /// The same where the crontab has been asked for: no program is run.
@@ -55,23 +55,23 @@ pub fn installed_with(environment: &Environment, crontab: Result<Vec<u8>, EditEr
 
 fn in_units(environment: &Environment) -> Result<Option<Installed>, EditError> {
     let Some(units) = systemd::Units::of(environment) else { return Ok(None) };
-    let place = Place::File(units.timer.clone());
+    let place = TextPlace::File(units.timer.clone());
     Ok(units.are_enabled()?.then_some(Installed { scheduler: Scheduler::Systemd, place, time: None }))
 }
 
 fn in_crontab(crontab: &[u8]) -> Result<Option<Installed>, EditError> {
-    let torn = |source| EditError::Block { place: Place::Crontab, source };
+    let torn = |source| EditError::Block { place: TextPlace::Crontab, source };
     let lines = cron::BLOCK.lines_in(crontab).map_err(torn)?;
     let installed = |lines: Vec<&[u8]>| {
         let time = Time::of_block(&lines);
-        Installed { scheduler: Scheduler::Cron, place: Place::Crontab, time }
+        Installed { scheduler: Scheduler::Cron, place: TextPlace::Crontab, time }
     };
     Ok(lines.map(installed))
 }
 
 fn in_agents(environment: &Environment) -> Result<Option<Installed>, EditError> {
     let Some(path) = launchd::place(environment) else { return Ok(None) };
-    let place = Place::File(path);
+    let place = TextPlace::File(path);
     let contents = Text::read(&place)?.contents.filter(|text| launchd::is_ours(text));
     let time = contents.as_deref().map(launchd::time_in);
     Ok(time.map(|time| Installed { scheduler: Scheduler::Launchd, place, time }))

@@ -1,20 +1,19 @@
 //! `pycstore schedule remove`, also used by `install`: removes only what we wrote.
 
-use super::command::{exit, explained, manner, say_unknown, worse};
+use super::command::{exit, explained, say_unknown, worse};
 use super::{cron, launchd, systemd};
 use crate::cli::args::{ScheduleOptions, Scheduler};
-use crate::cli::edits::{
-    Agreement, EditError, Outcome, Place, Plan, Receipt, agree, carry_out, home_of_user,
-};
+use crate::cli::edit::{self, Agreement, Confirm, EditOutcome, agree, carry_out};
 use crate::cli::output::complain;
 use crate::cli::session::Session;
+use pycstore::edits::{EditError, EditPlan, Receipt, TextPlace, home_of_user};
 use pycstore::exit::Exit;
 
 /// Schedules to remove.
 #[derive(Debug, Default)]
 pub struct Removal {
     /// The edits.
-    pub plan: Plan,
+    pub plan: EditPlan,
     /// The schedulers that have something to remove.
     pub kinds: Vec<Scheduler>,
 }
@@ -26,7 +25,7 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
         Some(scheduler) => vec![scheduler],
         None => vec![Scheduler::Systemd, Scheduler::Cron, Scheduler::Launchd],
     };
-    let (mut removal, mut receipt) = (Removal::default(), Receipt::read(session));
+    let (mut removal, mut receipt) = (Removal::default(), edit::receipt(session));
     let mut known = Exit::Done;
     for kind in kinds {
         match removal.take(session, &receipt, kind) {
@@ -40,11 +39,16 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
             }
         }
     }
-    let exit = match agree(session, manner(options), &[&removal.plan], &removal.lines())? {
+    let exit = match agree(
+        session,
+        Confirm::from_options(options.dry_run, options.yes),
+        &[&removal.plan],
+        &removal.lines(),
+    )? {
         Agreement::Ended(outcome) => exit(&outcome),
         Agreement::Given => {
             let exit = removal.carry_out();
-            receipt.settle();
+            edit::say_unrecorded(receipt.settle());
             exit
         }
     };
@@ -63,13 +67,13 @@ impl Removal {
             Scheduler::Systemd => {
                 let units = systemd::Units::of(&session.environment);
                 let today = units.into_iter().flat_map(|units| [units.timer, units.service]);
-                let mut places = today.map(Place::File).chain(noted);
+                let mut places = today.map(TextPlace::File).chain(noted);
                 places.try_for_each(|place| self.plan.take(&place, &systemd::BLOCK))
             }
-            Scheduler::Cron => self.plan.take(&Place::Crontab, &cron::BLOCK),
+            Scheduler::Cron => self.plan.take(&TextPlace::Crontab, &cron::BLOCK),
             Scheduler::Launchd => {
                 let mut places =
-                    launchd::place(&session.environment).map(Place::File).into_iter().chain(noted);
+                    launchd::place(&session.environment).map(TextPlace::File).into_iter().chain(noted);
                 places.try_for_each(|place| {
                     self.plan.change(&place, |text| {
                         // Somebody else's stays.
@@ -92,7 +96,8 @@ impl Removal {
 
     /// Whether the timer is removed. One with lines that we did not write is kept, and is not stopped.
     fn stops_timer(&self) -> bool {
-        let is_timer = |place: &Place| matches!(place, Place::File(path) if path.ends_with(systemd::TIMER));
+        let is_timer =
+            |place: &TextPlace| matches!(place, TextPlace::File(path) if path.ends_with(systemd::TIMER));
         self.plan.edits().any(|edit| is_timer(&edit.place) && edit.after.is_none())
     }
 
@@ -104,7 +109,7 @@ impl Removal {
         {
             complain::note(&why);
         }
-        let mut outcome = Outcome { edited: self.lines().len(), ..Outcome::default() };
+        let mut outcome = EditOutcome { edited: self.lines().len(), ..EditOutcome::default() };
         carry_out(&self.plan, &mut outcome);
         let exit = exit(&outcome);
         if outcome.edited == 0 {

@@ -5,8 +5,8 @@
 //! all that implies it lets `openat2` fail. What remains is `NoNewPrivileges`.
 
 use super::job::{DESCRIPTION, Job, MARK, NAME};
-use crate::cli::edits::{Block, EditError, Place, Text};
 use crate::cli::output::complain;
+use pycstore::edits::{Block, EditError, Text, TextPlace};
 use pycstore::environment::Environment;
 use pycstore::host::program;
 use pycstore::units::Moment;
@@ -53,7 +53,7 @@ impl Units {
         if self.wanted.symlink_metadata().is_err() {
             return Ok(false);
         }
-        let timer = Text::read(&Place::File(self.timer.clone()))?.contents;
+        let timer = Text::read(&TextPlace::File(self.timer.clone()))?.contents;
         Ok(timer.is_some_and(|timer| is_ours(&timer) || has(&timer, MANUAL.as_bytes())))
     }
 }

@@ -5,14 +5,12 @@ use super::work::{self, NAME, Prepared, Work};
 use super::{shell, vscode};
 use crate::cli::args::{SetupOptions, Target};
 use crate::cli::config::{self, Origin};
-use crate::cli::edits::{
-    Block, Direction, EditError, Manner, Outcome, Place, Plan, Receipt, carry_through, complain_of,
-    home_of_user,
-};
+use crate::cli::edit::{self, Confirm, Direction, EditOutcome, carry_through, complain_of};
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::path;
 use crate::cli::schedule;
 use crate::cli::session::Session;
+use pycstore::edits::{Block, EditError, EditPlan, Receipt, TextPlace, home_of_user};
 use pycstore::exit::Exit;
 use pycstore::source::witness::real_path;
 use pycstore::store::Purpose;
@@ -116,7 +114,7 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
         print(session, &prepared)?;
         return Ok(if troubles > 0 { Exit::Nothing } else { Exit::Done });
     }
-    let mut plan = Plan::default();
+    let mut plan = EditPlan::default();
     let mut planned = Vec::new();
     for Prepared { target, work } in &prepared {
         let mut failed = false;
@@ -135,7 +133,7 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
             }
             Work::Settings(places) => {
                 for path in places {
-                    let place = Place::File(path.clone());
+                    let place = TextPlace::File(path.clone());
                     let wrong = |why| EditError::Contents { place: place.clone(), why };
                     let put = plan.change(&place, |text| vscode::put(text).map(Some).map_err(wrong));
                     if let Err(error) = put {
@@ -166,7 +164,7 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
         preparation.as_ref().map(|it| it.lines(&path::at_home(&store, Some(home)))).unwrap_or_default();
     let is_snippet_only = prepared.iter().all(|it| matches!(it.work, Work::Snippet(_)));
     let outcome = if planned.is_empty() && plan.is_empty() || is_snippet_only {
-        Outcome::default()
+        EditOutcome::default()
     } else {
         let carry_out = || {
             if let Some(preparation) = &preparation {
@@ -175,7 +173,7 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
             note_places(session, &prepared, &planned);
             Ok(())
         };
-        carry_through(session, manner(options), &plan, &lines, carry_out)?
+        carry_through(session, Confirm::from_options(options.dry_run, options.yes), &plan, &lines, carry_out)?
     };
     if outcome.is_done() && !options.dry_run && !session.global.quiet {
         for target in planned {
@@ -192,18 +190,18 @@ fn put(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pat
 
 /// Writes down which files will hold something of ours, before they do.
 fn note_places(session: &Session, prepared: &[Prepared], planned: &[Target]) {
-    let mut receipt = Receipt::read(session);
+    let mut receipt = edit::receipt(session);
     for Prepared { target, work } in prepared.iter().filter(|it| planned.contains(&it.target)) {
-        let places: Vec<Place> = match work {
+        let places: Vec<TextPlace> = match work {
             Work::Pieces(pieces) => pieces.iter().map(|piece| piece.place.clone()).collect(),
-            Work::Settings(paths) => paths.iter().cloned().map(Place::File).collect(),
+            Work::Settings(paths) => paths.iter().cloned().map(TextPlace::File).collect(),
             Work::Snippet(_) => Vec::new(),
         };
         for place in &places {
             receipt.add(&target.name(), place, session.environment.now);
         }
     }
-    receipt.write();
+    edit::say_unrecorded(receipt.write());
 }
 
 /// What is left to the user: shells that run already, and the night.
@@ -223,8 +221,8 @@ fn say_what_next(session: &Session, prepared: &[Prepared]) {
 }
 
 fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Path) -> anyhow::Result<Exit> {
-    let mut plan = Plan::default();
-    let mut receipt = Receipt::read(session);
+    let mut plan = EditPlan::default();
+    let mut receipt = edit::receipt(session);
     let mut troubles = 0_usize;
     for &target in targets {
         if matches!(target, Target::NvimTree | Target::Nerdtree | Target::Docker | Target::Make) {
@@ -234,7 +232,7 @@ fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pa
             troubles += 1;
             continue;
         }
-        let places: Vec<Place> = match places_to_undo(session, target, home, &receipt) {
+        let places: Vec<TextPlace> = match places_to_undo(session, target, home, &receipt) {
             Ok(places) => places,
             // What is not on this machine was not set up.
             Err(_) if options.targets.is_empty() => continue,
@@ -259,7 +257,7 @@ fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pa
                 Ok(_) => {}
                 Err(error) if options.targets.is_empty() && error.is_missing_crontab() => {}
                 Err(error) => {
-                    complain_of(error, Direction::Take);
+                    complain_of(error, Direction::Undo);
                     failed = true;
                 }
             }
@@ -267,11 +265,17 @@ fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Pa
         troubles += usize::from(failed);
     }
     let outcome = match troubles == targets.len() {
-        true => Outcome::default(),
-        false => carry_through(session, manner(options), &plan, &[], || Ok(()))?,
+        true => EditOutcome::default(),
+        false => carry_through(
+            session,
+            Confirm::from_options(options.dry_run, options.yes),
+            &plan,
+            &[],
+            || Ok(()),
+        )?,
     };
     if outcome.edited > 0 {
-        receipt.settle();
+        edit::say_unrecorded(receipt.settle());
     }
     let was_taken = outcome.edited > 0 && !session.global.quiet;
     if was_taken && targets.iter().any(|target| work::promises_store(*target)) {
@@ -287,10 +291,10 @@ fn places_to_undo(
     target: Target,
     home: &Path,
     receipt: &Receipt,
-) -> Result<Vec<Place>, Complaint> {
+) -> Result<Vec<TextPlace>, Complaint> {
     let today = match target {
         Target::Vscode => vscode::places(&session.environment)
-            .map(|paths| paths.into_iter().map(Place::File).collect::<Vec<_>>()),
+            .map(|paths| paths.into_iter().map(TextPlace::File).collect::<Vec<_>>()),
         _ => work::places(session, target, home),
     };
     let noted = receipt.places(&target.name());
@@ -311,7 +315,7 @@ fn places_to_undo(
     Ok(places)
 }
 
-fn exit(outcome: &Outcome, troubles: usize, showed_snippets: bool) -> Exit {
+fn exit(outcome: &EditOutcome, troubles: usize, showed_snippets: bool) -> Exit {
     let failed = troubles + outcome.failures;
     match failed {
         0 => Exit::Done,
@@ -325,10 +329,10 @@ fn print(session: &Session, prepared: &[Prepared]) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut printed: Vec<Vec<u8>> = Vec::new();
     for Prepared { target, work } in prepared {
-        let (text, places): (Vec<u8>, Vec<Place>) = match work {
+        let (text, places): (Vec<u8>, Vec<TextPlace>) = match work {
             Work::Snippet(text) => (text.clone().into_bytes(), Vec::new()),
             Work::Settings(paths) => {
-                (vscode::snippet().into_bytes(), paths.iter().cloned().map(Place::File).collect())
+                (vscode::snippet().into_bytes(), paths.iter().cloned().map(TextPlace::File).collect())
             }
             Work::Pieces(pieces) => {
                 let lines = pieces.first().map(|piece| piece.lines.clone()).unwrap_or_default();
@@ -346,17 +350,9 @@ fn print(session: &Session, prepared: &[Prepared]) -> io::Result<()> {
     out.flush()
 }
 
-fn shown(session: &Session, place: &Place) -> String {
+fn shown(session: &Session, place: &TextPlace) -> String {
     match place {
-        Place::File(file) => path::at_home(file, session.environment.home.as_deref()),
-        Place::Crontab => "the crontab".into(),
-    }
-}
-
-fn manner(options: &SetupOptions) -> Manner {
-    match (options.dry_run, options.yes) {
-        (true, _) => Manner::DryRun,
-        (false, true) => Manner::Agreed,
-        (false, false) => Manner::Asking,
+        TextPlace::File(file) => path::at_home(file, session.environment.home.as_deref()),
+        TextPlace::Crontab => "the crontab".into(),
     }
 }

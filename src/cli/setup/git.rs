@@ -4,8 +4,8 @@
 //! asked for the former, outside of any repository: what one repository says holds for it alone.
 
 use super::work::Piece;
-use crate::cli::edits::{Place, Placement};
 use crate::cli::output::complain::Complaint;
+use pycstore::edits::{Placement, TextPlace};
 use pycstore::environment::Environment;
 use pycstore::host::program;
 use std::ffi::OsString;
@@ -32,7 +32,7 @@ pub fn piece(environment: &Environment) -> Result<Piece, Complaint> {
             (directory.join("git/ignore"), "git reads it where core.excludesFile names no other")
         }
     };
-    let (place, lines) = (Place::File(path), LINES.to_vec());
+    let (place, lines) = (TextPlace::File(path), LINES.to_vec());
     Ok(Piece { place, comment: "#", placement: Placement::End, lines, why: why.into() })
 }
 

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //!
-//! * The only part of a file that is touched is a marked block ([`crate::cli::edits`]); what stands outside is the
+//! * The only part of a file that is touched is a marked block ([`pycstore::edits`]); what stands outside is the
 //!   user's, and where it contradicts the block, the file is left alone and that is said.
 //! * The files are noted before they are edited, and `--undo` looks there first: the environment may be another by then.
 //! * `--undo` gives the bytes that were there. The store stays: it may hold what somebody needs.

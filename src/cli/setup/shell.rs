@@ -12,8 +12,8 @@
 
 use super::work::Piece;
 use crate::cli::args::Target;
-use crate::cli::edits::{Place, Placement};
 use crate::cli::output::complain::Complaint;
+use pycstore::edits::{Placement, TextPlace};
 use pycstore::environment::Environment;
 use pycstore::host::input;
 use std::ffi::OsStr;
@@ -157,7 +157,7 @@ pub fn candidates(target: Target, environment: &Environment, home: &Path) -> Vec
 /// At the top: many of these files return early in shells that are not interactive, or end in `exec`.
 fn shell_piece(path: PathBuf, why: &str) -> Piece {
     Piece {
-        place: Place::File(path),
+        place: TextPlace::File(path),
         comment: "#",
         placement: Placement::Top,
         lines: Vec::new(),

@@ -3,9 +3,9 @@
 use super::syntax::Syntax;
 use super::{git, shell, snippet, vscode};
 use crate::cli::args::Target;
-use crate::cli::edits::{Block, EditError, Place, Placement, Plan};
 use crate::cli::output::complain::Complaint;
 use crate::cli::session::Session;
+use pycstore::edits::{Block, EditError, EditPlan, Placement, TextPlace};
 use std::path::{Path, PathBuf};
 
 /// The name in our markers.
@@ -18,7 +18,7 @@ const VARIABLE: &str = "PYTHONPYCACHEPREFIX";
 #[derive(Debug, Clone)]
 pub struct Piece {
     /// Where.
-    pub place: Place,
+    pub place: TextPlace,
     /// What begins a comment there.
     pub comment: &'static str,
     /// Where in the text a new block goes.
@@ -53,8 +53,8 @@ impl Piece {
     /// The file, if it is one.
     pub fn path(&self) -> Option<PathBuf> {
         match &self.place {
-            Place::File(path) => Some(path.clone()),
-            Place::Crontab => None,
+            TextPlace::File(path) => Some(path.clone()),
+            TextPlace::Crontab => None,
         }
     }
 
@@ -67,9 +67,9 @@ impl Piece {
     ///
     /// # Errors
     /// Also when the text sets the variable itself, outside of the block: then two would contradict each other.
-    pub fn put(&self, plan: &mut Plan) -> Result<(), EditError> {
+    pub fn put(&self, plan: &mut EditPlan) -> Result<(), EditError> {
         let (place, block) = (&self.place, self.block());
-        let missing = Plan::missing(place)?;
+        let missing = EditPlan::missing(place)?;
         plan.change(place, |text| {
             let torn = |source| EditError::Block { place: place.clone(), source };
             if sets_variable(&self.lines)
@@ -143,7 +143,7 @@ pub fn prepare(session: &Session, target: Target, store: &Path, home: &Path) -> 
                 Target::EnvironmentD => {
                     let directory = environment.configurations.as_ref().ok_or_else(no_configurations)?;
                     vec![Piece {
-                        place: Place::File(directory.join("environment.d/pycstore.conf")),
+                        place: TextPlace::File(directory.join("environment.d/pycstore.conf")),
                         comment: "#",
                         placement: Placement::End,
                         lines: Vec::new(),
@@ -152,7 +152,7 @@ pub fn prepare(session: &Session, target: Target, store: &Path, home: &Path) -> 
                     }]
                 }
                 Target::Cron => vec![Piece {
-                    place: Place::Crontab,
+                    place: TextPlace::Crontab,
                     comment: "#",
                     // It holds for the lines below.
                     placement: Placement::Top,
@@ -175,15 +175,15 @@ pub fn prepare(session: &Session, target: Target, store: &Path, home: &Path) -> 
 }
 
 /// Where a target may have put a block: what `--undo` looks at. Settings of VS Code are not among them.
-pub fn places(session: &Session, target: Target, home: &Path) -> Result<Vec<Place>, Complaint> {
+pub fn places(session: &Session, target: Target, home: &Path) -> Result<Vec<TextPlace>, Complaint> {
     Ok(match target {
         Target::Git => vec![git::piece(&session.environment)?.place],
-        Target::Cron => vec![Place::Crontab],
+        Target::Cron => vec![TextPlace::Crontab],
         Target::EnvironmentD => {
             let directory = session.environment.configurations.iter();
-            directory.map(|it| Place::File(it.join("environment.d/pycstore.conf"))).collect()
+            directory.map(|it| TextPlace::File(it.join("environment.d/pycstore.conf"))).collect()
         }
-        _ => shell::candidates(target, &session.environment, home).into_iter().map(Place::File).collect(),
+        _ => shell::candidates(target, &session.environment, home).into_iter().map(TextPlace::File).collect(),
     })
 }
 

@@ -11,14 +11,14 @@
 //! * It only says where to look. Undo removes our block ([`super::block`]) and never changes a file without one.
 //! * Without a receipt, undo looks at the places of the current environment.
 
-use super::place::Place;
-use crate::cli::output::complain;
-use crate::cli::output::json::{self, SCHEMA};
-use crate::cli::session::Session;
-use pycstore::edits::replace::replace;
-use pycstore::host::directory::{Access, Directory, FileKind, effective_user, metadata_of};
-use pycstore::host::trust;
-use pycstore::units::Moment;
+use super::error::EditError;
+use super::place::{TextPlace, resolved};
+use super::replace::replace;
+use super::text::read_file;
+use crate::host::directory::{Access, Directory, FileKind, effective_user, metadata_of};
+use crate::host::trust;
+use crate::json::{self, SCHEMA};
+use crate::units::{Moment, date};
 use serde::{Deserialize, Serialize};
 use std::fs::DirBuilder;
 use std::io::{self, Read};
@@ -67,41 +67,66 @@ pub struct Receipt {
     lines: Vec<Line>,
 }
 
+/// Why a receipt was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptError {
+    /// It was ignored: it cannot be read, or another user could have written it.
+    #[error("ignored: {}", .path.display())]
+    Ignored {
+        /// Its path.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// It was not written. Undo then looks at the places of the environment.
+    #[error("cannot record the edited files in {}", .path.display())]
+    NotWritten {
+        /// Its path.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
 impl Receipt {
-    /// Reads the receipt. Reports and ignores one that another user could have written.
-    pub fn read(session: &Session) -> Receipt {
-        let path = session.environment.state_directory.as_ref().map(|directory| directory.join(NAME));
-        let lines = match path.as_deref().map(read) {
-            Some(Ok(contents)) => lines_of(&contents),
-            Some(Err(error)) => {
-                let path = path.as_deref().unwrap_or(Path::new(NAME)).display();
-                complain::note(&format!("ignored: {path}: {}", complain::one_line(&error)));
-                Vec::new()
-            }
-            None => Vec::new(),
-        };
-        Receipt { path, lines }
+    /// Returns an empty receipt that is written to our state directory; without one it is not written.
+    pub fn new(state_directory: Option<&Path>) -> Receipt {
+        Receipt { path: state_directory.map(|directory| directory.join(NAME)), lines: Vec::new() }
+    }
+
+    /// Reads the receipt in our state directory; an empty one if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read, or another user could have written it.
+    pub fn read(state_directory: Option<&Path>) -> Result<Receipt, ReceiptError> {
+        let mut receipt = Receipt::new(state_directory);
+        if let Some(path) = &receipt.path {
+            let contents =
+                read(path).map_err(|source| ReceiptError::Ignored { path: path.clone(), source })?;
+            receipt.lines = lines_of(&contents);
+        }
+        Ok(receipt)
     }
 
     /// Returns the files that `what` was added to and that still hold something of ours or cannot be read, each with the time
     /// of the edit.
-    pub fn places(&self, what: &str) -> Vec<(Place, String)> {
+    pub fn places(&self, what: &str) -> Vec<(TextPlace, String)> {
         let lines = self.lines.iter().filter(|line| line.what == what);
         let place = |line: &Line| {
             let path = line.path().filter(|path| holds_ours(path))?;
-            Some((Place::File(path), line.when.clone()))
+            Some((TextPlace::File(path), line.when.clone()))
         };
         lines.filter_map(place).collect()
     }
 
     /// Records that `what` is added to a file: both its path and the path with links resolved.
-    pub fn add(&mut self, what: &str, place: &Place, now: Moment) {
-        let (Place::File(path), Place::File(real)) = (place, place.real()) else { return };
+    pub fn add(&mut self, what: &str, place: &TextPlace, now: Moment) {
+        let (TextPlace::File(path), TextPlace::File(real)) = (place, place.real()) else { return };
         let real = Some(real).filter(|real| real != path);
         for path in std::iter::once(path.clone()).chain(real) {
             let line = Line {
                 schema: SCHEMA,
-                when: pycstore::units::date::rfc3339(Moment { nanoseconds: 0, ..now }),
+                when: date::rfc3339(Moment { nanoseconds: 0, ..now }),
                 what: what.into(),
                 file: json::text(&path),
                 file_bytes: json::bytes(&path),
@@ -114,21 +139,22 @@ impl Receipt {
     }
 
     /// Removes the files that hold nothing of ours any more, and writes the rest.
-    pub fn settle(&mut self) {
+    ///
+    /// # Errors
+    /// Those of [`Receipt::write`].
+    pub fn settle(&mut self) -> Result<(), ReceiptError> {
         let before = self.lines.len();
         self.lines.retain(|line| line.path().is_some_and(|path| holds_ours(&path)));
-        if self.lines.len() < before {
-            self.write();
-        }
+        if self.lines.len() < before { self.write() } else { Ok(()) }
     }
 
-    /// Writes the receipt, or deletes an empty one. Reports an error; undo then looks at the places of the environment.
-    pub fn write(&self) {
-        let Some(path) = &self.path else { return };
-        if let Err(error) = self.try_write(path) {
-            let error = complain::one_line(&error);
-            complain::note(&format!("cannot record the edited files in {}: {error}", path.display()));
-        }
+    /// Writes the receipt, or deletes an empty one.
+    ///
+    /// # Errors
+    /// If it cannot be written, or another user could replace it and we are root.
+    pub fn write(&self) -> Result<(), ReceiptError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        self.try_write(path).map_err(|source| ReceiptError::NotWritten { path: path.clone(), source })
     }
 
     fn try_write(&self, path: &Path) -> io::Result<()> {
@@ -192,10 +218,10 @@ fn lines_of(contents: &[u8]) -> Vec<Line> {
 
 /// Whether a file may hold something of ours, such as one that cannot be read.
 fn holds_ours(path: &Path) -> bool {
-    let Ok(real) = super::place::resolved(path) else { return true };
-    match super::place::read_file(&real, path) {
+    let Ok(real) = resolved(path) else { return true };
+    match read_file(&real, path) {
         Ok(Some((_, text))) => MARKS.iter().any(|mark| text.windows(mark.len()).any(|it| it == *mark)),
-        Ok(None) | Err(super::place::EditError::NoFile(_)) => false,
+        Ok(None) | Err(EditError::NoFile(_)) => false,
         Err(_) => true,
     }
 }
@@ -215,8 +241,8 @@ mod tests {
 
     fn paths(receipt: &Receipt, what: &str) -> Vec<PathBuf> {
         let path = |(place, _)| match place {
-            Place::File(path) => path,
-            Place::Crontab => panic!("a receipt names files"),
+            TextPlace::File(path) => path,
+            TextPlace::Crontab => panic!("a receipt names files"),
         };
         receipt.places(what).into_iter().map(path).collect()
     }
@@ -230,22 +256,22 @@ mod tests {
         std::fs::write(&odd, "# >>> pycstore >>>\n").unwrap();
         symlink(&odd, root.join("link")).unwrap();
         let mut receipt = Receipt { path: Some(path.clone()), lines: Vec::new() };
-        receipt.add("git", &Place::Crontab, NOW);
+        receipt.add("git", &TextPlace::Crontab, NOW);
         for _ in 0..2 {
-            receipt.add("zsh", &Place::File(root.join("link")), NOW);
-            receipt.add("bash", &Place::File(root.join("gone")), NOW);
+            receipt.add("zsh", &TextPlace::File(root.join("link")), NOW);
+            receipt.add("bash", &TextPlace::File(root.join("gone")), NOW);
         }
-        receipt.write();
+        receipt.write().unwrap();
         let mode = path.metadata().unwrap().permissions().mode() & 0o777;
         let mut again = self::receipt(&path);
         assert_eq!((mode, &again.lines), (0o600, &receipt.lines));
         assert_eq!(paths(&again, "zsh"), [root.join("link"), odd.clone()]);
         assert_eq!(again.places("zsh")[0].1, "2023-11-14T22:13:20Z");
         assert_eq!((again.lines.len(), again.places("bash")), (3, Vec::new()), "nothing is there");
-        again.settle();
+        again.settle().unwrap();
         assert_eq!((paths(&again, "zsh").len(), again.lines.len()), (2, 2));
         std::fs::write(&odd, "").unwrap();
-        again.settle();
+        again.settle().unwrap();
         assert!(!path.exists() && !path.parent().unwrap().exists());
     }
 

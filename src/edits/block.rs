@@ -1,4 +1,4 @@
-//! The marked block: the part of somebody else's file that is ours.
+//! The marked block: the only part of a user's file that pycstore changes.
 //!
 //! ```text
 //! # >>> pycstore >>>
@@ -6,48 +6,47 @@
 //! # <<< pycstore <<<
 //! ```
 //!
-//! Some things about a file cannot be seen any more once the block is in it: that the file was not there, how many of the
-//! directories above it were not, and that its last line had no end. A remark within the block keeps them, so that taking
-//! the block back gives the very bytes. Where another block of ours stays in a file that was made for the one that goes,
-//! it gets the remark.
+//! A remark within the block records what cannot be seen afterwards: that the file was created for the block, how many
+//! directories were created above it, or that the last line before the block had no line end. So removing the block restores the
+//! original bytes. If another block of ours stays in a file that was created for the removed one, that block gets the remark.
 //!
 //! # Invariants
 //!
 //! * Pure. `take(put(text)) == text` for every text without a block; `put` twice is `put` once.
-//! * A block that somebody has torn (one marker without the other, two blocks) is an error: nobody knows what is ours.
+//! * A damaged block (one marker without the other, or two blocks) is an error: it cannot be told which lines are ours.
 
 use std::ops::Range;
 
 /// A kind of marked block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
-    /// What the markers say: `pycstore`, `pycstore schedule`.
+    /// The name in the markers: `pycstore`, `pycstore schedule`.
     pub name: &'static str,
-    /// What begins a comment in this kind of file.
+    /// The start of a comment in this kind of file.
     pub comment: &'static str,
 }
 
 /// Where a new block goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// At the beginning of the file, before anything can return early: only a shebang and a mode line stay before it.
+    /// At the beginning of the file, before any early return; after a shebang and a mode line.
     Top,
     /// At the end of the file.
     End,
 }
 
-/// What taking a block back leaves.
+/// What is left without a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rest {
-    /// There was no block: everything.
+    /// Everything: there was no block.
     Untouched,
     /// The text without the block.
     Text(Vec<u8>),
-    /// Nothing, in a file that was made for the block, as were so many directories above it.
+    /// Nothing, in a file that was created for the block; with the number of directories that were created above it.
     NoFile(usize),
 }
 
-/// Why a block cannot be put or taken back.
+/// Why a block cannot be added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
     /// A beginning without an end.
@@ -61,21 +60,22 @@ pub enum BlockError {
     Second(usize),
 }
 
-/// What begins the markers' names of all blocks of ours.
+/// The start of the names of all our blocks.
 const OURS: &str = "pycstore";
 const ENDED: &str = "(the line above had no end before this block)";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What the block that was found says of the file.
-struct Found {
-    /// Both markers and what is between, with the end of the last line.
+/// A block in a text.
+struct FoundBlock {
+    /// Both markers and the lines between them, with the end of the last line.
     range: Range<usize>,
-    /// Whether the file was made for it, and how many directories above it.
+    /// If the file was created for it, the number of directories that were created above it.
     made: Option<usize>,
+    /// Whether the line above had no end.
     ended: bool,
 }
 
-/// The remark in a block for which the file and so many directories above it were made.
+/// Returns the remark in a block for which the file and this number of directories above it were created.
 fn made(directories: usize) -> String {
     match directories {
         0 => "(this file was made for this block)".into(),
@@ -84,7 +84,7 @@ fn made(directories: usize) -> String {
     }
 }
 
-/// The directories of that remark. No path has more levels than it has bytes.
+/// Returns the number of directories in that remark.
 fn made_by(remark: &str) -> Option<usize> {
     let number =
         |it: &str| it.split(' ').find_map(|word| word.parse().ok()).unwrap_or(usize::from(it == made(1)));
@@ -92,11 +92,11 @@ fn made_by(remark: &str) -> Option<usize> {
 }
 
 impl Block {
-    /// The text with a block that holds these lines, each with its end; in place of the old one where there is one.
-    /// Without a text so many directories are `missing` on the way to it.
+    /// Returns the text with a block that holds `lines`, each with its end. Replaces an old block. For a new file, `missing` is the
+    /// number of missing directories on its path.
     ///
     /// # Errors
-    /// When the text has a torn block.
+    /// If the text has a damaged block.
     pub fn put(
         &self,
         text: Option<&[u8]>,
@@ -129,12 +129,12 @@ impl Block {
         Ok([&old[..at], newline, &block, &old[at..]].concat())
     }
 
-    /// The text without the block.
+    /// Returns the text without the block.
     ///
     /// # Errors
-    /// When the text has a torn block.
+    /// If the text has a damaged block.
     pub fn take(&self, text: &[u8]) -> Result<Rest, BlockError> {
-        let Some(Found { range, made, ended }) = find(self.name, self.comment, text)? else {
+        let Some(FoundBlock { range, made, ended }) = find(self.name, self.comment, text)? else {
             return Ok(Rest::Untouched);
         };
         let (mut before, after) = (&text[..range.start], &text[range.end..]);
@@ -149,7 +149,7 @@ impl Block {
         })
     }
 
-    /// The text in which another block of ours, if there is one, has the remark that the file was made for it.
+    /// Adds the remark that the file was created for it to another block of ours, if there is one.
     fn handed_on(&self, mut text: Vec<u8>, directories: usize) -> Vec<u8> {
         let Block { name: _, comment } = self;
         let begins = format!("{comment} >>> {OURS}");
@@ -158,17 +158,17 @@ impl Block {
             Some(line.strip_prefix(&format!("{comment} >>> "))?.strip_suffix(" >>>")?.to_string())
         });
         let other = name.and_then(|name| find(&name, comment, &text).ok().flatten());
-        let Some(Found { range, made: None, ended: false }) = other else { return text };
+        let Some(FoundBlock { range, made: None, ended: false }) = other else { return text };
         let first = lines_of(&text[range.clone()]).next().map_or(0, |(first, _)| first.end);
         let at = range.start + first;
         text.splice(at..at, format!("{comment} {}\n", made(directories)).into_bytes());
         text
     }
 
-    /// The lines between the markers without our remarks, if there is a block.
+    /// Returns the lines between the markers without our remarks, if there is a block.
     ///
     /// # Errors
-    /// When the text has a torn block.
+    /// If the text has a damaged block.
     pub fn lines_in<'t>(&self, text: &'t [u8]) -> Result<Option<Vec<&'t [u8]>>, BlockError> {
         let found = self.find(text)?;
         Ok(found.map(|found| {
@@ -178,14 +178,16 @@ impl Block {
         }))
     }
 
-    /// The text with every byte of the block made a space but the ends of lines, so that numbers of lines stay.
+    /// Returns the text with every byte of the block replaced by a space, except line feeds: line numbers stay the same.
     ///
     /// # Errors
-    /// When the text has a torn block.
+    /// If the text has a damaged block.
     pub fn blanked(&self, text: &[u8]) -> Result<Vec<u8>, BlockError> {
         let mut blanked = text.to_vec();
         if let Some(found) = self.find(text)? {
-            blanked[found.range].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+            for byte in blanked[found.range].iter_mut().filter(|byte| **byte != b'\n') {
+                *byte = b' ';
+            }
         }
         Ok(blanked)
     }
@@ -202,13 +204,13 @@ impl Block {
         remark_of(self.comment, line).is_some_and(|remark| remark == ENDED || made_by(remark).is_some())
     }
 
-    fn find(&self, text: &[u8]) -> Result<Option<Found>, BlockError> {
+    fn find(&self, text: &[u8]) -> Result<Option<FoundBlock>, BlockError> {
         find(self.name, self.comment, text)
     }
 
-    /// Where a block at the beginning of the text goes. Any other comment there may belong to the line that follows it
-    /// (`#Ansible: NAME` in a crontab), or begin another program's block (`# BEGIN ANSIBLE MANAGED BLOCK`), whose lines
-    /// must not be parted. A shebang and a mode line of Emacs have a meaning only in the first two lines.
+    /// Returns the position of a block at the beginning of the text: after a shebang and an Emacs mode line, which only count in the
+    /// first two lines. Any other comment there may belong to the next line (`#Ansible: NAME` in a crontab) or begin another
+    /// program's block (`# BEGIN ANSIBLE MANAGED BLOCK`), which must stay together.
     fn beginning(&self, text: &[u8]) -> usize {
         let start = start_of(text);
         let stays_first = |(index, (_, line)): &(usize, (Range<usize>, &[u8]))| {
@@ -225,11 +227,11 @@ fn has(line: &[u8], word: &[u8]) -> bool {
     line.windows(word.len()).any(|window| window == word)
 }
 
-/// The block of this name.
-fn find(name: &str, comment: &str, text: &[u8]) -> Result<Option<Found>, BlockError> {
+/// Finds the block with this name.
+fn find(name: &str, comment: &str, text: &[u8]) -> Result<Option<FoundBlock>, BlockError> {
     let begin = format!("{comment} >>> {name} >>>").into_bytes();
     let end = format!("{comment} <<< {name} <<<").into_bytes();
-    let mut open: Option<(usize, Found)> = None;
+    let mut open: Option<(usize, FoundBlock)> = None;
     let mut found = None;
     let start = start_of(text);
     for (index, (range, line)) in lines_of(&text[start..]).enumerate() {
@@ -238,7 +240,7 @@ fn find(name: &str, comment: &str, text: &[u8]) -> Result<Option<Found>, BlockEr
             match &open {
                 _ if found.is_some() => return Err(BlockError::Second(number)),
                 Some((opened, _)) => return Err(BlockError::NoEnd(*opened)),
-                None => open = Some((number, Found { range, made: None, ended: false })),
+                None => open = Some((number, FoundBlock { range, made: None, ended: false })),
             }
         } else if line == end {
             let Some((_, mut block)) = open.take() else { return Err(BlockError::NoBeginning(number)) };
@@ -256,24 +258,24 @@ fn find(name: &str, comment: &str, text: &[u8]) -> Result<Option<Found>, BlockEr
     }
 }
 
-/// What a comment says.
+/// Returns the text of a comment.
 fn remark_of<'t>(comment: &str, line: &'t [u8]) -> Option<&'t str> {
     std::str::from_utf8(line).ok()?.strip_prefix(comment)?.strip_prefix(' ')
 }
 
-/// Where the text itself begins.
+/// Returns the position after the byte order mark.
 fn start_of(text: &[u8]) -> usize {
     if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
 }
 
-/// The lines of a text, each with its place, end included, and without its end.
+/// Returns the lines of a text: the range of each with its end, and the line without its end.
 fn lines_of(text: &[u8]) -> impl Iterator<Item = (Range<usize>, &[u8])> {
     let mut start = 0;
     text.split_inclusive(|&byte| byte == b'\n').map(move |line| {
         let range = start..start + line.len();
         start = range.end;
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        // An editor may have turned all ends of lines into those of Windows.
+        // An editor may have converted all line ends to CRLF.
         (range, line.strip_suffix(b"\r").unwrap_or(line))
     })
 }
@@ -331,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_back_leaves_the_very_bytes() {
+    fn removing_a_block_restores_the_text() {
         let texts: [&[u8]; 16] = [
             b"",
             b"\n",
@@ -375,7 +377,7 @@ mod tests {
             prop_assert_eq!(SHELL.take(&with), Ok(Rest::Text(text)));
         }
 
-        /// Texts with markers whole and torn, comments, blank lines and every end of line.
+        /// Texts with markers whole and damaged, comments, blank lines and every end of line.
         #[test]
         fn any_lines_come_back(
             lines in proptest::collection::vec(
@@ -410,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_made_goes_with_its_block() {
+    fn a_file_that_was_created_for_a_block_goes_with_it() {
         let made = SHELL.put(None, 0, b"a\n", Placement::End).unwrap();
         assert_eq!(SHELL.take(&made).unwrap(), Rest::NoFile(0));
         let again = SHELL.put(Some(&made), 0, b"b\n", Placement::End).unwrap();
@@ -457,13 +459,13 @@ mod tests {
     }
 
     #[test]
-    fn a_block_whose_ends_of_lines_were_turned_is_found() {
+    fn a_block_with_crlf_is_found() {
         let with = String::from_utf8(put(b"x\n", Placement::End)).unwrap().replace('\n', "\r\n");
         assert_eq!(SHELL.take(with.as_bytes()).unwrap(), Rest::Text(b"x\r\n".to_vec()));
     }
 
     #[test]
-    fn a_torn_block_is_an_error() {
+    fn a_damaged_block_is_an_error() {
         let cases: [(&str, BlockError); 4] = [
             ("x\n# >>> pycstore >>>\nx\n", BlockError::NoEnd(2)),
             ("# <<< pycstore <<<\n", BlockError::NoBeginning(1)),
@@ -480,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_outside_of_the_block_can_be_looked_at() {
+    fn the_text_outside_the_block_can_be_searched() {
         let with = put(b"x\n", Placement::Top);
         let blanked = SHELL.blanked(&with).unwrap();
         assert_eq!(blanked.split(|&byte| byte == b'\n').nth(3).unwrap(), b"x");

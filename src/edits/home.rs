@@ -1,19 +1,20 @@
-//! Whose files are edited: those of the user who runs us, and nobody else's.
+//! The home whose files are edited: that of the user who runs pycstore, never another user's.
 
-use crate::cli::output::complain::Complaint;
-use pycstore::environment::Environment;
+use crate::complaint::Complaint;
+use crate::environment::Environment;
+use crate::host::directory::effective_user;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// The home whose files are edited.
+/// Returns the home whose files are edited.
 ///
 /// # Errors
-/// Without one, and when it is another user's: `sudo` may keep their `HOME`.
+/// If there is none, or it is another user's: `sudo` may keep their `HOME`.
 pub fn home_of_user(environment: &Environment) -> Result<PathBuf, Complaint> {
     let home = environment.home.clone();
     let home = home
         .ok_or_else(|| Complaint::new("whose files? HOME is not set", "name it: HOME=/home/me pycstore …"))?;
-    let user = pycstore::host::directory::effective_user();
+    let user = effective_user();
     match home.metadata() {
         Ok(metadata) if metadata.uid() != user => Err(Complaint::new(
             format!(

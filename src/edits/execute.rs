@@ -1,26 +1,28 @@
-//! The effects of edits: a text is replaced as a whole, or goes.
+//! Carries out edits: replaces a text as a whole, or removes it.
 //!
 //! # Invariants
 //!
-//! * What is not what was read when the edit was planned is left as it is.
-//! * Of files only those are removed whose edit leaves nothing: a file that was made for our block and holds nothing
-//!   else. With it go the directories that were made for it, as far as they are empty.
+//! * A text that is not the one that was planned stays unchanged.
+//! * A file is removed only if the edit leaves nothing: it was created for our block and holds nothing else. The empty directories
+//!   that were created for it are removed too.
 
-use super::crontab;
-use super::place::{EditError, Place, Text, may_replace, read_file};
+use super::error::EditError;
+use super::place::TextPlace;
 use super::plan::Edit;
-use pycstore::edits::replace::{Ownership, ReplaceError, create, replace_like};
+use super::text::{Text, may_replace, read_file};
+use crate::crontab;
+use crate::edits::replace::{Ownership, ReplaceError, create, replace_like};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// The mode of a new file, as far as the umask leaves it.
+/// The mode of a new file, reduced by the umask.
 const MODE: u32 = 0o644;
 
 /// Carries out an edit.
 ///
 /// # Errors
-/// An [`EditError`]; the text is then what it was.
+/// An [`EditError`]: the text is unchanged.
 pub fn execute(edit: &Edit) -> Result<(), EditError> {
     let now = Text::read(&edit.place)?;
     if now != edit.text {
@@ -28,8 +30,8 @@ pub fn execute(edit: &Edit) -> Result<(), EditError> {
     }
     now.may_change(&edit.place)?;
     match (&edit.place, &now.real) {
-        (Place::File(path), Place::File(real)) => write(edit, real, path),
-        _ => crontab::write(edit.after.as_deref()),
+        (TextPlace::File(path), TextPlace::File(real)) => write(edit, real, path),
+        _ => Ok(crontab::write(edit.after.as_deref())?),
     }
 }
 
@@ -37,7 +39,7 @@ pub fn execute(edit: &Edit) -> Result<(), EditError> {
 fn write(edit: &Edit, real: &Path, path: &Path) -> Result<(), EditError> {
     let failed = |source| EditError::Write { path: path.to_path_buf(), source };
     let old = match read_file(real, path)? {
-        // It is held open: what is replaced is this file, and it is still what was shown.
+        // The file stays open, so this file is the one that is replaced, with the contents that were shown.
         Some((old, contents)) if edit.text.contents.as_ref() == Some(&contents) => Some(old),
         Some(_) => return Err(EditError::Changed(edit.place.clone())),
         None => None,
@@ -63,7 +65,7 @@ fn write(edit: &Edit, real: &Path, path: &Path) -> Result<(), EditError> {
         }
         (None, Some(_)) => {
             std::fs::remove_file(real).map_err(failed)?;
-            // The first that holds anything else, or may not be removed, ends it: it is in use.
+            // Stops at the first directory that is not empty or cannot be removed.
             let made = real.ancestors().skip(1).take(edit.directories);
             let _ = made.map(std::fs::remove_dir).find(Result::is_err);
             Ok(())
@@ -75,26 +77,26 @@ fn write(edit: &Edit, real: &Path, path: &Path) -> Result<(), EditError> {
 #[cfg(test)]
 mod tests {
     use super::super::block::{Block, Placement};
-    use super::super::plan::Plan;
+    use super::super::plan::EditPlan;
     use super::*;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::path::PathBuf;
 
     const BLOCK: Block = Block { name: "pycstore", comment: "#" };
 
-    fn put(path: &Path) -> Plan {
-        let mut plan = Plan::default();
-        plan.put(&Place::File(path.to_path_buf()), &BLOCK, b"x\n", Placement::End).unwrap();
+    fn put(path: &Path) -> EditPlan {
+        let mut plan = EditPlan::default();
+        plan.put(&TextPlace::File(path.to_path_buf()), &BLOCK, b"x\n", Placement::End).unwrap();
         plan
     }
 
-    fn taken(path: &Path) -> Plan {
-        let mut plan = Plan::default();
-        plan.take(&Place::File(path.to_path_buf()), &BLOCK).unwrap();
+    fn taken(path: &Path) -> EditPlan {
+        let mut plan = EditPlan::default();
+        plan.take(&TextPlace::File(path.to_path_buf()), &BLOCK).unwrap();
         plan
     }
 
-    fn carry_out(plan: &Plan) -> Result<(), EditError> {
+    fn carry_out(plan: &EditPlan) -> Result<(), EditError> {
         plan.edits().try_for_each(execute)
     }
 
@@ -116,7 +118,7 @@ mod tests {
         std::fs::write(&file, "theirs").unwrap();
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
         symlink("bashrc", &link).unwrap();
-        if pycstore::host::directory::effective_user() == 0 {
+        if crate::host::directory::effective_user() == 0 {
             std::os::unix::fs::chown(&file, Some(65534), Some(65534)).unwrap();
         }
         let before = file.metadata().unwrap();
@@ -179,8 +181,8 @@ mod tests {
         symlink("file", &link).unwrap();
         let mut plan = put(&file);
         let other = Block { name: "other", comment: "#" };
-        plan.put(&Place::File(link.clone()), &other, b"y\n", Placement::End).unwrap();
-        plan.put(&Place::File(link), &BLOCK, b"x\n", Placement::Top).unwrap();
+        plan.put(&TextPlace::File(link.clone()), &other, b"y\n", Placement::End).unwrap();
+        plan.put(&TextPlace::File(link), &BLOCK, b"x\n", Placement::Top).unwrap();
         assert_eq!(plan.edits().count(), 1);
         carry_out(&plan).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
@@ -197,7 +199,7 @@ mod tests {
         std::fs::hard_link(&file, root.join("other")).unwrap();
         assert!(matches!(carry_out(&plan), Err(EditError::SeveralNames { names: 2, .. })));
         assert_eq!(std::fs::read(&file).unwrap(), b"a\n");
-        let again = Plan::default().put(&Place::File(file), &BLOCK, b"x\n", Placement::End);
+        let again = EditPlan::default().put(&TextPlace::File(file), &BLOCK, b"x\n", Placement::End);
         assert!(matches!(again, Err(EditError::SeveralNames { .. })), "nor is it planned");
     }
 }
