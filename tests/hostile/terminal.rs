@@ -5,12 +5,12 @@
 use super::config::Configuration;
 use super::doctor::cron as crontab_of_user;
 use super::schedule::cron::Time;
-use super::setup::vscode;
 use pycstore::edits::block::{Block, BlockError, Placement, Rest};
 use pycstore::environment::Environment;
 use pycstore::history::Run;
 use pycstore::history::journal::Recorded;
 use pycstore::json;
+use pycstore::setup::vscode;
 use pycstore::units::{date, human};
 use pycstore::verdict::scope::Keep;
 use std::os::unix::ffi::OsStrExt;

@@ -7,7 +7,6 @@ mod entry;
 mod number;
 mod prune;
 mod schedule;
-mod setup;
 mod sweep;
 mod usage;
 mod warm;
@@ -18,10 +17,10 @@ pub use du::{DuOptions, ViewOptions};
 pub use entry::{InspectOptions, LsOptions, SourceOptions, WhichOptions};
 pub use prune::{Account, ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
 pub use schedule::{Action, ScheduleOptions, Scheduler};
-pub use setup::{SetupOptions, Target};
 pub use sweep::SweepOptions;
 pub use warm::WarmOptions;
 
+use super::setup::SetupOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -236,12 +235,12 @@ pub enum Command {
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
     /// compared. An entry that differs is a fault (mismatch); the result replaces the warnings about the entry.
     Verify(VerifyOptions),
-    /// Put the prefix in place, and hide __pycache__ from git and editors.
+    /// Set PYTHONPYCACHEPREFIX in your shell, and hide __pycache__ from git and editors.
     ///
-    /// Shells, systemd sessions and cron are told of the store. Shows what would change, asks, and changes it; a second
-    /// run finds nothing to do. What is added stands between two marks, and --undo takes exactly that back. The store is
-    /// made for you alone, and tagged as a cache for backups to pass by. A snippet, for what has no one file, is only
-    /// printed. A directory that other programs use too, such as /tmp or ~/.cache, is refused as a store.
+    /// Sets the variable for shells, systemd sessions and cron. Shows what would change, asks, and changes it; a second run
+    /// finds nothing to do. The added lines stand between two markers, and --undo removes exactly those. The store is created
+    /// for you alone, and tagged as a cache, which backup programs skip. A snippet is only printed. A directory that other
+    /// programs use too, such as /tmp or ~/.cache, is refused as a store.
     ///
     /// An edited file keeps its owner, group, mode, ACL and extended attributes; if that is impossible, it is left
     /// unchanged. Edited files are listed in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl,

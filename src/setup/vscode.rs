@@ -1,7 +1,7 @@
-//! VS Code and its kin: `files.exclude` in settings.json, with comments and order kept. Home of jsonc-parser.
+//! VS Code and editors based on it: `files.exclude` in settings.json, with comments and order kept. Home of jsonc-parser.
 //!
-//! The entries go in front of the object's others, between two comments. So all that is inserted is in one piece, and
-//! taking it back is taking that piece out; no comma of the user's is ever touched.
+//! The entries are inserted as one piece before the other entries of the object, between two comments. Undo removes that piece;
+//! no comma of the user's is ever changed.
 //!
 //! ```jsonc
 //! "files.exclude": {
@@ -15,21 +15,22 @@
 //!
 //! # Invariants
 //!
-//! * Pure but for [`places`]. `take(put(text)) == text`.
-//! * A pattern that the user has an entry for keeps it, whatever its value.
-//! * What the editor or the user added within the piece stays: the editor puts new settings behind the last one, and that
-//!   may be ours.
+//! * Pure except for [`settings_files`] and the plans. `take(put(text)) == text`.
+//! * If the user has an entry for a pattern, it stays, whatever its value.
+//! * Entries that the editor or the user added within the piece stay: the editor adds new settings after the last one, which may
+//!   be ours.
 
-use crate::cli::output::complain::Complaint;
+use crate::complaint::Complaint;
+use crate::edits::{EditError, EditPlan, TextPlace};
+use crate::environment::Environment;
 use jsonc_parser::ast::{Object, ObjectProp, Value};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
-use pycstore::environment::Environment;
 use std::path::PathBuf;
 
 /// The setting.
 const SETTING: &str = "files.exclude";
 
-/// What is hidden.
+/// The hidden files.
 const PATTERNS: [&str; 2] = ["**/__pycache__", "**/*.py[co]"];
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -39,14 +40,14 @@ const END: &str = "/* <<< pycstore <<< */";
 const MADE: &str = "/* (this file was made for this block) */";
 const FILLED: &str = "/* (this file was empty before this block) */";
 
-/// The directories of VS Code and its kin among the user's configurations.
+/// The directories of these editors below the user's directory for configurations.
 const EDITORS: [&str; 5] = ["Code", "Code - Insiders", "Code - OSS", "VSCodium", "VSCodium - Insiders"];
 
-/// The settings.json of every such editor that was ever started here.
+/// Returns the path of the settings.json of every such editor that was ever started by this user.
 ///
 /// # Errors
-/// When there is none.
-pub fn places(environment: &Environment) -> Result<Vec<PathBuf>, Complaint> {
+/// If there is none.
+pub fn settings_files(environment: &Environment) -> Result<Vec<PathBuf>, Complaint> {
     let linux = environment.configurations.clone();
     let mac = environment.home.as_ref().map(|home| home.join("Library/Application Support"));
     let users = linux
@@ -65,15 +66,15 @@ pub fn places(environment: &Environment) -> Result<Vec<PathBuf>, Complaint> {
     Ok(found)
 }
 
-/// What is added, to be put somewhere by hand.
+/// Returns settings for the user to add by hand.
 pub fn snippet() -> String {
     format!("{{\n{}\n}}\n", setting("\n", "    ", &PATTERNS))
 }
 
-/// The settings with the patterns hidden.
+/// Returns the settings with our entries.
 ///
 /// # Errors
-/// In words, when they cannot be understood.
+/// A reason for people, if the settings cannot be parsed.
 pub fn put(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let Some(marked) = text.and_then(|text| text.strip_prefix(BYTE_ORDER_MARK)) else {
         return put_plain(text);
@@ -117,17 +118,35 @@ fn put_plain(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
     Ok([&old[..at], &block, &old[at..]].concat().into_bytes())
 }
 
-/// The settings without what was put there; `None` where a file was made for it and holds nothing else.
+/// Plans to add our entries to a settings.json.
 ///
 /// # Errors
-/// In words, when it cannot be told what was put there.
+/// Those of the plan; if the settings cannot be parsed.
+pub fn plan_entries(plan: &mut EditPlan, place: &TextPlace) -> Result<(), EditError> {
+    let wrong = |why| EditError::Contents { place: place.clone(), why };
+    plan.change(place, |text| put(text).map(Some).map_err(wrong))
+}
+
+/// Plans to remove our entries from a settings.json.
+///
+/// # Errors
+/// Those of the plan; if our entries were changed.
+pub fn plan_removal(plan: &mut EditPlan, place: &TextPlace) -> Result<(), EditError> {
+    let wrong = |why| EditError::Contents { place: place.clone(), why };
+    plan.change(place, |text| text.map_or(Ok(None), |text| take(text).map_err(wrong)))
+}
+
+/// Returns the settings without our entries; `None` if the file was created for them and holds nothing else.
+///
+/// # Errors
+/// A reason for people, if our entries were changed.
 pub fn take(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let Some(marked) = text.strip_prefix(BYTE_ORDER_MARK) else { return take_plain(text) };
     Ok(take_plain(marked)?.map(|rest| [BYTE_ORDER_MARK, &rest].concat()))
 }
 
 fn take_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
-    // Nothing is taken from what cannot be understood, if nothing in it is ours.
+    // A file without our entries stays unchanged, even if it cannot be parsed.
     let begin = text.windows(BEGIN.len()).position(|part| part == BEGIN.as_bytes());
     let Some(begin) = begin else { return Ok(Some(text.to_vec())) };
     let old = decoded(text)?;
@@ -145,7 +164,7 @@ fn take_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
         };
     }
     if inner.contains(MADE) || inner.contains(FILLED) {
-        // The braces as well, where nothing came between them.
+        // Removes the braces too, if nothing was added between them.
         if let Some(rest) = after.trim_start().strip_prefix('}')
             && before == "{"
         {
@@ -156,7 +175,7 @@ fn take_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
     Ok(Some([before, after].concat().into_bytes()))
 }
 
-/// What follows within the object: a comma has to stand before other properties.
+/// What follows within the object: other properties need a comma before them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Behind {
     Nothing,
@@ -179,13 +198,13 @@ fn entries(newline: &str, indent: &str, patterns: &[&str]) -> String {
     patterns.iter().map(entry).collect::<Vec<_>>().join(&format!(",{newline}"))
 }
 
-/// Whether what is between the markers has our patterns and nothing else.
+/// Whether there are only our entries between the markers.
 fn is_as_put(inner: &str) -> bool {
     let text = format!("{{{inner}}}");
     matches!(parse(&text), Ok(Some(object)) if object.properties.iter().all(is_ours))
 }
 
-/// Whether a property is one that was put there.
+/// Whether a property is one of our entries.
 fn is_ours(property: &ObjectProp<'_>) -> bool {
     let is_pattern = |property: &ObjectProp<'_>| {
         PATTERNS.contains(&property.name.as_str())
@@ -199,7 +218,7 @@ fn is_ours(property: &ObjectProp<'_>) -> bool {
     }
 }
 
-/// What came between the markers behind our properties.
+/// Returns the text that was added between the markers after our entries.
 fn added_behind(inner: &str) -> Option<&str> {
     let text = format!("{{{inner}}}");
     let object = parse(&text).ok()??;
@@ -213,7 +232,7 @@ fn decoded(text: &[u8]) -> Result<&str, String> {
     str::from_utf8(text).map_err(|_| "it is not UTF-8".into())
 }
 
-/// The object that the text is; nothing where it has only blanks and comments.
+/// Parses the text as an object; `None` if it has only blanks and comments.
 fn parse(text: &str) -> Result<Option<Object<'_>>, String> {
     match parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()) {
         Err(error) => Err(format!("it cannot be understood: {error}")),
@@ -225,7 +244,7 @@ fn parse(text: &str) -> Result<Option<Object<'_>>, String> {
     }
 }
 
-/// The object of the setting. Of several the last one holds, as in the editor.
+/// Returns the object of the setting. If there are several, the last one counts, as in the editor.
 fn exclude<'o, 't>(root: &'o Object<'t>) -> Result<Option<&'o Object<'t>>, String> {
     match root.properties.iter().rev().find(|property| property.name.as_str() == SETTING) {
         None => Ok(None),
@@ -236,8 +255,8 @@ fn exclude<'o, 't>(root: &'o Object<'t>) -> Result<Option<&'o Object<'t>>, Strin
     }
 }
 
-/// Where the entries of an object begin: behind its brace, and behind a comment that ends the brace's line, for that
-/// belongs to the brace.
+/// Returns the position where the entries of an object begin: after its brace, and after a comment that ends the line of the
+/// brace, because that comment belongs to the brace.
 fn beginning(text: &str, object: &Object<'_>) -> usize {
     let brace = object.range.start + 1;
     let line = text[brace..].split('\n').next().unwrap_or_default().trim_end();
@@ -247,7 +266,7 @@ fn beginning(text: &str, object: &Object<'_>) -> usize {
     if is_comment && object.range.end > brace + line.len() { brace + line.len() } else { brace }
 }
 
-/// The blanks before the first property, where it begins a line.
+/// Returns the blanks before the first property, if it begins a line.
 fn indentation<'t>(text: &'t str, object: &Object<'_>) -> Option<&'t str> {
     let before = &text[..object.properties.first()?.range.start];
     let blanks = &before[before.rfind('\n')? + 1..];
@@ -289,7 +308,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_taken_back_leaves_the_very_bytes() {
+    fn undo_restores_the_text() {
         for old in TEXTS {
             let with = text(put(Some(old.as_bytes())));
             let root = parse(with.trim_start_matches('\u{feff}')).unwrap().unwrap();
@@ -335,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_later_stays() {
+    fn entries_added_later_stay() {
         let made = text(put(None));
         // As the editor adds a setting: behind the last property, which is ours.
         let used = made.replace("\n    }\n    /*", "\n    },\n    \"b\": 2 // two\n    /*");
@@ -360,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_and_has_nothing_of_ours_is_left() {
+    fn a_file_that_cannot_be_parsed_and_has_nothing_of_ours_stays() {
         for old in [&b"{\"a\": \"\xff\"}"[..], b"\xff", b"[", b"{\"a\": }", b"\xef\xbb\xbf\xff"] {
             assert_eq!(take(old), Ok(Some(old.to_vec())), "{}", old.escape_ascii());
         }
@@ -368,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_is_left() {
+    fn a_file_that_cannot_be_parsed_is_refused() {
         for old in ["[]", "{", "{\"files.exclude\": true}", "{\"a\": }"] {
             assert!(put(Some(old.as_bytes())).is_err(), "{old}");
         }

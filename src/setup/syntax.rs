@@ -1,8 +1,7 @@
-//! How the store's path is written in each language: quoted right, with the home as a variable where there are
-//! variables, or an error where it cannot be said.
+//! How each language writes the path of the store: quoted, and with `$HOME` for the home if the language has variables, so that
+//! dotfiles can be shared between machines. A literal `~` never appears: it is not expanded in quotes.
 //!
-//! A literal `~` never appears: in quotes nobody expands it. The home is written as `$HOME`, so that dotfiles can be
-//! shared between machines.
+//! The crate shlex does not serve here: it quotes `$HOME` as text.
 //!
 //! Pure.
 
@@ -18,8 +17,8 @@ pub enum Syntax {
     Fish,
     /// environment.d(5): as a shell, but a dollar is doubled, and only UTF-8 is taken.
     EnvironmentD,
-    /// crontab(5): nothing is expanded, nothing can be escaped, and a blank at the end is lost: quotes should keep it,
-    /// but Debian's cron drops it all the same.
+    /// crontab(5): nothing is expanded and nothing can be escaped. A blank at the end is lost; quotes should keep it, but Debian's
+    /// cron drops it anyway.
     Crontab,
 }
 
@@ -32,7 +31,7 @@ pub enum Inexpressible {
     /// It is not UTF-8.
     #[error("its name is not UTF-8, which environment.d(5) does not take")]
     NotUtf8,
-    /// cron drops a part of it.
+    /// cron drops the end of it.
     #[error("its name ends in a blank, which cron drops")]
     Blank,
     /// crontab(5) takes no line of that length.
@@ -40,14 +39,14 @@ pub enum Inexpressible {
     Length,
 }
 
-/// The longest line that every cron reads.
+/// Maximum length of a line that every cron reads, in bytes.
 const MOST_CRONTAB_BYTES: usize = 990;
 
 impl Syntax {
-    /// The line that sets `PYTHONPYCACHEPREFIX` to this absolute path, its end included, for a user with this home.
+    /// Returns the line, with its end, that sets `PYTHONPYCACHEPREFIX` to this absolute path for the user with this home.
     ///
     /// # Errors
-    /// When the language cannot say it.
+    /// If the language cannot express the path.
     pub fn line(self, store: &Path, home: &Path) -> Result<Vec<u8>, Inexpressible> {
         let path = store.as_os_str().as_bytes();
         if path.iter().any(u8::is_ascii_control) {
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_language_cannot_say_is_an_error() {
+    fn a_path_that_a_language_cannot_express_is_an_error() {
         for syntax in [Syntax::Shell, Syntax::Fish, Syntax::EnvironmentD, Syntax::Crontab] {
             assert_eq!(line(syntax, b"/a\nb"), Err(Inexpressible::Control), "{syntax:?}");
         }

@@ -1,4 +1,4 @@
-//! Snippets, for what has no one file that a program could find.
+//! Snippets for programs whose configuration pycstore cannot find.
 
 /// nvim-tree: the option `filters.custom`, a list of Vim's regular expressions on names.
 pub const NVIM_TREE: &str = r#"-- nvim-tree: in the call of setup
@@ -12,8 +12,8 @@ pub const NERDTREE: &str = r#"" NERDTree: in vimrc
 let NERDTreeIgnore = get(g:, 'NERDTreeIgnore', []) + ['^__pycache__$[[dir]]', '\.py[co]$[[file]]']
 "#;
 
-/// Both choices. In an image the first process of a container compiles everything again unless the bytecode is in the
-/// image; a cache mount is there while the image is built, and not in the image.
+/// Both choices. Without bytecode in the image, the first process of each container compiles everything again. A cache mount exists
+/// only while the image is built.
 pub const DOCKER: &str = r"# Choose one.
 #
 # 1. Python writes no bytecode: the smallest image, and every start compiles again.
@@ -26,7 +26,7 @@ RUN --mount=type=cache,target=/var/cache/cpython,mode=0700 \
     python -m pip install --no-cache-dir -r requirements.txt
 ";
 
-/// In place of `find … -name __pycache__ -exec rm -rf`.
+/// Replaces `find … -name __pycache__ -exec rm -rf`.
 pub const MAKE: &str = "# Bytecode in this tree, and what the store has of it. Neither touches anything else.
 .PHONY: clean
 clean:
