@@ -62,6 +62,7 @@ pub mod exit;
 pub mod history;
 pub mod json;
 pub mod quoting;
+pub mod schedule;
 pub mod setup;
 
 /// Checks of the parsers against any bytes, for the fuzzer and for the tests that replay its corpus.

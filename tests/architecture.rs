@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The folders and single files of `src/` in the order of the flow: each uses only itself and those before it.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "units",
     "pyc",
     "host",
@@ -25,6 +25,7 @@ const ROOMS: [&str; 17] = [
     "crontab",
     "edits",
     "setup",
+    "schedule",
     "history",
     "cli",
 ];

@@ -11,11 +11,12 @@
 //!   no supplementary groups, a new environment and `/` as its working directory ([`pycstore::host::contained`]).
 //! * The child does not continue as another user: it is not root.
 
-use super::args::{Action, Command, Global};
+use super::args::{Command, Global};
 use super::config::{self, Origin};
 use super::env;
 use super::launch;
 use super::output::complain::{self, Complaint};
+use super::schedule::Action;
 use super::session::Session;
 use anyhow::Context;
 use pycstore::environment::Environment;

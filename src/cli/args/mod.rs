@@ -6,7 +6,6 @@ mod du;
 mod entry;
 mod number;
 mod prune;
-mod schedule;
 mod sweep;
 mod usage;
 mod warm;
@@ -16,10 +15,10 @@ pub use doctor::DoctorOptions;
 pub use du::{DuOptions, ViewOptions};
 pub use entry::{InspectOptions, LsOptions, SourceOptions, WhichOptions};
 pub use prune::{Account, ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
-pub use schedule::{Action, ScheduleOptions, Scheduler};
 pub use sweep::SweepOptions;
 pub use warm::WarmOptions;
 
+use super::schedule::ScheduleOptions;
 use super::setup::SetupOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -247,13 +246,13 @@ pub enum Command {
     /// so that --undo finds them after ZDOTDIR, XDG_CONFIG_HOME or git's core.excludesFile has changed. Without that list,
     /// --undo looks where setup would edit now.
     Setup(SetupOptions),
-    /// Prune every night, by whoever keeps the time on this machine.
+    /// Schedule a nightly prune (systemd, cron or launchd).
     ///
-    /// install puts a timer of the systemd user manager in place, else a line in the crontab (which is kept byte for
-    /// byte otherwise), on macOS an agent of launchd; remove takes it back; status says whether it is in place and when
-    /// it runs; run does now what it does. The policy is the configuration's, else orphans, stale, corrupt and temporary.
-    /// The job has the lowest priority, begins at another minute on each machine, and says nothing unless something is
-    /// wrong: by mail from cron, or in the journal (journalctl --user -u pycstore).
+    /// install adds a timer of the systemd user manager, else a line to the crontab (the other lines stay as they are), on
+    /// macOS an agent of launchd; remove removes it; status shows whether it is in place and when it runs; run does now what
+    /// it does. The policy is the configuration's, else orphans, stale, corrupt and temporary. The job has the lowest
+    /// priority, begins at a different minute on each machine, and is silent unless something fails: then cron sends mail,
+    /// or the journal has it (journalctl --user -u pycstore).
     ///
     /// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
     /// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.

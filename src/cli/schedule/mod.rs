@@ -1,27 +1,73 @@
-//! `pycstore schedule`: prune every night, by whoever keeps the time on this machine.
+//! `pycstore schedule`: prunes the store every night.
 //!
-//! * `command`: print, status, run.
-//! * `install`, `remove`: the edits, and what the scheduler is told.
-//! * `job`: what is run: the program, its options, its environment; and the policy.
-//! * `systemd`, `cron`, `launchd`: how each says it, and where.
-//! * `installed`: which schedules are in place.
-//!
-//! # Invariants
-//!
-//! * Each of them runs `pycstore schedule run`, so what runs at night is what that command does by day.
-//! * The job sees the same file system as the user: a source that it cannot see would be taken for gone.
-//! * A file is changed only as far as we wrote it: a unit or an agent of somebody else's is refused, and stays.
-//! * Where one scheduler takes the place of another, the old schedule goes when the new one runs.
-//! * Whatever goes wrong is said where the user looks: mail from cron, the journal, a log.
+//! * `install`, `remove`: edit the files, and tell the scheduler.
+//! * `show`: prints the status, or a schedule for the user to install.
+//! * `policy`: the nightly job, and what it removes.
+//! * `problem`: messages about schedules that cannot be read or changed.
 
-mod command;
-pub(super) mod cron;
 mod install;
-mod installed;
-mod job;
-mod launchd;
+mod policy;
+mod problem;
 mod remove;
-mod systemd;
+mod show;
 
-pub use command::run;
-pub use installed::{Installed, installed, installed_with, last_run};
+pub use policy::last_run;
+
+use super::output::complain::Complaint;
+use super::prune;
+use super::session::Session;
+use clap::{Args, ValueEnum};
+use pycstore::exit::Exit;
+use pycstore::schedule::Scheduler;
+
+/// Options of `pycstore schedule`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    after_help = "Exit status: 0 all done, nothing to do included; 1 something could not be done, of status: no \
+                        schedule is in place; 2 nothing done. Of run: as of prune."
+)]
+pub struct ScheduleOptions {
+    /// What to do
+    #[arg(value_name = "ACTION")]
+    pub action: Action,
+    /// The scheduler [default: systemd if its user manager runs, else cron; launchd on macOS]
+    #[arg(long, value_name = "SCHEDULER")]
+    pub with: Option<Scheduler>,
+    /// With install: print the units, the line or the property list; nothing is changed
+    #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
+    pub print: bool,
+    /// Show what would change, or with run what would be removed; nothing is changed
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// An action on the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Action {
+    /// Add the schedule, or update it
+    Install,
+    /// Remove it
+    Remove,
+    /// Show whether it is in place, when it runs next, and when it last ran
+    Status,
+    /// Do now what it does
+    Run,
+}
+
+/// Runs `pycstore schedule`.
+pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    if options.print && options.action != Action::Install {
+        return Err(Complaint::new("--print is of install", "pycstore schedule install --print").into());
+    }
+    match options.action {
+        Action::Run => prune::run(session, &policy::prune_options(session, options.dry_run)),
+        Action::Status => show::status(session),
+        Action::Install if options.print => show::print(session, options),
+        Action::Install => install::install(session, options),
+        Action::Remove => remove::remove(session, options),
+    }
+}

@@ -1,0 +1,144 @@
+//! The nightly job, and what it removes.
+
+use crate::cli::args::{PruneOptions, SelectorOptions};
+use crate::cli::config::{self, Origin};
+use crate::cli::output::complain::Complaint;
+use crate::cli::selection::Selection;
+use crate::cli::session::Session;
+use pycstore::history::{self, Run};
+use pycstore::schedule::{Job, JobOptions};
+
+/// Returns the job that does at night what `pycstore schedule run` would do now: with the same store, configuration and history, and
+/// with every global option that decides what is removed.
+///
+/// # Errors
+/// Those of [`Job::new`].
+pub fn job(session: &Session) -> Result<Job, Complaint> {
+    let environment = &session.environment;
+    let store = config::store(session);
+    let is_named = matches!(store.origin, Origin::Flag(_) | Origin::Variable(_));
+    let location = config::Location::find(session.global.config.as_deref(), environment);
+    // An empty PYCSTORE_CONFIG means no configuration.
+    let configuration = || location.path.unwrap_or_else(|| "/dev/null".into());
+    let options = JobOptions {
+        store: store.value.filter(|_| is_named),
+        configuration: (location.origin != Origin::Default).then(configuration),
+        threads: session.global.threads,
+        assume_gone: session.global.assume_gone.iter().map(|path| environment.absolute(path)).collect(),
+    };
+    Job::new(environment, options)
+}
+
+/// Returns the options of the nightly `prune`: the configuration's policy, else orphans, stale, corrupt and temporary.
+pub fn prune_options(session: &Session, dry_run: bool) -> PruneOptions {
+    let mut options = PruneOptions::default();
+    options.run.dry_run = dry_run;
+    if !Selection::is_configured(session) {
+        options.selectors = SelectorOptions {
+            orphans: true,
+            stale: true,
+            corrupt: true,
+            temporary: true,
+            ..SelectorOptions::default()
+        };
+        // Intervals belong to the policy; here it is the default one.
+        let table = &session.configuration.prune;
+        options.min_interval = table.min_interval.as_ref().map(|age| age.value);
+        options.run.max_runtime = table.max_runtime.as_ref().map(|age| age.value);
+    }
+    options
+}
+
+/// What is removed each night.
+#[derive(Debug)]
+pub struct NightlyPolicy {
+    /// The selectors and scopes, as the history names them.
+    pub names: Vec<String>,
+    /// Where they come from, for people.
+    pub origin: String,
+    /// Whether it removes every entry.
+    empties_every_store: bool,
+}
+
+impl NightlyPolicy {
+    /// Returns the policy of the nightly run.
+    ///
+    /// # Errors
+    /// If the configuration has an invalid policy.
+    pub fn new(session: &Session) -> anyhow::Result<NightlyPolicy> {
+        let Selection { names, policy, .. } = Selection::of_prune(session, &prune_options(session, false))?;
+        let origin = match (Selection::is_configured(session), &session.configuration.path) {
+            (true, Some(path)) => path.display().to_string(),
+            _ => "the default: the configuration has none".into(),
+        };
+        Ok(NightlyPolicy { names, origin, empties_every_store: policy.empties_every_store() })
+    }
+
+    /// Refuses a policy that removes every entry each night: that run needs consent, and has no terminal.
+    ///
+    /// # Errors
+    /// If it does.
+    pub fn check(&self) -> Result<(), Complaint> {
+        if !self.empties_every_store {
+            return Ok(());
+        }
+        let (names, origin) = (self.names.join(", "), &self.origin);
+        let message = format!("refused: {names} removes every entry each night ({origin})");
+        Err(Complaint::new(message, "raise the limit, or let a job of your own run `pycstore prune --yes`"))
+    }
+}
+
+/// Returns the newest run with the nightly policy on the effective store, whoever started it.
+///
+/// # Errors
+/// If the policy or the history cannot be read.
+pub fn last_run(session: &Session) -> anyhow::Result<Option<Run>> {
+    let NightlyPolicy { names, .. } = NightlyPolicy::new(session)?;
+    let Some(store) = config::store(session).value else { return Ok(None) };
+    let Some(state) = session.environment.state_directory.as_deref() else { return Ok(None) };
+    Ok(history::newest(state, &store.canonicalize().unwrap_or(store), &names)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Arguments, definition};
+    use clap::Parser;
+    use pycstore::environment::Environment;
+
+    /// The arguments of the job of a program that is started with these options.
+    fn arguments(options: &[&str]) -> Vec<String> {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().to_str().unwrap();
+        let given = ["pycstore", "schedule", "install"].iter().chain(options);
+        let global = Arguments::try_parse_from(given).unwrap().global;
+        let environment =
+            Environment { executable: std::env::current_exe().ok(), ..Environment::of_test(home) };
+        let job = job(&Session::new(global, environment)).unwrap();
+        job.arguments.iter().map(|argument| argument.to_str().unwrap().replace(home, "~")).collect()
+    }
+
+    #[test]
+    fn every_global_option_reaches_the_job_or_is_about_this_run_alone() {
+        let definition = definition();
+        let install = definition.find_subcommand("schedule").unwrap();
+        let options = install.get_arguments().filter(|option| option.is_global_set());
+        let mut names: Vec<&str> = options.filter_map(|option| option.get_long()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["assume-gone", "color", "config", "quiet", "store", "threads"]);
+        let reach: [(&[&str], &[&str]); 5] = [
+            (&["--threads", "3"], &["--threads", "3"]),
+            (
+                &["--assume-gone", "old", "--assume-gone", "/mnt/a b"],
+                &["--assume-gone", "~/old", "--assume-gone", "/mnt/a b"],
+            ),
+            (&["--store", "s"], &["--store", "~/s"]),
+            (&["--config", "c"], &["--config", "~/c"]),
+            (&["--quiet", "--color", "never"], &[]),
+        ];
+        for (given, expected) in reach {
+            let arguments = arguments(given);
+            assert_eq!(arguments, [&["--quiet"], expected, &["schedule", "run"]].concat());
+        }
+    }
+}
