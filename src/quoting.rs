@@ -76,6 +76,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_shell_reads_back_any_word(word in any::<Vec<u8>>()) {
+            let quoted = shell_word(OsStr::from_bytes(&word));
+            prop_assert_eq!(shlex::bytes::split(&quoted), Some(vec![word]));
+        }
+
         /// Whatever a file is called, what is shown can be seen, is one line, and stays as it is when it is escaped again.
         #[test]
         fn any_text_becomes_one_line_that_can_be_seen(

@@ -61,7 +61,7 @@ pub enum EditError {
         /// The system's error.
         source: io::Error,
     },
-    /// It is longer than [`MOST_BYTES`].
+    /// It is too large: no text that people write.
     #[error("not changed: {} is larger than {MOST_BYTES} bytes", .0.display())]
     TooLarge(PathBuf),
     /// It is not the text that was planned and shown.

@@ -67,25 +67,13 @@ pub struct Receipt {
     lines: Vec<Line>,
 }
 
-/// Why a receipt was not read or written.
+/// Why a receipt was not read or written. Undo then looks at the places of the environment.
 #[derive(Debug, thiserror::Error)]
-pub enum ReceiptError {
-    /// It was ignored: it cannot be read, or another user could have written it.
-    #[error("ignored: {}", .path.display())]
-    Ignored {
-        /// Its path.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// It was not written. Undo then looks at the places of the environment.
-    #[error("cannot record the edited files in {}", .path.display())]
-    NotWritten {
-        /// Its path.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
+#[error("{failure} {}", .path.display())]
+pub struct ReceiptError {
+    failure: &'static str,
+    path: PathBuf,
+    source: io::Error,
 }
 
 impl Receipt {
@@ -101,9 +89,8 @@ impl Receipt {
     pub fn read(state_directory: Option<&Path>) -> Result<Receipt, ReceiptError> {
         let mut receipt = Receipt::new(state_directory);
         if let Some(path) = &receipt.path {
-            let contents =
-                read(path).map_err(|source| ReceiptError::Ignored { path: path.clone(), source })?;
-            receipt.lines = lines_of(&contents);
+            let ignored = |source| ReceiptError { failure: "ignored:", path: path.clone(), source };
+            receipt.lines = lines_of(&read(path).map_err(ignored)?);
         }
         Ok(receipt)
     }
@@ -154,7 +141,8 @@ impl Receipt {
     /// If it cannot be written, or another user could replace it and we are root.
     pub fn write(&self) -> Result<(), ReceiptError> {
         let Some(path) = &self.path else { return Ok(()) };
-        self.try_write(path).map_err(|source| ReceiptError::NotWritten { path: path.clone(), source })
+        let failure = "cannot record the edited files in";
+        self.try_write(path).map_err(|source| ReceiptError { failure, path: path.clone(), source })
     }
 
     fn try_write(&self, path: &Path) -> io::Result<()> {

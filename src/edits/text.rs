@@ -48,7 +48,7 @@ impl Text {
     /// Checks that the text may be changed.
     ///
     /// # Errors
-    /// Those of [`may_replace`]; as root, if another user could replace the file or a directory on its path.
+    /// If it is read-only or has several hard links; as root, if another user could replace it or a directory on its path.
     pub fn may_change(&self, place: &TextPlace) -> Result<(), EditError> {
         let (TextPlace::File(path), TextPlace::File(real)) = (place, &self.real) else { return Ok(()) };
         if effective_user() == 0

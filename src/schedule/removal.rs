@@ -83,3 +83,37 @@ impl ScheduleRemoval {
         self.schedulers.iter().filter_map(|scheduler| reload(scheduler).err()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::job::{Job, JobOptions};
+    use super::*;
+    use crate::edits::execute;
+    use crate::schedule::ScheduleError;
+
+    #[test]
+    fn units_are_added_found_and_removed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().canonicalize().unwrap();
+        let program = std::env::current_exe().ok();
+        let environment = Environment { executable: program, ..Environment::of_test(home.to_str().unwrap()) };
+        let job = Job::new(&environment, JobOptions { threads: Some(3), ..JobOptions::default() }).unwrap();
+        assert_eq!(job.arguments, ["--quiet", "--threads", "3", "schedule", "run"]);
+        let units = Units::of(&environment).unwrap();
+        let mut plan = EditPlan::default();
+        units.plan(&mut plan, &job).unwrap();
+        plan.edits().try_for_each(execute).unwrap();
+        let service = std::fs::read_to_string(&units.service).unwrap();
+        assert!(service.contains(" --quiet --threads 3 schedule run\n"), "{service}");
+        let mut removal = ScheduleRemoval::default();
+        removal.add(&environment, &Receipt::default(), Scheduler::Systemd).unwrap();
+        assert_eq!((removal.schedulers.len(), removal.lines().len()), (1, 1));
+        removal.plan.edits().try_for_each(execute).unwrap();
+        assert!(!units.timer.exists() && !units.service.exists());
+
+        std::fs::create_dir_all(units.service.parent().unwrap()).unwrap();
+        std::fs::write(&units.service, "[Service]\n").unwrap();
+        let refused = units.plan(&mut EditPlan::default(), &job).unwrap_err();
+        assert!(matches!(&refused, ScheduleError::Refused(_)), "{refused}");
+    }
+}

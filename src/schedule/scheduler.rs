@@ -1,5 +1,6 @@
 //! The schedulers that can run pycstore every night.
 
+use crate::complaint::one_line;
 use clap::ValueEnum;
 use std::fmt::{self, Display};
 use std::io;
@@ -25,35 +26,23 @@ impl Display for Scheduler {
 
 /// A command to a scheduler that failed.
 #[derive(Debug, thiserror::Error)]
-pub enum SchedulerError {
-    /// It cannot be run.
-    #[error("{command}")]
-    NotRun {
-        /// The command.
-        command: String,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// It refused.
-    #[error("{command}: {message}")]
-    Refused {
-        /// The command.
-        command: String,
-        /// Its message, or its exit status if it printed none.
-        message: String,
-    },
+#[error("{command}: {message}")]
+pub struct SchedulerError {
+    command: String,
+    /// Its last line on standard error, its exit status, or why it cannot be run.
+    message: String,
 }
 
 /// Checks the result of a command to a scheduler.
 pub fn check(command: &str, result: io::Result<Output>) -> Result<(), SchedulerError> {
-    let command = command.to_string();
-    let output = match result {
+    let message = match result {
         Ok(output) if output.status.success() => return Ok(()),
-        Ok(output) => output,
-        Err(source) => return Err(SchedulerError::NotRun { command, source }),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let last = text.lines().last().unwrap_or_default().trim();
+            if last.is_empty() { output.status.to_string() } else { last.to_string() }
+        }
+        Err(error) => one_line(&error),
     };
-    let text = String::from_utf8_lossy(&output.stderr);
-    let last = text.lines().last().unwrap_or_default().trim();
-    let message = if last.is_empty() { output.status.to_string() } else { last.to_string() };
-    Err(SchedulerError::Refused { command, message })
+    Err(SchedulerError { command: command.into(), message })
 }

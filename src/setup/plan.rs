@@ -124,3 +124,54 @@ pub fn undo(plan: &mut EditPlan, target: Target, place: &TextPlace) -> Result<()
         _ => plan.take(place, &BLOCK),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edits::execute;
+    use std::collections::BTreeMap;
+
+    /// The contents of the files below a directory; `None` for a directory.
+    fn tree(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        let entries = walkdir::WalkDir::new(root).into_iter().map(|entry| entry.unwrap().into_path());
+        entries.map(|path| (path.clone(), std::fs::read(path).ok())).collect()
+    }
+
+    #[test]
+    fn undo_restores_every_file() {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir_all(home.join(".config/Code/User")).unwrap();
+        std::fs::write(home.join(".config/Code/User/settings.json"), "{\n  \"a\": 1 // one\n}").unwrap();
+        std::fs::write(home.join(".bashrc"), "case $- in *i*) ;; *) return;; esac").unwrap();
+        let environment = Environment::of_test(home.to_str().unwrap());
+        let before = tree(&home);
+        let targets =
+            Target::EDITED.into_iter().filter(|target| !matches!(target, Target::Cron | Target::Git));
+        for target in targets {
+            let mut plan = EditPlan::default();
+            let target_plan = TargetPlan::new(&environment, target, Path::new("/srv/store"), &home).unwrap();
+            match &target_plan {
+                TargetPlan::Blocks(edits) => {
+                    for edit in edits {
+                        edit.put(&mut plan).unwrap();
+                    }
+                }
+                TargetPlan::Settings(_) => {
+                    for place in target_plan.places() {
+                        vscode::plan_entries(&mut plan, &place).unwrap();
+                    }
+                }
+                TargetPlan::Snippet(_) => panic!("{target}"),
+            }
+            plan.edits().try_for_each(execute).unwrap();
+            assert_ne!(tree(&home), before, "{target}");
+            let mut removal = EditPlan::default();
+            for place in places_to_undo(&environment, target, &home).unwrap() {
+                undo(&mut removal, target, &place).unwrap();
+            }
+            removal.edits().try_for_each(execute).unwrap();
+            assert_eq!(tree(&home), before, "{target}");
+        }
+    }
+}
