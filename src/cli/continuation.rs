@@ -16,7 +16,6 @@ use super::config::{self, Origin};
 use super::env;
 use super::launch;
 use super::output::complain::{self, Complaint};
-use super::schedule::Action;
 use super::session::Session;
 use anyhow::Context;
 use pycstore::environment::Environment;
@@ -110,7 +109,7 @@ impl Object {
             | Command::Verify(_)
             | Command::Warm(_)
             | Command::Interpreters(_) => Object::store(global, environment),
-            Command::Schedule(options) if options.action == Action::Run => Object::store(global, environment),
+            Command::Schedule(options) if options.prunes() => Object::store(global, environment),
             // Without the option they are about root's own history, environment and configuration.
             Command::History(_) | Command::Doctor(_) | Command::Config(_) if is_named => {
                 Object::store(global, environment)

@@ -165,10 +165,10 @@ fn hint(error: &EditError, direction: Direction) -> Option<&'static str> {
             "ask the administrator of this machine for crontab(1) (cron.allow, cron.deny)"
         }
         (EditError::Contents { .. }, Direction::Put) => {
-            "change that by hand, or leave it; `--print` shows what would be added"
+            "change it by hand, or leave it; `--print` shows what would be added"
         }
         (EditError::Contents { .. } | EditError::Block { .. }, _) => {
-            "put it right in an editor, and run this again"
+            "correct it in an editor, and run this again"
         }
         (EditError::Changed(_), _) => "run it again",
         (EditError::Stranger { .. }, _) => "run it as that user",

@@ -16,7 +16,17 @@ use pycstore::store::sharing::Sharing;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Options of `pycstore setup`.
+/// Set PYTHONPYCACHEPREFIX in your shell, and hide __pycache__ from git and editors.
+///
+/// Sets the variable for shells, systemd sessions and cron. Shows what would change, asks, and changes it; a second run
+/// finds nothing to do. The added lines stand between two markers, and --undo removes exactly those. The store is created
+/// for you alone, and tagged as a cache, which backup programs skip. A snippet is only printed. A directory that other
+/// programs use too, such as /tmp or ~/.cache, is refused as a store.
+///
+/// An edited file keeps its owner, group, mode, ACL and extended attributes; if that is impossible, it is left
+/// unchanged. Edited files are listed in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl,
+/// so that --undo finds them after ZDOTDIR, XDG_CONFIG_HOME or git's core.excludesFile has changed. Without that list,
+/// --undo looks where setup would edit now.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(

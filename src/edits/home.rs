@@ -12,13 +12,13 @@ use std::path::PathBuf;
 /// If there is none, or it is another user's: `sudo` may keep their `HOME`.
 pub fn home_of_user(environment: &Environment) -> Result<PathBuf, Complaint> {
     let home = environment.home.clone();
-    let home = home
-        .ok_or_else(|| Complaint::new("whose files? HOME is not set", "name it: HOME=/home/me pycstore …"))?;
+    let home =
+        home.ok_or_else(|| Complaint::new("no home: HOME is not set", "set it: HOME=/home/me pycstore …"))?;
     let user = effective_user();
     match home.metadata() {
         Ok(metadata) if metadata.uid() != user => Err(Complaint::new(
             format!(
-                "refused: {} is the home of user {}, and we are user {user}",
+                "refused: {} is the home of user {}, and pycstore runs as user {user}",
                 home.display(),
                 metadata.uid()
             ),

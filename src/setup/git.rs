@@ -29,7 +29,7 @@ pub fn block_edit(environment: &Environment) -> Result<BlockEdit, Complaint> {
             let directory = environment.configurations.as_ref();
             let directory =
                 directory.ok_or_else(|| Complaint::new("no directory for git's ignore file", hint))?;
-            (directory.join("git/ignore"), "git reads it where core.excludesFile names no other")
+            (directory.join("git/ignore"), "git reads it if core.excludesFile is not set")
         }
     };
     let (place, lines) = (TextPlace::File(path), LINES.to_vec());

@@ -85,7 +85,7 @@ fn environment_d_file(environment: &Environment) -> Option<PathBuf> {
 }
 
 fn environment_d(path: PathBuf, lines: Vec<u8>) -> BlockEdit {
-    let why = "the user manager of systemd reads it when it starts, for all that it starts".into();
+    let why = "the systemd user manager reads it at its start, for everything that it starts".into();
     BlockEdit { place: TextPlace::File(path), placement: Placement::End, lines, why }
 }
 

@@ -85,9 +85,9 @@ impl Preparation {
     /// Returns a line for each step; `store` is the path for people.
     pub fn lines(&self, store: &str) -> Vec<String> {
         let line = |step: &PreparationStep| match step {
-            PreparationStep::Make => format!("make {store}, for you alone (0700)"),
-            PreparationStep::Close { mode } => format!("close {store} to others (0700; it is {mode:04o})"),
-            PreparationStep::Tag => format!("tag {store} as a cache ({TAG}): backups pass it by"),
+            PreparationStep::Make => format!("create {store}, for you alone (0700)"),
+            PreparationStep::Close { mode } => format!("restrict {store} to you (0700; it is {mode:04o})"),
+            PreparationStep::Tag => format!("tag {store} as a cache ({TAG}): backup programs skip it"),
         };
         self.steps.iter().map(line).collect()
     }
@@ -131,7 +131,7 @@ mod tests {
         assert!(Preparation::new(&store, home).unwrap().steps.is_empty());
         std::fs::set_permissions(&store, Permissions::from_mode(0o755)).unwrap();
         let preparation = Preparation::new(&store, home).unwrap();
-        assert_eq!(preparation.lines("~/s"), ["close ~/s to others (0700; it is 0755)"]);
+        assert_eq!(preparation.lines("~/s"), ["restrict ~/s to you (0700; it is 0755)"]);
         assert!(
             Preparation::new(&store, Path::new("/elsewhere")).unwrap().steps.is_empty(),
             "it may be shared"

@@ -292,7 +292,7 @@ fn the_store_is_made_for_its_owner_and_tagged() {
     // A store that is open to others is closed, one that may be shared is not.
     std::fs::set_permissions(&world.store, PermissionsExt::from_mode(0o755)).unwrap();
     let told = setup(&world, &["zsh", "--yes"]).exits(0).stdout;
-    assert!(told.contains("to others (0700; it is 0755)\n"), "{told}");
+    assert!(told.contains("to you (0700; it is 0755)\n"), "{told}");
     let shared = world.home.parent().unwrap().join("shared");
     std::fs::create_dir(&shared).unwrap();
     std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o755)).unwrap();
@@ -479,7 +479,7 @@ fn another_users_home_is_left_alone() {
     std::os::unix::fs::chown(&world.home, Some(65534), Some(65534)).unwrap();
     let told = setup(&world, &["bash", "--yes"]).exits(2).stderr;
     assert!(
-        told.contains("is the home of user 65534, and we are user 0\nhint: run it as that user"),
+        told.contains("is the home of user 65534, and pycstore runs as user 0\nhint: run it as that user"),
         "{told}"
     );
     // As that user it works.

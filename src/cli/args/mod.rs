@@ -234,28 +234,7 @@ pub enum Command {
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
     /// compared. An entry that differs is a fault (mismatch); the result replaces the warnings about the entry.
     Verify(VerifyOptions),
-    /// Set PYTHONPYCACHEPREFIX in your shell, and hide __pycache__ from git and editors.
-    ///
-    /// Sets the variable for shells, systemd sessions and cron. Shows what would change, asks, and changes it; a second run
-    /// finds nothing to do. The added lines stand between two markers, and --undo removes exactly those. The store is created
-    /// for you alone, and tagged as a cache, which backup programs skip. A snippet is only printed. A directory that other
-    /// programs use too, such as /tmp or ~/.cache, is refused as a store.
-    ///
-    /// An edited file keeps its owner, group, mode, ACL and extended attributes; if that is impossible, it is left
-    /// unchanged. Edited files are listed in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl,
-    /// so that --undo finds them after ZDOTDIR, XDG_CONFIG_HOME or git's core.excludesFile has changed. Without that list,
-    /// --undo looks where setup would edit now.
     Setup(SetupOptions),
-    /// Schedule a nightly prune (systemd, cron or launchd).
-    ///
-    /// install adds a timer of the systemd user manager, else a line to the crontab (the other lines stay as they are), on
-    /// macOS an agent of launchd; remove removes it; status shows whether it is in place and when it runs; run does now what
-    /// it does. The policy is the configuration's, else orphans, stale, corrupt and temporary. The job has the lowest
-    /// priority, begins at a different minute on each machine, and is silent unless something fails: then cron sends mail,
-    /// or the journal has it (journalctl --user -u pycstore).
-    ///
-    /// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
-    /// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
     Schedule(ScheduleOptions),
     /// Show past runs of prune.
     ///

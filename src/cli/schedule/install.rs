@@ -57,7 +57,7 @@ fn others(
         old.add(&session.environment, receipt, other.scheduler).map_err(explained)?;
         if !old.schedulers.contains(&other.scheduler) {
             let hint = "systemctl --user disable --now pycstore.timer";
-            complain::advise(&format!("{} was put in place by hand, and stays", other.place), hint);
+            complain::advise(&format!("{} was installed by hand, and stays", other.place), hint);
         }
     }
     Ok(old)

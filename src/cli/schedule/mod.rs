@@ -20,7 +20,16 @@ use clap::{Args, ValueEnum};
 use pycstore::exit::Exit;
 use pycstore::schedule::Scheduler;
 
-/// Options of `pycstore schedule`.
+/// Schedule a nightly prune (systemd, cron or launchd).
+///
+/// install adds a timer of the systemd user manager, else a line to the crontab (the other lines stay as they are), on
+/// macOS an agent of launchd; remove removes it; status shows whether it is in place and when it runs; run does now what
+/// it does. The policy is the configuration's, else orphans, stale, corrupt and temporary. The job has the lowest
+/// priority, begins at a different minute on each machine, and is silent unless something fails: then cron sends mail,
+/// or the journal has it (journalctl --user -u pycstore).
+///
+/// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
+/// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -30,7 +39,7 @@ use pycstore::schedule::Scheduler;
 pub struct ScheduleOptions {
     /// What to do
     #[arg(value_name = "ACTION")]
-    pub action: Action,
+    action: Action,
     /// The scheduler [default: systemd if its user manager runs, else cron; launchd on macOS]
     #[arg(long, value_name = "SCHEDULER")]
     pub with: Option<Scheduler>,
@@ -45,9 +54,16 @@ pub struct ScheduleOptions {
     pub yes: bool,
 }
 
+impl ScheduleOptions {
+    /// Whether the command prunes the store now.
+    pub fn prunes(&self) -> bool {
+        self.action == Action::Run
+    }
+}
+
 /// An action on the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Action {
+enum Action {
     /// Add the schedule, or update it
     Install,
     /// Remove it
@@ -61,7 +77,9 @@ pub enum Action {
 /// Runs `pycstore schedule`.
 pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     if options.print && options.action != Action::Install {
-        return Err(Complaint::new("--print is of install", "pycstore schedule install --print").into());
+        return Err(
+            Complaint::new("--print works only with install", "pycstore schedule install --print").into()
+        );
     }
     match options.action {
         Action::Run => prune::run(session, &policy::prune_options(session, options.dry_run)),

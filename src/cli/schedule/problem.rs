@@ -19,7 +19,7 @@ pub fn explained(error: impl Into<ScheduleError>) -> anyhow::Error {
     };
     let hint = match &error {
         EditError::Block { place: TextPlace::Crontab, .. } => {
-            "put it right with `crontab -e`, and run this again"
+            "correct it with `crontab -e`, and run this again"
         }
         EditError::Crontab(CrontabError::NotRun(_)) => {
             "install cron, for example: apt install cron; or start a systemd user manager"
