@@ -131,8 +131,8 @@ pub struct DailyTime {
 }
 
 impl DailyTime {
-    /// Returns the time of a job that runs once a day, such as `17 3 * * * …`.
-    pub fn of_job(job: &[u8]) -> Option<DailyTime> {
+    /// Parses the time of a job that runs once a day, such as `17 3 * * * …`.
+    pub fn parse(job: &[u8]) -> Option<DailyTime> {
         let job = String::from_utf8_lossy(job);
         let mut fields = job.split_ascii_whitespace();
         let (minute, hour) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
@@ -178,9 +178,9 @@ mod tests {
 
     #[test]
     fn a_daily_job_has_a_time() {
-        assert_eq!(DailyTime::of_job(b"7 3 * * * x y"), Some(DailyTime { hour: 3, minute: 7 }));
+        assert_eq!(DailyTime::parse(b"7 3 * * * x y"), Some(DailyTime { hour: 3, minute: 7 }));
         for other in ["", "@daily x", "7 3 * * 1 x", "*/7 3 * * * x", "7 25 * * * x", "# 7 3 * * *"] {
-            assert_eq!(DailyTime::of_job(other.as_bytes()), None, "{other}");
+            assert_eq!(DailyTime::parse(other.as_bytes()), None, "{other}");
         }
     }
 }

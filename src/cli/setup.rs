@@ -212,7 +212,7 @@ fn plan(session: &Session, prepared: &[PreparedTarget]) -> io::Result<PlannedSet
             TargetPlan::Blocks(edits) => {
                 for edit in edits {
                     tell(session, &format!("{target}: {}: {}", shown(session, &edit.place), edit.why));
-                    edit.put(&mut planned.edits).unwrap_or_else(&mut note_failure);
+                    edit.add_to(&mut planned.edits).unwrap_or_else(&mut note_failure);
                 }
             }
             TargetPlan::Settings(_) => {

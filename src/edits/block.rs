@@ -12,7 +12,7 @@
 //!
 //! # Invariants
 //!
-//! * Pure. `take(put(text)) == text` for every text without a block; `put` twice is `put` once.
+//! * Pure. `remove(insert(text)) == text` for every text without a block; `insert` twice is `insert` once.
 //! * A damaged block (one marker without the other, or two blocks) is an error: it cannot be told which lines are ours.
 
 use std::ops::Range;
@@ -97,7 +97,7 @@ impl Block {
     ///
     /// # Errors
     /// If the text has a damaged block.
-    pub fn put(
+    pub fn insert(
         &self,
         text: Option<&[u8]>,
         missing: usize,
@@ -133,7 +133,7 @@ impl Block {
     ///
     /// # Errors
     /// If the text has a damaged block.
-    pub fn take(&self, text: &[u8]) -> Result<Rest, BlockError> {
+    pub fn remove(&self, text: &[u8]) -> Result<Rest, BlockError> {
         let Some(FoundBlock { range, made, ended }) = find(self.name, self.comment, text)? else {
             return Ok(Rest::Untouched);
         };
@@ -290,7 +290,7 @@ mod tests {
     const VIM: Block = Block { name: "pycstore", comment: "\"" };
 
     fn put(text: &[u8], placement: Placement) -> Vec<u8> {
-        SHELL.put(Some(text), 0, b"export A=1\n", placement).unwrap()
+        SHELL.insert(Some(text), 0, b"export A=1\n", placement).unwrap()
     }
 
     #[test]
@@ -328,7 +328,7 @@ mod tests {
         ] {
             let with = String::from_utf8(put(text.as_bytes(), Placement::Top)).unwrap();
             assert!(with.ends_with(text), "{with}");
-            assert_eq!(SHELL.take(with.as_bytes()), Ok(Rest::Text(text.into())), "{with}");
+            assert_eq!(SHELL.remove(with.as_bytes()), Ok(Rest::Text(text.into())), "{with}");
         }
     }
 
@@ -355,13 +355,13 @@ mod tests {
         for text in texts {
             for placement in [Placement::Top, Placement::End] {
                 for block in [SHELL, VIM] {
-                    let with = block.put(Some(text), 0, b"a\nb\n", placement).unwrap();
+                    let with = block.insert(Some(text), 0, b"a\nb\n", placement).unwrap();
                     let shown = String::from_utf8_lossy(&with).into_owned();
-                    assert_eq!(block.take(&with).unwrap(), Rest::Text(text.to_vec()), "{shown}");
-                    assert_eq!(block.put(Some(&with), 0, b"a\nb\n", placement).unwrap(), with, "{shown}");
-                    let other = block.put(Some(&with), 0, b"c\n", placement).unwrap();
+                    assert_eq!(block.remove(&with).unwrap(), Rest::Text(text.to_vec()), "{shown}");
+                    assert_eq!(block.insert(Some(&with), 0, b"a\nb\n", placement).unwrap(), with, "{shown}");
+                    let other = block.insert(Some(&with), 0, b"c\n", placement).unwrap();
                     assert_ne!(other, with);
-                    assert_eq!(block.take(&other).unwrap(), Rest::Text(text.to_vec()), "{shown}");
+                    assert_eq!(block.remove(&other).unwrap(), Rest::Text(text.to_vec()), "{shown}");
                     assert_eq!(block.lines_in(&with).unwrap().unwrap(), [b"a", b"b"], "{shown}");
                 }
             }
@@ -374,7 +374,7 @@ mod tests {
             let placement = if is_top { Placement::Top } else { Placement::End };
             let with = put(&text, placement);
             prop_assert_eq!(put(&with, placement), with.clone());
-            prop_assert_eq!(SHELL.take(&with), Ok(Rest::Text(text)));
+            prop_assert_eq!(SHELL.remove(&with), Ok(Rest::Text(text)));
         }
 
         /// Texts with markers whole and damaged, comments, blank lines and every end of line.
@@ -392,43 +392,43 @@ mod tests {
             let text: String = lines.iter().map(|(part, end)| format!("{}{end}", PARTS[*part])).collect();
             let text = text.as_bytes();
             let placement = if is_top { Placement::Top } else { Placement::End };
-            if OTHER.take(text) == Ok(Rest::Untouched) {
-                let with = OTHER.put(Some(text), 0, b"c\n", placement).unwrap();
-                prop_assert_eq!(OTHER.take(&with), Ok(Rest::Text(text.to_vec())));
+            if OTHER.remove(text) == Ok(Rest::Untouched) {
+                let with = OTHER.insert(Some(text), 0, b"c\n", placement).unwrap();
+                prop_assert_eq!(OTHER.remove(&with), Ok(Rest::Text(text.to_vec())));
             }
-            match SHELL.take(text) {
+            match SHELL.remove(text) {
                 Ok(Rest::Untouched) => {
-                    let with = SHELL.put(Some(text), 0, b"c\n", placement).unwrap();
-                    prop_assert_eq!(SHELL.take(&with), Ok(Rest::Text(text.to_vec())));
+                    let with = SHELL.insert(Some(text), 0, b"c\n", placement).unwrap();
+                    prop_assert_eq!(SHELL.remove(&with), Ok(Rest::Text(text.to_vec())));
                 }
                 Ok(rest) => {
                     // A block is there already: another in its place leaves the same.
-                    let with = SHELL.put(Some(text), 0, b"c\n", placement).unwrap();
-                    prop_assert_eq!(SHELL.take(&with), Ok(rest));
+                    let with = SHELL.insert(Some(text), 0, b"c\n", placement).unwrap();
+                    prop_assert_eq!(SHELL.remove(&with), Ok(rest));
                 }
-                Err(error) => prop_assert_eq!(SHELL.put(Some(text), 0, b"c\n", placement), Err(error)),
+                Err(error) => prop_assert_eq!(SHELL.insert(Some(text), 0, b"c\n", placement), Err(error)),
             }
         }
     }
 
     #[test]
     fn a_file_that_was_created_for_a_block_goes_with_it() {
-        let made = SHELL.put(None, 0, b"a\n", Placement::End).unwrap();
-        assert_eq!(SHELL.take(&made).unwrap(), Rest::NoFile(0));
-        let again = SHELL.put(Some(&made), 0, b"b\n", Placement::End).unwrap();
-        assert_eq!(SHELL.take(&again).unwrap(), Rest::NoFile(0));
+        let made = SHELL.insert(None, 0, b"a\n", Placement::End).unwrap();
+        assert_eq!(SHELL.remove(&made).unwrap(), Rest::NoFile(0));
+        let again = SHELL.insert(Some(&made), 0, b"b\n", Placement::End).unwrap();
+        assert_eq!(SHELL.remove(&again).unwrap(), Rest::NoFile(0));
         let used = [&again[..], b"theirs\n"].concat();
-        assert_eq!(SHELL.take(&used).unwrap(), Rest::Text(b"theirs\n".to_vec()));
-        let empty = SHELL.put(Some(b""), 0, b"a\n", Placement::End).unwrap();
-        assert_eq!(SHELL.take(&empty).unwrap(), Rest::Text(Vec::new()), "the empty file was theirs");
+        assert_eq!(SHELL.remove(&used).unwrap(), Rest::Text(b"theirs\n".to_vec()));
+        let empty = SHELL.insert(Some(b""), 0, b"a\n", Placement::End).unwrap();
+        assert_eq!(SHELL.remove(&empty).unwrap(), Rest::Text(Vec::new()), "the empty file was theirs");
     }
 
     #[test]
     fn directories_that_were_made_are_remembered() {
         for missing in [0, 1, 2, 12] {
-            let made = SHELL.put(None, missing, b"a\n", Placement::End).unwrap();
-            let again = SHELL.put(Some(&made), 0, b"b\n", Placement::End).unwrap();
-            assert_eq!(SHELL.take(&again), Ok(Rest::NoFile(missing)));
+            let made = SHELL.insert(None, missing, b"a\n", Placement::End).unwrap();
+            let again = SHELL.insert(Some(&made), 0, b"b\n", Placement::End).unwrap();
+            assert_eq!(SHELL.remove(&again), Ok(Rest::NoFile(missing)));
             assert_eq!(SHELL.lines_in(&again).unwrap().unwrap(), [b"b"]);
         }
         for other in
@@ -440,28 +440,28 @@ mod tests {
 
     #[test]
     fn a_file_that_was_made_goes_with_the_last_block_in_whatever_order() {
-        let one = SHELL.put(None, 2, b"a\n", Placement::Top).unwrap();
-        let both = OTHER.put(Some(&one), 0, b"b\n", Placement::End).unwrap();
+        let one = SHELL.insert(None, 2, b"a\n", Placement::Top).unwrap();
+        let both = OTHER.insert(Some(&one), 0, b"b\n", Placement::End).unwrap();
         for (first, last) in [(SHELL, OTHER), (OTHER, SHELL)] {
-            let Ok(Rest::Text(rest)) = first.take(&both) else { panic!("{first:?}") };
-            assert_eq!(last.take(&rest), Ok(Rest::NoFile(2)), "{}", String::from_utf8_lossy(&rest));
+            let Ok(Rest::Text(rest)) = first.remove(&both) else { panic!("{first:?}") };
+            assert_eq!(last.remove(&rest), Ok(Rest::NoFile(2)), "{}", String::from_utf8_lossy(&rest));
         }
         // What somebody else wrote there stays in any case.
         let used = [&both[..], b"theirs\n"].concat();
-        let Ok(Rest::Text(rest)) = SHELL.take(&used) else { panic!() };
-        assert_eq!(OTHER.take(&rest), Ok(Rest::Text(b"theirs\n".to_vec())));
+        let Ok(Rest::Text(rest)) = SHELL.remove(&used) else { panic!() };
+        assert_eq!(OTHER.remove(&rest), Ok(Rest::Text(b"theirs\n".to_vec())));
     }
 
     #[test]
     fn what_was_appended_to_an_ended_line_stays_on_a_line_of_its_own() {
         let with = [&put(b"x", Placement::End)[..], b"y\n"].concat();
-        assert_eq!(SHELL.take(&with).unwrap(), Rest::Text(b"x\ny\n".to_vec()));
+        assert_eq!(SHELL.remove(&with).unwrap(), Rest::Text(b"x\ny\n".to_vec()));
     }
 
     #[test]
     fn a_block_with_crlf_is_found() {
         let with = String::from_utf8(put(b"x\n", Placement::End)).unwrap().replace('\n', "\r\n");
-        assert_eq!(SHELL.take(with.as_bytes()).unwrap(), Rest::Text(b"x\r\n".to_vec()));
+        assert_eq!(SHELL.remove(with.as_bytes()).unwrap(), Rest::Text(b"x\r\n".to_vec()));
     }
 
     #[test]
@@ -476,8 +476,8 @@ mod tests {
             ),
         ];
         for (text, error) in cases {
-            assert_eq!(SHELL.take(text.as_bytes()), Err(error), "{text}");
-            assert_eq!(SHELL.put(Some(text.as_bytes()), 0, b"a\n", Placement::End), Err(error), "{text}");
+            assert_eq!(SHELL.remove(text.as_bytes()), Err(error), "{text}");
+            assert_eq!(SHELL.insert(Some(text.as_bytes()), 0, b"a\n", Placement::End), Err(error), "{text}");
         }
     }
 

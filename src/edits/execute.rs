@@ -86,13 +86,13 @@ mod tests {
 
     fn put(path: &Path) -> EditPlan {
         let mut plan = EditPlan::default();
-        plan.put(&TextPlace::File(path.to_path_buf()), &BLOCK, b"x\n", Placement::End).unwrap();
+        plan.insert_block(&TextPlace::File(path.to_path_buf()), &BLOCK, b"x\n", Placement::End).unwrap();
         plan
     }
 
     fn taken(path: &Path) -> EditPlan {
         let mut plan = EditPlan::default();
-        plan.take(&TextPlace::File(path.to_path_buf()), &BLOCK).unwrap();
+        plan.remove_block(&TextPlace::File(path.to_path_buf()), &BLOCK).unwrap();
         plan
     }
 
@@ -181,8 +181,8 @@ mod tests {
         symlink("file", &link).unwrap();
         let mut plan = put(&file);
         let other = Block { name: "other", comment: "#" };
-        plan.put(&TextPlace::File(link.clone()), &other, b"y\n", Placement::End).unwrap();
-        plan.put(&TextPlace::File(link), &BLOCK, b"x\n", Placement::Top).unwrap();
+        plan.insert_block(&TextPlace::File(link.clone()), &other, b"y\n", Placement::End).unwrap();
+        plan.insert_block(&TextPlace::File(link), &BLOCK, b"x\n", Placement::Top).unwrap();
         assert_eq!(plan.edits().count(), 1);
         carry_out(&plan).unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
@@ -199,7 +199,7 @@ mod tests {
         std::fs::hard_link(&file, root.join("other")).unwrap();
         assert!(matches!(carry_out(&plan), Err(EditError::SeveralNames { names: 2, .. })));
         assert_eq!(std::fs::read(&file).unwrap(), b"a\n");
-        let again = EditPlan::default().put(&TextPlace::File(file), &BLOCK, b"x\n", Placement::End);
+        let again = EditPlan::default().insert_block(&TextPlace::File(file), &BLOCK, b"x\n", Placement::End);
         assert!(matches!(again, Err(EditError::SeveralNames { .. })), "nor is it planned");
     }
 }

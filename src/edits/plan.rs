@@ -63,7 +63,7 @@ impl EditPlan {
     ///
     /// # Errors
     /// If the text cannot be read or may not be changed, or its block is damaged.
-    pub fn put(
+    pub fn insert_block(
         &mut self,
         place: &TextPlace,
         block: &Block,
@@ -73,7 +73,7 @@ impl EditPlan {
         let missing = EditPlan::missing(place)?;
         self.change(place, |text| {
             let damaged = |source| EditError::Block { place: place.clone(), source };
-            block.put(text, missing, lines, placement).map(Some).map_err(damaged)
+            block.insert(text, missing, lines, placement).map(Some).map_err(damaged)
         })
     }
 
@@ -92,12 +92,12 @@ impl EditPlan {
     ///
     /// # Errors
     /// If the text cannot be read or may not be changed, or its block is damaged.
-    pub fn take(&mut self, place: &TextPlace, block: &Block) -> Result<(), EditError> {
+    pub fn remove_block(&mut self, place: &TextPlace, block: &Block) -> Result<(), EditError> {
         let mut made = 0;
         self.change(place, |text| {
             let Some(text) = text else { return Ok(None) };
             let damaged = |source| EditError::Block { place: place.clone(), source };
-            Ok(match block.take(text).map_err(damaged)? {
+            Ok(match block.remove(text).map_err(damaged)? {
                 Rest::Untouched => Some(text.to_vec()),
                 Rest::Text(rest) => Some(rest),
                 Rest::NoFile(directories) => {

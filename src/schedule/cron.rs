@@ -15,7 +15,7 @@ use std::path::Path;
 pub const BLOCK: Block = Block { name: MARK, comment: "#" };
 
 /// Returns a time in the small hours, always the same for a user on a machine.
-pub fn time_of(machine: &[u8], user: u32) -> DailyTime {
+pub fn nightly_time(machine: &[u8], user: u32) -> DailyTime {
     let mut hasher = DefaultHasher::new();
     (machine, user).hash(&mut hasher);
     let number = hasher.finish();
@@ -25,7 +25,7 @@ pub fn time_of(machine: &[u8], user: u32) -> DailyTime {
 /// Returns the time of the job in our block.
 pub fn time_in(block: &[u8]) -> Option<DailyTime> {
     lines(block).find_map(|(_, line)| match line {
-        CrontabLine::Job(job) => DailyTime::of_job(job),
+        CrontabLine::Job(job) => DailyTime::parse(job),
         CrontabLine::Variable { .. } => None,
     })
 }
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn the_time_is_in_the_small_hours_and_not_the_same_everywhere() {
-        let times: Vec<DailyTime> = (0..200).map(|user| time_of(b"machine", user)).collect();
-        assert_eq!(times[7], time_of(b"machine", 7));
-        assert!((0..200).any(|user| time_of(b"other", user) != times[user as usize]));
+        let times: Vec<DailyTime> = (0..200).map(|user| nightly_time(b"machine", user)).collect();
+        assert_eq!(times[7], nightly_time(b"machine", 7));
+        assert!((0..200).any(|user| nightly_time(b"other", user) != times[user as usize]));
         assert!(times.iter().all(|time| (3..5).contains(&time.hour) && time.minute < 60));
         assert!(times.iter().any(|time| time.minute != times[0].minute));
     }

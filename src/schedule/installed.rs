@@ -52,7 +52,7 @@ pub fn installed_with(environment: &Environment, crontab: Result<Vec<u8>, EditEr
 }
 
 fn in_units(environment: &Environment) -> Result<Option<Installed>, EditError> {
-    let Ok(units) = Units::of(environment) else { return Ok(None) };
+    let Ok(units) = Units::new(environment) else { return Ok(None) };
     let is_enabled = units.are_enabled()?;
     let place = TextPlace::File(units.timer);
     Ok(is_enabled.then_some(Installed { scheduler: Scheduler::Systemd, place, time: None }))
@@ -67,7 +67,7 @@ fn in_crontab(crontab: &[u8]) -> Result<Option<Installed>, EditError> {
 }
 
 fn in_agents(environment: &Environment) -> Result<Option<Installed>, EditError> {
-    let Ok(agent) = Agent::of(environment) else { return Ok(None) };
+    let Ok(agent) = Agent::new(environment) else { return Ok(None) };
     let place = TextPlace::File(agent.path);
     let contents = Text::read(&place)?.contents.filter(|text| Agent::is_ours(text));
     let time = contents.map(|text| Agent::time_in(&text));

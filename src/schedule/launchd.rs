@@ -39,7 +39,7 @@ impl Agent {
     ///
     /// # Errors
     /// Without a home.
-    pub fn of(environment: &Environment) -> Result<Agent, Complaint> {
+    pub fn new(environment: &Environment) -> Result<Agent, Complaint> {
         let home = environment.home.as_ref();
         let home = home.ok_or_else(|| Complaint::new("no directory for agents", "set HOME"))?;
         Ok(Agent {

@@ -45,7 +45,7 @@ pub fn time(installed: &[Installed], scheduler: Scheduler) -> DailyTime {
     // machine-id(5), else the name of the host.
     let files = ["/etc/machine-id", "/proc/sys/kernel/hostname"];
     let machine = || files.iter().find_map(|file| std::fs::read(file).ok()).unwrap_or_default();
-    kept.unwrap_or_else(|| cron::time_of(&machine(), effective_user()))
+    kept.unwrap_or_else(|| cron::nightly_time(&machine(), effective_user()))
 }
 
 impl NewSchedule {
@@ -63,7 +63,7 @@ impl NewSchedule {
         match scheduler {
             Scheduler::Systemd => {
                 systemd::check_manager()?;
-                let units = Units::of(environment)?;
+                let units = Units::new(environment)?;
                 units.plan(&mut new.plan, job)?;
                 if !new.plan.is_empty() || !units.are_enabled()? {
                     new.lines.push("enable and start pycstore.timer (systemctl --user)".into());
@@ -71,14 +71,14 @@ impl NewSchedule {
             }
             Scheduler::Cron => {
                 let line = cron::line(job, time(installed, scheduler));
-                new.plan.put(&TextPlace::Crontab, &cron::BLOCK, &line, Placement::End)?;
+                new.plan.insert_block(&TextPlace::Crontab, &cron::BLOCK, &line, Placement::End)?;
             }
             Scheduler::Launchd => {
                 if !cfg!(target_os = "macos") {
                     let hint = "pycstore schedule install --print --with launchd shows its property list";
                     return Err(Complaint::new("launchd exists only on macOS", hint).into());
                 }
-                let agent = Agent::of(environment)?;
+                let agent = Agent::new(environment)?;
                 let list = agent.property_list(job, time(installed, scheduler))?;
                 agent.plan(&mut new.plan, list)?;
             }
@@ -93,7 +93,7 @@ impl NewSchedule {
     pub fn start(&self, environment: &Environment) -> Result<(), SchedulerError> {
         match self.scheduler {
             Scheduler::Systemd => systemd::enable(),
-            Scheduler::Launchd => Agent::of(environment).map_or(Ok(()), |agent| agent.load()),
+            Scheduler::Launchd => Agent::new(environment).map_or(Ok(()), |agent| agent.load()),
             Scheduler::Cron => Ok(()),
         }
     }

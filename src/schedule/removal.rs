@@ -32,13 +32,13 @@ impl ScheduleRemoval {
         let added = match scheduler {
             Scheduler::Systemd => {
                 let current =
-                    Units::of(environment).into_iter().flat_map(|units| [units.timer, units.service]);
+                    Units::new(environment).into_iter().flat_map(|units| [units.timer, units.service]);
                 let mut places = current.map(TextPlace::File).chain(recorded);
-                places.try_for_each(|place| self.plan.take(&place, &systemd::BLOCK))
+                places.try_for_each(|place| self.plan.remove_block(&place, &systemd::BLOCK))
             }
-            Scheduler::Cron => self.plan.take(&TextPlace::Crontab, &cron::BLOCK),
+            Scheduler::Cron => self.plan.remove_block(&TextPlace::Crontab, &cron::BLOCK),
             Scheduler::Launchd => {
-                let current = Agent::of(environment).into_iter().map(|agent| TextPlace::File(agent.path));
+                let current = Agent::new(environment).into_iter().map(|agent| TextPlace::File(agent.path));
                 let mut places = current.chain(recorded);
                 // A property list that pycstore did not write stays.
                 let others =
@@ -99,7 +99,7 @@ mod tests {
         let environment = Environment { executable: program, ..Environment::of_test(home.to_str().unwrap()) };
         let job = Job::new(&environment, JobOptions { threads: Some(3), ..JobOptions::default() }).unwrap();
         assert_eq!(job.arguments, ["--quiet", "--threads", "3", "schedule", "run"]);
-        let units = Units::of(&environment).unwrap();
+        let units = Units::new(&environment).unwrap();
         let mut plan = EditPlan::default();
         units.plan(&mut plan, &job).unwrap();
         plan.edits().try_for_each(execute).unwrap();

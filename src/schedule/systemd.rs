@@ -43,7 +43,7 @@ impl Units {
     ///
     /// # Errors
     /// Without a directory for configurations.
-    pub fn of(environment: &Environment) -> Result<Units, Complaint> {
+    pub fn new(environment: &Environment) -> Result<Units, Complaint> {
         let none = || Complaint::new("no directory for units", "set HOME or XDG_CONFIG_HOME");
         let directory = environment.configurations.as_ref().ok_or_else(none)?.join("systemd/user");
         Ok(Units {
@@ -95,7 +95,7 @@ fn plan_unit(plan: &mut EditPlan, path: &Path, lines: &[u8]) -> Result<(), Sched
         };
         return Err(Complaint::caused(EditError::Contents { place, why: why.into() }, hint).into());
     }
-    Ok(plan.put(&place, &BLOCK, lines, Placement::End)?)
+    Ok(plan.insert_block(&place, &BLOCK, lines, Placement::End)?)
 }
 
 fn has(unit: &[u8], words: &[u8]) -> bool {

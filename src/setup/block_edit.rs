@@ -27,7 +27,7 @@ impl BlockEdit {
     /// # Errors
     /// Those of the plan; if the block sets the variable and the text sets it outside the block: the two would contradict each
     /// other.
-    pub fn put(&self, plan: &mut EditPlan) -> Result<(), EditError> {
+    pub fn add_to(&self, plan: &mut EditPlan) -> Result<(), EditError> {
         let BlockEdit { place, placement, lines, .. } = self;
         let missing = EditPlan::missing(place)?;
         plan.change(place, |text| {
@@ -39,7 +39,7 @@ impl BlockEdit {
                 let why = format!("line {number} sets {VARIABLE} already");
                 return Err(EditError::Contents { place: place.clone(), why });
             }
-            BLOCK.put(text, missing, lines, *placement).map(Some).map_err(damaged)
+            BLOCK.insert(text, missing, lines, *placement).map(Some).map_err(damaged)
         })
     }
 }

@@ -121,7 +121,7 @@ pub fn places_to_undo(
 pub fn undo(plan: &mut EditPlan, target: Target, place: &TextPlace) -> Result<(), EditError> {
     match target {
         Target::Vscode => vscode::plan_removal(plan, place),
-        _ => plan.take(place, &BLOCK),
+        _ => plan.remove_block(place, &BLOCK),
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
             match &target_plan {
                 TargetPlan::Blocks(edits) => {
                     for edit in edits {
-                        edit.put(&mut plan).unwrap();
+                        edit.add_to(&mut plan).unwrap();
                     }
                 }
                 TargetPlan::Settings(_) => {

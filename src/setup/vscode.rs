@@ -15,7 +15,7 @@
 //!
 //! # Invariants
 //!
-//! * Pure except for [`settings_files`] and the plans. `take(put(text)) == text`.
+//! * Pure except for [`settings_files`] and the plans. `remove(insert(text)) == text`.
 //! * If the user has an entry for a pattern, it stays, whatever its value.
 //! * Entries that the editor or the user added within the piece stay: the editor adds new settings after the last one, which may
 //!   be ours.
@@ -75,14 +75,14 @@ pub fn snippet() -> String {
 ///
 /// # Errors
 /// A reason for people, if the settings cannot be parsed.
-pub fn put(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
+pub fn insert(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let Some(marked) = text.and_then(|text| text.strip_prefix(BYTE_ORDER_MARK)) else {
-        return put_plain(text);
+        return insert_plain(text);
     };
-    Ok([BYTE_ORDER_MARK, &put_plain(Some(marked))?].concat())
+    Ok([BYTE_ORDER_MARK, &insert_plain(Some(marked))?].concat())
 }
 
-fn put_plain(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
+fn insert_plain(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let old = decoded(text.unwrap_or_default())?;
     let newline = if old.contains("\r\n") { "\r\n" } else { "\n" };
     let Some(root) = parse(old)? else {
@@ -124,7 +124,7 @@ fn put_plain(text: Option<&[u8]>) -> Result<Vec<u8>, String> {
 /// Those of the plan; if the settings cannot be parsed.
 pub fn plan_entries(plan: &mut EditPlan, place: &TextPlace) -> Result<(), EditError> {
     let wrong = |why| EditError::Contents { place: place.clone(), why };
-    plan.change(place, |text| put(text).map(Some).map_err(wrong))
+    plan.change(place, |text| insert(text).map(Some).map_err(wrong))
 }
 
 /// Plans to remove our entries from a settings.json.
@@ -133,19 +133,19 @@ pub fn plan_entries(plan: &mut EditPlan, place: &TextPlace) -> Result<(), EditEr
 /// Those of the plan; if our entries were changed.
 pub fn plan_removal(plan: &mut EditPlan, place: &TextPlace) -> Result<(), EditError> {
     let wrong = |why| EditError::Contents { place: place.clone(), why };
-    plan.change(place, |text| text.map_or(Ok(None), |text| take(text).map_err(wrong)))
+    plan.change(place, |text| text.map_or(Ok(None), |text| remove(text).map_err(wrong)))
 }
 
 /// Returns the settings without our entries; `None` if the file was created for them and holds nothing else.
 ///
 /// # Errors
 /// A reason for people, if our entries were changed.
-pub fn take(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
-    let Some(marked) = text.strip_prefix(BYTE_ORDER_MARK) else { return take_plain(text) };
-    Ok(take_plain(marked)?.map(|rest| [BYTE_ORDER_MARK, &rest].concat()))
+pub fn remove(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let Some(marked) = text.strip_prefix(BYTE_ORDER_MARK) else { return remove_plain(text) };
+    Ok(remove_plain(marked)?.map(|rest| [BYTE_ORDER_MARK, &rest].concat()))
 }
 
-fn take_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
+fn remove_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
     // A file without our entries stays unchanged, even if it cannot be parsed.
     let begin = text.windows(BEGIN.len()).position(|part| part == BEGIN.as_bytes());
     let Some(begin) = begin else { return Ok(Some(text.to_vec())) };
@@ -156,7 +156,7 @@ fn take_plain(text: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let end = begin + BEGIN.len() + length + END.len();
     let before = old[..begin].trim_end();
     let after = &old[end..];
-    if !is_as_put(inner) {
+    if !is_unchanged(inner) {
         let rest = added_behind(inner).map(|added| [before, added, after].concat());
         return match rest {
             Some(rest) if matches!(parse(&rest), Ok(Some(_))) => Ok(Some(rest.into_bytes())),
@@ -199,7 +199,7 @@ fn entries(newline: &str, indent: &str, patterns: &[&str]) -> String {
 }
 
 /// Whether there are only our entries between the markers.
-fn is_as_put(inner: &str) -> bool {
+fn is_unchanged(inner: &str) -> bool {
     let text = format!("{{{inner}}}");
     matches!(parse(&text), Ok(Some(object)) if object.properties.iter().all(is_ours))
 }
@@ -310,15 +310,15 @@ mod tests {
     #[test]
     fn undo_restores_the_text() {
         for old in TEXTS {
-            let with = text(put(Some(old.as_bytes())));
+            let with = text(insert(Some(old.as_bytes())));
             let root = parse(with.trim_start_matches('\u{feff}')).unwrap().unwrap();
             let exclude = exclude(&root).unwrap().unwrap();
             assert!(PATTERNS.iter().all(|pattern| exclude.get(pattern).is_some()), "{with}");
-            assert_eq!(text(put(Some(with.as_bytes()))), with, "the second time there is nothing to do");
-            assert_eq!(text(take(with.as_bytes()).map(Option::unwrap)), old, "{with}");
+            assert_eq!(text(insert(Some(with.as_bytes()))), with, "the second time there is nothing to do");
+            assert_eq!(text(remove(with.as_bytes()).map(Option::unwrap)), old, "{with}");
         }
-        let made = put(None).unwrap();
-        assert_eq!(take(&made).unwrap(), None);
+        let made = insert(None).unwrap();
+        assert_eq!(remove(&made).unwrap(), None);
     }
 
     #[test]
@@ -328,9 +328,9 @@ mod tests {
         let expected = "{\n  // theirs\n  \"a\": 1,\n  \"files.exclude\": {\n    /* >>> pycstore >>> */\n    \
                         \"**/__pycache__\": true,\n    \"**/*.py[co]\": true,\n    /* <<< pycstore <<< */\n    \
                         \"**/.git\": true // git\n  }\n}\n";
-        assert_eq!(text(put(Some(old.as_bytes()))), expected);
+        assert_eq!(text(insert(Some(old.as_bytes()))), expected);
         assert_eq!(
-            text(put(Some(b"{\n\t\"a\": 1\n}\n"))),
+            text(insert(Some(b"{\n\t\"a\": 1\n}\n"))),
             "{\n\t/* >>> pycstore >>> */\n\t\"files.exclude\": {\n\t\t\"**/__pycache__\": true,\n\t\t\
              \"**/*.py[co]\": true\n\t},\n\t/* <<< pycstore <<< */\n\t\"a\": 1\n}\n"
         );
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_comment_stays_where_it_belongs() {
         let first = |old: &str| {
-            let with = text(put(Some(old.as_bytes())));
+            let with = text(insert(Some(old.as_bytes())));
             with.split("/* >>> ").next().unwrap().trim_end().to_string()
         };
         assert_eq!(first("{ // of the brace\n  // of a\n  \"a\": 1\n}"), "{ // of the brace");
@@ -355,42 +355,42 @@ mod tests {
 
     #[test]
     fn entries_added_later_stay() {
-        let made = text(put(None));
+        let made = text(insert(None));
         // As the editor adds a setting: behind the last property, which is ours.
         let used = made.replace("\n    }\n    /*", "\n    },\n    \"b\": 2 // two\n    /*");
         assert_ne!(used, made);
-        assert_eq!(text(take(used.as_bytes()).map(Option::unwrap)), "{\n    \"b\": 2 // two\n}\n");
-        let filled = text(put(Some(b"{\"files.exclude\": {}, \"a\": 1}")));
+        assert_eq!(text(remove(used.as_bytes()).map(Option::unwrap)), "{\n    \"b\": 2 // two\n}\n");
+        let filled = text(insert(Some(b"{\"files.exclude\": {}, \"a\": 1}")));
         let used = filled.replace("*.py[co]\": true", "*.py[co]\": true,\n        \"**/x\": true");
         assert_ne!(used, filled);
-        let rest = text(take(used.as_bytes()).map(Option::unwrap));
+        let rest = text(remove(used.as_bytes()).map(Option::unwrap));
         assert_eq!(rest, "{\"files.exclude\": {\n        \"**/x\": true}, \"a\": 1}");
         // Outside of the block it stays anyway.
         let used = made.replace("*/\n}\n", "*/\n    , \"b\": 2\n}\n");
-        assert!(take(used.as_bytes()).is_ok());
+        assert!(remove(used.as_bytes()).is_ok());
         for torn in [
             made.replace(END, ""),
             made.replace("true,", "false,"),
             made.replace("true,", "true, \"x\": true,"),
         ] {
             assert_ne!(torn, made);
-            assert!(take(torn.as_bytes()).is_err(), "{torn}");
+            assert!(remove(torn.as_bytes()).is_err(), "{torn}");
         }
     }
 
     #[test]
     fn a_file_that_cannot_be_parsed_and_has_nothing_of_ours_stays() {
         for old in [&b"{\"a\": \"\xff\"}"[..], b"\xff", b"[", b"{\"a\": }", b"\xef\xbb\xbf\xff"] {
-            assert_eq!(take(old), Ok(Some(old.to_vec())), "{}", old.escape_ascii());
+            assert_eq!(remove(old), Ok(Some(old.to_vec())), "{}", old.escape_ascii());
         }
-        assert!(take(&[BEGIN.as_bytes(), b"\xff"].concat()).is_err());
+        assert!(remove(&[BEGIN.as_bytes(), b"\xff"].concat()).is_err());
     }
 
     #[test]
     fn a_file_that_cannot_be_parsed_is_refused() {
         for old in ["[]", "{", "{\"files.exclude\": true}", "{\"a\": }"] {
-            assert!(put(Some(old.as_bytes())).is_err(), "{old}");
+            assert!(insert(Some(old.as_bytes())).is_err(), "{old}");
         }
-        assert!(put(Some(b"{\"a\": \"\xff\"}")).is_err());
+        assert!(insert(Some(b"{\"a\": \"\xff\"}")).is_err());
     }
 }

@@ -16,19 +16,19 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub fn block(text: &[u8]) {
     for block in [SETUP, SCHEDULE, VIM] {
         for placement in [Placement::Top, Placement::End] {
-            let put = block.put(Some(text), 0, LINES, placement);
-            match block.take(text) {
+            let put = block.insert(Some(text), 0, LINES, placement);
+            match block.remove(text) {
                 Ok(Rest::Untouched) => {
                     let with = put.unwrap();
                     is_insertion(text, &with);
-                    assert_eq!(block.take(&with), Ok(Rest::Text(text.to_vec())));
-                    assert_eq!(block.put(Some(&with), 7, LINES, placement).unwrap(), with);
+                    assert_eq!(block.remove(&with), Ok(Rest::Text(text.to_vec())));
+                    assert_eq!(block.insert(Some(&with), 7, LINES, placement).unwrap(), with);
                     assert_eq!(block.lines_in(&with).unwrap().unwrap(), [b"a", b"b"]);
                     assert_eq!(block.blanked(text).unwrap(), text);
                 }
                 Ok(rest) => {
                     // Another block in its place leaves the same.
-                    assert_eq!(block.take(&put.unwrap()).as_ref(), Ok(&rest));
+                    assert_eq!(block.remove(&put.unwrap()).as_ref(), Ok(&rest));
                     is_removal(block, text, &rest);
                     let blanked = block.blanked(text).unwrap();
                     assert_eq!(rows(&blanked).count(), rows(text).count());
@@ -98,16 +98,16 @@ fn is_removal(block: Block, text: &[u8], rest: &Rest) {
 /// A crontab: both of our blocks can be added and removed in any order, and the variables of its jobs are found in its text.
 pub fn crontab(text: &[u8]) {
     let blocks = [(SETUP, Placement::Top), (SCHEDULE, Placement::End)];
-    let are_there = blocks.iter().any(|(block, _)| block.take(text) != Ok(Rest::Untouched));
+    let are_there = blocks.iter().any(|(block, _)| block.remove(text) != Ok(Rest::Untouched));
     // crontab(1) takes no text whose last line has no end.
     let is_crontab = text.last().is_none_or(|last| *last == b'\n');
     if is_crontab && !are_there {
         for [first, last] in [[0, 1], [1, 0]].map(|order| order.map(|at| blocks[at])) {
-            let one = first.0.put(Some(text), 0, LINES, first.1).unwrap();
-            let both = last.0.put(Some(&one), 0, LINES, last.1).unwrap();
+            let one = first.0.insert(Some(text), 0, LINES, first.1).unwrap();
+            let both = last.0.insert(Some(&one), 0, LINES, last.1).unwrap();
             for [first, last] in [[0, 1], [1, 0]].map(|order| order.map(|at| blocks[at].0)) {
-                let Ok(Rest::Text(rest)) = first.take(&both) else { panic!("{first:?}") };
-                assert_eq!(last.take(&rest), Ok(Rest::Text(text.to_vec())), "{}", both.escape_ascii());
+                let Ok(Rest::Text(rest)) = first.remove(&both) else { panic!("{first:?}") };
+                assert_eq!(last.remove(&rest), Ok(Rest::Text(text.to_vec())), "{}", both.escape_ascii());
             }
         }
     }
@@ -123,7 +123,7 @@ pub fn crontab(text: &[u8]) {
         let is_in_row = |part: &&[u8]| part.is_empty() || row.windows(part.len()).any(|it| it == *part);
         assert!(parts.iter().all(is_in_row));
     }
-    for time in rows(text).filter_map(DailyTime::of_job) {
+    for time in rows(text).filter_map(DailyTime::parse) {
         assert!(time.hour < 24 && time.minute < 60);
     }
 }
@@ -133,14 +133,14 @@ pub fn settings(text: &[u8]) {
     const BEGIN: &[u8] = b"/* >>> pycstore >>> */";
     let has_block = text.windows(BEGIN.len()).any(|part| part == BEGIN);
     if !has_block {
-        assert_eq!(vscode::take(text), Ok(Some(text.to_vec())), "nothing is ours");
-    } else if let Ok(Some(rest)) = vscode::take(text) {
+        assert_eq!(vscode::remove(text), Ok(Some(text.to_vec())), "nothing is ours");
+    } else if let Ok(Some(rest)) = vscode::remove(text) {
         assert!(rest.len() <= text.len());
     }
-    let Ok(with) = vscode::put(Some(text)) else { return };
-    assert_eq!(vscode::put(Some(&with)).as_ref(), Ok(&with), "the second time there is nothing to do");
+    let Ok(with) = vscode::insert(Some(text)) else { return };
+    assert_eq!(vscode::insert(Some(&with)).as_ref(), Ok(&with), "the second time there is nothing to do");
     if !has_block && with != text {
         is_insertion(text, &with);
-        assert_eq!(vscode::take(&with), Ok(Some(text.to_vec())), "{}", with.escape_ascii());
+        assert_eq!(vscode::remove(&with), Ok(Some(text.to_vec())), "{}", with.escape_ascii());
     }
 }

@@ -25,7 +25,7 @@ pub fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exi
     let time = schedule::time(&found, scheduler);
     match scheduler {
         Scheduler::Systemd => {
-            let units = systemd::Units::of(&session.environment)?;
+            let units = systemd::Units::new(&session.environment)?;
             for (path, text) in [(&units.service, systemd::service(&job)), (&units.timer, systemd::timer())] {
                 say_place(session, path);
                 writeln!(out, "# {}", path.file_name().unwrap_or_default().display())?;
@@ -37,7 +37,7 @@ pub fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exi
             out.write_all(&path::lines_shown(&cron::line(&job, time), &session.terminal))?;
         }
         Scheduler::Launchd => {
-            let agent = Agent::of(&session.environment)?;
+            let agent = Agent::new(&session.environment)?;
             say_place(session, &agent.path);
             out.write_all(&path::lines_shown(&agent.property_list(&job, time)?, &session.terminal))?;
         }
