@@ -193,7 +193,7 @@ fn only_the_executor_removes() {
             "host/directory.rs" => &["remove_file", "remove_directory", "unlinkat", "REMOVEDIR"],
             "effect/remove.rs" => &["remove_file", "remove_directory"],
             // Its own temporary file, where the store takes it no further.
-            "effect/adopt.rs" => &["remove_file"],
+            "effect/new_entry.rs" => &["remove_file"],
             // The project that the demo deletes is its own.
             "cli/demo.rs" => &["remove_dir_all"],
             // A file that was created for our block and holds nothing else, and the empty directories created for that file.
@@ -208,9 +208,10 @@ fn only_the_executor_removes() {
     assert_none(wrong, "only effect/remove.rs removes from the store");
     let executor = read(&root().join("src/effect/remove.rs"));
     assert!(executor.code.contains("directory.remove_file("), "the executor removes elsewhere now");
-    let adoption = read(&root().join("src/effect/adopt.rs"));
-    let removed = adoption.lines_with(&["remove_file"]);
-    assert!(matches!(&removed[..], [line] if line.contains("mirror.remove_file(&temporary)")), "{removed:?}");
+    let new_entry = read(&root().join("src/effect/new_entry.rs"));
+    let removed = new_entry.lines_with(&["remove_file"]);
+    let is_its_own = |line: &String| line.contains("self.directory.remove_file(&self.temporary)");
+    assert!(matches!(&removed[..], [line] if is_its_own(line)), "{removed:?}");
 }
 
 #[test]
@@ -224,12 +225,36 @@ fn only_two_hand_files_to_the_executor() {
 }
 
 #[test]
-fn only_adoption_writes_to_the_store() {
-    for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
+fn one_file_writes_to_the_store() {
+    let sources = sources();
+    let callers = |word: &str| -> Vec<&str> {
         let calls = |file: &&SourceFile| !file.lines_with(&[word]).is_empty();
-        let callers: Vec<String> = sources().iter().filter(calls).map(|file| file.path.clone()).collect();
-        assert_eq!(callers, ["effect/adopt.rs", "host/directory.rs"], "{word}");
+        sources.iter().filter(calls).map(|file| file.path.as_str()).collect()
+    };
+    for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
+        assert_eq!(callers(word), ["effect/new_entry.rs", "host/directory.rs"], "{word}");
     }
+    // It writes entries for two, and directories for the command that compiles.
+    assert_eq!(callers("NewEntry"), ["effect/adopt.rs", "effect/new_entry.rs"]);
+    assert_eq!(callers("new_entry::write"), ["effect/compile.rs"]);
+    assert_eq!(callers("make_directories"), ["effect/adopt.rs", "effect/new_entry.rs"]);
+    assert_eq!(callers("make_mirror"), ["cli/warm/mod.rs", "effect/new_entry.rs"]);
+    // An interpreter is told of no file of the store.
+    let script = std::fs::read_to_string(root().join("src/effect/compile.py")).unwrap();
+    assert!(!script.contains("pycache_prefix") && !script.contains("open("), "{script}");
+}
+
+#[test]
+fn what_decides_neither_reads_nor_starts_anything() {
+    let files = sources();
+    let decides = files.iter().filter(|file| file.path.starts_with("verdict/"));
+    let reads = ["host", "std::fs", "Command", "Directory", "metadata_of"];
+    let wrong: Vec<String> = decides.flat_map(|file| file.lines_with(&reads)).collect();
+    // A name in a list of what files are grouped by, and of keys.
+    let wrong = wrong
+        .into_iter()
+        .filter(|line| !line.starts_with("src/verdict/view.rs") && !line.contains("FileKind::"));
+    assert_none(wrong.collect(), "verdicts are pure: they are given facts");
 }
 
 #[test]

@@ -6,9 +6,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
+#[path = "scan/compiled.rs"]
+mod compiled;
 #[path = "scan/ordinary.rs"]
 mod ordinary;
 
+use compiled::compiled_by;
 use ordinary::as_ordinary_user;
 use proptest::prelude::*;
 use pycstore::effect::outcome::Outcome;
@@ -19,18 +22,16 @@ use pycstore::host::volumes::Mounts;
 use pycstore::pyc::{Loads, Magic, StatedMagics};
 use pycstore::source::Ground;
 use pycstore::source::interpreter::{Interpreters, Places};
-use pycstore::store::scan::{Scan, Trouble, Visitor};
+use pycstore::store::entry::SeenEntry;
+use pycstore::store::scan::{Scan, Trouble, Visit, Visitor};
 use pycstore::store::{Purpose, Store};
-use pycstore::units::Moment;
-use pycstore::units::Tally;
+use pycstore::units::{Moment, Tally};
 use pycstore::verdict::budget::{CutOff, Weigher};
 use pycstore::verdict::census::{Census, Counting};
 use pycstore::verdict::emptied::{EmptiedIn, Leftovers};
 use pycstore::verdict::judge::Judge;
-use pycstore::verdict::plan::{MOST_LOOKED_INTO, PlannedDirectory};
-use pycstore::verdict::plan::{Overflow, Plan, Planner};
-use pycstore::verdict::policy::Spared;
-use pycstore::verdict::policy::{Budget, Circumstances, Clock, Policy, Selector};
+use pycstore::verdict::plan::{MOST_LOOKED_INTO, Overflow, Plan, PlannedDirectory, Planner};
+use pycstore::verdict::policy::{Budget, Circumstances, Clock, Policy, Selector, Spared};
 use pycstore::verdict::remainder::Remainder;
 use pycstore::verdict::scope::Scope;
 use pycstore::verdict::usage::CountedLinks;
@@ -1488,6 +1489,261 @@ fn an_empty_subvolume_stays() {
             fs::remove_dir_all(entry.unwrap().path()).unwrap();
         }
         run("umount", &[&stage.base]);
+    }
+}
+
+impl Stage {
+    /// A living source, and its entry with this body, which Python would load as far as the header tells.
+    fn living(&self, stem: &str, body: &[u8]) -> (PathBuf, PathBuf) {
+        let source = self.base.join("living").join(format!("{stem}.py"));
+        let entry = self.store.join(self.base.strip_prefix("/").unwrap()).join("living");
+        let entry = entry.join(format!("{stem}.cpython-312.pyc"));
+        for path in [&source, &entry] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        fs::write(&source, "").unwrap();
+        let file = fs::File::options().write(true).open(&source).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        fs::write(&entry, [HEADER, body].concat()).unwrap();
+        date_back(&entry);
+        (source, entry)
+    }
+}
+
+/// What Python loads without an error.
+fn loadable() -> Vec<u8> {
+    compiled_by(HEADER, Path::new("m.py")).split_off(HEADER.len())
+}
+
+#[test]
+fn a_recorded_source_keeps_an_orphan_if_its_path_leads_through_dots() {
+    assert!(Path::new("src/../src/lib.rs").is_file(), "the directory in which tests run");
+    // The stem of an orphan, the path from `living` that it was compiled by, and whether that keeps it.
+    let around = format!("{}real.py", "../living/".repeat(500));
+    let cases = [
+        ("real", "deep/../real.py", true),
+        ("another", "deep/../real.py", false),
+        ("real", "deep/../gone.py", false),
+        ("real", "deep/../directory.py", false),
+        ("real", "real.py", false),
+        // No path is so long.
+        ("real", &around, false),
+    ];
+    for case in cases.iter().map(Some).chain([None]) {
+        let stage = Stage::new();
+        let living = stage.base.join("living");
+        fs::create_dir_all(living.join("deep")).unwrap();
+        fs::create_dir(living.join("directory.py")).unwrap();
+        fs::write(living.join("real.py"), "").unwrap();
+        let (stem, path, is_kept) = match case {
+            Some((stem, path, is_kept)) => (*stem, living.join(path), *is_kept),
+            // From where, nobody knows.
+            None => ("lib", PathBuf::from("src/../src/lib.rs"), false),
+        };
+        let entry = stage.orphan("a", stem);
+        // Dots elsewhere in an entry say nothing.
+        fs::write(&entry, [&*compiled_by(HEADER, &path), b"/../"].concat()).unwrap();
+        date_back(&entry);
+        stage.delete_sources("a");
+        let store = stage.open(None);
+        let outcome = carry_out(&store, plan(&store, &orphans()));
+        assert_eq!(entry.exists(), is_kept, "{}", path.display());
+        let expected = is_kept.then_some((entry, Spared::SourceRecorded));
+        assert_eq!(kept(&outcome), expected.into_iter().collect::<Vec<_>>(), "{}", path.display());
+    }
+}
+
+#[test]
+fn what_is_listed_goes_as_long_as_python_would_load_it() {
+    /// Lists all entries.
+    struct List(Vec<SeenEntry>);
+    impl Visitor for List {
+        fn directory(&mut self, visit: &Visit<'_>) {
+            self.0.extend(visit.entries.iter().filter_map(|entry| SeenEntry::new(visit.relative, entry)));
+        }
+        fn trouble(&mut self, trouble: Trouble) {
+            panic!("{trouble}");
+        }
+    }
+    let stage = Stage::new();
+    let (_, listed) = stage.living("listed", b"");
+    let (source, _) = stage.living("stale", b"");
+    let (_, rewritten) = stage.living("written", b"");
+    let store = stage.open(None);
+    let lists = look(&store, &Policy::of([Selector::Stale]), || List(Vec::new()));
+    let mut seen: Vec<SeenEntry> = lists.into_iter().flat_map(|list| list.0).collect();
+    assert_eq!(seen.len(), 3);
+    seen.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
+    let (_, other) = stage.living("other", b"");
+    let policy = Policy { listed: seen, ..Policy::of([Selector::Listed]) };
+    date_back(&source);
+    fs::write(&rewritten, [&HEADER[..], b"anew"].concat()).unwrap();
+    let before = stage.tree();
+    carry_out(&store, plan(&store, &policy));
+    assert_only_gone(&before, &stage.tree(), &[&listed]);
+    assert!(other.exists());
+}
+
+/// Does something with a directory before it is judged.
+struct Before<'a>(&'a (dyn Fn(&Visit<'_>) + Sync));
+
+impl Visitor for Before<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        (self.0)(visit);
+    }
+
+    fn trouble(&mut self, _: Trouble) {}
+}
+
+#[test]
+fn bodies_are_read_only_where_that_is_asked_for() {
+    let stage = Stage::new();
+    let (_, faulty) = stage.living("faulty", b"no code");
+    let (_, loadable) = stage.living("loadable", &loadable());
+    let (_, vanished) = stage.living("vanished", b"no code");
+    let (_, locked) = stage.living("locked", b"no code");
+    let sound = [Selector::Orphans, Selector::Stale, Selector::Corrupt];
+    let found = as_ordinary_user(&stage.base, || {
+        let store = stage.open(None);
+        let plan_of = |policy: &Policy, act: &(dyn Fn(&Visit<'_>) + Sync)| {
+            let new = || (Planner::new(policy, &store, circumstances()), Some(Before(act)));
+            let plan =
+                Plan::collect(look(&store, policy, new).into_iter().map(|(planner, _)| planner).collect());
+            let victims =
+                plan.directories.iter().flat_map(|it| it.victims.iter().map(|victim| victim.name.clone()));
+            let troubles = plan.troubles.iter().map(|trouble| trouble.path().to_path_buf());
+            (victims.collect::<Vec<_>>(), troubles.collect::<Vec<_>>())
+        };
+        let unasked = plan_of(&Policy::of(sound), &|_| {});
+        // The headers were read by then, and say nothing against the entries.
+        let asked = plan_of(&Policy::of([Selector::Bodies]), &|visit| {
+            if !visit.entries.is_empty() {
+                fs::remove_file(&vanished).unwrap();
+                fs::set_permissions(&locked, PermissionsExt::from_mode(0o000)).unwrap();
+            }
+        });
+        (unasked, asked)
+    });
+    let name = |path: &Path| path.file_name().unwrap().as_encoded_bytes().into();
+    assert_eq!(found.0, (Vec::<Box<[u8]>>::new(), Vec::new()));
+    assert_eq!(found.1, (vec![name(&faulty)], vec![locked]));
+    assert!(loadable.exists());
+}
+
+#[test]
+fn what_could_not_be_weighed_is_a_trouble() {
+    let stage = Stage::new();
+    stage.living("open", b"");
+    let closed = stage.orphan("closed", "m").parent().unwrap().to_path_buf();
+    let policy = Policy { budget: Budget { files: Some(1), disk: None }, ..Policy::default() };
+    let cut_off = as_ordinary_user(&stage.base, || {
+        let store = stage.open(None);
+        fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
+        let weigher = || Weigher::new(Judge::new(&policy, &store, circumstances()));
+        let cut_off = CutOff::find(look(&store, &policy, weigher), &policy.budget);
+        fs::set_permissions(&closed, PermissionsExt::from_mode(0o755)).unwrap();
+        cut_off
+    });
+    let troubles: Vec<&Path> = cut_off.troubles.iter().map(Trouble::path).collect();
+    assert_eq!(troubles, [&closed]);
+}
+
+#[test]
+fn no_file_loses_a_name_in_vain_to_a_budget_of_bytes() {
+    const FILES: usize = 6;
+    let bytes = [&HEADER[..], &[7; 9000]].concat();
+    let stage = Stage::new();
+    // All of the same size and day: only what they are decides.
+    let mut files = BTreeMap::new();
+    for number in 0..FILES {
+        let names = ["a", "b", "c"].map(|letter| stage.living(&format!("{letter}{number}"), b"").1);
+        fs::write(&names[0], &bytes).unwrap();
+        for other in &names[1..] {
+            fs::remove_file(other).unwrap();
+            fs::hard_link(&names[0], other).unwrap();
+        }
+        date_back(&names[0]);
+        files.insert(number, names);
+    }
+    let disk = fs::metadata(&files[&0][0]).unwrap().blocks() * 512;
+    let store = stage.open(None);
+    for fit in 0..=FILES {
+        let policy =
+            Policy { budget: Budget { disk: Some(fit as u64 * disk), files: None }, ..Policy::default() };
+        let weigher = || Weigher::new(Judge::new(&policy, &store, circumstances()));
+        let cut_off = CutOff::find(look(&store, &policy, weigher), &policy.budget);
+        let planner = || Planner::new(&policy, &store, circumstances()).with_cut_off(Some(&cut_off));
+        let plan = Plan::collect(look(&store, &policy, planner));
+        let tally = plan.tally();
+        let expected = (3 * (FILES - fit) as u64, (FILES - fit) as u64 * disk);
+        assert_eq!((tally.files, tally.disk), expected, "{fit} fit");
+    }
+}
+
+#[test]
+fn a_mount_point_in_the_store_is_said_and_a_path_leads_through_it() {
+    if !enters_namespace("a_mount_point_in_the_store_is_said_and_a_path_leads_through_it") {
+        return;
+    }
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        let (_, entry) = stage.living("m", b"");
+        // CPython opened it by `living/link/../m.py`, which is `real/m.py`.
+        let real = stage.base.join("real");
+        fs::create_dir_all(real.join("deep")).unwrap();
+        fs::rename(stage.base.join("living/m.py"), real.join("m.py")).unwrap();
+        symlink(real.join("deep"), stage.base.join("living/link")).unwrap();
+        fs::write(&entry, compiled_by(HEADER, &stage.base.join("living/link/../m.py"))).unwrap();
+        date_back(&entry);
+        let point = entry.with_file_name("link");
+        fs::create_dir(&point).unwrap();
+        let run = |program: &str, arguments: &[&Path]| {
+            assert!(Command::new(program).args(arguments).status().unwrap().success());
+        };
+        run("mount", &["--bind".as_ref(), &stage.outside, &point]);
+        let store = stage.open(resolver);
+        let there = plan(&store, &orphans());
+        fs::remove_file(real.join("m.py")).unwrap();
+        let gone = plan(&store, &orphans());
+        run("umount", &[&point]);
+        assert_eq!((there.tally().files, gone.tally().files), (0, 1), "{resolver:?}");
+        let [Trouble::MountPoint { path }] = &gone.troubles[..] else { panic!("{:?}", gone.troubles) };
+        assert_eq!(path, &point);
+    }
+}
+
+#[test]
+fn empty_directories_go_from_the_store_of_an_ordinary_user() {
+    let stage = Stage::new();
+    fs::create_dir_all(stage.mirror("a/b")).unwrap();
+    stage.delete_sources("a/b");
+    let outcome = as_ordinary_user(&stage.base, || {
+        let store = stage.open(None);
+        carry_out(&store, plan(&store, &orphans()))
+    });
+    assert_eq!((outcome.directories, stage.mirror("").exists()), (3, false));
+}
+
+#[test]
+#[ignore = "needs root: it gives directories to another user"]
+fn the_empty_directories_of_others_stay_in_roots_store() {
+    for resolver in RESOLVERS {
+        let stage = Stage::new();
+        for directory in ["a/own", "a/since", "a/theirs"] {
+            fs::create_dir_all(stage.mirror(directory)).unwrap();
+        }
+        stage.delete_sources("a/own");
+        let give = |path: &Path| std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+        give(&stage.mirror("a/theirs"));
+        let store = stage.open(resolver);
+        let plan = plan(&store, &orphans());
+        let named: Vec<Vec<u8>> = plan.emptied.iter().flat_map(|it| it.names().map(<[u8]>::to_vec)).collect();
+        assert_eq!(named, [b"own".to_vec(), b"since".to_vec()]);
+        give(&stage.mirror("a/since"));
+        let before = stage.tree();
+        let outcome = carry_out(&store, plan);
+        assert_only_gone(&before, &stage.tree(), &[&stage.mirror("a/own")]);
+        assert_eq!((outcome.directories, outcome.is_complete()), (1, true));
     }
 }
 

@@ -74,14 +74,28 @@ pub fn continue_as_owner(
     let object = Object::of(global, command, environment)?;
     let Some((path, user)) = object.owner(&accounts)? else { return Ok(()) };
     if !global.quiet {
-        let name = match accounts.user(user) {
-            Some(user) => user.name.clone(),
-            None => format!("user {user}"),
-        };
+        let name = name_of(&accounts, user);
         complain::note(&format!("{} belongs to {name}: continuing as {name}", path.display()));
     }
     let status = run_as(user, accounts.user(user), object.store_to_name(), environment)?;
     end_like(status)
+}
+
+/// As root, returns the user who owns the effective store, by name; `None` if that is root, and as any other user.
+///
+/// # Errors
+/// When the owner cannot be found.
+pub fn other_owner(global: &Global, environment: &Environment) -> anyhow::Result<Option<String>> {
+    if effective_user() != 0 {
+        return Ok(None);
+    }
+    let accounts = Accounts::read();
+    let object = Object::store(global, environment)?;
+    Ok(object.owner(&accounts)?.map(|(_, user)| name_of(&accounts, user)))
+}
+
+fn name_of(accounts: &Accounts, user: u32) -> String {
+    accounts.user(user).map_or_else(|| format!("user {user}"), |user| user.name.clone())
 }
 
 /// What a command reads or changes.
@@ -109,7 +123,7 @@ impl Object {
             | Command::Verify(_)
             | Command::Warm(_)
             | Command::Interpreters(_) => Object::store(global, environment),
-            Command::Schedule(options) if options.prunes() => Object::store(global, environment),
+            Command::Schedule(options) if options.continues_as_owner() => Object::store(global, environment),
             // Without the option they are about root's own history, environment and configuration.
             Command::History(_) | Command::Doctor(_) | Command::Config(_) if is_named => {
                 Object::store(global, environment)
@@ -128,7 +142,6 @@ impl Object {
             | Command::Setup(_)
             | Command::Demo(_)
             | Command::Completions(_)
-            | Command::Generate(_)
             | Command::Launch(_) => Ok(Object::Nothing),
         }
     }
@@ -159,7 +172,7 @@ impl Object {
         if let Some(&(other, others)) = owners.iter().find(|(_, other)| *other != user) {
             let (name, others) = (accounts.name(user), accounts.name(others));
             let (first, other) = (first.display(), other.display());
-            let message = format!("refused: {first} belongs to {name}, {other} to {others}, and we are root");
+            let message = format!("refused as root: {first} belongs to {name}, {other} to {others}");
             return Err(Complaint::new(
                 message,
                 "name trees, and with --adopt a store, of one user at a time",

@@ -18,6 +18,7 @@ use pycstore::source::owner::Life;
 use pycstore::source::witness::{Change, ChangeKind, Wanted, Witness};
 use pycstore::source::{Source, SourceFile, Why};
 use pycstore::store::Purpose;
+use pycstore::store::Store;
 use pycstore::store::body::{Bodies, Body};
 use pycstore::store::entry::{Content, Entry};
 use pycstore::store::scan::{Question, Visit};
@@ -36,7 +37,6 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     let unchecked = UncheckedHashes::from(options.unchecked);
     let mut out = BufWriter::new(io::stdout().lock());
     let access_times = opened.access_times();
-    let mut bodies = Bodies::of(&opened.store);
     let mut all_found = true;
     let mut entries = Vec::new();
     for given in &options.entries {
@@ -50,7 +50,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
             with_entry(session, &opened, path_given, Question::Everything(unchecked), |visit, entry| {
                 let Some(status) = status::judge(entry, unchecked) else { return Ok(()) };
                 let source = entry.source_path(&visit.source_directory());
-                let body = body(&mut bodies, visit, entry);
+                let body = body(&opened.store, visit, entry);
                 let status = match body {
                     Some((Body::Faulty(_), _)) if status == Status::Fresh => Status::Corrupt(Corrupt::Body),
                     _ => status,
@@ -101,12 +101,15 @@ fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBu
 
 /// What the body of an entry with a header says, and its last line; `None` where there is none, or none that can be
 /// read.
-fn body(bodies: &mut Bodies<'_>, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Body, Option<i32>)> {
+fn body(store: &Store, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Body, Option<i32>)> {
     let Content::Read(Ok(header), _) = entry.content else { return None };
     let tag = entry.parsed.slot()?.tag;
-    let bytes = bodies.read(visit.relative, entry.name).ok()?;
-    let last_line = Dialect::of(tag, header.magic).and_then(|dialect| last_line(bytes, dialect).ok());
-    Some((bodies.walk(visit.relative, entry.name, tag, header.magic).ok()?, last_line))
+    let last_line = {
+        let mut bodies = Bodies::of(store);
+        let bytes = bodies.read(visit.relative, entry.name).ok()?;
+        Dialect::of(tag, header.magic).and_then(|dialect| last_line(bytes, dialect).ok())
+    };
+    Some((visit.body(entry).ok()??, last_line))
 }
 
 /// The lines about one entry.

@@ -14,7 +14,6 @@ mod du;
 mod edit;
 mod env;
 mod forget;
-mod generate;
 mod history;
 #[cfg(any(test, fuzzing))]
 #[path = "../../tests/hostile/terminal.rs"]
@@ -25,6 +24,8 @@ mod keep;
 mod launch;
 mod lock;
 mod ls;
+#[cfg(test)]
+mod man;
 mod output;
 #[cfg(test)]
 #[path = "../history/tests.rs"]
@@ -81,9 +82,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let session = match &command {
         // These work without a configuration, and so with one that cannot be understood.
         Command::Config(options) if options.path => Session::new(global, environment),
-        Command::Demo(_) | Command::Generate(_) | Command::Completions(_) => {
-            Session::new(global, environment)
-        }
+        Command::Demo(_) | Command::Completions(_) => Session::new(global, environment),
         _ => Session::configured(global, environment)?,
     };
     match command {
@@ -106,7 +105,6 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Config(options) => config::run(&session, &options),
         Command::Doctor(options) => doctor::run(session.global, session.environment, &options),
         Command::Completions(options) => completions::run(&options),
-        Command::Generate(options) => generate::run(&options),
         Command::Launch(options) => launch::run(&options),
     }
 }

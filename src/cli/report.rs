@@ -14,6 +14,7 @@ use pycstore::store::scan::Question;
 use pycstore::units::human;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
+use pycstore::verdict::view::Focus;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -36,11 +37,14 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
         let scan = opened.scan(Question::Everything(unchecked));
         Usage::collect(scan.run(new_survey, |entries| progress.update(entries)))
     };
+    // The page is read in another directory.
+    let store = session.global.store.as_ref().map(|_| opened.store.path());
     let page = html::page(Report {
         store: opened.store.path(),
         usage: &usage,
         home: session.environment.home.as_deref(),
         now: session.environment.now,
+        prune_command: &du::prune_command(store, &Focus::default()),
     })?;
     if options.html == Path::new("-") {
         let mut out = io::stdout().lock();

@@ -8,7 +8,7 @@ use super::output::style::Style;
 use super::output::terminal::Terminal;
 use super::stop::Stop;
 use anyhow::Context;
-use pycstore::effect::adopt::make_store;
+use pycstore::effect::new_entry::make_store;
 use pycstore::environment::Environment;
 use pycstore::host::directory::effective_user;
 use pycstore::host::path_owner::Doubt;
@@ -144,7 +144,7 @@ impl Session {
         if effective_user() == 0
             && let Some(stranger) = trust::stranger(&trust::ways_to(&path), 0)
         {
-            let message = format!("refused: {}: {stranger}, and we are root", path.display());
+            let message = format!("refused as root: {}: {stranger}", path.display());
             return Err(Complaint::new(message, hint).into());
         }
         if !path.try_exists().with_context(|| path.display().to_string())? {

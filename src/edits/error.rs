@@ -33,7 +33,7 @@ pub enum EditError {
     #[error("not changed: {} is no regular file", .0.display())]
     NoFile(PathBuf),
     /// We are root, and another user could replace the file.
-    #[error("not changed: {}: {stranger}, and we are root", .path.display())]
+    #[error("not changed as root: {}: {stranger}", .path.display())]
     Stranger {
         /// Its path.
         path: PathBuf,

@@ -149,7 +149,7 @@ impl Receipt {
         if effective_user() == 0
             && let Some(stranger) = trust::stranger(&trust::ways_to(path), 0)
         {
-            return Err(io::Error::other(format!("{stranger}, and we are root")));
+            return Err(io::Error::other(format!("refused as root: {stranger}")));
         }
         if self.lines.is_empty() {
             match std::fs::remove_file(path) {

@@ -1,9 +1,8 @@
-//! Moves bytecode into the store, and makes directories there: the only file that writes there.
+//! Moves bytecode into the store.
 //!
-//! A file is put where Python would put it, as Python would: directories as `os.mkdir` makes them, the mode that of the
-//! source, whole under a temporary name and then renamed (`SourceFileLoader.set_data`, `_write_atomic`). The bytes are
-//! the same, and so are both times: last use and last modification stay what they were. It is always a copy: the store
-//! may lie on another file system, and a hard link would share the file with whoever holds another.
+//! A file is put where Python would put it, as Python would ([`crate::effect::new_entry`]). The bytes are the same, and so are both
+//! times: last use and last modification stay what they were. It is always a copy: the store may lie on another file system,
+//! and a hard link would share the file with whoever holds another.
 //!
 //! The copy gets the times of its original when it has its final name, and not before: a prune that runs meanwhile takes
 //! a temporary with an old modification time for one that nobody writes any more. Killed in between, the entry is valid,
@@ -15,6 +14,7 @@
 //!   replaces the one that was planned.
 //! * The original is not removed here. Whoever does looks at it again.
 
+use crate::effect::new_entry::{self, NewEntry, make_directories};
 use crate::effect::outcome::of_files;
 use crate::effect::remove::Prepared;
 use crate::host::directory::{self, Directory, Links, Over};
@@ -28,9 +28,7 @@ use crate::verdict::sweep::{Adoption, Adoptions};
 use crate::verdict::victim::Victim;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 /// A file that could not be moved, and stays.
@@ -60,17 +58,6 @@ pub(crate) struct Done {
     pub failures: Vec<NotAdopted>,
     /// What the store does not take, being full or read-only: one line says it all, there would be one a file.
     pub refused: Option<NotAdopted>,
-}
-
-/// Tells the temporary files of one process apart.
-static NUMBER: AtomicU64 = AtomicU64::new(0);
-
-/// Makes the directory of a store that is not there yet, as Python does at its first import.
-///
-/// # Errors
-/// What the system says.
-pub fn make_store(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)
 }
 
 impl Adopter<'_> {
@@ -118,31 +105,25 @@ impl Adopter<'_> {
             return Ok(Adopted::No);
         }
         let mirror = make_directories(self.store, &adoption.mirror)?;
-        let temporary = temporary_name(&victim.name);
-        let mut copy = mirror.make_file(&temporary, self.mode(planned, adoption, metadata.mode))?;
+        let mode = self.mode(planned, adoption, metadata.mode);
+        let mut copy = NewEntry::create(&mirror, &victim.name, mode)?;
         let mut write = || -> io::Result<Adopted> {
-            let length = io::copy(&mut (&mut original).take(victim.bytes + 1), &mut copy)?;
+            let length = io::copy(&mut (&mut original).take(victim.bytes + 1), copy.file())?;
             if length != victim.bytes {
                 return Ok(Adopted::No);
             }
             match adoption.replaces {
-                None => mirror.put_in_place(&temporary, &victim.name, Over::Nothing)?,
+                None => copy.take_name(Over::Nothing)?,
                 Some(identity) => match mirror.metadata(&victim.name, Links::Keep) {
-                    Ok(now) if now.identity == identity => {
-                        mirror.put_in_place(&temporary, &victim.name, Over::Anything)?;
-                    }
+                    Ok(now) if now.identity == identity => copy.take_name(Over::Anything)?,
                     Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-                    Err(_) => mirror.put_in_place(&temporary, &victim.name, Over::Nothing)?,
+                    Err(_) => copy.take_name(Over::Nothing)?,
                 },
             }
-            directory::stamp(&copy, metadata.accessed, metadata.modified)?;
+            copy.set_times(metadata.accessed, metadata.modified)?;
             Ok(Adopted::Yes)
         };
         let answer = write();
-        if !matches!(answer, Ok(Adopted::Yes)) {
-            // What cannot be removed is a temporary like any other.
-            let _ = mirror.remove_file(&temporary);
-        }
         answer.or_else(|error| match error.kind() {
             // An interpreter wrote one meanwhile.
             io::ErrorKind::AlreadyExists if is_file(&mirror, &victim.name) => Ok(Adopted::No),
@@ -150,13 +131,12 @@ impl Adopter<'_> {
         })
     }
 
-    /// The mode that Python gives an entry (`_calc_mode`): that of the source, writable by its owner, never executable. But
-    /// who may not read the original may not read the copy either.
+    /// The mode that Python gives an entry. But who may not read the original may not read the copy either.
     fn mode(&self, planned: &PlannedDirectory, adoption: &Adoption, original: u32) -> u32 {
         let sources = planned.relative.strip_suffix(PYCACHE).unwrap_or_default();
         let sources = sources.strip_suffix(b"/").unwrap_or(sources);
         let source = self.root.directory(sources).and_then(|it| it.metadata(&adoption.source, Links::Follow));
-        ((source.map_or(0o666, |source| source.mode) & original) | 0o200) & 0o666
+        new_entry::mode(source.map_or(0o666, |source| source.mode) & original)
     }
 }
 
@@ -173,37 +153,4 @@ enum Adopted {
 
 fn is_file(directory: &Directory, name: &[u8]) -> bool {
     directory.metadata(name, Links::Keep).is_ok_and(|metadata| metadata.kind == directory::FileKind::Regular)
-}
-
-/// `NAME.<decimal>`, as an interrupted `_write_atomic` would leave it.
-fn temporary_name(name: &[u8]) -> Vec<u8> {
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    [name, format!(".{}{number:06}", std::process::id()).as_bytes()].concat()
-}
-
-/// Makes the directory of a store that mirrors a directory of sources, where it is missing. Python makes it when it writes
-/// `STORE/bin/../lib/m.pyc`, and needs it to read that.
-///
-/// # Errors
-/// What the system says.
-pub fn make_mirror(store: &Store, sources: &Path) -> io::Result<()> {
-    let sources = sources.as_os_str().as_bytes();
-    make_directories(store, sources.strip_prefix(b"/").unwrap_or(sources)).map(drop)
-}
-
-/// Opens a directory of the store, and makes what is missing of it.
-fn make_directories(store: &Store, relative: &[u8]) -> io::Result<Directory> {
-    match store.directory(relative) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        answer => return answer,
-    }
-    let mut directory = store.directory(b"")?;
-    for name in relative.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
-        match directory.make_directory(name) {
-            // Some of them are there; another process may make the others.
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => directory = store.directory_in(&directory, name)?,
-        }
-    }
-    Ok(directory)
 }

@@ -4,7 +4,6 @@
 //! when the sweep was planned may be gone by now: a build removes the sources before it ships, a checkout switches.
 
 use crate::host::directory::{Directory, ListBuffer};
-use crate::pyc::name::PYCACHE;
 use crate::store::in_tree::found::{Names, has_source, legacy_stem};
 use crate::verdict::plan::PlannedDirectory;
 use crate::verdict::victim::Victim;
@@ -18,8 +17,8 @@ pub(crate) struct Companions {
 }
 
 impl Companions {
-    /// Whether the source is beside a victim, if it ever had to be: in a `__pycache__` Python imports nothing that has no
-    /// source.
+    /// Whether the source is beside a victim, if it ever had to be: what has the name of an entry lies in a `__pycache__`,
+    /// and there Python imports nothing that has no source.
     ///
     /// Both the listing and a look at the file count: on a case-insensitive file system a look finds `widget.py` for
     /// `Widget.pyc` too, and the listing may be older than the removal of the source.
@@ -29,8 +28,7 @@ impl Companions {
         planned: &PlannedDirectory,
         victim: &Victim,
     ) -> bool {
-        let is_cache = planned.relative.rsplit(|&byte| byte == b'/').next() == Some(PYCACHE);
-        let Some((stem, _)) = legacy_stem(&victim.name).filter(|_| !is_cache) else { return true };
+        let Some((stem, _)) = legacy_stem(&victim.name) else { return true };
         let names = self.names(directory, planned, victim);
         names.is_some_and(|names| has_source(directory, &names, stem))
     }

@@ -1,23 +1,39 @@
-//! Lets interpreters compile sources into the store, several at a time.
+//! Compiles sources into the store by interpreters, several at a time.
 //!
-//! They write there by themselves, as any Python does under the prefix. One that ends or does not answer in time leaves
-//! its source uncompiled, and another process goes on with the rest.
+//! An interpreter gets a source and returns the content of its entry over a pipe ([`crate::host::isolated`]); it reads and writes no
+//! file, so as root it needs no rights ([`Runners::unprivileged`]). The entry is written here. An interpreter that ends or does
+//! not answer in time leaves its source uncompiled, and another process goes on with the rest.
 
+use crate::effect::new_entry;
+use crate::host::directory;
 use crate::host::isolated::{Greeting, Interpreter, Start, framed};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::pool::{self, Threads};
+use crate::host::trust::runner::Runners;
 use crate::pyc::InvalidationMode;
-use crate::pyc::name::cache_from_source;
+use crate::pyc::header::python_mtime;
+use crate::pyc::name::{cache_from_source, entry_name};
+use crate::store::Store;
 use std::collections::BTreeMap;
-use std::io;
+use std::ffi::OsString;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the interpreters run.
 const SCRIPT: &str = include_str!("compile.py");
 
 /// How many sources one process compiles.
 const BATCH: usize = 100;
+
+/// Maximum length of a source, in bytes: an archive may bring a file with holes of any size.
+const LARGEST_SOURCE: u64 = 32 << 20;
+
+/// Sources longer than this, in bytes, are compiled one at a time: this process holds each with its entry.
+const LARGE_SOURCE: u64 = 1 << 20;
+
+static LARGE: Mutex<()> = Mutex::new(());
 
 /// Sources for one interpreter.
 #[derive(Debug, Clone)]
@@ -76,6 +92,22 @@ pub enum Failure {
         /// What the interpreter said.
         why: String,
     },
+    /// A source that cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Unreadable {
+        /// The source.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A source whose entry cannot be written.
+    #[error("cannot write the entry of {}", .path.display())]
+    NotWritten {
+        /// The source.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// All of an interpreter's.
     #[error("cannot run {} for {files} source{}", .path.display(), if *.files == 1 { "" } else { "s" })]
     Interpreter {
@@ -92,7 +124,10 @@ impl Failure {
     /// The path in question.
     pub fn path(&self) -> &Path {
         match self {
-            Failure::Source { path, .. } | Failure::Interpreter { path, .. } => path,
+            Failure::Source { path, .. }
+            | Failure::Unreadable { path, .. }
+            | Failure::NotWritten { path, .. }
+            | Failure::Interpreter { path, .. } => path,
         }
     }
 }
@@ -100,14 +135,13 @@ impl Failure {
 /// Whether the store has an entry at this path that is fresh.
 pub type IsFresh<'a> = dyn Fn(&Path) -> bool + Sync + 'a;
 
-/// Compiles what is not fresh into the store at `prefix`, until done or until `stop` becomes true. `progress` hears how many
-/// sources were done so far. Interpreters are started by `launcher` ([`crate::host::contained::Containment::command`]); without one
-/// they have no limits.
+/// Compiles what is not fresh into the store, until done or until `stop` becomes true. `progress` hears how many sources were
+/// done so far. The caller has checked who may change the interpreters ([`Runners::trust`]).
 pub fn compile(
-    prefix: &Path,
+    store: &Store,
     groups: &[Group],
     is_fresh: &IsFresh<'_>,
-    launcher: Option<&Path>,
+    runners: &Runners,
     threads: Threads,
     stop: &AtomicBool,
     mut progress: impl FnMut(u64),
@@ -120,11 +154,11 @@ pub fn compile(
         batches.extend(group.tasks.chunks(BATCH).map(|batch| (group, batch)));
     }
     let work = |part: &mut Compilation, (group, batch): (&Group, &[Task]), _: &mut _| {
-        Batch { prefix, group, is_fresh, launcher, stop, done: &done }.compile(batch, part);
+        Batch { store, group, is_fresh, runners, stop, done: &done }.compile(batch, part);
     };
     let watch = || progress(done.load(Ordering::Relaxed));
     let mut all = Compilation::default();
-    for part in run_crew(cores.for_jobs(batches.len()), batches, Compilation::default, work, watch) {
+    for part in pool::run(cores.for_jobs(batches.len()), batches, Compilation::default, work, watch) {
         for (executable, row) in part.rows {
             let sum = all.rows.entry(executable).or_default();
             sum.compiled += row.compiled;
@@ -158,10 +192,10 @@ fn merged(failures: Vec<Failure>) -> Vec<Failure> {
 }
 
 struct Batch<'a> {
-    prefix: &'a Path,
+    store: &'a Store,
     group: &'a Group,
     is_fresh: &'a IsFresh<'a>,
-    launcher: Option<&'a Path>,
+    runners: &'a Runners,
     stop: &'a AtomicBool,
     done: &'a AtomicU64,
 }
@@ -192,20 +226,13 @@ impl Batch<'_> {
                 row.fresh += 1;
                 continue;
             }
-            let why = match interpreter.ask(size, question(task)) {
-                Ok(answer) if answer.is_empty() => {
-                    row.compiled += 1;
-                    continue;
+            match self.compile_one(task, size, &tag, &mut interpreter) {
+                Ok(()) => row.compiled += 1,
+                Err(failure) => {
+                    row.failed += 1;
+                    part.failures.push(failure);
                 }
-                Ok(answer) => String::from_utf8_lossy(&answer).into_owned(),
-                // The next source gets a process of its own.
-                Err(error) => match error.kind() {
-                    io::ErrorKind::TimedOut => format!("{} gave no answer in time", executable.display()),
-                    _ => format!("{} ended", executable.display()),
-                },
-            };
-            row.failed += 1;
-            part.failures.push(Failure::Source { path: task.source.clone(), why });
+            }
         }
         let sum = part.rows.entry(executable.clone()).or_default();
         sum.compiled += row.compiled;
@@ -214,11 +241,45 @@ impl Batch<'_> {
         sum.tag = row.tag;
     }
 
+    /// Compiles a source by an interpreter that is prepared for this size.
+    fn compile_one(
+        &self,
+        task: &Task,
+        size: u64,
+        tag: &str,
+        interpreter: &mut Interpreter<'_>,
+    ) -> Result<(), Failure> {
+        let path = || task.source.clone();
+        let source = Source::read(task).map_err(|source| Failure::Unreadable { path: path(), source })?;
+        // Not the size of a source that has grown: another process would wait for memory while this thread holds the lock.
+        let why = match interpreter.ask(size, source.question) {
+            Ok(answer) => match answer.split_first() {
+                Some((b'P', content)) => {
+                    let (relative, name) = place(task, tag);
+                    let mode = new_entry::mode(source.mode);
+                    return new_entry::write(self.store, &relative, &name, mode, content)
+                        .map_err(|source| Failure::NotWritten { path: path(), source });
+                }
+                Some((b'E', why)) => String::from_utf8_lossy(why).into_owned(),
+                _ => format!("{} gave no entry", self.group.executable.display()),
+            },
+            // The next source gets a process of its own.
+            Err(error) => {
+                let executable = self.group.executable.display();
+                match error.kind() {
+                    io::ErrorKind::TimedOut => format!("{executable} gave no answer in time"),
+                    _ => format!("{executable} ended, or exceeded its limit of time or memory"),
+                }
+            }
+        };
+        Err(Failure::Source { path: path(), why })
+    }
+
     fn start(&self) -> Start<'_> {
-        let prefix = self.prefix.as_os_str().as_bytes().iter().map(|byte| format!("{byte:02x}"));
-        let argument = prefix.collect::<String>().into();
         let executable = &self.group.executable;
-        Start { executable, identity: None, launcher: self.launcher, script: SCRIPT, argument }
+        let identity = self.runners.unprivileged(executable);
+        let launcher = self.runners.launcher();
+        Start { executable, identity, launcher, script: SCRIPT, argument: OsString::new() }
     }
 
     /// The interpreter's cache tag, which it says first.
@@ -235,20 +296,73 @@ impl Batch<'_> {
     }
 
     fn is_fresh(&self, task: &Task, tag: &str) -> bool {
-        let optimization = match task.optimization {
-            0 => String::new(),
-            level => level.to_string(),
-        };
-        cache_from_source(self.prefix, &task.source, tag, &optimization)
+        cache_from_source(self.store.path(), &task.source, tag, optimization(task))
             .is_some_and(|entry| (self.is_fresh)(&entry))
     }
 }
 
-fn question(task: &Task) -> Vec<u8> {
-    let mode = match task.invalidation {
-        InvalidationMode::Timestamp => b'T',
-        InvalidationMode::CheckedHash => b'C',
-        InvalidationMode::UncheckedHash => b'U',
-    };
-    [&[task.optimization, mode][..], &framed(task.source.as_os_str().as_bytes())].concat()
+/// The optimization as it stands in an entry's name.
+fn optimization(task: &Task) -> &'static str {
+    match task.optimization {
+        0 => "",
+        1 => "1",
+        _ => "2",
+    }
+}
+
+/// Returns the directory of a source's entry, by its path from the store's root, and the entry's name.
+fn place(task: &Task, tag: &str) -> (Vec<u8>, Vec<u8>) {
+    let mut relative: Vec<&[u8]> = Vec::new();
+    // No link in the store is followed: there `..` always leads back.
+    for component in task.source.parent().into_iter().flat_map(Path::components) {
+        match component {
+            Component::Normal(name) => relative.push(name.as_bytes()),
+            Component::ParentDir => drop(relative.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    let name = task.source.file_name().unwrap_or_default().as_bytes();
+    (relative.join(&b'/'), entry_name(name, tag, optimization(task)))
+}
+
+/// A source that was read for an interpreter.
+struct Source {
+    question: Vec<u8>,
+    /// Its `st_mode`.
+    mode: u32,
+    /// The lock of a large source.
+    _alone: Option<MutexGuard<'static, ()>>,
+}
+
+impl Source {
+    fn read(task: &Task) -> io::Result<Source> {
+        let (file, metadata) = directory::open_file(&task.source)?;
+        if metadata.bytes > LARGEST_SOURCE {
+            let message = format!("larger than {} MiB", LARGEST_SOURCE >> 20);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        let lock = || LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = (metadata.bytes > LARGE_SOURCE).then(lock);
+        let mode = match task.invalidation {
+            InvalidationMode::Timestamp => b'T',
+            InvalidationMode::CheckedHash => b'C',
+            InvalidationMode::UncheckedHash => b'U',
+        };
+        let mtime = python_mtime(metadata.modified.seconds, metadata.modified.nanoseconds) as u32;
+        let mut question = vec![task.optimization, mode];
+        question.extend(mtime.to_le_bytes());
+        question.extend((metadata.bytes as u32).to_le_bytes());
+        question.extend(framed(task.source.as_os_str().as_bytes()));
+        // Read to where it is sent from: it may be long.
+        question.reserve_exact(metadata.bytes as usize + 5);
+        let length = question.len();
+        question.extend([0; 4]);
+        let most = if alone.is_some() { LARGEST_SOURCE } else { LARGE_SOURCE };
+        let bytes = file.take(most + 1).read_to_end(&mut question)? as u64;
+        if bytes > most {
+            return Err(io::Error::other("it grew while it was read"));
+        }
+        question[length..length + 4].copy_from_slice(&(bytes as u32).to_le_bytes());
+        Ok(Source { question, mode: metadata.mode, _alone: alone })
+    }
 }

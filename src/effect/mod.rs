@@ -25,7 +25,7 @@
 //!
 //! # Sweeping trees of sources
 //!
-//! Sweeping trees of sources: the bytecode that lies in them, made superfluous by the prefix.
+//! A sweep removes the bytecode that lies in trees of sources, superfluous with the prefix.
 //!
 //! The safe successor of `find . | grep -E "(/__pycache__$|\.pyc$|\.pyo$)" | xargs rm -rf`, which removes `my/` for
 //! `my proj/__pycache__`. The shape is that of [`crate::verdict`]: a walk gathers facts, a plan lists files, the one
@@ -45,10 +45,11 @@
 //!    temporaries must be an hour old.
 //! 5. What is moved into the store ([`adopt`]) is what the store's own verdict calls fresh, never takes the place of
 //!    what is fresh there already, and is removed only when it is in place.
+//!
 //! # Compiling
 //!
-//! An interpreter compiles the way that `python -m compileall` does (`py_compile`), into the place that the prefix gives;
-//! nothing of a source is run. What the store has fresh already is not compiled again: the store's verdict is the
+//! An interpreter compiles the way that `python -m compileall` does (`py_compile`), but gets the source and returns the entry
+//! over a pipe; nothing of a source is run. What the store has fresh already is not compiled again: the store's verdict is the
 //! interpreter's own.
 //!
 //! Who runs whose interpreter:
@@ -57,10 +58,15 @@
 //! does. So one that is found in a tree is run only if it, what its links lead to and all directories on the way belong
 //! to us or to root, and no stranger may write to them; for root all that it executes counts
 //! ([`crate::host::trust::runner::Runners::trust`]).
+//!
+//! As root it runs as an unprivileged user ([`crate::host::trust::runner::Runners::unprivileged`]). Another user's interpreter
+//! is not run as that user: root's Pythons would execute the bytecode that this user's process returned.
 
 pub mod adopt;
 mod companion;
 pub mod compile;
+pub mod last_look;
+pub mod new_entry;
 pub mod outcome;
 pub mod prove;
 pub mod remove;

@@ -12,7 +12,7 @@
 
 use crate::host::directory;
 use crate::host::isolated::{Greeting, Interpreter, Start, framed};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::pool::{self, Threads};
 use crate::host::trust::Stranger;
 use crate::host::trust::runner::{Runners, UNPRIVILEGED};
 use crate::source::interpreter::Interpreters;
@@ -119,7 +119,7 @@ pub fn recompile(
     };
     let watch = || progress(asked.load(Ordering::Relaxed));
     let mut all = Proof::default();
-    for part in run_crew(cores.for_jobs(batches.len()), batches, Proof::default, work, watch) {
+    for part in pool::run(cores.for_jobs(batches.len()), batches, Proof::default, work, watch) {
         all.findings.extend(part.findings);
         all.unproved.extend(part.unproved);
         all.sound.extend(part.sound);

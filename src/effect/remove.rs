@@ -4,7 +4,7 @@
 
 use super::outcome::{Failure, Outcome, Part};
 use crate::host::directory::{Directory, Links};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::pool::{self, Threads};
 use crate::pyc::name;
 use crate::source::{Why, is_missing};
 use crate::store::Store;
@@ -81,11 +81,8 @@ impl std::fmt::Debug for Execution<'_> {
 impl<'a> Execution<'a> {
     /// A removal of what this policy takes from a store.
     pub fn new(store: &'a Store, policy: &Policy, stop: &'a AtomicBool) -> Execution<'a> {
-        let rules = Rules {
-            takes_anything: policy.takes_anything(),
-            directories: policy.directory_rule(),
-            owner_of_directories: owner_of_directories(store),
-        };
+        let rules =
+            Rules { directories: policy.directory_rule(), owner_of_directories: owner_of_directories(store) };
         Execution::of(store, &|_, _, _| Prepared::Remove, rules, stop)
     }
 
@@ -108,7 +105,7 @@ impl<'a> Execution<'a> {
     pub fn finish(self, plan: Plan, threads: Threads, mut progress: impl FnMut(u64)) -> Outcome {
         let Execution { removal, early } = self;
         let Plan { directories, emptied, skipped, over_budget, .. } = plan;
-        let mut parts = run_crew(
+        let mut parts = pool::run(
             threads.for_jobs(directories.len()),
             directories,
             Part::default,
@@ -117,7 +114,7 @@ impl<'a> Execution<'a> {
         );
         // A level must be gone before the next can go.
         for level in emptied.chunk_by(|one, other| one.depth() == other.depth()) {
-            parts.extend(run_crew(
+            parts.extend(pool::run(
                 threads.for_jobs(level.len()),
                 level.iter().collect(),
                 Part::default,
@@ -140,7 +137,8 @@ pub fn execute(
     stop: &AtomicBool,
     progress: impl FnMut(u64),
 ) -> Outcome {
-    execute_in(store, plan, &|_, _, _| Prepared::Remove, threads, stop, progress)
+    let rules = Rules { directories: plan.directory_rule, owner_of_directories: owner_of_directories(store) };
+    Execution::of(store, &|_, _, _| Prepared::Remove, rules, stop).finish(plan, threads, progress)
 }
 
 /// Removes what is planned in any tree; each victim is prepared before.
@@ -152,11 +150,7 @@ pub(crate) fn execute_in(
     stop: &AtomicBool,
     progress: impl FnMut(u64),
 ) -> Outcome {
-    let rules = Rules {
-        takes_anything: plan.takes_anything,
-        directories: plan.directory_rule,
-        owner_of_directories: None,
-    };
+    let rules = Rules { directories: plan.directory_rule, owner_of_directories: None };
     Execution::of(tree, prepare, rules, stop).finish(plan, threads, progress)
 }
 
@@ -171,7 +165,6 @@ fn into_inner<T>(mutex: Mutex<T>) -> T {
 /// What a policy lets a removal do.
 #[derive(Debug, Clone, Copy)]
 struct Rules {
-    takes_anything: bool,
     directories: DirectoryRule,
     /// Whose directories may go; `None`: everybody's.
     owner_of_directories: Option<u32>,
@@ -266,7 +259,7 @@ impl Removal<'_> {
             io::ErrorKind::NotFound => Ok(Removed::Vanished),
             _ => Err(error),
         };
-        match victim.look_again(directory, self.rules.takes_anything) {
+        match victim.look_again(directory) {
             Ok(None) => {}
             Ok(Some(why)) => return Ok(Removed::Kept(why)),
             Err(error) => return vanished(error),

@@ -175,3 +175,38 @@ pub fn tie_to_parent(parent: u32) -> io::Result<Parent> {
     // It may have ended before this call.
     Ok(if std::os::unix::process::parent_id() == parent { Parent::Runs } else { Parent::Ended })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_program_is_ended_with_all_that_it_started() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 30 & wait"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.process_group(0).spawn().unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let start = Instant::now();
+        end(&mut child);
+        // It ends when nobody holds it open any more.
+        assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_has_no_such_mode_may_not_be_executed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let program = temporary.path().join("program");
+        let kind = || may_execute(&program).map_err(|error| error.kind());
+        assert_eq!(kind(), Err(io::ErrorKind::NotFound));
+        std::fs::write(&program, "#!/bin/sh\n").unwrap();
+        for (mode, expected) in [(0o644, Err(io::ErrorKind::PermissionDenied)), (0o755, Ok(()))] {
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(kind(), expected, "{mode:o}");
+        }
+    }
+}

@@ -9,7 +9,7 @@
 //!
 //! * [`Directory::open_beneath`] never leaves the tree it was given, whatever happens to the tree meanwhile.
 //! * `Directory::remove_file` and `Directory::remove_directory` are called by `effect/remove.rs` alone, what makes files
-//!   and directories by `effect/adopt.rs` alone (tests of the architecture say so); nothing follows a link, nothing
+//!   and directories by `effect/new_entry.rs` alone (tests of the architecture say so); nothing follows a link, nothing
 //!   removes what is not empty.
 //! * Files are read with `O_NOATIME` where the kernel allows it: last use stays what Python made it.
 
@@ -347,20 +347,20 @@ impl Directory {
         Ok(PathBuf::from(std::ffi::OsString::from_vec(path.into_bytes())))
     }
 
-    /// Makes a directory as Python does (`os.mkdir`): open to all as far as the umask lets it. For `effect/adopt.rs`
+    /// Makes a directory as Python does (`os.mkdir`): open to all as far as the umask lets it. For `effect/new_entry.rs`
     /// alone.
     pub(crate) fn make_directory(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::mkdirat(&self.descriptor, name, Mode::from_raw_mode(0o777))?)
     }
 
-    /// Makes a file that was not there and opens it for writing; the umask narrows the mode. For `effect/adopt.rs` alone.
+    /// Makes a file that was not there and opens it for writing; the umask narrows the mode. For `effect/new_entry.rs` alone.
     pub(crate) fn make_file(&self, name: &[u8], mode: u32) -> io::Result<std::fs::File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(mode))?.into())
     }
 
     /// Gives a file its final name, over what has that name, or only if nothing has (`AlreadyExists`). For
-    /// `effect/adopt.rs` alone.
+    /// `effect/new_entry.rs` alone.
     pub(crate) fn put_in_place(&self, from: &[u8], to: &[u8], over: Over) -> io::Result<()> {
         match over {
             Over::Anything => Ok(rustix::fs::renameat(&self.descriptor, from, &self.descriptor, to)?),
@@ -379,7 +379,7 @@ impl Directory {
         }
     }
 
-    /// Removes a name that is not a directory. For `effect/remove.rs` alone, and for what `effect/adopt.rs` made itself.
+    /// Removes a name that is not a directory. For `effect/remove.rs` alone, and for what `effect/new_entry.rs` made itself.
     pub(crate) fn remove_file(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?)
     }
@@ -419,7 +419,7 @@ pub fn metadata_of(file: &std::fs::File) -> io::Result<Metadata> {
     Ok(rustix::fs::fstat(file)?.into())
 }
 
-/// Gives an open file these times of last access and modification. For `effect/adopt.rs` alone.
+/// Gives an open file these times of last access and modification. For `effect/new_entry.rs` alone.
 pub(crate) fn stamp(file: &std::fs::File, accessed: Moment, modified: Moment) -> io::Result<()> {
     let time =
         |moment: Moment| rustix::fs::Timespec { tv_sec: moment.seconds, tv_nsec: moment.nanoseconds.into() };
@@ -674,6 +674,91 @@ mod tests {
         }
         let of_processes = Directory::open(Path::new("/proc/self"), Access::List).unwrap();
         assert_eq!(of_processes.made().unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_never_opened() {
+        let (temporary, root) = tree();
+        let base = temporary.path().join("root");
+        std::fs::write(base.join("file"), "x = 1").unwrap();
+        symlink("file", base.join("link")).unwrap();
+        special(&base.join("socket"), rustix::fs::FileType::Socket);
+        special(&base.join("pipe"), rustix::fs::FileType::Fifo);
+        symlink("pipe", base.join("to-pipe")).unwrap();
+        for name in ["socket", "pipe", "to-pipe", "a"] {
+            let ways = [root.open_source(name.as_bytes()), open_file(&base.join(name))];
+            for error in ways.map(Result::unwrap_err) {
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name}: {error}");
+            }
+        }
+        let expected = root.metadata(b"file", Links::Keep).unwrap();
+        for name in ["file", "link"] {
+            for (_, metadata) in
+                [root.open_source(name.as_bytes()), open_file(&base.join(name))].map(Result::unwrap)
+            {
+                assert_eq!(metadata, expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_program_that_is_started_inherits_an_open_file() {
+        let (temporary, root) = tree();
+        let new = root.make_file(b"new", 0o600).unwrap();
+        let (source, _) = root.open_source(b"new").unwrap();
+        let (file, _) = open_file(&temporary.path().join("root/new")).unwrap();
+        let entry = root.open_entry(b"new").unwrap();
+        for descriptor in [&new, &source, &file, &entry] {
+            let flags = rustix::io::fcntl_getfd(descriptor).unwrap();
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC), "{descriptor:?}");
+        }
+        for access in [Access::List, Access::LookUp] {
+            let directory = Directory::open(temporary.path(), access).unwrap();
+            let below = directory.open_in(b"root", access).unwrap();
+            for directory in [directory, below] {
+                let flags = rustix::io::fcntl_getfd(&directory.descriptor).unwrap();
+                assert!(flags.contains(rustix::io::FdFlags::CLOEXEC), "{access:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn room_on_disk_is_what_the_file_occupies() {
+        use std::os::unix::fs::MetadataExt;
+        let (temporary, root) = tree();
+        let path = temporary.path().join("root/file");
+        std::fs::write(&path, vec![1; 100_000]).unwrap();
+        std::fs::File::open(&path).unwrap().sync_all().unwrap();
+        let metadata = root.metadata(b"file", Links::Keep).unwrap();
+        assert!(metadata.disk >= 100_000, "{metadata:?}");
+        assert_eq!(metadata.disk, std::fs::metadata(&path).unwrap().blocks() * 512);
+    }
+
+    #[test]
+    fn the_user_is_the_one_that_acts() {
+        use rustix::process::Uid;
+        const SOMEBODY: u32 = 65_534;
+        if effective_user() != 0 {
+            let (temporary, root) = tree();
+            std::fs::write(temporary.path().join("root/file"), "").unwrap();
+            assert_eq!(effective_user(), root.metadata(b"file", Links::Keep).unwrap().user);
+            return;
+        }
+        // The kernel knows a user by the thread.
+        let become_somebody = || {
+            let user = Uid::from_raw(SOMEBODY);
+            rustix::thread::set_thread_res_uid(Uid::ROOT, user, Uid::ROOT).unwrap();
+            effective_user()
+        };
+        assert_eq!(std::thread::spawn(become_somebody).join().unwrap(), SOMEBODY);
+    }
+
+    #[test]
+    fn processor_time_is_the_time_that_was_worked() {
+        let (began, before) = (std::time::Instant::now(), processor_time());
+        while processor_time() == before {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "nothing of it was noted");
+        }
     }
 
     #[test]

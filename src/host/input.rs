@@ -68,7 +68,7 @@ pub fn refuse_strangers(path: &Path) -> io::Result<()> {
     }
     let ways = if is_null_device(path) { trust::ways_to(path) } else { trust::ways(path) };
     if let Some(stranger) = trust::stranger(&ways, 0) {
-        let message = format!("{stranger}, and we are root");
+        let message = format!("refused as root: {stranger}");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
     }
     Ok(())

@@ -10,22 +10,19 @@
 //! A crafted source or entry can keep an interpreter busy for ever, or make it use all memory. So each process is limited to
 //! the memory and processor time that questions of that size may need (`Allowance`); a larger question gets a new process,
 //! and a process that has used half of its time is replaced before the next question. All processes together are limited
-//! to half of the machine's memory.
+//! to half of the machine's memory. The length of an answer is limited too.
 
 use crate::host::contained::{Containment, Identity};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Timeout of one question: a source of some megabytes takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Maximum length of an answer, in bytes.
-const LONGEST_ANSWER: u32 = 1 << 20;
 
 /// How an interpreter is started.
 #[derive(Debug, Clone)]
@@ -59,6 +56,11 @@ impl Allowance {
         const MOST: u64 = 2 << 30;
         let memory = bytes.saturating_mul(160).saturating_add(BASE).min(MOST).min(total_memory());
         Allowance { memory, seconds: 3 + 10 * (bytes >> 20).min(30) }
+    }
+
+    /// Returns the maximum length of an answer, in bytes: 8 MiB, for a source of 10 MB or more 32 MiB.
+    fn longest_answer(self) -> u64 {
+        self.memory / 64
     }
 }
 
@@ -209,9 +211,10 @@ impl Isolated {
                 }
             }
         });
-        let (sender, answers) = channel();
+        // An interpreter that answers without being asked has to wait.
+        let (sender, answers) = sync_channel(1);
         std::thread::spawn(move || {
-            while let Ok(answer) = read_answer(&mut stdout) {
+            while let Ok(answer) = read_answer(&mut stdout, allowance.longest_answer()) {
                 if sender.send(answer).is_err() {
                     break;
                 }
@@ -243,11 +246,11 @@ impl Isolated {
     }
 }
 
-fn read_answer(pipe: &mut impl Read) -> io::Result<Vec<u8>> {
+fn read_answer(pipe: &mut impl Read, longest: u64) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     pipe.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length);
-    if length > LONGEST_ANSWER {
+    if u64::from(length) > longest {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut answer = vec![0; length as usize];
@@ -273,7 +276,12 @@ mod tests {
     /// Starts a shell script as if it were an interpreter and asks it a question that is larger than a pipe.
     fn ask(script: &str, patience: Duration) -> io::Result<Vec<u8>> {
         let temporary = tempfile::tempdir().unwrap();
-        let executable = temporary.path().join("python");
+        started(temporary.path(), script).ask_within(patience, vec![7; 1 << 20])
+    }
+
+    /// Starts a shell script, written into this directory, as if it were an interpreter.
+    fn started(directory: &Path, script: &str) -> Isolated {
+        let executable = directory.join("python");
         // Written by another process: what this one holds open for writing while a test forks cannot be run.
         let write = r##"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 755 "$0""##;
         let written = Command::new("sh").arg("-c").arg(write).arg(&executable).arg(script).status().unwrap();
@@ -285,8 +293,7 @@ mod tests {
             script: "",
             argument: OsString::new(),
         };
-        let mut running = Isolated::start(&start, Allowance::of(0)).unwrap();
-        running.ask_within(patience, vec![7; 1 << 20])
+        Isolated::start(&start, Allowance::of(0)).unwrap()
     }
 
     #[test]
@@ -327,5 +334,20 @@ mod tests {
         assert_eq!(ask("exit 3", PATIENCE).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         let reads = r"head -c 1048576 > /dev/null; printf '\2\0\0\0ab'";
         assert_eq!(ask(reads, PATIENCE).unwrap(), b"ab");
+    }
+
+    #[test]
+    fn answers_are_bounded_in_length_and_number() {
+        assert_eq!(Allowance::of(0).longest_answer(), 8 << 20);
+        assert!(Allowance::of(u64::MAX).longest_answer() <= 32 << 20);
+        let too_long = r"head -c 1048576 > /dev/null; printf '\1\0\200\0'; head -c 8388609 /dev/zero";
+        assert_eq!(ask(too_long, PATIENCE).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        // One that answers without being asked: 40 answers of 1 MiB, more than a pipe holds.
+        let temporary = tempfile::tempdir().unwrap();
+        let unasked = r#"for i in 1 2 3 4 5 6 7 8 9 0; do for j in 1 2 3 4; do printf '\0\0\20\0'; head -c 1048576 /dev/zero; done; done; : > "${0%/*}/all""#;
+        let mut running = started(temporary.path(), unasked);
+        assert_eq!(running.ask_within(PATIENCE, Vec::new()).unwrap().len(), 1 << 20);
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!temporary.path().join("all").exists(), "all of it was read");
     }
 }

@@ -58,7 +58,11 @@ pub fn path_owner(path: &Path, accounts: &Accounts) -> io::Result<PathOwner> {
 /// # Errors
 /// A [`Doubt`].
 pub fn check_root_alone(path: &Path, identity: (u64, u64)) -> Result<(), Doubt> {
-    let found = walk(path, &Accounts::read()).map_err(Doubt::Io)?;
+    check(path, identity, &Accounts::read())
+}
+
+fn check(path: &Path, identity: (u64, u64), accounts: &Accounts) -> Result<(), Doubt> {
+    let found = walk(path, accounts).map_err(Doubt::Io)?;
     match (found.owner, found.end) {
         (PathOwner::User(user), _) => Err(Doubt::User(user)),
         (PathOwner::Anyone(directory), _) => Err(Doubt::Anyone(directory)),
@@ -219,6 +223,13 @@ mod tests {
         // Links that lead round and round lead nowhere.
         symlink("loop", base.join("loop")).unwrap();
         assert_eq!(owner(&base.join("loop/x")), PathOwner::Root);
+        symlink("eve", base.join("link1")).unwrap();
+        for number in 2..=41 {
+            symlink(format!("link{}", number - 1), base.join(format!("link{number}"))).unwrap();
+        }
+        assert_eq!(owner(&base.join("link40")), PathOwner::User(EVE), "the kernel follows forty");
+        assert_eq!(owner(&base.join("link41")), PathOwner::Root);
+        assert!(path_owner(&base.join("n".repeat(300)), &Accounts::default()).is_err(), "no name is so long");
         symlink("../ours", base.join("ours/relative")).unwrap();
         assert_eq!(owner(&base.join("ours/relative/relative/store")), PathOwner::Root);
     }
@@ -299,6 +310,8 @@ mod tests {
         mode(&shared, 0o1777);
         symlink(base.join("ours/store"), base.join("ours/link")).unwrap();
         std::fs::hard_link(base.join("ours/link"), shared.join("link")).unwrap();
+        symlink(base.join("ours/store"), shared.join("own")).unwrap();
+        assert_eq!(owner(&shared.join("own")), PathOwner::Root);
         assert_eq!(owner(&shared.join("link")), PathOwner::Anyone(shared));
         assert_eq!(owner(&base.join("ours/link")), PathOwner::Root);
     }
@@ -328,6 +341,9 @@ mod tests {
         let mut accounts = Accounts::default();
         accounts.unmapped = Some(EVE);
         assert_eq!(path_owner(&base.join("eve/.cache"), &accounts).unwrap(), PathOwner::Root);
+        let checked = |path: &Path| check(path, identity(path), &accounts).map_err(|doubt| doubt.to_string());
+        assert_eq!(checked(&base.join("eve/.cache")), Ok(()));
+        assert_eq!(checked(&base.join("eve")), Err(format!("user {EVE} decides what is there")));
         lchown(base.join("ours"), Some(BOB), None).unwrap();
         assert_eq!(path_owner(&base.join("ours/store"), &accounts).unwrap(), PathOwner::User(BOB));
     }

@@ -1,15 +1,16 @@
-//! A crew of threads over a growing stack of jobs.
+//! A pool of threads over a growing stack of jobs.
 //!
 //! Each worker keeps what it finds on a stack of its own, newest first, so that the queue stays as small as
 //! the tree is deep; it gives away what it can spare only while others have nothing to do. Cold caches want
-//! far more threads than cores (a scan then lives from queue depth), warm ones want few: so the crew begins
+//! far more threads than cores (queue depth decides then), warm ones want few: so the pool begins
 //! with one worker a core, and grows while the processors are idle and jobs are waiting.
 
+use crate::host::directory::processor_time;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many workers a crew may have.
+/// How many workers a pool may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads {
     /// How many it begins with.
@@ -53,7 +54,7 @@ pub struct Jobs<J> {
 }
 
 impl<J> Jobs<J> {
-    /// Adds a job; somebody will do it.
+    /// Adds a job.
     pub fn push(&mut self, job: J) {
         self.own.push(job);
     }
@@ -105,10 +106,10 @@ impl<J> Shared<J> {
     }
 }
 
-/// Marks the end of a worker's stretch of work even if that panics, so that the others do not wait for ever.
-struct Stretch<'a, J>(&'a Shared<J>);
+/// Marks a worker as no longer busy even if it panics, so that the others do not wait forever.
+struct BusyGuard<'a, J>(&'a Shared<J>);
 
-impl<J> Drop for Stretch<'_, J> {
+impl<J> Drop for BusyGuard<'_, J> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.busy -= 1;
@@ -118,19 +119,17 @@ impl<J> Drop for Stretch<'_, J> {
     }
 }
 
-/// Does `jobs` and all that they push, on a crew of threads; returns each worker's final state.
+/// Does `jobs` and all that they push, on a pool of threads; returns each worker's final state.
 ///
 /// `work` gets the worker's state, a job and the place for further jobs. `watch` is called on this thread
 /// every few dozen milliseconds, for progress. Jobs have no order.
-pub fn run_crew<J: Send, S: Send>(
+pub fn run<J: Send, S: Send>(
     threads: Threads,
     jobs: Vec<J>,
     new_state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, J, &mut Jobs<J>) + Sync,
     mut watch: impl FnMut(),
 ) -> Vec<S> {
-    const TICK: Duration = Duration::from_millis(4);
-    const WATCH_EVERY: usize = 12;
     let shared = Shared {
         state: Mutex::new(State { waiting: jobs, busy: 0 }),
         wake: Condvar::new(),
@@ -141,7 +140,7 @@ pub fn run_crew<J: Send, S: Send>(
     let worker = || {
         let mut state = new_state();
         while let Some(job) = shared.take() {
-            let _stretch = Stretch(&shared);
+            let _busy = BusyGuard(&shared);
             let mut jobs = Jobs { own: vec![job] };
             while let Some(job) = jobs.own.pop() {
                 work(&mut state, job, &mut jobs);
@@ -156,13 +155,12 @@ pub fn run_crew<J: Send, S: Send>(
     };
     std::thread::scope(|scope| {
         // Where the system grants no more threads, those that are there do the work.
-        let hire = || std::thread::Builder::new().spawn_scoped(scope, worker);
-        let mut workers: Vec<_> = (0..threads.first).map_while(|_| hire().ok()).collect();
+        let spawn = || std::thread::Builder::new().spawn_scoped(scope, worker);
+        let mut workers: Vec<_> = (0..threads.first).map_while(|_| spawn().ok()).collect();
         if workers.is_empty() {
             return vec![worker()];
         }
-        let mut most = threads.most;
-        let mut processor = processor_time();
+        let mut growth = Growth { threads, most: threads.most, processor: processor_time() };
         for tick in 1.. {
             std::thread::park_timeout(TICK);
             let all_ended = workers.iter().all(|worker| worker.is_finished());
@@ -172,17 +170,10 @@ pub fn run_crew<J: Send, S: Send>(
             if tick % WATCH_EVERY == 0 {
                 watch();
             }
-            let now = processor_time();
-            let busy = now.saturating_sub(processor);
-            processor = now;
-            // Less than two thirds of one core's time in use: the workers wait for the disk.
-            let waits_for_disk = busy < TICK * 2 / 3 * u32::try_from(threads.first).unwrap_or(1);
-            if waits_for_disk && workers.len() < most && shared.idle.load(Ordering::Relaxed) == 0 {
-                let wanted = (2 * workers.len()).min(most);
-                workers.extend((workers.len()..wanted).map_while(|_| hire().ok()));
-                if workers.len() < wanted {
-                    most = workers.len();
-                }
+            let wanted = growth.wanted(workers.len(), shared.idle.load(Ordering::Relaxed));
+            workers.extend((workers.len()..wanted).map_while(|_| spawn().ok()));
+            if workers.len() < wanted {
+                growth.most = workers.len();
             }
         }
         workers
@@ -192,8 +183,36 @@ pub fn run_crew<J: Send, S: Send>(
     })
 }
 
-fn processor_time() -> Duration {
-    crate::host::directory::processor_time()
+/// How often the thread that started the pool looks after it.
+const TICK: Duration = Duration::from_millis(4);
+
+/// After how many ticks it calls `watch`.
+const WATCH_EVERY: usize = 12;
+
+/// Decides when a pool grows.
+struct Growth {
+    threads: Threads,
+    /// The most workers that there can be: what is wanted, or what the system grants.
+    most: usize,
+    /// The processor time at the last tick.
+    processor: Duration,
+}
+
+impl Growth {
+    /// How many workers there are to be, one tick after the last call: twice as many while the processors are idle though
+    /// no worker is.
+    fn wanted(&mut self, workers: usize, idle: usize) -> usize {
+        let now = processor_time();
+        let busy = now.saturating_sub(self.processor);
+        self.processor = now;
+        // Less than two thirds of one core's time in use: the workers wait for the disk.
+        let waits_for_disk = busy < TICK * 2 / 3 * u32::try_from(self.threads.first).unwrap_or(1);
+        if waits_for_disk && workers < self.most && idle == 0 {
+            (2 * workers).min(self.most)
+        } else {
+            workers
+        }
+    }
 }
 
 #[cfg(test)]
@@ -201,12 +220,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_job_is_done_once_whatever_the_crew() {
+    fn every_job_is_done_once_whatever_the_pool() {
         for threads in
             [Threads::exactly(1), Threads::exactly(7), Threads { first: 1, most: 16 }, Threads::default()]
         {
             // Each job n pushes n-1 twice: 2^11 - 1 jobs in all.
-            let done = run_crew(
+            let done = run(
                 threads,
                 vec![10_u32],
                 || 0_u32,
@@ -227,25 +246,58 @@ mod tests {
     fn there_are_no_more_threads_than_jobs() {
         let threads = Threads::exactly(64);
         assert_eq!(threads.for_jobs(0), Threads::exactly(1));
-        let ended = run_crew(threads.for_jobs(2), vec![1, 2], || (), |(), _, _| {}, || {});
+        let ended = run(threads.for_jobs(2), vec![1, 2], || (), |(), _, _| {}, || {});
         assert_eq!(ended.len(), 2);
         assert!(threads.for_processors().most <= 64);
     }
 
     #[test]
     fn no_jobs_end_at_once() {
-        assert_eq!(run_crew(Threads::exactly(3), Vec::<u8>::new(), || (), |(), _, _| {}, || {}).len(), 3);
+        assert_eq!(run(Threads::exactly(3), Vec::<u8>::new(), || (), |(), _, _| {}, || {}).len(), 3);
     }
 
     #[test]
-    fn a_crew_grows_while_its_workers_wait() {
+    fn a_panic_ends_the_work_of_all() {
+        for threads in [1, 3] {
+            let (tell, told) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                // The others wait for jobs by then.
+                let fail = |(): &mut (), _: u32, _: &mut Jobs<u32>| {
+                    std::thread::sleep(Duration::from_millis(50));
+                    panic!("as it should");
+                };
+                let run = || run(Threads::exactly(threads), vec![1], || (), fail, || {});
+                tell.send(std::panic::catch_unwind(run).is_err())
+            });
+            let ended = told.recv_timeout(Duration::from_secs(20));
+            assert_eq!(ended, Ok(true), "{threads} threads wait forever");
+        }
+    }
+
+    #[test]
+    fn somebody_can_watch_as_long_as_there_is_work() {
+        let (watched, began) = (AtomicUsize::new(0), std::time::Instant::now());
+        let until_watched = |(): &mut (), _: u32, _: &mut Jobs<u32>| {
+            while watched.load(Ordering::Relaxed) < 12 {
+                assert!(began.elapsed() < Duration::from_secs(20), "{watched:?}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        let watch = || {
+            watched.fetch_add(1, Ordering::Relaxed);
+        };
+        run(Threads::exactly(2), vec![1], || (), until_watched, watch);
+    }
+
+    #[test]
+    fn a_pool_grows_while_its_workers_wait() {
         let jobs: Vec<u32> = (0..200).collect();
         let slow = |count: &mut u32, _: u32, _: &mut Jobs<u32>| {
             *count += 1;
             std::thread::sleep(Duration::from_millis(5));
         };
-        let done = run_crew(Threads { first: 1, most: 8 }, jobs, || 0, slow, || {});
+        let done = run(Threads { first: 1, most: 8 }, jobs, || 0, slow, || {});
         assert_eq!(done.iter().sum::<u32>(), 200);
-        assert!(done.len() > 1, "a crew of {} for work that waits", done.len());
+        assert!(done.len() > 1, "a pool of {} for work that waits", done.len());
     }
 }

@@ -76,7 +76,7 @@ impl Preparation {
             let owner = path.metadata().ok().map(|metadata| metadata.uid()).filter(|&user| user != 0);
             let owner = owner.map(|user| Stranger::Owner { path: path.to_path_buf(), user });
             if let Some(stranger) = owner.or_else(|| trust::stranger(&trust::ways_to(path), 0)) {
-                return Err(failed(io::Error::other(format!("{stranger}, and we are root"))));
+                return Err(failed(io::Error::other(format!("refused as root: {stranger}"))));
             }
         }
         Ok(Preparation { path: path.to_path_buf(), steps })

@@ -572,6 +572,87 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_a_directory_that_was_moved_while_it_is_held_is_there() {
+        let (_temporary, base) = base();
+        std::fs::create_dir(base.join("p")).unwrap();
+        std::fs::write(base.join("p/m.py"), "").unwrap();
+        symlink("m.py", base.join("p/link.py")).unwrap();
+        symlink("loop.py", base.join("p/loop.py")).unwrap();
+        let ground = Ground::default();
+        let held = present(&ground, &base.join("p"));
+        std::fs::rename(base.join("p"), base.join("q")).unwrap();
+        assert!(matches!(held.look_up(b"link.py", &ground).unwrap(), Answer::Found(_)));
+        assert!(matches!(held.missing(&ground, b"m.py").unwrap(), Answer::Found(_)));
+        assert_eq!(Why::of(&held.look_up(b"loop.py", &ground).unwrap_err()), Why::Loop);
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_asked_for_is_not_missing() {
+        let (_temporary, base) = base();
+        let (ground, name) = (Ground::default(), "n".repeat(300));
+        assert!(ground.fate(&base.join(&name).join("m.py"), Wanted::Anything).is_err());
+        assert!(matches!(ground.open(base.join(&name), None, Access::List), SourceDirectory::Failed(_)));
+        let here = present(&ground, &base);
+        assert!(here.look_up(name.as_bytes(), &ground).is_err());
+        assert!(here.missing(&ground, name.as_bytes()).is_err());
+    }
+
+    /// Runs a test in a thread for which modes count even where it is root's.
+    #[cfg(target_os = "linux")]
+    fn as_who_obeys_modes(test: impl FnOnce() + Send) {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        let obey = || {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+            set_capabilities(None, sets).unwrap();
+            test();
+        };
+        std::thread::scope(|scope| scope.spawn(obey).join().unwrap());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_directory_that_may_not_be_listed_is_looked_into_and_one_that_may_not_be_searched_tells_nothing() {
+        let (_temporary, base) = base();
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        for (path, bits) in [("searched", 0o111), ("closed", 0o000)] {
+            let path = base.join(path);
+            std::fs::create_dir_all(path.join("sub")).unwrap();
+            std::fs::write(path.join("m.py"), "").unwrap();
+            mode(&path, bits);
+        }
+        as_who_obeys_modes(|| {
+            let ground = Ground::default();
+            let open = |path: &str, access| ground.open(base.join(path), None, access);
+            for access in [Access::List, Access::LookUp] {
+                let SourceDirectory::Present(searched) = open("searched", access) else { panic!() };
+                assert!(matches!(searched.look_up(b"m.py", &ground).unwrap(), Answer::Found(_)));
+                // It may be a bare mount point.
+                assert_eq!(Why::of(&searched.look_up(b"n.py", &ground).unwrap_err()), Why::Permission);
+                let SourceDirectory::Present(closed) = open("closed", access) else { panic!() };
+                let refused = closed.look_up(b"m.py", &ground).unwrap_err();
+                assert_eq!(Why::of(&refused), Why::Permission);
+                for path in ["closed/sub", "closed/gone"] {
+                    let SourceDirectory::Failed(error) = open(path, access) else { panic!("{path}") };
+                    assert_eq!(Why::of(&error), Why::Permission);
+                }
+            }
+        });
+        mode(&base.join("closed"), 0o700);
+    }
+
+    #[test]
+    fn what_is_missing_at_a_mount_point_that_is_missing_itself_is_no_orphan() {
+        let (_temporary, base) = base();
+        let fstab = format!("/dev/x {}/volume ext4 noauto 0 0\n", base.display());
+        let ground = Ground { mounts: Mounts::parse(b"", fstab.as_bytes()), ..Ground::default() };
+        assert_eq!(fate(&ground, &base.join("volume/p/m.py")), Fate::Doubtful(Why::Unmounted));
+        assert!(is_deleted(ground.fate(&base.join("volume2/p/m.py"), Wanted::Anything)));
+    }
+
+    #[test]
     fn a_source_that_came_after_the_listing_is_there() {
         let (_temporary, base) = base();
         std::fs::write(base.join("m.py"), "").unwrap();

@@ -243,11 +243,13 @@ pub fn is_locked(directory: &Path) -> io::Result<bool> {
         return Ok(false);
     }
     let mut all_encoded = true;
-    directory.list(&mut ListBuffer::default(), |name, _| {
-        let is_code = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_,+".contains(byte);
-        all_encoded &= name.len() >= 32 && name.iter().all(is_code);
-    })?;
+    directory.list(&mut ListBuffer::default(), |name, _| all_encoded &= is_encoded(name))?;
     Ok(all_encoded)
+}
+
+fn is_encoded(name: &[u8]) -> bool {
+    let is_code = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_,+".contains(byte);
+    name.len() >= 32 && name.iter().all(is_code)
 }
 
 /// Whether a file that stands in a directory's place may be an archive that a loader reads modules from, or a file at
@@ -387,5 +389,19 @@ mod tests {
         assert!(is_bare_mount_point(base, &mounts).unwrap());
         std::fs::write(base.join("kHnMxKtGuP0XZwJdvQqbVv_AK930MZ3S"), "").unwrap();
         assert!(!is_bare_mount_point(base, &mounts).unwrap() && !is_locked(base).unwrap());
+    }
+
+    #[test]
+    fn a_name_of_a_locked_directory_is_a_long_code() {
+        for (name, expected) in [
+            ("kHnMxKtGuP0XZwJdvQqbVv_AK930MZ3S", true),
+            ("kHnMxKtGuP0XZwJdvQqbVv_AK930MZ3", false),
+            ("kHnMxKtGuP0XZwJdvQqbVv_AK930MZ3S,kHnMxKtGuP0", true),
+            ("kHnMxKtGuP0XZwJdvQqbVv_AK930MZ3.py", false),
+            ("m.py", false),
+            ("", false),
+        ] {
+            assert_eq!(is_encoded(name.as_bytes()), expected, "{name}");
+        }
     }
 }

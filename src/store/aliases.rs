@@ -5,7 +5,7 @@
 //! store are walked, and each directory of sources is checked for being a link. Files are not looked at.
 
 use crate::host::directory::{FileKind, ListBuffer};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::pool::{self, Threads};
 use crate::pyc::name;
 use crate::source::{Why, is_missing};
 use crate::store::Store;
@@ -43,7 +43,7 @@ impl Aliases {
     /// Walks the directories of a store. Errors are kept ([`Aliases::take_troubles`]): what only may not be looked at is no
     /// error, for nothing below it can be shown either.
     pub fn find(store: &Store, threads: Threads) -> Aliases {
-        let work = |worker: &mut Worker, relative: Vec<u8>, jobs: &mut crate::host::pool::Jobs<Vec<u8>>| {
+        let work = |worker: &mut Worker, relative: Vec<u8>, jobs: &mut pool::Jobs<Vec<u8>>| {
             let Worker { links, unknown, buffer, names } = worker;
             names.clear();
             let listed = store.directory(&relative).and_then(|directory| {
@@ -75,7 +75,7 @@ impl Aliases {
                 jobs.push(path);
             }
         };
-        let workers = run_crew(threads, vec![Vec::new()], Worker::default, work, || {});
+        let workers = pool::run(threads, vec![Vec::new()], Worker::default, work, || {});
         let (mut links, mut unknown, mut troubles) = (BTreeMap::new(), Vec::new(), Vec::new());
         for worker in workers {
             links.extend(worker.links);

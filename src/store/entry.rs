@@ -1,6 +1,7 @@
 //! One file of the store and all that is known of it: facts, no verdict.
 
-use crate::host::directory::Metadata;
+pub use crate::host::directory::{FileKind, Metadata};
+
 use crate::pyc::name::Name;
 use crate::pyc::{Header, Loads, Malformed, header};
 use crate::source::{Source, Why};
@@ -115,6 +116,47 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_that_was_written_again_is_another_file() {
+        use crate::host::directory::FileKind;
+        let seen = Metadata {
+            kind: FileKind::Regular,
+            identity: (1, 2),
+            links: 1,
+            mode: 0o100_644,
+            user: 3,
+            group: 4,
+            bytes: 5,
+            disk: 512,
+            modified: Moment { seconds: 6, nanoseconds: 7 },
+            accessed: Moment::default(),
+            changed: Moment::default(),
+        };
+        let name = b"m.cpython-312.pyc";
+        let of = |metadata| Entry { metadata, ..Entry::named(name, Name::parse(name)) };
+        assert_eq!(SeenEntry::new(b"a", &of(None)), None, "nothing is known of it");
+        let entry = SeenEntry::new(b"a", &of(Some(seen))).unwrap();
+        for (now, is_still) in [
+            (seen, true),
+            (
+                Metadata {
+                    links: 2,
+                    mode: 0o100_600,
+                    changed: Moment { seconds: 8, nanoseconds: 0 },
+                    ..seen
+                },
+                true,
+            ),
+            (Metadata { identity: (1, 3), ..seen }, false),
+            (Metadata { identity: (2, 2), ..seen }, false),
+            (Metadata { bytes: 6, ..seen }, false),
+            (Metadata { modified: Moment { seconds: 6, nanoseconds: 8 }, ..seen }, false),
+        ] {
+            assert_eq!(entry.is_still(&of(Some(now))), is_still, "{now:?}");
+        }
+        assert!(!entry.is_still(&of(None)), "nothing is known of it any more");
+    }
 
     #[test]
     fn the_source_is_the_usual_one_unless_the_entry_says_another() {

@@ -3,7 +3,7 @@
 //! are called: at each start it imports `encodings`, which is not frozen in any version, and `os` and `site` up to 3.10.
 
 use crate::host::directory::{Directory, FileKind, Links, ListBuffer};
-use crate::host::pool::{Jobs, Threads, run_crew};
+use crate::host::pool::{self, Jobs, Threads};
 use crate::pyc::name::{self, Name, Slot};
 use crate::source::interpreter::environment::CONFIGURATION;
 use crate::source::interpreter::library::{MirroredLibrary, Sign};
@@ -111,7 +111,7 @@ fn add_those_of(
         );
     };
     let workers =
-        run_crew(threads, vec![root], Found::default, look, || progress(seen.load(Ordering::Relaxed)));
+        pool::run(threads, vec![root], Found::default, look, || progress(seen.load(Ordering::Relaxed)));
     let mut unreadable = Vec::new();
     for found in workers {
         places.libraries.extend(found.libraries);

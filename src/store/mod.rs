@@ -12,6 +12,7 @@
 pub mod aliases;
 pub mod body;
 pub mod entry;
+pub mod exposure;
 pub mod in_tree;
 pub mod lock;
 pub mod mirrored;
@@ -19,6 +20,8 @@ pub mod others;
 pub mod scan;
 pub mod sharing;
 pub mod tree;
+
+pub use crate::host::volumes::AccessTimes;
 
 use crate::host::directory::{self, Access, Directory, Metadata};
 use crate::host::path_owner::{Doubt, check_root_alone};
@@ -91,7 +94,7 @@ pub enum Refusal {
         user: u32,
     },
     /// We are root, and others decide what is at the path.
-    #[error("refused: {}: {doubt}, and we are root", .path.display())]
+    #[error("refused as root: {}: {doubt}", .path.display())]
     Doubtful {
         /// The path given.
         path: PathBuf,
@@ -236,6 +239,31 @@ mod tests {
         let store = Store::open(&base.join("store"), &homes, Purpose::Remove).unwrap();
         assert_eq!(store.real_path(), home.join(".cache/cpython"));
         assert_eq!(store.path(), base.join("store"));
+    }
+
+    #[test]
+    #[ignore = "needs root: it gives files away"]
+    fn as_root_the_store_of_another_is_looked_at_and_not_changed() {
+        const EVE: u32 = 61001;
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let make = |path: &str, user| {
+            std::fs::create_dir_all(base.join(path)).unwrap();
+            std::os::unix::fs::lchown(base.join(path), Some(user), None).unwrap();
+            base.join(path)
+        };
+        let (ours, hers) = (make("ours", 0), make("hers", EVE));
+        let below_hers = make("hers/ours", 0);
+        let opened = |path: &Path, purpose| {
+            Store::open(path, &[], purpose).map(drop).map_err(|refusal| refusal.to_string())
+        };
+        for path in [&ours, &hers, &below_hers] {
+            assert_eq!(opened(path, Purpose::Look), Ok(()));
+        }
+        assert_eq!(opened(&ours, Purpose::Remove), Ok(()));
+        let refused = |path: &Path| opened(path, Purpose::Remove).unwrap_err();
+        assert!(refused(&hers).ends_with("belongs to user 61001, not to us"));
+        assert!(refused(&below_hers).ends_with("user 61001 decides what is there, and we are root"));
     }
 
     #[test]

@@ -207,7 +207,7 @@ fn sample(store: &Store) -> Sample {
 mod tests {
     use super::*;
     use crate::store::Purpose;
-    use std::fs::{Permissions, create_dir_all, set_permissions, write};
+    use std::fs::{Permissions, create_dir, create_dir_all, set_permissions, write};
     use std::os::unix::fs::PermissionsExt;
 
     /// The verdict on a directory with this mode and these files.
@@ -253,10 +253,33 @@ mod tests {
         // Projects, with bytecode in their trees.
         let code = files("p/f#.txt", 5, &["p/__pycache__/m.cpython-312.pyc", "p/m.py"]);
         assert_eq!(verdict_of(0o755, &code), Some(Sharing::ForeignFiles));
+        assert_eq!(verdict_of(0o755, &files("f#.txt", FOREIGN_ALONE, &[])), Some(Sharing::ForeignFiles));
         let mixed: Vec<_> = files("p/f#.txt", 12, &[]).into_iter().chain(files(ENTRY, 11, &[])).collect();
         assert_eq!(verdict_of(0o755, &mixed), Some(Sharing::ForeignFiles));
         assert_eq!(verdict_of(0o777, &files(ENTRY, 1, &["scratch/x"])), Some(Sharing::ForeignFiles));
         assert_eq!(verdict_of(0o1777, &files(ENTRY, 9, &[])), Some(Sharing::Everyone));
+    }
+
+    #[test]
+    fn of_very_many_names_those_near_the_top_decide() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().canonicalize().unwrap();
+        let foreign = files("a/z/f#", FOREIGN_AMONG_ENTRIES, &[]);
+        create_dir_all(root.join("a/z")).unwrap();
+        foreign.iter().for_each(|file| write(root.join(file), "").unwrap());
+        let mut made = 0;
+        // `a` and `z` are two of the names.
+        for (directories, expected) in [
+            (MOST_NAMES - 3, Some(Sharing::ForeignFiles)),
+            (MOST_NAMES - 2, None),
+            // Nor is a directory a file because there are too many.
+            (MOST_NAMES + FOREIGN_AMONG_ENTRIES, None),
+        ] {
+            let more = std::mem::replace(&mut made, directories)..directories;
+            more.for_each(|number| create_dir(root.join(format!("a/{number}"))).unwrap());
+            let store = Store::open(&root, &[], Purpose::Look).unwrap();
+            assert_eq!(Sharing::of(&store, &[], &[]), expected, "{directories}");
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@
 
 use super::judge::Judge;
 use super::policy::{Budget, Value, Verdict};
-use crate::host::directory::Metadata;
 use crate::store::entry::Entry;
+use crate::store::entry::Metadata;
 use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::units::Tally;
 use std::cmp::Reverse;

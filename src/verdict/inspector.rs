@@ -23,7 +23,7 @@ use crate::pyc::{Header, InvalidationMode, Magic};
 use crate::source::owner::Owner;
 use crate::source::{Source, SourceFile, Why};
 use crate::store::Store;
-use crate::store::body::{Bodies, Body};
+use crate::store::body::Body;
 use crate::store::entry::{Content, Entry, SeenEntry};
 use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::verdict::status::{self, Stale, Status, UncheckedHashes};
@@ -55,7 +55,6 @@ pub struct Inspection<'a> {
 #[derive(Debug)]
 pub struct Inspector<'a> {
     inspection: Inspection<'a>,
-    bodies: Bodies<'a>,
     /// What was found.
     pub findings: Vec<Finding>,
     /// What could not be read.
@@ -98,7 +97,6 @@ impl<'a> Inspector<'a> {
     pub fn new(inspection: Inspection<'a>) -> Inspector<'a> {
         Inspector {
             inspection,
-            bodies: Bodies::of(inspection.store),
             findings: Vec::new(),
             troubles: Vec::new(),
             candidates: Vec::new(),
@@ -166,22 +164,23 @@ impl<'a> Inspector<'a> {
         let seen = SeenEntry::new(visit.relative, entry)?;
         let path = self.inspection.store.shown(visit.relative, entry.name);
         let finding = |what| Finding { path: path.clone(), what, entry: Some(seen.clone()) };
-        let is_loadable = match self.bodies.walk(visit.relative, entry.name, slot.tag, header.magic) {
-            Ok(Body::Loadable(walked)) => {
+        let is_loadable = match visit.body(entry) {
+            Ok(Some(Body::Loadable(walked))) => {
                 let moved = moved(&walked.filename, source_path).filter(|_| entry.recorded.is_none());
                 let moved = moved.map(What::Moved);
                 self.findings.extend(moved.map(finding));
                 true
             }
-            Ok(Body::Faulty(fault)) => {
+            Ok(Some(Body::Faulty(fault))) => {
                 self.findings.push(finding(What::Body(fault)));
                 false
             }
-            Ok(Body::NotChecked) => {
+            Ok(Some(Body::NotChecked)) => {
                 *self.not_checked.entry(slot.tag.into()).or_default() += 1;
                 // Its interpreter may know.
                 true
             }
+            Ok(None) => return None,
             // Others use the store meanwhile.
             Err(error) if crate::source::is_missing(&error) => return None,
             Err(source) => {

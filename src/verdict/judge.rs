@@ -5,8 +5,8 @@ use super::premise::Premise;
 use crate::pyc::name::Name;
 use crate::source::is_missing;
 use crate::store::Store;
-use crate::store::body::{Bodies, Body};
-use crate::store::entry::{Content, Entry};
+use crate::store::body::Body;
+use crate::store::entry::Entry;
 use crate::store::scan::{Trouble, Visit};
 use crate::verdict::status::{self, Corrupt, Status, UncheckedHashes};
 
@@ -16,14 +16,13 @@ pub struct Judge<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) store: &'a Store,
     circumstances: Circumstances<'a>,
-    bodies: Bodies<'a>,
     pub(crate) troubles: Vec<Trouble>,
 }
 
 impl<'a> Judge<'a> {
     /// A judge of a store's entries by this policy.
     pub fn new(policy: &'a Policy, store: &'a Store, circumstances: Circumstances<'a>) -> Judge<'a> {
-        Judge { policy, store, circumstances, bodies: Bodies::of(store), troubles: Vec::new() }
+        Judge { policy, store, circumstances, troubles: Vec::new() }
     }
 
     /// What the policy says of an entry, and what that is based on; `None` where it is out of the policy's scope.
@@ -46,17 +45,12 @@ impl<'a> Judge<'a> {
     /// The status of an entry after a look at its body, where the policy wants that. Python reads no others than the
     /// fresh ones.
     fn look_at_body(&mut self, visit: &Visit<'_>, entry: &Entry<'_>, status: Status) -> Status {
-        let (Status::Fresh, Some(slot), Content::Read(Ok(header), _)) =
-            (status, entry.parsed.slot(), entry.content)
-        else {
-            return status;
-        };
-        if !self.policy.selectors.contains(&Selector::Bodies) {
+        if status != Status::Fresh || !self.policy.selectors.contains(&Selector::Bodies) {
             return status;
         }
-        match self.bodies.walk(visit.relative, entry.name, slot.tag, header.magic) {
-            Ok(Body::Faulty(_)) => Status::Corrupt(Corrupt::Body),
-            Ok(Body::Loadable(_) | Body::NotChecked) => status,
+        match visit.body(entry) {
+            Ok(Some(Body::Faulty(_))) => Status::Corrupt(Corrupt::Body),
+            Ok(Some(Body::Loadable(_) | Body::NotChecked) | None) => status,
             Err(error) if is_missing(&error) => status,
             Err(source) => {
                 let path = self.store.shown(visit.relative, entry.name);

@@ -19,9 +19,7 @@
 
 pub mod budget;
 pub mod census;
-pub mod choice;
 pub mod emptied;
-pub mod exposure;
 pub mod finding;
 pub mod inspector;
 pub mod judge;

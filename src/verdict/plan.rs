@@ -10,14 +10,12 @@ use super::judge::Judge;
 use super::links::LinkedVictims;
 use super::policy::{Circumstances, Policy, Spared, Verdict};
 use super::victim::{Contents, Victim};
-use crate::host::pool::{Threads, run_crew};
 use crate::source::owner::{Owner, Presence};
 use crate::store::Store;
 use crate::store::entry::Entry;
 use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::units::Tally;
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,8 +45,6 @@ pub struct Plan {
     pub over_budget: Tally,
     /// How many files of the store are in the policy's scope.
     pub in_scope: u64,
-    /// Whether files go that are no bytecode.
-    pub takes_anything: bool,
     /// How many files an [`Overflow`] took whose first bytes were to be read.
     pub gone_unread: u64,
 }
@@ -73,7 +69,7 @@ impl PlannedDirectory {
     }
 
     /// How many of its victims are to be read before they are removed.
-    fn unread(&self) -> u64 {
+    pub(crate) fn unread(&self) -> u64 {
         self.victims.iter().filter(|victim| victim.contents == Contents::ToBeRead).count() as u64
     }
 }
@@ -249,7 +245,6 @@ impl Plan {
         let mut plan = Plan::default();
         let mut empty = EmptyDirectories::default();
         for part in parts {
-            plan.takes_anything = part.judge.policy.takes_anything();
             plan.directory_rule = part.judge.policy.directory_rule();
             plan.over_budget = part.cut_off.map_or_else(Tally::default, |cut_off| cut_off.over_budget);
             plan.directories.extend(part.directories);
@@ -267,46 +262,8 @@ impl Plan {
         plan
     }
 
-    /// Looks into the victims whose first bytes are to be read, as the executor does, and strikes out what is no
-    /// bytecode: for a plan that is only shown. Directories that keep such a file stay with it.
-    ///
-    /// More than [`MOST_LOOKED_INTO`] files are not looked into, for that takes longer than all the rest; nor are those
-    /// that an [`Overflow`] took. Returns how many were not. What cannot be read is added to the troubles.
-    pub fn look_into(&mut self, store: &Store, threads: Threads) -> u64 {
-        if self.takes_anything {
-            return 0;
-        }
-        let unread_files = self.directories.iter().map(PlannedDirectory::unread).sum::<u64>();
-        if self.gone_unread + unread_files > MOST_LOOKED_INTO {
-            return self.gone_unread + unread_files;
-        }
-        let look = |found: &mut Vec<LookedInto>, planned: &PlannedDirectory, _: &mut _| {
-            let looked = LookedInto::look(store, planned);
-            if !looked.spared.is_empty() || !looked.troubles.is_empty() {
-                found.push(looked);
-            }
-        };
-        let jobs: Vec<&PlannedDirectory> =
-            self.directories.iter().filter(|planned| planned.unread() > 0).collect();
-        let threads = threads.for_jobs(jobs.len());
-        let found = run_crew(threads, jobs, Vec::new, look, || {}).into_iter().flatten();
-        let mut spared_in: HashMap<Box<[u8]>, HashSet<Box<[u8]>>> = HashMap::new();
-        for LookedInto { relative, spared, troubles } in found {
-            self.troubles.extend(troubles);
-            if !spared.is_empty() {
-                let shown = spared.iter().map(|(name, why)| (store.shown(&relative, name), *why));
-                self.skipped.extend(shown.map(|(path, why)| Skipped { path, why }));
-                spared_in.insert(relative, spared.into_iter().map(|(name, _)| name).collect());
-            }
-        }
-        self.strike_out(&spared_in);
-        self.skipped.sort();
-        self.troubles.sort_by(|one, other| one.path().cmp(other.path()));
-        self.gone_unread
-    }
-
     /// Takes out victims, by directory and name, and with them the directories that stay for them.
-    fn strike_out(&mut self, spared_in: &HashMap<Box<[u8]>, HashSet<Box<[u8]>>>) {
+    pub(crate) fn strike_out(&mut self, spared_in: &HashMap<Box<[u8]>, HashSet<Box<[u8]>>>) {
         let Plan { directories, linked, emptied, .. } = self;
         for planned in directories {
             let Some(spared) = spared_in.get(&planned.relative) else { continue };
@@ -327,35 +284,5 @@ impl Plan {
         self.directories.iter().for_each(|directory| sum += directory.tally());
         self.linked.freed().for_each(|(_, freed)| sum += freed);
         sum
-    }
-}
-
-/// What a look into one directory's victims found.
-struct LookedInto {
-    relative: Box<[u8]>,
-    spared: Vec<(Box<[u8]>, Spared)>,
-    troubles: Vec<Trouble>,
-}
-
-impl LookedInto {
-    /// Looks at the victims as the executor does. What vanished meanwhile is nothing to report.
-    fn look(store: &Store, planned: &PlannedDirectory) -> LookedInto {
-        let (mut spared, mut troubles) = (Vec::new(), Vec::new());
-        let path = |name: &[u8]| store.shown(&planned.relative, name);
-        match store.directory(&planned.relative) {
-            Ok(directory) => {
-                for victim in &planned.victims {
-                    match victim.look_again(&directory, false) {
-                        Ok(None) => {}
-                        Ok(Some(why)) => spared.push((victim.name.clone(), why)),
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        Err(source) => troubles.push(Trouble::File { path: path(&victim.name), source }),
-                    }
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => troubles.push(Trouble::Directory { path: path(b""), source }),
-        }
-        LookedInto { relative: planned.relative.clone(), spared, troubles }
     }
 }

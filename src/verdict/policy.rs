@@ -3,10 +3,10 @@
 use super::emptied::{DirectoryRule, Leftovers};
 use super::premise::Premise;
 use super::scope::Scope;
-use crate::host::directory::Metadata;
 use crate::pyc::Magic;
 use crate::source::Source;
 use crate::source::owner::Presence;
+use crate::store::entry::Metadata;
 use crate::store::entry::{Bytecode, Content, Entry, SeenEntry};
 use crate::store::scan::Question;
 use crate::units::Moment;
@@ -328,7 +328,7 @@ impl Policy {
     }
 
     /// Whether files go that Python never wrote as bytecode, if they have an entry's name.
-    pub fn takes_anything(&self) -> bool {
+    fn takes_anything(&self) -> bool {
         self.selectors.contains(&Selector::Corrupt) || self.selectors.contains(&Selector::All)
     }
 
@@ -382,9 +382,9 @@ fn last_use(metadata: &Metadata, clock: Clock) -> (Class, Moment) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::directory::FileKind;
     use crate::pyc::name::Name;
     use crate::source::{SourceFile, Why};
+    use crate::store::entry::FileKind;
     use crate::verdict::status::{Corrupt, Orphan, Stale};
 
     const DAY: i64 = 86_400;

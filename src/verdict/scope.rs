@@ -224,6 +224,10 @@ mod tests {
         assert!(Keep::of(["/a/[z"]).unwrap_err().to_string().contains("/a/[z"));
         let nested = |depth: usize| format!("/{}b{}", "{a,".repeat(depth), "}".repeat(depth));
         assert!(Keep::of([nested(DEEPEST_BRACES).as_str()]).unwrap().matches(Path::new("/b")));
+        // One after another they are not nested.
+        assert!(Keep::of([format!("/{}", "{b}".repeat(DEEPEST_BRACES + 1)).as_str()]).is_ok());
+        assert!(Keep::check(&format!("/{}", "b".repeat(LONGEST_GLOB - 1))).is_ok());
+        assert!(Keep::check(&format!("/{}", "b".repeat(LONGEST_GLOB))).is_err());
         for glob in [
             nested(DEEPEST_BRACES + 1),
             nested(100_000),

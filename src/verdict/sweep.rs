@@ -1,9 +1,9 @@
 //! What a sweep comes to: which files go, which are moved into the store, which stay and why. Pure.
 
-use crate::host::directory::FileKind;
 use crate::pyc::name::Name;
 use crate::source::owner::Owner;
 use crate::store::body;
+use crate::store::entry::FileKind;
 use crate::store::entry::{Bytecode, Content};
 use crate::store::in_tree::found::{Companion, File, Form, InStore, Seen};
 use crate::store::in_tree::look::mirror_of;
@@ -330,19 +330,18 @@ fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
     match in_store {
         InStore::Entry(stored) if is_fresh(stored) => Verdict::Remove,
         InStore::Entry(stored) => Verdict::Adopt(stored.metadata.map(|metadata| metadata.identity)),
-        // What cannot be told stands in the way then: it is not overwritten.
-        InStore::Nothing | InStore::Unknown => Verdict::Adopt(None),
+        InStore::Nothing => Verdict::Adopt(None),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::directory::Metadata;
     use crate::pyc::header::Header;
     use crate::pyc::{Loads, Magic};
     use crate::source::{Source, SourceFile};
     use crate::store::entry::Entry;
+    use crate::store::entry::Metadata;
 
     const NOW: Moment = Moment { seconds: 100_000, nanoseconds: 0 };
     const OLD: Moment = Moment { seconds: 1000, nanoseconds: 0 };
@@ -481,14 +480,12 @@ mod tests {
             ("m.cpython-38.pyc", of_user[1], adopt),
             ("m.cpython-37.pyc", of_user[1], Verdict::Remove),
         ] {
-            for in_store in [InStore::Nothing, InStore::Unknown] {
-                let mut file = file(name, Form::Cached);
-                change(&mut file.entry);
-                file.in_store = Some(in_store);
-                assert_eq!(verdict(&file, Sourceless::Keep), expected, "{file:?}");
-                file.in_store = None;
-                assert_eq!(verdict(&file, Sourceless::Keep), Verdict::Remove, "{file:?}");
-            }
+            let mut file = file(name, Form::Cached);
+            change(&mut file.entry);
+            file.in_store = Some(InStore::Nothing);
+            assert_eq!(verdict(&file, Sourceless::Keep), expected, "{file:?}");
+            file.in_store = None;
+            assert_eq!(verdict(&file, Sourceless::Keep), Verdict::Remove, "{file:?}");
         }
         let mut stored = file(name, Form::Cached).entry;
         for (is_stale, expected) in [(false, Verdict::Remove), (true, Verdict::Adopt(Some((1, 2))))] {

@@ -8,10 +8,10 @@
 
 use super::share::{Counted, Share};
 use super::view::{self, Focus, Group, Key, View};
-use crate::host::directory::Metadata;
-use crate::host::volumes::AccessTimes;
 use crate::pyc::name::Name;
 use crate::source::owner::{Owner, Spellings};
+use crate::store::AccessTimes;
+use crate::store::entry::Metadata;
 use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::units::Moment;
 use crate::units::Tally;

@@ -14,6 +14,7 @@ use driver::Browser;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use support::{World, newest};
 
@@ -196,6 +197,13 @@ fn it_filters() {
         assert_eq!(names(browser), ["~/gone"]);
         // A tile leads to its row, even to one that is filtered out; the total is whole whatever is shown.
         browser.click(&browser.find(".treemap.wide .tile[data-owner='0'] .edge"));
+        // The page hears of its new address a moment after the click.
+        for _ in 0..50 {
+            if names(browser).len() == 3 {
+                break;
+            }
+            sleep(Duration::from_millis(100));
+        }
         assert_eq!(names(browser).len(), 3);
         let is_there = "const box = document.querySelector('tr:target').getBoundingClientRect();
                         return box.top >= 0 && box.bottom <= innerHeight ? document.querySelector('tr:target').id : null";

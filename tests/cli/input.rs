@@ -181,7 +181,7 @@ fn root_neither_obeys_nor_writes_what_another_user_could_have_changed() {
     const STRANGER: u32 = 61_001;
     let give = |path: &Path| std::os::unix::fs::lchown(path, Some(STRANGER), Some(STRANGER)).unwrap();
     let line = |message: &str| format!("{message}: ");
-    let why = |path: &Path| format!("{} belongs to user {STRANGER}, and we are root", path.display());
+    let why = |path: &Path| format!("refused as root: {} belongs to user {STRANGER}", path.display());
 
     let world = world();
     let history = history_of(&world);

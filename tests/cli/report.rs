@@ -131,7 +131,7 @@ fn varied() -> World {
 fn the_page_needs_nothing_but_itself() {
     let world = varied();
     let page = Page::of(&world);
-    assert!(page.text.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
+    assert!(page.text.starts_with("<!DOCTYPE html><html lang=\"en\">"));
     let policy = page.all("meta").find(|meta| meta["attributes"]["http-equiv"] == "Content-Security-Policy");
     let (script, style) = (page.hashes["script"].as_str().unwrap(), page.hashes["style"].as_str().unwrap());
     assert_eq!(
@@ -197,6 +197,31 @@ fn the_totals_are_those_of_du() {
         for status in owner["statuses"].as_object().unwrap().keys() {
             assert!(row.contains(status), "{row} has {status}");
         }
+    }
+}
+
+#[test]
+fn the_command_that_it_advises_is_about_the_same_store() {
+    let world = varied();
+    let advised = |arguments: &[&str]| -> String {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let told = answer(command.args(arguments).args(["report", "--html", "-"])).exits(0);
+        let page = Page::read(&world, &told.stdout);
+        let mut code = page.all("code").filter_map(|code| code["text"].as_str().map(String::from));
+        code.find(|text| text.starts_with("pycstore prune")).unwrap()
+    };
+    assert_eq!(advised(&[]), "pycstore prune --orphans --stale --corrupt --temporary");
+    let named = world.home.join("a & <b>'s");
+    std::fs::rename(&world.store, &named).unwrap();
+    // From another directory too.
+    for store in [named.to_str().unwrap(), "a & <b>'s"] {
+        let command = advised(&["--store", store]);
+        let line = format!(
+            "PATH={}:$PATH; cd /; {command} -n",
+            Path::new(env!("CARGO_BIN_EXE_pycstore")).parent().unwrap().display()
+        );
+        let told = answer(world.command("sh").args(["-c", &line])).exits(0);
+        assert!(told.stdout.contains("would remove 5 files and "), "{command}: {told:?}");
     }
 }
 

@@ -239,6 +239,66 @@ fn as_root_state_and_configuration_are_the_owners() {
 
 #[test]
 #[ignore = "needs root: it gives files away and becomes their owner"]
+fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
+    let site = Site::new();
+    let Site { world, roots, .. } = &site;
+    let store = world.store.display();
+    let schedule = |arguments: &str| {
+        let spool =
+            format!("mkdir -p {0}/spool/crontabs; mount --bind {0}/spool /var/spool/cron", roots.display());
+        site.with_account(&format!("{spool}; pycstore {arguments}"))
+    };
+    let of_store = |arguments: &str| schedule(&format!("--store {store} schedule {arguments}"));
+    fs::create_dir_all(roots.join(".config/pycstore")).unwrap();
+    let configured = roots.join(".config/pycstore/config.toml");
+    // Hers is the default, and root's would remove every entry.
+    fs::write(&configured, "[prune]\nmax-files = 0\n").unwrap();
+    let told = of_store("status").exits(1);
+    let shown = |told: &Answer, line: &str| told.stdout.lines().any(|told| told == line);
+    let default = "orphans stale corrupt temporary (the default: the configuration has none)";
+    assert!(shown(&told, &format!("policy    {default}")) && shown(&told, "runs as   eve"), "{told:?}");
+    assert!(shown(&told, "last run  none is recorded with this policy"), "{told:?}");
+    assert_eq!(told.stderr, "", "{told:?}");
+    of_store("install --print --with cron").exits(0);
+    let told = of_store("install --yes --with cron").exits(0);
+    assert!(told.stderr.contains(&format!("each night as eve: {default}\n")), "{told:?}");
+    // What ran is in her history, and what is shown is what will run.
+    of_store("run").exits(0);
+    let told = of_store("status").exits(0);
+    assert!(told.stdout.contains("): done, removed 2 files, "), "{told:?}");
+    // Her policy counts, with root's fine.
+    fs::remove_file(&configured).unwrap();
+    let hers = world.home.join(".config/pycstore/config.toml");
+    world.write(".config/pycstore/config.toml", "[prune]\norphans = true\nunused-for = '9d'\n");
+    let line = format!("policy    orphans unused-for 9d ({})", hers.display());
+    assert!(shown(&of_store("status").exits(0), &line), "{:?}", of_store("status"));
+    // Also where root's configuration names the store.
+    fs::write(&configured, format!("store = '{store}'\n[prune]\nstale = true\n")).unwrap();
+    assert!(shown(&schedule("schedule status").exits(0), &line));
+    fs::remove_file(&configured).unwrap();
+    fs::write(&hers, "[prune]\nmax-files = 0\n").unwrap();
+    for action in ["install --yes --with cron", "install -n --with cron", "install --print --with cron"] {
+        let told = of_store(action).exits(2);
+        let why = format!("refused: max-files 0 removes every entry each night ({})\nhint: ", hers.display());
+        assert!(told.stderr.contains(&why), "{action}: {told:?}");
+    }
+    // A configuration that root names is read by her, each night too.
+    let named = roots.join("named.toml");
+    fs::write(&named, "[prune]\ncorrupt = true\n").unwrap();
+    let told = schedule(&format!("--store {store} --config {} schedule status", named.display())).exits(0);
+    assert!(shown(&told, &format!("policy    corrupt ({})", named.display())), "{told:?}");
+    mode(&named, 0o600);
+    let told = schedule(&format!("--store {store} --config {} schedule status", named.display())).exits(2);
+    assert!(told.stderr.contains("Permission denied\n") && !told.stdout.contains("policy"), "{told:?}");
+    // Root's own is root's.
+    fs::write(&configured, "[prune]\nstale = true\n").unwrap();
+    let told = schedule("schedule status").exits(0);
+    assert!(shown(&told, &format!("policy    stale ({})", configured.display())), "{told:?}");
+    assert!(!told.stdout.contains("runs as"), "{told:?}");
+}
+
+#[test]
+#[ignore = "needs root: it gives files away and becomes their owner"]
 fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;
@@ -576,7 +636,8 @@ fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
     symlink(&store, &through).unwrap();
     for store in [&store, &below, &through] {
         let told = site.run(&["setup", "bash", "--yes", "--store", store.to_str().unwrap()]).exits(2);
-        assert!(told.stderr.contains(&format!("belongs to user {EVE}, and we are root\nhint: ")), "{told:?}");
+        assert!(told.stderr.contains("refused as root: "), "{told:?}");
+        assert!(told.stderr.contains(&format!("belongs to user {EVE}\nhint: ")), "{told:?}");
         assert!(!site.roots.join(".bashrc").exists(), "{store:?}");
     }
     let own = site.roots.join("store");
@@ -604,7 +665,10 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
     let (hers, mine) = (kept.to_str().unwrap(), ours.to_str().unwrap());
     for arguments in [&["sweep", hers, mine][..], &["sweep", mine, hers, "-n"]] {
         let told = site.run(arguments).exits(2);
-        assert!(told.stderr.contains("and we are root\nhint: name trees, "), "{told:?}");
+        assert!(
+            told.stderr.contains("refused as root: ") && told.stderr.contains("\nhint: name trees, "),
+            "{told:?}"
+        );
         assert_eq!((caches(kept), caches(&ours)), (1, 1));
     }
     // Root's tree is root's, in the store of another nothing of it is put.
@@ -655,7 +719,7 @@ fn as_root_warm_and_verify_work_as_the_owner() {
     // Of a tree that is hers root compiles nothing into a store of root's.
     let store = site.roots.join("store");
     let told = site.run(&["--store", store.to_str().unwrap(), "warm", kept.to_str().unwrap()]).exits(2);
-    assert!(told.stderr.contains("and we are root"), "{told:?}");
+    assert!(told.stderr.contains("refused as root: "), "{told:?}");
 }
 
 #[test]
@@ -680,7 +744,7 @@ fn as_root_nothing_is_removed_where_others_may_replace_it() {
     ] {
         let told = run(arguments).exits(2);
         let why = format!(
-            "others may write to {0}, and we are root\nhint: let nobody else write there: chmod go-w {0}\n",
+            "others may write to {0}\nhint: let nobody else write there: chmod go-w {0}\n",
             shared.display()
         );
         let is_refused =

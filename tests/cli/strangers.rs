@@ -48,12 +48,13 @@ fn play_with(interpreter: &Path, scene: &str) -> Answer {
 }
 
 /// What a stranger may do so that root would run their code, by the way it is done.
-const WAYS: [(&str, &str); 18] = [
+const WAYS: [(&str, &str); 19] = [
     ("the home is hers", "chown -R $eve py"),
     ("the home's directory is open", "chmod 777 py/bin"),
     ("a directory above the home is open", "chmod 777 py"),
     ("the configuration is hers", "chown $eve p/.venv/pyvenv.cfg"),
     ("the configuration is open", "chmod 666 p/.venv/pyvenv.cfg"),
+    ("a file of ours leads elsewhere", "echo /mnt/hers > p/.venv/bin/python._pth"),
     ("a module is hers", "chown $eve py/lib/$NAME/encodings/utf_8.py"),
     ("a module is open", "chmod 666 py/lib/$NAME/encodings/__init__.py"),
     ("a package is open", "chmod 777 py/lib/$NAME/encodings"),
@@ -82,7 +83,9 @@ const WAYS: [(&str, &str); 18] = [
 #[ignore = "needs root, setfacl and setpriv"]
 fn root_compiles_with_no_interpreter_that_others_may_change() {
     let trusted = play("pycstore --store /mnt/store warm /mnt/p; ls ran").exits(0);
-    assert!(trusted.stdout.ends_with("compiled 1 source\n0\n"), "{trusted:?}");
+    // Below `/root` no other user can start it.
+    let ran = ["compiled 1 source\n0\n", "compiled 1 source\n65534\n"];
+    assert!(ran.iter().any(|ran| trusted.stdout.ends_with(ran)), "{trusted:?}");
     let mask =
         play("setfacl -m u:$eve:rwx,m::rx p/.venv/bin; pycstore --store /mnt/store warm /mnt/p").exits(0);
     assert!(mask.stdout.contains("compiled 1 source"), "the mask leaves nothing: {mask:?}");
@@ -111,7 +114,7 @@ ls ran
 "#;
     let told = play(scene);
     assert_eq!(told.stdout, "exit 2\nexit 2\n", "{told:?}");
-    assert!(told.stderr.contains("refused: /mnt/t/bin/python is not run: /mnt/"), "{told:?}");
+    assert!(told.stderr.contains("refused as root: /mnt/t/bin/python is not run: /mnt/"), "{told:?}");
 }
 
 /// An interpreter that everybody may start.
@@ -147,6 +150,76 @@ fn roots_own_interpreter_runs_without_rights_and_compiles_roots_sources() {
     let told = play_with(&open_interpreter(), &format!("{CLOSED}{ASK}"));
     let expected = " 1 fault, 0 warnings, 0 notices; 0 proved\nexit 1\n65534\n65534\n";
     assert!(told.stdout.ends_with(expected), "{told:?}");
+}
+
+#[test]
+#[ignore = "needs root, setfacl and setpriv"]
+fn root_compiles_without_rights_what_only_root_may_read() {
+    let scene = r#"
+mkdir -m 700 p/closed; echo 'y = 2' > p/closed/n.py; chmod 600 p/closed/n.py
+chmod 700 store; touch -d '2020-01-01 UTC' p/m.py
+pycstore --store /mnt/store warm /mnt/p
+ls ran; rm ran/*
+find store -type f -printf '%U %m %P\n' | sort -k 3
+pycstore --store /mnt/store inspect --json store/mnt/p/closed/n.*.pyc
+for i in 1 2; do
+  PYTHONPYCACHEPREFIX=/mnt/store py/bin/$NAME -I -X pycache_prefix=/mnt/store -v -c '
+import sys; sys.path[:0] = ["/mnt/p", "/mnt/p/closed"]; import m, n; print(m.x, n.y)' 2>&1 |
+    grep -E "^[0-9]|code object from .*/mnt/store/.*[mn][.]" || true
+done
+ls ran; rm ran/*
+# What is compiled again takes the place of what is there.
+echo 'y = 33' > p/closed/n.py
+pycstore --store /mnt/store warm --all-stale
+ls ran
+find store -type f -printf '%U %m %P\n' | sort -k 3
+"#;
+    let told = play_with(&open_interpreter(), scene).exits(0);
+    let lines: Vec<&str> = told.stdout.lines().filter(|line| !line.contains("INTERPRETER")).collect();
+    let told_at = |text: &str| {
+        lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {told:?}"))
+    };
+    let compiled = told_at("compiled 2 sources");
+    assert_eq!(lines[compiled + 1], "65534", "{told:?}");
+    let entries = &lines[compiled + 2..compiled + 4];
+    assert!(
+        entries[0].starts_with("0 600 mnt/p/closed/n.") && entries[1].starts_with("0 644 mnt/p/m."),
+        "{told:?}"
+    );
+    assert!(lines[compiled + 4].contains(r#""status":"fresh""#), "{told:?}");
+    // Its own Python loads them as they are.
+    assert_eq!(lines.iter().filter(|line| line.contains("code object from")).count(), 4, "{told:?}");
+    assert_eq!(lines.iter().filter(|line| **line == "1 2").count(), 2, "{told:?}");
+    let again = told_at("compiled 1 source");
+    assert_eq!(lines[again + 1..again + 4], ["65534", entries[0], entries[1]], "{told:?}");
+}
+
+#[test]
+#[ignore = "needs root, setfacl and setpriv"]
+fn no_process_of_nobody_can_trace_the_interpreter_that_compiles_for_root() {
+    let scene = r#"
+echo "posix.close(posix.open('/mnt/ran/pid.%d' % posix.getpid(), posix.O_CREAT | posix.O_WRONLY))
+import time; time.sleep(1)" >> py/lib/$NAME/encodings/__init__.py
+pycstore --store /mnt/store warm /mnt/p > told &
+warm=$!
+seen=
+while kill -0 $warm 2> /dev/null; do
+  for pid in ran/pid.*; do
+    pid=${pid#ran/pid.}
+    [ -e "/proc/$pid/environ" ] || continue
+    user=$(stat -c %u /proc/$pid)
+    seen="$seen $user"
+    setpriv --reuid=65534 --regid=65534 --clear-groups head -c 1 /proc/$pid/environ > read 2> /dev/null && echo traced
+    setpriv --reuid=65534 --regid=65534 --clear-groups readlink /proc/$pid/fd/1 > read 2> /dev/null && echo opened
+  done
+  sleep 0.1
+done
+wait $warm
+tail -1 told
+echo $seen | tr ' ' '\n' | sort -u
+"#;
+    let told = play_with(&open_interpreter(), scene).exits(0);
+    assert_eq!(told.stdout, "compiled 1 source\n65534\n", "{told:?}");
 }
 
 #[test]

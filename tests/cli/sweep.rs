@@ -486,6 +486,31 @@ pycstore sweep tree --empty-directories";
 }
 
 #[test]
+fn bytecode_that_is_nobodys_is_told_by_the_topmost_directory_with_some() {
+    let world = World::new();
+    let bytecode = world.write("m.cpython-312.pyc", HEADER);
+    // No temporary directory, and no home: there whatever lies in it has an owner.
+    let script = format!(
+        "\
+mount -t tmpfs tmpfs /mnt
+for directory in cached cached/deep beside/deep; do
+    mkdir -p /mnt/src/$directory/__pycache__
+    cp {0} /mnt/src/$directory/__pycache__
+done
+: > /mnt/src/beside/m.py
+cp {0} /mnt/src/beside/m.pyc
+pycstore sweep --dry-run --json /mnt/src",
+        bytecode.display()
+    );
+    let document = answer(&mut world.in_namespace("", &script)).exits(0).json();
+    let owners = document["owners"].as_array().unwrap().iter();
+    let mut rows: Vec<_> =
+        owners.map(|row| (row["root"].as_str().unwrap(), row["files"].as_u64().unwrap())).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [("/mnt/src/beside", 2), ("/mnt/src/cached", 2)], "{document}");
+}
+
+#[test]
 fn what_belongs_to_the_system_is_refused() {
     let world = World::new();
     // Dry runs, for if they were not refused there is much to lose.

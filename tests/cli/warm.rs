@@ -1,6 +1,6 @@
 //! `pycstore warm`: what it compiled, the interpreters that it was compiled for load as it is.
 
-use crate::support::{Answer, Interpreter, World, age, answer, files, interpreters, newest};
+use crate::support::{Answer, Interpreter, World, age, answer, files, implementations, interpreters, newest};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -151,7 +151,7 @@ fn what_is_larger_than_any_source_is_not_read() {
     let sparse = world.write("p/sparse.py", "");
     std::fs::File::options().write(true).open(sparse).unwrap().set_len(1 << 40).unwrap();
     let told = warm(&world, ["p"]).exits(1);
-    assert!(told.stderr.ends_with("p/sparse.py: larger than 256 MiB\n"), "{told:?}");
+    assert!(told.stderr.ends_with("p/sparse.py: larger than 32 MiB\n"), "{told:?}");
 }
 
 #[test]
@@ -236,6 +236,118 @@ fn what_is_stale_is_compiled_as_it_was() {
     );
     warm(&world, ["--all-stale"]).exits(0);
     assert_eq!(stale(&[]), count);
+}
+
+/// Compiles the sources with an optimization and an invalidation mode by `py_compile`, as one process of the interpreter would
+/// in the place of ours; into a prefix that is not the store.
+fn compile_for_comparison(world: &World, interpreter: &Interpreter, sources: &[PathBuf], how: (&str, &str)) {
+    let (optimization, mode) = how;
+    let code = format!(
+        "import py_compile, sys\nsys.pycache_prefix = sys.argv[1]\nfor file in sys.argv[2:]: py_compile.compile(\
+         file, doraise=True, optimize={optimization}, \
+         invalidation_mode=py_compile.PycInvalidationMode.{mode})"
+    );
+    let mut command = world.command(&interpreter.path);
+    command.args(["-I", "-S", "-B", "-W", "ignore", "-c", &code]).arg(world.home.join("expected"));
+    answer(command.args(sources)).exits(0);
+}
+
+/// Compares the store's entries of a project with those that `py_compile` made.
+fn assert_as_expected(world: &World, project: &Path, how: &str) {
+    let expected = world.home.join("expected").join(project.strip_prefix("/").unwrap());
+    let names = |directory: &Path| -> BTreeSet<PathBuf> {
+        let below = |path: PathBuf| path.strip_prefix(directory).unwrap().to_path_buf();
+        files(directory).into_iter().map(below).collect()
+    };
+    let made = world.mirror(project);
+    assert_eq!(names(&made), names(&expected), "{how}");
+    for name in names(&made) {
+        let (made, expected) = (made.join(&name), expected.join(&name));
+        let same = std::fs::read(&made).unwrap() == std::fs::read(&expected).unwrap();
+        assert!(same, "{how}: {} differs", name.display());
+        let mode = |path: &Path| path.metadata().unwrap().mode();
+        assert_eq!(mode(&made), mode(&expected), "{how}: {}", name.display());
+    }
+    assert_eq!(directories(&made), directories(&expected), "{how}");
+}
+
+#[test]
+fn what_is_compiled_is_byte_for_byte_what_python_writes() {
+    for interpreter in implementations() {
+        let world = World::new();
+        let body = "\"\"\"Zyx doc.\"\"\"\nimport zyxa, zyxb.zyxc as zyxd\nassert zyxa, 'zyx said'\n\
+                    class Zyxk:\n    \"\"\"Zyx class.\"\"\"\n    zyxn = (1, -0.0, 2j, 'zyx one', b'zyx', ...)\n\
+                    def zyxf(zyxg, *zyxh, zyxi=10 ** 40):\n    'Zyx function.'\n    \
+                    return [zyxj for zyxj in zyxh if zyxj == 'm\u{fc}']\n";
+        let project = world.project("p", &["plain.py"]);
+        let sources = [
+            world.write("p/a b/body.py", body),
+            world.write("p/bom.py", format!("\u{feff}{body}")),
+            world.write("p/dos.py", body.replace('\n', "\r\n")),
+            world.write("p/empty.py", ""),
+            world.write("p/latin.py", b"# coding: latin-1\nzyxl = 'zyx \xe9'\n"),
+            world.write("p/no_end.py", "zyxm = 1"),
+            project.join("plain.py"),
+            world.write(Path::new("p").join(OsStr::from_bytes(b"\xff.py")), "zyxo = 1\n"),
+        ];
+        // The time is rounded as a double, the mode is the source's.
+        for (index, (source, mode)) in
+            sources.iter().zip([0o600, 0o640, 0o444, 0o755].into_iter().cycle()).enumerate()
+        {
+            let since = Duration::new(1_700_000_000 + index as u64, 999_999_900);
+            let file = std::fs::File::options().write(true).open(source).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + since).unwrap();
+            std::fs::set_permissions(source, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let python = interpreter.path.as_os_str();
+        compile_for_comparison(&world, interpreter, &sources, ("0", "TIMESTAMP"));
+        let told = warm(&world, ["p".as_ref(), "--python".as_ref(), python]).exits(0);
+        assert_eq!(told.stderr, "", "{told:?}");
+        assert_as_expected(&world, &project, &interpreter.tag);
+        // What is there is compiled again as it was.
+        std::fs::remove_dir_all(world.home.join("expected")).unwrap();
+        for how in [("0", "CHECKED_HASH"), ("1", "UNCHECKED_HASH"), ("2", "TIMESTAMP")] {
+            compile_for_comparison(&world, interpreter, &sources, how);
+        }
+        for entry in files(&world.home.join("expected")) {
+            let made = world.store.join(entry.strip_prefix(world.home.join("expected")).unwrap());
+            // An interpreter of another release would have this magic.
+            let mut bytes = std::fs::read(&entry).unwrap();
+            bytes[0] ^= 1;
+            std::fs::write(made, bytes).unwrap();
+        }
+        let told = warm(&world, ["--all-stale"]).exits(0);
+        assert!(told.stdout.ends_with(&format!("\ncompiled {} sources\n", 3 * sources.len())), "{told:?}");
+        assert_as_expected(&world, &project, &format!("{} --all-stale", interpreter.tag));
+    }
+}
+
+#[test]
+fn what_is_in_the_way_in_the_store_stays_and_is_not_followed() {
+    let world = World::new();
+    let project = world.project("p", &["a.py", "b.py", "c/d.py", "e/f.py"]);
+    let elsewhere = world.write("elsewhere/kept", "kept").parent().unwrap().to_path_buf();
+    let entry = |name: &str| world.entry(&project.join(name), newest(), "");
+    std::fs::create_dir_all(entry("a.py")).unwrap();
+    symlink(elsewhere.join("kept"), entry("b.py")).unwrap();
+    symlink(&elsewhere, world.mirror(&project.join("c"))).unwrap();
+    let told =
+        warm(&world, ["-q".as_ref(), "p".as_ref(), "--python".as_ref(), newest().path.as_os_str()]).exits(1);
+    let lines: Vec<&str> =
+        told.stderr.lines().filter(|line| line.contains("cannot write the entry of ")).collect();
+    assert_eq!(lines.len(), 3, "{told:?}");
+    for (line, name) in lines.iter().zip(["a.py", "b.py", "c/d.py"]) {
+        let start = format!("pycstore: cannot write the entry of {}: ", project.join(name).display());
+        assert!(line.starts_with(&start), "{line}");
+    }
+    assert!(entry("a.py").is_dir() && entry("b.py").is_symlink() && entry("e/f.py").is_file());
+    assert_eq!(std::fs::read_to_string(elsewhere.join("kept")).unwrap(), "kept");
+    // No temporary stays.
+    assert_eq!(files(&elsewhere), BTreeSet::from([elsewhere.join("kept")]));
+    assert_eq!(
+        files(&world.mirror(&project)).iter().filter(|path| path.is_file() && !path.is_symlink()).count(),
+        1
+    );
 }
 
 #[test]
@@ -444,7 +556,7 @@ fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
         let told = warm(&world, ["ours"]).exits(1);
         assert!(told.stderr.contains(".venv/bin/python is not run: "), "{told:?}");
         assert!(told.stderr.contains(&format!("belongs to user {NOBODY}")), "{told:?}");
-        assert!(told.stderr.contains(" of other users, and we are root"), "{told:?}");
+        assert!(told.stderr.contains("not entered as root: "), "{told:?}");
         give(&path, 0);
     }
     // What its link leads to counts, and what everybody may change.
@@ -467,7 +579,10 @@ fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
     std::fs::set_permissions(ours.join(".venv"), PermissionsExt::from_mode(0o777)).unwrap();
     assert!(warm(&world, ["ours"]).exits(1).stderr.contains("may be written to by everybody"));
     let told = warm(&world, ["theirs"]).exits(2);
-    assert!(told.stderr.contains("and we are root\nhint: run as that user"), "{told:?}");
+    assert!(
+        told.stderr.contains("refused as root: ") && told.stderr.contains("\nhint: run as that user"),
+        "{told:?}"
+    );
     assert!(!ran.exists(), "the trap was run");
     std::fs::create_dir_all(&world.store).unwrap();
     give(&world.store, NOBODY);
@@ -481,7 +596,10 @@ fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
     age(&ours.join("b.py"), HOUR);
     let told = warm(&world, ["--all-stale"]).exits(1);
     assert!(told.stdout.ends_with("\ncompiled 1 source\n"), "{told:?}");
-    assert!(told.stderr.contains("1 entry left: their sources are in other users' directories"), "{told:?}");
+    assert!(
+        told.stderr.contains("1 entry left: root compiles no sources in other users' directories"),
+        "{told:?}"
+    );
     assert!(!ran.exists(), "the trap was run");
 }
 

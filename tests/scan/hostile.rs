@@ -23,7 +23,7 @@ fn special(path: &Path, kind: FileType) {
 }
 
 /// Entries of every status that needs no permission bits.
-fn statuses(tree: &Tree) {
+pub fn statuses(tree: &Tree) {
     let changed = |at: usize, byte: u8| {
         let mut bytes = bytecode();
         bytes[at] = byte;
@@ -67,7 +67,7 @@ fn statuses(tree: &Tree) {
 }
 
 /// Sources that are no files, and files that are no usual sources.
-fn sources(tree: &Tree) {
+pub fn sources(tree: &Tree) {
     let directory = tree.project.join("sources");
     for stem in ["directory", "link", "dangling", "loop", "pipe", "windowed", "hidden", "trailing", "long"] {
         tree.orphan(format!("sources/{stem}.py"));
@@ -90,7 +90,7 @@ fn sources(tree: &Tree) {
 }
 
 /// What is neither file nor directory, under the names of entries.
-fn special_files(tree: &Tree) {
+pub fn special_files(tree: &Tree) {
     let mirror = tree.mirror("special");
     fs::create_dir(&mirror).unwrap();
     let regular = tree.fresh("status/target.py");
@@ -106,7 +106,7 @@ fn special_files(tree: &Tree) {
     special(&mirror.join("socket.cpython-312.pyc"), FileType::Socket);
 }
 
-fn names(tree: &Tree) {
+pub fn names(tree: &Tree) {
     let longest = [b'n'; 255 - ".cpython-312.pyc".len()];
     for stem in [&b"caf\xe9"[..], b"line\nbreak", b"\xff\xfe", b" ", b"-rf", b"tab\tquote'\"", &longest] {
         let module = name(&[stem, b".py"].concat());

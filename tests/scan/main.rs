@@ -3,9 +3,16 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
+mod alone;
 mod changing;
+mod compiled;
+mod dots;
+mod facts;
 mod hostile;
 mod ordinary;
+mod other_sources;
+mod owners;
 mod record;
+mod single;
 mod tree;
 mod walk;

@@ -69,6 +69,7 @@ impl Arguments {
 }
 
 /// The whole command line as data, complete with the options that every command inherits.
+#[cfg(test)]
 pub fn definition() -> clap::Command {
     let mut definition = Arguments::command().disable_help_subcommand(true);
     definition.build();
@@ -200,7 +201,8 @@ pub enum Command {
     ///
     /// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root. For
     /// root, no other user may be able to change its standard library, pyvenv.cfg and linked libraries either, and that holds
-    /// for --python too. Root fills another user's store as that user, and compiles no other user's tree into its own store.
+    /// for --python too; the interpreter then runs as nobody if that user can start it. pycstore reads the sources and writes
+    /// the entries. Root fills another user's store as that user, and compiles no other user's tree into its own store.
     Warm(WarmOptions),
     /// Show the entries of a source.
     ///
@@ -268,9 +270,6 @@ pub enum Command {
     /// Where it belongs: bash, ~/.local/share/bash-completion/completions/pycstore; zsh, a file _pycstore in a directory
     /// of $fpath; fish, ~/.config/fish/completions/pycstore.fish; PowerShell, a file that $PROFILE runs.
     Completions(CompletionsOptions),
-    /// Write the manual pages
-    #[command(hide = true)]
-    Generate(GenerateOptions),
     /// Start a program in a new session, with limits, or as another user.
     #[command(hide = true)]
     Launch(LaunchOptions),
@@ -405,22 +404,6 @@ pub struct LaunchOptions {
     /// Its arguments
     #[arg(last = false, allow_hyphen_values = true, trailing_var_arg = true)]
     pub arguments: Vec<OsString>,
-}
-
-/// Options of `pycstore generate`.
-#[derive(Debug, Args)]
-pub struct GenerateOptions {
-    /// What to write
-    pub what: Generated,
-    /// The directory to write to
-    pub directory: PathBuf,
-}
-
-/// What `generate` writes.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Generated {
-    /// The manual pages
-    Man,
 }
 
 impl From<Unchecked> for pycstore::verdict::status::UncheckedHashes {

@@ -23,16 +23,25 @@ pub fn complaint(mut error: clap::Error, arguments: impl Iterator<Item = OsStrin
         _ => String::new(),
     };
     let usage = usage.trim().trim_start_matches("Usage:").trim();
-    let help = match command(arguments) {
+    let command = command(arguments);
+    let help = match &command {
         Some(command) => format!("pycstore help {command}"),
         None => "pycstore --help".into(),
     };
+    if command.as_deref() == Some("verify") && asks_for_dry_run(&error) {
+        return Complaint::new(message, format!("without --fix, verify changes nothing; more: {help}"));
+    }
     let hint = match (tips.is_empty(), usage.is_empty()) {
         (false, _) => tips,
         (true, false) => format!("{}; more: {help}", in_one_line(usage)),
         (true, true) => help,
     };
     Complaint::new(message, hint)
+}
+
+/// Whether the unknown argument is the option of other commands for a dry run.
+fn asks_for_dry_run(error: &clap::Error) -> bool {
+    matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(text)) if text == "-n" || text == "--dry-run")
 }
 
 /// Escapes what somebody typed: with line feeds in it, it could look like a tip of clap's.
@@ -59,7 +68,9 @@ fn taken_apart(text: &str) -> (String, String) {
     let text = &text[..end(text, "\n\nFor more information")];
     let text = &text[..end(text, "\n\nUsage: ")];
     let (message, tips) = text.split_once(TIP).unwrap_or((text, ""));
-    (in_one_line(message), in_one_line(&tips.replace("\n  tip: ", "; ")))
+    // "to pass '-x' as a value, use '-- -x'": most often an option was meant.
+    let tips: Vec<&str> = tips.split("\n  tip: ").filter(|tip| !tip.starts_with("to pass '")).collect();
+    (in_one_line(message), in_one_line(&tips.join("; ")))
 }
 
 fn in_one_line(text: &str) -> String {
@@ -90,7 +101,7 @@ mod tests {
 
     #[test]
     fn errors_of_usage_are_a_line_and_a_hint() {
-        let cases: [(&[&str], &str, &str); 10] = [
+        let cases: [(&[&str], &str, &str); 13] = [
             (&["pruen"], "unrecognized subcommand 'pruen'", "a similar subcommand exists: 'prune'"),
             (&["du", "--jsn"], "unexpected argument '--jsn' found", "a similar argument exists: '--json'"),
             (
@@ -107,6 +118,21 @@ mod tests {
                 &["du", "--sort", "nam"],
                 "invalid value 'nam' for '--sort <WHAT>' [possible values: size, files, reclaimable, last-used, name]",
                 "a similar value exists: 'name'",
+            ),
+            (
+                &["inspect", "-x"],
+                "unexpected argument '-x' found",
+                "pycstore inspect [OPTIONS] <ENTRY>...; more: pycstore help inspect",
+            ),
+            (
+                &["verify", "--fix", "-n"],
+                "unexpected argument '-n' found",
+                "without --fix, verify changes nothing; more: pycstore help verify",
+            ),
+            (
+                &["verify", "--dry-run"],
+                "unexpected argument '--dry-run' found",
+                "without --fix, verify changes nothing; more: pycstore help verify",
             ),
             (
                 &["ls", "--top=3"],

@@ -372,8 +372,8 @@ mod tests {
     use super::super::facts::tests::{facts, open_store};
     use super::*;
     use pycstore::source::walk::InTree;
+    use pycstore::store::exposure::Parts;
     use pycstore::store::others::OtherStore;
-    use pycstore::verdict::exposure::Parts;
 
     /// `severity kind`, in the order in which they are shown.
     fn kinds(facts: &Facts) -> Vec<String> {

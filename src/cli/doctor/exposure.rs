@@ -3,8 +3,8 @@
 use super::facts::{Facts, OpenStore, StoreState};
 use super::finding::{Finding, Kind, Severity, quoted};
 use pycstore::host::trust::Step;
+use pycstore::store::exposure::{Approach, Guard, Intruder, Parts};
 use pycstore::units::human;
-use pycstore::verdict::exposure::{Approach, Guard, Intruder, Parts};
 
 fn who(facts: &Facts, intruder: Intruder) -> String {
     match intruder {

@@ -8,7 +8,7 @@ use super::question::{Question, Silence, apart, ask_all, program};
 use pycstore::environment::Environment;
 use pycstore::host::accounts::User;
 use pycstore::host::program::is_trusted;
-use pycstore::verdict::exposure::Guard;
+use pycstore::store::exposure::Guard;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use super::place::{Setting, assignment};
 use super::question::{Question, ask, program};
 use pycstore::environment::Environment;
 use pycstore::host::program::is_trusted;
-use pycstore::verdict::exposure::Guard;
+use pycstore::store::exposure::Guard;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};

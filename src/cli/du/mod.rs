@@ -3,6 +3,8 @@
 mod others;
 mod table;
 
+pub use table::prune_command;
+
 use super::args::{DuOptions, ViewOptions};
 use super::keep;
 use super::output::comma_separated;

@@ -99,15 +99,17 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
         let files = human::counted(usage.reclaimable.files, "file");
         let sum = format!("{} in {files} can go:", room(usage.reclaimable));
-        let command = format!(
-            "pycstore prune --orphans --stale --corrupt --temporary{}",
-            scopes(session.global.store.as_deref(), &shown.focus)
-        );
+        let command = prune_command(session.global.store.as_deref(), &shown.focus);
         // Where they do not fit on one line the command has its own, whole: it is there to be copied.
         let fits = session.terminal.columns().is_none_or(|it| path::width(&sum) + path::width(&command) < it);
         writeln!(out, "\n{sum}{}{command}", if fits { ' ' } else { '\n' })?;
     }
     Ok(())
+}
+
+/// The command that removes what was counted as reclaimable: `store` is the one that `--store` named.
+pub fn prune_command(store: Option<&Path>, focus: &Focus) -> String {
+    format!("pycstore prune --orphans --stale --corrupt --temporary{}", scopes(store, focus))
 }
 
 /// The options of `prune` that make it remove only what was counted.

@@ -39,7 +39,9 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
         }
     };
     if exit == Exit::Done && !is_declined && !session.global.quiet {
-        complain::note(&format!("each night: {} ({})", policy.names.join(" "), policy.origin));
+        let NightlyPolicy { names, origin, user, .. } = policy;
+        let user = user.map(|user| format!(" as {user}")).unwrap_or_default();
+        complain::note(&format!("each night{user}: {} ({origin})", names.join(" ")));
         complain::note(where_problems_are(scheduler));
     }
     Ok(exit)

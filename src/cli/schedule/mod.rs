@@ -30,6 +30,8 @@ use pycstore::schedule::Scheduler;
 ///
 /// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
 /// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
+/// As root on another user's store, the job continues as that user, and install and status check and show the policy in
+/// that user's configuration.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -55,9 +57,9 @@ pub struct ScheduleOptions {
 }
 
 impl ScheduleOptions {
-    /// Whether the command prunes the store now.
-    pub fn prunes(&self) -> bool {
-        self.action == Action::Run
+    /// Whether root continues as the owner of the store.
+    pub fn continues_as_owner(&self) -> bool {
+        matches!(self.action, Action::Run | Action::Policy)
     }
 }
 
@@ -72,6 +74,9 @@ enum Action {
     Status,
     /// Do now what it does
     Run,
+    /// Print what it would do, for this program
+    #[value(hide = true)]
+    Policy,
 }
 
 /// Runs `pycstore schedule`.
@@ -84,6 +89,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     match options.action {
         Action::Run => prune::run(session, &policy::prune_options(session, options.dry_run)),
         Action::Status => show::status(session),
+        Action::Policy => policy::print(session),
         Action::Install if options.print => show::print(session, options),
         Action::Install => install::install(session, options),
         Action::Remove => remove::remove(session, options),

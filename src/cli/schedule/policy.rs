@@ -2,11 +2,19 @@
 
 use crate::cli::args::{PruneOptions, SelectorOptions};
 use crate::cli::config::{self, Origin};
-use crate::cli::output::complain::Complaint;
+use crate::cli::continuation;
+use crate::cli::launch::this_program;
+use crate::cli::output::complain::{self, Complaint};
 use crate::cli::selection::Selection;
 use crate::cli::session::Session;
+use anyhow::Context;
+use pycstore::exit::Exit;
 use pycstore::history::{self, Run};
+use pycstore::json;
 use pycstore::schedule::{Job, JobOptions};
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
 
 /// Returns the job that does at night what `pycstore schedule run` would do now: with the same store, configuration and history, and
 /// with every global option that decides what is removed.
@@ -49,8 +57,11 @@ pub fn prune_options(session: &Session, dry_run: bool) -> PruneOptions {
     options
 }
 
-/// What is removed each night.
-#[derive(Debug)]
+/// Maximum length of an answer of the owner's process, in bytes.
+const LONGEST_ANSWER: u64 = 1 << 20;
+
+/// What is removed each night, as `schedule run` decides it.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NightlyPolicy {
     /// The selectors and scopes, as the history names them.
     pub names: Vec<String>,
@@ -58,20 +69,38 @@ pub struct NightlyPolicy {
     pub origin: String,
     /// Whether it removes every entry.
     empties_every_store: bool,
+    /// The newest run with these selectors and scopes, or why it is unknown.
+    pub last_run: Result<Option<Run>, String>,
+    /// The user who owns the store, if root continues as that user.
+    pub user: Option<String>,
 }
 
 impl NightlyPolicy {
-    /// Returns the policy of the nightly run.
+    /// Returns the policy of the nightly run on the effective store. On another user's store, root asks a process that continues
+    /// as that user: the policy and the history are that user's.
+    ///
+    /// # Errors
+    /// If the configuration has an invalid policy, or the owner's process fails.
+    pub fn new(session: &Session) -> anyhow::Result<NightlyPolicy> {
+        match continuation::other_owner(&session.global, &session.environment)? {
+            Some(user) => Ok(NightlyPolicy { user: Some(user), ..ask_owner(session)? }),
+            None => NightlyPolicy::of_this_user(session),
+        }
+    }
+
+    /// Returns the policy of a run by the user of this process.
     ///
     /// # Errors
     /// If the configuration has an invalid policy.
-    pub fn new(session: &Session) -> anyhow::Result<NightlyPolicy> {
+    fn of_this_user(session: &Session) -> anyhow::Result<NightlyPolicy> {
         let Selection { names, policy, .. } = Selection::of_prune(session, &prune_options(session, false))?;
         let origin = match (Selection::is_configured(session), &session.configuration.path) {
             (true, Some(path)) => path.display().to_string(),
             _ => "the default: the configuration has none".into(),
         };
-        Ok(NightlyPolicy { names, origin, empties_every_store: policy.empties_every_store() })
+        let last_run = newest_run(session, &names).map_err(|error| complain::told(&error).0);
+        let empties_every_store = policy.empties_every_store();
+        Ok(NightlyPolicy { names, origin, empties_every_store, last_run, user: None })
     }
 
     /// Refuses a policy that removes every entry each night: that run needs consent, and has no terminal.
@@ -88,15 +117,48 @@ impl NightlyPolicy {
     }
 }
 
-/// Returns the newest run with the nightly policy on the effective store, whoever started it.
+/// Returns the newest run by this user with the nightly policy on the effective store.
 ///
 /// # Errors
 /// If the policy or the history cannot be read.
 pub fn last_run(session: &Session) -> anyhow::Result<Option<Run>> {
-    let NightlyPolicy { names, .. } = NightlyPolicy::new(session)?;
+    NightlyPolicy::of_this_user(session)?.last_run.map_err(anyhow::Error::msg)
+}
+
+/// Returns the newest run with these selectors and scopes on the effective store, whoever started it.
+fn newest_run(session: &Session, names: &[String]) -> anyhow::Result<Option<Run>> {
     let Some(store) = config::store(session).value else { return Ok(None) };
     let Some(state) = session.environment.state_directory.as_deref() else { return Ok(None) };
-    Ok(history::newest(state, &store.canonicalize().unwrap_or(store), &names)?)
+    Ok(history::newest(state, &store.canonicalize().unwrap_or(store), names)?)
+}
+
+/// Runs `schedule policy` as the job would run `schedule run`: it continues as the owner of the store.
+fn ask_owner(session: &Session) -> anyhow::Result<NightlyPolicy> {
+    const WHY: &str = "cannot find out what the owner of the store would remove each night";
+    let mut arguments = job(session)?.arguments;
+    arguments.pop();
+    arguments.push("policy".into());
+    let mut command = Command::new(this_program()?);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().context(WHY)?;
+    let mut answer = Vec::new();
+    if let Some(pipe) = child.stdout.take() {
+        pipe.take(LONGEST_ANSWER).read_to_end(&mut answer).context(WHY)?;
+    }
+    // It reports its own errors.
+    if !child.wait().context(WHY)?.success() {
+        return Err(anyhow::anyhow!(WHY));
+    }
+    json::parse(&answer).context(WHY)
+}
+
+/// Runs `pycstore schedule policy`.
+pub fn print(session: &Session) -> anyhow::Result<Exit> {
+    let policy = NightlyPolicy::of_this_user(session)?;
+    let mut out = io::stdout().lock();
+    json::print(&mut out, &policy)?;
+    out.flush()?;
+    Ok(Exit::Done)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `pycstore schedule status`, and `install --print`.
 
 use super::ScheduleOptions;
-use super::policy::{NightlyPolicy, job, last_run};
+use super::policy::{NightlyPolicy, job};
 use super::problem::say_unknown;
 use crate::cli::config;
 use crate::cli::output::{complain, path};
@@ -65,10 +65,13 @@ pub fn status(session: &Session) -> anyhow::Result<Exit> {
     for installed in &found.installed {
         write_schedule(&mut out, session, installed)?;
     }
-    write_last_run(&mut out, session, last_run(session)?)?;
-    let NightlyPolicy { names, origin, .. } = NightlyPolicy::new(session)?;
+    let NightlyPolicy { names, origin, last_run, user, .. } = NightlyPolicy::new(session)?;
+    write_last_run(&mut out, session, last_run.map_err(anyhow::Error::msg)?)?;
     let policy = format!("policy    {} ({origin})", names.join(" "));
     writeln!(out, "{}", path::text_shown(&policy, &session.terminal))?;
+    if let Some(user) = user {
+        writeln!(out, "runs as   {}", path::text_shown(&user, &session.terminal))?;
+    }
     if let Some(store) = config::store(session).value {
         out.write_all(b"store     ")?;
         out.write_all(&path::shown(&store, &session.terminal))?;

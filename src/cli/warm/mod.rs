@@ -12,8 +12,8 @@ use super::output::style::Tone;
 use super::output::table::{Alignment, Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session};
-use pycstore::effect::adopt::make_mirror;
 use pycstore::effect::compile::{Compilation, Group, compile};
+use pycstore::effect::new_entry::make_mirror;
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
@@ -52,10 +52,10 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         Compilation::default()
     } else {
         let mut progress = session.progress("compiling");
-        let (prefix, threads) = (opened.store.path(), opened.threads());
+        let (store, threads) = (&opened.store, opened.threads());
         let is_fresh = |entry: &Path| work.fresh.contains(entry);
         let update = |sources| progress.update(sources);
-        compile(prefix, &work.groups, &is_fresh, runners.launcher(), threads, opened.stop.flag(), update)
+        compile(store, &work.groups, &is_fresh, &runners, threads, opened.stop.flag(), update)
     };
     let are_made = make_mirrors(&opened, &work);
     opened.stop.end_work();

@@ -14,9 +14,9 @@ use pycstore::pyc::name::{PYCACHE, python_of_tag};
 use pycstore::source::interpreter::{Implementation, Interpreters};
 use pycstore::source::is_missing;
 use pycstore::source::walk::{NOT_SOURCES, PythonTree, Unreadable, python_tree};
+use pycstore::store::in_tree::choice::executable_of;
+use pycstore::store::in_tree::choice::{Decider, Deciders};
 use pycstore::units::human;
-use pycstore::verdict::choice::executable_of;
-use pycstore::verdict::choice::{Decider, Deciders};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -123,7 +123,7 @@ fn refusal(path: &Path) -> Option<Complaint> {
     }
     is_anothers(&metadata).then(|| {
         let user = metadata.uid();
-        let message = format!("refused: {} belongs to user {user}, and we are root", path.display());
+        let message = format!("refused as root: {} belongs to user {user}", path.display());
         // sudo(8) takes a user id as `#ID`.
         let name = Accounts::read().user(user).map_or_else(|| format!("'#{user}'"), |user| user.name.clone());
         Complaint::new(message, format!("run as that user: sudo -u {name} pycstore warm …"))
@@ -163,7 +163,7 @@ fn tree(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> PythonTree {
     if others.get() > 0 {
         *is_whole = false;
         let directories = human::counted(others.get(), "directory");
-        complain::note(&format!("not entered: {directories} of other users, and we are root"));
+        complain::note(&format!("not entered as root: {directories} of other users"));
     }
     for unreadable in &unreadable {
         *is_whole = false;
@@ -254,7 +254,7 @@ impl Chooser<'_> {
         if effective_user() == 0 {
             let hint = "name an interpreter that only root may change";
             trusted(self.runners, &found)
-                .map_err(|why| Complaint::new(format!("refused: {why}, and we are root"), hint))?;
+                .map_err(|why| Complaint::new(format!("refused as root: {why}"), hint))?;
         }
         Ok(found)
     }

@@ -102,9 +102,7 @@ pub(super) fn work(
     if others > 0 {
         is_whole = false;
         let entries = human::counted(others, "entry");
-        complain::note(&format!(
-            "{entries} left: their sources are in other users' directories, and we are root"
-        ));
+        complain::note(&format!("{entries} left: root compiles no sources in other users' directories"));
     }
     let mut groups = Vec::new();
     if !by_tag.is_empty() {

@@ -114,10 +114,8 @@ impl Tree<'_> {
         self.left -= 1;
         if metadata.is_symlink() {
             let found = self.judge.of_lookup(path);
-            return found.or_else(|| match path.canonicalize() {
-                Ok(real) if real.is_dir() => self.stranger(&real, depth - 1),
-                _ => None,
-            });
+            return found
+                .or_else(|| path.canonicalize().ok().and_then(|real| self.stranger(&real, depth - 1)));
         }
         // Modules that are missing in a directory are looked for there as well.
         let found = self.judge.of_step(&step(path, &metadata), Sought::Missing);
@@ -356,15 +354,96 @@ mod tests {
         let (_temporary, base) = world(&[("venv/bin/python", ""), ("venv/lib/python3.12/os.py", "")]);
         let executable = base.join("venv/bin/python");
         assert!(!Layout::of(&executable).is_redirected);
-        let homes: Vec<String> = (0..200).map(|number| format!("home = /nowhere/{number}\n")).collect();
-        std::fs::write(base.join("venv/pyvenv.cfg"), homes.concat()).unwrap();
-        assert!(Layout::of(&executable).is_redirected);
-        std::fs::remove_file(base.join("venv/pyvenv.cfg")).unwrap();
-        for number in 0..200 {
-            std::fs::write(base.join(format!("venv/lib/python3{number}.zip")), "").unwrap();
+        // Besides the directory of the executable, or the library that is there.
+        for (more, is_redirected) in [(MOST_PLACES - 1, false), (200, true)] {
+            let homes: Vec<String> = (0..more).map(|number| format!("home = /nowhere/{number}\n")).collect();
+            std::fs::write(base.join("venv/pyvenv.cfg"), homes.concat()).unwrap();
+            assert_eq!(Layout::of(&executable).is_redirected, is_redirected, "{more} homes");
+            std::fs::remove_file(base.join("venv/pyvenv.cfg")).unwrap();
         }
-        let layout = Layout::of(&executable);
-        assert!(layout.is_redirected && layout.above.len() < 200);
+        for (more, is_redirected) in [(MOST_PLACES - 1, false), (200, true)] {
+            for number in 0..more {
+                std::fs::write(base.join(format!("venv/lib/python3{number}.zip")), "").unwrap();
+            }
+            let layout = Layout::of(&executable);
+            assert_eq!(layout.is_redirected, is_redirected, "{more} archives");
+            assert!(layout.above.len() < 200);
+        }
+    }
+
+    #[test]
+    fn where_an_executable_that_cannot_be_read_leads_is_unknown() {
+        let (_temporary, base) = world(&[("py/bin/python3.12", ""), ("py/lib/python3.12/os.py", "")]);
+        let executable = base.join("py/bin/python3.12");
+        assert!(!Layout::of(&executable).is_redirected);
+        // The header of an ELF file that counts its segments elsewhere.
+        let mut header = [0; 64];
+        header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        header[56..58].fill(0xff);
+        std::fs::write(&executable, header).unwrap();
+        assert!(Layout::of(&executable).is_redirected);
+    }
+
+    #[test]
+    fn names_of_standard_libraries_and_their_archives() {
+        for name in ["python3.12", "python3.13t", "python312.zip", "pypy3.10", "pypy310.zip"] {
+            assert!(is_library(OsStr::new(name)), "{name}");
+        }
+        for name in ["python3", "pypy3", "python2.7", "gcc", "libpython3.12.so", "pypy"] {
+            assert!(!is_library(OsStr::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_library_is_looked_at_with_all_that_its_links_lead_to() {
+        let (_temporary, base) = world(&[
+            ("lib/os.py", ""),
+            ("lib/site-packages/x.py", ""),
+            ("elsewhere/deep/module.py", ""),
+            ("single.py", ""),
+        ]);
+        symlink("../elsewhere", base.join("lib/package")).unwrap();
+        symlink("../single.py", base.join("lib/single.py")).unwrap();
+        symlink("nowhere", base.join("lib/dangling")).unwrap();
+        let judged =
+            || Libraries::new(crate::host::directory::effective_user()).of_library(&base.join("lib"));
+        assert_eq!(judged(), None);
+        for (path, named) in [
+            ("lib/os.py", Some("lib/os.py")),
+            ("elsewhere/deep", Some("elsewhere/deep")),
+            ("elsewhere/deep/module.py", Some("elsewhere/deep/module.py")),
+            ("single.py", Some("lib/single.py")),
+            ("lib/site-packages/x.py", None),
+        ] {
+            let path = base.join(path);
+            let before = path.metadata().unwrap().permissions();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+            assert_eq!(judged(), named.map(|named| Stranger::Everybody(base.join(named))));
+            std::fs::set_permissions(&path, before).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_library_that_is_deeper_than_any_is_unknown() {
+        let (_temporary, base) = world(&[]);
+        let judged = |library: &str| {
+            Libraries::new(crate::host::directory::effective_user()).of_library(&base.join(library))
+        };
+        // The library itself is the first level.
+        for (levels, is_known) in [(DEEPEST - 1, true), (DEEPEST, false)] {
+            let library = format!("d{levels}");
+            std::fs::create_dir_all(base.join(&library).join(vec!["d"; levels].join("/"))).unwrap();
+            assert_eq!(judged(&library).is_none(), is_known, "{levels}");
+        }
+        // Each link is a level as well.
+        for level in 0..DEEPEST {
+            let directory = base.join(format!("l{level}"));
+            std::fs::create_dir(&directory).unwrap();
+            symlink(format!("../l{}", level + 1), directory.join("below")).unwrap();
+        }
+        let from = |levels: usize| judged(&format!("l{}", DEEPEST - levels));
+        assert_eq!(from(DEEPEST / 2 - 1), None);
+        assert!(matches!(from(DEEPEST / 2 + 1), Some(Stranger::Unknown(_))));
     }
 
     #[test]

@@ -204,23 +204,65 @@ mod tests {
         }
     }
 
+    /// Makes a file that needs these libraries, by their places in `strings`, and looks for them in these directories.
+    fn naming(path: &Path, needed: &[u64], directories: &[u64], strings: &[u8]) {
+        let of_tag =
+            |tag: i64, places: &[u64]| places.iter().flat_map(|&at| [tag as u64, at]).collect::<Vec<_>>();
+        let entries = [of_tag(DT_NEEDED, needed), of_tag(DT_RUNPATH, directories), vec![0, 0]].concat();
+        let table = numbers(&entries);
+        let (at, size) = (256, table.len() as u64);
+        let sections =
+            [section(0, 0, 0, 0), section(6, 2, at, size), section(3, 0, at + size, strings.len() as u64)];
+        elf(path, (0, 3), 64, &[&sections.concat()[..], &table, strings].concat());
+    }
+
+    #[test]
+    fn libraries_are_looked_up_in_each_directory_and_those_that_they_need_as_well() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let strings = format!("\0one.so\0/nowhere:{}\0", base.display());
+        naming(&base.join("python"), &[1], &[8], strings.as_bytes());
+        naming(&base.join("one.so"), &[1], &[6], b"\0b.so\0/else\0");
+        let expected = [base.join("one.so"), "/else/b.so".into(), "/nowhere/one.so".into()];
+        assert_eq!(libraries(&base.join("python")).unwrap(), BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn a_chain_of_more_libraries_than_any_is_not_followed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        for number in 0..=MOST {
+            let needed = format!("\0{:04}\0{}\0", number + 1, base.display());
+            naming(&base.join(format!("{number:04}")), &[1], &[6], needed.as_bytes());
+        }
+        let last = base.join(format!("{:04}", MOST + 1));
+        assert_eq!(libraries(&base.join("0001")).unwrap().len(), MOST);
+        std::fs::write(last, "").unwrap();
+        assert_eq!(libraries(&base.join("0001")).unwrap().len(), MOST);
+        assert!(libraries(&base.join("0000")).is_none());
+    }
+
     #[test]
     fn of_a_file_that_names_too_much_nothing_is_told() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("python");
-        let of_many = |needed: u64, directories: u64| {
-            let tags = [(needed, DT_NEEDED), (directories, DT_RUNPATH)];
-            let entries = tags.into_iter().flat_map(|(count, tag)| (0..count).map(move |_| [tag as u64, 1]));
-            let table = numbers(&entries.flatten().chain([0, 0]).collect::<Vec<_>>());
-            let (at, size) = (256, table.len() as u64);
-            let sections =
-                [section(0, 0, 0, 0), section(6, 2, at, size), section(3, 0, at + size, 4)].concat();
-            elf(&path, (0, 3), 64, &[&sections[..], &table, b"\0/x\0"].concat());
+        let of_many = |needed: usize, directories: usize| {
+            naming(&path, &vec![1; needed], &vec![1; directories], b"\0/x\0");
             libraries(&path)
         };
         assert_eq!(of_many(1, 1).unwrap().len(), 1);
         assert_eq!(of_many(0, 0).unwrap().len(), 0);
         assert!(of_many(30_000, 30_000).is_none());
         assert!(of_many(200, 200).is_none());
+        // In so many directories each library, or so many names in all.
+        assert_eq!(of_many(10, MOST / 10).unwrap().len(), 1);
+        assert!(of_many(MOST, 0).is_some());
+        assert!(of_many(MOST + 1, 0).is_none());
+        let of_one_list = |directories: usize| {
+            naming(&path, &[], &[1], &[b"\0/x", &b":/x".repeat(directories - 1)[..], b"\0"].concat());
+            libraries(&path)
+        };
+        assert!(of_one_list(MOST + 1).is_some());
+        assert!(of_one_list(MOST + 2).is_none());
     }
 }

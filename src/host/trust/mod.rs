@@ -320,6 +320,7 @@ mod tests {
         assert_eq!(real, base.join("real/bin/python"));
         assert_eq!(followed(&base.join("ours/missing/deep")), (Vec::new(), base.join("ours")));
         assert_eq!(followed(&base.join("loop")).1, base);
+        assert_eq!(followed(&base.join("loop")).0.len(), 40, "no more than the kernel follows");
         let ends = |ways: &[Vec<Step>]| -> Vec<PathBuf> {
             ways.iter().map(|way| way.last().unwrap().path.clone()).collect()
         };
@@ -359,6 +360,42 @@ mod tests {
         let everybody = Some(Stranger::Everybody("/x".into()));
         assert_eq!(stranger(1000, group, 0o101_777), everybody, "sticky means nothing of a file");
     }
+
+    #[test]
+    fn a_step_of_another_user_is_theirs_and_one_of_roots_is_not() {
+        const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n";
+        const GROUP: &str = "own:x:500:root\nme:x:1000:\nothers:x:501:me\n";
+        let known = |unmapped| {
+            let mut accounts = Accounts::parse(PASSWD, GROUP);
+            accounts.unmapped = unmapped;
+            accounts
+        };
+        let judged = |accounts: Accounts, user, owner, group| {
+            let step = Step { path: "/x".into(), user: owner, group, mode: 0o100_775, acl: Acl::None };
+            Judge { user, accounts: OnceCell::from(accounts) }.of_step(&step, Sought::Present)
+        };
+        let theirs = |user| Some(Stranger::Owner { path: "/x".into(), user });
+        for (user, owner, expected) in
+            [(0, 0, None), (1000, 0, None), (1000, 1000, None), (0, 1000, theirs(1000)), (1000, 7, theirs(7))]
+        {
+            assert_eq!(judged(known(None), user, owner, 0), expected, "{user} {owner}");
+        }
+        // In a user namespace that does not know them.
+        assert_eq!(judged(known(Some(65534)), 0, 65534, 0), None);
+        assert_eq!(judged(known(Some(65534)), 0, 7, 0), theirs(7));
+        let of_group = |group| Some(Stranger::Group { path: "/x".into(), group });
+        for (group, expected) in
+            [(500, None), (501, of_group(501)), (1000, of_group(1000)), (502, of_group(502))]
+        {
+            assert_eq!(judged(known(None), 0, 0, group), expected, "{group}");
+        }
+        assert_eq!(
+            judged(Accounts::default(), 0, 0, 0),
+            None,
+            "root's group is root's, whatever is known of it"
+        );
+    }
+
     #[test]
     fn whom_an_access_control_list_names_decides_for_root() {
         let stranger = |user, acl: &Acl| {
@@ -396,5 +433,11 @@ mod tests {
         assert_eq!(of("sticky/missing"), everybody);
         assert_eq!(of("sticky/missing/deep"), everybody);
         assert_eq!(of("link"), everybody);
+        // In the directory itself, which is there, nothing is looked up.
+        assert_eq!(of("sticky"), None);
+        // Whoever may replace a directory on the way may put there what is missing.
+        std::fs::create_dir_all(base.join("open/ours")).unwrap();
+        std::fs::set_permissions(base.join("open"), PermissionsExt::from_mode(0o777)).unwrap();
+        assert_eq!(of("open/ours/missing"), Some(Stranger::Everybody(base.join("open"))));
     }
 }

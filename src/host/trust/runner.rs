@@ -14,8 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 
-/// The user and group without rights (`nobody`); the kernel uses the same ids for unmapped users.
-pub const UNPRIVILEGED: Identity = Identity { user: 65534, group: 65534 };
+/// The user without rights (`nobody`; the kernel uses the same id for unmapped users), with a group that no process of this
+/// user has: so none of them can trace the interpreter and change what it returns, for user and group have to be the same
+/// (ptrace(2), "Ptrace access mode checking"). No convention assigns 65530 (systemd's "Users, Groups, UIDs and GIDs").
+pub const UNPRIVILEGED: Identity = Identity { user: 65534, group: 65530 };
+
+/// The group of a user that passwd(5) does not have: `nogroup`.
+const NO_GROUP: u32 = 65534;
 
 /// Chooses how interpreters are started and by which user; remembers the result for each.
 #[derive(Debug, Default)]
@@ -23,6 +28,7 @@ pub struct Runners {
     launcher: Option<PathBuf>,
     trusted: Known,
     known: Mutex<BTreeMap<PathBuf, Result<Option<Identity>, Stranger>>>,
+    unprivileged: Mutex<BTreeMap<PathBuf, Option<Identity>>>,
 }
 
 impl Runners {
@@ -59,25 +65,34 @@ impl Runners {
             return known.clone();
         }
         let identity = match &self.launcher {
-            Some(launcher) if effective_user() == 0 => self.identity_for_root(launcher, executable),
+            Some(_) if effective_user() == 0 => self.identity_for_root(executable),
             _ => self.trust(executable).map(|()| None),
         };
         known.insert(executable.to_path_buf(), identity.clone());
         identity
     }
 
-    fn identity_for_root(&self, launcher: &Path, executable: &Path) -> Result<Option<Identity>, Stranger> {
+    fn identity_for_root(&self, executable: &Path) -> Result<Option<Identity>, Stranger> {
         let owners: Vec<u32> = owners(executable).into_iter().collect();
         match owners[..] {
             [user] if self.trusted.stranger(executable, user).is_none() => {
-                let group = Accounts::read().user(user).map_or(UNPRIVILEGED.group, |user| user.group);
+                let group = Accounts::read().user(user).map_or(NO_GROUP, |user| user.group);
                 Ok(Some(Identity { user, group }))
             }
             _ => {
                 self.trust(executable)?;
-                Ok(starts(launcher, executable, UNPRIVILEGED).then_some(UNPRIVILEGED))
+                Ok(self.unprivileged(executable))
             }
         }
+    }
+
+    /// Returns the user that runs a trusted interpreter whose bytecode will be used: as root [`UNPRIVILEGED`], if that user can
+    /// start it; `None`: that of this process. Never another owner: root would run what that user's process returns.
+    pub fn unprivileged(&self, executable: &Path) -> Option<Identity> {
+        let launcher = self.launcher.as_deref().filter(|_| effective_user() == 0)?;
+        let mut known = self.unprivileged.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = || starts(launcher, executable, UNPRIVILEGED).then_some(UNPRIVILEGED);
+        *known.entry(executable.to_path_buf()).or_insert_with(identity)
     }
 }
 

@@ -164,21 +164,24 @@ impl<'a> Reader<'a> {
                 let length = usize::from(self.byte()?);
                 self.ascii(length)?
             }
-            b'r' => {
-                let index = usize::try_from(self.number()?).map_err(|_| Wrong::Reference)?;
-                let object = self.references.get(index).filter(|object| object.shape != Shape::Reserved);
-                let object = *object.ok_or(Wrong::Reference)?;
-                if is_referenced && self.is_pypy() {
-                    self.refer(object)?;
-                }
-                return Ok(Step::Finished(object));
-            }
+            b'r' => return self.reference(is_referenced),
             kind => return self.open(kind, is_referenced),
         };
         if is_referenced && object.shape != Shape::Null {
             self.refer(object)?;
         } else if is_referenced && self.is_pypy() {
             self.refer(Object::RESERVED)?;
+        }
+        Ok(Step::Finished(object))
+    }
+
+    /// Reads a reference to an object that was read before.
+    fn reference(&mut self, is_referenced: bool) -> Result<Step, Wrong> {
+        let index = usize::try_from(self.number()?).map_err(|_| Wrong::Reference)?;
+        let object = self.references.get(index).filter(|object| object.shape != Shape::Reserved);
+        let object = *object.ok_or(Wrong::Reference)?;
+        if is_referenced && self.is_pypy() {
+            self.refer(object)?;
         }
         Ok(Step::Finished(object))
     }
@@ -303,6 +306,11 @@ impl<'a> Reader<'a> {
             self.open.push(container);
             return Ok(Step::Opened);
         }
+        self.finish(container)
+    }
+
+    /// Finishes a complete container: checks a code object, and lets references find it.
+    fn finish(&mut self, mut container: Open) -> Result<Step, Wrong> {
         if let Kind::Code(draft) = container.kind {
             draft.check(self.dialect, self.bytes).map_err(Wrong::Code)?;
             // Its hash is that of its constants, among others.

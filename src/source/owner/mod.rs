@@ -16,9 +16,11 @@ pub use spelling::Spellings;
 
 use crate::source;
 use crate::source::walk::PROJECT_MARKERS;
-use shape::{build_root, kind_of_gone, prefix_of_library, tool_cache, user_site};
+use shape::{build_root, kind_of_gone, tool_cache, user_site};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub(crate) use shape::prefix_of_library;
 
 /// What kind of thing owns a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// `PREFIX/lib/python3.12` → `PREFIX`; also `lib64`, `python3` (Debian) and `python3.14t`.
-pub(super) fn prefix_of_library(directory: &Path) -> Option<&Path> {
+pub(crate) fn prefix_of_library(directory: &Path) -> Option<&Path> {
     let parent = directory.parent()?;
     let is_library = is_python_directory(directory.file_name()?.as_bytes())
         && matches!(parent.file_name()?.as_bytes(), b"lib" | b"lib64");

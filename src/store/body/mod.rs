@@ -126,34 +126,157 @@ impl<'a> Bodies<'a> {
         self.last = Some((relative.into(), directory));
         file
     }
+}
 
-    /// Reads and walks the body of an entry with this cache tag and magic.
-    ///
-    /// # Errors
-    /// Those of [`Bodies::read`].
-    pub fn walk(&mut self, relative: &[u8], name: &[u8], tag: &str, magic: Magic) -> io::Result<Body> {
-        let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
-        // What was read before is not needed any more.
-        self.workspace = None;
-        let file = self.open(relative, name)?;
-        let metadata = metadata_of(&file)?;
-        let length = metadata.readable_bytes().min(LARGEST);
-        let body = read_for(&file, length, |bytes, part, memory| {
-            let body = bytes.get(header::LENGTH..).unwrap_or_default();
-            match walk_with(body, dialect, memory) {
-                Ok(walked) => Some(Body::Loadable(owned(walked))),
-                Err(fault) if fault.is_for_want_of_bytes() && part == Part::Start => None,
-                Err(fault) if fault.is_for_want_of_bytes() && length < metadata.bytes => None,
-                Err(fault) if !dialect.is_sure_of(&fault, body) => Some(Body::NotChecked),
-                Err(fault) => Some(Body::Faulty(fault)),
-            }
-        })?;
-        body.ok_or_else(|| ErrorKind::FileTooLarge.into())
-    }
+/// Reads and walks the body of an entry of an open directory, by its name, cache tag and magic.
+///
+/// # Errors
+/// What the system says; `FileTooLarge` for what is longer than any entry.
+pub(crate) fn walk(directory: &Directory, name: &[u8], tag: &str, magic: Magic) -> io::Result<Body> {
+    let Some(dialect) = Dialect::of(tag, magic) else { return Ok(Body::NotChecked) };
+    let file = directory.open_entry(name)?;
+    let metadata = metadata_of(&file)?;
+    let length = metadata.readable_bytes().min(LARGEST);
+    let body = read_for(&file, length, |bytes, part, memory| {
+        let body = bytes.get(header::LENGTH..).unwrap_or_default();
+        match walk_with(body, dialect, memory) {
+            Ok(walked) => Some(Body::Loadable(owned(walked))),
+            Err(fault) if fault.is_for_want_of_bytes() && part == Part::Start => None,
+            Err(fault) if fault.is_for_want_of_bytes() && length < metadata.bytes => None,
+            Err(fault) if !dialect.is_sure_of(&fault, body) => Some(Body::NotChecked),
+            Err(fault) => Some(Body::Faulty(fault)),
+        }
+    })?;
+    body.ok_or_else(|| ErrorKind::FileTooLarge.into())
 }
 
 /// The same without the body. Of a name that is longer than any path the end is left out.
 fn owned(walked: Walked<'_>) -> Walked<'static> {
     let owned = |name: &[u8]| name[..name.len().min(LONGEST_PATH + 1)].to_vec().into();
     Walked { filename: owned(&walked.filename), name: owned(&walked.name), ..walked }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::walk as walk_body;
+    use super::*;
+    use crate::store::Purpose;
+    use std::path::PathBuf;
+    use workspace::{LARGE, MEDIUM, SMALL};
+
+    const NAME: &str = "m.cpython-312.pyc";
+    const HEADER: &[u8; header::LENGTH] = b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0";
+
+    /// A store with entries of this name in these directories.
+    fn store(entries: &[(&str, &[u8])]) -> (tempfile::TempDir, PathBuf, Store) {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = temporary.path().canonicalize().unwrap();
+        for (directory, body) in entries {
+            std::fs::create_dir(root.join(directory)).unwrap();
+            std::fs::write(root.join(directory).join(NAME), [HEADER, *body].concat()).unwrap();
+        }
+        let store = Store::open(&root, &[], Purpose::Look).unwrap();
+        (temporary, root, store)
+    }
+
+    #[test]
+    fn a_file_is_read_in_growing_parts_until_they_are_enough() {
+        let temporary = tempfile::tempdir().unwrap();
+        let contents: Vec<u8> = (0..3 * MEDIUM).map(|at| (at % 251) as u8).collect();
+        let whole = contents.len();
+        let path = temporary.path().join("file");
+        std::fs::write(&path, &contents).unwrap();
+        let file = File::open(&path).unwrap();
+        let read = |length: usize, enough: usize| {
+            let mut parts = Vec::new();
+            let answer = read_for(&file, length as u64, |bytes, part, _| {
+                assert!(contents.starts_with(bytes));
+                parts.push((bytes.len(), part));
+                (bytes.len() >= enough).then_some(())
+            });
+            (answer.unwrap().is_some(), parts)
+        };
+        let starts = [(SMALL, Part::Start), (MEDIUM, Part::Start)];
+        let all = [starts[0], starts[1], (whole, Part::All)];
+        assert_eq!(read(whole, 1), (true, starts[..1].to_vec()));
+        assert_eq!(read(whole, MEDIUM), (true, starts.to_vec()));
+        assert_eq!(read(whole, whole), (true, all.to_vec()));
+        assert_eq!(read(whole, whole + 1), (false, all.to_vec()));
+        assert_eq!(read(100, 101), (false, vec![(100, Part::All)]));
+        assert_eq!(read(SMALL, SMALL + 1), (false, vec![(SMALL, Part::All)]));
+        assert_eq!(read(MEDIUM, whole), (false, vec![starts[0], (MEDIUM, Part::All)]));
+        // It was longer when somebody asked.
+        assert_eq!(read(whole + 1, whole + 1), (false, all.to_vec()));
+        assert_eq!(read(2 * LARGE, whole + 1), (false, all.to_vec()));
+        File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
+        assert_eq!(read(whole, whole), (false, vec![(100, Part::All)]));
+    }
+
+    #[test]
+    fn each_entry_is_read_from_its_own_directory() {
+        let long = vec![7; 2 * MEDIUM];
+        let (_temporary, root, store) = store(&[
+            ("a", b"one"),
+            ("b", b"other"),
+            ("c", b""),
+            ("d", &long),
+            ("few", b"x"),
+            ("holes", b"x"),
+        ]);
+        // On the disk each takes a block.
+        for (directory, length) in [("few", MEDIUM), ("holes", 4 * MEDIUM)] {
+            let file = File::options().write(true).open(root.join(directory).join(NAME)).unwrap();
+            file.set_len(length as u64).unwrap();
+        }
+        let mut bodies = Bodies::of(&store);
+        let mut read = |directory: &str| {
+            bodies
+                .read(directory.as_bytes(), NAME.as_bytes())
+                .map(<[u8]>::to_vec)
+                .map_err(|error| error.kind())
+        };
+        for (directory, expected) in [
+            ("a", &b"one"[..]),
+            ("a", b"one"),
+            ("b", b"other"),
+            ("a", b"one"),
+            ("c", b""),
+            ("d", &long),
+            ("d", &long),
+        ] {
+            assert!(read(directory).unwrap() == expected, "{directory}");
+        }
+        assert_eq!(read("few").unwrap().len(), MEDIUM - HEADER.len());
+        assert_eq!(read("holes"), Err(ErrorKind::FileTooLarge));
+        assert_eq!(read("missing"), Err(ErrorKind::NotFound));
+        std::fs::remove_file(root.join("a").join(NAME)).unwrap();
+        assert_eq!(read("a"), Err(ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_body_that_ends_too_early_is_faulty_unless_not_all_of_it_was_read() {
+        // A code object of 3.12 as far as its instructions, of which there are so many bytes.
+        let code = |length: usize, there: usize| {
+            let numbers = [0; 5 * 4];
+            [&b"\xe3"[..], &numbers, b"s", &(length as u32).to_le_bytes(), &vec![0; there]].concat()
+        };
+        let (_temporary, root, store) = store(&[
+            ("short", &code(100, 99)),
+            ("long", &code(2 * SMALL, 2 * SMALL - 1)),
+            ("holes", &code(4 * MEDIUM, 1)),
+            ("nothing", b""),
+        ]);
+        let holes = File::options().write(true).open(root.join("holes").join(NAME)).unwrap();
+        holes.set_len(4 * MEDIUM as u64).unwrap();
+        let walk = |directory: &str, number| {
+            let directory = store.directory(directory.as_bytes()).unwrap();
+            walk_body(&directory, NAME.as_bytes(), "cpython-312", Magic::of(number))
+        };
+        for directory in ["short", "long", "nothing"] {
+            let body = walk(directory, 3531).unwrap();
+            assert!(matches!(body, Body::Faulty(_)), "{directory}: {body:?}");
+        }
+        assert_eq!(walk("holes", 3531).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert!(matches!(walk("short", 9999).unwrap(), Body::NotChecked));
+    }
 }

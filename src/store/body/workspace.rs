@@ -136,4 +136,23 @@ mod tests {
         let state = pool.lock();
         assert_eq!(state.kept.len() + state.unmade, 2);
     }
+
+    #[test]
+    fn who_finds_no_buffers_waits_until_some_are_given_back() {
+        let pool = Pool::new(1);
+        let first = pool.take(10);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| pool.take(10));
+            let start = std::time::Instant::now();
+            while pool.lock().waiting == 0 && !waiting.is_finished() {
+                assert!(start.elapsed().as_secs() < 60, "nobody waits");
+                std::thread::yield_now();
+            }
+            assert!(!waiting.is_finished());
+            pool.give_back(first);
+            pool.give_back(waiting.join().unwrap());
+        });
+        let state = pool.lock();
+        assert_eq!((state.waiting, state.unmade, state.kept.len()), (0, 0, 1));
+    }
 }

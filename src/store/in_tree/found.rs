@@ -74,12 +74,10 @@ pub enum Companion {
 /// What the store has in the place of a file.
 #[derive(Debug)]
 pub enum InStore<'a> {
-    /// Nothing.
+    /// No file, or none that can be read: whatever stands there is not overwritten.
     Nothing,
     /// Another file, with its metadata and all that is known of it.
     Entry(Box<Entry<'a>>),
-    /// It could not be told.
-    Unknown,
 }
 
 /// The names in a directory.

@@ -18,8 +18,8 @@ use std::os::unix::ffi::OsStrExt;
 /// The store's directory that mirrors a directory of sources.
 pub(crate) enum Mirror {
     Directory(Directory),
+    /// It is missing, or cannot be opened: making it tells then what stands in the way.
     Nothing,
-    Unknown,
 }
 
 /// The path, from the store's root, of the directory that mirrors a place: by the path as it is spelled, as Python does.
@@ -94,24 +94,14 @@ impl Look<'_> {
 
     /// What the store has in the place of an entry, judged by the same source.
     pub(crate) fn in_store<'n>(&self, mirror: &Mirror, entry: &Entry<'n>, slot: &Slot<'_>) -> InStore<'n> {
-        let directory = match mirror {
-            Mirror::Directory(directory) => directory,
-            Mirror::Nothing => return InStore::Nothing,
-            Mirror::Unknown => return InStore::Unknown,
-        };
-        match directory.metadata(entry.name, Links::Keep) {
-            Ok(metadata) if metadata.kind == FileKind::Regular => {}
-            Ok(_) => return InStore::Unknown,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return InStore::Nothing,
-            Err(_) => return InStore::Unknown,
-        }
+        let Mirror::Directory(directory) = mirror else { return InStore::Nothing };
         match read_start(directory, entry.name) {
             Ok(Some((metadata, content))) => {
                 let mut stored = Entry { metadata: Some(metadata), content, ..entry.clone() };
                 self.hash(&mut stored, slot);
                 InStore::Entry(Box::new(stored))
             }
-            Ok(None) | Err(_) => InStore::Unknown,
+            Ok(None) | Err(_) => InStore::Nothing,
         }
     }
 }

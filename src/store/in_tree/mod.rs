@@ -3,6 +3,7 @@
 //! The walk gathers facts; [`crate::verdict::sweep`] plans, [`mod@crate::effect::sweep`] removes. The rules that protect files
 //! are in [`crate::effect`].
 
+pub mod choice;
 pub mod found;
 pub(crate) mod git_index;
 pub mod look;

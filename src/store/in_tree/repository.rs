@@ -135,10 +135,5 @@ fn read(path: &Path) -> io::Result<GitIndex> {
         file.rewind()?;
         GitIndex::read(BufReader::new(&file), metadata.bytes, name)
     };
-    match parse(ObjectName::Sha1) {
-        Err(first) if first.kind() == io::ErrorKind::InvalidData => {
-            parse(ObjectName::Sha256).map_err(|_| first)
-        }
-        answer => answer,
-    }
+    parse(ObjectName::Sha1).or_else(|first| parse(ObjectName::Sha256).map_err(|_| first))
 }

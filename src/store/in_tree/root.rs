@@ -9,7 +9,7 @@
 use crate::host::directory::{self, Access, Directory, FileKind, Links};
 use crate::host::path_owner::{Doubt, check_root_alone};
 use crate::pyc::name::PYCACHE;
-use crate::source::owner::{OwnerKind, Territory};
+use crate::source::owner::{OwnerKind, Territory, prefix_of_library};
 use crate::store::tree::Tree;
 use std::ffi::OsStr;
 use std::io;
@@ -65,7 +65,7 @@ pub enum Refusal {
     #[error("refused: {} lies in the store", .0.display())]
     InStore(PathBuf),
     /// We are root, and others decide what is at the path.
-    #[error("refused: {}: {doubt}, and we are root", .path.display())]
+    #[error("refused as root: {}: {doubt}", .path.display())]
     Doubtful {
         /// The path given.
         path: PathBuf,
@@ -105,7 +105,7 @@ impl Root {
         let is_root = Directory::open(Path::new("/"), Access::LookUp)
             .and_then(|root| root.own_metadata())
             .map_or(true, |root| root.identity == metadata.identity);
-        if is_root || real_path == Path::new("/") {
+        if is_root {
             return Err(Refusal::RootDirectory(named));
         }
         if only_cache {
@@ -177,20 +177,13 @@ pub(crate) const LIBRARY: [&str; 3] = ["os.py", "encodings", "importlib"];
 
 /// Whether a directory is an installation's by its place: `PREFIX/lib/python3.12`.
 pub(crate) fn is_installations_by_place(directory: &Path) -> bool {
-    let name = |path: Option<&Path>| {
-        path.and_then(Path::file_name).map(|name| name.as_bytes().to_vec()).unwrap_or_default()
-    };
-    let (own, parent) = (name(Some(directory)), name(directory.parent()));
-    if parent != b"lib" && parent != b"lib64" {
+    if prefix_of_library(directory).is_none() {
         return false;
     }
     // What Debian's packages bring for all of its Pythons, in a system that is not the running one as well.
-    let is_debians = own == b"python3" && directory.join("dist-packages").is_dir();
-    let is_library = || {
-        let territory = Territory::Nobody.enter_present(directory, false);
-        territory.owner().is_some_and(|owner| owner.kind == OwnerKind::Interpreter)
-    };
-    is_debians || ((own.starts_with(b"python3") || own.starts_with(b"pypy3")) && is_library())
+    let is_debians = directory.ends_with("python3") && directory.join("dist-packages").is_dir();
+    let territory = Territory::Nobody.enter_present(directory, false);
+    is_debians || territory.owner().is_some_and(|owner| owner.kind == OwnerKind::Interpreter)
 }
 
 #[cfg(test)]
@@ -205,6 +198,34 @@ mod tests {
         }
         for path in ["/usr/local", "/usr/local/src/x", "/usrlocal", "/home/me", "/opt/x", "/srv/lib"] {
             assert!(!is_packaged(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_library_and_what_is_in_it_tell_whether_it_is_an_installations() {
+        let temporary = tempfile::tempdir().unwrap();
+        for (path, expected) in [
+            ("a/lib/python3/dist-packages/", true),
+            ("b/lib64/python3/dist-packages/", true),
+            ("c/lib/python3.12/os.py", true),
+            ("d/lib64/pypy3.11/os.py", true),
+            ("e/lib/python3/site-packages/", false),
+            ("f/lib/python3.12/dist-packages/", false),
+            ("g/lib/other/dist-packages/", false),
+            ("h/src/python3/dist-packages/", false),
+            ("i/src/python3.12/os.py", false),
+            ("j/lib/python/os.py", false),
+            ("k/lib/pypy/os.py", false),
+        ] {
+            let path = temporary.path().join(path);
+            let directory = path.parent().unwrap();
+            if path.extension().is_some() {
+                std::fs::create_dir_all(directory).unwrap();
+                std::fs::write(&path, "").unwrap();
+            } else {
+                std::fs::create_dir_all(&path).unwrap();
+            }
+            assert_eq!(is_installations_by_place(directory), expected, "{}", path.display());
         }
     }
 
@@ -237,8 +258,10 @@ mod tests {
         assert!(refused("chroot/usr/lib/python3/dist-packages/y").contains("installation of Python"));
         assert!(open("py/lib/python3.12/site-packages/x", System::Sweep).is_ok());
         let link = open("link", System::Leave).unwrap();
+        assert_eq!(link.target(), base.join("p"));
         assert_eq!((link.path(), link.real_path.clone()), (&*base.join("link"), base.join("p")));
         let cache = open("p/__pycache__", System::Leave).unwrap();
+        assert_eq!(cache.target(), base.join("p/__pycache__"));
         assert_eq!((cache.path(), cache.only_cache), (&*base.join("p"), true));
     }
 }

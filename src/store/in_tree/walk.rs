@@ -13,7 +13,7 @@ use super::place::Place;
 use super::repository::Tracking;
 use super::root::{LIBRARY, Root, System, is_installations_by_place, is_packaged};
 use crate::host::directory::{Directory, FileKind, LONGEST_PATH, ListBuffer, name_too_long};
-use crate::host::pool::{Jobs, Threads, run_crew};
+use crate::host::pool::{self, Jobs, Threads};
 use crate::pyc::name::{Name, PYCACHE, joined};
 use crate::source::walk::NOT_SOURCES;
 use crate::source::{Why, is_missing};
@@ -117,7 +117,7 @@ impl Walk<'_> {
     ) -> Vec<V> {
         let seen = AtomicU64::new(0);
         let new_worker = || Worker { visitor: new_visitor(), buffer: ListBuffer::default() };
-        let workers = run_crew(
+        let workers = pool::run(
             self.threads,
             vec![Arc::new(Place::root(self.root))],
             new_worker,
@@ -154,48 +154,27 @@ impl Walk<'_> {
         jobs: &mut Jobs<Arc<Place>>,
     ) -> u64 {
         let relative = &*place.relative;
-        let directory = match self.root.directory(relative) {
-            Ok(directory) => directory,
-            Err(error) => {
-                self.trouble(relative, error).into_iter().for_each(|it| worker.visitor.trouble(it));
-                return 0;
-            }
-        };
-        let (names, listed) = Names::of(&directory, &mut worker.buffer);
-        let is_whole = listed.is_ok();
-        if let Err(error) = listed {
-            self.trouble(relative, error).into_iter().for_each(|it| worker.visitor.trouble(it));
-        }
+        let Some(opened) = self.open(relative, worker) else { return 0 };
+        let Listed { directory, names, is_whole } = &opened;
         if names.has(".git") {
             place.begin_repository(self.root);
         }
         let only_cache = self.root.only_cache && relative.is_empty();
-        if let Some(reason) = self.reason_to_leave(place, &names) {
+        if let Some(reason) = self.reason_to_leave(place, names) {
             worker.visitor.left_alone(self.shown(relative, b""), reason);
             return 0;
         }
-        let files = if only_cache { Vec::new() } else { self.legacy(place, &directory, &names, worker) };
+        let files = if only_cache { Vec::new() } else { self.legacy(place, directory, names, worker) };
         let has_cache = names.directories.iter().any(|name| name == PYCACHE);
-        let cache = match has_cache && (only_cache || self.is_meant(relative, PYCACHE)) {
-            true => self.cache(place, worker),
-            false => None,
-        };
+        let is_meant = has_cache && (only_cache || self.is_meant(relative, PYCACHE));
+        let cache = if is_meant { self.open(&joined(relative, PYCACHE), worker) } else { None };
         if names.files.iter().any(|(name, kind)| name == PYCACHE && *kind == FileKind::Link) {
             worker.visitor.left_alone(self.shown(relative, PYCACHE), Reason::Link);
         }
         let cached = cache.as_ref().map_or(0, |cache| cache.names.files.len());
         place.settle(!files.is_empty() || cached > 0);
-        if let Some(cache) = cache {
-            let files = self.cached_files(place, &directory, &names, &cache, &mut worker.visitor);
-            worker.visitor.directory(&Seen {
-                root: self.root,
-                relative: &joined(relative, PYCACHE),
-                place,
-                is_cache: true,
-                files: &files,
-                others: usize::from(!cache.is_whole),
-                directories: cache.names.directories.len(),
-            });
+        if let Some(cache) = &cache {
+            self.visit_cache(place, &opened, cache, worker);
         }
         if only_cache {
             return cached as u64;
@@ -209,6 +188,38 @@ impl Walk<'_> {
             others: names.files.len() - files.len() + usize::from(!is_whole),
             directories: names.directories.len(),
         });
+        self.go_on(place, names, worker, jobs);
+        (names.files.len() + cached) as u64
+    }
+
+    /// Hands a `__pycache__` to the visitor.
+    fn visit_cache<V: Visitor>(
+        &self,
+        place: &Arc<Place>,
+        sources: &Listed,
+        cache: &Listed,
+        worker: &mut Worker<V>,
+    ) {
+        let files = self.cached_files(place, &sources.directory, &sources.names, cache, &mut worker.visitor);
+        worker.visitor.directory(&Seen {
+            root: self.root,
+            relative: &joined(&place.relative, PYCACHE),
+            place,
+            is_cache: true,
+            files: &files,
+            others: usize::from(!cache.is_whole),
+            directories: cache.names.directories.len(),
+        });
+    }
+
+    /// Makes a job of each directory that is entered.
+    fn go_on<V: Visitor>(
+        &self,
+        place: &Arc<Place>,
+        names: &Names,
+        worker: &mut Worker<V>,
+        jobs: &mut Jobs<Arc<Place>>,
+    ) {
         for name in names.directories.iter().filter(|name| self.is_entered(place, name)) {
             let below = Place::below(place, name);
             if below.relative.len() > LONGEST_PATH {
@@ -218,7 +229,6 @@ impl Walk<'_> {
             }
             jobs.push(Arc::new(below));
         }
-        (names.files.len() + cached) as u64
     }
 
     /// Whether a directory is entered, as far as its name and its path tell.
@@ -295,25 +305,23 @@ impl Walk<'_> {
         tracking
     }
 
-    /// Opens and lists a `__pycache__`.
-    fn cache<V: Visitor>(&self, place: &Place, worker: &mut Worker<V>) -> Option<Cache> {
-        let relative = joined(&place.relative, PYCACHE);
-        let opened = self.root.directory(&relative).map(|directory| {
-            let (names, listed) = Names::of(&directory, &mut worker.buffer);
-            (directory, names, listed)
-        });
-        let (directory, names, listed) = match opened {
-            Ok(opened) => opened,
+    /// Opens and lists a directory.
+    fn open<V: Visitor>(&self, relative: &[u8], worker: &mut Worker<V>) -> Option<Listed> {
+        let mut report =
+            |error| self.trouble(relative, error).into_iter().for_each(|it| worker.visitor.trouble(it));
+        let directory = match self.root.directory(relative) {
+            Ok(directory) => directory,
             Err(error) => {
-                self.trouble(&relative, error).into_iter().for_each(|it| worker.visitor.trouble(it));
+                report(error);
                 return None;
             }
         };
+        let (names, listed) = Names::of(&directory, &mut worker.buffer);
         let is_whole = listed.is_ok();
         if let Err(error) = listed {
-            self.trouble(&relative, error).into_iter().for_each(|it| worker.visitor.trouble(it));
+            report(error);
         }
-        Some(Cache { directory, names, is_whole })
+        Some(Listed { directory, names, is_whole })
     }
 
     /// The files of a `__pycache__`, and what the store has in their places.
@@ -322,7 +330,7 @@ impl Walk<'_> {
         place: &Place,
         sources: &Directory,
         source_names: &Names,
-        cache: &'n Cache,
+        cache: &'n Listed,
         visitor: &mut V,
     ) -> Vec<File<'n>> {
         let relative = joined(&place.relative, PYCACHE);
@@ -360,11 +368,10 @@ impl Walk<'_> {
         match self.destination {
             Destination::Nowhere => None,
             Destination::Empty => Some(Mirror::Nothing),
-            Destination::Store(store) => Some(match store.directory(&mirror_of(self.root, place)) {
-                Ok(directory) => Mirror::Directory(directory),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Mirror::Nothing,
-                Err(_) => Mirror::Unknown,
-            }),
+            Destination::Store(store) => {
+                let directory = store.directory(&mirror_of(self.root, place));
+                Some(directory.map_or(Mirror::Nothing, Mirror::Directory))
+            }
         }
     }
 
@@ -392,7 +399,7 @@ impl Walk<'_> {
 }
 
 /// An open `__pycache__`.
-struct Cache {
+struct Listed {
     directory: Directory,
     names: Names,
     is_whole: bool,

@@ -4,7 +4,7 @@ use crate::host::directory::{Directory, metadata_of};
 use crate::pyc::marshal::{self, Filename};
 use crate::pyc::name::Slot;
 use crate::pyc::{Magic, SourceHasher, header};
-use crate::store::body::{self, Part};
+use crate::store::body;
 use std::io::{self, Read};
 
 /// The largest source that is read to be hashed. A sparse file costs who makes it nothing, and us hours.
@@ -16,11 +16,11 @@ pub(crate) fn compiled_name(directory: &Directory, name: &[u8], slot: &Slot<'_>)
     let file = directory.open_entry(name).ok()?;
     let length = metadata_of(&file).ok()?.readable_bytes();
     let last = |filename: &[u8]| filename.rsplit(|&byte| byte == b'/').next().map(<[u8]>::to_vec);
-    let compiled = body::read_for(&file, length, |bytes, part, memory| {
+    let compiled = body::read_for(&file, length, |bytes, _, memory| {
         match marshal::filename_in(bytes.get(header::LENGTH..).unwrap_or_default(), minor, memory) {
             Filename::Is(filename) => Some(last(&filename)),
-            Filename::NotYet if part == Part::Start => None,
-            Filename::NotYet | Filename::NotThere => Some(None),
+            Filename::NotThere => Some(None),
+            Filename::NotYet => None,
         }
     });
     compiled.ok()??

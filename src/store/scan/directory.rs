@@ -1,10 +1,10 @@
 //! One directory of the store: list it, look at what the question needs, hand it to the visitor.
 
-use super::look::{Known, Look};
+use super::look::Look;
 use super::place::{Facts, Mirrored, Place};
 use super::sources::{SourceNames, Sources, append};
 use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
-use crate::host::directory::{Directory, FileKind, Links, ListBuffer, is_link_loop};
+use crate::host::directory::{Directory, FileKind, Links, ListBuffer, Metadata, is_link_loop};
 use crate::pyc::name::{self, Name};
 use crate::source::is_missing;
 use crate::source::owner::Presence;
@@ -49,31 +49,98 @@ pub(super) fn scan<V: Visitor>(
     buffers: &mut Buffers,
     visitor: &mut V,
 ) -> u64 {
-    let Buffers { store: Listing { buffer, names }, files, directories, sources, usual, held } = buffers;
-    names.clear();
-    files.clear();
-    directories.clear();
-    let parent = held.as_ref().filter(|held| place.is_in(&held.place));
-    let opened = match parent {
-        Some(parent) => scan.store.directory_in(&parent.store, place.name()),
-        None => scan.store.directory(&place.relative),
-    };
-    let store_directory = match opened {
+    // Where this directory cannot be opened, those of the last one are not its.
+    buffers.directories.clear();
+    let parent = buffers.held.as_ref().filter(|held| place.is_in(&held.place));
+    let directory = match open(scan, place, parent) {
         Ok(directory) => directory,
-        // It was a directory when its parent was listed: something else took its name, or that of one above it.
-        Err(error) if !place.relative.is_empty() && is_no_directory(&error) => return 0,
         Err(error) => {
-            trouble_with_directory(scan.store, &place.relative, error)
-                .into_iter()
-                .for_each(|it| visitor.trouble(it));
+            report(scan, place, error, visitor);
             return 0;
         }
     };
-    let listed = store_directory.list(buffer, |name, kind| {
+    let Buffers { store: listing, files, directories, sources, usual, .. } = buffers;
+    if let Err(error) = list(&directory, listing, files, directories) {
+        report(scan, place, error, visitor);
+    }
+    let names = &listing.names;
+    let parse =
+        |(range, kind): &(Range<usize>, FileKind)| parse(&place.relative, &names[range.clone()], *kind);
+    let bytecode = files.iter().filter(|file| matches!(parse(file), Name::Bytecode(_))).count();
+    let above = parent.and_then(|parent| parent.sources.as_ref());
+    let sources =
+        Sources::open(scan, place, above, bytecode, sources, &mut |trouble| visitor.trouble(trouble));
+    place.settle(Facts { mirrored: sources.mirrored(), holds_entries: bytecode > 0 });
+
+    let mut look = Look::new(scan, place, &directory, sources, &mut listing.buffer, usual, visitor);
+    let mut entries = Vec::with_capacity(files.len());
+    for file in files.iter() {
+        if scan.stop.load(Ordering::Relaxed) {
+            return 0;
+        }
+        entries.extend(look.entry(&names[file.0.clone()], parse(file)));
+    }
+    let is_empty = files.is_empty() && directories.is_empty();
+    let presence = match look.sources.mirrored() {
+        Mirrored::Absent(last_change) if is_empty => presence_by_age(&directory, last_change),
+        mirrored => mirrored.presence(),
+    };
+    let Look { sources, visitor, .. } = look;
+    let visit = Visit {
+        relative: &place.relative,
+        metadata: metadata(scan, place, &directory, presence, visitor),
+        entries: &entries,
+        directories: directories.len(),
+        sources: presence,
+        place,
+        store: scan.store,
+        directory: &directory,
+        owner: OnceCell::new(),
+    };
+    visitor.directory(&visit);
+    let files = files.len() as u64;
+    if !directories.is_empty() {
+        let sources = match sources {
+            Sources::LookUp(present) | Sources::Listed(present, _) => Some(present.directory),
+            Sources::Settled(_) => None,
+        };
+        buffers.held = Some(Held { place: place.clone(), store: directory, sources });
+    }
+    files
+}
+
+/// Opens the directory, from its parent if that is held.
+fn open(scan: &Scan<'_>, place: &Place, parent: Option<&Held>) -> io::Result<Directory> {
+    match parent {
+        Some(parent) => scan.store.directory_in(&parent.store, place.name()),
+        None => scan.store.directory(&place.relative),
+    }
+}
+
+/// Reports why the directory cannot be read, unless it is no directory any more: it was one when its parent was listed, and
+/// something else took its name, or that of one above it.
+fn report<V: Visitor>(scan: &Scan<'_>, place: &Place, error: io::Error, visitor: &mut V) {
+    if place.relative.is_empty() || !is_no_directory(&error) {
+        trouble_with_directory(scan.store, &place.relative, error)
+            .into_iter()
+            .for_each(|it| visitor.trouble(it));
+    }
+}
+
+/// Lists the directory: its files, sorted by name, and its directories, as ranges of the listing's names.
+fn list(
+    directory: &Directory,
+    listing: &mut Listing,
+    files: &mut Vec<(Range<usize>, FileKind)>,
+    directories: &mut Vec<Range<usize>>,
+) -> io::Result<()> {
+    let Listing { buffer, names } = listing;
+    names.clear();
+    files.clear();
+    directories.clear();
+    let listed = directory.list(buffer, |name, kind| {
         let kind = match kind {
-            FileKind::Unknown => {
-                store_directory.metadata(name, Links::Keep).map_or(kind, |metadata| metadata.kind)
-            }
+            FileKind::Unknown => directory.metadata(name, Links::Keep).map_or(kind, |metadata| metadata.kind),
             kind => kind,
         };
         match kind {
@@ -81,84 +148,36 @@ pub(super) fn scan<V: Visitor>(
             kind => files.push((append(names, name), kind)),
         }
     });
-    if let Err(error) = listed {
-        trouble_with_directory(scan.store, &place.relative, error)
-            .into_iter()
-            .for_each(|it| visitor.trouble(it));
-    }
     files.sort_unstable_by(|(one, _), (other, _)| names[one.clone()].cmp(&names[other.clone()]));
+    listed
+}
 
-    let mirrors = name::mirrors_sources(&place.relative);
-    let parse = |range: &Range<usize>, kind: FileKind| match kind {
-        FileKind::Regular if mirrors => Name::parse(&names[range.clone()]),
+/// What the name of a file in the directory `relative` says.
+fn parse<'a>(relative: &[u8], file: &'a [u8], kind: FileKind) -> Name<'a> {
+    match kind {
+        FileKind::Regular if name::mirrors_sources(relative) => Name::parse(file),
         _ => Name::Foreign,
-    };
-    let bytecode =
-        files.iter().filter(|(range, kind)| matches!(parse(range, *kind), Name::Bytecode(_))).count();
-    let source_parent = parent.and_then(|parent| parent.sources.as_ref());
-    let mut report = |trouble| visitor.trouble(trouble);
-    let sources = Sources::open(scan, place, source_parent, bytecode, sources, &mut report);
-    place.settle(Facts { mirrored: sources.mirrored(), holds_entries: bytecode > 0 });
+    }
+}
 
-    let mut look = Look {
-        scan,
-        place,
-        directory: &store_directory,
-        sources,
-        buffer,
-        usual,
-        last: None,
-        known: Known::default(),
-        may_be_reached_by_dots: None,
-        visitor,
-    };
-    let mut entries = Vec::with_capacity(files.len());
-    for (range, kind) in files.iter() {
-        if scan.stop.load(Ordering::Relaxed) {
-            return 0;
-        }
-        let name = &names[range.clone()];
-        if let Some(entry) = look.entry(name, parse(range, *kind)) {
-            entries.push(entry);
+/// The directory's own metadata, where the question needs it: of any, or of one that may go.
+fn metadata<V: Visitor>(
+    scan: &Scan<'_>,
+    place: &Place,
+    directory: &Directory,
+    sources: Presence,
+    visitor: &mut V,
+) -> Option<Metadata> {
+    if scan.question == Question::Orphans && sources != Presence::Absent {
+        return None;
+    }
+    match directory.own_metadata() {
+        Ok(metadata) => Some(metadata),
+        Err(error) => {
+            report(scan, place, error, visitor);
+            None
         }
     }
-    let sources = match look.sources.mirrored() {
-        Mirrored::Absent(last_change) if files.is_empty() && directories.is_empty() => {
-            presence_by_age(&store_directory, last_change)
-        }
-        mirrored => mirrored.presence(),
-    };
-    let metadata = match scan.question {
-        // What is to be known of a directory that may go.
-        Question::Orphans if sources != Presence::Absent => None,
-        Question::Orphans | Question::Everything(_) => match store_directory.own_metadata() {
-            Ok(metadata) => Some(metadata),
-            Err(error) => {
-                let trouble = trouble_with_directory(scan.store, &place.relative, error);
-                trouble.into_iter().for_each(|it| look.visitor.trouble(it));
-                None
-            }
-        },
-    };
-    let visit = Visit {
-        relative: &place.relative,
-        metadata,
-        entries: &entries,
-        directories: directories.len(),
-        sources,
-        place,
-        store: scan.store,
-        owner: OnceCell::new(),
-    };
-    look.visitor.directory(&visit);
-    let sources = match look.sources {
-        Sources::LookUp(present) | Sources::Listed(present, _) => Some(present.directory),
-        Sources::Settled(_) => None,
-    };
-    if !directories.is_empty() {
-        *held = Some(Held { place: place.clone(), store: store_directory, sources });
-    }
-    files.len() as u64
 }
 
 /// Whether an empty directory mirrors a deleted directory of sources, by the last change on the path to that.
@@ -184,20 +203,11 @@ pub(super) fn one<R>(
     };
     let failed = |source| trouble_with_directory(scan.store, parent, source).map_or(Ok(None), Err);
     let mut names = SourceNames::default();
-    let mut place = Arc::new(Place::root());
     let mut troubles = OneTrouble(None);
-    for component in parent.split(|&byte| byte == b'/').filter(|component| !component.is_empty()) {
-        let directory = match scan.store.directory(&place.relative) {
-            Ok(directory) => directory,
-            Err(error) => return failed(error),
-        };
-        let sources =
-            Sources::open(scan, &place, None, 0, &mut names, &mut |trouble| troubles.trouble(trouble));
-        // A scan would know whether files lie here; it matters for owners of loose directories only.
-        let holds_entries = holds_bytecode(&directory);
-        place.settle(Facts { mirrored: sources.mirrored(), holds_entries });
-        place = Arc::new(Place::below(&place, component));
-    }
+    let place = match find_place(scan, parent, &mut names, &mut troubles) {
+        Ok(place) => place,
+        Err(error) => return failed(error),
+    };
     let directory = match scan.store.directory(&place.relative) {
         Ok(directory) => directory,
         Err(error) => return failed(error),
@@ -210,24 +220,11 @@ pub(super) fn one<R>(
     if kind == FileKind::Directory {
         return Ok(None);
     }
-    let parsed = match kind {
-        FileKind::Regular if name::mirrors_sources(parent) => Name::parse(name),
-        _ => Name::Foreign,
-    };
+    let parsed = parse(parent, name, kind);
     let sources = Sources::open(scan, &place, None, 1, &mut names, &mut |trouble| troubles.trouble(trouble));
     place.settle(Facts { mirrored: sources.mirrored(), holds_entries: matches!(parsed, Name::Bytecode(_)) });
-    let mut look = Look {
-        scan,
-        place: &place,
-        directory: &directory,
-        sources,
-        buffer: &mut ListBuffer::default(),
-        usual: &mut Vec::new(),
-        last: None,
-        known: Known::default(),
-        may_be_reached_by_dots: None,
-        visitor: &mut troubles,
-    };
+    let (mut buffer, mut usual) = (ListBuffer::default(), Vec::new());
+    let mut look = Look::new(scan, &place, &directory, sources, &mut buffer, &mut usual, &mut troubles);
     let entry = look.entry(name, parsed);
     let sources = look.sources.mirrored().presence();
     let Some(entry) = entry else { return troubles.0.map_or(Ok(None), Err) };
@@ -240,9 +237,29 @@ pub(super) fn one<R>(
         sources,
         place: &place,
         store: scan.store,
+        directory: &directory,
         owner: OnceCell::new(),
     };
     Ok(Some(answer(&visit, &entries[0])))
+}
+
+/// The place of a directory, by the directories on the way to it.
+fn find_place(
+    scan: &Scan<'_>,
+    relative: &[u8],
+    names: &mut SourceNames,
+    troubles: &mut OneTrouble,
+) -> io::Result<Arc<Place>> {
+    let mut place = Arc::new(Place::root());
+    for component in relative.split(|&byte| byte == b'/').filter(|component| !component.is_empty()) {
+        let directory = scan.store.directory(&place.relative)?;
+        let sources = Sources::open(scan, &place, None, 0, names, &mut |trouble| troubles.trouble(trouble));
+        // A scan would know whether files lie here; it matters for owners of loose directories only.
+        let holds_entries = holds_bytecode(&directory);
+        place.settle(Facts { mirrored: sources.mirrored(), holds_entries });
+        place = Arc::new(Place::below(&place, component));
+    }
+    Ok(place)
 }
 
 fn is_no_directory(error: &io::Error) -> bool {

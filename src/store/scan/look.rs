@@ -61,6 +61,22 @@ pub(super) struct Known {
 /// Names, and their order by the slots that hold them.
 type Indexed = (Vec<Vec<u8>>, SourceIndex);
 
+impl<'a, V: Visitor> Look<'a, V> {
+    pub(super) fn new(
+        scan: &'a Scan<'a>,
+        place: &'a Arc<Place>,
+        directory: &'a Directory,
+        sources: Sources<'a>,
+        buffer: &'a mut ListBuffer,
+        usual: &'a mut Vec<u8>,
+        visitor: &'a mut V,
+    ) -> Look<'a, V> {
+        let known = Known::default();
+        let (last, may_be_reached_by_dots) = (None, None);
+        Look { scan, place, directory, sources, buffer, usual, last, may_be_reached_by_dots, known, visitor }
+    }
+}
+
 impl<V: Visitor> Look<'_, V> {
     /// The facts of one file; `None` when it vanished meanwhile.
     pub(super) fn entry<'n>(&mut self, name: &'n [u8], parsed: Name<'n>) -> Option<Entry<'n>> {

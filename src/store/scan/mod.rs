@@ -43,13 +43,14 @@ mod place;
 mod recorded;
 mod sources;
 
-use crate::host::directory::{LONGEST_PATH, ListBuffer, Metadata, name_too_long};
-use crate::host::pool::{Threads, run_crew};
+use crate::host::directory::{Directory, LONGEST_PATH, ListBuffer, Metadata, name_too_long};
+use crate::host::pool::{self, Threads};
 use crate::pyc::{StatedMagics, UncheckedHashes};
 use crate::source::owner::{Life, Owner, Presence};
 use crate::source::{Ground, Source, Why};
 use crate::store::Store;
-use crate::store::entry::Entry;
+use crate::store::body::{self, Body};
+use crate::store::entry::{Content, Entry};
 use place::Place;
 use std::cell::OnceCell;
 use std::io;
@@ -127,6 +128,7 @@ pub struct Visit<'a> {
     pub sources: Presence,
     place: &'a Place,
     store: &'a Store,
+    directory: &'a Directory,
     owner: OnceCell<Arc<Owner>>,
 }
 
@@ -144,6 +146,17 @@ impl Visit<'_> {
             return Arc::new(Owner { life: Life::Alive, ..(*owner).clone() });
         }
         owner
+    }
+
+    /// The body of an entry here, read now; `None` for what is no entry with a header.
+    ///
+    /// # Errors
+    /// What the system says; `FileTooLarge` for what is longer than any entry.
+    pub fn body(&self, entry: &Entry<'_>) -> io::Result<Option<Body>> {
+        let (Some(slot), Content::Read(Ok(header), _)) = (entry.parsed.slot(), entry.content) else {
+            return Ok(None);
+        };
+        body::walk(self.directory, entry.name, slot.tag, header.magic).map(Some)
     }
 
     /// The directory of sources that is mirrored here.
@@ -214,7 +227,7 @@ impl Scan<'_> {
     ) -> Vec<V> {
         let seen = AtomicU64::new(0);
         let new_worker = || Worker { visitor: new_visitor(), buffers: directory::Buffers::default() };
-        let workers = run_crew(
+        let workers = pool::run(
             self.threads,
             vec![Arc::new(Place::root())],
             new_worker,

@@ -57,7 +57,9 @@ impl WarmDocument {
             path_bytes: bytes(failure.path()),
             error: match failure {
                 Failure::Source { why, .. } => why.clone(),
-                Failure::Interpreter { source, .. } => source.to_string(),
+                Failure::Unreadable { source, .. }
+                | Failure::NotWritten { source, .. }
+                | Failure::Interpreter { source, .. } => source.to_string(),
             },
         });
         WarmDocument {

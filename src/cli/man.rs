@@ -1,13 +1,13 @@
-//! `pycstore generate`: the manual pages, from the definitions of the command line. Home of clap_mangen.
+//! The manual pages in `man/`: made from the definitions of the command line, by a test. The program has no part of it.
 //!
 //! One page a command, as man-pages(7) arranges them. What the help says after the options in the form
-//! `Exit status: …` becomes a section of that name. The pages are committed in `man/`; a test compares them.
+//! `Exit status: …` becomes a section of that name. After a change of the help, `UPDATE_MAN=1 cargo test man_pages` writes
+//! them anew.
 
-use super::args::{self, GenerateOptions, Generated};
-use anyhow::Context;
+use super::args;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use pycstore::exit::Exit;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -33,16 +33,9 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("NO_COLOR", "No colours, unless --color asks for them."),
 ];
 
-/// Runs `pycstore generate`.
-pub fn run(options: &GenerateOptions) -> anyhow::Result<Exit> {
-    let Generated::Man = options.what;
-    write_pages(&options.directory)
-        .with_context(|| format!("cannot write to {}", options.directory.display()))?;
-    Ok(Exit::Done)
-}
-
-fn write_pages(directory: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(directory)?;
+/// The pages by the names of their files.
+fn pages() -> io::Result<BTreeMap<String, String>> {
+    let mut pages = BTreeMap::new();
     let mut waiting = vec![args::definition()];
     while let Some(mut command) = waiting.pop() {
         waiting.extend(command.get_subcommands().filter(|command| !command.is_hide_set()).cloned());
@@ -78,7 +71,28 @@ fn write_pages(directory: &Path) -> io::Result<()> {
             last.control("SH", ["SEE ALSO"]).text([bold("pycstore"), roman("(1)")]);
         }
         last.to_writer(&mut text)?;
-        std::fs::write(directory.join(page.get_filename()), text)?;
+        pages.insert(page.get_filename(), String::from_utf8(text).map_err(io::Error::other)?);
     }
-    Ok(())
+    Ok(pages)
+}
+
+#[test]
+fn man_pages_are_those_of_the_command_line() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
+    let expected = pages().unwrap();
+    if std::env::var_os("UPDATE_MAN").is_some() {
+        for (name, page) in &expected {
+            std::fs::write(directory.join(name), page).unwrap();
+        }
+    }
+    let committed = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut committed: Vec<String> = committed.map(|name| name.into_string().unwrap()).collect();
+    committed.retain(|name| name.ends_with(".1"));
+    committed.sort();
+    let names: Vec<&String> = expected.keys().collect();
+    assert_eq!(committed.iter().collect::<Vec<_>>(), names, "man/ has other pages than there are commands");
+    for (name, page) in &expected {
+        let is_same = std::fs::read_to_string(directory.join(name)).unwrap() == *page;
+        assert!(is_same, "man/{name} is out of date: UPDATE_MAN=1 cargo test man_pages");
+    }
 }

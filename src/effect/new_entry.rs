@@ -1,0 +1,128 @@
+//! Writes entries into the store and makes directories there, as Python does: the only file that writes to the store.
+//!
+//! Directories are made as `os.mkdir` makes them. An entry is written whole under a temporary name and then renamed
+//! (`SourceFileLoader.set_data`, `_write_atomic`). Everything goes by directory descriptors from the store's root: no symbolic
+//! link is followed, no mount point crossed.
+
+use crate::host::directory;
+use crate::host::directory::{Directory, FileKind, Links, Over};
+use crate::store::Store;
+use crate::units::Moment;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells the temporary files of one process apart.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// Makes the directory of a store that is not there yet, as Python does at its first import.
+///
+/// # Errors
+/// What the system says.
+pub fn make_store(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// Makes the directory of a store that mirrors a directory of sources, where it is missing. Python makes it when it writes
+/// `STORE/bin/../lib/m.pyc`, and needs it to read that.
+///
+/// # Errors
+/// What the system says.
+pub fn make_mirror(store: &Store, sources: &Path) -> io::Result<()> {
+    let sources = sources.as_os_str().as_bytes();
+    make_directories(store, sources.strip_prefix(b"/").unwrap_or(sources)).map(drop)
+}
+
+/// Opens a directory of the store, and makes what is missing of it.
+pub(crate) fn make_directories(store: &Store, relative: &[u8]) -> io::Result<Directory> {
+    match store.directory(relative) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        answer => return answer,
+    }
+    let mut directory = store.directory(b"")?;
+    for name in relative.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
+        match directory.make_directory(name) {
+            // Some of them are there; another process may make the others.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => directory = store.directory_in(&directory, name)?,
+        }
+    }
+    Ok(directory)
+}
+
+/// Returns the mode that Python gives an entry (`_calc_mode`): that of the source, writable by its owner, never executable.
+pub(crate) fn mode(of_source: u32) -> u32 {
+    (of_source | 0o200) & 0o666
+}
+
+/// Writes an entry over the one that is there, like `py_compile`.
+///
+/// # Errors
+/// What the system says; `AlreadyExists` if its name belongs to something other than a regular file.
+pub(crate) fn write(
+    store: &Store,
+    relative: &[u8],
+    name: &[u8],
+    mode: u32,
+    content: &[u8],
+) -> io::Result<()> {
+    let directory = make_directories(store, relative)?;
+    match directory.metadata(name, Links::Keep) {
+        Ok(metadata) if metadata.kind != FileKind::Regular => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is no regular file"));
+        }
+        _ => {}
+    }
+    let mut entry = NewEntry::create(&directory, name, mode)?;
+    entry.file().write_all(content)?;
+    entry.take_name(Over::Anything)
+}
+
+/// An entry under its temporary name; without another name it is removed when dropped.
+#[derive(Debug)]
+pub(crate) struct NewEntry<'a> {
+    directory: &'a Directory,
+    name: &'a [u8],
+    temporary: Vec<u8>,
+    file: File,
+    is_temporary: bool,
+}
+
+impl<'a> NewEntry<'a> {
+    /// Creates the file with this mode, less the umask.
+    pub(crate) fn create(directory: &'a Directory, name: &'a [u8], mode: u32) -> io::Result<NewEntry<'a>> {
+        // `NAME.<decimal>`, as an interrupted `_write_atomic` would leave it.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let temporary = [name, format!(".{}{number:06}", std::process::id()).as_bytes()].concat();
+        let file = directory.make_file(&temporary, mode)?;
+        Ok(NewEntry { directory, name, temporary, file, is_temporary: true })
+    }
+
+    /// The file, for writing.
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Gives it its final name.
+    pub(crate) fn take_name(&mut self, over: Over) -> io::Result<()> {
+        self.directory.put_in_place(&self.temporary, self.name, over)?;
+        self.is_temporary = false;
+        Ok(())
+    }
+
+    /// Gives it these times of last access and modification.
+    pub(crate) fn set_times(&self, accessed: Moment, modified: Moment) -> io::Result<()> {
+        directory::stamp(&self.file, accessed, modified)
+    }
+}
+
+impl Drop for NewEntry<'_> {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            // What cannot be removed is a temporary like any other.
+            let _ = self.directory.remove_file(&self.temporary);
+        }
+    }
+}
