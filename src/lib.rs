@@ -28,6 +28,8 @@
 //!  store/    facts      the tree and its lock, its entries, the scan; bytecode in trees of sources
 //!  verdict/  decisions  status, usage, policy and plan, findings: pure, with the time as an argument
 //!  effect/   effects    removing, sweeping, compiling: the only code that changes the disk
+//!  edits/    all three  for text files of the user: a marked block is planned, shown, and added or removed
+//!  setup/    schedule/  which files setup and schedule edit, and what they tell a scheduler
 //!  cli/      terminal   the binary: a file or folder for each command; not in this library
 //! ```
 //!
@@ -55,12 +57,15 @@ pub mod verdict;
 pub mod effect;
 
 pub mod complaint;
+pub mod crontab;
 pub mod edits;
 pub mod environment;
 pub mod exit;
 pub mod history;
 pub mod json;
 pub mod quoting;
+pub mod schedule;
+pub mod setup;
 
 /// Checks of the parsers against any bytes, for the fuzzer and for the tests that replay its corpus.
 #[cfg(any(test, fuzzing))]

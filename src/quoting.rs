@@ -1,4 +1,21 @@
-//! Text made safe for where it goes: a terminal or a log.
+//! Text made safe for where it goes: a terminal, a log or a shell. Home of shlex.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Quotes a word for a POSIX shell, if it has to be quoted.
+pub fn shell_word(text: &OsStr) -> Vec<u8> {
+    let quoter = shlex::bytes::Quoter::new().allow_nul(true);
+    // It only fails on NUL, which is allowed.
+    quoter.quote(text.as_bytes()).map(Cow::into_owned).unwrap_or_default()
+}
+
+/// Quotes a path for a command that is shown to people. A path that is not UTF-8 is shown lossily.
+pub fn quoted(path: &Path) -> String {
+    String::from_utf8_lossy(&shell_word(path.as_os_str())).into_owned()
+}
 
 /// Text without anything that a terminal would obey, that would reorder a line or that cannot be seen ([`is_obeyed`]).
 /// Each is shown as `\n`, `\x1b` or `\u{202e}`.
@@ -45,7 +62,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_path_in_a_hint_can_be_typed() {
+        for (path, expected) in [
+            ("/home/me/.cache/cpython", "/home/me/.cache/cpython"),
+            ("/a b/it's", "\"/a b/it's\""),
+            ("~/x", "'~/x'"),
+            ("/$HOME", "'/$HOME'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_shell_reads_back_any_word(word in any::<Vec<u8>>()) {
+            let quoted = shell_word(OsStr::from_bytes(&word));
+            prop_assert_eq!(shlex::bytes::split(&quoted), Some(vec![word]));
+        }
+
         /// Whatever a file is called, what is shown can be seen, is one line, and stays as it is when it is escaped again.
         #[test]
         fn any_text_becomes_one_line_that_can_be_seen(

@@ -11,7 +11,7 @@
 //!   no supplementary groups, a new environment and `/` as its working directory ([`pycstore::host::contained`]).
 //! * The child does not continue as another user: it is not root.
 
-use super::args::{Action, Command, Global};
+use super::args::{Command, Global};
 use super::config::{self, Origin};
 use super::env;
 use super::launch;
@@ -123,9 +123,7 @@ impl Object {
             | Command::Verify(_)
             | Command::Warm(_)
             | Command::Interpreters(_) => Object::store(global, environment),
-            Command::Schedule(options) if matches!(options.action, Action::Run | Action::Policy) => {
-                Object::store(global, environment)
-            }
+            Command::Schedule(options) if options.continues_as_owner() => Object::store(global, environment),
             // Without the option they are about root's own history, environment and configuration.
             Command::History(_) | Command::Doctor(_) | Command::Config(_) if is_named => {
                 Object::store(global, environment)

@@ -11,7 +11,7 @@ mod continuation;
 mod demo;
 mod doctor;
 mod du;
-mod edits;
+mod edit;
 mod env;
 mod forget;
 mod history;

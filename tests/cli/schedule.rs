@@ -470,7 +470,7 @@ fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place()
         .unwrap();
     let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0).stderr;
     assert!(
-        told.contains("pycstore.timer was put in place by hand, and stays\nhint: systemctl --user disable"),
+        told.contains("pycstore.timer was installed by hand, and stays\nhint: systemctl --user disable"),
         "{told}"
     );
     assert!(directory.join("pycstore.timer").exists());
@@ -526,7 +526,7 @@ fn without_a_user_manager_systemd_is_refused() {
         answer(command.env("PATH", "/nonexistent").args(["schedule", "install", "--yes"])).exits(2).stderr;
     assert!(told.contains("cannot run crontab") && told.contains("hint: install cron"), "{told}");
     let told = schedule(&world, &["status", "--print"]).exits(2).stderr;
-    assert!(told.contains("--print is of install"), "{told}");
+    assert!(told.contains("--print works only with install"), "{told}");
 }
 
 #[test]

@@ -292,7 +292,7 @@ fn the_store_is_made_for_its_owner_and_tagged() {
     // A store that is open to others is closed, one that may be shared is not.
     std::fs::set_permissions(&world.store, PermissionsExt::from_mode(0o755)).unwrap();
     let told = setup(&world, &["zsh", "--yes"]).exits(0).stdout;
-    assert!(told.contains("to others (0700; it is 0755)\n"), "{told}");
+    assert!(told.contains("to you (0700; it is 0755)\n"), "{told}");
     let shared = world.home.parent().unwrap().join("shared");
     std::fs::create_dir(&shared).unwrap();
     std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o755)).unwrap();
@@ -309,7 +309,7 @@ fn what_is_no_store_is_not_promised() {
         ("/", "is the root directory"),
         (home.as_str(), "home directory"),
         (project.to_str().unwrap(), "is a source tree"),
-        ("~/.cache/cpython", "a quoted `~` is expanded by nobody"),
+        ("~/.cache/cpython", "a quoted `~` is not expanded"),
         ("a\nb", "has a control character"),
     ] {
         let told = setup(&world, &["zsh", "--yes", "--store", store]).exits(2).stderr;
@@ -317,7 +317,7 @@ fn what_is_no_store_is_not_promised() {
         assert!(told.contains("\nhint: "), "{told}");
     }
     for (prefix, expected) in
-        [("~/.cache/cpython", "a quoted `~`"), ("relative", "is another in each directory")]
+        [("~/.cache/cpython", "a quoted `~`"), ("relative", "a relative path depends on the directory")]
     {
         let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
         let told = answer(command.env("PYTHONPYCACHEPREFIX", prefix).args(["setup", "zsh", "--yes"]))
@@ -349,7 +349,7 @@ fn the_shell_in_use_is_set_up_when_none_is_named() {
     let world = World::new();
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
     let told = answer(command.env("SHELL", "/usr/bin/zsh").args(["setup", "--yes"])).exits(0);
-    assert!(told.stderr.contains("the shell in use is zsh, for $SHELL names it\n"), "{}", told.stderr);
+    assert!(told.stderr.contains("detected shell: zsh ($SHELL)\n"), "{}", told.stderr);
     assert!(world.home.join(".zshenv").is_file());
     let told = answer(world.command(env!("CARGO_BIN_EXE_pycstore")).arg("setup")).exits(2).stderr;
     assert!(told.contains("which shell? $SHELL is not set\nhint: name what to set up"), "{told}");
@@ -358,7 +358,7 @@ fn the_shell_in_use_is_set_up_when_none_is_named() {
     let script = format!("{} setup --yes; true", env!("CARGO_BIN_EXE_pycstore"));
     let told = answer(world.command("fish").env("SHELL", "/bin/bash").args(["-c", &script])).exits(0);
     assert!(
-        told.stderr.contains("the shell in use is fish, for it started pycstore; new terminals start bash"),
+        told.stderr.contains("detected shell: fish (it started pycstore); new terminals start bash"),
         "{}",
         told.stderr
     );
@@ -465,7 +465,7 @@ fn snippets_are_what_their_programs_understand() {
     let made = answer(world.command("make").args(["-n", "clean"])).exits(0).stdout;
     assert_eq!(made, "pycstore sweep .\npycstore forget .\n");
     let told = setup(&world, &["docker", "--undo"]).exits(2).stderr;
-    assert!(told.contains("docker is a snippet: setup put it nowhere"), "{told}");
+    assert!(told.contains("docker is a snippet: setup only printed it"), "{told}");
     assert!(!world.store.exists());
 }
 
@@ -479,7 +479,7 @@ fn another_users_home_is_left_alone() {
     std::os::unix::fs::chown(&world.home, Some(65534), Some(65534)).unwrap();
     let told = setup(&world, &["bash", "--yes"]).exits(2).stderr;
     assert!(
-        told.contains("is the home of user 65534, and we are user 0\nhint: run it as that user"),
+        told.contains("is the home of user 65534, and pycstore runs as user 0\nhint: run it as that user"),
         "{told}"
     );
     // As that user it works.

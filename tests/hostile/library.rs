@@ -5,7 +5,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where something is wrong")]
 
+mod edits;
+
+pub use edits::{block, crontab, settings};
+
+use crate::environment::Environment;
+use crate::history::Run;
+use crate::history::journal::Recorded;
 use crate::host::volumes::Mounts;
+use crate::json;
 use crate::pyc::marshal::{self, Dialect};
 use crate::pyc::name::{self, Form, Name, Slot, cache_from_source, entry_name};
 use crate::pyc::{Header, Loads, Malformed, SourceHasher, header as pyc_header};
@@ -14,7 +22,7 @@ use crate::source::package;
 use crate::source::{Source, SourceFile};
 use crate::store::entry::{Bytecode, Content, Entry};
 use crate::store::in_tree::git_index::{GitIndex, LONGEST_NAME, ObjectName};
-use crate::units::Moment;
+use crate::units::{Moment, date, human};
 use crate::verdict::status::{UncheckedHashes, judge};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -24,7 +32,7 @@ use std::path::{Component, Path, PathBuf};
 pub type Check = fn(&[u8]);
 
 /// The checks by the names of their corpora.
-pub const TARGETS: [(&str, Check); 8] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("name", name),
     ("header", header),
     ("body", body),
@@ -33,6 +41,10 @@ pub const TARGETS: [(&str, Check); 8] = [
     ("record", record),
     ("virtualenv", virtualenv),
     ("git-index", git_index),
+    ("block", block),
+    ("crontab", crontab),
+    ("settings", settings),
+    ("history", history),
 ];
 
 /// The name of a file in the store, and the name of a source: each is read back from what is made of it.
@@ -457,6 +469,38 @@ pub fn git_index(bytes: &[u8]) {
         }
         assert!(index.directories.iter().all(|path| path.len() as u64 <= LONGEST_NAME));
         assert!([0, object as usize].contains(&index.shared.len()));
+    }
+}
+
+/// The history of a store: a line that cannot be parsed affects no other line.
+pub fn history(contents: &[u8]) {
+    let recorded = Recorded::parse(contents);
+    let contents = contents.strip_suffix(b"\n").unwrap_or(contents);
+    let alone = |line: &[u8]| Recorded::parse(&[line, b"\n"].concat());
+    let each: Vec<Recorded> = contents.split(|&byte| byte == b'\n').map(alone).collect();
+    let runs: Vec<&Run> = each.iter().flat_map(|line| &line.runs).collect();
+    assert!(runs.iter().copied().eq(&recorded.runs));
+    let torn = each.iter().enumerate().filter(|(_, line)| !line.torn.is_empty()).map(|(at, _)| at + 1);
+    assert!(contents.is_empty() || torn.eq(recorded.torn.iter().copied()));
+    let environment = Environment::of_test("/home/me");
+    for run in &recorded.runs {
+        let mut line = Vec::new();
+        json::print(&mut line, run).unwrap();
+        let mut again: Run = json::parse(&line).unwrap();
+        // Its last digit may change.
+        assert!((again.seconds - run.seconds).abs() <= run.seconds.abs() * 1e-12);
+        again.seconds = run.seconds;
+        assert_eq!(again, *run);
+        // As `history` shows it.
+        let shown = [
+            date::ago(run.started, environment.now),
+            date::local_minute(run.started),
+            human::count(run.removed.files),
+            human::size(run.removed.disk),
+            human::duration(run.duration()),
+            run.result(),
+        ];
+        assert!(shown.iter().all(|cell| !cell.is_empty() && !cell.contains('\n')));
     }
 }
 

@@ -6,8 +6,6 @@ mod du;
 mod entry;
 mod number;
 mod prune;
-mod schedule;
-mod setup;
 mod sweep;
 mod usage;
 mod warm;
@@ -17,11 +15,11 @@ pub use doctor::DoctorOptions;
 pub use du::{DuOptions, ViewOptions};
 pub use entry::{InspectOptions, LsOptions, SourceOptions, WhichOptions};
 pub use prune::{Account, ForgetOptions, PruneOptions, RunOptions, ScopeOptions, SelectorOptions};
-pub use schedule::{Action, ScheduleOptions, Scheduler};
-pub use setup::{SetupOptions, Target};
 pub use sweep::SweepOptions;
 pub use warm::WarmOptions;
 
+use super::schedule::ScheduleOptions;
+use super::setup::SetupOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -238,30 +236,7 @@ pub enum Command {
     /// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
     /// compared. An entry that differs is a fault (mismatch); the result replaces the warnings about the entry.
     Verify(VerifyOptions),
-    /// Put the prefix in place, and hide __pycache__ from git and editors.
-    ///
-    /// Shells, systemd sessions and cron are told of the store. Shows what would change, asks, and changes it; a second
-    /// run finds nothing to do. What is added stands between two marks, and --undo takes exactly that back. The store is
-    /// made for you alone, and tagged as a cache for backups to pass by. A snippet, for what has no one file, is only
-    /// printed. A directory that other programs use too, such as /tmp or ~/.cache, is refused as a store.
-    ///
-    /// An edited file keeps its owner, group, mode, ACL and extended attributes; if that is impossible, it is left
-    /// unchanged. Edited files are listed in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl,
-    /// so that --undo finds them after ZDOTDIR, XDG_CONFIG_HOME or git's core.excludesFile has changed. Without that list,
-    /// --undo looks where setup would edit now.
     Setup(SetupOptions),
-    /// Prune every night, by whoever keeps the time on this machine.
-    ///
-    /// install puts a timer of the systemd user manager in place, else a line in the crontab (which is kept byte for
-    /// byte otherwise), on macOS an agent of launchd; remove takes it back; status says whether it is in place and when
-    /// it runs; run does now what it does. The policy is the configuration's, else orphans, stale, corrupt and temporary.
-    /// The job has the lowest priority, begins at another minute on each machine, and says nothing unless something is
-    /// wrong: by mail from cron, or in the journal (journalctl --user -u pycstore).
-    ///
-    /// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
-    /// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
-    /// As root on another user's store, the job continues as that user, and install and status check and show the policy in
-    /// that user's configuration.
     Schedule(ScheduleOptions),
     /// Show past runs of prune.
     ///

@@ -5,9 +5,10 @@
 
 use super::place::{Asked, PREFIX, Place, Setting};
 use super::question::{Question, Silence, ask, program};
+use pycstore::crontab::{self, CrontabLine};
 use pycstore::environment::Environment;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -26,10 +27,8 @@ pub fn crontab(environment: &Environment, patience: Duration) -> Result<Vec<u8>,
 
 /// Whether a job of the user's own prunes.
 pub fn prunes(crontab: &[u8]) -> bool {
-    let mut jobs = crontab.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-    jobs.any(|job| {
-        !job.starts_with(b"#") && find(job, "pycstore").is_some_and(|at| find(&job[at..], " prune").is_some())
-    })
+    let prunes = |job: &[u8]| find(job, "pycstore").is_some_and(|at| find(&job[at..], " prune").is_some());
+    crontab::lines(crontab).any(|(_, line)| matches!(line, CrontabLine::Job(job) if prunes(job)))
 }
 
 fn find(line: &[u8], word: &str) -> Option<usize> {
@@ -41,23 +40,23 @@ fn find(line: &[u8], word: &str) -> Option<usize> {
 pub fn read(crontab: &[u8]) -> Vec<Asked> {
     let mut now = Setting::default();
     let mut settings: Vec<(usize, Setting)> = Vec::new();
-    for (index, line) in crontab.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
-        if let Some((name, value)) = variable(line) {
-            let value = OsString::from_vec(value);
-            if name == PREFIX.as_bytes() {
-                now.prefix = Some(value);
-            } else if name == super::place::WRITES_NOTHING.as_bytes() {
-                now.writes_nothing = Some(value).filter(|value| !value.is_empty());
+    for (number, line) in crontab::lines(crontab) {
+        match line {
+            CrontabLine::Variable { name, value } => {
+                let value = OsStr::from_bytes(value).to_os_string();
+                if name == PREFIX.as_bytes() {
+                    now.prefix = Some(value);
+                } else if name == super::place::WRITES_NOTHING.as_bytes() {
+                    now.writes_nothing = Some(value).filter(|value| !value.is_empty());
+                }
             }
-            continue;
-        }
-        let takes_care = find(line, "pycstore").is_some() || find(line, &format!("{PREFIX}=")).is_some();
-        if !takes_care && settings.iter().all(|(_, setting)| *setting != now) {
-            settings.push((index + 1, now.clone()));
+            CrontabLine::Job(job) => {
+                let takes_care =
+                    find(job, "pycstore").is_some() || find(job, &format!("{PREFIX}=")).is_some();
+                if !takes_care && settings.iter().all(|(_, setting)| *setting != now) {
+                    settings.push((number, now.clone()));
+                }
+            }
         }
     }
     // Without a job a variable does no harm and no good, but it may be wrong all the same.
@@ -67,25 +66,6 @@ pub fn read(crontab: &[u8]) -> Vec<Asked> {
     let is_one = settings.len() == 1;
     let asked = |(line, setting)| (Place::Cron((!is_one).then_some(line)), Ok(setting));
     settings.into_iter().map(asked).collect()
-}
-
-/// A line that sets a variable: the name, perhaps in quotes, an equals sign, perhaps with blanks around it, and the
-/// value, perhaps in quotes.
-fn variable(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (name, rest) = match line.first()? {
-        quote @ (b'"' | b'\'') => {
-            let end = line[1..].iter().position(|byte| byte == quote)?;
-            (&line[1..=end], &line[end + 2..])
-        }
-        _ => {
-            let end = line.iter().position(|byte| *byte == b'=' || byte.is_ascii_whitespace())?;
-            line.split_at(end)
-        }
-    };
-    let value = rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
-    let within = |quote: &[u8]| value.strip_prefix(quote)?.strip_suffix(quote);
-    let value = within(b"\"").or_else(|| within(b"'")).unwrap_or(value);
-    Some((name.to_vec(), value.to_vec()))
 }
 
 #[cfg(test)]

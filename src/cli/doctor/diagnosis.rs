@@ -7,6 +7,7 @@ use super::{exposure, variable};
 use crate::cli::output::complain;
 use pycstore::history::Run;
 use pycstore::host::directory::Room;
+use pycstore::schedule::Scheduler;
 use pycstore::source::interpreter::StoreUse;
 use pycstore::store::others::Origin;
 use pycstore::store::scan::Trouble;
@@ -238,7 +239,7 @@ fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
         (Schedule::Ours(_) | Schedule::Own, Some(run))
             if facts.now.seconds_since(run.started) > LONGEST_PAUSE =>
         {
-            let keeper = if let Schedule::Ours(keeper) = schedule { keeper } else { "cron" };
+            let keeper = if let Schedule::Ours(keeper) = schedule { *keeper } else { Scheduler::Cron };
             let detail =
                 format!("{keeper} is to prune regularly, but the last run was long ago ({})", when(run));
             say(Severity::Warning, detail, "pycstore schedule status");
@@ -512,7 +513,7 @@ mod tests {
                 diagnose(&facts).iter().map(|it| format!("{} {}", it.severity.name(), words(it))).collect();
             told.join("\n")
         };
-        let (none, ours, own) = (Schedule::None, Schedule::Ours("systemd"), Schedule::Own);
+        let (none, ours, own) = (Schedule::None, Schedule::Ours(Scheduler::Systemd), Schedule::Own);
         for (schedule, days, exit, expected) in [
             (&ours, 1, Some(0), ""),
             (&own, 7, Some(0), ""),

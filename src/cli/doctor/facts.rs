@@ -16,6 +16,7 @@ use pycstore::host::accounts::Accounts;
 use pycstore::host::directory::{self, Room};
 use pycstore::host::input;
 use pycstore::host::trust::{self, Step};
+use pycstore::schedule::{Scheduler, installed_with};
 use pycstore::source::walk::{self, InTree};
 use pycstore::store::Purpose;
 use pycstore::store::exposure::{Exposure, Guard, Watch};
@@ -129,7 +130,7 @@ pub enum Schedule {
     /// Nobody.
     None,
     /// A schedule of ours: who keeps the time.
-    Ours(&'static str),
+    Ours(Scheduler),
     /// A line of the user's own in the crontab.
     Own,
 }
@@ -288,9 +289,9 @@ fn ask_places(
 fn schedule_of(session: &Session, crontab: &Result<Vec<u8>, Silence>) -> Result<Schedule, String> {
     let environment = &session.environment;
     let lines = crontab.as_deref().unwrap_or_default();
-    let found = schedule::installed_with(environment, Ok(lines.to_vec()));
+    let found = installed_with(environment, Ok(lines.to_vec()));
     match (found.installed.first(), crontab) {
-        (Some(installed), _) => Ok(Schedule::Ours(installed.scheduler.name())),
+        (Some(installed), _) => Ok(Schedule::Ours(installed.scheduler)),
         (None, _) if let Some((_, error)) = found.unknown.first() => Err(complain::one_line(error)),
         (None, Err(silence)) => {
             Err(format!("nobody knows whether a schedule is in place: crontab -l {silence}"))
@@ -383,7 +384,7 @@ pub mod tests {
             network: None,
             reads: Reads::Kept,
             coverage: Coverage::Whole,
-            schedule: Ok(Schedule::Ours("cron")),
+            schedule: Ok(Schedule::Ours(Scheduler::Cron)),
             last_run: Ok(Some(run)),
             locked: None,
         }

@@ -1,5 +1,6 @@
 //! One thing that `doctor` found, and what to do about it.
 
+pub use pycstore::quoting::quoted;
 use std::path::PathBuf;
 
 /// How bad it is, the worst first.
@@ -160,33 +161,4 @@ pub fn sort(findings: &mut [Finding]) {
         let key = |it: &Finding| (it.severity, it.kind);
         key(one).cmp(&key(other)).then_with(|| one.path.cmp(&other.path))
     });
-}
-
-/// A path as a shell takes it: as it is, or between quotes where it has anything that a shell would obey.
-pub fn quoted(path: &std::path::Path) -> String {
-    let text = path.to_string_lossy();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,@%:=".contains(c);
-    if text.chars().all(is_plain) && !text.starts_with('-') {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::Path;
-
-    #[test]
-    fn a_hint_can_be_typed() {
-        for (path, expected) in [
-            ("/home/me/.cache/cpython", "/home/me/.cache/cpython"),
-            ("/a b/it's", "'/a b/it'\\''s'"),
-            ("~/x", "'~/x'"),
-            ("/$HOME", "'/$HOME'"),
-            ("-x", "'-x'"),
-        ] {
-            assert_eq!(quoted(Path::new(path)), expected);
-        }
-    }
 }

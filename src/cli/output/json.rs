@@ -14,7 +14,7 @@ pub use sweep::SweepDocument;
 pub use warm::WarmDocument;
 
 use crate::cli::doctor;
-pub use pycstore::json::{SCHEMA, bytes, embedded, parse, path, print, text};
+pub use pycstore::json::{SCHEMA, bytes, embedded, print, text};
 use pycstore::pyc::Magic;
 use pycstore::pyc::name;
 use pycstore::source::interpreter::{Build, Interpreter, StoreUse};

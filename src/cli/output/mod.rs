@@ -2,6 +2,7 @@
 
 pub mod comma_separated;
 pub mod complain;
+pub mod diff;
 pub mod html;
 pub mod json;
 pub mod paragraph;

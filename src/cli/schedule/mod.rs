@@ -1,30 +1,97 @@
-//! `pycstore schedule`: prune every night, by whoever keeps the time on this machine.
+//! `pycstore schedule`: prunes the store every night.
 //!
-//! * `command`: print, status, run.
-//! * `install`, `remove`: the edits, and what the scheduler is told.
-//! * `job`: what is run: the program, its options, its environment.
-//! * `policy`: what that removes, as it is shown and checked.
-//! * `systemd`, `cron`, `launchd`: how each says it, and where.
-//! * `installed`: which schedules are in place.
-//!
-//! # Invariants
-//!
-//! * Each of them runs `pycstore schedule run`, so what runs at night is what that command does by day.
-//! * As root on another user's store the job continues as that user: the policy that is shown and checked is that user's.
-//! * The job sees the same file system as the user: a source that it cannot see would be taken for gone.
-//! * A file is changed only as far as we wrote it: a unit or an agent of somebody else's is refused, and stays.
-//! * Where one scheduler takes the place of another, the old schedule goes when the new one runs.
-//! * Whatever goes wrong is said where the user looks: mail from cron, the journal, a log.
+//! * `install`, `remove`: edit the files, and tell the scheduler.
+//! * `show`: prints the status, or a schedule for the user to install.
+//! * `policy`: the nightly job, and what it removes.
+//! * `problem`: messages about schedules that cannot be read or changed.
 
-mod command;
-pub(super) mod cron;
 mod install;
-mod installed;
-mod job;
-mod launchd;
 mod policy;
+mod problem;
 mod remove;
-mod systemd;
+mod show;
 
-pub use command::run;
-pub use installed::{Installed, installed, installed_with, last_run};
+pub use policy::last_run;
+
+use super::output::complain::Complaint;
+use super::prune;
+use super::session::Session;
+use clap::{Args, ValueEnum};
+use pycstore::exit::Exit;
+use pycstore::schedule::Scheduler;
+
+/// Schedule a nightly prune (systemd, cron or launchd).
+///
+/// install adds a timer of the systemd user manager, else a line to the crontab (the other lines stay as they are), on
+/// macOS an agent of launchd; remove removes it; status shows whether it is in place and when it runs; run does now what
+/// it does. The policy is the configuration's, else orphans, stale, corrupt and temporary. The job has the lowest
+/// priority, begins at a different minute on each machine, and is silent unless something fails: then cron sends mail,
+/// or the journal has it (journalctl --user -u pycstore).
+///
+/// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
+/// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
+/// As root on another user's store, the job continues as that user, and install and status check and show the policy in
+/// that user's configuration.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    after_help = "Exit status: 0 all done, nothing to do included; 1 something could not be done, of status: no \
+                        schedule is in place; 2 nothing done. Of run: as of prune."
+)]
+pub struct ScheduleOptions {
+    /// What to do
+    #[arg(value_name = "ACTION")]
+    action: Action,
+    /// The scheduler [default: systemd if its user manager runs, else cron; launchd on macOS]
+    #[arg(long, value_name = "SCHEDULER")]
+    pub with: Option<Scheduler>,
+    /// With install: print the units, the line or the property list; nothing is changed
+    #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
+    pub print: bool,
+    /// Show what would change, or with run what would be removed; nothing is changed
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+impl ScheduleOptions {
+    /// Whether root continues as the owner of the store.
+    pub fn continues_as_owner(&self) -> bool {
+        matches!(self.action, Action::Run | Action::Policy)
+    }
+}
+
+/// An action on the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Action {
+    /// Add the schedule, or update it
+    Install,
+    /// Remove it
+    Remove,
+    /// Show whether it is in place, when it runs next, and when it last ran
+    Status,
+    /// Do now what it does
+    Run,
+    /// Print what it would do, for this program
+    #[value(hide = true)]
+    Policy,
+}
+
+/// Runs `pycstore schedule`.
+pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    if options.print && options.action != Action::Install {
+        return Err(
+            Complaint::new("--print works only with install", "pycstore schedule install --print").into()
+        );
+    }
+    match options.action {
+        Action::Run => prune::run(session, &policy::prune_options(session, options.dry_run)),
+        Action::Status => show::status(session),
+        Action::Policy => policy::print(session),
+        Action::Install if options.print => show::print(session, options),
+        Action::Install => install::install(session, options),
+        Action::Remove => remove::remove(session, options),
+    }
+}

@@ -1,8 +1,7 @@
-//! What `schedule run` would do. On another user's store root does not know: that command continues as the owner of the store,
-//! with the owner's configuration and history, and so the owner's process is asked.
+//! The nightly job, and what it removes.
 
-use super::job::{self, Job};
-use crate::cli::config;
+use crate::cli::args::{PruneOptions, SelectorOptions};
+use crate::cli::config::{self, Origin};
 use crate::cli::continuation;
 use crate::cli::launch::this_program;
 use crate::cli::output::complain::{self, Complaint};
@@ -12,60 +11,102 @@ use anyhow::Context;
 use pycstore::exit::Exit;
 use pycstore::history::{self, Run};
 use pycstore::json;
+use pycstore::schedule::{Job, JobOptions};
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 
-/// Maximum length of an answer, in bytes.
+/// Returns the job that does at night what `pycstore schedule run` would do now: with the same store, configuration and history, and
+/// with every global option that decides what is removed.
+///
+/// # Errors
+/// Those of [`Job::new`].
+pub fn job(session: &Session) -> Result<Job, Complaint> {
+    let environment = &session.environment;
+    let store = config::store(session);
+    let is_named = matches!(store.origin, Origin::Flag(_) | Origin::Variable(_));
+    let location = config::Location::find(session.global.config.as_deref(), environment);
+    // An empty PYCSTORE_CONFIG means no configuration.
+    let configuration = || location.path.unwrap_or_else(|| "/dev/null".into());
+    let options = JobOptions {
+        store: store.value.filter(|_| is_named),
+        configuration: (location.origin != Origin::Default).then(configuration),
+        threads: session.global.threads,
+        assume_gone: session.global.assume_gone.iter().map(|path| environment.absolute(path)).collect(),
+    };
+    Job::new(environment, options)
+}
+
+/// Returns the options of the nightly `prune`: the configuration's policy, else orphans, stale, corrupt and temporary.
+pub fn prune_options(session: &Session, dry_run: bool) -> PruneOptions {
+    let mut options = PruneOptions::default();
+    options.run.dry_run = dry_run;
+    if !Selection::is_configured(session) {
+        options.selectors = SelectorOptions {
+            orphans: true,
+            stale: true,
+            corrupt: true,
+            temporary: true,
+            ..SelectorOptions::default()
+        };
+        // Intervals belong to the policy; here it is the default one.
+        let table = &session.configuration.prune;
+        options.min_interval = table.min_interval.as_ref().map(|age| age.value);
+        options.run.max_runtime = table.max_runtime.as_ref().map(|age| age.value);
+    }
+    options
+}
+
+/// Maximum length of an answer of the owner's process, in bytes.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
 /// What is removed each night, as `schedule run` decides it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Policy {
+pub struct NightlyPolicy {
     /// The selectors and scopes, as the history names them.
     pub names: Vec<String>,
     /// Where they come from, for people.
     pub origin: String,
-    /// Whether it removes every entry: that run needs consent, and has no terminal.
-    pub empties_every_store: bool,
-    /// The newest run with these selectors and scopes, or why it is not known.
+    /// Whether it removes every entry.
+    empties_every_store: bool,
+    /// The newest run with these selectors and scopes, or why it is unknown.
     pub last_run: Result<Option<Run>, String>,
-    /// The user who owns the store, where root continues as that user.
+    /// The user who owns the store, if root continues as that user.
     pub user: Option<String>,
 }
 
-impl Policy {
-    /// Returns the policy of the nightly run on the effective store.
+impl NightlyPolicy {
+    /// Returns the policy of the nightly run on the effective store. On another user's store, root asks a process that continues
+    /// as that user: the policy and the history are that user's.
     ///
     /// # Errors
-    /// When the configuration has none, or the owner's process does not tell.
-    pub fn of_night(session: &Session) -> anyhow::Result<Policy> {
+    /// If the configuration has an invalid policy, or the owner's process fails.
+    pub fn new(session: &Session) -> anyhow::Result<NightlyPolicy> {
         match continuation::other_owner(&session.global, &session.environment)? {
-            Some(user) => Ok(Policy { user: Some(user), ..ask(session)? }),
-            None => Policy::of_this_user(session),
+            Some(user) => Ok(NightlyPolicy { user: Some(user), ..ask_owner(session)? }),
+            None => NightlyPolicy::of_this_user(session),
         }
     }
 
     /// Returns the policy of a run by the user of this process.
     ///
     /// # Errors
-    /// When the configuration has none.
-    pub fn of_this_user(session: &Session) -> anyhow::Result<Policy> {
-        let Selection { names, policy, .. } = Selection::of_prune(session, &job::policy(session, false))?;
+    /// If the configuration has an invalid policy.
+    fn of_this_user(session: &Session) -> anyhow::Result<NightlyPolicy> {
+        let Selection { names, policy, .. } = Selection::of_prune(session, &prune_options(session, false))?;
         let origin = match (Selection::is_configured(session), &session.configuration.path) {
             (true, Some(path)) => path.display().to_string(),
             _ => "the default: the configuration has none".into(),
         };
-        let last_run = last_run(session, &names).map_err(|error| complain::told(&error).0);
+        let last_run = newest_run(session, &names).map_err(|error| complain::told(&error).0);
         let empties_every_store = policy.empties_every_store();
-        Ok(Policy { names, origin, empties_every_store, last_run, user: None })
+        Ok(NightlyPolicy { names, origin, empties_every_store, last_run, user: None })
     }
 
-    /// Refuses a policy that removes every entry each night.
+    /// Refuses a policy that removes every entry each night: that run needs consent, and has no terminal.
     ///
     /// # Errors
-    /// When it does.
+    /// If it does.
     pub fn check(&self) -> Result<(), Complaint> {
         if !self.empties_every_store {
             return Ok(());
@@ -76,17 +117,25 @@ impl Policy {
     }
 }
 
-/// The newest run on the effective store with this policy, by whomever it was started.
-fn last_run(session: &Session, names: &[String]) -> anyhow::Result<Option<Run>> {
+/// Returns the newest run by this user with the nightly policy on the effective store.
+///
+/// # Errors
+/// If the policy or the history cannot be read.
+pub fn last_run(session: &Session) -> anyhow::Result<Option<Run>> {
+    NightlyPolicy::of_this_user(session)?.last_run.map_err(anyhow::Error::msg)
+}
+
+/// Returns the newest run with these selectors and scopes on the effective store, whoever started it.
+fn newest_run(session: &Session, names: &[String]) -> anyhow::Result<Option<Run>> {
     let Some(store) = config::store(session).value else { return Ok(None) };
     let Some(state) = session.environment.state_directory.as_deref() else { return Ok(None) };
     Ok(history::newest(state, &store.canonicalize().unwrap_or(store), names)?)
 }
 
 /// Runs `schedule policy` as the job would run `schedule run`: it continues as the owner of the store.
-fn ask(session: &Session) -> anyhow::Result<Policy> {
+fn ask_owner(session: &Session) -> anyhow::Result<NightlyPolicy> {
     const WHY: &str = "cannot find out what the owner of the store would remove each night";
-    let mut arguments: Vec<OsString> = Job::of(session)?.arguments;
+    let mut arguments = job(session)?.arguments;
     arguments.pop();
     arguments.push("policy".into());
     let mut command = Command::new(this_program()?);
@@ -96,7 +145,7 @@ fn ask(session: &Session) -> anyhow::Result<Policy> {
     if let Some(pipe) = child.stdout.take() {
         pipe.take(LONGEST_ANSWER).read_to_end(&mut answer).context(WHY)?;
     }
-    // What was wrong it said itself.
+    // It reports its own errors.
     if !child.wait().context(WHY)?.success() {
         return Err(anyhow::anyhow!(WHY));
     }
@@ -105,9 +154,53 @@ fn ask(session: &Session) -> anyhow::Result<Policy> {
 
 /// Runs `pycstore schedule policy`.
 pub fn print(session: &Session) -> anyhow::Result<Exit> {
-    let policy = Policy::of_this_user(session)?;
+    let policy = NightlyPolicy::of_this_user(session)?;
     let mut out = io::stdout().lock();
     json::print(&mut out, &policy)?;
     out.flush()?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Arguments, definition};
+    use clap::Parser;
+    use pycstore::environment::Environment;
+
+    /// The arguments of the job of a program that is started with these options.
+    fn arguments(options: &[&str]) -> Vec<String> {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().to_str().unwrap();
+        let given = ["pycstore", "schedule", "install"].iter().chain(options);
+        let global = Arguments::try_parse_from(given).unwrap().global;
+        let environment =
+            Environment { executable: std::env::current_exe().ok(), ..Environment::of_test(home) };
+        let job = job(&Session::new(global, environment)).unwrap();
+        job.arguments.iter().map(|argument| argument.to_str().unwrap().replace(home, "~")).collect()
+    }
+
+    #[test]
+    fn every_global_option_reaches_the_job_or_is_about_this_run_alone() {
+        let definition = definition();
+        let install = definition.find_subcommand("schedule").unwrap();
+        let options = install.get_arguments().filter(|option| option.is_global_set());
+        let mut names: Vec<&str> = options.filter_map(|option| option.get_long()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["assume-gone", "color", "config", "quiet", "store", "threads"]);
+        let reach: [(&[&str], &[&str]); 5] = [
+            (&["--threads", "3"], &["--threads", "3"]),
+            (
+                &["--assume-gone", "old", "--assume-gone", "/mnt/a b"],
+                &["--assume-gone", "~/old", "--assume-gone", "/mnt/a b"],
+            ),
+            (&["--store", "s"], &["--store", "~/s"]),
+            (&["--config", "c"], &["--config", "~/c"]),
+            (&["--quiet", "--color", "never"], &[]),
+        ];
+        for (given, expected) in reach {
+            let arguments = arguments(given);
+            assert_eq!(arguments, [&["--quiet"], expected, &["schedule", "run"]].concat());
+        }
+    }
 }

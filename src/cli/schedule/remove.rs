@@ -1,124 +1,67 @@
-//! `pycstore schedule remove`, also used by `install`: removes only what we wrote.
+//! `pycstore schedule remove`, also used by `install`: removes only what pycstore wrote.
 
-use super::command::{exit, explained, manner, say_unknown, worse};
-use super::{cron, launchd, systemd};
-use crate::cli::args::{ScheduleOptions, Scheduler};
-use crate::cli::edits::{
-    Agreement, EditError, Outcome, Place, Plan, Receipt, agree, carry_out, home_of_user,
-};
+use super::ScheduleOptions;
+use super::problem::{explained, say_unknown};
+use crate::cli::edit::{self, Agreement, Confirm, EditOutcome, agree, carry_out};
 use crate::cli::output::complain;
 use crate::cli::session::Session;
+use clap::ValueEnum;
+use pycstore::edits::home_of_user;
 use pycstore::exit::Exit;
-
-/// Schedules to remove.
-#[derive(Debug, Default)]
-pub struct Removal {
-    /// The edits.
-    pub plan: Plan,
-    /// The schedulers that have something to remove.
-    pub kinds: Vec<Scheduler>,
-}
+use pycstore::schedule::{ScheduleRemoval, Scheduler};
 
 /// Runs `pycstore schedule remove`.
 pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     home_of_user(&session.environment)?;
-    let kinds = match options.with {
-        Some(scheduler) => vec![scheduler],
-        None => vec![Scheduler::Systemd, Scheduler::Cron, Scheduler::Launchd],
-    };
-    let (mut removal, mut receipt) = (Removal::default(), Receipt::read(session));
+    let mut receipt = edit::receipt(session);
+    let mut removal = ScheduleRemoval::default();
     let mut known = Exit::Done;
-    for kind in kinds {
-        match removal.take(session, &receipt, kind) {
+    let schedulers = options.with.as_slice();
+    let schedulers = if schedulers.is_empty() { Scheduler::value_variants() } else { schedulers };
+    for &scheduler in schedulers {
+        match removal.add(&session.environment, &receipt, scheduler) {
             Ok(()) => {}
             Err(error) if options.with.is_some() => return Err(explained(error)),
             // Without cron there is no crontab.
             Err(error) if error.is_missing_crontab() => {}
             Err(error) => {
-                say_unknown(&(kind, error));
+                say_unknown(scheduler, &error);
                 known = Exit::Incomplete;
             }
         }
     }
-    let exit = match agree(session, manner(options), &[&removal.plan], &removal.lines())? {
+    let confirm = Confirm::from_options(options.dry_run, options.yes);
+    let exit = match agree(session, confirm, &[&removal.plan], &removal.lines())? {
         Agreement::Ended(outcome) => exit(&outcome),
         Agreement::Given => {
-            let exit = removal.carry_out();
-            receipt.settle();
+            let exit = remove_schedules(&removal);
+            edit::say_unrecorded(receipt.settle());
             exit
         }
     };
     Ok(if exit == Exit::Done { known } else { exit })
 }
 
-impl Removal {
-    /// Adds a schedule, at its current place and at those in the receipt.
-    ///
-    /// # Errors
-    /// When a file cannot be read or may not be changed, or our block in it is damaged.
-    pub fn take(&mut self, session: &Session, receipt: &Receipt, kind: Scheduler) -> Result<(), EditError> {
-        let before = self.plan.edits().count();
-        let noted = receipt.places(kind.name()).into_iter().map(|(place, _)| place);
-        let taken = match kind {
-            Scheduler::Systemd => {
-                let units = systemd::Units::of(&session.environment);
-                let today = units.into_iter().flat_map(|units| [units.timer, units.service]);
-                let mut places = today.map(Place::File).chain(noted);
-                places.try_for_each(|place| self.plan.take(&place, &systemd::BLOCK))
-            }
-            Scheduler::Cron => self.plan.take(&Place::Crontab, &cron::BLOCK),
-            Scheduler::Launchd => {
-                let mut places =
-                    launchd::place(&session.environment).map(Place::File).into_iter().chain(noted);
-                places.try_for_each(|place| {
-                    self.plan.change(&place, |text| {
-                        // Somebody else's stays.
-                        Ok(text.filter(|text| !launchd::is_ours(text)).map(<[u8]>::to_vec))
-                    })
-                })
-            }
-        };
-        if self.plan.edits().count() > before {
-            self.kinds.push(kind);
-        }
-        taken
+/// Removes schedules, and tells their schedulers. Reports what fails.
+pub fn remove_schedules(removal: &ScheduleRemoval) -> Exit {
+    // Before the units are deleted.
+    if let Err(error) = removal.stop() {
+        complain::problem(&error);
     }
-
-    /// What is done to the schedulers, for people.
-    pub fn lines(&self) -> Vec<String> {
-        let stops = self.stops_timer().then(|| "disable and stop pycstore.timer (systemctl --user)".into());
-        stops.into_iter().collect()
+    let mut outcome = EditOutcome { edited: removal.lines().len(), ..EditOutcome::default() };
+    carry_out(&removal.plan, &mut outcome);
+    let errors = if outcome.edited > 0 { removal.reload() } else { Vec::new() };
+    for error in &errors {
+        complain::problem(error);
     }
+    if errors.is_empty() { exit(&outcome) } else { Exit::Incomplete }
+}
 
-    /// Whether the timer is removed. One with lines that we did not write is kept, and is not stopped.
-    fn stops_timer(&self) -> bool {
-        let is_timer = |place: &Place| matches!(place, Place::File(path) if path.ends_with(systemd::TIMER));
-        self.plan.edits().any(|edit| is_timer(&edit.place) && edit.after.is_none())
-    }
-
-    /// Removes the schedules, and reloads their schedulers.
-    pub fn carry_out(&self) -> Exit {
-        // Before the units are deleted.
-        if self.stops_timer()
-            && let Err(why) = systemd::disable()
-        {
-            complain::note(&why);
-        }
-        let mut outcome = Outcome { edited: self.lines().len(), ..Outcome::default() };
-        carry_out(&self.plan, &mut outcome);
-        let exit = exit(&outcome);
-        if outcome.edited == 0 {
-            return exit;
-        }
-        self.kinds.iter().fold(exit, |exit, kind| {
-            worse(
-                exit,
-                match kind {
-                    Scheduler::Systemd if systemd::manager_runs() => systemd::reload(),
-                    Scheduler::Systemd | Scheduler::Cron => Ok(()),
-                    Scheduler::Launchd => launchd::unload(),
-                },
-            )
-        })
+/// Returns how a command ends whose plans had this outcome.
+pub fn exit(outcome: &EditOutcome) -> Exit {
+    match outcome.failures {
+        0 => Exit::Done,
+        _ if outcome.edited > 0 => Exit::Incomplete,
+        _ => Exit::Nothing,
     }
 }

@@ -1,4 +1,4 @@
-//! See `tests/hostile/terminal.rs`.
+//! See `tests/hostile/library.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| pycstore::cli::hostile::crontab(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| pycstore::hostile::crontab(input));

@@ -1,0 +1,33 @@
+//! Messages about schedules that cannot be read or changed.
+
+use crate::cli::output::complain::{self, Complaint};
+use pycstore::crontab::CrontabError;
+use pycstore::edits::{EditError, TextPlace};
+use pycstore::schedule::{ScheduleError, Scheduler};
+
+/// Reports that a schedule of this scheduler may be in place.
+pub fn say_unknown(scheduler: Scheduler, error: &EditError) {
+    let error = complain::one_line(error);
+    complain::note(&format!("{error}; cannot tell whether {scheduler} has a schedule"));
+}
+
+/// Adds a hint to the error, if there is one.
+pub fn explained(error: impl Into<ScheduleError>) -> anyhow::Error {
+    let error = match error.into() {
+        ScheduleError::Refused(complaint) => return complaint.into(),
+        ScheduleError::Edit(error) => error,
+    };
+    let hint = match &error {
+        EditError::Block { place: TextPlace::Crontab, .. } => {
+            "correct it with `crontab -e`, and run this again"
+        }
+        EditError::Crontab(CrontabError::NotRun(_)) => {
+            "install cron, for example: apt install cron; or start a systemd user manager"
+        }
+        EditError::Crontab(CrontabError::Refused(_)) => {
+            "ask for crontab(1) (cron.allow, cron.deny); or: pycstore schedule install --with systemd"
+        }
+        _ => return error.into(),
+    };
+    Complaint::caused(error, hint).into()
+}

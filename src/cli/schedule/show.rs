@@ -1,0 +1,113 @@
+//! `pycstore schedule status`, and `install --print`.
+
+use super::ScheduleOptions;
+use super::policy::{NightlyPolicy, job};
+use super::problem::say_unknown;
+use crate::cli::config;
+use crate::cli::output::{complain, path};
+use crate::cli::session::{Session, is_absent};
+use pycstore::edits::TextPlace;
+use pycstore::exit::Exit;
+use pycstore::history::Run;
+use pycstore::quoting::escaped;
+use pycstore::schedule::{self, Agent, Installed, Scheduler, cron, systemd};
+use pycstore::units::{date, human};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// Prints a schedule for the user to install.
+pub fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+    NightlyPolicy::new(session)?.check()?;
+    let found = schedule::installed(&session.environment).installed;
+    let job = job(session)?;
+    let mut out = io::stdout().lock();
+    let scheduler = schedule::choose(options.with, &found);
+    let time = schedule::time(&found, scheduler);
+    match scheduler {
+        Scheduler::Systemd => {
+            let units = systemd::Units::new(&session.environment)?;
+            for (path, text) in [(&units.service, systemd::service(&job)), (&units.timer, systemd::timer())] {
+                say_place(session, path);
+                writeln!(out, "# {}", path.file_name().unwrap_or_default().display())?;
+                out.write_all(&path::lines_shown(&text, &session.terminal))?;
+            }
+        }
+        Scheduler::Cron => {
+            say_place(session, Path::new("the crontab"));
+            out.write_all(&path::lines_shown(&cron::line(&job, time), &session.terminal))?;
+        }
+        Scheduler::Launchd => {
+            let agent = Agent::new(&session.environment)?;
+            say_place(session, &agent.path);
+            out.write_all(&path::lines_shown(&agent.property_list(&job, time)?, &session.terminal))?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn say_place(session: &Session, place: &Path) {
+    if !session.global.quiet {
+        complain::note(&format!("for {}", path::at_home(place, session.environment.home.as_deref())));
+    }
+}
+
+/// Prints the schedules in place, the last run and the policy.
+pub fn status(session: &Session) -> anyhow::Result<Exit> {
+    let found = schedule::installed(&session.environment);
+    for (scheduler, error) in &found.unknown {
+        say_unknown(*scheduler, error);
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    if found.installed.is_empty() {
+        writeln!(out, "schedule  none: pycstore schedule install")?;
+    }
+    for installed in &found.installed {
+        write_schedule(&mut out, session, installed)?;
+    }
+    let NightlyPolicy { names, origin, last_run, user, .. } = NightlyPolicy::new(session)?;
+    write_last_run(&mut out, session, last_run.map_err(anyhow::Error::msg)?)?;
+    let policy = format!("policy    {} ({origin})", names.join(" "));
+    writeln!(out, "{}", path::text_shown(&policy, &session.terminal))?;
+    if let Some(user) = user {
+        writeln!(out, "runs as   {}", path::text_shown(&user, &session.terminal))?;
+    }
+    if let Some(store) = config::store(session).value {
+        out.write_all(b"store     ")?;
+        out.write_all(&path::shown(&store, &session.terminal))?;
+        writeln!(out, "{}", if is_absent(&store) { " (not there)" } else { "" })?;
+    }
+    out.flush()?;
+    Ok(Exit::complete_if(!found.installed.is_empty()))
+}
+
+fn write_schedule(out: &mut dyn Write, session: &Session, installed: &Installed) -> io::Result<()> {
+    let Installed { scheduler, place, time } = installed;
+    let place = match place {
+        TextPlace::File(file) if session.terminal.is_terminal() => {
+            escaped(&path::at_home(file, session.environment.home.as_deref()))
+        }
+        place => path::text_shown(&place.to_string(), &session.terminal),
+    };
+    writeln!(out, "schedule  {scheduler}: {place}")?;
+    let next = match scheduler {
+        Scheduler::Systemd => systemd::next_elapse(),
+        Scheduler::Cron | Scheduler::Launchd => {
+            time.and_then(|time| date::next_daily(session.environment.now, time.hour, time.minute))
+        }
+    };
+    writeln!(out, "next run  {}", next.map_or("unknown".into(), date::local_minute))
+}
+
+fn write_last_run(out: &mut dyn Write, session: &Session, run: Option<Run>) -> io::Result<()> {
+    let Some(run) = run else { return writeln!(out, "last run  none is recorded with this policy") };
+    writeln!(
+        out,
+        "last run  {} ({}): {}, removed {}, {}",
+        date::local_minute(run.started),
+        date::ago(run.started, session.environment.now),
+        run.result(),
+        human::counted(run.removed.files, "file"),
+        human::size(run.removed.disk)
+    )
+}

@@ -1,0 +1,100 @@
+//! A schedule to add: its edits, and what its scheduler is told.
+
+use super::cron;
+use super::error::ScheduleError;
+use super::installed::Installed;
+use super::job::Job;
+use super::launchd::Agent;
+use super::scheduler::{Scheduler, SchedulerError};
+use super::systemd::{self, Units};
+use crate::complaint::Complaint;
+use crate::crontab::DailyTime;
+use crate::edits::{EditPlan, Placement, TextPlace};
+use crate::environment::Environment;
+use crate::host::directory::effective_user;
+
+/// A schedule to add.
+#[derive(Debug)]
+pub struct NewSchedule {
+    /// Its scheduler.
+    pub scheduler: Scheduler,
+    /// Its edits.
+    pub plan: EditPlan,
+    /// What its scheduler is told, for people.
+    pub lines: Vec<String>,
+}
+
+/// Returns the scheduler to use: the one that the user wants, else the one in use, else the one that this machine has.
+pub fn choose(wanted: Option<Scheduler>, installed: &[Installed]) -> Scheduler {
+    let in_use = || installed.first().map(|installed| installed.scheduler);
+    let available = || {
+        if cfg!(target_os = "macos") {
+            Scheduler::Launchd
+        } else if systemd::manager_runs() {
+            Scheduler::Systemd
+        } else {
+            Scheduler::Cron
+        }
+    };
+    wanted.or_else(in_use).unwrap_or_else(available)
+}
+
+/// Returns the time of an installed schedule, else that of this user on this machine.
+pub fn time(installed: &[Installed], scheduler: Scheduler) -> DailyTime {
+    let kept = installed.iter().find(|installed| installed.scheduler == scheduler).and_then(|it| it.time);
+    // machine-id(5), else the name of the host.
+    let files = ["/etc/machine-id", "/proc/sys/kernel/hostname"];
+    let machine = || files.iter().find_map(|file| std::fs::read(file).ok()).unwrap_or_default();
+    kept.unwrap_or_else(|| cron::nightly_time(&machine(), effective_user()))
+}
+
+impl NewSchedule {
+    /// Plans a schedule for a job.
+    ///
+    /// # Errors
+    /// If the scheduler does not run here, or its files cannot be changed or have lines that pycstore did not write.
+    pub fn plan(
+        environment: &Environment,
+        scheduler: Scheduler,
+        job: &Job,
+        installed: &[Installed],
+    ) -> Result<NewSchedule, ScheduleError> {
+        let mut new = NewSchedule { scheduler, plan: EditPlan::default(), lines: Vec::new() };
+        match scheduler {
+            Scheduler::Systemd => {
+                systemd::check_manager()?;
+                let units = Units::new(environment)?;
+                units.plan(&mut new.plan, job)?;
+                if !new.plan.is_empty() || !units.are_enabled()? {
+                    new.lines.push("enable and start pycstore.timer (systemctl --user)".into());
+                }
+            }
+            Scheduler::Cron => {
+                let line = cron::line(job, time(installed, scheduler));
+                new.plan.insert_block(&TextPlace::Crontab, &cron::BLOCK, &line, Placement::End)?;
+            }
+            Scheduler::Launchd => {
+                if !cfg!(target_os = "macos") {
+                    let hint = "pycstore schedule install --print --with launchd shows its property list";
+                    return Err(Complaint::new("launchd exists only on macOS", hint).into());
+                }
+                let agent = Agent::new(environment)?;
+                let list = agent.property_list(job, time(installed, scheduler))?;
+                agent.plan(&mut new.plan, list)?;
+            }
+        }
+        Ok(new)
+    }
+
+    /// Tells the scheduler of the new schedule, after its files were written.
+    ///
+    /// # Errors
+    /// If the scheduler refuses.
+    pub fn start(&self, environment: &Environment) -> Result<(), SchedulerError> {
+        match self.scheduler {
+            Scheduler::Systemd => systemd::enable(),
+            Scheduler::Launchd => Agent::new(environment).map_or(Ok(()), |agent| agent.load()),
+            Scheduler::Cron => Ok(()),
+        }
+    }
+}

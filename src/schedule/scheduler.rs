@@ -1,0 +1,48 @@
+//! The schedulers that can run pycstore every night.
+
+use crate::complaint::one_line;
+use clap::ValueEnum;
+use std::fmt::{self, Display};
+use std::io;
+use std::process::Output;
+
+/// A scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scheduler {
+    /// A timer of the systemd user manager
+    Systemd,
+    /// A line in the crontab
+    Cron,
+    /// An agent of macOS
+    Launchd,
+}
+
+/// As on the command line.
+impl Display for Scheduler {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value().map_or(Ok(()), |value| formatter.write_str(value.get_name()))
+    }
+}
+
+/// A command to a scheduler that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{command}: {message}")]
+pub struct SchedulerError {
+    command: String,
+    /// Its last line on standard error, its exit status, or why it cannot be run.
+    message: String,
+}
+
+/// Checks the result of a command to a scheduler.
+pub fn check(command: &str, result: io::Result<Output>) -> Result<(), SchedulerError> {
+    let message = match result {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let last = text.lines().last().unwrap_or_default().trim();
+            if last.is_empty() { output.status.to_string() } else { last.to_string() }
+        }
+        Err(error) => one_line(&error),
+    };
+    Err(SchedulerError { command: command.into(), message })
+}
