@@ -55,6 +55,7 @@ pub mod verdict;
 pub mod effect;
 
 pub mod complaint;
+pub mod doctor;
 pub mod edits;
 pub mod environment;
 pub mod exit;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The folders and single files of `src/` in the order of the flow: each uses only itself and those before it.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "units",
     "pyc",
     "host",
@@ -24,6 +24,7 @@ const ROOMS: [&str; 15] = [
     "environment",
     "edits",
     "history",
+    "doctor",
     "cli",
 ];
 

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a check panics where something is wrong")]
 
 use super::config::Configuration;
-use super::doctor::cron as crontab_of_user;
 use super::edits::block::{Block, BlockError, Placement, Rest};
 use super::schedule::cron::Time;
 use super::setup::vscode;
+use pycstore::doctor::cron as crontab_of_user;
 use pycstore::environment::Environment;
 use pycstore::history::Run;
 use pycstore::history::journal::Recorded;

@@ -2,7 +2,16 @@
 
 use clap::{Args, ValueEnum};
 
-/// Options of `pycstore schedule`.
+/// Prune every night, by whoever keeps the time on this machine.
+///
+/// install puts a timer of the systemd user manager in place, else a line in the crontab (which is kept byte for
+/// byte otherwise), on macOS an agent of launchd; remove takes it back; status says whether it is in place and when
+/// it runs; run does now what it does. The policy is the configuration's, else orphans, stale, corrupt and temporary.
+/// The job has the lowest priority, begins at another minute on each machine, and says nothing unless something is
+/// wrong: by mail from cron, or in the journal (journalctl --user -u pycstore).
+///
+/// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
+/// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(

@@ -2,7 +2,17 @@
 
 use clap::{Args, ValueEnum};
 
-/// Options of `pycstore setup`.
+/// Put the prefix in place, and hide __pycache__ from git and editors.
+///
+/// Shells, systemd sessions and cron are told of the store. Shows what would change, asks, and changes it; a second
+/// run finds nothing to do. What is added stands between two marks, and --undo takes exactly that back. The store is
+/// made for you alone, and tagged as a cache for backups to pass by. A snippet, for what has no one file, is only
+/// printed. A directory that other programs use too, such as /tmp or ~/.cache, is refused as a store.
+///
+/// An edited file keeps its owner, group, mode, ACL and extended attributes; if that is impossible, it is left
+/// unchanged. Edited files are listed in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl,
+/// so that --undo finds them after ZDOTDIR, XDG_CONFIG_HOME or git's core.excludesFile has changed. Without that list,
+/// --undo looks where setup would edit now.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(

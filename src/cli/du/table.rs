@@ -1,7 +1,8 @@
 //! The table of `pycstore du`: a row a group, the rest, the directories' own room, the total, and the sentence that
 //! says what can go.
 
-use super::{Shown, owner};
+use super::Shown;
+use crate::cli::output::owner;
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Alignment, Column, Table};
@@ -148,7 +149,7 @@ fn name(session: &Session, key: &Key) -> Vec<u8> {
         false => text.as_bytes().to_vec(),
     };
     match key {
-        Key::Owner(it) => owner(session, it),
+        Key::Owner(it) => owner::shown(it, &session.terminal),
         Key::Package(None) | Key::Tag(None) => b"-".to_vec(),
         Key::Package(Some(name)) | Key::Tag(Some(name)) => text(name),
         Key::Status(name) => text(name),
@@ -214,7 +215,7 @@ fn percentage(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Color, Global};
+    use crate::cli::options::{Color, Global};
     use crate::cli::output::terminal::Terminal;
     use pycstore::environment::Environment;
     use pycstore::source::owner::{Owner, OwnerKind};

@@ -6,7 +6,6 @@ use super::job::{self, Job};
 use super::remove::remove;
 use super::{Installed, cron, installed, last_run, launchd, systemd};
 use crate::cli::args::{Action, ScheduleOptions, Scheduler};
-use crate::cli::config;
 use crate::cli::edits::{EditError, Manner, Outcome, Place};
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::path;
@@ -132,7 +131,7 @@ fn status(session: &Session) -> anyhow::Result<Exit> {
             None => writeln!(out, "next run  unknown")?,
         }
     }
-    let store = config::store(session).value;
+    let store = session.store().value;
     match last_run(session)? {
         Some(run) => writeln!(
             out,

@@ -4,7 +4,6 @@ use super::cron::{self, Time};
 use super::job;
 use super::{launchd, systemd};
 use crate::cli::args::Scheduler;
-use crate::cli::config;
 use crate::cli::edits::{EditError, Place, Text};
 use crate::cli::session::Session;
 use pycstore::environment::Environment;
@@ -83,7 +82,7 @@ fn in_agents(environment: &Environment) -> Result<Option<Installed>, EditError> 
 /// When the policy or the history cannot be read.
 pub fn last_run(session: &Session) -> anyhow::Result<Option<Run>> {
     let (names, _) = job::described(session)?;
-    let Some(store) = config::store(session).value else { return Ok(None) };
+    let Some(store) = session.store().value else { return Ok(None) };
     let Some(state) = session.environment.state_directory.as_deref() else { return Ok(None) };
     Ok(history::newest(state, &store.canonicalize().unwrap_or(store), &names)?)
 }

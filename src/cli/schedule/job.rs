@@ -1,10 +1,10 @@
 //! What is run: the program by its absolute path, the options and the environment that this session has and that the
 //! night would not, and the policy.
 
-use crate::cli::args::{PruneOptions, SelectorOptions};
-use crate::cli::config::{self, Origin};
+use crate::cli::config::{Location, Origin};
 use crate::cli::output::complain::Complaint;
-use crate::cli::selection::Selection;
+use crate::cli::prune::PruneOptions;
+use crate::cli::selection::{Selection, SelectorOptions};
 use crate::cli::session::Session;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -42,11 +42,11 @@ impl Job {
             Complaint::new("this program is not where it was started from", "start it again, by its path")
         })?;
         let mut arguments: Vec<OsString> = vec!["--quiet".into()];
-        let store = config::store(session);
+        let store = session.store();
         if let (Origin::Flag(_) | Origin::Variable(_), Some(path)) = (store.origin, store.value) {
             arguments.extend(["--store".into(), path.into_os_string()]);
         }
-        let location = config::Location::find(session.global.config.as_deref(), environment);
+        let location = Location::find(session.global.config.as_deref(), environment);
         if location.origin != Origin::Default {
             match location.path {
                 Some(path) => arguments.extend(["--config".into(), path.into_os_string()]),
@@ -109,7 +109,7 @@ pub fn policy(session: &Session, is_dry: bool) -> PruneOptions {
 /// # Errors
 /// When the policy does so, or there is none.
 pub fn leaves_something(session: &Session) -> anyhow::Result<()> {
-    if !Selection::of_prune(session, &policy(session, false))?.policy.empties_every_store() {
+    if !policy(session, false).selection(session)?.policy.empties_every_store() {
         return Ok(());
     }
     let (names, origin) = described(session)?;
@@ -123,7 +123,7 @@ pub fn leaves_something(session: &Session) -> anyhow::Result<()> {
 /// # Errors
 /// When the configuration's is none.
 pub fn described(session: &Session) -> anyhow::Result<(Vec<String>, String)> {
-    let names = Selection::of_prune(session, &policy(session, false))?.names;
+    let names = policy(session, false).selection(session)?.names;
     let origin = match (Selection::is_configured(session), &session.configuration.path) {
         (true, Some(path)) => path.display().to_string(),
         _ => "the default: the configuration has none".into(),
@@ -134,7 +134,7 @@ pub fn described(session: &Session) -> anyhow::Result<(Vec<String>, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Arguments, definition};
+    use crate::cli::{Arguments, definition};
     use clap::Parser;
     use pycstore::environment::Environment;
 

@@ -4,7 +4,7 @@ use super::store_directory::Preparation;
 use super::work::{self, NAME, Prepared, Work};
 use super::{shell, vscode};
 use crate::cli::args::{SetupOptions, Target};
-use crate::cli::config::{self, Origin};
+use crate::cli::config::Origin;
 use crate::cli::edits::{
     Block, Direction, EditError, Manner, Outcome, Place, Plan, Receipt, carry_through, complain_of,
     home_of_user,
@@ -53,7 +53,7 @@ fn targets(session: &Session, options: &SetupOptions) -> Result<Vec<Target>, Com
 
 /// The store that is promised.
 fn store(session: &Session) -> Result<PathBuf, Complaint> {
-    let store = config::store(session);
+    let store = session.store();
     let named = match store.origin {
         Origin::Flag(_) => session.global.store.clone(),
         Origin::Variable(_) => session.environment.prefix.clone().map(PathBuf::from),

@@ -1,13 +1,10 @@
 //! What the store has of no use any more, grouped by the interpreter of its tag.
 
-use super::super::args::WarmOptions;
-use super::super::du::report;
-use super::super::interpreters;
 use super::super::output::complain;
 use super::super::paths;
 use super::super::session::{Opened, Session};
-use super::Work;
 use super::sources::{is_anothers, trusted, uses_store};
+use super::{WarmOptions, Work};
 use pycstore::effect::compile::{Group, Task};
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
@@ -84,7 +81,7 @@ pub(super) fn work(
     let (mut rewritten, mut others) = (0, 0);
     let mut by_tag: BTreeMap<String, Vec<Task>> = BTreeMap::new();
     for part in parts {
-        is_whole &= report(&part.troubles) == Exit::Done;
+        is_whole &= complain::troubles(&part.troubles) == Exit::Done;
         rewritten += part.rewritten;
         for (tag, task) in part.tasks {
             let directory = task.source.parent().and_then(|directory| directory.metadata().ok());
@@ -108,7 +105,7 @@ pub(super) fn work(
     }
     let mut groups = Vec::new();
     if !by_tag.is_empty() {
-        let interpreters = interpreters::of_store(session, opened);
+        let interpreters = session.interpreters_with(opened);
         for (tag, mut tasks) in by_tag {
             tasks.sort_by(|one, other| {
                 (&one.source, one.optimization).cmp(&(&other.source, other.optimization))
