@@ -1,7 +1,6 @@
 //! `pycstore config`: the effective values, and where each comes from.
 
-use super::file;
-use super::file::Configuration;
+use super::file::{self, Configuration, PruneTable, Value};
 use super::location::Location;
 use super::origin::{Origin, Sourced};
 use crate::cli::output::complain;
@@ -14,7 +13,7 @@ use clap::Args;
 use pycstore::exit::Exit;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Show the effective configuration, and where each value comes from.
 ///
@@ -78,16 +77,6 @@ struct Row {
     origin: Origin,
 }
 
-/// A value as it is shown.
-enum Value {
-    /// Nothing, and what that means.
-    Unset(&'static str),
-    Switch(bool),
-    Count(u64),
-    Text(String),
-    Path(PathBuf),
-}
-
 fn rows(session: &Session) -> Vec<Row> {
     let row = |key: &str, sourced: Sourced<Value>| Row {
         key: key.into(),
@@ -119,24 +108,7 @@ fn rows(session: &Session) -> Vec<Row> {
         rows.extend(values.into_iter().map(|value| row(key, value)));
     }
     let prune = &session.configuration.prune;
-    let switch = |value: Option<Sourced<bool>>| {
-        value.map_or(Sourced::default(Value::Switch(false)), |value| value.map(Value::Switch))
-    };
-    let limit = |value: Option<Sourced<Value>>| value.unwrap_or(Sourced::default(Value::Unset("none")));
-    let text = |value: Option<Sourced<String>>| limit(value.map(|value| value.map(Value::Text)));
-    let values = [
-        switch(prune.orphans),
-        switch(prune.stale),
-        switch(prune.corrupt),
-        switch(prune.temporary),
-        switch(prune.dead_interpreters),
-        text(prune.unused_for.map(|age| age.map(|age| age.to_string()))),
-        text(prune.max_size.map(|size| size.map(|size| size.to_string()))),
-        limit(prune.max_files.map(|count| count.map(Value::Count))),
-        text(prune.min_interval.map(|age| age.map(|age| age.to_string()))),
-        text(prune.max_runtime.map(|age| age.map(|age| age.to_string()))),
-    ];
-    for (key, value) in file::PRUNE_KEYS.iter().zip(values) {
+    for (key, value) in PruneTable::keys().iter().zip(prune.values()) {
         rows.push(row(&format!("prune.{key}"), value));
     }
     rows
