@@ -3,7 +3,7 @@
 use crate::cli::options::whole;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::style::Tone;
-use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::table::{Column, Table};
 use crate::cli::output::{json, path};
 use crate::cli::session::Session;
 use clap::Args;
@@ -82,16 +82,15 @@ fn write(session: &Session, options: &HistoryOptions, out: &mut dyn Write) -> an
 }
 
 fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()> {
-    let column = |heading, alignment, gives_way| Column { heading, alignment, gives_way };
     let mut table = Table::new(
         vec![
-            column("WHEN", Alignment::Left, 4),
-            column("DATE", Alignment::Left, 0),
-            column("REMOVED", Alignment::Right, 0),
-            column("SIZE", Alignment::Right, 0),
-            column("TOOK", Alignment::Right, 2),
-            column("RESULT", Alignment::Left, 1),
-            column("STORE", Alignment::Left, 5),
+            Column::left("WHEN", 4),
+            Column::left("DATE", 0),
+            Column::right("REMOVED", 0),
+            Column::right("SIZE", 0),
+            Column::right("TOOK", 2),
+            Column::left("RESULT", 1),
+            Column::left("STORE", 5),
         ],
         "SELECTORS",
     );

@@ -2,7 +2,7 @@
 
 use super::output::json::{self, PathField, SCHEMA};
 use super::output::style::Tone;
-use super::output::table::{Alignment, Column, Table};
+use super::output::table::{Column, Table};
 use super::output::{complain, path};
 use super::session::{Session, is_absent};
 use clap::Args;
@@ -60,9 +60,8 @@ fn find_with_store(session: &Session) -> (Interpreters, Exit) {
 }
 
 fn table(session: &Session, interpreters: &Interpreters) -> Table {
-    let column = |heading, gives_way| Column { heading, alignment: Alignment::Left, gives_way };
-    let columns = vec![column("VERSION", 0), column("TAG", 0), column("MAGIC", 1), column("FOUND BY", 2)];
-    let mut table = Table::new(columns, "PREFIX");
+    let columns = [("VERSION", 0), ("TAG", 0), ("MAGIC", 1), ("FOUND BY", 2)];
+    let mut table = Table::new(columns.map(|(heading, rank)| Column::left(heading, rank)).to_vec(), "PREFIX");
     for interpreter in &interpreters.found {
         let tone = match interpreter.store_use {
             StoreUse::Uses => Tone::Normal,

@@ -95,7 +95,7 @@ impl Arguments {
                 error.print()?;
                 std::process::exit(error.exit_code());
             }
-            Err(usage::complaint(error, std::env::args_os()).into())
+            Err(usage::complaint(&error, std::env::args_os()).into())
         })
     }
 }

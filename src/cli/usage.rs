@@ -1,11 +1,13 @@
 //! Errors of usage, in the form of all others: `pycstore: …` in one line, then `hint: …`.
 //!
-//! clap has no form of its own to choose: what it would print is taken apart again. Where it has a tip ("a similar
-//! argument exists") the tip is the hint, else the usage, else the help.
+//! The message is made of the kind of clap's error and its context. What clap suggests is the hint, else the usage, else the
+//! help.
 
 use super::visible;
 use crate::cli::output::complain::Complaint;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use pycstore::quoting::escaped;
+use std::error::Error;
 use std::ffi::OsString;
 
 /// Whether it is no error but help or the version, or the help in place of a command.
@@ -13,57 +15,101 @@ pub fn is_help(error: &clap::Error) -> bool {
     !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-/// What clap says is wrong with a command line.
-pub fn complaint(mut error: clap::Error, arguments: impl Iterator<Item = OsString>) -> Complaint {
-    escape_arguments(&mut error);
-    let text = error.render().to_string();
-    let (message, tips) = taken_apart(&text);
-    let usage = match error.get(ContextKind::Usage) {
-        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
-        _ => String::new(),
-    };
-    let usage = usage.trim().trim_start_matches("Usage:").trim();
+/// What is wrong with a command line.
+pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Complaint {
     let help = match command(arguments) {
         Some(command) => format!("pycstore help {command}"),
         None => "pycstore --help".into(),
     };
-    let hint = match (tips.is_empty(), usage.is_empty()) {
-        (false, _) => tips,
-        (true, false) => format!("{}; more: {help}", in_one_line(usage)),
-        (true, true) => help,
+    let hint = match (suggestion(error), text(error, ContextKind::Usage)) {
+        (Some(suggestion), _) => suggestion,
+        (None, Some(usage)) => {
+            let usage = usage.trim().trim_start_matches("Usage:");
+            format!("{}; more: {help}", usage.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+        (None, None) => help,
     };
-    Complaint::new(message, hint)
+    Complaint::new(message(error), hint)
 }
 
-/// Escapes what somebody typed: with line feeds in it, it could look like a tip of clap's.
-fn escape_arguments(error: &mut clap::Error) {
-    let typed = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue];
-    for kind in typed {
-        let escaped = match error.get(kind) {
-            Some(ContextValue::String(text)) => ContextValue::String(pycstore::quoting::escaped(text)),
-            Some(ContextValue::Strings(texts)) => {
-                ContextValue::Strings(texts.iter().map(|text| pycstore::quoting::escaped(text)).collect())
+/// What somebody typed is escaped: it must neither end the line nor be obeyed by a terminal.
+fn message(error: &clap::Error) -> String {
+    let one = |kind| text(error, kind).map(|it| escaped(&it)).unwrap_or_default();
+    let (argument, value) = (one(ContextKind::InvalidArg), one(ContextKind::InvalidValue));
+    match error.kind() {
+        ErrorKind::UnknownArgument => format!("unexpected argument '{argument}' found"),
+        ErrorKind::InvalidSubcommand => {
+            format!("unrecognized subcommand '{}'", one(ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = texts(error, ContextKind::InvalidArg).join(" ");
+            format!("the following required arguments were not provided: {missing}")
+        }
+        ErrorKind::InvalidValue => {
+            let possible = match texts(error, ContextKind::ValidValue) {
+                none if none.is_empty() => String::new(),
+                values => format!(" [possible values: {}]", values.join(", ")),
+            };
+            match value.as_str() {
+                "" => format!("a value is required for '{argument}' but none was supplied{possible}"),
+                value => format!("invalid value '{value}' for '{argument}'{possible}"),
             }
-            _ => continue,
-        };
-        error.insert(kind, escaped);
+        }
+        ErrorKind::ValueValidation => {
+            let why = error.source().map_or_else(String::new, |why| format!(": {why}"));
+            format!("invalid value '{value}' for '{argument}'{why}")
+        }
+        ErrorKind::ArgumentConflict => match texts(error, ContextKind::PriorArg) {
+            prior if prior == [argument.as_str()] => {
+                format!("the argument '{argument}' cannot be used multiple times")
+            }
+            prior => format!("the argument '{argument}' cannot be used with '{}'", prior.join("', '")),
+        },
+        ErrorKind::TooManyValues => {
+            format!("unexpected value '{value}' for '{argument}' found; no more were expected")
+        }
+        kind => match argument.as_str() {
+            "" => kind.to_string(),
+            argument => format!("{kind}: '{argument}'"),
+        },
     }
 }
 
-/// The message and the tips in what clap prints.
-fn taken_apart(text: &str) -> (String, String) {
-    const TIP: &str = "\n\n  tip: ";
-    let text = text.strip_prefix("error: ").unwrap_or(text);
-    // What somebody typed stands before them all, and may look like one.
-    let end = |text: &str, mark: &str| text.rfind(mark).unwrap_or(text.len());
-    let text = &text[..end(text, "\n\nFor more information")];
-    let text = &text[..end(text, "\n\nUsage: ")];
-    let (message, tips) = text.split_once(TIP).unwrap_or((text, ""));
-    (in_one_line(message), in_one_line(&tips.replace("\n  tip: ", "; ")))
+/// What clap thinks was meant.
+fn suggestion(error: &clap::Error) -> Option<String> {
+    let kinds = [
+        (ContextKind::SuggestedSubcommand, "subcommand"),
+        (ContextKind::SuggestedArg, "argument"),
+        (ContextKind::SuggestedValue, "value"),
+    ];
+    let similar = kinds.into_iter().filter_map(|(kind, what)| match texts(error, kind).as_slice() {
+        [] => None,
+        [one] => Some(format!("a similar {what} exists: '{one}'")),
+        several => Some(format!("some similar {what}s exist: '{}'", several.join("', '"))),
+    });
+    let others = texts(error, ContextKind::Suggested);
+    let all: Vec<String> = similar.chain(others).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
-fn in_one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+/// The texts of a context, escaped.
+fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![escaped(text)],
+        Some(ContextValue::Strings(texts)) => texts.iter().map(|text| escaped(text)).collect(),
+        Some(ContextValue::StyledStr(text)) => vec![escaped(&text.to_string())],
+        Some(ContextValue::StyledStrs(texts)) => texts.iter().map(|it| escaped(&it.to_string())).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The text of a context that has one.
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::StyledStr(text)) => Some(text.to_string()),
+        _ => None,
+    }
 }
 
 /// The command that was meant: the first argument that is the name of one.
@@ -83,14 +129,14 @@ mod tests {
         let line: Vec<OsString> =
             std::iter::once("pycstore").chain(line.iter().copied()).map(OsString::from).collect();
         let error = Arguments::try_parse_from(&line).unwrap_err();
-        let complaint = anyhow::Error::from(complaint(error, line.into_iter()));
+        let complaint = anyhow::Error::from(complaint(&error, line.into_iter()));
         let (message, hint) = crate::cli::output::complain::told(&complaint);
         (message, hint.unwrap())
     }
 
     #[test]
     fn errors_of_usage_are_a_line_and_a_hint() {
-        let cases: [(&[&str], &str, &str); 10] = [
+        let cases: [(&[&str], &str, &str); 12] = [
             (&["pruen"], "unrecognized subcommand 'pruen'", "a similar subcommand exists: 'prune'"),
             (&["du", "--jsn"], "unexpected argument '--jsn' found", "a similar argument exists: '--json'"),
             (
@@ -107,6 +153,16 @@ mod tests {
                 &["du", "--sort", "nam"],
                 "invalid value 'nam' for '--sort <WHAT>' [possible values: size, files, reclaimable, last-used, name]",
                 "a similar value exists: 'name'",
+            ),
+            (
+                &["setup", "--print", "--undo", "--yes"],
+                "the argument '--print' cannot be used with '--undo', '--yes'",
+                "pycstore setup --print [TARGET]...; more: pycstore help setup",
+            ),
+            (
+                &["du", "--json", "--json"],
+                "the argument '--json' cannot be used multiple times",
+                "pycstore du [OPTIONS]; more: pycstore help du",
             ),
             (
                 &["ls", "--top=3"],

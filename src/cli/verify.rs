@@ -219,8 +219,7 @@ impl Report {
             let remedy = (!is_fixed).then(|| finding.what.remedy());
             write_text(&text, remedy, session.terminal.columns(), &mut out)?;
         }
-        out.write_all(&session.style().paint(self.sum(options).as_bytes(), Tone::Total))?;
-        out.write_all(b"\n")?;
+        session.style().write_line(&mut out, &self.sum(options), Tone::Total)?;
         out.flush()
     }
 

@@ -180,122 +180,113 @@ fn unreadable(store: &OpenStore) -> Vec<Finding> {
 
 /// The runs of `prune`, and who starts them.
 fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut say = |severity, detail: String, hint: &str| {
-        findings.push(Finding::new(severity, Kind::Schedule, detail, hint).at(&store.path));
+    let finding = |(severity, detail, hint): (Severity, String, String)| {
+        Finding::new(severity, Kind::Schedule, detail, hint).at(&store.path)
     };
-    // One may be chance.
-    if let Some(locked) = store.locked.as_ref().filter(|locked| locked.runs > 1) {
-        let hint = match locked.process {
-            Some(process) => format!("ps -fp {process} shows it; end it if it is not a running prune"),
-            None => "look for it on other machines and in containers that use the store".into(),
-        };
-        let (runs, holder) = (locked.runs, locked.holder());
-        let detail = format!("the last {runs} runs of prune did nothing: {holder} held the lock");
-        say(Severity::Warning, detail, &hint);
-    }
-    let (schedule, last) = match (&store.schedule, &store.last_run) {
-        (Ok(schedule), Ok(last)) => (schedule, last),
+    let mut told: Vec<(Severity, String, String)> = locked(store).into_iter().collect();
+    match (&store.schedule, &store.last_run) {
+        (Ok(schedule), Ok(last)) => told.extend(last_run(facts, schedule, last.as_ref(), option)),
         (schedule, last) => {
-            let troubles = [
-                (schedule.as_ref().err(), "pycstore schedule status"),
-                (last.as_ref().err(), "pycstore history"),
-            ];
-            for (why, hint) in troubles.into_iter().filter_map(|(why, hint)| Some((why?, hint))) {
-                say(Severity::Warning, why.clone(), hint);
-            }
-            return findings;
+            let why = |why: &String, hint: &str| (Severity::Warning, why.clone(), hint.to_string());
+            told.extend(schedule.as_ref().err().map(|it| why(it, "pycstore schedule status")));
+            told.extend(last.as_ref().err().map(|it| why(it, "pycstore history")));
         }
+    }
+    told.into_iter().map(finding).collect()
+}
+
+/// Runs that found the store locked; one may be chance.
+fn locked(store: &OpenStore) -> Option<(Severity, String, String)> {
+    let locked = store.locked.as_ref().filter(|locked| locked.runs > 1)?;
+    let hint = match locked.process {
+        Some(process) => format!("ps -fp {process} shows it; end it if it is not a running prune"),
+        None => "look for it on other machines and in containers that use the store".into(),
     };
+    let (runs, holder) = (locked.runs, locked.holder());
+    let detail = format!("the last {runs} runs of prune did nothing: {holder} held the lock");
+    Some((Severity::Warning, detail, hint))
+}
+
+/// Whether the schedule does what it is there for.
+fn last_run(
+    facts: &Facts,
+    schedule: &Schedule,
+    last: Option<&Run>,
+    option: &str,
+) -> Option<(Severity, String, String)> {
     let when =
         |run: &Run| format!("{}, {}", date::local_minute(run.started), date::ago(run.started, facts.now));
-    match (schedule, last) {
-        (_, Some(run)) if !run.is_success() => say(
-            Severity::Warning,
-            format!("the last prune ({}) did not end well: {}", when(run), run.result()),
-            &format!("see what it says: pycstore prune --orphans --stale{option}"),
-        ),
-        (Schedule::None, None) => say(
+    let (severity, detail, hint) = match (schedule, last) {
+        (_, Some(run)) if !run.is_success() => {
+            let hint = format!("see what it says: pycstore prune --orphans --stale{option}");
+            let detail = format!("the last prune ({}) did not end well: {}", when(run), run.result());
+            return Some((Severity::Warning, detail, hint));
+        }
+        (Schedule::None, None) => (
             Severity::Note,
             "nothing prunes the store: no schedule is in place, and no run of prune is recorded".into(),
             "pycstore schedule install",
         ),
-        (Schedule::None, Some(run)) => say(
+        (Schedule::None, Some(run)) => (
             Severity::Note,
             format!("no schedule is in place; the last prune was by hand ({})", when(run)),
             "pycstore schedule install",
         ),
-        (Schedule::Ours(keeper), None) => say(
+        (Schedule::Ours(keeper), None) => (
             Severity::Note,
             format!("{keeper} is to prune every night, and has not done so yet"),
             "pycstore schedule run does it now",
         ),
-        (Schedule::Own, None) => say(
+        (Schedule::Own, None) => (
             Severity::Note,
             "a line in the crontab is to prune, and no run is recorded yet".into(),
             "pycstore history",
         ),
-        (Schedule::Ours(_) | Schedule::Own, Some(run))
-            if facts.now.seconds_since(run.started) > LONGEST_PAUSE =>
-        {
+        (Schedule::Ours(_) | Schedule::Own, Some(run)) => {
+            if facts.now.seconds_since(run.started) <= LONGEST_PAUSE {
+                return None;
+            }
             let keeper = if let Schedule::Ours(keeper) = schedule { keeper } else { "cron" };
             let detail =
                 format!("{keeper} is to prune regularly, but the last run was long ago ({})", when(run));
-            say(Severity::Warning, detail, "pycstore schedule status");
+            (Severity::Warning, detail, "pycstore schedule status")
         }
-        (Schedule::Ours(_) | Schedule::Own, Some(_)) => {}
-    }
-    findings
+    };
+    Some((severity, detail, hint.to_string()))
 }
 
 /// Interpreters: what goes for several is one finding.
 fn interpreters(asked: &[AskedInterpreter]) -> Vec<Finding> {
-    let such = |wanted: &dyn Fn(&AskedInterpreter) -> bool| -> Vec<&AskedInterpreter> {
-        asked.iter().filter(|interpreter| wanted(interpreter)).collect()
-    };
-    let named = |found: &[&AskedInterpreter]| -> Option<(PathBuf, String)> {
-        let first = found.first()?;
-        let mut text = format!("Python {} ({})", first.version, first.executable.display());
-        if found.len() > 1 {
-            text += &format!(" and {} more", found.len() - 1);
-        }
-        Some((first.executable.clone(), text))
-    };
-    let plural = |found: &[&AskedInterpreter], one: &'static str, more: &'static str| {
-        if found.len() == 1 { one } else { more }
-    };
-    let mut findings = Vec::new();
-    let mut say = |severity, found: Vec<&AskedInterpreter>, words: [&'static str; 2], hint: &str| {
-        if let Some((path, text)) = named(&found) {
-            let detail = format!("{text} {}", plural(&found, words[0], words[1]));
-            findings.push(Finding::new(severity, Kind::Interpreter, detail, hint).at(path));
-        }
-    };
-    let is_old = |it: &AskedInterpreter| it.expected == StoreUse::Ignores && it.said != Said::Honours;
-    say(
-        Severity::Note,
-        such(&|it| is_old(it) && (it.said == Said::Ignores || it.said == Said::NotAsked)),
-        [
-            "is before 3.8 and ignores the prefix: it writes beside the sources",
-            "are before 3.8 and ignore the prefix: they write beside the sources",
-        ],
-        "use Python 3.8 or later, or set PYTHONDONTWRITEBYTECODE for the old one alone",
-    );
-    say(
-        Severity::Warning,
-        such(&|it| it.expected == StoreUse::Uses && it.said == Said::Ignores),
-        [
-            "ignores the prefix, though its version knows it",
-            "ignore the prefix, though their versions know it",
-        ],
-        "see whether it is a wrapper that clears the environment or runs python -I or -E",
-    );
-    say(
-        Severity::Note,
-        such(&|it| it.expected == StoreUse::Uses && it.said == Said::NotAsked),
-        ["was not asked: others may change it", "were not asked: others may change them"],
-        "ask as their owner: pycstore doctor",
-    );
+    let is_old = |it: &AskedInterpreter| it.expected == StoreUse::Ignores;
+    let ignores = |it: &AskedInterpreter| it.said == Said::Ignores;
+    let was_not_asked = |it: &AskedInterpreter| it.said == Said::NotAsked;
+    let groups = [
+        together(
+            asked.iter().filter(|it| is_old(it) && (ignores(it) || was_not_asked(it))),
+            Severity::Note,
+            [
+                "is before 3.8 and ignores the prefix: it writes beside the sources",
+                "are before 3.8 and ignore the prefix: they write beside the sources",
+            ],
+            "use Python 3.8 or later, or set PYTHONDONTWRITEBYTECODE for the old one alone",
+        ),
+        together(
+            asked.iter().filter(|it| !is_old(it) && ignores(it)),
+            Severity::Warning,
+            [
+                "ignores the prefix, though its version knows it",
+                "ignore the prefix, though their versions know it",
+            ],
+            "see whether it is a wrapper that clears the environment or runs python -I or -E",
+        ),
+        together(
+            asked.iter().filter(|it| !is_old(it) && was_not_asked(it)),
+            Severity::Note,
+            ["was not asked: others may change it", "were not asked: others may change them"],
+            "ask as their owner: pycstore doctor",
+        ),
+    ];
+    let mut findings: Vec<Finding> = groups.into_iter().flatten().collect();
     for interpreter in asked {
         if let Said::Nothing(why) = &interpreter.said {
             let AskedInterpreter { version, executable, .. } = interpreter;
@@ -304,16 +295,29 @@ fn interpreters(asked: &[AskedInterpreter]) -> Vec<Finding> {
             findings.push(Finding::new(Severity::Note, Kind::Interpreter, detail, hint).at(executable));
         }
     }
-    if !asked.iter().any(|interpreter| interpreter.expected == StoreUse::Uses) {
+    if asked.iter().all(is_old) {
         let detail = "no Python 3.8 or later found on this machine: nobody uses a store";
-        findings.push(Finding::new(
-            Severity::Warning,
-            Kind::Interpreter,
-            detail,
-            "install Python 3.8 or later",
-        ));
+        let hint = "install Python 3.8 or later";
+        findings.push(Finding::new(Severity::Warning, Kind::Interpreter, detail, hint));
     }
     findings
+}
+
+/// One finding about some interpreters: what is to be said of one, and of several; none about none.
+fn together<'a>(
+    found: impl Iterator<Item = &'a AskedInterpreter>,
+    severity: Severity,
+    [of_one, of_several]: [&str; 2],
+    hint: &str,
+) -> Option<Finding> {
+    let found: Vec<&AskedInterpreter> = found.collect();
+    let first = found.first()?;
+    let name = format!("Python {} ({})", first.version, first.executable.display());
+    let detail = match found.len() {
+        1 => format!("{name} {of_one}"),
+        several => format!("{name} and {} more {of_several}", several - 1),
+    };
+    Some(Finding::new(severity, Kind::Interpreter, detail, hint).at(&first.executable))
 }
 
 /// What lies around the store.

@@ -7,7 +7,7 @@ use crate::cli::output::complain;
 use crate::cli::output::json::{self, PathField, SCHEMA};
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
-use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::table::{Column, Table};
 use crate::cli::session::{Session, is_absent};
 use clap::Args;
 use pycstore::exit::Exit;
@@ -115,13 +115,7 @@ fn rows(session: &Session) -> Vec<Row> {
 }
 
 fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(
-        vec![
-            Column { heading: "KEY", alignment: Alignment::Left, gives_way: 0 },
-            Column { heading: "FROM", alignment: Alignment::Left, gives_way: 1 },
-        ],
-        "VALUE",
-    );
+    let mut table = Table::new(vec![Column::left("KEY", 0), Column::left("FROM", 1)], "VALUE");
     let shown = |path: &Path, is_there: bool| {
         let mut shown = path::shown(path, &session.terminal);
         if !is_there {

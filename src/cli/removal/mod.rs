@@ -265,18 +265,7 @@ impl RemovalRun<'_> {
                 execution.finish(plan, opened.threads(), |entries| progress.update(entries))
             }
         };
-        let partly = match look {
-            Look::Whole => None,
-            Look::Partial if is_in_vain => {
-                Some("stopped before all entries were looked at: nothing was removed")
-            }
-            Look::Partial if is_stopped => {
-                Some("stopped before the end: what was not looked at is left for the next run")
-            }
-            Look::Partial => {
-                Some("half of the time is over: what was not looked at is left for the next run")
-            }
-        };
+        let partly = (look == Look::Partial).then(|| partly(is_in_vain, is_stopped));
         Ok(self.finish(&outcome, &troubles, &census, partly))
     }
 
@@ -411,4 +400,13 @@ fn has_agreed(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
     let (files, size) = (human::counted(tally.files, "file"), human::size(tally.disk));
     let store = pycstore::quoting::escaped(&opened.store.path().to_string_lossy());
     agreed(Consent::ToBeAsked, &format!("Remove {files} ({size}) from {store}?"))
+}
+
+/// What to say of a run that looked at a part of the store.
+fn partly(is_in_vain: bool, is_stopped: bool) -> &'static str {
+    match (is_in_vain, is_stopped) {
+        (true, _) => "stopped before all entries were looked at: nothing was removed",
+        (false, true) => "stopped before the end: what was not looked at is left for the next run",
+        (false, false) => "half of the time is over: what was not looked at is left for the next run",
+    }
 }

@@ -4,7 +4,7 @@ use super::document::PruneDocument;
 use super::{Account, Look, RunOptions};
 use crate::cli::output::json::{self, Mode};
 use crate::cli::output::style::Tone;
-use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::table::{Column, Table};
 use crate::cli::output::{complain, owner, path};
 use crate::cli::session::{Opened, Session};
 use pycstore::effect::outcome::Outcome;
@@ -81,13 +81,7 @@ fn print(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if !outcome.owners.is_empty() {
-        let mut table = Table::new(
-            vec![
-                Column { heading: "SIZE", alignment: Alignment::Right, gives_way: 0 },
-                Column { heading: "FILES", alignment: Alignment::Right, gives_way: 1 },
-            ],
-            "OWNER",
-        );
+        let mut table = Table::new(vec![Column::right("SIZE", 0), Column::right("FILES", 1)], "OWNER");
         for (removed_owner, tally) in &outcome.owners {
             let tone = if removed_owner.life == Life::Gone { Tone::Gone } else { Tone::Normal };
             let cells = vec![human::size(tally.disk), human::count(tally.files)];
@@ -97,8 +91,7 @@ fn print(
     }
     // A dry run names the directories; a real run counts them.
     if mode == Mode::DryRun && !outcome.emptied.is_empty() {
-        let column = Column { heading: "DIRECTORIES", alignment: Alignment::Right, gives_way: 1 };
-        let mut table = Table::new(vec![column], "EMPTIED, WITH ALL BELOW");
+        let mut table = Table::new(vec![Column::right("DIRECTORIES", 1)], "EMPTIED, WITH ALL BELOW");
         for (relative, count) in topmost(&outcome.emptied) {
             let path = store.shown(&relative, b"");
             table.row(vec![human::count(count)], path::shown(&path, &session.terminal), Tone::Normal);
@@ -116,6 +109,5 @@ fn print(
         (true, 0) => "nothing to remove".to_string(),
         (_, directories) => format!("{verb} {}", human::sum(outcome.removed, directories)),
     };
-    out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
-    out.write_all(b"\n")
+    session.style().write_line(out, &sum, Tone::Total)
 }

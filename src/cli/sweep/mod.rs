@@ -7,7 +7,7 @@ use super::output::complain::{self, Complaint};
 use super::output::json::{self, Mode};
 use super::output::owner;
 use super::output::style::Tone;
-use super::output::table::{Alignment, Column, Table};
+use super::output::table::{Column, Table};
 use super::session::{Opened, Session};
 use super::stop::{Cause, Stop};
 use anyhow::Context;
@@ -98,11 +98,46 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
     let stop = Stop::default();
     stop.on_signals()?;
 
+    let (plans, troubles) = plan(session, options, roots, real_store.as_deref(), &ignored, &adoption, &stop);
+    let outcome = if stop.cause().is_some() {
+        complain::note("stopped before all files were looked at: nothing was removed");
+        Outcome::default()
+    } else {
+        match mode {
+            Mode::DryRun => Outcome::expected(plans),
+            Mode::Real => {
+                let mut progress = session.progress("removed");
+                let update = |files| progress.update(files);
+                execute(plans, adoption.store(), session.threads(), stop.flag(), update)
+            }
+        }
+    };
+
+    stop.end_work();
+    // What is done is done: an output that cannot be written is one more problem to report.
+    let is_written = complain::is_written(show(session, options, &adoption, &outcome, mode));
+    explain(session, &outcome);
+    let is_read = complain::troubles(&troubles) == Exit::Done;
+    let is_stopped = stop.cause() == Some(Cause::Signal);
+    let is_complete = all_taken && is_read && outcome.is_complete() && !is_stopped;
+    Ok(Exit::complete_if(is_complete && is_written))
+}
+
+/// Plans the sweep of each root.
+fn plan(
+    session: &Session,
+    options: &SweepOptions,
+    roots: Vec<Root>,
+    store: Option<&Path>,
+    ignored: &Keep,
+    adoption: &Adoption,
+    stop: &Stop,
+) -> (Vec<(Root, Plan)>, Vec<Trouble>) {
     let targets: Vec<PathBuf> = roots.iter().map(Root::target).collect();
     let is_ignored = |path: &Path| ignored.matches(path);
     let bounds = Bounds {
         roots: &targets,
-        store: real_store.as_deref(),
+        store,
         environments: if options.include_environments { Environments::Enter } else { Environments::Leave },
         system: system(options),
         is_ignored: &is_ignored,
@@ -126,28 +161,7 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
         troubles.append(&mut plan.troubles);
         plans.push((root, plan));
     }
-    let outcome = if stop.cause().is_some() {
-        complain::note("stopped before all files were looked at: nothing was removed");
-        Outcome::default()
-    } else {
-        match mode {
-            Mode::DryRun => Outcome::expected(plans),
-            Mode::Real => {
-                let mut progress = session.progress("removed");
-                let update = |files| progress.update(files);
-                execute(plans, adoption.store(), session.threads(), stop.flag(), update)
-            }
-        }
-    };
-
-    stop.end_work();
-    // What is done is done: an output that cannot be written is one more problem to report.
-    let is_written = complain::is_written(show(session, options, &adoption, &outcome, mode));
-    explain(session, &outcome);
-    let is_read = complain::troubles(&troubles) == Exit::Done;
-    let is_stopped = stop.cause() == Some(Cause::Signal);
-    let is_complete = all_taken && is_read && outcome.is_complete() && !is_stopped;
-    Ok(Exit::complete_if(is_complete && is_written))
+    (plans, troubles)
 }
 
 /// Whether and where bytecode is moved to.
@@ -273,9 +287,8 @@ fn print(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if !outcome.owners.is_empty() {
-        let column = |heading, gives_way| Column { heading, alignment: Alignment::Right, gives_way };
-        let mut columns = vec![column("SIZE", 0), column("FILES", 1)];
-        columns.extend(options.adopt.then(|| column("ADOPTED", 2)));
+        let mut columns = vec![Column::right("SIZE", 0), Column::right("FILES", 1)];
+        columns.extend(options.adopt.then(|| Column::right("ADOPTED", 2)));
         let mut table = Table::new(columns, "OWNER");
         for row in &outcome.owners {
             let tone = if row.owner.life == Life::Gone { Tone::Gone } else { Tone::Normal };
@@ -303,8 +316,7 @@ fn print(
         sum += &format!("; {adopted} {}, {}", human::counted(files, "file"), human::size(disk));
         sum += &format!("; could not remove {}", human::counted(remaining, "file"));
     }
-    out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
-    out.write_all(b"\n")
+    session.style().write_line(out, &sum, Tone::Total)
 }
 
 /// So many paths are named for one reason.

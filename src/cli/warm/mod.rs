@@ -8,7 +8,7 @@ mod stale;
 use super::env::this_program;
 use super::output::json;
 use super::output::style::Tone;
-use super::output::table::{Alignment, Column, Table};
+use super::output::table::{Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session};
 use clap::Args;
@@ -179,12 +179,11 @@ fn show(
 }
 
 fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> io::Result<()> {
-    let column = |heading, alignment, gives_way| Column { heading, alignment, gives_way };
     let columns = vec![
-        column("COMPILED", Alignment::Right, 0),
-        column("FRESH", Alignment::Right, 2),
-        column("FAILED", Alignment::Right, 1),
-        column("TAG", Alignment::Left, 3),
+        Column::right("COMPILED", 0),
+        Column::right("FRESH", 2),
+        Column::right("FAILED", 1),
+        Column::left("TAG", 3),
     ];
     let mut table = Table::new(columns, "INTERPRETER");
     let (mut compiled, mut fresh, mut failed) = (0, 0, 0);
@@ -209,6 +208,5 @@ fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> i
     if failed > 0 {
         sum += &format!(", {} not compiled", human::count(failed));
     }
-    out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
-    out.write_all(b"\n")
+    session.style().write_line(out, &sum, Tone::Total)
 }
