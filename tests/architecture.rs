@@ -202,7 +202,7 @@ fn files_used(sources: &[SourceFile]) -> BTreeMap<String, BTreeSet<String>> {
         for path in file.modules_used() {
             // The longest beginning that is a module: what follows is a name in it.
             let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-            let module = ends.map(|end| &path[..end]).filter(|module| modules.contains(module)).next_back();
+            let module = ends.map(|end| &path[..end]).rfind(|module| modules.contains(module));
             found.extend(module.filter(|it| *it != own && !is_own_file(it)).map(str::to_string));
         }
         found
