@@ -3,13 +3,29 @@
 //! One page a command, as man-pages(7) arranges them. What the help says after the options in the form
 //! `Exit status: …` becomes a section of that name. The pages are committed in `man/`; a test compares them.
 
-use super::args::{self, GenerateOptions, Generated};
 use anyhow::Context;
+use clap::{Args, ValueEnum};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use pycstore::exit::Exit;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Write the manual pages
+#[derive(Debug, Args)]
+pub struct GenerateOptions {
+    /// What to write
+    pub what: Generated,
+    /// The directory to write to
+    pub directory: PathBuf,
+}
+
+/// What `generate` writes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Generated {
+    /// The manual pages
+    Man,
+}
 
 /// The variables that the program asks, as `env.rs` and `output/style.rs` do. Those that only say where Pythons may
 /// be are left to the page of `interpreters`.
@@ -43,7 +59,7 @@ pub fn run(options: &GenerateOptions) -> anyhow::Result<Exit> {
 
 fn write_pages(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
-    let mut waiting = vec![args::definition()];
+    let mut waiting = vec![super::definition()];
     while let Some(mut command) = waiting.pop() {
         waiting.extend(command.get_subcommands().filter(|command| !command.is_hide_set()).cloned());
         // Without the usage that the help shows, every option is spelled out in an order of its own.

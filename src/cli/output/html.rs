@@ -9,9 +9,10 @@
 //!   No markup, no end of a script, no character that reorders a line.
 //! * The Content Security Policy admits the page's own style and script by their hashes, and nothing else.
 
-use super::json::{self, ReportDocument};
+use super::json;
 use super::path;
 use super::tags::{self, Names};
+use super::usage::UsageDocument;
 use crate::cli::output::treemap::{self, Rectangle};
 use pycstore::source::owner::Life;
 use pycstore::units::Moment;
@@ -19,6 +20,7 @@ use pycstore::units::Tally;
 use pycstore::units::{date, human};
 use pycstore::verdict::status::{self, Status};
 use pycstore::verdict::usage::{Row, Usage};
+use serde::Serialize;
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
@@ -53,6 +55,27 @@ pub struct Report<'a> {
     pub home: Option<&'a Path>,
     /// When that was.
     pub now: Moment,
+}
+
+/// What the page has within it: `du --json`, when and by what it was made, and what it could not read.
+#[derive(Debug, Serialize)]
+struct ReportDocument<'a> {
+    #[serde(flatten)]
+    usage: UsageDocument<'a>,
+    generated: String,
+    program: &'static str,
+    troubles: Vec<String>,
+}
+
+impl<'a> ReportDocument<'a> {
+    fn new(store: &'a Path, usage: &'a Usage, now: Moment) -> ReportDocument<'a> {
+        ReportDocument {
+            usage: UsageDocument::new(store, usage),
+            generated: date::rfc3339(now),
+            program: concat!("pycstore ", env!("CARGO_PKG_VERSION")),
+            troubles: usage.troubles.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it. They are the

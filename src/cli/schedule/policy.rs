@@ -1,9 +1,9 @@
 //! The nightly job, and what it removes.
 
-use crate::cli::args::{PruneOptions, SelectorOptions};
-use crate::cli::config::{self, Origin};
+use crate::cli::config::{Location, Origin};
 use crate::cli::output::complain::Complaint;
-use crate::cli::selection::Selection;
+use crate::cli::prune::PruneOptions;
+use crate::cli::selection::{Selection, SelectorOptions};
 use crate::cli::session::Session;
 use pycstore::history::{self, Run};
 use pycstore::schedule::{Job, JobOptions};
@@ -15,9 +15,9 @@ use pycstore::schedule::{Job, JobOptions};
 /// Those of [`Job::new`].
 pub fn job(session: &Session) -> Result<Job, Complaint> {
     let environment = &session.environment;
-    let store = config::store(session);
+    let store = session.store();
     let is_named = matches!(store.origin, Origin::Flag(_) | Origin::Variable(_));
-    let location = config::Location::find(session.global.config.as_deref(), environment);
+    let location = Location::find(session.global.config.as_deref(), environment);
     // An empty PYCSTORE_CONFIG means no configuration.
     let configuration = || location.path.unwrap_or_else(|| "/dev/null".into());
     let options = JobOptions {
@@ -66,7 +66,7 @@ impl NightlyPolicy {
     /// # Errors
     /// If the configuration has an invalid policy.
     pub fn new(session: &Session) -> anyhow::Result<NightlyPolicy> {
-        let Selection { names, policy, .. } = Selection::of_prune(session, &prune_options(session, false))?;
+        let Selection { names, policy, .. } = prune_options(session, false).selection(session)?;
         let origin = match (Selection::is_configured(session), &session.configuration.path) {
             (true, Some(path)) => path.display().to_string(),
             _ => "the default: the configuration has none".into(),
@@ -94,7 +94,7 @@ impl NightlyPolicy {
 /// If the policy or the history cannot be read.
 pub fn last_run(session: &Session) -> anyhow::Result<Option<Run>> {
     let NightlyPolicy { names, .. } = NightlyPolicy::new(session)?;
-    let Some(store) = config::store(session).value else { return Ok(None) };
+    let Some(store) = session.store().value else { return Ok(None) };
     let Some(state) = session.environment.state_directory.as_deref() else { return Ok(None) };
     Ok(history::newest(state, &store.canonicalize().unwrap_or(store), &names)?)
 }
@@ -102,7 +102,7 @@ pub fn last_run(session: &Session) -> anyhow::Result<Option<Run>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Arguments, definition};
+    use crate::cli::{Arguments, definition};
     use clap::Parser;
     use pycstore::environment::Environment;
 
