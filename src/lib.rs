@@ -58,6 +58,7 @@ pub mod effect;
 
 pub mod complaint;
 pub mod crontab;
+pub mod doctor;
 pub mod edits;
 pub mod environment;
 pub mod exit;

@@ -5,11 +5,11 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The folders and single files of `src/` in the order of the flow: each uses only itself and those before it.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "units",
     "pyc",
     "host",
@@ -27,6 +27,7 @@ const ROOMS: [&str; 18] = [
     "setup",
     "schedule",
     "history",
+    "doctor",
     "cli",
 ];
 
@@ -64,35 +65,54 @@ impl SourceFile {
     fn modules_used(&self) -> Vec<String> {
         let mut used = paths_after(&self.code, "crate::");
         used.extend(paths_after(&self.code, "pycstore::"));
-        // `super::` stays in the directory of the module: for `mod.rs` that of its parent.
-        let module = module_of(&self.path);
-        if let Some((parent, _)) = module.rsplit_once('/') {
-            let own = paths_after(&self.code, "super::");
-            used.extend(own.into_iter().map(|path| format!("{parent}/{path}")));
-        }
+        used.extend(paths_after_super(&self.code, module_of(&self.path)));
         used
     }
 }
 
-/// What follows each `crate::` in the code: `a/b/C` of `crate::a::b::C`, and one path each of `crate::{a::B, c}`.
+/// What follows each run of `super::` in the code of a module: for `mod.rs`, `super` is the parent of its directory.
+fn paths_after_super(code: &str, module: &str) -> Vec<String> {
+    let mut used = Vec::new();
+    let (mut directory, mut marker) = (module, String::new());
+    while !directory.is_empty() {
+        directory = directory.rsplit_once('/').map_or("", |(parent, _)| parent);
+        marker.push_str("super::");
+        let is_whole = |path: &String| !path.starts_with("super");
+        let paths = paths_after(code, &marker).into_iter().filter(is_whole);
+        used.extend(paths.map(|path| format!("{directory}/{path}").trim_start_matches('/').to_string()));
+    }
+    used
+}
+
+/// What follows each `crate::` in the code: `a/b/C` of `crate::a::b::C`, and one path each of `crate::{a::B, c::{D, E}}`.
 fn paths_after(code: &str, marker: &str) -> Vec<String> {
-    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let path = |text: &str| {
-        let end = text.find(|c| !is_path(c)).unwrap_or(text.len());
-        text[..end].trim_matches(':').replace("::", "/")
-    };
     let mut paths = Vec::new();
-    for (at, _) in code.match_indices(marker) {
-        let rest = &code[at + marker.len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => {
-                let group = &group[..group.find(';').unwrap_or(group.len())];
-                paths.extend(group.split(',').map(|part| path(part.trim())));
-            }
-            None => paths.push(path(rest)),
-        }
+    for (at, _) in code.match_indices(marker).filter(|(at, _)| !code[..*at].ends_with("::")) {
+        expand("", &code[at + marker.len()..], &mut paths);
     }
     paths
+}
+
+/// Adds the paths that a text begins with; returns what follows them.
+fn expand<'t>(prefix: &str, text: &'t str, paths: &mut Vec<String>) -> &'t str {
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let end = text.find(|c| !is_path(c)).unwrap_or(text.len());
+    let own = format!("{prefix}{}", text[..end].replace("::", "/"));
+    let rest = &text[end..];
+    let Some(mut rest) = rest.strip_prefix('{') else {
+        paths.push(own.trim_end_matches('/').to_string());
+        return rest;
+    };
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+        match rest.chars().next() {
+            None => return rest,
+            Some('}') => return &rest[1..],
+            Some(c) if is_path(c) => rest = expand(&own, rest, paths),
+            // ` as Name`, or the code of a block.
+            Some(_) => rest = &rest[rest.find([',', '}']).unwrap_or(rest.len())..],
+        }
+    }
 }
 
 fn root() -> &'static Path {
@@ -172,6 +192,104 @@ fn imports_follow_the_order_of_the_rooms() {
     }
     assert!(seen > 500, "only {seen} imports found: the reader of this test is broken");
     assert_none(wrong, "a folder uses only those before it");
+}
+
+/// Which file uses which: those of `src/`, by their modules. A folder's `mod.rs` declares the folder's own files and may hand
+/// on what they have: that it knows them counts for nothing, that they know it counts.
+fn files_used(sources: &[SourceFile]) -> BTreeMap<String, BTreeSet<String>> {
+    let modules: BTreeSet<&str> = sources.iter().map(|file| module_of(&file.path)).collect();
+    let used = |file: &SourceFile| -> BTreeSet<String> {
+        let own = module_of(&file.path);
+        let is_own_file = |used: &str| used.rsplit_once('/').is_some_and(|(folder, _)| folder == own);
+        let mut found = BTreeSet::new();
+        for path in file.modules_used() {
+            // The longest beginning that is a module: what follows is a name in it.
+            let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+            let module = ends.map(|end| &path[..end]).rfind(|module| modules.contains(module));
+            found.extend(module.filter(|it| *it != own && !is_own_file(it)).map(str::to_string));
+        }
+        found
+    };
+    sources.iter().map(|file| (module_of(&file.path).to_string(), used(file))).collect()
+}
+
+/// The groups of nodes that reach each other (Tarjan's strongly connected components), sorted, those of one node left out.
+fn circles(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    #[derive(Default)]
+    struct Search<'g> {
+        order: BTreeMap<&'g str, usize>,
+        lowest: BTreeMap<&'g str, usize>,
+        open: Vec<&'g str>,
+        circles: Vec<Vec<String>>,
+    }
+    fn visit<'g>(search: &mut Search<'g>, graph: &'g BTreeMap<String, BTreeSet<String>>, node: &'g str) {
+        let number = search.order.len();
+        search.order.insert(node, number);
+        search.lowest.insert(node, number);
+        search.open.push(node);
+        for next in graph.get(node).into_iter().flatten() {
+            let reached = match search.order.get(next.as_str()) {
+                None => {
+                    visit(search, graph, next);
+                    search.lowest[next.as_str()]
+                }
+                Some(&number) if search.open.contains(&next.as_str()) => number,
+                Some(_) => continue,
+            };
+            let lowest = search.lowest[node].min(reached);
+            search.lowest.insert(node, lowest);
+        }
+        if search.lowest[node] == number {
+            let start = search.open.iter().position(|it| *it == node).unwrap();
+            let mut circle: Vec<String> =
+                search.open.split_off(start).into_iter().map(String::from).collect();
+            circle.sort();
+            search.circles.extend((circle.len() > 1).then_some(circle));
+        }
+    }
+    let mut search = Search::default();
+    for node in graph.keys() {
+        if !search.order.contains_key(node.as_str()) {
+            visit(&mut search, graph, node);
+        }
+    }
+    search.circles.sort();
+    search.circles
+}
+
+#[test]
+fn no_file_uses_itself_by_way_of_others() {
+    let sources = sources();
+    let graph = files_used(&sources);
+    let edges: usize = graph.values().map(BTreeSet::len).sum();
+    assert!(edges > 600, "only {edges} imports found: the reader of this test is broken");
+    let found: Vec<String> = circles(&graph).iter().map(|circle| circle.join(" ")).collect();
+    assert_none(found, "files that import each other in a circle");
+}
+
+#[test]
+fn a_circle_would_be_found() {
+    let graph = |edges: &[(&str, &str)]| {
+        let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in edges {
+            graph.entry(from.to_string()).or_default().insert(to.to_string());
+            graph.entry(to.to_string()).or_default();
+        }
+        circles(&graph)
+    };
+    assert!(graph(&[("a", "b"), ("b", "c"), ("a", "c"), ("c", "d")]).is_empty());
+    let both = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("d", "e"), ("e", "d"), ("e", "f")];
+    assert_eq!(graph(&both), [vec!["a", "b", "c"], vec!["d", "e"]]);
+    let file =
+        |path: &str, code: &str| SourceFile { path: path.into(), text: String::new(), code: code.into() };
+    let files = [
+        file("a/mod.rs", "mod b; pub use b::B; use super::d::D; use self::b::C;"),
+        file("a/b.rs", "use super::A; use crate::{d::{self, D as E}, x};"),
+        file("d.rs", "fn d() { pycstore::a::b::f() }"),
+        file("a/e/f.rs", "use super::super::b::B;"),
+    ];
+    assert_eq!(circles(&files_used(&files)), [vec!["a", "a/b", "d"]]);
+    assert_eq!(files_used(&files)["a/e/f"], BTreeSet::from(["a/b".to_string()]));
 }
 
 #[test]

@@ -1,9 +1,34 @@
 //! `pycstore completions`: what a shell needs to complete our commands and options. Home of clap_complete.
 
-use super::args::{self, CompletedShell, CompletionsOptions};
+use clap::{Args, ValueEnum};
 use clap_complete::{Shell, generate};
 use pycstore::exit::Exit;
 use std::io::{self, Write};
+
+/// Print what a shell needs to complete commands and options.
+///
+/// Where it belongs: bash, ~/.local/share/bash-completion/completions/pycstore; zsh, a file _pycstore in a directory
+/// of $fpath; fish, ~/.config/fish/completions/pycstore.fish; PowerShell, a file that $PROFILE runs.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 written; 2 usage.")]
+pub struct CompletionsOptions {
+    /// The shell
+    pub shell: CompletedShell,
+}
+
+/// A shell that completes words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompletedShell {
+    /// GNU Bash
+    Bash,
+    /// The Z shell
+    Zsh,
+    /// The friendly interactive shell
+    Fish,
+    /// PowerShell
+    #[value(name = "powershell")]
+    PowerShell,
+}
 
 /// Runs `pycstore completions`.
 pub fn run(options: &CompletionsOptions) -> anyhow::Result<Exit> {
@@ -15,7 +40,7 @@ pub fn run(options: &CompletionsOptions) -> anyhow::Result<Exit> {
     };
     // Into memory first: the generator takes a closed pipe for a defect of the program.
     let mut script = Vec::new();
-    generate(shell, &mut args::visible(), "pycstore", &mut script);
+    generate(shell, &mut super::visible(), "pycstore", &mut script);
     let mut out = io::stdout().lock();
     out.write_all(&script)?;
     out.flush()?;

@@ -11,10 +11,10 @@
 //!   no supplementary groups, a new environment and `/` as its working directory ([`pycstore::host::contained`]).
 //! * The child does not continue as another user: it is not root.
 
-use super::args::{Command, Global};
-use super::config::{self, Origin};
+use super::Command;
+use super::config::Origin;
 use super::env;
-use super::launch;
+use super::options::Global;
 use super::output::complain::{self, Complaint};
 use super::session::Session;
 use anyhow::Context;
@@ -200,7 +200,7 @@ fn named_store(global: &Global, environment: &Environment) -> anyhow::Result<Opt
     } else {
         Session::configured(global, environment)?
     };
-    let store = config::store(&session);
+    let store = session.store();
     // The default store may not exist; then nobody owns it.
     Ok(store.value.filter(|path| store.origin != Origin::Default || path.symlink_metadata().is_ok()))
 }
@@ -213,7 +213,7 @@ fn run_as(
     environment: &Environment,
 ) -> anyhow::Result<ExitStatus> {
     let why = || format!("cannot continue as user {user}");
-    let program = launch::this_program().with_context(why)?;
+    let program = env::this_program().with_context(why)?;
     let group = account.map_or(NO_GROUP, |account| account.group);
     let containment = Containment { identity: Some(Identity { user, group }), ..Containment::default() };
     let mut command = containment.command(&program, &program);

@@ -2,13 +2,17 @@
 //!
 //! Everything happens in one temporary directory that plays the home of a user. Home of tempfile.
 
-use super::args::{DemoOptions, DuOptions, PruneOptions, RunOptions, SelectorOptions};
+use super::du::DuOptions;
 use super::output::complain;
 use super::output::style::Tone;
+use super::prune::PruneOptions;
+use super::removal::RunOptions;
+use super::selection::SelectorOptions;
 use super::session::Session;
 use super::stop::Stop;
 use super::{du, prune};
 use anyhow::{Context, ensure};
+use clap::Args;
 use pycstore::environment::Environment;
 use pycstore::exit::Exit;
 use pycstore::host::program;
@@ -18,6 +22,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+
+/// Try pycstore on a small store of its own, made and removed again.
+///
+/// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from small
+/// entries of its own), deletes a project, and shows what du and prune make of it. The real store is not touched.
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// Keep the temporary directory, and say where it is
+    #[arg(long)]
+    pub keep: bool,
+}
 
 /// The two projects: their names and their modules. Each module imports a part of the standard library, whose
 /// bytecode lands in the store as well.

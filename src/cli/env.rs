@@ -2,10 +2,12 @@
 
 use pycstore::environment::Environment;
 use pycstore::host::accounts::{Accounts, User};
+use pycstore::host::contained::THIS_PROGRAM;
 use pycstore::host::directory::effective_user;
 use pycstore::host::path_owner::{PathOwner, path_owner};
 use pycstore::source::interpreter::{Places, Reach, ToolDirectory};
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -193,5 +195,18 @@ fn places(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) ->
         configurations: virtualenv.into_iter().map(|root| root.join("pyvenv.cfg")).collect(),
         libraries: Vec::new(),
         reach: Reach::Usual,
+    }
+}
+
+/// Returns a path of this program that works even if its file was replaced or moved since it was started.
+///
+/// # Errors
+/// When the system does not tell the path.
+pub fn this_program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        // After fork(2) it names the same file, and it works for a user who may not search the directories on its path.
+        Ok(PathBuf::from(THIS_PROGRAM))
+    } else {
+        std::env::current_exe()
     }
 }

@@ -1,11 +1,38 @@
 //! `pycstore forget`: remove all entries of a project, environment or interpreter.
 
-use super::args::ForgetOptions;
 use super::consent::Yes;
-use super::prune::{WhenLocked, carry_out};
+use super::removal::{RunOptions, WhenLocked, carry_out};
 use super::selection::Selection;
 use super::session::Session;
+use clap::Args;
 use pycstore::exit::Exit;
+use std::path::PathBuf;
+
+/// Remove all entries of a project, environment or interpreter, even if already deleted.
+///
+/// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
+/// one of the paths is removed, whatever its status, and so are the directories that become empty. Python compiles
+/// again what it still needs. If that is every entry of the store, forget asks on a terminal and needs --yes without
+/// one.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit status: 0 all done, nothing to forget included; 1 something could not be read or removed, \
+                        or another prune is running; 2 nothing done."
+)]
+pub struct ForgetOptions {
+    /// Directories or source files, there or deleted; a path in the store means its source
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Do not ask before removing every entry of the store
+    #[arg(long)]
+    pub yes: bool,
+    /// Only entries with this cache tag, such as cpython-39 (may be repeated)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// How the run goes.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
 
 /// Runs `pycstore forget`.
 pub fn run(session: &Session, options: &ForgetOptions) -> anyhow::Result<Exit> {

@@ -1,17 +1,37 @@
 //! `pycstore history`: past runs of `prune`, newest first.
 
-use crate::cli::args::HistoryOptions;
+use crate::cli::options::whole;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::output::style::Tone;
-use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::table::{Column, Table};
 use crate::cli::output::{json, path};
 use crate::cli::session::Session;
+use clap::Args;
 use pycstore::exit::Exit;
 use pycstore::history::Run;
 use pycstore::history::journal::{JournalError, read_all};
 use pycstore::units::{date, human};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+
+/// Show past runs of prune.
+///
+/// One line a run, newest first; dry runs are none. A run that found the store locked has a line that names the
+/// process with the lock. With --store only the runs on that store, which need not be
+/// there any more. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest
+/// thousand runs on each store.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all read, also when there is none, 1 something could not be read, 2 nothing."
+)]
+pub struct HistoryOptions {
+    /// Only the newest N runs
+    #[arg(short = 'n', long = "top", value_name = "N", value_parser = whole::<usize>)]
+    pub top: Option<usize>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Runs `pycstore history`.
 pub fn run(session: &Session, options: &HistoryOptions) -> anyhow::Result<Exit> {
@@ -62,16 +82,15 @@ fn write(session: &Session, options: &HistoryOptions, out: &mut dyn Write) -> an
 }
 
 fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()> {
-    let column = |heading, alignment, gives_way| Column { heading, alignment, gives_way };
     let mut table = Table::new(
         vec![
-            column("WHEN", Alignment::Left, 4),
-            column("DATE", Alignment::Left, 0),
-            column("REMOVED", Alignment::Right, 0),
-            column("SIZE", Alignment::Right, 0),
-            column("TOOK", Alignment::Right, 2),
-            column("RESULT", Alignment::Left, 1),
-            column("STORE", Alignment::Left, 5),
+            Column::left("WHEN", 4),
+            Column::left("DATE", 0),
+            Column::right("REMOVED", 0),
+            Column::right("SIZE", 0),
+            Column::right("TOOK", 2),
+            Column::left("RESULT", 1),
+            Column::left("STORE", 5),
         ],
         "SELECTORS",
     );
@@ -95,8 +114,8 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Arguments, Command};
     use crate::cli::past_runs;
+    use crate::cli::{Arguments, Command};
     use clap::Parser;
     use pycstore::environment::Environment;
     use pycstore::history::Journal;

@@ -1,19 +1,34 @@
 //! `pycstore interpreters`: the Pythons on this machine.
 
-use super::args::InterpretersOptions;
-use super::output::json::{self, InterpreterLine};
+use super::output::json::{self, PathField, SCHEMA};
 use super::output::style::Tone;
-use super::output::table::{Alignment, Column, Table};
+use super::output::table::{Column, Table};
 use super::output::{complain, path};
-use super::session::{Opened, Session, is_absent};
+use super::session::{Session, is_absent};
+use clap::Args;
 use pycstore::exit::Exit;
-use pycstore::source::Fate;
+use pycstore::pyc::Magic;
 use pycstore::source::interpreter::{Build, Interpreter, Interpreters, StoreUse};
-use pycstore::source::witness::Wanted;
 use pycstore::store::Purpose;
-use pycstore::store::mirrored::last_mirrored;
+use serde::Serialize;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+
+/// List the Pythons on this machine.
+///
+/// They are found by reading the disk: PATH, the places of pyenv, uv, conda, Homebrew, asdf, mise, rye, hatch, PDM
+/// and Poetry, /usr, /usr/local and /opt, framework builds, $VIRTUAL_ENV, the libraries and virtualenvs that the
+/// store has entries of (also the Python of an office suite), directories two levels deep below homes,
+/// /opt and /srv, and running processes. None is run. A Python before 3.8 uses no store: it is listed without tag
+/// and magic.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all told, 1 none found, or one cannot be told, or a place cannot be read."
+)]
+pub struct InterpretersOptions {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Runs `pycstore interpreters`.
 pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<Exit> {
@@ -27,68 +42,26 @@ pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<E
         table(session, &interpreters).print(&mut out, &session.terminal, session.style())?;
     }
     out.flush()?;
-    Ok(if complain_of(&interpreters) { exit } else { Exit::Incomplete })
+    Ok(if complain::interpreters(&interpreters) { exit } else { Exit::Incomplete })
 }
 
 /// The Pythons that may use the store, if there is one; else all that the environment knows the places of.
 fn find_with_store(session: &Session) -> (Interpreters, Exit) {
     if !session.store_path().is_ok_and(|path| !is_absent(&path)) {
-        return (find(session), Exit::Done);
+        return (session.interpreters(), Exit::Done);
     }
     match session.open(Purpose::Look) {
-        Ok(opened) => (of_store(session, &opened), Exit::Done),
+        Ok(opened) => (session.interpreters_with(&opened), Exit::Done),
         Err(refusal) => {
             complain::problem(refusal.as_ref());
-            (find(session), Exit::Incomplete)
+            (session.interpreters(), Exit::Incomplete)
         }
     }
-}
-
-/// The Pythons on this machine, as far as the environment knows their places; no store is read.
-pub fn find(session: &Session) -> Interpreters {
-    Interpreters::find(&session.environment.places_of_all())
-}
-
-/// The Pythons that may use a store: those on this machine, and those that the store itself betrays by the standard
-/// libraries and environments that it has entries for.
-pub fn of_store(session: &Session, opened: &Opened) -> Interpreters {
-    let mut progress = session.progress("looking for interpreters in");
-    let places = session.environment.places_of_all();
-    let is_gone = |path: &Path| {
-        match opened.evidence.fate(path, Wanted::Directory) {
-            // A library that was mirrored after anything can have been deleted there is only out of sight: in a container.
-            Ok(Fate::Deleted(last_change)) => last_mirrored(&opened.store, path)
-                .is_ok_and(|mirrored| mirrored.is_some_and(|mirrored| mirrored <= last_change)),
-            Ok(Fate::Exists | Fate::Doubtful(_)) | Err(_) => false,
-        }
-    };
-    let update = |files| progress.update(files);
-    Interpreters::find_with(&places, &opened.store, opened.threads(), is_gone, update)
-}
-
-/// Says what the search leaves open; returns whether it leaves nothing open.
-pub fn complain_of(interpreters: &Interpreters) -> bool {
-    for unreadable in &interpreters.unreadable {
-        complain::problem(unreadable);
-    }
-    for executable in &interpreters.unidentified {
-        complain::note(&format!("cannot tell which Python {} is", executable.display()));
-    }
-    for library in &interpreters.out_of_reach {
-        let path = library.directory.display();
-        complain::note(&format!("cannot reach {path}: an interpreter of {} may be there", library.tag));
-    }
-    let any_found = interpreters.with_store().next().is_some();
-    if !any_found {
-        complain::note("no Python 3.8 or later found on this machine");
-    }
-    any_found && interpreters.unreadable.is_empty() && interpreters.unidentified.is_empty()
 }
 
 fn table(session: &Session, interpreters: &Interpreters) -> Table {
-    let column = |heading, gives_way| Column { heading, alignment: Alignment::Left, gives_way };
-    let columns = vec![column("VERSION", 0), column("TAG", 0), column("MAGIC", 1), column("FOUND BY", 2)];
-    let mut table = Table::new(columns, "PREFIX");
+    let columns = [("VERSION", 0), ("TAG", 0), ("MAGIC", 1), ("FOUND BY", 2)];
+    let mut table = Table::new(columns.map(|(heading, rank)| Column::left(heading, rank)).to_vec(), "PREFIX");
     for interpreter in &interpreters.found {
         let tone = match interpreter.store_use {
             StoreUse::Uses => Tone::Normal,
@@ -119,4 +92,38 @@ fn cells(interpreter: &Interpreter) -> Vec<String> {
         magic.unwrap_or_else(|| "-".into()),
         found_by.join(","),
     ]
+}
+
+/// One line of `interpreters --json`.
+#[derive(Debug, Serialize)]
+struct InterpreterLine<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    executable: PathField<'a>,
+    #[serde(flatten)]
+    prefix: PathField<'a>,
+    implementation: &'static str,
+    version: String,
+    free_threaded: bool,
+    tag: Option<&'a str>,
+    magic: Option<u16>,
+    uses_store: bool,
+    found_by: Vec<&'static str>,
+}
+
+impl<'a> From<&'a Interpreter> for InterpreterLine<'a> {
+    fn from(interpreter: &'a Interpreter) -> InterpreterLine<'a> {
+        InterpreterLine {
+            schema: SCHEMA,
+            executable: PathField { name: "executable", path: interpreter.executable.as_deref() },
+            prefix: PathField::new("prefix", &interpreter.prefix),
+            implementation: interpreter.implementation.name(),
+            version: interpreter.version.to_string(),
+            free_threaded: interpreter.build == Build::FreeThreaded,
+            tag: interpreter.tag.as_deref(),
+            magic: interpreter.magic.map(Magic::number),
+            uses_store: interpreter.store_use == StoreUse::Uses,
+            found_by: interpreter.found_by.iter().map(|by| by.name()).collect(),
+        }
+    }
 }

@@ -1,11 +1,33 @@
 //! `pycstore launch`: an internal command that starts another program as another user, in a new session and with limits.
 
-use super::args::LaunchOptions;
 use anyhow::Context;
+use clap::Args;
 use pycstore::exit::Exit;
-use pycstore::host::contained::{Containment, Identity, THIS_PROGRAM};
-use std::io;
+use pycstore::host::contained::{Containment, Identity};
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+/// Start a program in a new session, with limits, or as another user.
+#[derive(Debug, Args)]
+pub struct LaunchOptions {
+    /// As this user
+    #[arg(long, value_name = "ID", requires = "group")]
+    pub user: Option<u32>,
+    /// With this group alone
+    #[arg(long, value_name = "ID", requires = "user")]
+    pub group: Option<u32>,
+    /// With at most this many bytes of address space
+    #[arg(long, value_name = "BYTES")]
+    pub memory: Option<u64>,
+    /// With at most this many seconds of processor time
+    #[arg(long, value_name = "SECONDS")]
+    pub processor_seconds: Option<u64>,
+    /// The program
+    pub program: PathBuf,
+    /// Its arguments
+    #[arg(last = false, allow_hyphen_values = true, trailing_var_arg = true)]
+    pub arguments: Vec<OsString>,
+}
 
 /// Runs `pycstore launch`. Returns only if the program cannot be started.
 pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
@@ -17,17 +39,4 @@ pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
         None => format!("cannot start {}", program.display()),
         Some(Identity { user, .. }) => format!("cannot start {} as user {user}", program.display()),
     })
-}
-
-/// Returns a path of this program that works even if its file was replaced or moved since it was started.
-///
-/// # Errors
-/// When the system does not tell the path.
-pub fn this_program() -> io::Result<PathBuf> {
-    if cfg!(target_os = "linux") {
-        // After fork(2) it names the same file, and it works for a user who may not search the directories on its path.
-        Ok(PathBuf::from(THIS_PROGRAM))
-    } else {
-        std::env::current_exe()
-    }
 }

@@ -1,25 +1,53 @@
 //! `pycstore ls`: every file of the store with its status.
 
-use super::args::LsOptions;
-use super::du::report;
-use super::output::json::{self, EntryLine};
-use super::output::path;
+use super::options::Unchecked;
+use super::output::entry::{EntryLine, write_columns};
 use super::output::style::Tone;
+use super::output::{complain, json, path};
 use super::paths;
 use super::session::{Opened, Session};
+use clap::Args;
 use pycstore::exit::Exit;
 use pycstore::pyc::name::Name;
 use pycstore::source::owner::Owner;
 use pycstore::store::Purpose;
 use pycstore::store::entry::Entry;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
-use pycstore::units::human;
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// List every file of the store with its status.
+///
+/// Each line has the status, its reason, the room on disk and the path. The statuses are: fresh (Python would load
+/// it), stale (the source is there, and Python would recompile it), orphan (the source was definitely deleted), corrupt
+/// (not loadable), unknown (cannot be decided here), temporary (left over from an interrupted write, or a
+/// synchroniser's copy of an entry) and foreign (nothing that Python writes).
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
+pub struct LsOptions {
+    /// Only entries with this status (may be repeated)
+    #[arg(long, value_name = "STATUS", value_parser = clap::builder::PossibleValuesParser::new(pycstore::verdict::status::NAMES))]
+    pub status: Vec<String>,
+    /// Only entries with this cache tag, such as cpython-312 (may be repeated)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Only entries whose source is, or would be, at or below PATH (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub under: Vec<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with = "null")]
+    pub json: bool,
+    /// Print paths only, each as it is and followed by a null byte, for xargs -0
+    #[arg(short = '0', long = "null")]
+    pub null: bool,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
+}
 
 /// Which entries are listed.
 struct Filter<'a> {
@@ -146,7 +174,7 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     if batches.is_empty() && !is_said {
         session.say_nothing_found(&asked_for(session, options));
     }
-    Ok(report(&troubles))
+    Ok(complain::troubles(&troubles))
 }
 
 /// What was asked for, as it was understood.
@@ -181,8 +209,6 @@ fn print(
         let line = EntryLine::new(&shown, &entry, found.status, source.as_deref(), &batch.owner);
         return json::print(out, &line);
     }
-    let size = entry.metadata.map_or_else(|| "-".into(), |metadata| human::size(metadata.disk));
-    write!(out, "{:<9}  {:<12}  {size:>10}  ", found.status.name(), found.status.reason().unwrap_or("-"))?;
-    out.write_all(&path::shown(&shown, &session.terminal))?;
-    out.write_all(b"\n")
+    let disk = entry.metadata.map(|metadata| metadata.disk);
+    write_columns(out, &session.terminal, &shown, Some(found.status), disk)
 }

@@ -4,7 +4,6 @@
 //! `Exit status: …` becomes a section of that name. After a change of the help, `UPDATE_MAN=1 cargo test man_pages` writes
 //! them anew.
 
-use super::args;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use std::collections::BTreeMap;
@@ -36,7 +35,7 @@ const ENVIRONMENT: [(&str, &str); 8] = [
 /// The pages by the names of their files.
 fn pages() -> io::Result<BTreeMap<String, String>> {
     let mut pages = BTreeMap::new();
-    let mut waiting = vec![args::definition()];
+    let mut waiting = vec![super::definition()];
     while let Some(mut command) = waiting.pop() {
         waiting.extend(command.get_subcommands().filter(|command| !command.is_hide_set()).cloned());
         // Without the usage that the help shows, every option is spelled out in an order of its own.

@@ -1,9 +1,11 @@
 //! The terminal's half: command line, environment, tables, colours, exit codes.
 //!
-//! Every subcommand is a file with a `run`; it asks the library for facts and decisions and shows them.
+//! Every subcommand is a file or a folder with its options (whose documentation is its help), its `run` and its JSON
+//! documents; it asks the library for facts and decisions and shows them. What several commands share lies below them:
+//! `session`, `selection`, `removal`, `output`. Home of clap, as all commands are.
+//!
 //! Data goes to standard output, everything else to standard error.
 
-mod args;
 mod completions;
 mod config;
 mod consent;
@@ -22,16 +24,17 @@ mod inspect;
 mod interpreters;
 mod keep;
 mod launch;
-mod lock;
 mod ls;
 #[cfg(test)]
 mod man;
+mod options;
 mod output;
 #[cfg(test)]
 #[path = "../history/tests.rs"]
 mod past_runs;
 mod paths;
 mod prune;
+mod removal;
 mod report;
 mod schedule;
 mod selection;
@@ -40,17 +43,88 @@ mod setup;
 mod source;
 mod stop;
 mod sweep;
+mod usage;
 mod verify;
 mod warm;
 mod which;
-mod whole_store;
 
-use args::{Arguments, Command};
+use clap::{CommandFactory, Parser, Subcommand};
+use options::Global;
 use output::complain;
 use pycstore::exit::Exit;
 use pycstore::host::program;
 use session::Session;
 use std::process::ExitCode;
+
+/// Manages CPython's global bytecode store, the tree that PYTHONPYCACHEPREFIX names.
+///
+/// Python only ever adds to that tree. pycstore says whose bytes those are, which of them Python would
+/// still load, and removes the rest.
+///
+/// When root runs it on another user's store, pycstore continues as that user, without root's groups, environment,
+/// configuration and history. That user also reads and writes the files of --config, --metrics and --html, and what the user
+/// may not do is an error. The user is the owner of the first directory or symbolic link on the path that does not belong to
+/// root. Root removes nothing if others can write to a directory on the path, unless it is sticky. sweep continues as the
+/// owner of the tree; doctor, history and config do so only with --store.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pycstore",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    after_help = "Exit status: 0 all done, nothing to do included; 1 finished, but something could not be read or \
+                  removed; 2 nothing done: usage, or a store that is missing or refused."
+)]
+pub struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Arguments {
+    /// The arguments of this process. Help and the version end it here.
+    ///
+    /// # Errors
+    /// What is wrong with them, and how they should be; or that the help cannot be written.
+    pub fn of_process() -> anyhow::Result<Arguments> {
+        Arguments::try_parse().or_else(|error| {
+            if usage::is_help(&error) {
+                error.print()?;
+                std::process::exit(error.exit_code());
+            }
+            Err(usage::complaint(&error, std::env::args_os()).into())
+        })
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Du(du::DuOptions),
+    Report(report::ReportOptions),
+    Ls(ls::LsOptions),
+    Prune(prune::PruneOptions),
+    Forget(forget::ForgetOptions),
+    Sweep(sweep::SweepOptions),
+    Warm(warm::WarmOptions),
+    Which(which::WhichOptions),
+    Interpreters(interpreters::InterpretersOptions),
+    Source(source::SourceOptions),
+    Inspect(inspect::InspectOptions),
+    Verify(verify::VerifyOptions),
+    Setup(setup::SetupOptions),
+    Schedule(schedule::ScheduleOptions),
+    History(history::HistoryOptions),
+    Config(config::ConfigOptions),
+    Demo(demo::DemoOptions),
+    Doctor(doctor::DoctorOptions),
+    Completions(completions::CompletionsOptions),
+    #[command(hide = true)]
+    Launch(launch::LaunchOptions),
+}
 
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
@@ -107,4 +181,22 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Completions(options) => completions::run(&options),
         Command::Launch(options) => launch::run(&options),
     }
+}
+
+/// The whole command line as data, complete with the options that every command inherits.
+#[cfg(test)]
+pub fn definition() -> clap::Command {
+    let mut definition = Arguments::command().disable_help_subcommand(true);
+    definition.build();
+    definition
+}
+
+/// The command line as far as the help shows it.
+pub fn visible() -> clap::Command {
+    let all = Arguments::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    clap::Command::new("pycstore")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments().cloned())
+        .subcommands(shown)
 }

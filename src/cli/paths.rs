@@ -8,7 +8,8 @@ use super::session::{Opened, Session};
 use pycstore::host::directory::{FileKind, ListBuffer};
 use pycstore::pyc::name::{self, Name};
 use pycstore::source::witness::real_path;
-use pycstore::store::scan::Question;
+use pycstore::store::entry::Entry;
+use pycstore::store::scan::{Question, Visit};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -97,6 +98,37 @@ pub fn inside(opened: &Opened, path: &Path) -> Option<PathBuf> {
     below(path, opened.store.path())
         .or_else(|| below(path, opened.store.real_path()))
         .or_else(|| below(&real_of_source(path), opened.store.real_path()))
+}
+
+/// Looks at one entry given by its path; says what is wrong when there is none.
+pub fn with_entry<R>(
+    session: &Session,
+    opened: &Opened,
+    path_given: &Path,
+    question: Question,
+    answer: impl FnOnce(&Visit<'_>, &Entry<'_>) -> R,
+) -> Option<R> {
+    let absolute = session.environment.absolute(path_given);
+    let Some(relative) = inside(opened, &absolute) else {
+        let store = opened.store.path().display();
+        let message = format!("{} is not in the store {store}", absolute.display());
+        complain::advise(
+            &message,
+            "the entries of a source: pycstore which SOURCE; below a directory: pycstore ls --under DIR",
+        );
+        return None;
+    };
+    match opened.scan(question).one(relative.as_os_str().as_bytes(), answer) {
+        Ok(Some(answer)) => Some(answer),
+        Ok(None) => {
+            complain::note(&format!("no such entry: {}", absolute.display()));
+            None
+        }
+        Err(trouble) => {
+            complain::problem(&trouble);
+            None
+        }
+    }
 }
 
 /// The source that something in the store mirrors.

@@ -1,11 +1,12 @@
 //! `pycstore report`: the store as a page to look at.
 
-use super::args::ReportOptions;
-use super::du;
-use super::output::complain::Complaint;
+use super::options::Unchecked;
+use super::output::complain::{self, Complaint};
 use super::output::html::{self, Report};
 use super::output::path;
+use super::selection::{prune_command, reclaimable};
 use super::session::Session;
+use clap::Args;
 use pycstore::edits::replace::{Original, Ownership, ReplaceError, replace, replace_like};
 use pycstore::exit::Exit;
 use pycstore::host::directory::{effective_user, open_file};
@@ -17,7 +18,26 @@ use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
 use pycstore::verdict::view::Focus;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Write a page that shows how much room the store takes, by owner and status.
+///
+/// The page has a treemap, the totals of `pycstore du --json` and a table to sort and filter. It is one file that
+/// loads nothing, neither from the network nor from the disk, and has the data within it as JSON: of `du --json`,
+/// with the moment (generated), the program and what could not be read (troubles).
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store, or nothing written."
+)]
+pub struct ReportOptions {
+    /// Write the page to FILE, or to standard output if it is `-`. An old one is replaced when the new one is whole,
+    /// and keeps its mode; a new one is readable by you alone
+    #[arg(long, value_name = "FILE", required = true)]
+    pub html: PathBuf,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
+}
 
 /// A new page names what its user works on.
 const PRIVATE: u32 = 0o600;
@@ -26,7 +46,7 @@ const PRIVATE: u32 = 0o600;
 pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     let opened = session.open(Purpose::Look)?;
     let unchecked = UncheckedHashes::from(options.unchecked);
-    let policy = du::reclaimable(session, &opened)?;
+    let policy = reclaimable(session, &opened)?;
     let links = CountedLinks::default();
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
     let access_times = opened.access_times();
@@ -44,7 +64,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
         usage: &usage,
         home: session.environment.home.as_deref(),
         now: session.environment.now,
-        prune_command: &du::prune_command(store, &Focus::default()),
+        prune_command: &prune_command(store, &Focus::default()),
     })?;
     if options.html == Path::new("-") {
         let mut out = io::stdout().lock();
@@ -65,7 +85,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
             writeln!(out, ": {} of {owners}", human::size(usage.disk()))?;
         }
     }
-    Ok(du::report(&usage.troubles))
+    Ok(complain::troubles(&usage.troubles))
 }
 
 /// Puts the page in the place of an old one, and gives it the permissions of that.

@@ -1,16 +1,75 @@
 //! From options and configuration to a policy: what a run removes, and under which names the history keeps it.
 
-use super::args::{PruneOptions, ScopeOptions, SelectorOptions};
 use super::config::Sourced;
 use super::keep::keep;
+use super::options::whole;
 use super::output::complain::{self, Complaint};
 use super::paths;
 use super::session::{Opened, Session};
+use clap::Args;
+use pycstore::quoting;
 use pycstore::store::entry::SeenEntry;
 use pycstore::units::{Age, Size};
 use pycstore::verdict::policy::{Budget, Policy, Selector};
 use pycstore::verdict::scope::Scope;
-use std::path::PathBuf;
+use pycstore::verdict::view::Focus;
+use std::path::{Path, PathBuf};
+
+/// What is taken. Selectors add up.
+#[derive(Debug, Clone, Default, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(next_help_heading = "Selectors (they add up)")]
+pub struct SelectorOptions {
+    /// Remove entries whose source was definitely deleted
+    #[arg(long)]
+    pub orphans: bool,
+    /// Remove entries that Python would recompile
+    #[arg(long)]
+    pub stale: bool,
+    /// Remove what cannot be loaded at all: fewer than 16 bytes, or no bytecode whatever became of the source
+    #[arg(long)]
+    pub corrupt: bool,
+    /// With --corrupt: read the body of every entry as well, and remove those at which an import fails
+    #[arg(long, requires = "corrupt")]
+    pub deep: bool,
+    /// Remove what interrupted writes left, and copies of entries that synchronisers made, an hour old or more
+    #[arg(long)]
+    pub temporary: bool,
+    /// Remove entries whose cache tag and magic number no interpreter on this machine loads
+    #[arg(long)]
+    pub dead_interpreters: bool,
+    /// Remove entries not used for so long: 90d, 12w, 6months
+    #[arg(long, value_name = "AGE")]
+    pub unused_for: Option<Age>,
+    /// Remove the least recently used until the disk usage of the entries is at most SIZE: 5GiB, 500M; hard links count
+    /// once
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<Size>,
+    /// Remove the least recently used until there are no more than N entries; each hard link counts
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
+    pub max_files: Option<u64>,
+    /// Remove every entry; asks on a terminal, needs --yes without one
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What may be touched. Scopes narrow what the selectors take.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Scopes (they narrow)")]
+pub struct ScopeOptions {
+    /// Only entries whose source is, or was, at or below PATH (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub under: Vec<PathBuf>,
+    /// Only entries of the project, environment or interpreter at PATH, as du names it (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub owner: Vec<PathBuf>,
+    /// Only entries with this cache tag, such as cpython-39 (may be repeated)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// No entry whose source, or a directory above it, matches GLOB; ** crosses directories (may be repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub keep: Vec<String>,
+}
 
 /// What a run is asked to remove.
 #[derive(Debug)]
@@ -19,6 +78,15 @@ pub struct Selection {
     pub policy: Policy,
     /// The selectors and scopes as people write them: what the history keeps, and tells runs apart by.
     pub names: Vec<String>,
+    /// Nothing is done when the last successful run is younger.
+    pub min_interval: Option<Age>,
+    /// The run stops cleanly after this.
+    pub max_runtime: Option<Age>,
+}
+
+/// When a run is due, and how long it may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Intervals {
     /// Nothing is done when the last successful run is younger.
     pub min_interval: Option<Age>,
     /// The run stops cleanly after this.
@@ -121,8 +189,13 @@ impl Selection {
 
     /// What `pycstore prune` with these options removes: what the command line selects, else what the
     /// configuration does.
-    pub fn of_prune(session: &Session, options: &PruneOptions) -> anyhow::Result<Selection> {
-        let given = Chosen::by(&options.selectors);
+    pub fn of_prune(
+        session: &Session,
+        selectors: &SelectorOptions,
+        scopes: &ScopeOptions,
+        intervals: Intervals,
+    ) -> anyhow::Result<Selection> {
+        let given = Chosen::by(selectors);
         let is_given = !given.is_empty();
         let chosen = if is_given { given } else { Chosen::configured(session) };
         if chosen.is_empty() {
@@ -133,7 +206,7 @@ impl Selection {
             )
             .into());
         }
-        let scope = scope(session, &options.scope)?;
+        let scope = scope(session, scopes)?;
         let mut names = chosen.names();
         let paths = |what: &str, paths: &[PathBuf]| -> Vec<String> {
             let absolute = paths.iter().map(|path| session.environment.absolute(path));
@@ -142,15 +215,15 @@ impl Selection {
         names.extend(paths("under", &scope.under));
         names.extend(paths("owner", &scope.owners));
         names.extend(scope.tags.iter().map(|tag| format!("tag {tag}")));
-        names.extend(options.scope.keep.iter().map(|glob| format!("keep {glob}")));
+        names.extend(scopes.keep.iter().map(|glob| format!("keep {glob}")));
         // What the file says of intervals belongs to the file's policy.
         let table = &session.configuration.prune;
         let configured = |age: &Option<Sourced<Age>>| age.as_ref().filter(|_| !is_given).map(|age| age.value);
         Ok(Selection {
             policy: chosen.policy(scope),
             names,
-            min_interval: options.min_interval.or_else(|| configured(&table.min_interval)),
-            max_runtime: options.run.max_runtime.or_else(|| configured(&table.max_runtime)),
+            min_interval: intervals.min_interval.or_else(|| configured(&table.min_interval)),
+            max_runtime: intervals.max_runtime.or_else(|| configured(&table.max_runtime)),
         })
     }
 
@@ -233,4 +306,45 @@ fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
     let keep = keep(session, &options.keep)?;
     let (under, owners, tags) = (options.under.clone(), options.owner.clone(), options.tag.clone());
     Ok(Scope { under, owners, tags, keep, ..Scope::default() })
+}
+
+/// What a default prune may remove: nothing that the configuration keeps.
+///
+/// # Errors
+/// When a glob of the configuration is wrong.
+pub fn reclaimable(session: &Session, opened: &Opened) -> anyhow::Result<Policy> {
+    let keep = keep(session, &[])?;
+    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
+    let scope = Scope { keep, ..Scope::default() };
+    Ok(Policy { scope, ..Policy::reclaimable() })
+}
+
+/// The command that removes what was counted as reclaimable: `store` is the one that `--store` named.
+pub fn prune_command(store: Option<&Path>, focus: &Focus) -> String {
+    format!("pycstore prune --orphans --stale --corrupt --temporary{}", scopes(store, focus))
+}
+
+/// The options of `prune` that make it remove only what was counted.
+fn scopes(store: Option<&Path>, focus: &Focus) -> String {
+    let option = |name: &str, path: &Path| {
+        let text = quoting::escaped(&path.to_string_lossy());
+        format!(" {name} {}", quoting::quoted(Path::new(&text)))
+    };
+    let store = store.map(|path| option("--store", path));
+    let under = focus.under.iter().map(|path| option("--under", path));
+    // The first is as it was asked for, a second its real path, which `prune` finds by itself.
+    store.into_iter().chain(under).chain(focus.owners.first().map(|path| option("--owner", path))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_takes_what_was_counted() {
+        let focus = Focus { under: vec!["/h/a".into(), "/h/it's mine".into()], owners: vec!["/h/p".into()] };
+        let options = r#" --under /h/a --under "/h/it's mine" --owner /h/p"#;
+        assert_eq!(scopes(None, &focus), options);
+        assert_eq!(scopes(Some(Path::new("/s")), &focus), format!(" --store /s{options}"));
+    }
 }

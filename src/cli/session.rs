@@ -1,7 +1,7 @@
 //! What the commands share: the environment, the global options, and the way to the store.
 
-use super::args::{Color, Global};
-use super::config::{self, Configuration, Location, Origin, Sourced};
+use super::config::{Configuration, Location, Origin, Sourced};
+use super::options::{Color, Global};
 use super::output::complain::{self, Complaint};
 use super::output::progress::{Progress, Visibility};
 use super::output::style::Style;
@@ -16,10 +16,11 @@ use pycstore::host::pool::Threads;
 use pycstore::host::trust;
 use pycstore::host::volumes::{AccessTimes, Mounts};
 use pycstore::pyc::{Magic, StatedMagics};
-use pycstore::source::Evidence;
 use pycstore::source::interpreter::Interpreters;
-use pycstore::source::witness::real_path;
+use pycstore::source::witness::{Wanted, real_path};
+use pycstore::source::{Evidence, Fate};
 use pycstore::store::aliases::Aliases;
+use pycstore::store::mirrored::last_mirrored;
 use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::store::sharing::Sharing;
 use pycstore::store::{Purpose, Refusal, Store};
@@ -77,6 +78,41 @@ impl Session {
         Ok(Session { configuration, ..Session::new(global, environment) })
     }
 
+    /// The store: `--store`, else `PYTHONPYCACHEPREFIX`, else the configuration, else `~/.cache/cpython`, there or not.
+    /// `None` without a home.
+    pub fn store(&self) -> Sourced<Option<PathBuf>> {
+        let environment = &self.environment;
+        if let Some(path) = &self.global.store {
+            return Sourced { value: Some(environment.absolute(path)), origin: Origin::Flag("--store") };
+        }
+        if let Some(prefix) = &environment.prefix {
+            let value = Some(environment.absolute(Path::new(prefix)));
+            return Sourced { value, origin: Origin::Variable("PYTHONPYCACHEPREFIX") };
+        }
+        match &self.configuration.store {
+            Some(store) => store.clone().map(Some),
+            None => Sourced::default(environment.home.as_ref().map(|home| home.join(".cache/cpython"))),
+        }
+    }
+
+    /// The number of threads; `None` for as many as the disk can use.
+    pub fn thread_count(&self) -> Sourced<Option<u16>> {
+        match (self.global.threads, self.configuration.threads) {
+            (Some(count), _) => Sourced { value: Some(count), origin: Origin::Flag("--threads") },
+            (None, Some(configured)) => configured.map(Some),
+            (None, None) => Sourced::default(None),
+        }
+    }
+
+    /// The paths below which missing sources are gone: those of the command line and those of the configuration.
+    pub fn assumed_gone(&self) -> Vec<Sourced<PathBuf>> {
+        let flags = self.global.assume_gone.iter().map(|path| Sourced {
+            value: self.environment.absolute(path),
+            origin: Origin::Flag("--assume-gone"),
+        });
+        flags.chain(self.configuration.assume_gone.iter().cloned()).collect()
+    }
+
     /// How standard output is styled.
     pub fn style(&self) -> Style {
         match self.global.color {
@@ -103,6 +139,28 @@ impl Session {
         }
     }
 
+    /// The Pythons on this machine, as far as the environment knows their places; no store is read.
+    pub fn interpreters(&self) -> Interpreters {
+        Interpreters::find(&self.environment.places_of_all())
+    }
+
+    /// The Pythons that may use a store: those on this machine, and those that the store itself reveals by the standard
+    /// libraries and environments that it has entries for.
+    pub fn interpreters_with(&self, opened: &Opened) -> Interpreters {
+        let mut progress = self.progress("looking for interpreters in");
+        let places = self.environment.places_of_all();
+        let is_gone = |path: &Path| {
+            match opened.evidence.fate(path, Wanted::Directory) {
+                // A library that was mirrored after anything can have been deleted there is only out of sight: in a container.
+                Ok(Fate::Deleted(last_change)) => last_mirrored(&opened.store, path)
+                    .is_ok_and(|mirrored| mirrored.is_some_and(|mirrored| mirrored <= last_change)),
+                Ok(Fate::Exists | Fate::Doubtful(_)) | Err(_) => false,
+            }
+        };
+        let update = |files| progress.update(files);
+        Interpreters::find_with(&places, &opened.store, opened.threads(), is_gone, update)
+    }
+
     /// Finds, opens and vets the store.
     pub fn open(&self, purpose: Purpose) -> anyhow::Result<Opened> {
         let Sourced { value: path, origin } = self.locate()?;
@@ -110,7 +168,7 @@ impl Session {
             .map_err(|refusal| self.explain(refusal, origin))?;
         let mounts = Mounts::read().context("cannot find out what is mounted")?;
         // Below a link, a source may be spelled through it or by its real path.
-        let assumed_gone = config::assumed_gone(self).into_iter().map(|path| path.value);
+        let assumed_gone = self.assumed_gone().into_iter().map(|path| path.value);
         let assumed_gone = assumed_gone.flat_map(|path| [real_path(&path), path]).collect();
         let evidence = Evidence { mounts, store: store.real_path().to_path_buf(), assumed_gone };
         let environment = self.environment.clone();
@@ -155,7 +213,7 @@ impl Session {
 
     /// The number of threads to work with.
     pub fn threads(&self) -> Threads {
-        match config::threads(self).value {
+        match self.thread_count().value {
             Some(count) => Threads::exactly(usize::from(count)),
             None => Threads::default(),
         }
@@ -168,7 +226,7 @@ impl Session {
 
     /// The effective store; the default one only if it is there.
     fn locate(&self) -> anyhow::Result<Sourced<PathBuf>> {
-        let store = config::store(self);
+        let store = self.store();
         let looked = match store.value {
             Some(path) if store.origin != Origin::Default || !is_absent(&path) => {
                 return Ok(Sourced { value: path, origin: store.origin });

@@ -1,6 +1,6 @@
 //! `pycstore setup`: sets `PYTHONPYCACHEPREFIX` in startup files, and hides `__pycache__` from git and editors.
 
-use super::config::{self, Origin};
+use super::config::Origin;
 use super::edit::{self, Confirm, Direction, EditOutcome, carry_through, complain_of};
 use super::output::complain::{self, Complaint};
 use super::output::path;
@@ -138,7 +138,7 @@ fn set_up(
 
 /// Returns the store that the variable will name.
 fn store(session: &Session) -> Result<PathBuf, Complaint> {
-    let store = config::store(session);
+    let store = session.store();
     let named = match store.origin {
         Origin::Flag(_) => session.global.store.clone(),
         Origin::Variable(_) => session.environment.prefix.clone().map(PathBuf::from),

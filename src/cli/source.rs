@@ -1,15 +1,25 @@
 //! `pycstore source`: the source of an entry.
 
-use super::args::SourceOptions;
 use super::output::{complain, path};
-use super::paths;
-use super::session::{Opened, Session};
+use super::paths::with_entry;
+use super::session::Session;
+use clap::Args;
 use pycstore::exit::Exit;
 use pycstore::store::Purpose;
 use pycstore::store::scan::Question;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::PathBuf;
+
+/// Show the source of an entry.
+///
+/// The source need not exist any more: the entry's path tells it, and its contents where the path leaves a doubt.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all found, 1 a path is no entry of the store, 2 no store.")]
+pub struct SourceOptions {
+    /// Entries of the store
+    #[arg(required = true, value_name = "ENTRY")]
+    pub entries: Vec<PathBuf>,
+}
 
 /// Runs `pycstore source`.
 pub fn run(session: &Session, options: &SourceOptions) -> anyhow::Result<Exit> {
@@ -37,35 +47,4 @@ pub fn run(session: &Session, options: &SourceOptions) -> anyhow::Result<Exit> {
     }
     out.flush()?;
     Ok(Exit::complete_if(all_found))
-}
-
-/// Looks at one entry given by its path; says what is wrong when there is none.
-pub fn with_entry<R>(
-    session: &Session,
-    opened: &Opened,
-    path_given: &Path,
-    question: Question,
-    answer: impl FnOnce(&pycstore::store::scan::Visit<'_>, &pycstore::store::entry::Entry<'_>) -> R,
-) -> Option<R> {
-    let absolute = session.environment.absolute(path_given);
-    let Some(relative) = paths::inside(opened, &absolute) else {
-        let store = opened.store.path().display();
-        let message = format!("{} is not in the store {store}", absolute.display());
-        complain::advise(
-            &message,
-            "the entries of a source: pycstore which SOURCE; below a directory: pycstore ls --under DIR",
-        );
-        return None;
-    };
-    match opened.scan(question).one(relative.as_os_str().as_bytes(), answer) {
-        Ok(Some(answer)) => Some(answer),
-        Ok(None) => {
-            complain::note(&format!("no such entry: {}", absolute.display()));
-            None
-        }
-        Err(trouble) => {
-            complain::problem(&trouble);
-            None
-        }
-    }
 }

@@ -1,18 +1,16 @@
 //! `pycstore verify`: what headers cannot tell; and `--fix`, which goes through `prune`.
 
-use super::args::{Account, RunOptions, VerifyOptions};
 use super::consent::Yes;
-use super::du::report as complain_of_troubles;
-use super::interpreters;
-use super::launch::this_program;
-use super::output::json::{self, FindingLine};
+use super::env::this_program;
+use super::output::json::{self, PathField, SCHEMA};
 use super::output::paragraph::wrapped;
 use super::output::style::Tone;
 use super::output::{complain, path};
 use super::paths;
-use super::prune::{WhenLocked, carry_out};
+use super::removal::{Account, RunOptions, WhenLocked, carry_out};
 use super::selection::Selection;
 use super::session::{Opened, Session};
+use clap::Args;
 use pycstore::effect::prove::{Doubt, Proof, recompile};
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
@@ -20,11 +18,47 @@ use pycstore::store::Purpose;
 use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::units::human;
-use pycstore::verdict::finding::{Finding, Severity};
+use pycstore::verdict::finding::{Finding, Severity, What};
 use pycstore::verdict::inspector::{Inspection, Inspector};
 use pycstore::verdict::status::UncheckedHashes;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+/// Check entries in depth for broken or outdated bytecode.
+///
+/// Checks every entry that Python would load. Faults: the body is no code object, so every import fails (body); the
+/// source was changed and Python does not check the entry's hash (unchecked). Warnings: the source was changed after
+/// it was compiled, and the header does not show it (racy, changed). Notices: mtimes that archives and images set
+/// (frozen), entries compiled from another path (moved), and entries of a newer Python or another implementation,
+/// whose format this version does not know (not-checked).
+///
+/// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
+/// compared. An entry that differs is a fault (mismatch); the result replaces the warnings about the entry.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    after_help = "Exit status: 0 no fault, or --fix removed all there were; 1 a fault remains (--fix does nothing while another \
+                        prune runs), or something could not be read or proved; 2 no store."
+)]
+pub struct VerifyOptions {
+    /// Only entries whose source is at or below PATH
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Let the owning interpreters compile the sources again, and compare
+    #[arg(long)]
+    pub recompile: bool,
+    /// Remove the entries with a fault; Python compiles their sources again
+    #[arg(long)]
+    pub fix: bool,
+    /// Show notices as well: what only may go wrong
+    #[arg(long)]
+    pub notices: bool,
+    /// Print one JSON object a line for each finding, notices included; `removed` says whether --fix removed the entry
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// The columns of a finding's name and the blank behind it.
 const INDENT: usize = 12;
@@ -75,7 +109,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     if report.entries == 0 && !options.paths.is_empty() && !is_said && !session.global.quiet {
         complain::note("no entry that Python would load is at or below these paths");
     }
-    let is_read = complain_of_troubles(&report.troubles) == Exit::Done;
+    let is_read = complain::troubles(&report.troubles) == Exit::Done;
     let is_proved = proof.as_ref().is_none_or(complain_of);
     if !is_whole {
         complain::note("stopped before all entries were looked at");
@@ -99,7 +133,7 @@ fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<Finding> {
 
 fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> anyhow::Result<Proof> {
     let runners = Runners::new(Some(this_program()?));
-    let interpreters = interpreters::of_store(session, opened);
+    let interpreters = session.interpreters_with(opened);
     let mut progress = session.progress("compiling");
     let update = |entries| progress.update(entries);
     let (candidates, threads) = (&all.candidates, opened.threads());
@@ -185,8 +219,7 @@ impl Report {
             let remedy = (!is_fixed).then(|| finding.what.remedy());
             write_text(&text, remedy, session.terminal.columns(), &mut out)?;
         }
-        out.write_all(&session.style().paint(self.sum(options).as_bytes(), Tone::Total))?;
-        out.write_all(b"\n")?;
+        session.style().write_line(&mut out, &self.sum(options), Tone::Total)?;
         out.flush()
     }
 
@@ -232,4 +265,38 @@ fn write_text(
         }
     }
     Ok(())
+}
+
+/// One line of `verify --json`.
+#[derive(Debug, Serialize)]
+struct FindingLine<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    path: PathField<'a>,
+    finding: &'static str,
+    severity: &'static str,
+    detail: String,
+    remedy: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<u64>,
+    removed: bool,
+}
+
+impl<'a> From<&'a Finding> for FindingLine<'a> {
+    fn from(finding: &'a Finding) -> FindingLine<'a> {
+        FindingLine {
+            schema: SCHEMA,
+            path: PathField::new("path", &finding.path),
+            finding: finding.what.name(),
+            severity: finding.what.severity().name(),
+            detail: finding.what.to_string(),
+            remedy: finding.what.remedy(),
+            entries: match finding.what {
+                What::ManyChanged(entries) | What::NotChecked { entries, .. } => Some(entries),
+                _ => None,
+            },
+            // Nothing but what a fault was found in is ever removed, and Python may have written it again.
+            removed: finding.entry.is_some() && finding.path.symlink_metadata().is_err(),
+        }
+    }
 }

@@ -1,23 +1,43 @@
 //! `pycstore which`: the entries of a source, those that are there and those that could be.
 
-use super::args::WhichOptions;
-use super::interpreters;
-use super::output::json::{self, EntryLine, ExpectedLine};
-use super::output::{complain, path};
+use super::output::complain;
+use super::output::entry::{EntryLine, write_columns};
+use super::output::json::{self, PathField, SCHEMA};
 use super::paths;
 use super::session::{Opened, Session};
 use anyhow::Context;
+use clap::Args;
 use pycstore::exit::Exit;
 use pycstore::pyc::name;
 use pycstore::source::{Source, is_missing};
 use pycstore::store::Purpose;
-use pycstore::store::entry::Entry;
 use pycstore::store::scan::{Question, Trouble};
-use pycstore::units::human;
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
+use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Show the entries of a source.
+///
+/// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not
+/// exist any more.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 every source has an entry, 1 one has none, 2 no store. With --expected: 0 all told, \
+                        1 no interpreter found, or something could not be looked into."
+)]
+pub struct WhichOptions {
+    /// Source files, there or deleted, or entries to show with the others of their source
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// Show where each interpreter on this machine would put the entry, whether it is there or not
+    #[arg(long)]
+    pub expected: bool,
+    /// Print one JSON object a line, as ls does
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Runs `pycstore which`.
 pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
@@ -94,10 +114,12 @@ fn print_entries_of(
             }
             if options.json {
                 let source = entry.source_path(&visit.source_directory());
-                let line = EntryLine::new(&shown, entry, status, source.as_deref(), &visit.owner());
+                let owner = visit.owner();
+                let line = EntryLine::new(&shown, entry, status, source.as_deref(), &owner);
                 json::print(out, &line)?;
             } else {
-                print_line(session, &shown, entry, status, out)?;
+                let disk = entry.metadata.map(|metadata| metadata.disk);
+                write_columns(out, &session.terminal, &shown, Some(status), disk)?;
             }
             Ok(Printed::Yes)
         });
@@ -118,7 +140,7 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
     let prefix = session.store_path()?;
     let is_there = prefix.try_exists().with_context(|| prefix.display().to_string())?;
     let opened = if is_there { Some(session.open(Purpose::Look)?) } else { None };
-    let found = interpreters::find(session);
+    let found = session.interpreters();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut all_told = true;
     for source in &options.sources {
@@ -140,11 +162,11 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
                 continue;
             }
             let (status, disk) = there.map_or((None, None), |(status, disk)| (Some(status), disk));
-            print_columns(session, &path, status, disk, &mut out)?;
+            write_columns(&mut out, &session.terminal, &path, status, disk)?;
         }
     }
     out.flush()?;
-    let all_looked_at = interpreters::complain_of(&found);
+    let all_looked_at = complain::interpreters(&found);
     Ok(Exit::complete_if(all_told && all_looked_at))
 }
 
@@ -159,29 +181,35 @@ fn look(opened: &Opened, prefix: &Path, path: &Path) -> Result<Option<(Status, O
     answer.map(Option::flatten)
 }
 
-/// One line of `which`: status, reason, size, path.
-fn print_line(
-    session: &Session,
-    shown: &Path,
-    entry: &Entry<'_>,
-    status: Status,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    print_columns(session, shown, Some(status), entry.metadata.map(|metadata| metadata.disk), out)
+/// One line of `which --expected --json`: where an interpreter would put an entry, and what is there.
+#[derive(Debug, Serialize)]
+struct ExpectedLine<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    path: PathField<'a>,
+    #[serde(flatten)]
+    source: PathField<'a>,
+    tag: &'a str,
+    python: Option<String>,
+    optimization: &'static str,
+    exists: bool,
+    status: Option<&'static str>,
+    reason: Option<&'static str>,
 }
 
-/// The columns of an entry; one that is not there has its path only.
-fn print_columns(
-    session: &Session,
-    shown: &Path,
-    status: Option<Status>,
-    disk: Option<u64>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let size = disk.map_or_else(|| "-".into(), human::size);
-    let name = status.map_or("-", Status::name);
-    let reason = status.and_then(Status::reason).unwrap_or("-");
-    write!(out, "{name:<9}  {reason:<12}  {size:>10}  ")?;
-    out.write_all(&path::shown(shown, &session.terminal))?;
-    out.write_all(b"\n")
+impl<'a> ExpectedLine<'a> {
+    /// The line of the entry at `path` for this source and tag, without optimization; `status` if it is there.
+    fn new(path: &'a Path, source: &'a Path, tag: &'a str, status: Option<Status>) -> ExpectedLine<'a> {
+        ExpectedLine {
+            schema: SCHEMA,
+            path: PathField::new("path", path),
+            source: PathField::new("source", source),
+            tag,
+            python: name::python_of_tag(tag).map(|(major, minor)| format!("{major}.{minor}")),
+            optimization: "",
+            exists: status.is_some(),
+            status: status.map(Status::name),
+            reason: status.and_then(Status::reason),
+        }
+    }
 }

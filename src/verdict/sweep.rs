@@ -21,6 +21,7 @@ use crate::verdict::plan::PlannedDirectory;
 use crate::verdict::policy::is_old_temporary;
 use crate::verdict::status::{self, Status, UncheckedHashes};
 use crate::verdict::victim::Victim;
+use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,7 +62,8 @@ pub struct Policy {
 const FIRST_WITH_PREFIX: (u8, u8) = (3, 8);
 
 /// Why a file stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// Its first bytes are not those of bytecode.
     NotBytecode,

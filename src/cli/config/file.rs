@@ -15,15 +15,16 @@ use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use toml::Spanned;
 
 /// What the file says; empty without one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Configuration {
     /// The file that was read.
+    #[serde(skip)]
     pub path: Option<PathBuf>,
     /// `store`: an absolute path.
     pub store: Option<Sourced<PathBuf>>,
@@ -37,29 +38,99 @@ pub struct Configuration {
     pub prune: PruneTable,
 }
 
-/// The table `[prune]`: what `pycstore prune` does without a selector.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PruneTable {
-    /// `orphans`
-    pub orphans: Option<Sourced<bool>>,
-    /// `stale`
-    pub stale: Option<Sourced<bool>>,
-    /// `corrupt`
-    pub corrupt: Option<Sourced<bool>>,
-    /// `temporary`
-    pub temporary: Option<Sourced<bool>>,
-    /// `dead-interpreters`
-    pub dead_interpreters: Option<Sourced<bool>>,
-    /// `unused-for`
-    pub unused_for: Option<Sourced<Age>>,
-    /// `max-size`
-    pub max_size: Option<Sourced<Size>>,
-    /// `max-files`
-    pub max_files: Option<Sourced<u64>>,
-    /// `min-interval`
-    pub min_interval: Option<Sourced<Age>>,
-    /// `max-runtime`
-    pub max_runtime: Option<Sourced<Age>>,
+/// The keys before the first table.
+pub const KEYS: [&str; 4] = ["store", "threads", "keep", "assume-gone"];
+
+/// Declares the table once: its fields, its keys and its rows are the same.
+macro_rules! prune_table {
+    ($($(#[$attribute:meta])* $key:ident: $value:ty,)*) => {
+        /// The table `[prune]`: what `pycstore prune` does without a selector.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "the table [prune]")]
+        pub struct PruneTable {
+            $(
+                #[doc = concat!("`", stringify!($key), "`, with hyphens")]
+                $(#[$attribute])*
+                pub $key: Option<Sourced<$value>>,
+            )*
+        }
+
+        impl PruneTable {
+            /// Its keys.
+            pub fn keys() -> Vec<String> {
+                [$(stringify!($key)),*].map(|key| key.replace('_', "-")).to_vec()
+            }
+
+            /// The value of each key as it is shown.
+            pub fn values(&self) -> Vec<Sourced<Value>> {
+                vec![$(self.$key.map_or(Sourced::default(<$value>::UNSET), |it| it.map(Setting::shown))),*]
+            }
+
+            fn origins(&mut self) -> impl Iterator<Item = &mut Origin> {
+                [$(self.$key.as_mut().map(|it| &mut it.origin)),*].into_iter().flatten()
+            }
+        }
+    };
+}
+
+prune_table! {
+    orphans: bool,
+    stale: bool,
+    corrupt: bool,
+    temporary: bool,
+    dead_interpreters: bool,
+    #[serde(deserialize_with = "spelled")]
+    unused_for: Age,
+    #[serde(deserialize_with = "spelled")]
+    max_size: Size,
+    max_files: u64,
+    #[serde(deserialize_with = "spelled")]
+    min_interval: Age,
+    #[serde(deserialize_with = "spelled")]
+    max_runtime: Age,
+}
+
+/// A value as it is shown.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// Nothing, and what that means.
+    Unset(&'static str),
+    /// `true` or `false`.
+    Switch(bool),
+    /// A whole number.
+    Count(u64),
+    /// What is spelled in a string.
+    Text(String),
+    /// A path.
+    Path(PathBuf),
+}
+
+/// A value of the table `[prune]`.
+trait Setting: Copy {
+    /// What is shown where the key is missing.
+    const UNSET: Value = Value::Unset("none");
+
+    fn shown(self) -> Value;
+}
+
+impl Setting for bool {
+    const UNSET: Value = Value::Switch(false);
+
+    fn shown(self) -> Value {
+        Value::Switch(self)
+    }
+}
+
+impl Setting for u64 {
+    fn shown(self) -> Value {
+        Value::Count(self)
+    }
+}
+
+impl<T: Spelling> Setting for T {
+    fn shown(self) -> Value {
+        Value::Text(self.to_string())
+    }
 }
 
 /// Why there is no configuration although there is a file.
@@ -97,7 +168,11 @@ impl ConfigurationError {
                 "`pycstore help config` has an example of each key".into()
             }
             ConfigurationError::Invalid { .. } => {
-                format!("known keys: {}; in the table [prune]: {}", KEYS.join(", "), PRUNE_KEYS.join(", "))
+                format!(
+                    "known keys: {}; in the table [prune]: {}",
+                    KEYS.join(", "),
+                    PruneTable::keys().join(", ")
+                )
             }
             ConfigurationError::Read { origin: Origin::Variable(name), .. } => {
                 format!("{name} names it; set it empty to use no configuration")
@@ -109,23 +184,6 @@ impl ConfigurationError {
         }
     }
 }
-
-/// The keys before the first table.
-pub const KEYS: [&str; 4] = ["store", "threads", "keep", "assume-gone"];
-
-/// The keys of the table `[prune]`.
-pub const PRUNE_KEYS: [&str; 10] = [
-    "orphans",
-    "stale",
-    "corrupt",
-    "temporary",
-    "dead-interpreters",
-    "unused-for",
-    "max-size",
-    "max-files",
-    "min-interval",
-    "max-runtime",
-];
 
 impl Configuration {
     /// Reads the file at `location`. Where nobody named one, none need be there.
@@ -159,65 +217,66 @@ impl Configuration {
         environment: &Environment,
     ) -> Result<Configuration, ConfigurationError> {
         let invalid = |offset: usize, message: &str| {
-            let before = String::from_utf8_lossy(&bytes[..offset.min(bytes.len())]);
+            let offset = offset.min(bytes.len());
+            let before = String::from_utf8_lossy(&bytes[..offset]);
             let start_of_line = before.rfind('\n').map_or(0, |newline| newline + 1);
             ConfigurationError::Invalid {
                 path: path.to_path_buf(),
-                line: line_at(&newlines(&bytes[..offset.min(bytes.len())]), offset),
+                line: line_at(&newlines(bytes), offset),
                 column: before[start_of_line..].chars().count() + 1,
                 message: message.replace(['\n', '\r'], " "),
             }
         };
         let text =
             str::from_utf8(bytes).map_err(|error| invalid(error.valid_up_to(), "this is not UTF-8"))?;
-        let document: Document = toml::from_str(text).map_err(|error| {
+        let mut configuration: Configuration = toml::from_str(text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             invalid(offset, &in_our_words(error.message()))
         })?;
-        let in_file = InFile { newlines: newlines(bytes), environment };
-        let path_at = |spanned: Spanned<String>| {
-            let span = spanned.span();
-            in_file.path(spanned).map_err(|message| invalid(span.start, &message))
-        };
-        let glob_at = |spanned: Spanned<String>| {
-            let span = spanned.span();
-            in_file.glob(spanned).map_err(|message| invalid(span.start, &message))
-        };
-        let PruneDocument {
-            orphans,
-            stale,
-            corrupt,
-            temporary,
-            dead_interpreters,
-            unused_for,
-            max_size,
-            max_files,
-            min_interval,
-            max_runtime,
-        } = document.prune;
-        Ok(Configuration {
-            path: Some(path.to_path_buf()),
-            store: document.store.map(path_at).transpose()?,
-            threads: document
-                .threads
-                .map(|threads| in_file.sourced(threads).map(|Whole(count)| count as u16)),
-            keep: document.keep.into_iter().map(glob_at).collect::<Result<_, _>>()?,
-            assume_gone: document.assume_gone.into_iter().map(path_at).collect::<Result<_, _>>()?,
-            prune: PruneTable {
-                orphans: orphans.map(|value| in_file.sourced(value)),
-                stale: stale.map(|value| in_file.sourced(value)),
-                corrupt: corrupt.map(|value| in_file.sourced(value)),
-                temporary: temporary.map(|value| in_file.sourced(value)),
-                dead_interpreters: dead_interpreters.map(|value| in_file.sourced(value)),
-                unused_for: unused_for.map(|value| in_file.sourced(value).map(|Spelled(age)| age)),
-                max_size: max_size.map(|value| in_file.sourced(value).map(|Spelled(size)| size)),
-                max_files: max_files.map(|value| in_file.sourced(value).map(|Whole(count)| count)),
-                min_interval: min_interval.map(|value| in_file.sourced(value).map(|Spelled(age)| age)),
-                max_runtime: max_runtime.map(|value| in_file.sourced(value).map(|Spelled(age)| age)),
-            },
-        })
+        configuration.expand(environment).map_err(|(offset, message)| invalid(offset, &message))?;
+        let newlines = newlines(bytes);
+        for origin in configuration.origins() {
+            *origin = Origin::File { line: line_at(&newlines, offset(*origin)) };
+        }
+        Ok(Configuration { path: Some(path.to_path_buf()), ..configuration })
+    }
+
+    /// Writes out homes, and checks what its type does not tell.
+    ///
+    /// # Errors
+    /// Where a value is, and what is wrong with it.
+    fn expand(&mut self, environment: &Environment) -> Result<(), (usize, String)> {
+        for path in self.store.iter_mut().chain(&mut self.assume_gone) {
+            let absolute = absolute(&path.value.to_string_lossy(), environment);
+            path.value = absolute.map_err(|message| (offset(path.origin), message))?;
+        }
+        for glob in &mut self.keep {
+            let expanded = home::in_glob(&glob.value, environment);
+            // What the command line refuses the file must not pass over.
+            let checked =
+                expanded.and_then(|it| Keep::check(&it).map(|()| it).map_err(|error| error.to_string()));
+            glob.value = checked.map_err(|message| (offset(glob.origin), message))?;
+        }
+        match self.threads {
+            Some(Sourced { value: count, origin }) if !(1..=512).contains(&count) => {
+                let message = format!("invalid value: integer `{count}`, expected {THREADS}");
+                Err((offset(origin), message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where each value comes from.
+    fn origins(&mut self) -> impl Iterator<Item = &mut Origin> {
+        let paths = self.store.iter_mut().chain(&mut self.assume_gone).map(|it| &mut it.origin);
+        let globs = self.keep.iter_mut().map(|it| &mut it.origin);
+        let threads = self.threads.as_mut().map(|it| &mut it.origin);
+        paths.chain(globs).chain(threads).chain(self.prune.origins())
     }
 }
+
+/// What `threads` has to be.
+const THREADS: &str = "a whole number from 1 to 512";
 
 /// Where each line ends.
 fn newlines(bytes: &[u8]) -> Vec<usize> {
@@ -229,95 +288,61 @@ fn line_at(newlines: &[usize], offset: usize) -> usize {
     newlines.partition_point(|&newline| newline < offset) + 1
 }
 
-/// serde speaks of fields and sequences, the file has keys and lists; the keys stand in the hint.
+/// serde speaks of fields, sequences and Rust's types, the file has keys, lists and numbers; the keys stand in the hint.
 fn in_our_words(message: &str) -> String {
-    match message.strip_prefix("unknown field ") {
-        Some(rest) => {
-            let key = rest.split(", expected ").next().unwrap_or(rest);
-            format!("unknown key {key}")
-        }
-        None => message.replace("expected a sequence", "expected a list"),
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        let key = rest.split(", expected ").next().unwrap_or(rest);
+        return format!("unknown key {key}");
+    }
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_string() };
+    let expected = match expected {
+        "a sequence" => "a list",
+        "path string" => "a string",
+        "u16" => THREADS,
+        "u64" => "a whole number",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
+}
+
+/// An absolute path, dots resolved as on the command line.
+fn absolute(text: &str, environment: &Environment) -> Result<PathBuf, String> {
+    let path = match home::at_start(text, environment)? {
+        Some((home, rest)) => home.join(rest.trim_start_matches('/')),
+        None => PathBuf::from(text),
+    };
+    if !path.is_absolute() {
+        return Err(format!(
+            "the path {text:?} is relative: begin it with /, ~ or $HOME (nothing else is expanded)"
+        ));
+    }
+    Ok(environment.absolute(&path))
+}
+
+/// Until the lines are counted, the line of a value is its offset: serde knows no more.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sourced<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<T>::deserialize(deserializer)?;
+        let origin = Origin::File { line: spanned.span().start };
+        Ok(Sourced { value: spanned.into_inner(), origin })
     }
 }
 
-/// The file's contents and what they are understood with.
-struct InFile<'a> {
-    newlines: Vec<usize>,
-    environment: &'a Environment,
+fn offset(origin: Origin) -> usize {
+    if let Origin::File { line } = origin { line } else { 0 }
 }
 
-impl InFile<'_> {
-    fn at(&self, span: Range<usize>) -> Origin {
-        Origin::File { line: line_at(&self.newlines, span.start) }
-    }
-
-    fn sourced<T>(&self, spanned: Spanned<T>) -> Sourced<T> {
-        let origin = self.at(spanned.span());
-        Sourced { value: spanned.into_inner(), origin }
-    }
-
-    /// An absolute path, dots resolved as on the command line.
-    fn path(&self, spanned: Spanned<String>) -> Result<Sourced<PathBuf>, String> {
-        let sourced = self.sourced(spanned);
-        let path = match home::at_start(&sourced.value, self.environment)? {
-            Some((home, rest)) => home.join(rest.trim_start_matches('/')),
-            None => PathBuf::from(&sourced.value),
-        };
-        if !path.is_absolute() {
-            return Err(format!(
-                "the path {:?} is relative: begin it with /, ~ or $HOME (nothing else is expanded)",
-                sourced.value
-            ));
-        }
-        Ok(sourced.map(|_| self.environment.absolute(&path)))
-    }
-
-    /// A glob with the home written out.
-    fn glob(&self, spanned: Spanned<String>) -> Result<Sourced<String>, String> {
-        let sourced = self.sourced(spanned);
-        let glob = home::in_glob(&sourced.value, self.environment)?;
-        // What the command line refuses the file must not pass over.
-        Keep::check(&glob).map_err(|error| error.to_string())?;
-        Ok(sourced.map(|_| glob))
-    }
+/// Reads a value that is spelled in a string.
+fn spelled<'de, D: Deserializer<'de>, T: Spelling>(deserializer: D) -> Result<Option<Sourced<T>>, D::Error> {
+    Ok(Some(Sourced::<Spelled<T>>::deserialize(deserializer)?.map(|Spelled(value)| value)))
 }
-
-/// The file as serde sees it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct Document {
-    store: Option<Spanned<String>>,
-    threads: Option<Spanned<Whole<1, 512>>>,
-    keep: Vec<Spanned<String>>,
-    assume_gone: Vec<Spanned<String>>,
-    prune: PruneDocument,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "the table [prune]")]
-struct PruneDocument {
-    orphans: Option<Spanned<bool>>,
-    stale: Option<Spanned<bool>>,
-    corrupt: Option<Spanned<bool>>,
-    temporary: Option<Spanned<bool>>,
-    dead_interpreters: Option<Spanned<bool>>,
-    unused_for: Option<Spanned<Spelled<Age>>>,
-    max_size: Option<Spanned<Spelled<Size>>>,
-    max_files: Option<Spanned<Whole<0, { u64::MAX }>>>,
-    min_interval: Option<Spanned<Spelled<Age>>>,
-    max_runtime: Option<Spanned<Spelled<Age>>>,
-}
-
-/// A whole number within limits.
-#[derive(Debug)]
-struct Whole<const LEAST: u64, const MOST: u64>(u64);
 
 /// A value that is spelled in a string.
 #[derive(Debug)]
 struct Spelled<T>(T);
 
 /// How such a value is asked for.
-trait Spelling: FromStr<Err: fmt::Display> {
+trait Spelling: FromStr<Err: fmt::Display> + fmt::Display + Copy {
     const EXPECTED: &'static str;
 }
 
@@ -327,37 +352,6 @@ impl Spelling for Age {
 
 impl Spelling for Size {
     const EXPECTED: &'static str = "a size such as \"5GiB\"";
-}
-
-impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Whole<LEAST, MOST> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct WholeVisitor<const LEAST: u64, const MOST: u64>;
-        impl<const LEAST: u64, const MOST: u64> Visitor<'_> for WholeVisitor<LEAST, MOST> {
-            type Value = Whole<LEAST, MOST>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match MOST {
-                    u64::MAX => write!(formatter, "a whole number"),
-                    _ => write!(formatter, "a whole number from {LEAST} to {MOST}"),
-                }
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-                if (LEAST..=MOST).contains(&number) {
-                    return Ok(Whole(number));
-                }
-                Err(E::invalid_value(serde::de::Unexpected::Unsigned(number), &self))
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-                match u64::try_from(number) {
-                    Ok(number) => self.visit_u64(number),
-                    Err(_) => Err(E::invalid_value(serde::de::Unexpected::Signed(number), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_u64(WholeVisitor)
-    }
 }
 
 impl<'de, T: Spelling> Deserialize<'de> for Spelled<T> {
@@ -530,12 +524,12 @@ max-runtime = "10m"
     #[test]
     fn the_hint_names_the_keys_that_serde_knows() {
         let known = |text: &str| {
-            let error = toml::from_str::<Document>(text).unwrap_err();
+            let error = toml::from_str::<Configuration>(text).unwrap_err();
             let (_, keys) = error.message().split_once("expected one of ").unwrap();
             keys.replace('`', "")
         };
         assert_eq!(known("x = 1"), format!("{}, prune", KEYS.join(", ")));
-        assert_eq!(known("[prune]\nx = 1"), PRUNE_KEYS.join(", "));
+        assert_eq!(known("[prune]\nx = 1"), PruneTable::keys().join(", "));
         let hint = parse("x = 1").unwrap_err().hint();
         assert!(hint.contains("assume-gone; in the table [prune]: orphans"), "{hint}");
     }

@@ -1,20 +1,51 @@
 //! `pycstore config`: the effective values, and where each comes from.
 
-use super::file::Configuration;
+use super::file::{self, Configuration, PruneTable, Value};
 use super::location::Location;
 use super::origin::{Origin, Sourced};
-use super::{effective, file};
-use crate::cli::args::ConfigOptions;
 use crate::cli::output::complain;
-use crate::cli::output::json::{self, SCHEMA};
+use crate::cli::output::json::{self, PathField, SCHEMA};
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
-use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::table::{Column, Table};
 use crate::cli::session::{Session, is_absent};
+use clap::Args;
 use pycstore::exit::Exit;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+/// Show the effective configuration, and where each value comes from.
+///
+/// A flag is stronger than a variable, a variable than the file, the file than the default; the lists keep and
+/// assume-gone add up. The file is $XDG_CONFIG_HOME/pycstore/config.toml, else ~/.config/pycstore/config.toml;
+/// PYCSTORE_CONFIG names another, and set empty means none.
+#[derive(Debug, Args)]
+#[command(after_help = CONFIG_HELP)]
+pub struct ConfigOptions {
+    /// Print the path of the configuration file, there or not
+    #[arg(long)]
+    pub path: bool,
+    /// Print one JSON document
+    #[arg(long, conflicts_with = "path")]
+    pub json: bool,
+}
+
+/// What the configuration may say.
+const CONFIG_HELP: &str = r#"Keys, each with an example; all may be missing:
+  store = "~/.cache/cpython"         ~ and $HOME at the start are expanded
+  threads = 8
+  keep = ["~/work/**"]               globs of sources whose entries stay
+  assume-gone = ["/mnt/old"]         as --assume-gone
+  [prune]                            what `pycstore prune` does without a selector
+  orphans = true                     also stale, corrupt, temporary, dead-interpreters
+  unused-for = "90d"                 units s, m, h, d, w, months, y
+  max-size = "5GiB"                  500M is 500,000,000 bytes, 500MiB is 524,288,000
+  max-files = 1000000
+  min-interval = "20h"
+  max-runtime = "10m"
+
+Exit status: 0 shown, 2 the file cannot be read or understood."#;
 
 /// Runs `pycstore config`.
 pub fn run(session: &Session, options: &ConfigOptions) -> anyhow::Result<Exit> {
@@ -31,7 +62,7 @@ pub fn run(session: &Session, options: &ConfigOptions) -> anyhow::Result<Exit> {
         out.write_all(&path::shown(path, &session.terminal))?;
         out.write_all(b"\n")?;
     } else if options.json {
-        json::print(&mut out, &Document::new(&location, &rows(session), &session.configuration))?;
+        json::print(&mut out, &ConfigDocument::new(&location, &rows(session), &session.configuration))?;
     } else {
         print(session, &location, &mut out)?;
     }
@@ -46,16 +77,6 @@ struct Row {
     origin: Origin,
 }
 
-/// A value as it is shown.
-enum Value {
-    /// Nothing, and what that means.
-    Unset(&'static str),
-    Switch(bool),
-    Count(u64),
-    Text(String),
-    Path(PathBuf),
-}
-
 fn rows(session: &Session) -> Vec<Row> {
     let row = |key: &str, sourced: Sourced<Value>| Row {
         key: key.into(),
@@ -64,10 +85,10 @@ fn rows(session: &Session) -> Vec<Row> {
     };
     let [store, threads, keep, assume_gone] = file::KEYS;
     let mut rows = vec![
-        row(store, effective::store(session).map(|path| path.map_or(Value::Unset("no home"), Value::Path))),
+        row(store, session.store().map(|path| path.map_or(Value::Unset("no home"), Value::Path))),
         row(
             threads,
-            effective::threads(session).map(|count| match count {
+            session.thread_count().map(|count| match count {
                 Some(count) => Value::Count(u64::from(count)),
                 None => Value::Unset("as many as the disk can use"),
             }),
@@ -78,10 +99,7 @@ fn rows(session: &Session) -> Vec<Row> {
             keep,
             session.configuration.keep.iter().map(|glob| glob.clone().map(Value::Text)).collect::<Vec<_>>(),
         ),
-        (
-            assume_gone,
-            effective::assumed_gone(session).into_iter().map(|path| path.map(Value::Path)).collect(),
-        ),
+        (assume_gone, session.assumed_gone().into_iter().map(|path| path.map(Value::Path)).collect()),
     ];
     for (key, values) in lists {
         if values.is_empty() {
@@ -90,37 +108,14 @@ fn rows(session: &Session) -> Vec<Row> {
         rows.extend(values.into_iter().map(|value| row(key, value)));
     }
     let prune = &session.configuration.prune;
-    let switch = |value: Option<Sourced<bool>>| {
-        value.map_or(Sourced::default(Value::Switch(false)), |value| value.map(Value::Switch))
-    };
-    let limit = |value: Option<Sourced<Value>>| value.unwrap_or(Sourced::default(Value::Unset("none")));
-    let text = |value: Option<Sourced<String>>| limit(value.map(|value| value.map(Value::Text)));
-    let values = [
-        switch(prune.orphans),
-        switch(prune.stale),
-        switch(prune.corrupt),
-        switch(prune.temporary),
-        switch(prune.dead_interpreters),
-        text(prune.unused_for.map(|age| age.map(|age| age.to_string()))),
-        text(prune.max_size.map(|size| size.map(|size| size.to_string()))),
-        limit(prune.max_files.map(|count| count.map(Value::Count))),
-        text(prune.min_interval.map(|age| age.map(|age| age.to_string()))),
-        text(prune.max_runtime.map(|age| age.map(|age| age.to_string()))),
-    ];
-    for (key, value) in file::PRUNE_KEYS.iter().zip(values) {
+    for (key, value) in PruneTable::keys().iter().zip(prune.values()) {
         rows.push(row(&format!("prune.{key}"), value));
     }
     rows
 }
 
 fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(
-        vec![
-            Column { heading: "KEY", alignment: Alignment::Left, gives_way: 0 },
-            Column { heading: "FROM", alignment: Alignment::Left, gives_way: 1 },
-        ],
-        "VALUE",
-    );
+    let mut table = Table::new(vec![Column::left("KEY", 0), Column::left("FROM", 1)], "VALUE");
     let shown = |path: &Path, is_there: bool| {
         let mut shown = path::shown(path, &session.terminal);
         if !is_there {
@@ -152,17 +147,16 @@ fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Res
 
 /// `config --json`.
 #[derive(Debug, Serialize)]
-struct Document {
+struct ConfigDocument<'a> {
     schema: u32,
-    file: FileLine,
+    file: FileLine<'a>,
     values: Vec<ValueLine>,
 }
 
 #[derive(Debug, Serialize)]
-struct FileLine {
-    path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_bytes: Option<String>,
+struct FileLine<'a> {
+    #[serde(flatten)]
+    path: PathField<'a>,
     read: bool,
     #[serde(flatten)]
     origin: OriginFields,
@@ -206,8 +200,8 @@ impl From<Origin> for OriginFields {
     }
 }
 
-impl Document {
-    fn new(location: &Location, rows: &[Row], configuration: &Configuration) -> Document {
+impl<'a> ConfigDocument<'a> {
+    fn new(location: &'a Location, rows: &[Row], configuration: &Configuration) -> ConfigDocument<'a> {
         let values = rows.iter().map(|row| {
             let (value, value_bytes) = match &row.value {
                 Value::Unset(_) => (ValueField::Null, None),
@@ -218,12 +212,10 @@ impl Document {
             };
             ValueLine { key: row.key.clone(), value, value_bytes, origin: row.origin.into() }
         });
-        let path = location.path.as_deref();
-        Document {
+        ConfigDocument {
             schema: SCHEMA,
             file: FileLine {
-                path: path.map(json::text),
-                path_bytes: path.and_then(json::bytes),
+                path: PathField { name: "path", path: location.path.as_deref() },
                 read: configuration.path.is_some(),
                 origin: location.origin.into(),
             },

@@ -1,29 +1,60 @@
 //! `pycstore du`: how much room the store takes, by owner or in another view.
 
+mod document;
+mod options;
 mod others;
 mod table;
 
-pub use table::prune_command;
-
-use super::args::{DuOptions, ViewOptions};
-use super::keep;
+use super::options::Unchecked;
 use super::output::comma_separated;
 use super::output::complain::{self, Complaint};
-use super::output::json::{self, UsageDocument};
-use super::output::path;
+use super::output::json;
+use super::output::usage::UsageDocument;
 use super::paths::{self, Named};
+use super::selection::reclaimable;
 use super::session::{Opened, Session};
+use clap::Args;
+use document::{DuDocument, OtherStoreFields, ViewFields};
+use options::{FormatOptions, ViewOptions};
 use pycstore::exit::Exit;
-use pycstore::source::owner::{Life, Owner};
 use pycstore::store::Purpose;
-use pycstore::store::scan::{Question, Scan, Trouble};
-use pycstore::verdict::policy::Policy;
-use pycstore::verdict::scope::Scope;
+use pycstore::store::scan::{Question, Scan};
+use pycstore::store::sharing::Sharing;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
 use pycstore::verdict::view::{Arrangement, Dimension, Focus, Group, Measure, Order, View};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+
+/// Show how much room the store takes, by owner.
+///
+/// An owner is the project, environment or interpreter that a source belongs to. Sizes are room on disk, as GNU
+/// du counts it, in units of 1024; the total includes the directories and equals `du -s -B1 STORE`. Reclaimable
+/// is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
+///
+/// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
+/// at once. Whatever is shown, the total is whole. The last use is not known (-) on a mount that keeps no access times
+/// (noatime).
+#[derive(Debug, Default, Args)]
+#[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
+pub struct DuOptions {
+    /// What is shown, and how it is grouped.
+    #[command(flatten)]
+    pub view: ViewOptions,
+    /// Count the files' lengths instead of their room on disk
+    #[arg(long)]
+    pub apparent_size: bool,
+    /// How it is written.
+    #[command(flatten)]
+    pub format: FormatOptions,
+    /// Name other stores on this machine as well: in the places where people and applications have them, and
+    /// directories called `~` below the working directory
+    #[arg(long, conflicts_with = "csv")]
+    pub all_stores: bool,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
+}
 
 /// What is shown.
 #[derive(Debug)]
@@ -40,27 +71,12 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let dimensions = dimensions(&options.view)?;
     let opened = session.open(Purpose::Look)?;
     let sharing = session.say_shared(&opened.store);
-    let unchecked = UncheckedHashes::from(options.unchecked);
-    let policy = reclaimable(session, &opened)?;
-    let links = CountedLinks::default();
-    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
     let (under, owners) = named(session, &opened, &options.view);
     let focus = Focus { under: under.all.clone(), owners: owners.all.clone() };
     // Owners alone are counted in any case.
-    let view = View {
-        dimensions: if dimensions == [Dimension::Owner] { Vec::new() } else { dimensions.clone() },
-        ..View::default()
-    };
-    let access_times = opened.access_times();
-    let new_survey = || {
-        let survey = Survey::new(&policy, unchecked, circumstances, &links);
-        survey.with_access_times(access_times).grouped(&view, &focus)
-    };
-    let usage = {
-        let mut progress = session.progress("looking at");
-        let scan = Scan { within: &under.mirrored, ..opened.scan(Question::Everything(unchecked)) };
-        Usage::collect(scan.run(new_survey, |entries| progress.update(entries)))
-    };
+    let counted = if dimensions == [Dimension::Owner] { Vec::new() } else { dimensions.clone() };
+    let view = View { dimensions: counted, ..View::default() };
+    let usage = usage(session, options, &opened, &under.mirrored, (&view, &focus))?;
     let arrangement = Arrangement {
         order: options.view.sort.into(),
         measure: if options.apparent_size { Measure::Length } else { Measure::Disk },
@@ -71,32 +87,24 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         [base] => Some(session.environment.absolute(base)),
         _ => None,
     };
-    let shown = Shown {
-        dimensions,
-        measure: arrangement.measure,
-        groups: arrangement.arrange(usage.groups(), base.as_deref()),
-        focus: focus.clone(),
-    };
+    let groups = arrangement.arrange(usage.groups(), base.as_deref());
+    let shown = Shown { dimensions, measure: arrangement.measure, groups, focus };
     let others = options.all_stores.then(|| others::find(session, &opened.store));
-    let others = others.as_deref();
     let mut out = BufWriter::new(io::stdout().lock());
     if options.format.json {
-        let mut document = UsageDocument::new(opened.store.path(), &usage);
-        if !is_default(&options.view) {
-            document.add_view(&shown.dimensions, arrangement.order, &shown.groups);
-        }
-        if let Some(others) = others {
-            document.add_other_stores(others);
-        }
-        if let Some(sharing) = sharing {
-            document.add_sharing(sharing);
-        }
+        let view = || ViewFields::new(&shown.dimensions, arrangement.order, &shown.groups);
+        let document = DuDocument {
+            usage: UsageDocument::new(opened.store.path(), &usage),
+            view: (!is_default(&options.view)).then(view),
+            other_stores: others.as_ref().map(|it| it.iter().map(OtherStoreFields::from).collect()),
+            shared: sharing.map(Sharing::name),
+        };
         json::print(&mut out, &document)?;
     } else if options.format.csv {
         comma_separated::print(&mut out, &shown.dimensions, &shown.groups, &usage, &session.terminal)?;
     } else {
         table::print(session, &shown, &usage, &mut out)?;
-        if let Some(others) = others {
+        if let Some(others) = &others {
             others::print(session, shown.measure, others, &mut out)?;
         }
     }
@@ -106,7 +114,27 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     if usage.total.is_empty() && !asked_for.is_empty() && !is_said && !session.global.quiet {
         complain::note(&format!("nothing in the store is {}", asked_for.join(", ")));
     }
-    Ok(report(&usage.troubles))
+    Ok(complain::troubles(&usage.troubles))
+}
+
+/// Counts what the store holds.
+fn usage(
+    session: &Session,
+    options: &DuOptions,
+    opened: &Opened,
+    within: &[PathBuf],
+    (view, focus): (&View, &Focus),
+) -> anyhow::Result<Usage> {
+    let unchecked = UncheckedHashes::from(options.unchecked);
+    let (policy, links) = (reclaimable(session, opened)?, CountedLinks::default());
+    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
+    let new_survey = || {
+        let survey = Survey::new(&policy, unchecked, circumstances, &links);
+        survey.with_access_times(opened.access_times()).grouped(view, focus)
+    };
+    let mut progress = session.progress("looking at");
+    let scan = Scan { within, ..opened.scan(Question::Everything(unchecked)) };
+    Ok(Usage::collect(scan.run(new_survey, |entries| progress.update(entries))))
 }
 
 /// What was asked for, as it was understood.
@@ -152,34 +180,4 @@ fn dimensions(view: &ViewOptions) -> anyhow::Result<Vec<Dimension>> {
 fn named(session: &Session, opened: &Opened, view: &ViewOptions) -> (Named, Named) {
     let owner: Vec<PathBuf> = view.files_of.iter().cloned().collect();
     (paths::named(session, opened, &view.under), paths::named(session, opened, &owner))
-}
-
-/// What a default prune may remove: nothing that the configuration keeps.
-pub fn reclaimable(session: &Session, opened: &Opened) -> anyhow::Result<Policy> {
-    let keep = keep::keep(session, &[])?;
-    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
-    let scope = Scope { keep, ..Scope::default() };
-    Ok(Policy { scope, ..Policy::reclaimable() })
-}
-
-/// Reports what could not be read; a mount point is no fault.
-pub fn report(troubles: &[Trouble]) -> Exit {
-    for trouble in troubles {
-        complain::problem(trouble);
-    }
-    Exit::complete_if(is_read(troubles))
-}
-
-/// Whether all was read; a mount point is no fault.
-pub fn is_read(troubles: &[Trouble]) -> bool {
-    troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. }))
-}
-
-/// An owner's path, and whether it is gone.
-pub fn owner(session: &Session, owner: &Owner) -> Vec<u8> {
-    let mut shown = path::shown(&owner.root, &session.terminal);
-    if owner.life == Life::Gone {
-        shown.extend_from_slice(b" (gone)");
-    }
-    shown
 }

@@ -1,7 +1,7 @@
 //! `pycstore du --all-stores`: the other stores on this machine.
 
 use crate::cli::output::style::Tone;
-use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::table::{Column, Table};
 use crate::cli::output::{complain, path};
 use crate::cli::session::Session;
 use pycstore::store::Store;
@@ -38,9 +38,8 @@ pub(super) fn print(
         return writeln!(out, "\nno other store on this machine");
     }
     writeln!(out)?;
-    let right = |heading| Column { heading, alignment: Alignment::Right, gives_way: 0 };
-    let kind = Column { heading: "KIND", alignment: Alignment::Left, gives_way: 1 };
-    let mut table = Table::new(vec![right("SIZE"), right("FILES"), kind], "OTHER STORE");
+    let columns = vec![Column::right("SIZE", 0), Column::right("FILES", 0), Column::left("KIND", 1)];
+    let mut table = Table::new(columns, "OTHER STORE");
     for store in stores {
         let size = match measure {
             Measure::Disk => store.tally.disk,

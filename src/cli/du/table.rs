@@ -1,11 +1,13 @@
 //! The table of `pycstore du`: a row a group, the rest, the directories' own room, the total, and the sentence that
 //! says what can go.
 
-use super::{Shown, owner};
+use super::Shown;
+use crate::cli::output::owner;
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
-use crate::cli::output::table::{Alignment, Column, Table};
+use crate::cli::output::table::{Column, Table};
 use crate::cli::output::tags::{self, Names};
+use crate::cli::selection::prune_command;
 use crate::cli::session::Session;
 use pycstore::source::owner::Life;
 use pycstore::units::Tally;
@@ -13,7 +15,7 @@ use pycstore::units::{date, human};
 use pycstore::verdict::share::Share;
 use pycstore::verdict::status::{self, Status};
 use pycstore::verdict::usage::Usage;
-use pycstore::verdict::view::{Dimension, Focus, Group, Key, Measure};
+use pycstore::verdict::view::{Dimension, Group, Key, Measure};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -22,83 +24,29 @@ const BAR: usize = 10;
 
 /// Prints the table.
 pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut dyn Write) -> io::Result<()> {
-    let measured = |tally: Tally| match shown.measure {
-        Measure::Length => tally.bytes,
-        Measure::Disk => tally.disk,
-    };
-    let room = |tally: Tally| human::size(measured(tally));
-    let reclaimable = |tally: Tally| if tally.is_empty() { "-".into() } else { room(tally) };
-    // What is a path stands last, for it alone may be cut; then the second dimension.
-    let last = shown.dimensions.iter().position(|dimension| is_path(*dimension));
-    let last = last.unwrap_or(shown.dimensions.len() - 1);
-    let other = (0..shown.dimensions.len()).find(|&index| index != last);
-    let right = |heading, gives_way| Column { heading, alignment: Alignment::Right, gives_way };
-    let left = |heading, gives_way| Column { heading, alignment: Alignment::Left, gives_way };
-    let has_tags = !shown.dimensions.contains(&Dimension::Tag);
-    let has_bars = session.terminal.is_terminal();
-    let names = if has_bars { Names::Once } else { Names::Each };
-    let mut columns = vec![right("SIZE", 0)];
-    if has_bars {
-        columns.extend([left("SHARE", Column::DECORATION), right("", Column::DECORATION - 1)]);
-    }
-    columns.extend([right("FILES", 3), right("RECLAIMABLE", 2), left("LAST USED", 5)]);
-    columns.extend(has_tags.then(|| left("TAGS", 4)));
-    columns.extend(other.map(|index| left(heading(shown.dimensions[index]), 0)));
-    let mut table = Table::new(columns, heading(shown.dimensions[last]));
+    let layout = Layout::new(session, shown);
     let all = match shown.measure {
         Measure::Length => usage.total.bytes,
         Measure::Disk => usage.disk(),
     };
+    let mut table = Table::new(layout.columns(), heading(shown.dimensions[layout.last]));
     for group in &shown.groups {
-        let share = &group.share;
-        let mut cells = vec![room(share.tally)];
-        if has_bars {
-            cells.extend([bar(measured(share.tally), all), percentage(measured(share.tally), all)]);
-        }
-        cells.extend([
-            human::count(share.tally.files),
-            reclaimable(share.reclaimable),
-            share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, session.environment.now)),
-        ]);
-        cells.extend(has_tags.then(|| tags::shown(share.tags.iter().map(String::as_str), names)));
-        let says_status = shown.dimensions.contains(&Dimension::Status);
-        let only_foreign = !says_status && is_foreign(share);
-        let cell = |index| match group.keys.get(index) {
-            Some(key) if only_foreign => name_of_foreign(session, key),
-            Some(key) => name(session, key),
-            None => Vec::new(),
-        };
-        cells.extend(other.map(|index| String::from_utf8_lossy(&cell(index)).into_owned()));
-        let mut text = b"  ".repeat(group.depth);
-        match group.is_rest {
-            Some(count) => text.extend(format!("{} more", human::count(count as u64)).into_bytes()),
-            // In a tree on a terminal the branch above says the rest of the path.
-            None => match group.keys.get(last) {
-                Some(Key::Directory(path)) if group.depth > 0 && session.terminal.is_terminal() => {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    text.extend(pycstore::quoting::escaped(&name).into_bytes());
-                }
-                _ => text.extend(cell(last)),
-            },
-        }
-        table.row(cells, text, tone(group));
+        table.row(layout.cells(group, all), layout.path(group), tone(group));
     }
-    let blank = |files: String, reclaimable: String| {
-        let bars = if has_bars { vec![String::new(); 2] } else { Vec::new() };
-        let after = 1 + usize::from(has_tags) + usize::from(other.is_some());
-        bars.into_iter().chain([files, reclaimable]).chain(vec![String::new(); after])
-    };
     if usage.directories.files > 0 && shown.measure == Measure::Disk {
         let name = human::counted(usage.directories.files, "directory").into_bytes();
-        let cells = std::iter::once(room(usage.directories)).chain(blank(String::new(), String::new()));
-        table.row(cells.collect(), name, Tone::Quiet);
+        table.row(
+            layout.sums(layout.room(usage.directories), String::new(), String::new()),
+            name,
+            Tone::Quiet,
+        );
     }
-    let sums = blank(human::count(usage.total.files), reclaimable(usage.reclaimable));
-    table.row(std::iter::once(human::size(all)).chain(sums).collect(), b"total".to_vec(), Tone::Total);
+    let (files, reclaimable) = (human::count(usage.total.files), layout.reclaimable(usage.reclaimable));
+    table.row(layout.sums(human::size(all), files, reclaimable), b"total".to_vec(), Tone::Total);
     table.print(out, &session.terminal, session.style())?;
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
         let files = human::counted(usage.reclaimable.files, "file");
-        let sum = format!("{} in {files} can go:", room(usage.reclaimable));
+        let sum = format!("{} in {files} can go:", layout.room(usage.reclaimable));
         let command = prune_command(session.global.store.as_deref(), &shown.focus);
         // Where they do not fit on one line the command has its own, whole: it is there to be copied.
         let fits = session.terminal.columns().is_none_or(|it| path::width(&sum) + path::width(&command) < it);
@@ -107,25 +55,110 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     Ok(())
 }
 
-/// The command that removes what was counted as reclaimable: `store` is the one that `--store` named.
-pub fn prune_command(store: Option<&Path>, focus: &Focus) -> String {
-    format!("pycstore prune --orphans --stale --corrupt --temporary{}", scopes(store, focus))
+/// Which columns there are, and what stands in them.
+struct Layout<'a> {
+    session: &'a Session,
+    shown: &'a Shown,
+    /// The dimension that stands last: what is a path, for it alone may be cut; then the second dimension.
+    last: usize,
+    /// The other dimension, if there are two.
+    other: Option<usize>,
+    has_tags: bool,
+    has_bars: bool,
 }
 
-/// The options of `prune` that make it remove only what was counted.
-fn scopes(store: Option<&Path>, focus: &Focus) -> String {
-    let option = |name: &str, path: &Path| {
-        let text = pycstore::quoting::escaped(&path.to_string_lossy());
-        let is_plain =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@%,:".contains(&byte) || byte >= 0x80;
-        let quoted =
-            if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) };
-        format!(" {name} {quoted}")
-    };
-    let store = store.map(|path| option("--store", path));
-    let under = focus.under.iter().map(|path| option("--under", path));
-    // The first is as it was asked for, a second its real path, which `prune` finds by itself.
-    store.into_iter().chain(under).chain(focus.owners.first().map(|path| option("--owner", path))).collect()
+impl Layout<'_> {
+    fn new<'a>(session: &'a Session, shown: &'a Shown) -> Layout<'a> {
+        let dimensions = &shown.dimensions;
+        let last = dimensions.iter().position(|dimension| is_path(*dimension));
+        let last = last.unwrap_or(dimensions.len() - 1);
+        let other = (0..dimensions.len()).find(|&index| index != last);
+        let has_tags = !dimensions.contains(&Dimension::Tag);
+        Layout { session, shown, last, other, has_tags, has_bars: session.terminal.is_terminal() }
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let mut columns = vec![Column::right("SIZE", 0)];
+        if self.has_bars {
+            columns.push(Column::left("SHARE", Column::DECORATION));
+            columns.push(Column::right("", Column::DECORATION - 1));
+        }
+        columns.extend([
+            Column::right("FILES", 3),
+            Column::right("RECLAIMABLE", 2),
+            Column::left("LAST USED", 5),
+        ]);
+        columns.extend(self.has_tags.then(|| Column::left("TAGS", 4)));
+        columns.extend(self.other.map(|index| Column::left(heading(self.shown.dimensions[index]), 0)));
+        columns
+    }
+
+    fn measured(&self, tally: Tally) -> u64 {
+        match self.shown.measure {
+            Measure::Length => tally.bytes,
+            Measure::Disk => tally.disk,
+        }
+    }
+
+    fn room(&self, tally: Tally) -> String {
+        human::size(self.measured(tally))
+    }
+
+    fn reclaimable(&self, tally: Tally) -> String {
+        if tally.is_empty() { "-".into() } else { self.room(tally) }
+    }
+
+    fn cells(&self, group: &Group, all: u64) -> Vec<String> {
+        let share = &group.share;
+        let mut cells = vec![self.room(share.tally)];
+        if self.has_bars {
+            let part = self.measured(share.tally);
+            cells.extend([bar(part, all), percentage(part, all)]);
+        }
+        let now = self.session.environment.now;
+        cells.extend([
+            human::count(share.tally.files),
+            self.reclaimable(share.reclaimable),
+            share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, now)),
+        ]);
+        let names = if self.has_bars { Names::Once } else { Names::Each };
+        cells.extend(self.has_tags.then(|| tags::shown(share.tags.iter().map(String::as_str), names)));
+        let other = self.other.map(|index| self.key(group, index));
+        cells.extend(other.map(|name| String::from_utf8_lossy(&name).into_owned()));
+        cells
+    }
+
+    /// What a group is called in one of the dimensions.
+    fn key(&self, group: &Group, index: usize) -> Vec<u8> {
+        let says_status = self.shown.dimensions.contains(&Dimension::Status);
+        match group.keys.get(index) {
+            Some(key) if !says_status && is_foreign(&group.share) => name_of_foreign(self.session, key),
+            Some(key) => name(self.session, key),
+            None => Vec::new(),
+        }
+    }
+
+    fn path(&self, group: &Group) -> Vec<u8> {
+        let mut text = b"  ".repeat(group.depth);
+        match (group.is_rest, group.keys.get(self.last)) {
+            (Some(count), _) => text.extend(format!("{} more", human::count(count as u64)).into_bytes()),
+            // In a tree on a terminal the branch above says the rest of the path.
+            (None, Some(Key::Directory(path))) if group.depth > 0 && self.session.terminal.is_terminal() => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                text.extend(pycstore::quoting::escaped(&name).into_bytes());
+            }
+            (None, _) => text.extend(self.key(group, self.last)),
+        }
+        text
+    }
+
+    /// The cells of a row that is no group.
+    fn sums(&self, size: String, files: String, reclaimable: String) -> Vec<String> {
+        let bars = if self.has_bars { 2 } else { 0 };
+        let after = 1 + usize::from(self.has_tags) + usize::from(self.other.is_some());
+        let blank = |count| std::iter::repeat_n(String::new(), count);
+        std::iter::once(size).chain(blank(bars)).chain([files, reclaimable]).chain(blank(after)).collect()
+    }
 }
 
 fn is_path(dimension: Dimension) -> bool {
@@ -145,17 +178,16 @@ fn heading(dimension: Dimension) -> &'static str {
 }
 
 fn name(session: &Session, key: &Key) -> Vec<u8> {
-    let text = |text: &str| match session.terminal.is_terminal() {
-        true => pycstore::quoting::escaped(text).into_bytes(),
-        false => text.as_bytes().to_vec(),
-    };
+    let text = |text: &str| path::text_shown(text, &session.terminal).into_bytes();
     match key {
-        Key::Owner(it) => owner(session, it),
+        Key::Owner(it) => owner::shown(it, &session.terminal),
         Key::Package(None) | Key::Tag(None) => b"-".to_vec(),
         Key::Package(Some(name)) | Key::Tag(Some(name)) => text(name),
         Key::Status(name) => text(name),
         Key::Kind(kind) => text(kind.name()),
-        Key::Directory(path) | Key::Source(path) | Key::Unpackaged(path) => shown_path(session, path),
+        Key::Directory(path) | Key::Source(path) | Key::Unpackaged(path) => {
+            path::shown(path, &session.terminal)
+        }
     }
 }
 
@@ -174,10 +206,6 @@ fn name_of_foreign(session: &Session, key: &Key) -> Vec<u8> {
         Key::Owner(_) | Key::Directory(_) => [name(session, key), b" (foreign)".to_vec()].concat(),
         _ => name(session, key),
     }
-}
-
-fn shown_path(session: &Session, path: &Path) -> Vec<u8> {
-    path::shown(path, &session.terminal)
 }
 
 fn tone(group: &Group) -> Tone {
@@ -216,11 +244,12 @@ fn percentage(part: u64, whole: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Color, Global};
+    use crate::cli::options::{Color, Global};
     use crate::cli::output::terminal::Terminal;
     use pycstore::environment::Environment;
     use pycstore::source::owner::{Owner, OwnerKind};
     use pycstore::units::Moment;
+    use pycstore::verdict::view::Focus;
     use pycstore::verdict::view::{Arrangement, Order};
     use std::sync::Arc;
     use unicode_width::UnicodeWidthStr;
@@ -346,14 +375,6 @@ mod tests {
                 });
             }
         }
-    }
-
-    #[test]
-    fn the_command_takes_what_was_counted() {
-        let focus = Focus { under: vec!["/h/a".into(), "/h/it's mine".into()], owners: vec!["/h/p".into()] };
-        let options = r" --under /h/a --under '/h/it'\''s mine' --owner /h/p";
-        assert_eq!(scopes(None, &focus), options);
-        assert_eq!(scopes(Some(Path::new("/s")), &focus), format!(" --store /s{options}"));
     }
 
     #[test]

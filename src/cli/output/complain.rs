@@ -7,7 +7,10 @@ pub use pycstore::complaint::{Complaint, one_line};
 
 use super::paragraph::wrapped;
 use super::{path, terminal};
+use pycstore::exit::Exit;
 use pycstore::quoting::escaped;
+use pycstore::source::interpreter::Interpreters;
+use pycstore::store::scan::Trouble;
 use std::error::Error;
 use std::io::{self, Write};
 
@@ -74,6 +77,38 @@ pub fn explained(error: anyhow::Error) -> anyhow::Error {
 pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
     let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint().to_string());
     (one_line(error.as_ref()), hint)
+}
+
+/// Says what the search leaves open; returns whether it leaves nothing open.
+pub fn interpreters(interpreters: &Interpreters) -> bool {
+    for unreadable in &interpreters.unreadable {
+        problem(unreadable);
+    }
+    for executable in &interpreters.unidentified {
+        note(&format!("cannot tell which Python {} is", executable.display()));
+    }
+    for library in &interpreters.out_of_reach {
+        let path = library.directory.display();
+        note(&format!("cannot reach {path}: an interpreter of {} may be there", library.tag));
+    }
+    let any_found = interpreters.with_store().next().is_some();
+    if !any_found {
+        note("no Python 3.8 or later found on this machine");
+    }
+    any_found && interpreters.unreadable.is_empty() && interpreters.unidentified.is_empty()
+}
+
+/// Reports what could not be read; a mount point is no fault.
+pub fn troubles(troubles: &[Trouble]) -> Exit {
+    for trouble in troubles {
+        problem(trouble);
+    }
+    Exit::complete_if(is_read(troubles))
+}
+
+/// Whether all was read; a mount point is no fault.
+pub fn is_read(troubles: &[Trouble]) -> bool {
+    troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. }))
 }
 
 fn say(message: &str, hint: Option<&str>) {

@@ -9,9 +9,10 @@
 //!   data, [`json::embedded`] escapes both.
 //! * The Content Security Policy admits the page's own style and script by their hashes, and nothing else.
 
-use super::json::{self, ReportDocument};
+use super::json;
 use super::path;
 use super::tags::{self, Names};
+use super::usage::UsageDocument;
 use crate::cli::output::treemap::{self, Rectangle};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use pycstore::quoting::escaped;
@@ -21,6 +22,7 @@ use pycstore::units::Tally;
 use pycstore::units::{date, human};
 use pycstore::verdict::status::{self, Status};
 use pycstore::verdict::usage::{Row, Usage};
+use serde::Serialize;
 use std::io;
 use std::path::Path;
 
@@ -57,6 +59,27 @@ pub struct Report<'a> {
     pub now: Moment,
     /// The command that removes what is reclaimable.
     pub prune_command: &'a str,
+}
+
+/// What the page has within it: `du --json`, when and by what it was made, and what it could not read.
+#[derive(Debug, Serialize)]
+struct ReportDocument<'a> {
+    #[serde(flatten)]
+    usage: UsageDocument<'a>,
+    generated: String,
+    program: &'static str,
+    troubles: Vec<String>,
+}
+
+impl<'a> ReportDocument<'a> {
+    fn new(store: &'a Path, usage: &'a Usage, now: Moment) -> ReportDocument<'a> {
+        ReportDocument {
+            usage: UsageDocument::new(store, usage),
+            generated: date::rfc3339(now),
+            program: concat!("pycstore ", env!("CARGO_PKG_VERSION")),
+            troubles: usage.troubles.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it. They are the

@@ -1,6 +1,7 @@
 //! Colours: few, each with a meaning, none the only carrier of it. Home of anstyle and anstream.
 
 use anstyle::{AnsiColor, Effects};
+use std::io::{self, Write};
 
 /// Whether colours are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +33,19 @@ impl Style {
     /// For standard output: on a terminal, unless `NO_COLOR`, `CLICOLOR=0` or `TERM=dumb` says no; in a pipe only
     /// if `CLICOLOR_FORCE` asks for it.
     pub fn for_stdout() -> Style {
-        match anstream::AutoStream::choice(&std::io::stdout()) {
+        match anstream::AutoStream::choice(&io::stdout()) {
             anstream::ColorChoice::Never => Style::Plain,
             _ => Style::Coloured,
         }
+    }
+
+    /// Writes a line in its tone.
+    ///
+    /// # Errors
+    /// What writing answers.
+    pub fn write_line(self, out: &mut dyn Write, line: &str, tone: Tone) -> io::Result<()> {
+        out.write_all(&self.paint(line.as_bytes(), tone))?;
+        out.write_all(b"\n")
     }
 
     /// The text in its tone.

@@ -24,6 +24,16 @@ pub struct Column {
 impl Column {
     /// The rank of what only pleases the eye: it and the rank below give way before any path is cut.
     pub const DECORATION: u8 = 9;
+
+    /// A column of text.
+    pub fn left(heading: &'static str, gives_way: u8) -> Column {
+        Column { heading, alignment: Alignment::Left, gives_way }
+    }
+
+    /// A column of numbers.
+    pub fn right(heading: &'static str, gives_way: u8) -> Column {
+        Column { heading, alignment: Alignment::Right, gives_way }
+    }
 }
 
 /// How cells are aligned.

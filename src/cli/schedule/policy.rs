@@ -1,11 +1,11 @@
 //! The nightly job, and what it removes.
 
-use crate::cli::args::{PruneOptions, SelectorOptions};
-use crate::cli::config::{self, Origin};
+use crate::cli::config::{Location, Origin};
 use crate::cli::continuation;
-use crate::cli::launch::this_program;
+use crate::cli::env::this_program;
 use crate::cli::output::complain::{self, Complaint};
-use crate::cli::selection::Selection;
+use crate::cli::prune::PruneOptions;
+use crate::cli::selection::{Selection, SelectorOptions};
 use crate::cli::session::Session;
 use anyhow::Context;
 use pycstore::exit::Exit;
@@ -23,9 +23,9 @@ use std::process::{Command, Stdio};
 /// Those of [`Job::new`].
 pub fn job(session: &Session) -> Result<Job, Complaint> {
     let environment = &session.environment;
-    let store = config::store(session);
+    let store = session.store();
     let is_named = matches!(store.origin, Origin::Flag(_) | Origin::Variable(_));
-    let location = config::Location::find(session.global.config.as_deref(), environment);
+    let location = Location::find(session.global.config.as_deref(), environment);
     // An empty PYCSTORE_CONFIG means no configuration.
     let configuration = || location.path.unwrap_or_else(|| "/dev/null".into());
     let options = JobOptions {
@@ -93,7 +93,7 @@ impl NightlyPolicy {
     /// # Errors
     /// If the configuration has an invalid policy.
     fn of_this_user(session: &Session) -> anyhow::Result<NightlyPolicy> {
-        let Selection { names, policy, .. } = Selection::of_prune(session, &prune_options(session, false))?;
+        let Selection { names, policy, .. } = prune_options(session, false).selection(session)?;
         let origin = match (Selection::is_configured(session), &session.configuration.path) {
             (true, Some(path)) => path.display().to_string(),
             _ => "the default: the configuration has none".into(),
@@ -127,7 +127,7 @@ pub fn last_run(session: &Session) -> anyhow::Result<Option<Run>> {
 
 /// Returns the newest run with these selectors and scopes on the effective store, whoever started it.
 fn newest_run(session: &Session, names: &[String]) -> anyhow::Result<Option<Run>> {
-    let Some(store) = config::store(session).value else { return Ok(None) };
+    let Some(store) = session.store().value else { return Ok(None) };
     let Some(state) = session.environment.state_directory.as_deref() else { return Ok(None) };
     Ok(history::newest(state, &store.canonicalize().unwrap_or(store), names)?)
 }
@@ -164,7 +164,7 @@ pub fn print(session: &Session) -> anyhow::Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Arguments, definition};
+    use crate::cli::{Arguments, definition};
     use clap::Parser;
     use pycstore::environment::Environment;
 

@@ -3,7 +3,6 @@
 use super::ScheduleOptions;
 use super::policy::{NightlyPolicy, job};
 use super::problem::say_unknown;
-use crate::cli::config;
 use crate::cli::output::{complain, path};
 use crate::cli::session::{Session, is_absent};
 use pycstore::edits::TextPlace;
@@ -72,7 +71,7 @@ pub fn status(session: &Session) -> anyhow::Result<Exit> {
     if let Some(user) = user {
         writeln!(out, "runs as   {}", path::text_shown(&user, &session.terminal))?;
     }
-    if let Some(store) = config::store(session).value {
+    if let Some(store) = session.store().value {
         out.write_all(b"store     ")?;
         out.write_all(&path::shown(&store, &session.terminal))?;
         writeln!(out, "{}", if is_absent(&store) { " (not there)" } else { "" })?;

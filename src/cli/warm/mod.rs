@@ -1,17 +1,18 @@
 //! `pycstore warm`: fill the store ahead of use. `sources` finds what is to be compiled below paths, `stale` what the
 //! store has of no use any more.
 
+mod document;
 mod sources;
 mod stale;
 
-use super::args::WarmOptions;
-use super::du::report;
-use super::launch::this_program;
-use super::output::json::{self, WarmDocument};
+use super::env::this_program;
+use super::output::json;
 use super::output::style::Tone;
-use super::output::table::{Alignment, Column, Table};
+use super::output::table::{Column, Table};
 use super::output::{complain, path};
 use super::session::{Opened, Session};
+use clap::Args;
+use document::WarmDocument;
 use pycstore::effect::compile::{Compilation, Group, compile};
 use pycstore::effect::new_entry::make_mirror;
 use pycstore::exit::Exit;
@@ -22,6 +23,42 @@ use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+/// Compile sources into the store ahead of use.
+///
+/// Each is compiled by the interpreter that will import it: what lies in an environment by the environment's own, the
+/// library of an installation by that one's, all else by the nearest .venv in the project or above it, and where
+/// there is none by the newest CPython on this machine or the one that --python names. What the store has fresh
+/// already is not compiled again. Nothing of a source is run; the interpreters run without the caller's
+/// environment.
+///
+/// Directories with programs, and those that PATH leaves by `..`, get an empty directory in the store: with bin/../lib
+/// on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
+///
+/// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root. For
+/// root, no other user may be able to change its standard library, pyvenv.cfg and linked libraries either, and that holds
+/// for --python too; the interpreter then runs as nobody if that user can start it. pycstore reads the sources and writes
+/// the entries. Root fills another user's store as that user, and compiles no other user's tree into its own store.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit status: 0 all compiled, or fresh already; 1 something could not be read or compiled; 2 nothing \
+                        done. SIGINT, SIGTERM and SIGHUP stop it after the sources that are being compiled."
+)]
+pub struct WarmOptions {
+    /// Projects, environments, other directories or source files [default: the working directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Compile what `ls --status stale` shows, each entry by an interpreter of its tag and with its optimization; PATH
+    /// narrows that
+    #[arg(long, conflicts_with = "python")]
+    pub all_stale: bool,
+    /// The interpreter for what no environment decides: a path, or a name on PATH
+    #[arg(long, value_name = "PYTHON")]
+    pub python: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// What is to be compiled.
 struct Work {
@@ -120,7 +157,7 @@ fn fresh_below(session: &Session, opened: &Opened, paths: &[PathBuf]) -> (HashSe
     for FreshIn(_, fresh) in
         scan.run(|| FreshIn(opened, Fresh::default()), |entries| progress.update(entries))
     {
-        is_whole &= report(&fresh.troubles) == Exit::Done;
+        is_whole &= complain::troubles(&fresh.troubles) == Exit::Done;
         all.extend(fresh.entries);
     }
     (all, is_whole)
@@ -143,12 +180,11 @@ fn show(
 }
 
 fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> io::Result<()> {
-    let column = |heading, alignment, gives_way| Column { heading, alignment, gives_way };
     let columns = vec![
-        column("COMPILED", Alignment::Right, 0),
-        column("FRESH", Alignment::Right, 2),
-        column("FAILED", Alignment::Right, 1),
-        column("TAG", Alignment::Left, 3),
+        Column::right("COMPILED", 0),
+        Column::right("FRESH", 2),
+        Column::right("FAILED", 1),
+        Column::left("TAG", 3),
     ];
     let mut table = Table::new(columns, "INTERPRETER");
     let (mut compiled, mut fresh, mut failed) = (0, 0, 0);
@@ -173,6 +209,5 @@ fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> i
     if failed > 0 {
         sum += &format!(", {} not compiled", human::count(failed));
     }
-    out.write_all(&session.style().paint(sum.as_bytes(), Tone::Total))?;
-    out.write_all(b"\n")
+    session.style().write_line(out, &sum, Tone::Total)
 }

@@ -1,10 +1,8 @@
 //! The sources below paths, grouped by the interpreter that is to compile them.
 
-use super::super::args::WarmOptions;
-use super::super::interpreters;
 use super::super::output::complain::{self, Complaint};
 use super::super::session::{Opened, Session};
-use super::{Work, fresh_below};
+use super::{WarmOptions, Work, fresh_below};
 use pycstore::effect::compile::{Group, Task};
 use pycstore::host::accounts::Accounts;
 use pycstore::host::directory::effective_user;
@@ -206,7 +204,7 @@ impl Chooser<'_> {
     }
 
     fn found(&mut self) -> &Interpreters {
-        self.found.get_or_insert_with(|| interpreters::find(self.session))
+        self.found.get_or_insert_with(|| self.session.interpreters())
     }
 
     /// The interpreter of a library: the one of its version in its installation, else the newest there.

@@ -1,13 +1,10 @@
 //! What the store has of no use any more, grouped by the interpreter of its tag.
 
-use super::super::args::WarmOptions;
-use super::super::du::report;
-use super::super::interpreters;
 use super::super::output::complain;
 use super::super::paths;
 use super::super::session::{Opened, Session};
-use super::Work;
 use super::sources::{is_anothers, trusted, uses_store};
+use super::{WarmOptions, Work};
 use pycstore::effect::compile::{Group, Task};
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
@@ -84,7 +81,7 @@ pub(super) fn work(
     let (mut rewritten, mut others) = (0, 0);
     let mut by_tag: BTreeMap<String, Vec<Task>> = BTreeMap::new();
     for part in parts {
-        is_whole &= report(&part.troubles) == Exit::Done;
+        is_whole &= complain::troubles(&part.troubles) == Exit::Done;
         rewritten += part.rewritten;
         for (tag, task) in part.tasks {
             let directory = task.source.parent().and_then(|directory| directory.metadata().ok());
@@ -104,28 +101,39 @@ pub(super) fn work(
         let entries = human::counted(others, "entry");
         complain::note(&format!("{entries} left: root compiles no sources in other users' directories"));
     }
+    let groups = groups(session, opened, runners, by_tag, &mut is_whole);
+    Ok(Work { groups, fresh: HashSet::new(), program_directories: BTreeSet::new(), is_whole })
+}
+
+/// Chooses the interpreter of each tag; says for which tags there is none.
+fn groups(
+    session: &Session,
+    opened: &Opened,
+    runners: &Runners,
+    by_tag: BTreeMap<String, Vec<Task>>,
+    is_whole: &mut bool,
+) -> Vec<Group> {
     let mut groups = Vec::new();
-    if !by_tag.is_empty() {
-        let interpreters = interpreters::of_store(session, opened);
-        for (tag, mut tasks) in by_tag {
-            tasks.sort_by(|one, other| {
-                (&one.source, one.optimization).cmp(&(&other.source, other.optimization))
-            });
-            let of_tag = interpreters.with_store().filter(|(own, _)| *own == tag && uses_store(own));
-            let executables: Vec<PathBuf> = of_tag.filter_map(|(_, it)| it.executable.clone()).collect();
-            let mut why = format!("no interpreter found for {tag}");
-            let is_trusted = |executable: &PathBuf| {
-                trusted(runners, executable).inspect_err(|untrusted| why.clone_from(untrusted)).is_ok()
-            };
-            match executables.into_iter().find(is_trusted) {
-                Some(executable) => groups.push(Group { executable, tag: Some(tag.into()), tasks }),
-                None => {
-                    is_whole = false;
-                    let entries = human::counted(tasks.len() as u64, "entry");
-                    complain::note(&format!("{entries} not compiled: {why}"));
-                }
+    if by_tag.is_empty() {
+        return groups;
+    }
+    let interpreters = session.interpreters_with(opened);
+    for (tag, mut tasks) in by_tag {
+        tasks.sort_by(|one, other| (&one.source, one.optimization).cmp(&(&other.source, other.optimization)));
+        let of_tag = interpreters.with_store().filter(|(own, _)| *own == tag && uses_store(own));
+        let mut executables = of_tag.filter_map(|(_, it)| it.executable.clone());
+        let mut why = format!("no interpreter found for {tag}");
+        let is_trusted = |executable: &PathBuf| {
+            trusted(runners, executable).inspect_err(|untrusted| why.clone_from(untrusted)).is_ok()
+        };
+        match executables.find(is_trusted) {
+            Some(executable) => groups.push(Group { executable, tag: Some(tag.into()), tasks }),
+            None => {
+                *is_whole = false;
+                let entries = human::counted(tasks.len() as u64, "entry");
+                complain::note(&format!("{entries} not compiled: {why}"));
             }
         }
     }
-    Ok(Work { groups, fresh: HashSet::new(), program_directories: BTreeSet::new(), is_whole })
+    groups
 }

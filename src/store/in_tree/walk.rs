@@ -20,6 +20,7 @@ use crate::source::{Why, is_missing};
 use crate::store::Store;
 use crate::store::entry::{Content, Entry};
 use crate::store::scan::Trouble;
+use serde::Serialize;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -66,7 +67,8 @@ pub enum Destination<'a> {
 }
 
 /// Why a directory was not entered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// It is an environment.
     Environment,

@@ -1,0 +1,353 @@
+//! `pycstore doctor`: what is wrong with the store and around it, and what to do.
+//!
+//! The command collects what the diagnosis cannot know (the configuration, the schedule, the history, the open store) and
+//! shows the findings. A finding is one line, and what to do is the next, indented: beside each other they would be wider
+//! than most terminals. On a terminal both are wrapped at its width; in a pipe each is one line, whole.
+//!
+//! Only errors and warnings count for the exit code: a note says what is worth knowing.
+
+use super::config::{Origin, Sourced};
+use super::env::this_program;
+use super::options::Global;
+use super::output::complain;
+use super::output::json::{self, PathField, SCHEMA};
+use super::output::paragraph::wrapped;
+use super::output::style::{Style, Tone};
+use super::output::terminal::Terminal;
+use super::schedule;
+use super::selection::reclaimable;
+use super::session::{Opened, Session, is_absent};
+use clap::Args;
+use pycstore::doctor::{
+    self, Facts, Finding, Kind, KnownStore, NamedBy, OpenStore, Said, Schedule, Severity, StoreState,
+    Surroundings,
+};
+use pycstore::environment::Environment;
+use pycstore::exit::Exit;
+use pycstore::history::Journal;
+use pycstore::schedule::installed_with;
+use pycstore::source::interpreter::Interpreters;
+use pycstore::store::Purpose;
+use pycstore::store::scan::Question;
+use pycstore::units::{Age, AgeError, date, human};
+use pycstore::verdict::status::UncheckedHashes;
+use serde::Serialize;
+use std::io::{self, BufWriter, Write};
+
+/// Find what is wrong with the store and around it.
+///
+/// Each finding is a line and a hint what to do, the worst first: errors, warnings, notes. Asked are the shells in
+/// use (bash, zsh and fish, started as login and as interactive shells), the systemd user session and
+/// environment.d, the crontab, this environment, and each interpreter that nobody else may change. Looked at are the
+/// store, who may write to it and to the directories above it, its file system, the current project, other stores
+/// and the past runs of prune. Nothing is changed, except what the startup files of the shells do. As root with
+/// another user's store (--store), all of this is done as that user.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 nothing is wrong, notes included; 1 an error or a warning was found.")]
+pub struct DoctorOptions {
+    /// How long a shell or an interpreter may take to answer, such as 5s
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
+    pub patience: Age,
+    /// Print one JSON object a line for each finding
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A time in which something can be answered.
+fn patience(text: &str) -> Result<Age, String> {
+    let age: Age = text.parse().map_err(|error: AgeError| error.to_string())?;
+    if age.duration().is_zero() { Err("nothing answers in no time".into()) } else { Ok(age) }
+}
+
+/// How far the text is from the left.
+const INDENT: usize = 9;
+
+/// Where a terminal is narrower than this, the text is indented less.
+const NARROW: usize = 60;
+
+/// Runs `pycstore doctor`. A configuration that cannot be understood is one of the findings.
+pub fn run(global: Global, environment: Environment, options: &DoctorOptions) -> anyhow::Result<Exit> {
+    let (session, misconfigured) = match Session::configured(global.clone(), environment.clone()) {
+        Ok(session) => (session, None),
+        Err(error) => (Session::new(global, environment), Some(complain::told(&error))),
+    };
+    let facts = gather(&session, options)?;
+    let mut findings = doctor::diagnose(&facts);
+    findings.extend(misconfigured.map(|(message, hint)| {
+        let hint = hint.unwrap_or_else(|| "pycstore config".into());
+        Finding::new(Severity::Error, Kind::Configuration, message, hint)
+    }));
+    doctor::sort(&mut findings);
+    let mut out = BufWriter::new(io::stdout().lock());
+    print(&session, &findings, &facts, options.json, &mut out)?;
+    out.flush()?;
+    Ok(Exit::complete_if(findings.iter().all(|finding| finding.severity == Severity::Note)))
+}
+
+/// Gathers the facts; complains of what cannot be read.
+///
+/// # Errors
+/// When the process cannot be told of signals, or a glob of the configuration is wrong.
+fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Facts> {
+    let timeout = options.patience.duration();
+    let surroundings = Surroundings::observe(&session.environment, timeout);
+    let (store, interpreters) = store(session, &surroundings)?;
+    for trouble in &interpreters.unreadable {
+        complain::problem(trouble);
+    }
+    let configured = session.configuration.store.as_ref().map(|store| store.value.clone());
+    let launcher = this_program()?;
+    let (facts, unreadable) = Facts::gather(
+        &session.environment,
+        surroundings,
+        configured,
+        store,
+        &interpreters,
+        &launcher,
+        timeout,
+    );
+    for trouble in &unreadable {
+        complain::problem(trouble);
+    }
+    Ok(facts)
+}
+
+/// The store as it is found, and the interpreters that may use it.
+fn store(session: &Session, surroundings: &Surroundings) -> anyhow::Result<(StoreState, Interpreters)> {
+    let Sourced { value: path, origin } = session.store();
+    let path = match path {
+        None => return Ok((StoreState::Nowhere, session.interpreters())),
+        Some(path) if is_absent(&path) => return Ok((StoreState::Missing(path), session.interpreters())),
+        Some(path) => path,
+    };
+    let opened = match session.open(Purpose::Look) {
+        Ok(opened) => opened,
+        Err(error) => {
+            let (message, hint) = complain::told(&error);
+            return Ok((StoreState::Refused { path, message, hint }, session.interpreters()));
+        }
+    };
+    opened.stop.on_signals()?;
+    let named_by = match origin {
+        Origin::Flag(_) => NamedBy::Flag,
+        Origin::Variable(_) | Origin::File { .. } | Origin::Default => NamedBy::Surroundings,
+    };
+    let store = look(session, &opened, surroundings, named_by)?;
+    Ok((StoreState::Open(Box::new(store)), session.interpreters_with(&opened)))
+}
+
+fn look(
+    session: &Session,
+    opened: &Opened,
+    surroundings: &Surroundings,
+    named_by: NamedBy,
+) -> anyhow::Result<OpenStore> {
+    let policy = reclaimable(session, opened)?;
+    let schedule = schedule_of(session, surroundings);
+    let latest = Journal::of_store(&session.environment, &opened.store).and_then(|journal| journal.latest());
+    let latest = latest.map_err(|error| complain::one_line(&error));
+    let locked = latest.as_ref().ok().and_then(|latest| latest.locked.clone());
+    let last_run = match schedule {
+        // A prune by hand says nothing of whether the schedule runs.
+        Ok(Schedule::Ours(_)) => schedule::last_run(session).map_err(|error| complain::told(&error).0),
+        _ => latest.map(|latest| latest.run),
+    };
+    let sharing = session.sharing(&opened.store);
+    let known = KnownStore { named_by, sharing, schedule, last_run, locked };
+    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
+    let mut progress = session.progress("looking at");
+    let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
+    let update = |entries| progress.update(entries);
+    Ok(OpenStore::look(known, &scan, &policy, circumstances, surroundings.guard(), update))
+}
+
+/// Who prunes every night.
+fn schedule_of(session: &Session, surroundings: &Surroundings) -> Result<Schedule, String> {
+    let crontab = &surroundings.crontab;
+    let lines = crontab.as_deref().unwrap_or_default();
+    let found = installed_with(&session.environment, Ok(lines.to_vec()));
+    match (found.installed.first(), crontab) {
+        (Some(installed), _) => Ok(Schedule::Ours(installed.scheduler)),
+        (None, _) if let Some((_, error)) = found.unknown.first() => Err(complain::one_line(error)),
+        (None, Err(error)) => Err(format!("nobody knows whether a schedule is in place: crontab -l {error}")),
+        (None, Ok(lines)) if doctor::cron::prunes(lines) => Ok(Schedule::Own),
+        (None, Ok(_)) => Ok(Schedule::None),
+    }
+}
+
+/// One line of `doctor --json`.
+#[derive(Debug, Serialize)]
+struct DoctorLine<'a> {
+    schema: u32,
+    finding: Kind,
+    severity: &'static str,
+    #[serde(flatten)]
+    path: PathField<'a>,
+    detail: &'a str,
+    hint: &'a str,
+}
+
+impl<'a> From<&'a Finding> for DoctorLine<'a> {
+    fn from(finding: &'a Finding) -> DoctorLine<'a> {
+        DoctorLine {
+            schema: SCHEMA,
+            finding: finding.kind,
+            severity: finding.severity.name(),
+            path: PathField { name: "path", path: finding.path.as_deref() },
+            detail: &finding.detail,
+            hint: &finding.hint,
+        }
+    }
+}
+
+/// Prints them: as JSON, or for people.
+///
+/// # Errors
+/// What writing answers.
+pub fn print(
+    session: &Session,
+    findings: &[Finding],
+    facts: &Facts,
+    is_json: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if is_json {
+        return findings.iter().try_for_each(|finding| json::print(out, &DoctorLine::from(finding)));
+    }
+    let is_quiet = session.global.quiet;
+    let (terminal, style) = (&session.terminal, session.style());
+    for finding in findings.iter().filter(|it| !is_quiet || it.severity < Severity::Note) {
+        out.write_all(&shown(finding, terminal, style))?;
+    }
+    if !is_quiet {
+        let sum = if findings.is_empty() { all_is_well(facts) } else { sum(findings) };
+        out.write_all(&lines("", 0, &sum, terminal, style, Tone::Total))?;
+    }
+    Ok(())
+}
+
+fn sum(findings: &[Finding]) -> String {
+    let count = |severity| findings.iter().filter(|it| it.severity == severity).count() as u64;
+    let [errors, warnings, notes] = [Severity::Error, Severity::Warning, Severity::Note].map(count);
+    format!(
+        "{}, {}, {}",
+        human::counted(errors, "error"),
+        human::counted(warnings, "warning"),
+        human::counted(notes, "note")
+    )
+}
+
+/// What was looked at, in one line.
+fn all_is_well(facts: &Facts) -> String {
+    let asked = facts.interpreters.iter().filter(|it| it.said == Said::Honours).count() as u64;
+    let places = facts.places.len() as u64;
+    let store = match &facts.store {
+        StoreState::Open(store) => {
+            let files = human::counted(store.exposure.files, "file");
+            let pruned = match &store.last_run {
+                Ok(Some(run)) => format!(", pruned {}", date::ago(run.started, facts.now)),
+                _ => String::new(),
+            };
+            format!("{files} in {}{pruned}", store.path.display())
+        }
+        _ => "no store yet".into(),
+    };
+    format!(
+        "all is well: {} name one store, {} honour it, {store}",
+        human::counted(places, "place"),
+        human::counted(asked, "interpreter"),
+    )
+}
+
+fn shown(finding: &Finding, terminal: &Terminal, style: Style) -> Vec<u8> {
+    let tone = match finding.severity {
+        Severity::Error => Tone::Heading,
+        Severity::Warning => Tone::Gone,
+        Severity::Note => Tone::Quiet,
+    };
+    let indent = if terminal.columns().is_some_and(|columns| columns < NARROW) { 2 } else { INDENT };
+    let mut text = lines(finding.severity.name(), indent, &finding.detail, terminal, style, tone);
+    text.extend(lines("", indent, &format!("hint: {}", finding.hint), terminal, style, Tone::Normal));
+    text
+}
+
+/// A label and a text beside it, wrapped where there is a terminal, the lines after the first indented. The label is
+/// painted; without one the text is.
+fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Style, tone: Tone) -> Vec<u8> {
+    let text = match terminal.columns() {
+        Some(_) => pycstore::quoting::escaped(&with_home(text, terminal)),
+        // A line stays a line, whatever a file is called.
+        None => pycstore::quoting::escaped(text),
+    };
+    let first = if label.is_empty() { indent } else { indent.max(label.len() + 1) };
+    let room =
+        |used: usize| terminal.columns().map_or(usize::MAX, |columns| columns.saturating_sub(used).max(8));
+    let mut out = style.paint(label.as_bytes(), tone);
+    let mut pad = first - label.len();
+    for line in wrapped(&text, room(first), room(indent)) {
+        out.extend(" ".repeat(pad).bytes());
+        out.extend(style.paint(line.as_bytes(), if indent == 0 { tone } else { Tone::Normal }));
+        out.push(b'\n');
+        pad = indent;
+    }
+    out
+}
+
+/// The home as `~`, as far as a shell would take it for the same.
+fn with_home(text: &str, terminal: &Terminal) -> String {
+    match terminal.home().and_then(|home| home.to_str()).filter(|home| home.len() > 1) {
+        Some(home) => {
+            let text = text.replace(&format!(" {home}/"), " ~/").replace(&format!("({home}/"), "(~/");
+            match text.strip_prefix(&format!("{home}/")) {
+                Some(rest) => format!("~/{rest}"),
+                None => text,
+            }
+        }
+        None => text.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(columns: Option<usize>) -> String {
+        let detail = "12 files of the store can be written by everyone, such as /home/me/.cache/cpython/a/b.cpython-312.pyc";
+        let finding =
+            Finding::new(Severity::Error, Kind::Writable, detail, "chmod -R go-w /home/me/.cache/cpython");
+        let terminal = Terminal::of_test(columns, "/home/me");
+        String::from_utf8(shown(&finding, &terminal, Style::Plain)).unwrap()
+    }
+
+    #[test]
+    fn a_finding_fits_any_terminal() {
+        assert_eq!(
+            text(Some(80)),
+            "error    12 files of the store can be written by everyone, such as\n         \
+             ~/.cache/cpython/a/b.cpython-312.pyc\n         \
+             hint: chmod -R go-w ~/.cache/cpython\n"
+        );
+        assert_eq!(
+            text(Some(40)),
+            "error 12 files of the store can be\n  written by everyone, such as\n  \
+             ~/.cache/cpython/a/b.cpython-312.pyc\n  hint: chmod -R go-w ~/.cache/cpython\n"
+        );
+        assert_eq!(text(Some(200)).lines().count(), 2);
+        assert_eq!(
+            text(None),
+            "error    12 files of the store can be written by everyone, such as \
+             /home/me/.cache/cpython/a/b.cpython-312.pyc\n         \
+             hint: chmod -R go-w /home/me/.cache/cpython\n"
+        );
+    }
+
+    #[test]
+    fn no_name_can_forge_a_line_or_speak_to_the_terminal() {
+        let finding = Finding::new(Severity::Note, Kind::Missing, "a\nerror\u{1b}[2J", "b\nc");
+        let shown = |columns| {
+            String::from_utf8(shown(&finding, &Terminal::of_test(columns, "/home/me"), Style::Plain)).unwrap()
+        };
+        assert_eq!(shown(Some(80)), "note     a\\nerror\\x1b[2J\n         hint: b\\nc\n");
+        assert_eq!(shown(None).lines().count(), 2);
+    }
+}

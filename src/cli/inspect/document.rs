@@ -1,0 +1,153 @@
+//! What `inspect --json` says beyond an entry's line: its header, what its source has now, and its body.
+
+use super::{hexadecimal, witness_of};
+use crate::cli::output::entry::EntryLine;
+use crate::cli::output::json::text;
+use pycstore::host::volumes::AccessTimes;
+use pycstore::pyc::InvalidationMode;
+use pycstore::source::Source;
+use pycstore::source::owner::Owner;
+use pycstore::source::witness::Witness;
+use pycstore::store::body::Body;
+use pycstore::store::entry::{Content, Entry};
+use pycstore::units::date;
+use pycstore::verdict::status::Status;
+use serde::Serialize;
+use std::path::Path;
+
+/// One line of `inspect --json`: an entry's line, its header and what its source has now.
+#[derive(Debug, Serialize)]
+pub(super) struct InspectionLine<'a> {
+    #[serde(flatten)]
+    entry: EntryLine<'a>,
+    header: Option<HeaderFields>,
+    source_now: Option<SourceFields>,
+    witness: Option<WitnessFields>,
+    body: Option<BodyFields>,
+}
+
+/// What the code object says of itself, or why it is none.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum BodyFields {
+    Loadable {
+        filename: String,
+        name: String,
+        first_line: i32,
+        last_line: Option<i32>,
+        code_objects: u32,
+        bytes: usize,
+    },
+    Faulty {
+        fault: String,
+        at: u64,
+    },
+}
+
+impl BodyFields {
+    fn of(body: &Body, last_line: Option<i32>) -> Option<BodyFields> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some(match body {
+            Body::Loadable(walked) => BodyFields::Loadable {
+                filename: text(&walked.filename),
+                name: text(&walked.name),
+                first_line: walked.first_line,
+                last_line,
+                code_objects: walked.codes,
+                bytes: walked.length,
+            },
+            Body::Faulty(fault) => BodyFields::Faulty { fault: fault.wrong.to_string(), at: fault.at },
+            Body::NotChecked => return None,
+        })
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct HeaderFields {
+    magic: u16,
+    flags: u32,
+    source_mtime: Option<u32>,
+    source_size: Option<u32>,
+    source_hash: Option<String>,
+}
+
+/// What says whether a missing source was deleted.
+#[derive(Debug, Serialize)]
+struct WitnessFields {
+    directory: String,
+    missing: String,
+    last_change: String,
+    changed: String,
+    change: &'static str,
+}
+
+impl From<&Witness> for WitnessFields {
+    fn from(witness: &Witness) -> WitnessFields {
+        let last = &witness.last_change;
+        WitnessFields {
+            directory: text(&witness.directory),
+            missing: text(Path::new(witness.missing.as_deref().unwrap_or_default())),
+            last_change: date::rfc3339(last.moment),
+            changed: text(&last.path),
+            change: last.kind.name(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct SourceFields {
+    mtime: i64,
+    modified: String,
+    bytes: u64,
+    hash: Option<String>,
+}
+
+impl<'a> InspectionLine<'a> {
+    /// The same with no time of the last reading where the mount keeps none.
+    pub(super) fn with_access_times(mut self, access_times: AccessTimes) -> InspectionLine<'a> {
+        self.entry.accessed = self.entry.accessed.filter(|_| access_times != AccessTimes::Lost);
+        self
+    }
+
+    /// The line of an entry at `path` of `owner`.
+    pub(super) fn new(
+        path: &'a Path,
+        entry: &Entry<'a>,
+        status: Status,
+        source: Option<&'a Path>,
+        owner: &'a Owner,
+        body: Option<&(Body, Option<i32>)>,
+    ) -> InspectionLine<'a> {
+        let header = match entry.content {
+            Content::Read(Ok(header), _) => {
+                let is_timestamp = header.invalidation_mode() == InvalidationMode::Timestamp;
+                Some(HeaderFields {
+                    magic: header.magic.number(),
+                    flags: header.flags,
+                    source_mtime: is_timestamp.then(|| header.source_mtime()),
+                    source_size: is_timestamp.then(|| header.source_size()),
+                    source_hash: (!is_timestamp).then(|| hexadecimal(&header.pin)),
+                })
+            }
+            _ => None,
+        };
+        let source_now = match &entry.source {
+            Source::Present(file) => Some(SourceFields {
+                mtime: file.python_mtime,
+                modified: date::rfc3339(file.modified),
+                bytes: file.bytes,
+                hash: file.hash.and_then(Result::ok).map(|hash| hexadecimal(&hash)),
+            }),
+            _ => None,
+        };
+        let witness = source.and_then(|source| witness_of(entry, source));
+        let entry = EntryLine::new(path, entry, status, source, owner);
+        InspectionLine {
+            entry,
+            header,
+            source_now,
+            witness: witness.as_ref().map(WitnessFields::from),
+            body: body.and_then(|(body, last_line)| BodyFields::of(body, *last_line)),
+        }
+    }
+}

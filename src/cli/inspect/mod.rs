@@ -1,0 +1,128 @@
+//! `pycstore inspect`: one entry laid open.
+
+mod document;
+mod page;
+
+use super::options::Unchecked;
+use super::output::json;
+use super::paths::{self, with_entry};
+use super::session::{Opened, Session};
+use clap::Args;
+use document::InspectionLine;
+use page::{Inspected, Page};
+use pycstore::exit::Exit;
+use pycstore::pyc::marshal::{Dialect, last_line};
+use pycstore::pyc::name;
+use pycstore::source::Source;
+use pycstore::source::witness::{Wanted, Witness};
+use pycstore::store::Purpose;
+use pycstore::store::Store;
+use pycstore::store::body::{Bodies, Body};
+use pycstore::store::entry::{Content, Entry};
+use pycstore::store::scan::{Question, Visit};
+use pycstore::verdict::status::{self, Corrupt, Status, UncheckedHashes};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Show everything about an entry.
+///
+/// That is its status, what Python does at the next import, what its header pins and what its source has now.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all found, 1 a path is no file of the store, 2 no store.")]
+pub struct InspectOptions {
+    /// Entries of the store, or sources to show all entries of
+    #[arg(required = true, value_name = "ENTRY")]
+    pub entries: Vec<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// How unchecked hashes are judged.
+    #[command(flatten)]
+    pub unchecked: Unchecked,
+}
+
+/// Runs `pycstore inspect`.
+pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> {
+    let opened = session.open(Purpose::Look)?;
+    let unchecked = UncheckedHashes::from(options.unchecked);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let access_times = opened.access_times();
+    let mut all_found = true;
+    let mut entries = Vec::new();
+    for given in &options.entries {
+        let meant = entries_meant(session, &opened, given);
+        all_found &= !meant.is_empty();
+        entries.extend(meant);
+    }
+    for given in &entries {
+        let shown = session.environment.absolute(given);
+        let found = with_entry(session, &opened, given, Question::Everything(unchecked), |visit, entry| {
+            let Some(status) = status::judge(entry, unchecked) else { return Ok(()) };
+            let body = body(&opened.store, visit, entry);
+            let status = match body {
+                Some((Body::Faulty(_), _)) if status == Status::Fresh => Status::Corrupt(Corrupt::Body),
+                _ => status,
+            };
+            let (source, owner) = (entry.source_path(&visit.source_directory()), visit.owner());
+            let source = source.as_deref();
+            if options.json {
+                let line = InspectionLine::new(&shown, entry, status, source, &owner, body.as_ref());
+                return json::print(&mut out, &line.with_access_times(access_times));
+            }
+            let mut page = Page { session, access_times, out: &mut out };
+            page.print(&Inspected { shown: &shown, entry, status, source, owner: &owner }, body.as_ref())
+        });
+        match found {
+            Some(printed) => printed?,
+            None => all_found = false,
+        }
+    }
+    out.flush()?;
+    Ok(Exit::complete_if(all_found))
+}
+
+/// The entries that a path means: the path itself if it is in the store, else all entries of that source. Reports a source
+/// without entries.
+fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
+    let absolute = session.environment.absolute(given);
+    if paths::inside(opened, &absolute).is_some() {
+        return vec![given.to_path_buf()];
+    }
+    let mut found = Vec::new();
+    for source in paths::sources(session, opened, given) {
+        let relative = name::mirror_of(source.parent().unwrap_or(Path::new("/")));
+        let names = paths::names_of_entries(opened, &source).unwrap_or_default();
+        found.extend(names.iter().map(|name| opened.store.shown(relative, name)));
+    }
+    if found.is_empty() {
+        paths::say_no_entry(opened, &absolute);
+    }
+    found
+}
+
+/// What the body of an entry with a header says, and its last line; `None` where there is none, or none that can be
+/// read.
+fn body(store: &Store, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Body, Option<i32>)> {
+    let Content::Read(Ok(header), _) = entry.content else { return None };
+    let tag = entry.parsed.slot()?.tag;
+    let mut bodies = Bodies::of(store);
+    let bytes = bodies.read(visit.relative, entry.name).ok()?;
+    let last_line = Dialect::of(tag, header.magic).and_then(|dialect| last_line(bytes, dialect).ok());
+    // The buffer is returned first: reading the body may need the only one of its size.
+    drop(bodies);
+    Some((visit.body(entry).ok()??, last_line))
+}
+
+/// The witness of an entry's missing source; `None` where the source is there or an error hides it.
+fn witness_of(entry: &Entry<'_>, source: &Path) -> Option<Witness> {
+    match entry.source {
+        Source::Absent(_) => {}
+        Source::Unreachable(why) if why.is_missing_name() => {}
+        _ => return None,
+    }
+    Witness::find(source, Wanted::Anything).ok().filter(|witness| witness.missing.is_some())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,63 @@
+//! The JSON document of a store's disk usage: what `du --json` prints, and what the page of `report` has within it.
+
+use super::json::{OwnerHead, PathField, SCHEMA, Sum, Total};
+use pycstore::units::{Tally, date};
+use pycstore::verdict::status;
+use pycstore::verdict::usage::Usage;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The disk usage of a store.
+#[derive(Debug, Serialize)]
+pub struct UsageDocument<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    store: PathField<'a>,
+    total: Total,
+    reclaimable: Sum,
+    statuses: BTreeMap<&'static str, Sum>,
+    owners: Vec<OwnerUsage<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct OwnerUsage<'a> {
+    #[serde(flatten)]
+    owner: OwnerHead<'a>,
+    #[serde(flatten)]
+    sum: Sum,
+    reclaimable: Sum,
+    statuses: BTreeMap<&'static str, Sum>,
+    tags: Vec<&'a str>,
+    last_used: Option<String>,
+}
+
+impl<'a> UsageDocument<'a> {
+    /// The document for a store at `store`.
+    pub fn new(store: &'a Path, usage: &'a Usage) -> UsageDocument<'a> {
+        let owners = usage.owners.iter().map(|row| OwnerUsage {
+            owner: (&row.owner).into(),
+            sum: row.tally.into(),
+            reclaimable: row.reclaimable.into(),
+            statuses: statuses(row.statuses).filter(|(_, tally)| tally.files > 0).map(sum).collect(),
+            tags: row.tags.iter().map(String::as_str).collect(),
+            last_used: row.last_used.map(date::rfc3339),
+        });
+        UsageDocument {
+            schema: SCHEMA,
+            store: PathField::new("store", store),
+            total: Total::new(Tally { disk: usage.disk(), ..usage.total }, usage.directories.files),
+            reclaimable: usage.reclaimable.into(),
+            statuses: statuses(usage.statuses).map(sum).collect(),
+            owners: owners.collect(),
+        }
+    }
+}
+
+fn statuses(tallies: [Tally; status::NAMES.len()]) -> impl Iterator<Item = (&'static str, Tally)> {
+    status::NAMES.into_iter().zip(tallies)
+}
+
+fn sum((name, tally): (&'static str, Tally)) -> (&'static str, Sum) {
+    (name, tally.into())
+}

@@ -1,0 +1,103 @@
+//! The history and the metrics of a run; and whether one is due.
+
+use super::RemovalRun;
+use crate::cli::output::complain;
+use crate::cli::selection::Selection;
+use crate::cli::session::Session;
+use pycstore::effect::outcome::Outcome;
+use pycstore::exit::Exit;
+use pycstore::history::metrics::{self, MetricsError};
+use pycstore::history::{Due, Journal, JournalError, Latest, Locked, Run};
+use pycstore::units::date;
+use pycstore::verdict::census::Census;
+
+/// Whether the last successful run is old enough.
+pub(super) fn is_due(
+    session: &Session,
+    selection: &Selection,
+    journal: &Result<Journal, JournalError>,
+) -> bool {
+    let (Some(interval), Ok(journal)) = (selection.min_interval, journal) else { return true };
+    match journal.due(interval, &selection.names, session.environment.now) {
+        Ok(Due::Now) => true,
+        Ok(Due::Later { last, next }) => {
+            if !session.global.quiet {
+                let (last, next) = (date::local(last), date::local(next));
+                complain::note(&format!(
+                    "nothing to do: the last run was at {last}, the next is due at {next}"
+                ));
+            }
+            false
+        }
+        // Nobody knows when the last run was; one too many does no harm.
+        Err(error) => {
+            complain::problem(&error);
+            true
+        }
+    }
+}
+
+impl RemovalRun<'_> {
+    /// Records a run. Returns its exit: `exit`, or incomplete where the record could not be written.
+    pub(super) fn record(self, outcome: &Outcome, census: &Census, exit: Exit) -> Exit {
+        let store = &self.opened.store;
+        let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
+        let run = Run::new(store, started, self.began.elapsed(), names, outcome, exit);
+        let latest = latest(&self.journal);
+        let success = if run.is_success() { Some(&run) } else { latest.success.as_ref() };
+        let measured = metrics::Measured { run: Some(&run), success, locked_runs: 0 };
+        let recorded = self.journal.as_ref().map(|journal| journal.record(&run));
+        let written = self.write_metrics(census, &run, measured);
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            Err(_) => self.journal.map(|_| ()),
+        };
+        if are_written(recorded, written) { exit } else { Exit::Incomplete }
+    }
+
+    /// Records and reports a run that another process's lock leaves undone.
+    pub(super) fn skip(&self, locked: Locked) -> Exit {
+        let (session, store) = (self.session, &self.opened.store);
+        let exit = Exit::complete_if(self.when_locked == super::WhenLocked::Skip);
+        let latest = latest(&self.journal);
+        let locked_runs = latest.locked.map_or(0, |locked| locked.runs).saturating_add(locked.runs);
+        let holder = locked.holder();
+        let locked = Locked { runs: locked_runs, ..locked };
+        let names = self.selection.names.iter().cloned();
+        let run = Run::of_locked(store, session.environment.now, names, exit, locked);
+        let recorded = self.journal.as_ref().map_or(Ok(()), |journal| journal.record(&run));
+        let measured =
+            metrics::Measured { run: latest.run.as_ref(), success: latest.success.as_ref(), locked_runs };
+        let written = self.write_metrics(&Census::default(), &run, measured);
+        let row = if locked_runs > 1 { format!(", {locked_runs} times in a row") } else { String::new() };
+        let path = store.path().display();
+        complain::note(&format!("nothing was done: {holder} holds the lock of {path}{row}"));
+        if are_written(recorded, written) { exit } else { Exit::Incomplete }
+    }
+
+    fn write_metrics(
+        &self,
+        census: &Census,
+        run: &Run,
+        measured: metrics::Measured<'_>,
+    ) -> Result<(), MetricsError> {
+        let Some(path) = &self.options.metrics else { return Ok(()) };
+        metrics::write(&self.session.environment.absolute(path), census, &run.store, measured)
+    }
+}
+
+/// What the history has of this store's last runs; nothing where it cannot be read, which recording a run reports.
+fn latest(journal: &Result<Journal, JournalError>) -> Latest {
+    journal.as_ref().ok().and_then(|journal| journal.latest().ok()).unwrap_or_default()
+}
+
+/// Whether history and metrics were written; complains where they were not.
+fn are_written(history: Result<(), JournalError>, metrics: Result<(), MetricsError>) -> bool {
+    // Who has no home has no history.
+    let history = history.err().filter(|error| !matches!(error, JournalError::Homeless));
+    let problems = [history.map(anyhow::Error::from), metrics.err().map(anyhow::Error::from)];
+    for problem in problems.iter().flatten() {
+        complain::problem(problem.as_ref());
+    }
+    problems.iter().all(Option::is_none)
+}

@@ -1,0 +1,32 @@
+//! Finds out before a run whether it leaves anything: a run that empties the whole store needs consent.
+
+use crate::cli::session::Opened;
+use pycstore::store::scan::Scan;
+use pycstore::verdict::budget::CutOff;
+use pycstore::verdict::policy::{Circumstances, Policy};
+use pycstore::verdict::remainder::Remainder;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether nothing that Python may still use would stay in the store. Ends with the first such entry, usually at once.
+/// A search that had to stop finds nothing: then nothing is removed either.
+pub(super) fn would_empty(
+    opened: &Opened,
+    policy: &Policy,
+    circumstances: Circumstances<'_>,
+    cut_off: Option<&CutOff>,
+) -> bool {
+    if opened.stop.has_looked_enough()
+        || cut_off.is_some_and(|it| it.is_empty() && policy.unused_for.is_none())
+    {
+        return false;
+    }
+    let is_found = AtomicBool::new(false);
+    let scan = Scan { stop: &is_found, ..opened.scan(policy.question()) };
+    let new_search = || Remainder::new(policy, &opened.store, circumstances, cut_off, &is_found);
+    let check_stop = |_| {
+        if opened.stop.has_looked_enough() {
+            is_found.store(true, Ordering::Relaxed);
+        }
+    };
+    Remainder::is_nothing(&scan.run(new_search, check_stop))
+}

@@ -1,0 +1,394 @@
+//! `pycstore sweep`: remove the bytecode that lies in source trees, or move it into the store.
+
+mod document;
+
+use super::config::home;
+use super::output::complain::{self, Complaint};
+use super::output::json::{self, Mode};
+use super::output::owner;
+use super::output::style::Tone;
+use super::output::table::{Column, Table};
+use super::session::{Opened, Session};
+use super::stop::{Cause, Stop};
+use anyhow::Context;
+use clap::Args;
+use document::SweepDocument;
+use pycstore::effect::sweep::{Outcome, execute};
+use pycstore::exit::Exit;
+use pycstore::host::directory;
+use pycstore::source::owner::Life;
+use pycstore::store::Purpose;
+use pycstore::store::in_tree::root::{Refusal, Root, System};
+use pycstore::store::in_tree::walk::{Bounds, Destination, Environments, Reason, Walk};
+use pycstore::store::scan::Trouble;
+use pycstore::units::Tally;
+use pycstore::units::human;
+use pycstore::verdict::scope::Keep;
+use pycstore::verdict::sweep::{Emptied, Plan, Planner, Policy, Sourceless, Why};
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Remove the bytecode that lies in source trees, or move it into the store.
+///
+/// For after the switch to a store: files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and what
+/// interrupted writes and synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a module that
+/// Python imports, and stays. A file in __pycache__ without a source is removed, because no import finds it: --ignore
+/// it if a tool loads it by itself. Files that git tracks stay. Files that are not bytecode stay, and so does a
+/// __pycache__ that holds one, like numba's caches. Each file is looked at again before it is removed, and kept if it
+/// changed.
+///
+/// No symbolic link is followed and no mount point crossed. Root sweeps another user's tree as that user; trees of several
+/// users, and with --adopt a store of another user than the trees, are refused. Left alone are .git, .hg, .svn, .bzr, .jj
+/// and node_modules, the store, environments that are not named themselves, and what belongs to a package manager (/usr
+/// but not /usr/local) or to an installation of Python. Python before 3.8 knows no store and will write its __pycache__
+/// again.
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    after_help = "Exit status: 0 all done, nothing to sweep included; 1 something could not be read, moved or removed; \
+                        2 nothing done: every PATH was refused. SIGINT, SIGTERM and SIGHUP stop it after the current file."
+)]
+pub struct SweepOptions {
+    /// Directories of sources, a __pycache__, or an environment
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Show what would be removed, and remove nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Move what Python would still load into the store, where it will look for it: nothing is compiled again. The
+    /// place is that of the source as PATH spells it
+    #[arg(long)]
+    pub adopt: bool,
+    /// Remove NAME.pyc and NAME.pyo as well that have no NAME.py beside them: modules that Python imports
+    #[arg(long)]
+    pub sourceless: bool,
+    /// Remove directories as well that hold nothing else than what is removed; never PATH itself
+    #[arg(long)]
+    pub empty_directories: bool,
+    /// Ignore files and directories that match GLOB: a name alone anywhere, else a whole path; ** crosses directories
+    /// (may be repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub ignore: Vec<String>,
+    /// Sweep the environments (pyvenv.cfg, conda-meta) below PATH as well
+    #[arg(long)]
+    pub include_environments: bool,
+    /// Sweep what belongs to a package manager or to an installation of Python as well
+    #[arg(long)]
+    pub system: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs `pycstore sweep`.
+pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
+    let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
+    let ignored = ignored(session, &options.ignore)?;
+    let store_path = if options.adopt { Some(session.store_path()?) } else { session.store_path().ok() };
+    let real_store = store_path.as_ref().and_then(|path| path.canonicalize().ok());
+    let (roots, all_taken) = open_roots(session, options, real_store.as_deref());
+    if roots.is_empty() {
+        return Ok(Exit::Nothing);
+    }
+    let adoption = match store_path.filter(|_| options.adopt) {
+        Some(path) => Adoption::Into(open_store(session, &path, mode)?.map(Box::new), path),
+        None => Adoption::None,
+    };
+    let stop = Stop::default();
+    stop.on_signals()?;
+
+    let (plans, troubles) = plan(session, options, roots, real_store.as_deref(), &ignored, &adoption, &stop);
+    let outcome = if stop.cause().is_some() {
+        complain::note("stopped before all files were looked at: nothing was removed");
+        Outcome::default()
+    } else {
+        match mode {
+            Mode::DryRun => Outcome::expected(plans),
+            Mode::Real => {
+                let mut progress = session.progress("removed");
+                let update = |files| progress.update(files);
+                execute(plans, adoption.store(), session.threads(), stop.flag(), update)
+            }
+        }
+    };
+
+    stop.end_work();
+    // What is done is done: an output that cannot be written is one more problem to report.
+    let is_written = complain::is_written(show(session, options, &adoption, &outcome, mode));
+    explain(session, &outcome);
+    let is_read = complain::troubles(&troubles) == Exit::Done;
+    let is_stopped = stop.cause() == Some(Cause::Signal);
+    let is_complete = all_taken && is_read && outcome.is_complete() && !is_stopped;
+    Ok(Exit::complete_if(is_complete && is_written))
+}
+
+/// Plans the sweep of each root.
+fn plan(
+    session: &Session,
+    options: &SweepOptions,
+    roots: Vec<Root>,
+    store: Option<&Path>,
+    ignored: &Keep,
+    adoption: &Adoption,
+    stop: &Stop,
+) -> (Vec<(Root, Plan)>, Vec<Trouble>) {
+    let targets: Vec<PathBuf> = roots.iter().map(Root::target).collect();
+    let is_ignored = |path: &Path| ignored.matches(path);
+    let bounds = Bounds {
+        roots: &targets,
+        store,
+        environments: if options.include_environments { Environments::Enter } else { Environments::Leave },
+        system: system(options),
+        is_ignored: &is_ignored,
+    };
+    let policy = Policy {
+        sourceless: if options.sourceless { Sourceless::Remove } else { Sourceless::Keep },
+        emptied: if options.empty_directories { Emptied::Remove } else { Emptied::Keep },
+        user: directory::effective_user(),
+        now: session.environment.now,
+    };
+    let mut plans: Vec<(Root, Plan)> = Vec::new();
+    let mut troubles: Vec<Trouble> = Vec::new();
+    for root in roots {
+        let (threads, destination) = (session.threads(), adoption.destination());
+        let walk = Walk { root: &root, bounds, destination, threads, stop: stop.flag() };
+        let parts = {
+            let mut progress = session.progress("looking at");
+            walk.run(|| Planner::new(policy), |files| progress.update(files))
+        };
+        let mut plan = Planner::collect(parts);
+        troubles.append(&mut plan.troubles);
+        plans.push((root, plan));
+    }
+    (plans, troubles)
+}
+
+/// Whether and where bytecode is moved to.
+enum Adoption {
+    /// Nowhere.
+    None,
+    /// Into this store; in a dry run it need not be there yet.
+    Into(Option<Box<Opened>>, PathBuf),
+}
+
+impl Adoption {
+    fn store(&self) -> Option<&pycstore::store::Store> {
+        match self {
+            Adoption::Into(Some(opened), _) => Some(&opened.store),
+            Adoption::Into(None, _) | Adoption::None => None,
+        }
+    }
+
+    fn destination(&self) -> Destination<'_> {
+        match self {
+            Adoption::None => Destination::Nowhere,
+            Adoption::Into(None, _) => Destination::Empty,
+            Adoption::Into(Some(opened), _) => Destination::Store(&opened.store),
+        }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Adoption::Into(_, path) => Some(path),
+            Adoption::None => None,
+        }
+    }
+}
+
+fn system(options: &SweepOptions) -> System {
+    if options.system { System::Sweep } else { System::Leave }
+}
+
+/// The roots that may be swept, each once; complains of the others, and says whether there was none.
+fn open_roots(session: &Session, options: &SweepOptions, store: Option<&Path>) -> (Vec<Root>, bool) {
+    let mut roots: Vec<Root> = Vec::new();
+    let mut all_taken = true;
+    for path in &options.paths {
+        let path = session.environment.absolute(path);
+        match Root::open(&path, store, system(options)) {
+            Ok(root) if roots.iter().any(|other| other.target() == root.target()) => {}
+            Ok(root) => roots.push(root),
+            Err(refusal) => {
+                all_taken = false;
+                let hint = hint(&refusal);
+                complain::fatal(&Complaint::caused(refusal, hint).into());
+            }
+        }
+    }
+    (roots, all_taken)
+}
+
+fn hint(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::NotFound(_) | Refusal::NotADirectory(_) | Refusal::Io { .. } => {
+            "name a directory of sources: pycstore sweep ~/project"
+        }
+        Refusal::RootDirectory(_) => "name the trees that are yours: pycstore sweep ~/project",
+        Refusal::Packaged(_) | Refusal::Installation(_) => "--system sweeps it as well",
+        Refusal::Doubtful { .. } => {
+            "run as that user, or let nobody else write to the directories on the way"
+        }
+        Refusal::InStore(_) => "to remove entries of the store: pycstore prune",
+    }
+}
+
+/// The store to move into. In a dry run it need not be there, and is not made.
+fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Option<Opened>> {
+    let is_there = path.try_exists().with_context(|| path.display().to_string())?;
+    match mode {
+        Mode::DryRun if !is_there => Ok(None),
+        // What the real run would refuse is refused.
+        Mode::DryRun => session.open(Purpose::Remove).map(Some),
+        Mode::Real => session.open_to_fill("run as that user, or without --adopt").map(Some),
+    }
+}
+
+/// The globs of what is ignored; a name alone is meant anywhere.
+fn ignored(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
+    let hint = "a glob is a name, such as 'build', or matched against absolute paths: '/home/me/work/**'";
+    let mut globs = Vec::new();
+    for glob in given {
+        let anywhere = if glob.contains('/') || glob.is_empty() || glob.starts_with('~') {
+            glob.clone()
+        } else {
+            format!("**/{glob}")
+        };
+        let glob = home::in_glob(&anywhere, &session.environment);
+        globs.push(glob.map_err(|message| Complaint::new(message, hint))?);
+    }
+    Ok(Keep::of(globs.iter().map(String::as_str)).map_err(|error| Complaint::caused(error, hint))?)
+}
+
+/// Data, on standard output.
+fn show(
+    session: &Session,
+    options: &SweepOptions,
+    adoption: &Adoption,
+    outcome: &Outcome,
+    mode: Mode,
+) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if options.json {
+        let paths: Vec<PathBuf> =
+            options.paths.iter().map(|path| session.environment.absolute(path)).collect();
+        json::print(&mut out, &SweepDocument::new(&paths, adoption.path(), outcome, mode))?;
+    } else if !session.global.quiet {
+        print(session, options, outcome, mode, &mut out)?;
+    }
+    out.flush()
+}
+
+fn print(
+    session: &Session,
+    options: &SweepOptions,
+    outcome: &Outcome,
+    mode: Mode,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if !outcome.owners.is_empty() {
+        let mut columns = vec![Column::right("SIZE", 0), Column::right("FILES", 1)];
+        columns.extend(options.adopt.then(|| Column::right("ADOPTED", 2)));
+        let mut table = Table::new(columns, "OWNER");
+        for row in &outcome.owners {
+            let tone = if row.owner.life == Life::Gone { Tone::Gone } else { Tone::Normal };
+            let mut cells = vec![human::size(row.removed.disk), human::count(row.removed.files)];
+            cells.extend(options.adopt.then(|| human::count(row.adopted.files)));
+            table.row(cells, owner::shown(&row.owner, &session.terminal), tone);
+        }
+        table.print(out, &session.terminal, session.style())?;
+    }
+    let (verb, adopted) = match mode {
+        Mode::DryRun => ("would remove", "would adopt"),
+        Mode::Real => ("removed", "adopted"),
+    };
+    let mut sum = match (outcome.removed.is_empty(), outcome.directories) {
+        (true, 0) if !outcome.is_complete() || !outcome.left.is_empty() => "removed nothing".to_string(),
+        (true, 0) => "nothing to remove".to_string(),
+        (_, directories) => format!("{verb} {}", human::sum(outcome.removed, directories)),
+    };
+    let Tally { files, disk, .. } = outcome.adopted;
+    if options.adopt && outcome.failures.is_empty() && !outcome.removed.is_empty() {
+        sum += &format!("; {adopted} {} of them, {}", human::count(files), human::size(disk));
+    } else if options.adopt && files > 0 {
+        // What could not be removed is in both places.
+        let remaining = outcome.failures.iter().map(|failure| failure.files).sum();
+        sum += &format!("; {adopted} {}, {}", human::counted(files, "file"), human::size(disk));
+        sum += &format!("; could not remove {}", human::counted(remaining, "file"));
+    }
+    session.style().write_line(out, &sum, Tone::Total)
+}
+
+/// So many paths are named for one reason.
+const MOST_LINES: usize = 10;
+
+/// What did not go, on standard error. What stays as it should is not worth a word to who wants quiet.
+fn explain(session: &Session, outcome: &Outcome) {
+    let mut kept: BTreeMap<Why, Vec<&Path>> = BTreeMap::new();
+    for it in outcome.kept.iter().filter(|it| !session.global.quiet || is_unexpected(it.why)) {
+        kept.entry(it.why).or_default().push(&it.path);
+    }
+    for (why, paths) in kept {
+        notes("kept", &paths, explanation(why));
+    }
+    let mut left_alone: BTreeMap<Reason, Vec<&Path>> = BTreeMap::new();
+    for it in outcome.left_alone.iter().filter(|_| !session.global.quiet) {
+        left_alone.entry(it.reason).or_default().push(&it.path);
+    }
+    for (reason, paths) in left_alone {
+        let why = match reason {
+            Reason::Environment => "it is an environment; name it, or say --include-environments",
+            Reason::Installation => "it belongs to an installation of Python; --system sweeps it",
+            Reason::Packaged => "it belongs to the package manager; --system sweeps it",
+            Reason::Link => "it is a symbolic link",
+        };
+        notes("left alone", &paths, why);
+    }
+    for failure in &outcome.failures {
+        complain::problem(failure);
+    }
+    for failure in &outcome.not_adopted {
+        complain::problem(failure);
+    }
+    if !outcome.left.is_empty() || outcome.directories_left > 0 {
+        complain::note(&format!(
+            "stopped early: {} left",
+            human::sum(outcome.left, outcome.directories_left)
+        ));
+    }
+}
+
+fn notes(what: &str, paths: &[&Path], why: &str) {
+    for path in paths.iter().take(MOST_LINES) {
+        complain::note(&format!("{what} {}: {why}", path.display()));
+    }
+    if let Some(more) = paths.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+        complain::note(&format!(
+            "{what} {} more like that; --json names them all",
+            human::count(more as u64)
+        ));
+    }
+}
+
+/// Whether a person should know even who asked for quiet.
+fn is_unexpected(why: Why) -> bool {
+    match why {
+        Why::NotBytecode | Why::Unreadable | Why::Changed | Why::SourceRemoved | Why::MaybeTracked => true,
+        Why::Sourceless | Why::Tracked | Why::Numba | Why::Young | Why::Foreign => false,
+    }
+}
+
+fn explanation(why: Why) -> &'static str {
+    match why {
+        Why::NotBytecode => "it is no bytecode",
+        Why::Unreadable => "its first bytes cannot be read",
+        Why::Changed => "it changed after it was planned",
+        Why::SourceRemoved => "its source was removed after it was planned, and Python may import it",
+        Why::Sourceless => "no source lies beside it, and Python may import it; --sourceless removes it",
+        Why::Tracked => "git tracks it",
+        Why::MaybeTracked => "git may track it: the index of its repository cannot be read",
+        Why::Numba => "it is numba's, which keeps its cache there whatever the prefix",
+        Why::Young => "it is less than an hour old and may still be written",
+        Why::Foreign => "Python did not write it",
+    }
+}

@@ -1,0 +1,224 @@
+//! Errors of usage, in the form of all others: `pycstore: …` in one line, then `hint: …`.
+//!
+//! The message is made of the kind of clap's error and its context. What clap suggests is the hint, else the usage, else the
+//! help.
+
+use super::visible;
+use crate::cli::output::complain::Complaint;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use pycstore::quoting::escaped;
+use std::error::Error;
+use std::ffi::OsString;
+
+/// Whether it is no error but help or the version, or the help in place of a command.
+pub fn is_help(error: &clap::Error) -> bool {
+    !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+/// What is wrong with a command line.
+pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Complaint {
+    let command = command(arguments);
+    let help = match &command {
+        Some(command) => format!("pycstore help {command}"),
+        None => "pycstore --help".into(),
+    };
+    if command.as_deref() == Some("verify") && asks_for_dry_run(error) {
+        let hint = format!("without --fix, verify changes nothing; more: {help}");
+        return Complaint::new(message(error), hint);
+    }
+    let hint = match (suggestion(error), text(error, ContextKind::Usage)) {
+        (Some(suggestion), _) => suggestion,
+        (None, Some(usage)) => {
+            let usage = usage.trim().trim_start_matches("Usage:");
+            format!("{}; more: {help}", usage.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+        (None, None) => help,
+    };
+    Complaint::new(message(error), hint)
+}
+
+/// Whether the unknown argument is the option of other commands for a dry run.
+fn asks_for_dry_run(error: &clap::Error) -> bool {
+    matches!(text(error, ContextKind::InvalidArg).as_deref(), Some("-n" | "--dry-run"))
+}
+
+/// What the user typed is escaped: it must neither end the line nor be obeyed by a terminal.
+fn message(error: &clap::Error) -> String {
+    let one = |kind| text(error, kind).map(|it| escaped(&it)).unwrap_or_default();
+    let (argument, value) = (one(ContextKind::InvalidArg), one(ContextKind::InvalidValue));
+    match error.kind() {
+        ErrorKind::UnknownArgument => format!("unexpected argument '{argument}' found"),
+        ErrorKind::InvalidSubcommand => {
+            format!("unrecognized subcommand '{}'", one(ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = texts(error, ContextKind::InvalidArg).join(" ");
+            format!("the following required arguments were not provided: {missing}")
+        }
+        ErrorKind::InvalidValue => {
+            let possible = match texts(error, ContextKind::ValidValue) {
+                none if none.is_empty() => String::new(),
+                values => format!(" [possible values: {}]", values.join(", ")),
+            };
+            match value.as_str() {
+                "" => format!("a value is required for '{argument}' but none was supplied{possible}"),
+                value => format!("invalid value '{value}' for '{argument}'{possible}"),
+            }
+        }
+        ErrorKind::ValueValidation => {
+            let why = error.source().map_or_else(String::new, |why| format!(": {why}"));
+            format!("invalid value '{value}' for '{argument}'{why}")
+        }
+        ErrorKind::ArgumentConflict => match texts(error, ContextKind::PriorArg) {
+            prior if prior == [argument.as_str()] => {
+                format!("the argument '{argument}' cannot be used multiple times")
+            }
+            prior => format!("the argument '{argument}' cannot be used with '{}'", prior.join("', '")),
+        },
+        ErrorKind::TooManyValues => {
+            format!("unexpected value '{value}' for '{argument}' found; no more were expected")
+        }
+        kind => match argument.as_str() {
+            "" => kind.to_string(),
+            argument => format!("{kind}: '{argument}'"),
+        },
+    }
+}
+
+/// What clap thinks was meant.
+fn suggestion(error: &clap::Error) -> Option<String> {
+    let kinds = [
+        (ContextKind::SuggestedSubcommand, "subcommand"),
+        (ContextKind::SuggestedArg, "argument"),
+        (ContextKind::SuggestedValue, "value"),
+    ];
+    let similar = kinds.into_iter().filter_map(|(kind, what)| match texts(error, kind).as_slice() {
+        [] => None,
+        [one] => Some(format!("a similar {what} exists: '{one}'")),
+        several => Some(format!("some similar {what}s exist: '{}'", several.join("', '"))),
+    });
+    // "to pass '-x' as a value, use '-- -x'": most often an option was meant.
+    let mut others = texts(error, ContextKind::Suggested);
+    others.retain(|tip| !tip.starts_with("to pass '"));
+    let all: Vec<String> = similar.chain(others).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// The texts of a context, escaped.
+fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![escaped(text)],
+        Some(ContextValue::Strings(texts)) => texts.iter().map(|text| escaped(text)).collect(),
+        Some(ContextValue::StyledStr(text)) => vec![escaped(&text.to_string())],
+        Some(ContextValue::StyledStrs(texts)) => texts.iter().map(|it| escaped(&it.to_string())).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The text of a context that has one.
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::StyledStr(text)) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+/// The command that was meant: the first argument that is the name of one.
+fn command(arguments: impl Iterator<Item = OsString>) -> Option<String> {
+    let all = visible();
+    let mut names = arguments.skip(1).filter_map(|argument| argument.into_string().ok());
+    names.find(|name| all.find_subcommand(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Arguments;
+    use clap::Parser;
+
+    fn said(line: &[&str]) -> (String, String) {
+        let line: Vec<OsString> =
+            std::iter::once("pycstore").chain(line.iter().copied()).map(OsString::from).collect();
+        let error = Arguments::try_parse_from(&line).unwrap_err();
+        let complaint = anyhow::Error::from(complaint(&error, line.into_iter()));
+        let (message, hint) = crate::cli::output::complain::told(&complaint);
+        (message, hint.unwrap())
+    }
+
+    #[test]
+    fn errors_of_usage_are_a_line_and_a_hint() {
+        let cases: [(&[&str], &str, &str); 15] = [
+            (
+                &["inspect", "-x"],
+                "unexpected argument '-x' found",
+                "pycstore inspect [OPTIONS] <ENTRY>...; more: pycstore help inspect",
+            ),
+            (
+                &["verify", "--fix", "-n"],
+                "unexpected argument '-n' found",
+                "without --fix, verify changes nothing; more: pycstore help verify",
+            ),
+            (
+                &["verify", "--dry-run"],
+                "unexpected argument '--dry-run' found",
+                "without --fix, verify changes nothing; more: pycstore help verify",
+            ),
+            (&["pruen"], "unrecognized subcommand 'pruen'", "a similar subcommand exists: 'prune'"),
+            (&["du", "--jsn"], "unexpected argument '--jsn' found", "a similar argument exists: '--json'"),
+            (
+                &["report"],
+                "the following required arguments were not provided: --html <FILE>",
+                "pycstore report --html <FILE>; more: pycstore help report",
+            ),
+            (
+                &["du", "--by", "x"],
+                "invalid value 'x' for '--by <WHAT>' [possible values: owner, package, tag, status, kind, directory]",
+                "pycstore help du",
+            ),
+            (
+                &["du", "--sort", "nam"],
+                "invalid value 'nam' for '--sort <WHAT>' [possible values: size, files, reclaimable, last-used, name]",
+                "a similar value exists: 'name'",
+            ),
+            (
+                &["setup", "--print", "--undo", "--yes"],
+                "the argument '--print' cannot be used with '--undo', '--yes'",
+                "pycstore setup --print [TARGET]...; more: pycstore help setup",
+            ),
+            (
+                &["du", "--json", "--json"],
+                "the argument '--json' cannot be used multiple times",
+                "pycstore du [OPTIONS]; more: pycstore help du",
+            ),
+            (
+                &["ls", "--top=3"],
+                "unexpected argument '--top' found",
+                "pycstore ls [OPTIONS]; more: pycstore help ls",
+            ),
+            (
+                &["history", "-n", "x"],
+                "invalid value 'x' for '--top <N>': it is not a whole number, such as 10",
+                "pycstore help history",
+            ),
+            (
+                &["--store"],
+                "a value is required for '--store <DIR>' but none was supplied",
+                "pycstore --help",
+            ),
+            (
+                &["a\n\n  tip: b\n\nUsage: c"],
+                "unrecognized subcommand 'a\\n\\n  tip: b\\n\\nUsage: c'",
+                "pycstore [OPTIONS] <COMMAND>; more: pycstore --help",
+            ),
+            (
+                &["du", "--by", "x\n\n  tip: b"],
+                "invalid value 'x\\n\\n  tip: b' for '--by <WHAT>' [possible values: owner, package, tag, status, kind, directory]",
+                "pycstore help du",
+            ),
+        ];
+        for (line, message, hint) in cases {
+            assert_eq!(said(line), (message.into(), hint.into()), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! A question to another program: it is started, and has so long to answer.
+//!
+//! Shells run what their users wrote into startup files, which may print, wait or start something that stays. So an
+//! answer ends at a mark rather than at the end of the output, and whatever does not answer in time is ended, with all
+//! that it started in its process group.
+//!
+//! # Invariants
+//!
+//! * Nothing is run that others than the user and root may change: what is found on a machine is not what root wants to
+//!   run.
+//! * No program that is asked has a terminal: [`apart`] gives it a session of its own, else an interactive shell would
+//!   stop us when it takes the terminal.
+
+use crate::complaint;
+use crate::environment::Environment;
+use crate::host::directory::effective_user;
+use crate::host::trust;
+use crate::units::human;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many are asked at a time.
+const MOST_AT_ONCE: usize = 6;
+
+/// What is longer is no answer.
+const LONGEST: usize = 16 << 20;
+
+/// How long a program that has answered may take to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A question.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// What is run. It gets no input; what it says on standard error is not heard.
+    pub command: Command,
+    /// The answer ends with this; with the end of the output where there is none.
+    pub mark: Option<&'static [u8]>,
+}
+
+/// What was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Standard output.
+    pub output: Vec<u8>,
+    /// Whether the program ended by itself and successfully.
+    pub succeeded: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// It could not be started.
+    #[error("cannot be started: {0}")]
+    NotStarted(String),
+    /// It ended without the mark.
+    #[error("ended without an answer")]
+    Ended,
+    /// It did not answer in time.
+    #[error("gave no answer within {}", human::duration(*.0))]
+    TooLate(Duration),
+}
+
+/// A question, until somebody asks it, and its answer.
+struct Slot {
+    question: Option<Inquiry>,
+    answer: Result<Answer, AskError>,
+}
+
+/// The first program of this name on `PATH` that nobody but the user and root may change: what others may change is
+/// not run.
+pub fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
+    trust::program::find(&environment.places.path, effective_user(), name).ok()
+}
+
+/// A command that runs `program` in a session of its own, without a terminal, by way of setsid(1).
+pub fn apart(setsid: &Path, program: &Path) -> Command {
+    let mut command = Command::new(setsid);
+    command.arg(program);
+    command
+}
+
+/// Asks all of them, some at a time; the answers are in the order of the questions.
+pub fn ask_all(questions: Vec<Inquiry>, timeout: Duration) -> Vec<Result<Answer, AskError>> {
+    let slot = |question| Mutex::new(Slot { question: Some(question), answer: Err(AskError::Ended) });
+    let slots: Vec<Mutex<Slot>> = questions.into_iter().map(slot).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(question) = slot.question.take() {
+                slot.answer = ask(question, timeout);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..MOST_AT_ONCE.min(slots.len()) {
+            scope.spawn(work);
+        }
+    });
+    slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner).answer).collect()
+}
+
+/// Asks one.
+pub fn ask(question: Inquiry, timeout: Duration) -> Result<Answer, AskError> {
+    let deadline = Instant::now() + timeout;
+    let Inquiry { mut command, mark } = question;
+    let not_started = |error: io::Error| AskError::NotStarted(complaint::one_line(&error));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(not_started)?;
+    let Some(mut stdout) = child.stdout.take() else { return Err(AskError::Ended) };
+    let (sender, parts) = channel();
+    // Only a thread of its own can wait for a pipe and be given up; it ends with the last program that holds the pipe.
+    std::thread::spawn(move || {
+        let mut part = [0; 4096];
+        while let Ok(read @ 1..) = stdout.read(&mut part) {
+            if sender.send(part[..read].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut output = Vec::new();
+    let heard = loop {
+        match parts.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(part) => output.extend(part),
+            Err(RecvTimeoutError::Disconnected) if mark.is_none() => break Ok(()),
+            Err(RecvTimeoutError::Disconnected) => break Err(AskError::Ended),
+            Err(RecvTimeoutError::Timeout) => break Err(AskError::TooLate(timeout)),
+        }
+        if let Some(mark) = mark
+            && ends_with_mark(&output, mark)
+        {
+            break Ok(());
+        }
+        if output.len() > LONGEST {
+            break Err(AskError::Ended);
+        }
+    };
+    let grace = if heard.is_ok() { GRACE } else { Duration::ZERO };
+    let succeeded = end(&mut child, grace);
+    heard.map(|()| Answer { output, succeeded })
+}
+
+fn ends_with_mark(output: &[u8], mark: &[u8]) -> bool {
+    output.windows(mark.len()).rev().take(8192).any(|window| window == mark)
+}
+
+/// Waits so long for the program's end, then ends it; whether it ended by itself and successfully.
+fn end(child: &mut Child, grace: Duration) -> bool {
+    let deadline = Instant::now() + grace;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            _ => break,
+        }
+    }
+    // A group of its own has the program's number; without one this finds nobody.
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, mark: Option<&'static [u8]>) -> Inquiry {
+        let mut command = apart(Path::new("setsid"), Path::new("/bin/sh"));
+        command.args(["-c", script]);
+        Inquiry { command, mark }
+    }
+
+    #[test]
+    fn an_answer_is_heard_whatever_stays_behind() {
+        let began = Instant::now();
+        let timeout = Duration::from_secs(30);
+        let questions = vec![
+            shell("echo noise; printf 'yes:over'; sleep 60 & exit 3", Some(b":over")),
+            shell("echo all", None),
+            shell("echo nothing", Some(b":over")),
+            Inquiry { command: Command::new("/no/such/program"), mark: None },
+        ];
+        let answers = ask_all(questions, timeout);
+        let said = |output: &[u8], succeeded| Ok(Answer { output: output.to_vec(), succeeded });
+        assert_eq!(answers[0], said(b"noise\nyes:over", false));
+        assert_eq!(answers[1], said(b"all\n", true));
+        assert_eq!(answers[2], Err(AskError::Ended));
+        assert_eq!(answers[3], Err(AskError::NotStarted("No such file or directory".into())));
+        assert!(began.elapsed() < timeout, "it waited for what stays behind");
+    }
+
+    #[test]
+    fn what_does_not_answer_in_time_is_ended_with_all_it_started() {
+        let temporary = tempfile::tempdir().unwrap();
+        let pids = temporary.path().join("pids");
+        let script = format!("sleep 600 & echo $! > '{0}'; echo $$ >> '{0}'; wait", pids.display());
+        let timeout = Duration::from_millis(1500);
+        let error = ask(shell(&script, Some(b":over")), timeout);
+        assert_eq!(error, Err(AskError::TooLate(timeout)));
+        assert_eq!(error.unwrap_err().to_string(), "gave no answer within 1.5 s");
+        let pids = std::fs::read_to_string(pids).unwrap();
+        assert_eq!(pids.lines().count(), 2);
+        for pid in pids.lines() {
+            // To die takes a moment; whoever is waited for by nobody yet is a zombie.
+            let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let is_over = |state: String| state.is_empty() || state.contains(") Z ");
+            let until = Instant::now() + Duration::from_secs(20);
+            while !is_over(state()) {
+                assert!(Instant::now() < until, "{}", state());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One thing that `doctor` found, and what to do about it.
+
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// How bad it is, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Python runs what others wrote, or the store is not what the user believes it to be.
+    Error,
+    /// Something does not work as it should.
+    Warning,
+    /// Worth knowing; nothing is wrong.
+    Note,
+}
+
+impl Severity {
+    /// The name in the output and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+}
+
+/// What was found. Findings of one severity come in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The configuration cannot be used.
+    Configuration,
+    /// A value with a `~` or `$` that nobody expands.
+    Unexpanded,
+    /// A value that is no absolute path.
+    Relative,
+    /// The store is a directory that pycstore refuses.
+    Refused,
+    /// The directory of the store is one that other programs use too.
+    Shared,
+    /// A directory on the way to the store that others may change.
+    Ancestor,
+    /// The store belongs to somebody else.
+    Owner,
+    /// Parts of the store belong to root, or to somebody else.
+    ForeignParts,
+    /// Parts of the store that others may write to.
+    Writable,
+    /// The variable is not set where it should be.
+    Unset,
+    /// A value of nothing.
+    Empty,
+    /// The variable is set but not exported.
+    NotExported,
+    /// Two places name different stores.
+    Drift,
+    /// `PYTHONDONTWRITEBYTECODE` is set.
+    Masked,
+    /// A shell did not say what it has.
+    NoAnswer,
+    /// The store is not there yet.
+    Missing,
+    /// The store is on a file system that cannot be written.
+    ReadOnly,
+    /// The file system is full, or nearly.
+    Full,
+    /// Something of the store cannot be read.
+    Unreadable,
+    /// A directory that is called `~`.
+    LiteralTilde,
+    /// An interpreter does not use the store, or could not be asked.
+    Interpreter,
+    /// The runs of `prune`.
+    Schedule,
+    /// The store is on another machine.
+    Network,
+    /// The mount keeps no access times.
+    Noatime,
+    /// Left over from interrupted writes.
+    Temporary,
+    /// What a prune would remove.
+    Reclaimable,
+    /// `__pycache__` in the current project.
+    InTree,
+    /// Another store.
+    OtherStore,
+}
+
+/// A finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is.
+    pub kind: Kind,
+    /// The path it is about, if it is about one.
+    pub path: Option<PathBuf>,
+    /// What was found, in one line.
+    pub detail: String,
+    /// What to do, in one line: mostly a command to type.
+    pub hint: String,
+}
+
+impl Finding {
+    /// A finding about no path in particular.
+    pub fn new(
+        severity: Severity,
+        kind: Kind,
+        detail: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Finding {
+        Finding { severity, kind, path: None, detail: detail.into(), hint: hint.into() }
+    }
+
+    /// The same about a path.
+    #[must_use]
+    pub fn at(self, path: impl Into<PathBuf>) -> Finding {
+        Finding { path: Some(path.into()), ..self }
+    }
+}
+
+/// `severity kind`, for tests.
+#[cfg(test)]
+pub fn named(finding: &Finding) -> String {
+    let kind = crate::json::embedded(&finding.kind).unwrap();
+    format!("{} {}", finding.severity.name(), kind.trim_matches('"'))
+}
+
+/// Puts the worst first.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|one, other| {
+        let key = |it: &Finding| (it.severity, it.kind);
+        key(one).cmp(&key(other)).then_with(|| one.path.cmp(&other.path))
+    });
+}
