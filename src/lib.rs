@@ -28,6 +28,8 @@
 //!  store/    facts      the tree and its lock, its entries, the scan; bytecode in trees of sources
 //!  verdict/  decisions  status, usage, policy and plan, findings: pure, with the time as an argument
 //!  effect/   effects    removing, sweeping, compiling: the only code that changes the disk
+//!  doctor/   facts      what is wrong with the store and around it, as findings
+//!  warm/     decisions  what is to be compiled ahead of use, and by which interpreter
 //!  cli/      terminal   the binary: a file or folder for each command; not in this library
 //! ```
 //!
@@ -62,6 +64,7 @@ pub mod exit;
 pub mod history;
 pub mod json;
 pub mod quoting;
+pub mod warm;
 
 /// Checks of the parsers against any bytes, for the fuzzer and for the tests that replay its corpus.
 #[cfg(any(test, fuzzing))]

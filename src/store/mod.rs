@@ -15,6 +15,7 @@ pub mod entry;
 pub mod in_tree;
 pub mod lock;
 pub mod mirrored;
+pub mod named;
 pub mod others;
 pub mod scan;
 pub mod sharing;
