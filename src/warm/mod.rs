@@ -43,7 +43,7 @@ pub enum Remark {
     Trouble(Trouble),
     /// What is left out.
     Left(String),
-    /// The same of what nobody expects to be compiled.
+    /// What is left out and cannot be compiled here.
     Expected(String),
 }
 

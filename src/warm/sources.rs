@@ -143,7 +143,7 @@ fn refusal(path: &Path) -> Option<Complaint> {
     })
 }
 
-/// Whether something is somebody else's while we are root.
+/// Whether something belongs to another user while we are root.
 pub(super) fn is_anothers(metadata: &Metadata) -> bool {
     effective_user() == 0 && metadata.uid() != 0
 }
@@ -264,7 +264,7 @@ impl Chooser<'_> {
         let hint = "`pycstore interpreters` lists those on this machine";
         let found =
             found.ok_or_else(|| Complaint::new(format!("no interpreter at {}", named.display()), hint))?;
-        // Whoever is not root may name any.
+        // Only root is restricted.
         if effective_user() == 0 {
             let hint = "name an interpreter that only root may change";
             trusted(self.runners, &found)
@@ -274,7 +274,7 @@ impl Chooser<'_> {
     }
 }
 
-/// Whether an interpreter that nobody named may be run.
+/// Whether an interpreter that was found may be run.
 ///
 /// # Errors
 /// In words, where it may not.

@@ -13,15 +13,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The stale entries that one worker of a scan found.
-struct Stale<'a> {
+struct StaleEntries<'a> {
     under: &'a [PathBuf],
     tasks: Vec<(String, Task)>,
-    /// How many only a rewriter of its own writes.
+    /// Number of entries that only pytest or another rewriter writes.
     rewritten: u64,
     troubles: Vec<Trouble>,
 }
 
-impl Visitor for Stale<'_> {
+impl Visitor for StaleEntries<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
             let source = entry.source_path(&visit.source_directory());
@@ -59,7 +59,7 @@ impl Visitor for Stale<'_> {
 /// What is to be compiled of what is stale: entries of sources at or below the paths `under`, whose mirrors are `mirrored`.
 pub fn plan_stale(planning: &mut Planning<'_>, under: &[PathBuf], mirrored: &[PathBuf]) -> WarmPlan {
     let scan = Scan { within: mirrored, ..planning.scan };
-    let new_part = || Stale { under, tasks: Vec::new(), rewritten: 0, troubles: Vec::new() };
+    let new_part = || StaleEntries { under, tasks: Vec::new(), rewritten: 0, troubles: Vec::new() };
     let parts = scan.run(new_part, (planning.progress)());
     let mut is_whole = true;
     let (mut rewritten, mut others) = (0, 0);
