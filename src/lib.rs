@@ -30,6 +30,8 @@
 //!  effect/   effects    removing, sweeping, compiling: the only code that changes the disk
 //!  edits/    all three  for text files of the user: a marked block is planned, shown, and added or removed
 //!  setup/    schedule/  which files setup and schedule edit, and what they tell a scheduler
+//!  doctor/   facts      what is wrong with the store and around it, as findings
+//!  warm/     decisions  what is to be compiled ahead of use, and by which interpreter
 //!  cli/      terminal   the binary: a file or folder for each command; not in this library
 //! ```
 //!
@@ -67,6 +69,7 @@ pub mod json;
 pub mod quoting;
 pub mod schedule;
 pub mod setup;
+pub mod warm;
 
 /// Checks of the parsers against any bytes, for the fuzzer and for the tests that replay its corpus.
 #[cfg(any(test, fuzzing))]

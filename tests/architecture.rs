@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The folders and single files of `src/` in the order of the flow: each uses only itself and those before it.
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 20] = [
     "units",
     "pyc",
     "host",
@@ -28,6 +28,7 @@ const ROOMS: [&str; 19] = [
     "schedule",
     "history",
     "doctor",
+    "warm",
     "cli",
 ];
 

@@ -161,7 +161,7 @@ fn look(
     Ok(OpenStore::look(known, &scan, &policy, circumstances, surroundings.guard(), update))
 }
 
-/// Who prunes every night.
+/// The schedule that prunes the store.
 fn schedule_of(session: &Session, surroundings: &Surroundings) -> Result<Schedule, String> {
     let crontab = &surroundings.crontab;
     let lines = crontab.as_deref().unwrap_or_default();
@@ -276,7 +276,7 @@ fn shown(finding: &Finding, terminal: &Terminal, style: Style) -> Vec<u8> {
 fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Style, tone: Tone) -> Vec<u8> {
     let text = match terminal.columns() {
         Some(_) => pycstore::quoting::escaped(&with_home(text, terminal)),
-        // A line stays a line, whatever a file is called.
+        // A file name cannot add a line.
         None => pycstore::quoting::escaped(text),
     };
     let first = if label.is_empty() { indent } else { indent.max(label.len() + 1) };

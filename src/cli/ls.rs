@@ -58,15 +58,15 @@ struct Filter<'a> {
 }
 
 /// A directory's listed entries.
-struct Batch {
+struct ListedDirectory {
     relative: Box<[u8]>,
     sources: PathBuf,
     owner: Arc<Owner>,
-    found: Vec<Found>,
+    found: Vec<ListedEntry>,
 }
 
 /// A listed entry without the name that it borrows.
-struct Found {
+struct ListedEntry {
     name: Box<[u8]>,
     status: Status,
     facts: Entry<'static>,
@@ -76,7 +76,7 @@ struct Lister<'a> {
     filter: &'a Filter<'a>,
     /// The tags of the filter that some entry has, whatever its status.
     tags: BTreeSet<&'a str>,
-    batches: Vec<Batch>,
+    batches: Vec<ListedDirectory>,
     troubles: Vec<Trouble>,
 }
 
@@ -103,11 +103,11 @@ impl Visitor for Lister<'_> {
                 other_name: entry.other_name.clone(),
                 recorded: entry.recorded.clone(),
             };
-            found.push(Found { name: entry.name.into(), status, facts });
+            found.push(ListedEntry { name: entry.name.into(), status, facts });
         }
         if !found.is_empty() {
             let owner = visit.owner();
-            self.batches.push(Batch { relative: visit.relative.into(), sources, owner, found });
+            self.batches.push(ListedDirectory { relative: visit.relative.into(), sources, owner, found });
         }
     }
 
@@ -190,8 +190,8 @@ fn print(
     session: &Session,
     options: &LsOptions,
     opened: &Opened,
-    batch: &Batch,
-    found: &Found,
+    batch: &ListedDirectory,
+    found: &ListedEntry,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let shown = opened.store.shown(&batch.relative, &found.name);

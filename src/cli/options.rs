@@ -1,5 +1,6 @@
 //! The options that several commands share, and the numbers that options take.
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
@@ -52,6 +53,18 @@ impl From<Unchecked> for pycstore::verdict::status::UncheckedHashes {
     fn from(unchecked: Unchecked) -> Self {
         if unchecked.check_unchecked { Self::Check } else { Self::Trust }
     }
+}
+
+/// One of some values by its name. Each has a line of help.
+pub fn values<T: Copy + Send + Sync>(
+    values: &'static [(T, &'static str)],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let possible = values.iter().map(move |(value, help)| PossibleValue::new(name(*value)).help(*help));
+    PossibleValuesParser::new(possible).try_map(move |given| {
+        let found = values.iter().find(|(value, _)| name(*value) == given);
+        found.map(|(value, _)| *value).ok_or("it is not one of the possible values")
+    })
 }
 
 /// A whole number.

@@ -1,14 +1,12 @@
 //! Paths as the user names them, and the paths of sources that they mean: in every spelling that the store mirrors.
 //!
-//! Below a symbolic link, Python may have spelled a source through the link or by its real path, and so the store may
-//! mirror one, the other, or both. Every command takes all of them.
+//! Every command takes all spellings ([`pycstore::store::named`]).
 
 use super::output::complain;
 use super::session::{Opened, Session};
-use pycstore::host::directory::{FileKind, ListBuffer};
-use pycstore::pyc::name::{self, Name};
-use pycstore::source::witness::real_path;
+use pycstore::pyc::name;
 use pycstore::store::entry::Entry;
+use pycstore::store::named::real_of_source;
 use pycstore::store::scan::{Question, Visit};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -29,13 +27,13 @@ pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
     let mut named = Named::default();
     for given in paths {
         let path = session.environment.absolute(given);
-        let spellings = match inside(opened, &path) {
+        let spellings = match opened.store.inside(&path) {
             Some(relative) => vec![source_of(session, opened, &path, &relative)],
-            None => [spellings(opened, &path), as_text(session, given, &path)].concat(),
+            None => [opened.aliases().all_spellings(&path), as_text(session, given, &path)].concat(),
         };
         let mut mirrored = opened.aliases().beside_links(&real_of_source(&path));
-        mirrored.retain(|beside| is_mirrored(opened, beside));
-        if mirrored.is_empty() && !spellings.iter().any(|spelling| is_mirrored(opened, spelling)) {
+        mirrored.retain(|beside| opened.store.mirrors(beside));
+        if mirrored.is_empty() && !spellings.iter().any(|spelling| opened.store.mirrors(spelling)) {
             named.missing.push(path);
         }
         named.mirrored.extend(mirrored);
@@ -43,18 +41,6 @@ pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
         named.all.extend(spellings);
     }
     named
-}
-
-/// A path in every spelling that the store mirrors: as it is, where it leads to, through other links, and links to what
-/// is below it.
-pub fn spellings(opened: &Opened, path: &Path) -> Vec<PathBuf> {
-    let real = real_of_source(path);
-    let mut spellings = vec![path.to_path_buf(), real.clone()];
-    spellings.extend(opened.aliases().spellings(&real));
-    spellings.extend(opened.aliases().leading_below(&real));
-    spellings.sort();
-    spellings.dedup();
-    spellings
 }
 
 /// The path with `..` resolved as text, if that differs and does not exist. When Python opens `link/../x.py` the kernel
@@ -68,7 +54,7 @@ fn as_text(session: &Session, given: &Path, path: &Path) -> Vec<PathBuf> {
 /// The paths under which the store may have entries of a source: its spellings, or the source of an entry.
 pub fn sources(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
     let path = session.environment.absolute(given);
-    if let Some(relative) = inside(opened, &path) {
+    if let Some(relative) = opened.store.inside(&path) {
         return vec![source_of(session, opened, &path, &relative)];
     }
     let real = real_of_source(&path);
@@ -84,22 +70,6 @@ pub fn sources(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf>
     sources
 }
 
-/// Where a path leads to. A file that is a link is a source of its own: Python compiles it under its own name.
-pub fn real_of_source(path: &Path) -> PathBuf {
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) if !path.is_dir() => real_path(parent).join(name),
-        _ => real_path(path),
-    }
-}
-
-/// A path relative to the store's root; `None` outside the store.
-pub fn inside(opened: &Opened, path: &Path) -> Option<PathBuf> {
-    let below = |path: &Path, root: &Path| path.strip_prefix(root).map(Path::to_path_buf).ok();
-    below(path, opened.store.path())
-        .or_else(|| below(path, opened.store.real_path()))
-        .or_else(|| below(&real_of_source(path), opened.store.real_path()))
-}
-
 /// Looks at one entry given by its path; says what is wrong when there is none.
 pub fn with_entry<R>(
     session: &Session,
@@ -109,7 +79,7 @@ pub fn with_entry<R>(
     answer: impl FnOnce(&Visit<'_>, &Entry<'_>) -> R,
 ) -> Option<R> {
     let absolute = session.environment.absolute(path_given);
-    let Some(relative) = inside(opened, &absolute) else {
+    let Some(relative) = opened.store.inside(&absolute) else {
         let store = opened.store.path().display();
         let message = format!("{} is not in the store {store}", absolute.display());
         complain::advise(
@@ -148,33 +118,6 @@ fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -
         });
     }
     source
-}
-
-/// Whether the store has a mirror of a directory, or an entry of a source.
-fn is_mirrored(opened: &Opened, path: &Path) -> bool {
-    let relative = name::mirror_of(path);
-    opened.store.directory(relative).is_ok() || !names_of_entries(opened, path).unwrap_or_default().is_empty()
-}
-
-/// The names of the entries of a source, in the store's mirror of its directory.
-///
-/// # Errors
-/// Where that cannot be read.
-pub fn names_of_entries(opened: &Opened, source: &Path) -> std::io::Result<Vec<Vec<u8>>> {
-    let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else {
-        return Ok(Vec::new());
-    };
-    let relative = name::mirror_of(parent);
-    let mut names = Vec::new();
-    opened.store.directory(relative)?.list(&mut ListBuffer::default(), |name, kind| {
-        let slot = Name::parse(name).slot();
-        if kind == FileKind::Regular && slot.is_some_and(|slot| slot.holds(source_name.as_bytes())) {
-            names.push(name.to_vec());
-        }
-    })?;
-    names.sort();
-    debug_assert!(name::source_directory(relative) == parent);
-    Ok(names)
 }
 
 impl Named {

@@ -122,7 +122,7 @@ impl Session {
         }
     }
 
-    /// Progress of work on entries, unless nobody wants to see it.
+    /// Progress of work on entries; nothing is shown with --quiet.
     pub fn progress(&self, what: &'static str) -> Progress {
         let visibility = if self.global.quiet { Visibility::Never } else { Visibility::OnTerminal };
         Progress::new(what, visibility)

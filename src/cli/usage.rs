@@ -26,25 +26,26 @@ pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>)
         let hint = format!("without --fix, verify changes nothing; more: {help}");
         return Complaint::new(message(error), hint);
     }
-    let hint = match (suggestion(error), text(error, ContextKind::Usage)) {
+    let hint = match (suggestion(error), error.get(ContextKind::Usage)) {
         (Some(suggestion), _) => suggestion,
-        (None, Some(usage)) => {
-            let usage = usage.trim().trim_start_matches("Usage:");
-            format!("{}; more: {help}", usage.split_whitespace().collect::<Vec<_>>().join(" "))
+        (None, Some(ContextValue::StyledStr(usage))) => {
+            let usage = usage.to_string();
+            let words: Vec<&str> = usage.split_whitespace().skip_while(|word| *word == "Usage:").collect();
+            format!("{}; more: {help}", words.join(" "))
         }
-        (None, None) => help,
+        (None, _) => help,
     };
     Complaint::new(message(error), hint)
 }
 
 /// Whether the unknown argument is the option of other commands for a dry run.
 fn asks_for_dry_run(error: &clap::Error) -> bool {
-    matches!(text(error, ContextKind::InvalidArg).as_deref(), Some("-n" | "--dry-run"))
+    matches!(&texts(error, ContextKind::InvalidArg)[..], [it] if it == "-n" || it == "--dry-run")
 }
 
-/// What the user typed is escaped: it must neither end the line nor be obeyed by a terminal.
+/// Builds the message. What was typed is escaped: it must neither end the line nor control a terminal.
 fn message(error: &clap::Error) -> String {
-    let one = |kind| text(error, kind).map(|it| escaped(&it)).unwrap_or_default();
+    let one = |kind| texts(error, kind).pop().unwrap_or_default();
     let (argument, value) = (one(ContextKind::InvalidArg), one(ContextKind::InvalidValue));
     match error.kind() {
         ErrorKind::UnknownArgument => format!("unexpected argument '{argument}' found"),
@@ -112,15 +113,6 @@ fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
         Some(ContextValue::StyledStr(text)) => vec![escaped(&text.to_string())],
         Some(ContextValue::StyledStrs(texts)) => texts.iter().map(|it| escaped(&it.to_string())).collect(),
         _ => Vec::new(),
-    }
-}
-
-/// The text of a context that has one.
-fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
-    match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::StyledStr(text)) => Some(text.to_string()),
-        _ => None,
     }
 }
 

@@ -84,7 +84,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     let mut all = Inspector::collect(parts, inspection);
     let proof = options.recompile.then(|| prove(session, &opened, &all)).transpose()?;
     let is_whole = opened.stop.cause().is_none();
-    let report = Report {
+    let report = Verification {
         entries: all.entries,
         not_checked: all.not_checked.values().sum(),
         troubles: std::mem::take(&mut all.troubles),
@@ -166,7 +166,7 @@ fn complain_of(proof: &Proof) -> bool {
 }
 
 /// What a verification reports.
-struct Report {
+struct Verification {
     findings: Vec<Finding>,
     troubles: Vec<Trouble>,
     entries: u64,
@@ -174,7 +174,7 @@ struct Report {
     proved: Option<u64>,
 }
 
-impl Report {
+impl Verification {
     fn count(&self, severity: Severity) -> u64 {
         self.findings.iter().filter(|finding| finding.what.severity() == severity).count() as u64
     }

@@ -11,6 +11,7 @@ use pycstore::exit::Exit;
 use pycstore::pyc::name;
 use pycstore::source::{Source, is_missing};
 use pycstore::store::Purpose;
+use pycstore::store::named::real_of_source;
 use pycstore::store::scan::{Question, Trouble};
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use serde::Serialize;
@@ -49,18 +50,16 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
     let mut all_found = true;
     for source in &options.sources {
         let given = session.environment.absolute(source);
-        let real = paths::real_of_source(&given);
+        let real = real_of_source(&given);
         let mut found = 0;
         let sources = paths::sources(session, &opened, source);
         for source in &sources {
             // What the entry records decides where it records a path with `..` behind a link.
-            let is_its =
-                |recorded: Option<&Path>| recorded.is_none_or(|it| paths::real_of_source(it) == real);
+            let is_its = |recorded: Option<&Path>| recorded.is_none_or(|it| real_of_source(it) == real);
             found += print_entries_of(session, options, &opened, source, &is_its, &mut out)?;
         }
         for beside in opened.aliases().beside_links(&real) {
-            let is_its =
-                |recorded: Option<&Path>| recorded.is_some_and(|it| paths::real_of_source(it) == real);
+            let is_its = |recorded: Option<&Path>| recorded.is_some_and(|it| real_of_source(it) == real);
             found += print_entries_of(session, options, &opened, &beside, &is_its, &mut out)?;
         }
         if found == 0 {
@@ -92,7 +91,7 @@ fn print_entries_of(
 ) -> anyhow::Result<usize> {
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
     let relative = name::mirror_of(parent);
-    let names = paths::names_of_entries(opened, source).unwrap_or_else(|source| {
+    let names = opened.store.names_of_entries(source).unwrap_or_else(|source| {
         // The other sources are asked all the same.
         if !is_missing(&source) {
             complain::problem(&Trouble::Directory { path: opened.store.shown(relative, b""), source });

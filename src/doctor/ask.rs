@@ -1,7 +1,7 @@
-//! A question to another program: it is started, and has so long to answer.
+//! Runs another program and reads its answer, within a time limit.
 //!
 //! Shells run what their users wrote into startup files, which may print, wait or start something that stays. So an
-//! answer ends at a mark rather than at the end of the output, and whatever does not answer in time is ended, with all
+//! answer ends at a mark rather than at the end of the output, and a program that does not answer in time is killed, with all
 //! that it started in its process group.
 //!
 //! # Invariants
@@ -66,14 +66,13 @@ pub enum AskError {
     TooLate(Duration),
 }
 
-/// A question, until somebody asks it, and its answer.
+/// An inquiry that waits for a worker, and its answer.
 struct Slot {
     question: Option<Inquiry>,
     answer: Result<Answer, AskError>,
 }
 
-/// The first program of this name on `PATH` that nobody but the user and root may change: what others may change is
-/// not run.
+/// Finds the first program of this name on `PATH` that only the user and root may change: another one is not run.
 pub fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
     trust::program::find(&environment.places.path, effective_user(), name).ok()
 }
@@ -119,7 +118,7 @@ pub fn ask(question: Inquiry, timeout: Duration) -> Result<Answer, AskError> {
         .map_err(not_started)?;
     let Some(mut stdout) = child.stdout.take() else { return Err(AskError::Ended) };
     let (sender, parts) = channel();
-    // Only a thread of its own can wait for a pipe and be given up; it ends with the last program that holds the pipe.
+    // A separate thread waits for the pipe, so that we can give up; it ends with the last program that holds the pipe.
     std::thread::spawn(move || {
         let mut part = [0; 4096];
         while let Ok(read @ 1..) = stdout.read(&mut part) {
@@ -154,7 +153,7 @@ fn ends_with_mark(output: &[u8], mark: &[u8]) -> bool {
     output.windows(mark.len()).rev().take(8192).any(|window| window == mark)
 }
 
-/// Waits so long for the program's end, then ends it; whether it ended by itself and successfully.
+/// Waits for the program to end, at most `grace`, then kills it. Returns whether it ended by itself and successfully.
 fn end(child: &mut Child, grace: Duration) -> bool {
     let deadline = Instant::now() + grace;
     loop {
@@ -164,7 +163,7 @@ fn end(child: &mut Child, grace: Duration) -> bool {
             _ => break,
         }
     }
-    // A group of its own has the program's number; without one this finds nobody.
+    // The process group, if the program has its own, has the program's number; otherwise there is no such group.
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.kill();
     let _ = child.wait();
@@ -212,7 +211,7 @@ mod tests {
         let pids = std::fs::read_to_string(pids).unwrap();
         assert_eq!(pids.lines().count(), 2);
         for pid in pids.lines() {
-            // To die takes a moment; whoever is waited for by nobody yet is a zombie.
+            // Dying takes a moment; a process that was not waited for yet is a zombie.
             let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             let is_over = |state: String| state.is_empty() || state.contains(") Z ");
             let until = Instant::now() + Duration::from_secs(20);

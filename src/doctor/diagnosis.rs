@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 /// A file system is nearly full below this share of room or files, in percent.
 const LEAST_LEFT: u64 = 1;
 
-/// What no module fits into.
+/// Bytes below which no module fits.
 const NOTHING: u64 = 1 << 20;
 
-/// A scheduled prune that did not run for so many seconds does not run: a week, for machines are switched off.
+/// Seconds without a run after which a schedule counts as broken: a week, because machines are switched off.
 const LONGEST_PAUSE: i64 = 7 * 86_400;
 
 impl Facts {
@@ -180,7 +180,7 @@ fn unreadable(store: &OpenStore) -> Vec<Finding> {
     findings
 }
 
-/// The runs of `prune`, and who starts them.
+/// Judges the runs of `prune` and the schedule.
 fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     let finding = |(severity, detail, hint): (Severity, String, String)| {
         Finding::new(severity, Kind::Schedule, detail, hint).at(&store.path)
@@ -305,7 +305,7 @@ fn interpreters(asked: &[AskedInterpreter]) -> Vec<Finding> {
     findings
 }
 
-/// One finding about some interpreters: what is to be said of one, and of several; none about none.
+/// One finding about several interpreters, with the text for one and for more; `None` without any.
 fn together<'a>(
     found: impl Iterator<Item = &'a AskedInterpreter>,
     severity: Severity,

@@ -1,4 +1,4 @@
-//! Who besides its user may change the store, as findings: the way to it, its owner, its parts. Pure.
+//! Findings about other users who may change the store: the directories on the way, its owner, its parts. Pure.
 
 use super::facts::{Facts, OpenStore, StoreState};
 use super::finding::{Finding, Kind, Severity};
@@ -72,7 +72,7 @@ pub fn ways(facts: &Facts) -> Vec<Finding> {
             findings.push(finding);
         }
     }
-    // Where the store is not there yet, a sticky bit keeps nobody from making it first.
+    // Where the store is not there yet, a sticky bit does not prevent others from making it first.
     let last = facts.ways.first().and_then(|way| way.last());
     if let Some(step) = last.filter(|step| !facts.store_is_there() && step.mode & 0o1002 == 0o1002)
         && let StoreState::Missing(path) = &facts.store
@@ -98,8 +98,7 @@ fn counted(parts: &Parts) -> String {
     }
 }
 
-/// A finding about some parts of the store: what is to be said of one, and of several with their number and one of
-/// them.
+/// A finding about some parts of the store, with the text for one and for several; several are counted, with an example.
 fn about(
     parts: &Parts,
     severity: Severity,

@@ -32,11 +32,11 @@ use std::time::Duration;
 pub struct Facts {
     /// When they were gathered.
     pub now: Moment,
-    /// Who is meant to use the store.
+    /// The user who uses the store.
     pub user: u32,
     /// The users and groups of this machine.
     pub accounts: Accounts,
-    /// The home that is this user's; none where it is somebody else's, as `sudo` may leave it.
+    /// The user's home; `None` where HOME is another user's, as `sudo` may leave it.
     pub home: Option<PathBuf>,
     /// What each place has.
     pub places: Vec<Observed>,
@@ -59,7 +59,7 @@ pub struct Facts {
 /// The store as it was found.
 #[derive(Debug)]
 pub enum StoreState {
-    /// Nobody names one, and there is no home.
+    /// None is named, and there is no home.
     Nowhere,
     /// Nothing is there.
     Missing(PathBuf),
@@ -96,7 +96,7 @@ pub struct OpenStore {
     pub user: u32,
     /// Whether `--store` named it: then hints name it as well.
     pub named_by: NamedBy,
-    /// Who prunes it every night, if that can be told.
+    /// The schedule that prunes it, or why that is not known.
     pub schedule: Result<Schedule, String>,
     /// Why its directory counts as shared with other programs; `None` if it does not.
     pub sharing: Option<Sharing>,
@@ -120,10 +120,10 @@ pub struct OpenStore {
     pub locked: Option<Locked>,
 }
 
-/// Who prunes the store without being told.
+/// What prunes the store regularly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schedule {
-    /// Nobody.
+    /// Nothing.
     None,
     /// A schedule of ours: who keeps the time.
     Ours(Scheduler),
@@ -131,7 +131,7 @@ pub enum Schedule {
     Own,
 }
 
-/// Who names the store.
+/// What names the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedBy {
     /// `--store`.
@@ -161,7 +161,7 @@ pub enum Coverage {
 /// What is found out before the store is looked at.
 #[derive(Debug)]
 pub struct Surroundings {
-    /// Who is meant to use the store.
+    /// The user who uses the store.
     pub user: u32,
     /// The users and groups of this machine.
     pub accounts: Accounts,
@@ -183,7 +183,7 @@ impl Surroundings {
         Surroundings { user, accounts, places, unasked, crontab }
     }
 
-    /// Who may change the store.
+    /// Judges who may change the store.
     pub fn guard(&self) -> Guard<'_> {
         Guard { user: self.user, accounts: &self.accounts }
     }
@@ -196,7 +196,7 @@ pub struct KnownStore {
     pub named_by: NamedBy,
     /// Why its directory counts as shared with other programs; `None` if it does not.
     pub sharing: Option<Sharing>,
-    /// Who prunes it every night, if that can be told.
+    /// The schedule that prunes it, or why that is not known.
     pub schedule: Result<Schedule, String>,
     /// The newest run of `prune`, if the history can be read.
     pub last_run: Result<Option<Run>, String>,
@@ -338,7 +338,7 @@ fn ask_places(
         Err(why) => unasked = Some(why),
     }
     let session_has = systemd::of_session(environment, guard, timeout);
-    // Without a session these files are for nobody, unless they say something.
+    // Without a session nothing reads these files, unless they set something.
     let files_have = systemd::of_environment_d(environment, home, timeout)
         .filter(|setting| session_has.is_some() || *setting != of_every_login);
     places.extend(session_has.map(|setting| (VariablePlace::Session, Ok(setting))));

@@ -31,7 +31,7 @@ impl Severity {
 pub enum Kind {
     /// The configuration cannot be used.
     Configuration,
-    /// A value with a `~` or `$` that nobody expands.
+    /// A value with a `~` or `$` that nothing expands.
     Unexpanded,
     /// A value that is no absolute path.
     Relative,
@@ -41,9 +41,9 @@ pub enum Kind {
     Shared,
     /// A directory on the way to the store that others may change.
     Ancestor,
-    /// The store belongs to somebody else.
+    /// The store belongs to another user.
     Owner,
-    /// Parts of the store belong to root, or to somebody else.
+    /// Parts of the store belong to root or another user.
     ForeignParts,
     /// Parts of the store that others may write to.
     Writable,

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! * One that is not run, because others may change it, is judged by its version. As whom the others are run:
+//! * One that is not run, because others may change it, is judged by its version. The user that runs the others:
 //!   [`crate::host::trust::runner`].
 //! * None writes anything (`-B`), nor imports anything but what it starts with (`-S`).
 
@@ -35,9 +35,9 @@ pub struct AskedInterpreter {
 /// What an interpreter said of the prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// It has it.
+    /// It uses the prefix.
     Honours,
-    /// It has it not.
+    /// It ignores the prefix.
     Ignores,
     /// Nothing; why.
     Nothing(String),

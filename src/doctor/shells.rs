@@ -1,6 +1,6 @@
 //! The shells, really started: as login and as interactive shells, in a clean environment, from the user's home.
 //!
-//! Whatever the startup files print, the answer stands between marks. It is the environment that a program gets from
+//! The startup files may print anything: the answer stands between marks. It is the environment that a program gets from
 //! the shell, and the shell's own variable, which may be there without being exported.
 
 use super::ask::{AskError, Inquiry, apart, ask_all, program};
@@ -23,7 +23,7 @@ const BEGIN: &[u8] = b"pycstore:begin\0";
 const END: &[u8] = b"pycstore:end\0";
 const OVER: &[u8] = b"\0pycstore:over\0";
 
-/// Below the home: who has one of these uses the shell.
+/// Files below the home: a user who has one of them uses the shell.
 fn startup_files(shell: Shell) -> &'static [&'static str] {
     match shell {
         Shell::Bash => &[".bashrc", ".bash_profile", ".bash_login"],

@@ -118,7 +118,7 @@ fn values(answered: &[(VariablePlace, &Setting)], home: Option<&Path>) -> Vec<Fi
     findings
 }
 
-/// What a value means that begins with a home or has a variable in it which nobody expanded.
+/// What a value with an unexpanded home or variable means.
 fn unexpanded(value: &OsStr, home: Option<&Path>) -> Option<PathBuf> {
     let text = value.to_str().unwrap_or_default();
     let home = home.unwrap_or(Path::new("/home/me"));
@@ -150,7 +150,7 @@ fn masked(answered: &[(VariablePlace, &Setting)]) -> Option<Finding> {
     })
 }
 
-/// Shells that have the variable and hand it to nobody.
+/// Shells that have the variable but do not export it.
 fn not_exported(answered: &[(VariablePlace, &Setting)]) -> Vec<Finding> {
     let found = by_value(answered, |setting| setting.not_exported.as_ref()).into_iter();
     let finding = |(value, places): (&OsString, Vec<VariablePlace>)| {
@@ -172,7 +172,7 @@ fn is_set(setting: &Setting) -> bool {
     setting.prefix.as_ref().is_some_and(|prefix| !prefix.is_empty())
 }
 
-/// Places that have none, where others have one; or that nobody has any.
+/// Places without the variable where others have it; or that no place has it.
 fn absent(answered: &[(VariablePlace, &Setting)], facts: &Facts) -> Vec<Finding> {
     let with: Vec<VariablePlace> =
         answered.iter().filter(|(_, it)| is_set(it)).map(|(place, _)| *place).collect();

@@ -16,6 +16,7 @@ pub mod exposure;
 pub mod in_tree;
 pub mod lock;
 pub mod mirrored;
+pub mod named;
 pub mod others;
 pub mod scan;
 pub mod sharing;
@@ -263,7 +264,10 @@ mod tests {
         assert_eq!(opened(&ours, Purpose::Remove), Ok(()));
         let refused = |path: &Path| opened(path, Purpose::Remove).unwrap_err();
         assert!(refused(&hers).ends_with("belongs to user 61001, not to us"));
-        assert!(refused(&below_hers).ends_with("user 61001 decides what is there, and we are root"));
+        let refusal = refused(&below_hers);
+        assert!(
+            refusal.starts_with("refused as root: ") && refusal.ends_with("user 61001 decides what is there")
+        );
     }
 
     #[test]

@@ -87,6 +87,34 @@ pub enum Why {
     Foreign,
 }
 
+impl Why {
+    /// Whether it is worth a word even to somebody who asked for quiet.
+    pub fn is_unexpected(self) -> bool {
+        match self {
+            Why::NotBytecode | Why::Unreadable | Why::Changed | Why::SourceRemoved | Why::MaybeTracked => {
+                true
+            }
+            Why::Sourceless | Why::Tracked | Why::Numba | Why::Young | Why::Foreign => false,
+        }
+    }
+
+    /// In words, for a person.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Why::NotBytecode => "it is no bytecode",
+            Why::Unreadable => "its first bytes cannot be read",
+            Why::Changed => "it changed after it was planned",
+            Why::SourceRemoved => "its source was removed after it was planned, and Python may import it",
+            Why::Sourceless => "no source lies beside it, and Python may import it; --sourceless removes it",
+            Why::Tracked => "git tracks it",
+            Why::MaybeTracked => "git may track it: the index of its repository cannot be read",
+            Why::Numba => "it is numba's, which keeps its cache there whatever the prefix",
+            Why::Young => "it is less than an hour old and may still be written",
+            Why::Foreign => "Python did not write it",
+        }
+    }
+}
+
 /// A file, or a directory in a `__pycache__`, that stays.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kept {

@@ -194,9 +194,10 @@ pub struct Group {
 }
 
 /// What comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The most room.
+    #[default]
     Size,
     /// The most files.
     Files,

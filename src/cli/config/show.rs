@@ -71,14 +71,14 @@ pub fn run(session: &Session, options: &ConfigOptions) -> anyhow::Result<Exit> {
 }
 
 /// One value.
-struct Row {
+struct ConfigRow {
     key: String,
     value: Value,
     origin: Origin,
 }
 
-fn rows(session: &Session) -> Vec<Row> {
-    let row = |key: &str, sourced: Sourced<Value>| Row {
+fn rows(session: &Session) -> Vec<ConfigRow> {
+    let row = |key: &str, sourced: Sourced<Value>| ConfigRow {
         key: key.into(),
         value: sourced.value,
         origin: sourced.origin,
@@ -201,7 +201,7 @@ impl From<Origin> for OriginFields {
 }
 
 impl<'a> ConfigDocument<'a> {
-    fn new(location: &'a Location, rows: &[Row], configuration: &Configuration) -> ConfigDocument<'a> {
+    fn new(location: &'a Location, rows: &[ConfigRow], configuration: &Configuration) -> ConfigDocument<'a> {
         let values = rows.iter().map(|row| {
             let (value, value_bytes) = match &row.value {
                 Value::Unset(_) => (ValueField::Null, None),

@@ -78,7 +78,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let view = View { dimensions: counted, ..View::default() };
     let usage = usage(session, options, &opened, &under.mirrored, (&view, &focus))?;
     let arrangement = Arrangement {
-        order: options.view.sort.into(),
+        order: options.view.sort,
         measure: if options.apparent_size { Measure::Length } else { Measure::Disk },
         top: options.view.top,
         depth: options.view.depth,
@@ -147,12 +147,12 @@ fn asked_for(session: &Session, view: &ViewOptions) -> Vec<String> {
 
 fn is_default(view: &ViewOptions) -> bool {
     let ViewOptions { by, depth, sort, top, under, files_of } = view;
-    let is_by_size = Order::from(*sort) == Order::Size;
+    let is_by_size = *sort == Order::Size;
     by.is_empty() && depth.is_none() && is_by_size && top.is_none() && under.is_empty() && files_of.is_none()
 }
 
 fn dimensions(view: &ViewOptions) -> anyhow::Result<Vec<Dimension>> {
-    let mut dimensions: Vec<Dimension> = view.by.iter().copied().map(Dimension::from).collect();
+    let mut dimensions = view.by.clone();
     if view.files_of.is_some() {
         return Ok(vec![Dimension::Source]);
     }

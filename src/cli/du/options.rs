@@ -1,7 +1,7 @@
 //! The options of `pycstore du`: which files are shown, how they are grouped, and how they are written.
 
-use crate::cli::options::whole;
-use clap::{Args, ValueEnum};
+use crate::cli::options::{values, whole};
+use clap::Args;
 use pycstore::verdict::view::{Dimension, Order};
 use std::path::PathBuf;
 
@@ -22,8 +22,8 @@ pub struct FormatOptions {
 #[derive(Debug, Default, Args)]
 pub struct ViewOptions {
     /// What the rows are: one of these, or two with a comma between them [default: owner]
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', help_heading = "View")]
-    pub by: Vec<Grouping>,
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = values(&DIMENSIONS, Dimension::name), help_heading = "View")]
+    pub by: Vec<Dimension>,
     /// Show directories as a tree, N levels deep
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub depth: Option<usize>,
@@ -33,9 +33,10 @@ pub struct ViewOptions {
         value_name = "WHAT",
         default_value = "size",
         hide_default_value = true,
+        value_parser = values(&ORDERS, Order::name),
         help_heading = "View"
     )]
-    pub sort: Sorting,
+    pub sort: Order,
     /// Show N rows, and the rest in one (of a tree: N of each directory)
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub top: Option<usize>,
@@ -48,59 +49,20 @@ pub struct ViewOptions {
 }
 
 /// What `du --by` groups by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Grouping {
-    /// The project, environment or interpreter that the source belongs to
-    Owner,
-    /// The installed distribution that the source belongs to
-    Package,
-    /// The cache tag
-    Tag,
-    /// The status
-    Status,
-    /// The kind of owner
-    Kind,
-    /// The directory of the source
-    Directory,
-}
-
-impl From<Grouping> for Dimension {
-    fn from(grouping: Grouping) -> Dimension {
-        match grouping {
-            Grouping::Owner => Dimension::Owner,
-            Grouping::Package => Dimension::Package,
-            Grouping::Tag => Dimension::Tag,
-            Grouping::Status => Dimension::Status,
-            Grouping::Kind => Dimension::Kind,
-            Grouping::Directory => Dimension::Directory,
-        }
-    }
-}
+const DIMENSIONS: [(Dimension, &str); 6] = [
+    (Dimension::Owner, "The project, environment or interpreter that the source belongs to"),
+    (Dimension::Package, "The installed distribution that the source belongs to"),
+    (Dimension::Tag, "The cache tag"),
+    (Dimension::Status, "The status"),
+    (Dimension::Kind, "The kind of owner"),
+    (Dimension::Directory, "The directory of the source"),
+];
 
 /// What `du --sort` sorts by.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Sorting {
-    /// The most room
-    #[default]
-    Size,
-    /// The most files
-    Files,
-    /// The most room that can go
-    Reclaimable,
-    /// What was used last
-    LastUsed,
-    /// By name
-    Name,
-}
-
-impl From<Sorting> for Order {
-    fn from(sorting: Sorting) -> Order {
-        match sorting {
-            Sorting::Size => Order::Size,
-            Sorting::Files => Order::Files,
-            Sorting::Reclaimable => Order::Reclaimable,
-            Sorting::LastUsed => Order::LastUsed,
-            Sorting::Name => Order::Name,
-        }
-    }
-}
+const ORDERS: [(Order, &str); 5] = [
+    (Order::Size, "The most room"),
+    (Order::Files, "The most files"),
+    (Order::Reclaimable, "The most room that can go"),
+    (Order::LastUsed, "What was used last"),
+    (Order::Name, "By name"),
+];

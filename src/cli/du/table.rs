@@ -24,7 +24,7 @@ const BAR: usize = 10;
 
 /// Prints the table.
 pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut dyn Write) -> io::Result<()> {
-    let layout = Layout::new(session, shown);
+    let layout = TableLayout::new(session, shown);
     let all = match shown.measure {
         Measure::Length => usage.total.bytes,
         Measure::Disk => usage.disk(),
@@ -56,7 +56,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
 }
 
 /// Which columns there are, and what stands in them.
-struct Layout<'a> {
+struct TableLayout<'a> {
     session: &'a Session,
     shown: &'a Shown,
     /// The dimension that stands last: what is a path, for it alone may be cut; then the second dimension.
@@ -67,14 +67,14 @@ struct Layout<'a> {
     has_bars: bool,
 }
 
-impl Layout<'_> {
-    fn new<'a>(session: &'a Session, shown: &'a Shown) -> Layout<'a> {
+impl TableLayout<'_> {
+    fn new<'a>(session: &'a Session, shown: &'a Shown) -> TableLayout<'a> {
         let dimensions = &shown.dimensions;
         let last = dimensions.iter().position(|dimension| is_path(*dimension));
         let last = last.unwrap_or(dimensions.len() - 1);
         let other = (0..dimensions.len()).find(|&index| index != last);
         let has_tags = !dimensions.contains(&Dimension::Tag);
-        Layout { session, shown, last, other, has_tags, has_bars: session.terminal.is_terminal() }
+        TableLayout { session, shown, last, other, has_tags, has_bars: session.terminal.is_terminal() }
     }
 
     fn columns(&self) -> Vec<Column> {

@@ -85,13 +85,13 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
 /// without entries.
 fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
     let absolute = session.environment.absolute(given);
-    if paths::inside(opened, &absolute).is_some() {
+    if opened.store.inside(&absolute).is_some() {
         return vec![given.to_path_buf()];
     }
     let mut found = Vec::new();
     for source in paths::sources(session, opened, given) {
         let relative = name::mirror_of(source.parent().unwrap_or(Path::new("/")));
-        let names = paths::names_of_entries(opened, &source).unwrap_or_default();
+        let names = opened.store.names_of_entries(&source).unwrap_or_default();
         found.extend(names.iter().map(|name| opened.store.shown(relative, name)));
     }
     if found.is_empty() {

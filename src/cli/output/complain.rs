@@ -11,8 +11,10 @@ use pycstore::exit::Exit;
 use pycstore::quoting::escaped;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::store::scan::Trouble;
+use pycstore::units::{Tally, human};
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::Path;
 
 const NAME: &str = "pycstore: ";
 const HINT: &str = "hint: ";
@@ -96,6 +98,26 @@ pub fn interpreters(interpreters: &Interpreters) -> bool {
         note("no Python 3.8 or later found on this machine");
     }
     any_found && interpreters.unreadable.is_empty() && interpreters.unidentified.is_empty()
+}
+
+/// The most paths that are named for one reason; a mail from cron is not the place for thousands.
+const MOST_PATHS: usize = 10;
+
+/// Says what was done to some paths, and why.
+pub fn paths(done: &str, paths: &[&Path], why: &str) {
+    for path in paths.iter().take(MOST_PATHS) {
+        note(&format!("{done} {}: {why}", path.display()));
+    }
+    if let Some(more) = paths.len().checked_sub(MOST_PATHS).filter(|more| *more > 0) {
+        note(&format!("{done} {} more like that; --json names them all", human::count(more as u64)));
+    }
+}
+
+/// Says what a run that was stopped left.
+pub fn left(files: Tally, directories: u64) {
+    if !files.is_empty() || directories > 0 {
+        note(&format!("stopped early: {} left", human::sum(files, directories)));
+    }
 }
 
 /// Reports what could not be read; a mount point is no fault.

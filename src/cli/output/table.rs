@@ -50,11 +50,11 @@ pub enum Alignment {
 pub struct Table {
     columns: Vec<Column>,
     path_heading: &'static str,
-    rows: Vec<Row>,
+    rows: Vec<TableRow>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct TableRow {
     cells: Vec<String>,
     path: Vec<u8>,
     tone: Tone,
@@ -72,7 +72,7 @@ impl Table {
     /// Adds a row: a cell for each column, and the path or whatever stands in its place.
     pub fn row(&mut self, cells: Vec<String>, path: Vec<u8>, tone: Tone) {
         debug_assert_eq!(cells.len(), self.columns.len());
-        self.rows.push(Row { cells, path, tone });
+        self.rows.push(TableRow { cells, path, tone });
     }
 
     /// Prints the table.

@@ -4,6 +4,7 @@ use crate::cli::output::json::{FailureLine, Mode, OwnerHead, PathField, SCHEMA, 
 use pycstore::effect::outcome::Outcome;
 use pycstore::store::Store;
 use pycstore::verdict::emptied::EmptiedIn;
+use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 /// `prune --json`, dry or not.
@@ -31,20 +32,14 @@ struct Directories<'a> {
 
 impl Serialize for Directories<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let paths = self.emptied.iter().flat_map(|emptied| {
-            emptied.names().map(|name| self.store.shown(&emptied.parent, name)).collect::<Vec<_>>()
-        });
-        serializer.collect_seq(paths.map(|path| Directory { path }))
-    }
-}
-
-struct Directory {
-    path: std::path::PathBuf,
-}
-
-impl Serialize for Directory {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        PathField::new("path", &self.path).serialize(serializer)
+        let mut paths = serializer.serialize_seq(None)?;
+        for emptied in self.emptied {
+            for name in emptied.names() {
+                let path = self.store.shown(&emptied.parent, name);
+                paths.serialize_element(&PathField::new("path", &path))?;
+            }
+        }
+        paths.end()
     }
 }
 

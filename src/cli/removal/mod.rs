@@ -150,7 +150,7 @@ enum Weighing {
 }
 
 /// What a scan found.
-struct Found {
+struct Scanned {
     plan: Plan,
     troubles: Vec<Trouble>,
     /// Of the whole store, where metrics are written.
@@ -232,9 +232,9 @@ impl RemovalRun<'_> {
             Mode::Real => execution.remove(&planned),
         };
         let overflow = Overflow::new(MOST_HELD, &take);
-        // Who is asked is told all of it before.
+        // A user who is asked is shown the whole plan first: nothing is removed while it is made.
         let overflow = (consent == Consent::Given).then_some(&overflow);
-        let Found { mut plan, mut troubles, census, look } = self.look(judgement, weighed, overflow)?;
+        let Scanned { mut plan, mut troubles, census, look } = self.look(judgement, weighed, overflow)?;
         if plan.in_scope == 0 && look == Look::Whole {
             self.say_nothing_in_scope(judgement);
         }
@@ -303,7 +303,7 @@ impl RemovalRun<'_> {
         judgement: Judgement<'_>,
         weighed: Vec<Trouble>,
         overflow: Option<&Overflow<'_>>,
-    ) -> anyhow::Result<Found> {
+    ) -> anyhow::Result<Scanned> {
         let Judgement { policy, circumstances, cut_off, .. } = judgement;
         let (session, opened) = (self.session, self.opened);
         let counts = self.options.metrics.is_some();
@@ -315,7 +315,7 @@ impl RemovalRun<'_> {
             }
             (false, _) => policy.question(),
         };
-        // Metrics speak of the whole store, whatever is removed of it.
+        // Metrics count the whole store, even if only a part is in scope.
         let scan = if counts { opened.scan(question) } else { within_scope(opened, policy, question) };
         let (reclaimable, links) = (reclaimable(session, opened)?, CountedLinks::default());
         let new_visitors = || {
@@ -334,7 +334,7 @@ impl RemovalRun<'_> {
         let mut plan = Plan::collect(planners);
         let troubles = both(std::mem::take(&mut plan.troubles), weighed);
         let troubles = both(troubles, opened.troubles_of_aliases());
-        Ok(Found { plan, troubles, census, look })
+        Ok(Scanned { plan, troubles, census, look })
     }
 
     /// The interpreters, where the policy asks which there are.

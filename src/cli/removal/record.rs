@@ -29,7 +29,7 @@ pub(super) fn is_due(
             }
             false
         }
-        // Nobody knows when the last run was; one too many does no harm.
+        // The last run is not known; an additional run does no harm.
         Err(error) => {
             complain::problem(&error);
             true
@@ -93,7 +93,7 @@ fn latest(journal: &Result<Journal, JournalError>) -> Latest {
 
 /// Whether history and metrics were written; complains where they were not.
 fn are_written(history: Result<(), JournalError>, metrics: Result<(), MetricsError>) -> bool {
-    // Who has no home has no history.
+    // Without a home there is no history.
     let history = history.err().filter(|error| !matches!(error, JournalError::Homeless));
     let problems = [history.map(anyhow::Error::from), metrics.err().map(anyhow::Error::from)];
     for problem in problems.iter().flatten() {

@@ -12,10 +12,10 @@ use pycstore::source::owner::Life;
 use pycstore::store::Store;
 use pycstore::units::{Tally, human};
 use pycstore::verdict::emptied::topmost;
-use pycstore::verdict::plan::Skipped;
 use pycstore::verdict::policy::Spared;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 /// Data, on standard output.
 pub(super) fn show(
@@ -38,33 +38,19 @@ pub(super) fn show(
     out.flush()
 }
 
-/// So many files that were kept for one reason are named; a mail from cron is not the place for thousands.
-const MOST_KEPT_LINES: usize = 10;
-
 /// What did not go as asked, on standard error.
 pub(super) fn explain(outcome: &Outcome) {
-    let mut kept: BTreeMap<Spared, Vec<&Skipped>> = BTreeMap::new();
-    outcome.skipped.iter().for_each(|skipped| kept.entry(skipped.why).or_default().push(skipped));
-    for (why, skipped) in kept {
-        for one in skipped.iter().take(MOST_KEPT_LINES) {
-            complain::note(&format!("kept {}: {}", one.path.display(), why.explanation()));
-        }
-        if let Some(more) = skipped.len().checked_sub(MOST_KEPT_LINES).filter(|more| *more > 0) {
-            complain::note(&format!(
-                "kept {} more like that; --json names them all",
-                human::count(more as u64)
-            ));
-        }
+    let mut kept: BTreeMap<Spared, Vec<&Path>> = BTreeMap::new();
+    for skipped in &outcome.skipped {
+        kept.entry(skipped.why).or_default().push(&skipped.path);
+    }
+    for (why, paths) in kept {
+        complain::paths("kept", &paths, why.explanation());
     }
     for failure in &outcome.failures {
         complain::problem(failure);
     }
-    if !outcome.left.is_empty() || outcome.directories_left > 0 {
-        complain::note(&format!(
-            "stopped early: {} left",
-            human::sum(outcome.left, outcome.directories_left)
-        ));
-    }
+    complain::left(outcome.left, outcome.directories_left);
     if outcome.over_budget != Tally::default() {
         let Tally { files, disk, .. } = outcome.over_budget;
         let over = if files > 0 { human::counted(files, "file") } else { human::size(disk) };

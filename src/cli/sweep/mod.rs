@@ -319,30 +319,21 @@ fn print(
     session.style().write_line(out, &sum, Tone::Total)
 }
 
-/// So many paths are named for one reason.
-const MOST_LINES: usize = 10;
-
 /// What did not go, on standard error. What stays as it should is not worth a word to who wants quiet.
 fn explain(session: &Session, outcome: &Outcome) {
     let mut kept: BTreeMap<Why, Vec<&Path>> = BTreeMap::new();
-    for it in outcome.kept.iter().filter(|it| !session.global.quiet || is_unexpected(it.why)) {
+    for it in outcome.kept.iter().filter(|it| !session.global.quiet || it.why.is_unexpected()) {
         kept.entry(it.why).or_default().push(&it.path);
     }
     for (why, paths) in kept {
-        notes("kept", &paths, explanation(why));
+        complain::paths("kept", &paths, why.explanation());
     }
     let mut left_alone: BTreeMap<Reason, Vec<&Path>> = BTreeMap::new();
     for it in outcome.left_alone.iter().filter(|_| !session.global.quiet) {
         left_alone.entry(it.reason).or_default().push(&it.path);
     }
     for (reason, paths) in left_alone {
-        let why = match reason {
-            Reason::Environment => "it is an environment; name it, or say --include-environments",
-            Reason::Installation => "it belongs to an installation of Python; --system sweeps it",
-            Reason::Packaged => "it belongs to the package manager; --system sweeps it",
-            Reason::Link => "it is a symbolic link",
-        };
-        notes("left alone", &paths, why);
+        complain::paths("left alone", &paths, reason.explanation());
     }
     for failure in &outcome.failures {
         complain::problem(failure);
@@ -350,45 +341,5 @@ fn explain(session: &Session, outcome: &Outcome) {
     for failure in &outcome.not_adopted {
         complain::problem(failure);
     }
-    if !outcome.left.is_empty() || outcome.directories_left > 0 {
-        complain::note(&format!(
-            "stopped early: {} left",
-            human::sum(outcome.left, outcome.directories_left)
-        ));
-    }
-}
-
-fn notes(what: &str, paths: &[&Path], why: &str) {
-    for path in paths.iter().take(MOST_LINES) {
-        complain::note(&format!("{what} {}: {why}", path.display()));
-    }
-    if let Some(more) = paths.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
-        complain::note(&format!(
-            "{what} {} more like that; --json names them all",
-            human::count(more as u64)
-        ));
-    }
-}
-
-/// Whether a person should know even who asked for quiet.
-fn is_unexpected(why: Why) -> bool {
-    match why {
-        Why::NotBytecode | Why::Unreadable | Why::Changed | Why::SourceRemoved | Why::MaybeTracked => true,
-        Why::Sourceless | Why::Tracked | Why::Numba | Why::Young | Why::Foreign => false,
-    }
-}
-
-fn explanation(why: Why) -> &'static str {
-    match why {
-        Why::NotBytecode => "it is no bytecode",
-        Why::Unreadable => "its first bytes cannot be read",
-        Why::Changed => "it changed after it was planned",
-        Why::SourceRemoved => "its source was removed after it was planned, and Python may import it",
-        Why::Sourceless => "no source lies beside it, and Python may import it; --sourceless removes it",
-        Why::Tracked => "git tracks it",
-        Why::MaybeTracked => "git may track it: the index of its repository cannot be read",
-        Why::Numba => "it is numba's, which keeps its cache there whatever the prefix",
-        Why::Young => "it is less than an hour old and may still be written",
-        Why::Foreign => "Python did not write it",
-    }
+    complain::left(outcome.left, outcome.directories_left);
 }

@@ -1,26 +1,24 @@
-//! `pycstore warm`: fill the store ahead of use. `sources` finds what is to be compiled below paths, `stale` what the
-//! store has of no use any more.
+//! `pycstore warm`: fill the store ahead of use.
 
 mod document;
-mod sources;
-mod stale;
 
 use super::env::this_program;
 use super::output::json;
 use super::output::style::Tone;
 use super::output::table::{Column, Table};
 use super::output::{complain, path};
+use super::paths;
 use super::session::{Opened, Session};
 use clap::Args;
 use document::WarmDocument;
-use pycstore::effect::compile::{Compilation, Group, compile};
+use pycstore::effect::compile::{Compilation, compile};
 use pycstore::effect::new_entry::make_mirror;
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
-use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
+use pycstore::store::scan::Question;
 use pycstore::units::human;
-use pycstore::verdict::status::{self, Status, UncheckedHashes};
-use std::collections::{BTreeSet, HashSet};
+use pycstore::verdict::status::UncheckedHashes;
+use pycstore::warm::{Planning, Remark, WarmPlan, plan_sources, plan_stale};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -60,41 +58,23 @@ pub struct WarmOptions {
     pub json: bool,
 }
 
-/// What is to be compiled.
-struct Work {
-    groups: Vec<Group>,
-    /// What the store has fresh, of what lies on the way.
-    fresh: HashSet<PathBuf>,
-    /// Directories of programs and those that a path leaves by `..`: Python opens entries through their mirrors.
-    program_directories: BTreeSet<PathBuf>,
-    /// Whether nothing was left out that was asked for.
-    is_whole: bool,
-}
-
 /// Runs `pycstore warm`.
 pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     let hint = "run as that user: sudo -u USER pycstore warm …";
     let opened = session.open_to_fill(hint)?;
     opened.stop.on_signals()?;
     let runners = Runners::new(Some(this_program()?));
-    let work = if options.all_stale {
-        stale::work(session, options, &opened, &runners)?
-    } else {
-        match sources::work(session, options, &opened, &runners)? {
-            Some(work) => work,
-            None => return Ok(Exit::Nothing),
-        }
-    };
+    let Some(plan) = plan(session, options, &opened, &runners)? else { return Ok(Exit::Nothing) };
     let compilation = if opened.stop.cause().is_some() {
         Compilation::default()
     } else {
         let mut progress = session.progress("compiling");
         let (store, threads) = (&opened.store, opened.threads());
-        let is_fresh = |entry: &Path| work.fresh.contains(entry);
+        let is_fresh = |entry: &Path| plan.fresh.contains(entry);
         let update = |sources| progress.update(sources);
-        compile(store, &work.groups, &is_fresh, &runners, threads, opened.stop.flag(), update)
+        compile(store, &plan.groups, &is_fresh, &runners, threads, opened.stop.flag(), update)
     };
-    let are_made = make_mirrors(&opened, &work);
+    let are_made = make_mirrors(&opened, &plan);
     opened.stop.end_work();
     // What is done is done: an output that cannot be written is one more problem to report.
     let is_written = complain::is_written(show(session, options, &opened, &compilation));
@@ -106,14 +86,46 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         let left = human::counted(compilation.left, "source");
         complain::note(&format!("stopped early: at least {left} left"));
     }
-    let is_complete = work.is_whole && are_made && compilation.failures.is_empty() && !is_stopped;
+    let is_complete = plan.is_whole && are_made && compilation.failures.is_empty() && !is_stopped;
     Ok(Exit::complete_if(is_complete && is_written))
 }
 
+/// What is to be compiled; `None` where every path was refused.
+fn plan(
+    session: &Session,
+    options: &WarmOptions,
+    opened: &Opened,
+    runners: &Runners,
+) -> anyhow::Result<Option<WarmPlan>> {
+    let mut planning = Planning {
+        environment: &session.environment,
+        scan: opened.scan(Question::Everything(UncheckedHashes::Trust)),
+        runners,
+        interpreters: &|| session.interpreters_with(opened),
+        progress: &|| {
+            let mut progress = session.progress("looking at");
+            Box::new(move |entries| progress.update(entries))
+        },
+        remarks: &mut |remark| match remark {
+            Remark::Refused(complaint) => complain::fatal(&complaint.into()),
+            Remark::Unreadable(unreadable) => complain::problem(&unreadable),
+            Remark::Trouble(trouble) => complain::problem(&trouble),
+            Remark::Expected(_) if session.global.quiet => {}
+            Remark::Left(message) | Remark::Expected(message) => complain::note(&message),
+        },
+    };
+    if options.all_stale {
+        let named = paths::named(session, opened, &options.paths);
+        named.say_missing(session);
+        return Ok(Some(plan_stale(&mut planning, &named.all, &named.mirrored)));
+    }
+    Ok(plan_sources(&mut planning, &options.paths, options.python.as_deref())?)
+}
+
 /// Makes the mirrors of directories of programs; whether all are there.
-fn make_mirrors(opened: &Opened, work: &Work) -> bool {
+fn make_mirrors(opened: &Opened, plan: &WarmPlan) -> bool {
     let mut are_made = true;
-    for directory in &work.program_directories {
+    for directory in &plan.program_directories {
         if opened.stop.cause().is_some() {
             return true;
         }
@@ -124,43 +136,6 @@ fn make_mirrors(opened: &Opened, work: &Work) -> bool {
         }
     }
     are_made
-}
-
-/// Collects the paths of the fresh entries.
-#[derive(Default)]
-struct Fresh {
-    entries: Vec<PathBuf>,
-    troubles: Vec<Trouble>,
-}
-
-struct FreshIn<'a>(&'a Opened, Fresh);
-
-impl Visitor for FreshIn<'_> {
-    fn directory(&mut self, visit: &Visit<'_>) {
-        let is_fresh = |status| status == Some(Status::Fresh);
-        let fresh =
-            visit.entries.iter().filter(|entry| is_fresh(status::judge(entry, UncheckedHashes::Trust)));
-        self.1.entries.extend(fresh.map(|entry| self.0.store.shown(visit.relative, entry.name)));
-    }
-
-    fn trouble(&mut self, trouble: Trouble) {
-        self.1.troubles.push(trouble);
-    }
-}
-
-/// The fresh entries of sources at or below these paths; complains of what cannot be read.
-fn fresh_below(session: &Session, opened: &Opened, paths: &[PathBuf]) -> (HashSet<PathBuf>, bool) {
-    let mut progress = session.progress("looking at");
-    let scan = Scan { within: paths, ..opened.scan(Question::Everything(UncheckedHashes::Trust)) };
-    let mut all = HashSet::new();
-    let mut is_whole = true;
-    for FreshIn(_, fresh) in
-        scan.run(|| FreshIn(opened, Fresh::default()), |entries| progress.update(entries))
-    {
-        is_whole &= complain::troubles(&fresh.troubles) == Exit::Done;
-        all.extend(fresh.entries);
-    }
-    (all, is_whole)
 }
 
 /// Data, on standard output.

@@ -80,6 +80,18 @@ pub enum Reason {
     Link,
 }
 
+impl Reason {
+    /// In words, for a person.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Reason::Environment => "it is an environment; name it, or say --include-environments",
+            Reason::Installation => "it belongs to an installation of Python; --system sweeps it",
+            Reason::Packaged => "it belongs to the package manager; --system sweeps it",
+            Reason::Link => "it is a symbolic link",
+        }
+    }
+}
+
 /// What a walk is made of.
 #[derive(Clone, Copy)]
 pub struct Walk<'a> {

@@ -1,61 +1,77 @@
 //! The sources below paths, grouped by the interpreter that is to compile them.
 
-use super::super::output::complain::{self, Complaint};
-use super::super::session::{Opened, Session};
-use super::{WarmOptions, Work, fresh_below};
-use pycstore::effect::compile::{Group, Task};
-use pycstore::host::accounts::Accounts;
-use pycstore::host::directory::effective_user;
-use pycstore::host::trust::runner::Runners;
-use pycstore::pyc::InvalidationMode;
-use pycstore::pyc::name::{PYCACHE, python_of_tag};
-use pycstore::source::interpreter::{Implementation, Interpreters};
-use pycstore::source::is_missing;
-use pycstore::source::walk::{NOT_SOURCES, PythonTree, Unreadable, python_tree};
-use pycstore::store::in_tree::choice::executable_of;
-use pycstore::store::in_tree::choice::{Decider, Deciders};
-use pycstore::units::human;
+use super::{Planning, Remark, WarmPlan, fresh_below};
+use crate::complaint::{self, Complaint};
+use crate::effect::compile::{Group, Task};
+use crate::environment::Environment;
+use crate::host::accounts::Accounts;
+use crate::host::directory::effective_user;
+use crate::host::trust::runner::Runners;
+use crate::pyc::InvalidationMode;
+use crate::pyc::name::{PYCACHE, python_of_tag};
+use crate::source::interpreter::{Implementation, Interpreter, Interpreters};
+use crate::source::is_missing;
+use crate::source::walk::{NOT_SOURCES, PythonTree, Unreadable, python_tree};
+use crate::store::in_tree::choice::executable_of;
+use crate::store::in_tree::choice::{Decider, Deciders};
+use crate::units::human;
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// What is to be compiled below the paths; `None` where every path was refused.
-pub(super) fn work(
-    session: &Session,
-    options: &WarmOptions,
-    opened: &Opened,
-    runners: &Runners,
-) -> anyhow::Result<Option<Work>> {
+/// What is to be compiled below the paths, by the interpreter `python` where no environment decides; `None` where every path
+/// was refused.
+///
+/// # Errors
+/// Where `python` names no interpreter, or one that may not be run.
+pub fn plan_sources(
+    planning: &mut Planning<'_>,
+    paths: &[PathBuf],
+    python: Option<&Path>,
+) -> Result<Option<WarmPlan>, Complaint> {
     let default = [PathBuf::from(".")];
-    let named = if options.paths.is_empty() { &default[..] } else { &options.paths };
-    let mut is_whole = true;
+    let paths = if paths.is_empty() { &default[..] } else { paths };
+    let mut plan = WarmPlan { is_whole: true, ..WarmPlan::default() };
     let mut taken = Vec::new();
-    let mut passed = BTreeSet::new();
-    for path in named {
-        let spelled = session.environment.working_directory.join(path);
-        let path = session.environment.absolute(path);
+    for path in paths {
+        let spelled = planning.environment.working_directory.join(path);
+        let path = planning.environment.absolute(path);
         match refusal(&path) {
             None => {
                 taken.push(path);
-                passed.extend(left_by_dots(&spelled));
+                plan.program_directories.extend(left_by_dots(&spelled));
             }
             Some(complaint) => {
-                is_whole = false;
-                complain::fatal(&complaint.into());
+                plan.is_whole = false;
+                planning.report(Remark::Refused(complaint));
             }
         }
     }
     if taken.is_empty() {
         return Ok(None);
     }
-    let PythonTree { mut sources, mut program_directories } = tree(&taken, opened, &mut is_whole);
-    program_directories.extend(passed);
+    let PythonTree { mut sources, program_directories } = tree(&taken, planning, &mut plan.is_whole);
+    plan.program_directories.extend(program_directories);
     sources.sort();
     sources.dedup();
+    plan.groups = groups(planning, sources, python, &mut plan.is_whole)?;
+    let (fresh, is_read) = fresh_below(planning, &taken);
+    plan.fresh = fresh;
+    plan.is_whole &= is_read;
+    Ok(Some(plan))
+}
+
+/// Groups the sources by the interpreter that is to compile them.
+fn groups(
+    planning: &mut Planning<'_>,
+    sources: Vec<PathBuf>,
+    python: Option<&Path>,
+    is_whole: &mut bool,
+) -> Result<Vec<Group>, Complaint> {
     let mut deciders = Deciders::default();
     let mut decided: BTreeMap<Decider, Vec<PathBuf>> = BTreeMap::new();
     for source in sources {
@@ -63,14 +79,15 @@ pub(super) fn work(
         decided.entry(deciders.of(directory)).or_default().push(source);
     }
     let mut groups: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-    let mut chooser = Chooser { session, runners, named: options.python.as_deref(), found: None };
+    let mut chooser =
+        Chooser { environment: planning.environment, runners: planning.runners, named: python, found: None };
     for (decider, sources) in decided {
         match chooser.choose(&decider)? {
             Ok(executable) => groups.entry(executable).or_default().extend(sources),
             Err(why) => {
-                is_whole = false;
+                *is_whole = false;
                 let count = human::counted(sources.len() as u64, "source");
-                complain::note(&format!("{count} not compiled: {why}"));
+                planning.report(Remark::Left(format!("{count} not compiled: {why}")));
             }
         }
     }
@@ -79,9 +96,7 @@ pub(super) fn work(
         tag: None,
         tasks: sources.into_iter().map(task).collect(),
     };
-    let groups = groups.into_iter().map(group).collect();
-    let (fresh, is_read) = fresh_below(session, opened, &taken);
-    Ok(Some(Work { groups, fresh, program_directories, is_whole: is_whole && is_read }))
+    Ok(groups.into_iter().map(group).collect())
 }
 
 /// The directories that a path leaves by `..`: for `tests/../src` on `sys.path` Python opens what it needs through the
@@ -128,13 +143,14 @@ fn refusal(path: &Path) -> Option<Complaint> {
     })
 }
 
-/// Whether something is somebody else's while we are root.
+/// Whether something belongs to another user while we are root.
 pub(super) fn is_anothers(metadata: &Metadata) -> bool {
     effective_user() == 0 && metadata.uid() != 0
 }
 
 /// The sources at or below the paths, spelled as the paths are, and the directories of programs.
-fn tree(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> PythonTree {
+fn tree(paths: &[PathBuf], planning: &mut Planning<'_>, is_whole: &mut bool) -> PythonTree {
+    let store = planning.scan.store.metadata().identity;
     let mut unreadable = Vec::new();
     let mut all = PythonTree::default();
     let others = Cell::new(0);
@@ -147,7 +163,7 @@ fn tree(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> PythonTree {
             let name = directory.file_name().map(OsStr::as_bytes).unwrap_or_default();
             let holds_none = name == PYCACHE || NOT_SOURCES.iter().any(|other| other.as_bytes() == name);
             let is_meant = directory == path || !holds_none;
-            let is_store = (metadata.dev(), metadata.ino()) == opened.store.metadata().identity;
+            let is_store = (metadata.dev(), metadata.ino()) == store;
             if is_meant && is_anothers(metadata) {
                 others.set(others.get() + 1);
                 return false;
@@ -161,18 +177,18 @@ fn tree(paths: &[PathBuf], opened: &Opened, is_whole: &mut bool) -> PythonTree {
     if others.get() > 0 {
         *is_whole = false;
         let directories = human::counted(others.get(), "directory");
-        complain::note(&format!("not entered as root: {directories} of other users"));
+        planning.report(Remark::Left(format!("not entered as root: {directories} of other users")));
     }
-    for unreadable in &unreadable {
+    for unreadable in unreadable {
         *is_whole = false;
-        complain::problem(unreadable);
+        planning.report(Remark::Unreadable(unreadable));
     }
     all
 }
 
 /// Chooses interpreters.
 struct Chooser<'a> {
-    session: &'a Session,
+    environment: &'a Environment,
     runners: &'a Runners,
     named: Option<&'a Path>,
     found: Option<Interpreters>,
@@ -186,7 +202,7 @@ impl Chooser<'_> {
     ///
     /// # Errors
     /// Where `--python` names none.
-    fn choose(&mut self, decider: &Decider) -> anyhow::Result<Choice> {
+    fn choose(&mut self, decider: &Decider) -> Result<Choice, Complaint> {
         let executable = match decider {
             Decider::Environment(root) => match executable_of(root) {
                 Some(executable) => executable,
@@ -204,16 +220,16 @@ impl Chooser<'_> {
     }
 
     fn found(&mut self) -> &Interpreters {
-        self.found.get_or_insert_with(|| self.session.interpreters())
+        self.found.get_or_insert_with(|| Interpreters::find(&self.environment.places_of_all()))
     }
 
     /// The interpreter of a library: the one of its version in its installation, else the newest there.
     fn of_installation(&mut self, library: &Path) -> Option<PathBuf> {
         let library = library.canonicalize().ok()?;
         let name = library.file_name()?.to_str()?;
-        let of = |it: &&pycstore::source::interpreter::Interpreter| library.starts_with(&it.prefix);
+        let of = |it: &&Interpreter| library.starts_with(&it.prefix);
         let found: Vec<_> = self.found().found.iter().filter(of).collect();
-        let is_its = |it: &&&pycstore::source::interpreter::Interpreter| {
+        let is_its = |it: &&&Interpreter| {
             let (major, minor) = (it.version.major, it.version.minor);
             name.trim_end_matches('t').ends_with(&format!("{major}.{minor}"))
         };
@@ -222,7 +238,7 @@ impl Chooser<'_> {
     }
 
     /// The interpreter that was named, else the newest CPython here that may be run.
-    fn otherwise(&mut self) -> anyhow::Result<Choice> {
+    fn otherwise(&mut self) -> Result<Choice, Complaint> {
         if let Some(named) = self.named {
             return self.named(named).map(Ok);
         }
@@ -237,8 +253,8 @@ impl Chooser<'_> {
     }
 
     /// A path, or a name on `PATH`.
-    fn named(&self, named: &Path) -> anyhow::Result<PathBuf> {
-        let environment = &self.session.environment;
+    fn named(&self, named: &Path) -> Result<PathBuf, Complaint> {
+        let environment = self.environment;
         let found = if named.as_os_str().as_bytes().contains(&b'/') {
             Some(environment.absolute(named)).filter(|path| path.is_file())
         } else {
@@ -248,7 +264,7 @@ impl Chooser<'_> {
         let hint = "`pycstore interpreters` lists those on this machine";
         let found =
             found.ok_or_else(|| Complaint::new(format!("no interpreter at {}", named.display()), hint))?;
-        // Whoever is not root may name any.
+        // Only root is restricted.
         if effective_user() == 0 {
             let hint = "name an interpreter that only root may change";
             trusted(self.runners, &found)
@@ -258,13 +274,13 @@ impl Chooser<'_> {
     }
 }
 
-/// Whether an interpreter that nobody named may be run.
+/// Whether an interpreter that was found may be run.
 ///
 /// # Errors
 /// In words, where it may not.
 pub(super) fn trusted(runners: &Runners, executable: &Path) -> Result<(), String> {
     let not_run = |why: String| format!("{} is not run: {why}", executable.display());
-    executable.metadata().map_err(|error| not_run(complain::one_line(&error)))?;
+    executable.metadata().map_err(|error| not_run(complaint::one_line(&error)))?;
     runners.trust(executable).map_err(|stranger| not_run(stranger.to_string()))
 }
 

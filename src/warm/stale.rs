@@ -1,32 +1,27 @@
 //! What the store has of no use any more, grouped by the interpreter of its tag.
 
-use super::super::output::complain;
-use super::super::paths;
-use super::super::session::{Opened, Session};
 use super::sources::{is_anothers, trusted, uses_store};
-use super::{WarmOptions, Work};
-use pycstore::effect::compile::{Group, Task};
-use pycstore::exit::Exit;
-use pycstore::host::trust::runner::Runners;
-use pycstore::pyc::InvalidationMode;
-use pycstore::pyc::name::Name;
-use pycstore::store::entry::Content;
-use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
-use pycstore::units::human;
-use pycstore::verdict::status::{self, Status, UncheckedHashes};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use super::{Planning, Remark, WarmPlan, troubles};
+use crate::effect::compile::{Group, Task};
+use crate::pyc::InvalidationMode;
+use crate::pyc::name::Name;
+use crate::store::entry::Content;
+use crate::store::scan::{Scan, Trouble, Visit, Visitor};
+use crate::units::human;
+use crate::verdict::status::{self, Status, UncheckedHashes};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The stale entries that one worker of a scan found.
-struct Stale<'a> {
+struct StaleEntries<'a> {
     under: &'a [PathBuf],
     tasks: Vec<(String, Task)>,
-    /// How many only a rewriter of its own writes.
+    /// Number of entries that only pytest or another rewriter writes.
     rewritten: u64,
     troubles: Vec<Trouble>,
 }
 
-impl Visitor for Stale<'_> {
+impl Visitor for StaleEntries<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
             let source = entry.source_path(&visit.source_directory());
@@ -61,27 +56,16 @@ impl Visitor for Stale<'_> {
     }
 }
 
-/// What is to be compiled of what is stale.
-pub(super) fn work(
-    session: &Session,
-    options: &WarmOptions,
-    opened: &Opened,
-    runners: &Runners,
-) -> anyhow::Result<Work> {
-    let named = paths::named(session, opened, &options.paths);
-    named.say_missing(session);
-    let (under, mirrored) = (named.all, named.mirrored);
-    let parts = {
-        let mut progress = session.progress("looking at");
-        let scan = Scan { within: &mirrored, ..opened.scan(Question::Everything(UncheckedHashes::Trust)) };
-        let new_part = || Stale { under: &under, tasks: Vec::new(), rewritten: 0, troubles: Vec::new() };
-        scan.run(new_part, |entries| progress.update(entries))
-    };
+/// What is to be compiled of what is stale: entries of sources at or below the paths `under`, whose mirrors are `mirrored`.
+pub fn plan_stale(planning: &mut Planning<'_>, under: &[PathBuf], mirrored: &[PathBuf]) -> WarmPlan {
+    let scan = Scan { within: mirrored, ..planning.scan };
+    let new_part = || StaleEntries { under, tasks: Vec::new(), rewritten: 0, troubles: Vec::new() };
+    let parts = scan.run(new_part, (planning.progress)());
     let mut is_whole = true;
     let (mut rewritten, mut others) = (0, 0);
     let mut by_tag: BTreeMap<String, Vec<Task>> = BTreeMap::new();
     for part in parts {
-        is_whole &= complain::troubles(&part.troubles) == Exit::Done;
+        is_whole &= troubles(planning, part.troubles);
         rewritten += part.rewritten;
         for (tag, task) in part.tasks {
             let directory = task.source.parent().and_then(|directory| directory.metadata().ok());
@@ -92,24 +76,24 @@ pub(super) fn work(
             }
         }
     }
-    if rewritten > 0 && !session.global.quiet {
+    if rewritten > 0 {
         let entries = human::counted(rewritten, "entry");
-        complain::note(&format!("{entries} of pytest or another rewriter left: only that can write them"));
+        let message = format!("{entries} of pytest or another rewriter left: only that can write them");
+        planning.report(Remark::Expected(message));
     }
     if others > 0 {
         is_whole = false;
         let entries = human::counted(others, "entry");
-        complain::note(&format!("{entries} left: root compiles no sources in other users' directories"));
+        let message = format!("{entries} left: root compiles no sources in other users' directories");
+        planning.report(Remark::Left(message));
     }
-    let groups = groups(session, opened, runners, by_tag, &mut is_whole);
-    Ok(Work { groups, fresh: HashSet::new(), program_directories: BTreeSet::new(), is_whole })
+    let groups = groups(planning, by_tag, &mut is_whole);
+    WarmPlan { groups, is_whole, ..WarmPlan::default() }
 }
 
 /// Chooses the interpreter of each tag; says for which tags there is none.
 fn groups(
-    session: &Session,
-    opened: &Opened,
-    runners: &Runners,
+    planning: &mut Planning<'_>,
     by_tag: BTreeMap<String, Vec<Task>>,
     is_whole: &mut bool,
 ) -> Vec<Group> {
@@ -117,21 +101,21 @@ fn groups(
     if by_tag.is_empty() {
         return groups;
     }
-    let interpreters = session.interpreters_with(opened);
+    let interpreters = (planning.interpreters)();
     for (tag, mut tasks) in by_tag {
         tasks.sort_by(|one, other| (&one.source, one.optimization).cmp(&(&other.source, other.optimization)));
         let of_tag = interpreters.with_store().filter(|(own, _)| *own == tag && uses_store(own));
         let mut executables = of_tag.filter_map(|(_, it)| it.executable.clone());
         let mut why = format!("no interpreter found for {tag}");
         let is_trusted = |executable: &PathBuf| {
-            trusted(runners, executable).inspect_err(|untrusted| why.clone_from(untrusted)).is_ok()
+            trusted(planning.runners, executable).inspect_err(|untrusted| why.clone_from(untrusted)).is_ok()
         };
         match executables.find(is_trusted) {
             Some(executable) => groups.push(Group { executable, tag: Some(tag.into()), tasks }),
             None => {
                 *is_whole = false;
                 let entries = human::counted(tasks.len() as u64, "entry");
-                complain::note(&format!("{entries} not compiled: {why}"));
+                planning.report(Remark::Left(format!("{entries} not compiled: {why}")));
             }
         }
     }

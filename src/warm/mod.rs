@@ -1,0 +1,112 @@
+//! What is to be compiled into the store ahead of use: `sources` below paths, `stale` entries of the store; each by the
+//! interpreter that will import it.
+
+mod sources;
+mod stale;
+
+pub use sources::plan_sources;
+pub use stale::plan_stale;
+
+use crate::complaint::Complaint;
+use crate::effect::compile::Group;
+use crate::environment::Environment;
+use crate::host::trust::runner::Runners;
+use crate::source::interpreter::Interpreters;
+use crate::source::walk::Unreadable;
+use crate::store::Store;
+use crate::store::scan::{Scan, Trouble, Visit, Visitor};
+use crate::verdict::status::{self, Status, UncheckedHashes};
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+
+/// What is to be compiled.
+#[derive(Debug, Default)]
+pub struct WarmPlan {
+    /// The sources, by interpreter.
+    pub groups: Vec<Group>,
+    /// What the store has fresh, of what lies on the way.
+    pub fresh: HashSet<PathBuf>,
+    /// Directories of programs and those that a path leaves by `..`: Python opens entries through their mirrors.
+    pub program_directories: BTreeSet<PathBuf>,
+    /// Whether nothing was left out that was asked for.
+    pub is_whole: bool,
+}
+
+/// What is said while a plan is made.
+#[derive(Debug)]
+pub enum Remark {
+    /// A path that is not compiled.
+    Refused(Complaint),
+    /// Something of a source tree that could not be read.
+    Unreadable(Unreadable),
+    /// Something of the store that could not be read.
+    Trouble(Trouble),
+    /// What is left out.
+    Left(String),
+    /// What is left out and cannot be compiled here.
+    Expected(String),
+}
+
+/// What a plan is made with.
+pub struct Planning<'a> {
+    /// The surroundings.
+    pub environment: &'a Environment,
+    /// A scan of the whole store for everything.
+    pub scan: Scan<'a>,
+    /// Which interpreters may be run.
+    pub runners: &'a Runners,
+    /// Finds the interpreters that may use the store.
+    pub interpreters: &'a dyn Fn() -> Interpreters,
+    /// Makes what is told how many entries a scan looked at; it ends with the scan.
+    pub progress: &'a dyn Fn() -> Box<dyn FnMut(u64) + 'a>,
+    /// Is told what is left out.
+    pub remarks: &'a mut dyn FnMut(Remark),
+}
+
+impl Planning<'_> {
+    fn report(&mut self, remark: Remark) {
+        (self.remarks)(remark);
+    }
+}
+
+/// Collects the paths of the fresh entries.
+struct Fresh<'a> {
+    store: &'a Store,
+    entries: Vec<PathBuf>,
+    troubles: Vec<Trouble>,
+}
+
+impl Visitor for Fresh<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        let is_fresh = |status| status == Some(Status::Fresh);
+        let fresh =
+            visit.entries.iter().filter(|entry| is_fresh(status::judge(entry, UncheckedHashes::Trust)));
+        self.entries.extend(fresh.map(|entry| self.store.shown(visit.relative, entry.name)));
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
+
+/// The fresh entries of sources at or below these paths, and whether all could be read.
+fn fresh_below(planning: &mut Planning<'_>, paths: &[PathBuf]) -> (HashSet<PathBuf>, bool) {
+    let scan = Scan { within: paths, ..planning.scan };
+    let new_part = || Fresh { store: scan.store, entries: Vec::new(), troubles: Vec::new() };
+    let parts = scan.run(new_part, (planning.progress)());
+    let (mut all, mut is_whole) = (HashSet::new(), true);
+    for Fresh { entries, troubles: of_part, .. } in parts {
+        is_whole &= troubles(planning, of_part);
+        all.extend(entries);
+    }
+    (all, is_whole)
+}
+
+/// Reports what could not be read; whether all was. A mount point is no fault.
+fn troubles(planning: &mut Planning<'_>, troubles: Vec<Trouble>) -> bool {
+    let is_read = troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. }));
+    for trouble in troubles {
+        planning.report(Remark::Trouble(trouble));
+    }
+    is_read
+}
