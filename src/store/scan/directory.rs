@@ -100,11 +100,8 @@ pub(super) fn scan<V: Visitor>(
     visitor.directory(&visit);
     let files = files.len() as u64;
     if !directories.is_empty() {
-        let sources = match sources {
-            Sources::LookUp(present) | Sources::Listed(present, _) => Some(present.directory),
-            Sources::Settled(_) => None,
-        };
-        buffers.held = Some(Held { place: place.clone(), store: directory, sources });
+        buffers.held =
+            Some(Held { place: place.clone(), store: directory, sources: sources.into_directory() });
     }
     files
 }

@@ -100,6 +100,14 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// The open directory, if there is one.
+    pub(super) fn into_directory(self) -> Option<Directory> {
+        match self {
+            Sources::LookUp(present) | Sources::Listed(present, _) => Some(present.directory),
+            Sources::Settled(_) => None,
+        }
+    }
+
     pub(super) fn mirrored(&self) -> Mirrored {
         match self {
             Sources::LookUp(_) | Sources::Listed(..) => Mirrored::Present,
