@@ -98,12 +98,11 @@ pub(super) fn scan<V: Visitor>(
         owner: OnceCell::new(),
     };
     visitor.directory(&visit);
-    let files = files.len() as u64;
+    let sources = sources.into_directory();
     if !directories.is_empty() {
-        buffers.held =
-            Some(Held { place: place.clone(), store: directory, sources: sources.into_directory() });
+        buffers.held = Some(Held { place: place.clone(), store: directory, sources });
     }
-    files
+    buffers.files.len() as u64
 }
 
 /// Opens the directory, from its parent if that is held.
