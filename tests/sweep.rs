@@ -6,14 +6,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
-use pycstore::effect::sweep::{Outcome, execute};
+use pycstore::effect::sweep::{SweepOutcome, execute};
 use pycstore::host::directory::{Resolver, effective_user};
 use pycstore::host::pool::Threads;
 use pycstore::store::in_tree::root::{Root, System};
 use pycstore::store::in_tree::walk::{Bounds, Destination, Environments, Reason, Walk};
 use pycstore::store::{Purpose, Store};
 use pycstore::units::Moment;
-use pycstore::verdict::sweep::{Emptied, Plan, Planner, Policy, Sourceless, Why};
+use pycstore::verdict::sweep::{Emptied, KeepReason, Sourceless, SweepPlan, SweepPlanner, SweepPolicy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
@@ -119,31 +119,36 @@ impl Stage {
     }
 }
 
-fn plan(root: &Root, destination: Destination<'_>) -> Plan {
+fn plan(root: &Root, destination: Destination<'_>) -> SweepPlan {
     plan_by(root, destination, Sourceless::Keep)
 }
 
-fn plan_by(root: &Root, destination: Destination<'_>, sourceless: Sourceless) -> Plan {
+fn plan_by(root: &Root, destination: Destination<'_>, sourceless: Sourceless) -> SweepPlan {
     plan_where(root, destination, sourceless, Emptied::Remove)
 }
 
 /// The plan of a sweep that ignores what has `ignored` in its name.
-fn plan_where(root: &Root, destination: Destination<'_>, sourceless: Sourceless, emptied: Emptied) -> Plan {
+fn plan_where(
+    root: &Root,
+    destination: Destination<'_>,
+    sourceless: Sourceless,
+    emptied: Emptied,
+) -> SweepPlan {
     let is_ignored = |path: &Path| path.as_os_str().as_bytes().windows(7).any(|part| part == b"ignored");
-    plan_ignoring(root, destination, Policy { sourceless, emptied, ..policy() }, &is_ignored)
+    plan_ignoring(root, destination, SweepPolicy { sourceless, emptied, ..policy() }, &is_ignored)
 }
 
-fn policy() -> Policy {
+fn policy() -> SweepPolicy {
     let (user, now) = (effective_user(), Moment::from(SystemTime::now()));
-    Policy { sourceless: Sourceless::Keep, emptied: Emptied::Keep, user, now }
+    SweepPolicy { sourceless: Sourceless::Keep, emptied: Emptied::Keep, user, now }
 }
 
 fn plan_ignoring(
     root: &Root,
     destination: Destination<'_>,
-    policy: Policy,
+    policy: SweepPolicy,
     is_ignored: &(dyn Fn(&Path) -> bool + Sync),
-) -> Plan {
+) -> SweepPlan {
     let roots = [root.target()];
     let bounds = Bounds {
         roots: &roots,
@@ -154,7 +159,7 @@ fn plan_ignoring(
     };
     let stop = AtomicBool::new(false);
     let walk = Walk { root, bounds, destination, threads: Threads::exactly(2), stop: &stop };
-    Planner::collect(walk.run(|| Planner::new(policy), |_| {}))
+    SweepPlanner::collect(walk.run(|| SweepPlanner::new(policy), |_| {}))
 }
 
 fn pipe(path: &Path) {
@@ -162,7 +167,7 @@ fn pipe(path: &Path) {
     rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
 }
 
-fn carry_out(root: Root, plan: Plan, store: Option<&Store>) -> Outcome {
+fn carry_out(root: Root, plan: SweepPlan, store: Option<&Store>) -> SweepOutcome {
     execute(vec![(root, plan)], store, Threads::exactly(2), &AtomicBool::new(false), |_| {})
 }
 
@@ -335,7 +340,7 @@ fn what_is_no_bytecode_in_a_cache_is_named_and_keeps_it() {
         let root = stage.root(None);
         let planned = plan(&root, Destination::Nowhere);
         let kept: Vec<_> = planned.kept.iter().map(|kept| (kept.path.clone(), kept.why)).collect();
-        assert_eq!(kept, [(told, Why::Foreign)], "{number}");
+        assert_eq!(kept, [(told, KeepReason::Foreign)], "{number}");
         assert!(planned.removal.emptied.is_empty(), "{number}");
         let outcome = carry_out(root, planned, None);
         assert_eq!((outcome.removed.files, outcome.directories), (1, 0), "{number}");
@@ -496,7 +501,7 @@ fn a_file_that_changed_is_kept_and_reported() {
                 let before = tree(&stage.tree);
                 let outcome = carry_out(root, planned, adopts.then_some(&store));
                 let kept: Vec<_> = outcome.kept.iter().map(|kept| (kept.path.clone(), kept.why)).collect();
-                assert_eq!(kept, [(changed.clone(), Why::Changed)], "{name}");
+                assert_eq!(kept, [(changed.clone(), KeepReason::Changed)], "{name}");
                 assert_eq!((outcome.removed.files, outcome.directories), (1, 0), "{name}");
                 let mut expected = before;
                 expected.remove(&same);
@@ -556,7 +561,11 @@ fn bytecode_whose_source_was_removed_meanwhile_stays() {
                 kept.iter().for_each(|path| removal(&path.with_file_name("m.py")));
                 let outcome = carry_out(root, planned, None);
                 let told: Vec<_> = outcome.kept.iter().map(|kept| (kept.path.clone(), kept.why)).collect();
-                assert_eq!(told, kept.clone().map(|path| (path, Why::SourceRemoved)), "{name} {suffix}");
+                assert_eq!(
+                    told,
+                    kept.clone().map(|path| (path, KeepReason::SourceRemoved)),
+                    "{name} {suffix}"
+                );
                 assert!(kept.iter().all(|path| path.is_file()), "{name} {suffix}");
                 assert!(!gone.iter().any(|path| path.exists()), "{name} {suffix}");
                 // In a `__pycache__` nothing is a module of its own: four files went there.

@@ -37,7 +37,7 @@ static LARGE: Mutex<()> = Mutex::new(());
 
 /// Sources for one interpreter.
 #[derive(Debug, Clone)]
-pub struct Group {
+pub struct SourceGroup {
     /// Its executable.
     pub executable: PathBuf,
     /// The cache tag that it has to have.
@@ -61,16 +61,16 @@ pub struct Task {
 #[derive(Debug, Default)]
 pub struct Compilation {
     /// By executable.
-    pub rows: BTreeMap<PathBuf, Row>,
+    pub rows: BTreeMap<PathBuf, CompiledSources>,
     /// What could not be compiled, sorted by path.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<CompileFailure>,
     /// How many sources were left when the run was told to stop.
     pub left: u64,
 }
 
 /// What one interpreter did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct CompiledSources {
     /// Its cache tag.
     pub tag: String,
     /// How many sources it compiled.
@@ -83,7 +83,7 @@ pub struct Row {
 
 /// What could not be compiled.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CompileFailure {
     /// A source.
     #[error("cannot compile {}: {why}", .path.display())]
     Source {
@@ -120,14 +120,14 @@ pub enum Failure {
     },
 }
 
-impl Failure {
+impl CompileFailure {
     /// The path in question.
     pub fn path(&self) -> &Path {
         match self {
-            Failure::Source { path, .. }
-            | Failure::Unreadable { path, .. }
-            | Failure::NotWritten { path, .. }
-            | Failure::Interpreter { path, .. } => path,
+            CompileFailure::Source { path, .. }
+            | CompileFailure::Unreadable { path, .. }
+            | CompileFailure::NotWritten { path, .. }
+            | CompileFailure::Interpreter { path, .. } => path,
         }
     }
 }
@@ -139,7 +139,7 @@ pub type IsFresh<'a> = dyn Fn(&Path) -> bool + Sync + 'a;
 /// done so far. The caller has checked who may change the interpreters ([`Runners::trust`]).
 pub fn compile(
     store: &Store,
-    groups: &[Group],
+    groups: &[SourceGroup],
     is_fresh: &IsFresh<'_>,
     runners: &Runners,
     threads: Threads,
@@ -149,11 +149,11 @@ pub fn compile(
     // Compiling is work for processors: more of them than cores only wait for each other.
     let cores = threads.for_processors();
     let done = AtomicU64::new(0);
-    let mut batches: Vec<(&Group, &[Task])> = Vec::new();
+    let mut batches: Vec<(&SourceGroup, &[Task])> = Vec::new();
     for group in groups {
         batches.extend(group.tasks.chunks(BATCH).map(|batch| (group, batch)));
     }
-    let work = |part: &mut Compilation, (group, batch): (&Group, &[Task]), _: &mut _| {
+    let work = |part: &mut Compilation, (group, batch): (&SourceGroup, &[Task]), _: &mut _| {
         Batch { store, group, is_fresh, runners, stop, done: &done }.compile(batch, part);
     };
     let watch = || progress(done.load(Ordering::Relaxed));
@@ -177,13 +177,13 @@ pub fn compile(
 }
 
 /// Of an interpreter that cannot be run, one failure instead of one a batch.
-fn merged(failures: Vec<Failure>) -> Vec<Failure> {
-    let mut merged: Vec<Failure> = Vec::new();
+fn merged(failures: Vec<CompileFailure>) -> Vec<CompileFailure> {
+    let mut merged: Vec<CompileFailure> = Vec::new();
     for failure in failures {
         match (merged.last_mut(), &failure) {
             (
-                Some(Failure::Interpreter { path, files, .. }),
-                Failure::Interpreter { path: same, files: more, .. },
+                Some(CompileFailure::Interpreter { path, files, .. }),
+                CompileFailure::Interpreter { path: same, files: more, .. },
             ) if path == same => *files += more,
             _ => merged.push(failure),
         }
@@ -193,7 +193,7 @@ fn merged(failures: Vec<Failure>) -> Vec<Failure> {
 
 struct Batch<'a> {
     store: &'a Store,
-    group: &'a Group,
+    group: &'a SourceGroup,
     is_fresh: &'a IsFresh<'a>,
     runners: &'a Runners,
     stop: &'a AtomicBool,
@@ -204,7 +204,7 @@ impl Batch<'_> {
     fn compile(&self, tasks: &[Task], part: &mut Compilation) {
         let executable = &self.group.executable;
         let mut interpreter = Interpreter::new(self.start(), Greeting::Expected);
-        let mut row = Row::default();
+        let mut row = CompiledSources::default();
         for (index, task) in tasks.iter().enumerate() {
             if self.stop.load(Ordering::Relaxed) {
                 part.left += (tasks.len() - index) as u64;
@@ -216,7 +216,11 @@ impl Batch<'_> {
                 Err(source) => {
                     let files = (tasks.len() - index) as u64;
                     row.failed += files;
-                    part.failures.push(Failure::Interpreter { path: executable.clone(), files, source });
+                    part.failures.push(CompileFailure::Interpreter {
+                        path: executable.clone(),
+                        files,
+                        source,
+                    });
                     break;
                 }
             };
@@ -248,9 +252,10 @@ impl Batch<'_> {
         size: u64,
         tag: &str,
         interpreter: &mut Interpreter<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CompileFailure> {
         let path = || task.source.clone();
-        let source = Source::read(task).map_err(|source| Failure::Unreadable { path: path(), source })?;
+        let source =
+            Source::read(task).map_err(|source| CompileFailure::Unreadable { path: path(), source })?;
         // Not the size of a source that has grown: another process would wait for memory while this thread holds the lock.
         let why = match interpreter.ask(size, source.question) {
             Ok(answer) => match answer.split_first() {
@@ -258,7 +263,7 @@ impl Batch<'_> {
                     let (relative, name) = place(task, tag);
                     let mode = new_entry::mode(source.mode);
                     return new_entry::write(self.store, &relative, &name, mode, content)
-                        .map_err(|source| Failure::NotWritten { path: path(), source });
+                        .map_err(|source| CompileFailure::NotWritten { path: path(), source });
                 }
                 Some((b'E', why)) => String::from_utf8_lossy(why).into_owned(),
                 _ => format!("{} gave no entry", self.group.executable.display()),
@@ -272,7 +277,7 @@ impl Batch<'_> {
                 }
             }
         };
-        Err(Failure::Source { path: path(), why })
+        Err(CompileFailure::Source { path: path(), why })
     }
 
     fn start(&self) -> Start<'_> {

@@ -2,7 +2,7 @@
 
 use super::adopt::{Adopter, Done, NotAdopted};
 use super::companion::Companions;
-use crate::effect::outcome::{Failure, Outcome as RemovalOutcome};
+use crate::effect::outcome::{Failure, Outcome};
 use crate::effect::remove as removal;
 use crate::effect::remove::{Expectation, Prepared};
 use crate::host::directory::Directory;
@@ -14,7 +14,7 @@ use crate::units::Tally;
 use crate::verdict::links::LinkedVictims;
 use crate::verdict::plan::PlannedDirectory;
 use crate::verdict::policy::Spared;
-use crate::verdict::sweep::{Kept, LeftAlone, Plan, Sourceless, Why};
+use crate::verdict::sweep::{KeepReason, Kept, LeftAlone, Sourceless, SweepPlan};
 use crate::verdict::victim::Victim;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a sweep did, or in a dry run would do.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct SweepOutcome {
     /// What went, in files, what was moved included.
     pub removed: Tally,
     /// How much was moved into the store. Where a file could not be removed, it is in both places.
@@ -31,7 +31,7 @@ pub struct Outcome {
     /// How many emptied directories went.
     pub directories: u64,
     /// The same by owner, the largest disk usage first.
-    pub owners: Vec<Row>,
+    pub owners: Vec<SweptOwner>,
     /// What stays and is worth a word, sorted by path.
     pub kept: Vec<Kept>,
     /// What was not entered, sorted by path.
@@ -48,7 +48,7 @@ pub struct Outcome {
 
 /// One owner's share.
 #[derive(Debug)]
-pub struct Row {
+pub struct SweptOwner {
     /// The owner.
     pub owner: Owner,
     /// What went.
@@ -58,11 +58,11 @@ pub struct Row {
 }
 
 /// What is to be done below a root. Its `removal` is handed to the executor.
-type Planned = (Root, Plan);
+type Planned = (Root, SweepPlan);
 
-impl Outcome {
+impl SweepOutcome {
     /// What the plans would do if nothing changed meanwhile.
-    pub fn expected(plans: Vec<Planned>) -> Outcome {
+    pub fn expected(plans: Vec<Planned>) -> SweepOutcome {
         let mut collected = Collected::default();
         let mut linked = LinkedVictims::default();
         for (_, mut plan) in plans {
@@ -90,7 +90,7 @@ pub fn execute(
     threads: Threads,
     stop: &AtomicBool,
     mut progress: impl FnMut(u64),
-) -> Outcome {
+) -> SweepOutcome {
     let mut collected = Collected::default();
     for (root, mut plan) in plans {
         let todo = std::mem::take(&mut plan.removal);
@@ -102,7 +102,7 @@ pub fn execute(
                 && !companions.still_superfluous(directory, planned, victim)
             {
                 let path = root.shown(&planned.relative, &victim.name);
-                lock(&bereft).push(Kept { path, why: Why::SourceRemoved });
+                lock(&bereft).push(Kept { path, why: KeepReason::SourceRemoved });
                 return Prepared::Keep;
             }
             adopter.as_ref().map_or(Prepared::Remove, |it| it.prepare(directory, planned, victim))
@@ -118,13 +118,13 @@ pub fn execute(
 /// What the roots came to so far.
 #[derive(Default)]
 struct Collected {
-    outcomes: Vec<RemovalOutcome>,
+    outcomes: Vec<Outcome>,
     adopted: Vec<(Owner, Tally)>,
-    rest: Outcome,
+    rest: SweepOutcome,
 }
 
 impl Collected {
-    fn add(&mut self, plan: Plan, outcome: RemovalOutcome, done: Done) {
+    fn add(&mut self, plan: SweepPlan, outcome: Outcome, done: Done) {
         self.outcomes.push(outcome);
         self.adopted.extend(done.adopted);
         self.rest.not_adopted.extend(done.failures.into_iter().chain(done.refused));
@@ -132,9 +132,9 @@ impl Collected {
         self.rest.left_alone.extend(plan.left_alone);
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(self) -> SweepOutcome {
         let Collected { outcomes, adopted, rest: mut outcome } = self;
-        let joined = RemovalOutcome::joined(outcomes);
+        let joined = Outcome::joined(outcomes);
         // The executor names an owner by one of its spellings; by its real path it is the same.
         let mut by_root: BTreeMap<&Path, (&Owner, Tally)> = BTreeMap::new();
         for (owner, tally) in adopted.iter().filter(|(_, tally)| !tally.is_empty()) {
@@ -143,12 +143,12 @@ impl Collected {
         }
         outcome.owners.extend(joined.owners.into_iter().map(|(owner, removed)| {
             let adopted = by_root.remove(real_root(&owner)).map(|(_, adopted)| adopted).unwrap_or_default();
-            Row { owner, removed, adopted }
+            SweptOwner { owner, removed, adopted }
         }));
         // What was moved, and could then not be removed where it was.
         outcome.owners.extend(by_root.into_values().map(|(owner, adopted)| {
             let (owner, removed) = (owner.clone(), Tally::default());
-            Row { owner, removed, adopted }
+            SweptOwner { owner, removed, adopted }
         }));
         outcome.removed = joined.removed;
         outcome.directories = joined.directories;
@@ -158,10 +158,10 @@ impl Collected {
         outcome.kept.extend(joined.skipped.into_iter().map(|skipped| Kept {
             path: skipped.path,
             why: match skipped.why {
-                Spared::NotBytecode => Why::NotBytecode,
-                Spared::Unreadable => Why::Unreadable,
+                Spared::NotBytecode => KeepReason::NotBytecode,
+                Spared::Unreadable => KeepReason::Unreadable,
                 Spared::Changed | Spared::SourceReturned | Spared::SourceChanged | Spared::SourceRecorded => {
-                    Why::Changed
+                    KeepReason::Changed
                 }
             },
         }));

@@ -47,7 +47,7 @@ pub enum Emptied {
 
 /// What a sweep does with what it finds.
 #[derive(Debug, Clone, Copy)]
-pub struct Policy {
+pub struct SweepPolicy {
     /// What becomes of sourceless modules.
     pub sourceless: Sourceless,
     /// What becomes of emptied directories.
@@ -61,10 +61,10 @@ pub struct Policy {
 /// The first Python that knows a prefix.
 const FIRST_WITH_PREFIX: (u8, u8) = (3, 8);
 
-/// Why a file stays.
+/// Why a file is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Why {
+pub enum KeepReason {
     /// Its first bytes are not those of bytecode.
     NotBytecode,
     /// Its first bytes cannot be read.
@@ -87,30 +87,40 @@ pub enum Why {
     Foreign,
 }
 
-impl Why {
+impl KeepReason {
     /// Whether it is worth a word even to somebody who asked for quiet.
     pub fn is_unexpected(self) -> bool {
         match self {
-            Why::NotBytecode | Why::Unreadable | Why::Changed | Why::SourceRemoved | Why::MaybeTracked => {
-                true
-            }
-            Why::Sourceless | Why::Tracked | Why::Numba | Why::Young | Why::Foreign => false,
+            KeepReason::NotBytecode
+            | KeepReason::Unreadable
+            | KeepReason::Changed
+            | KeepReason::SourceRemoved
+            | KeepReason::MaybeTracked => true,
+            KeepReason::Sourceless
+            | KeepReason::Tracked
+            | KeepReason::Numba
+            | KeepReason::Young
+            | KeepReason::Foreign => false,
         }
     }
 
     /// In words, for a person.
     pub fn explanation(self) -> &'static str {
         match self {
-            Why::NotBytecode => "it is no bytecode",
-            Why::Unreadable => "its first bytes cannot be read",
-            Why::Changed => "it changed after it was planned",
-            Why::SourceRemoved => "its source was removed after it was planned, and Python may import it",
-            Why::Sourceless => "no source lies beside it, and Python may import it; --sourceless removes it",
-            Why::Tracked => "git tracks it",
-            Why::MaybeTracked => "git may track it: the index of its repository cannot be read",
-            Why::Numba => "it is numba's, which keeps its cache there whatever the prefix",
-            Why::Young => "it is less than an hour old and may still be written",
-            Why::Foreign => "Python did not write it",
+            KeepReason::NotBytecode => "it is no bytecode",
+            KeepReason::Unreadable => "its first bytes cannot be read",
+            KeepReason::Changed => "it changed after it was planned",
+            KeepReason::SourceRemoved => {
+                "its source was removed after it was planned, and Python may import it"
+            }
+            KeepReason::Sourceless => {
+                "no source lies beside it, and Python may import it; --sourceless removes it"
+            }
+            KeepReason::Tracked => "git tracks it",
+            KeepReason::MaybeTracked => "git may track it: the index of its repository cannot be read",
+            KeepReason::Numba => "it is numba's, which keeps its cache there whatever the prefix",
+            KeepReason::Young => "it is less than an hour old and may still be written",
+            KeepReason::Foreign => "Python did not write it",
         }
     }
 }
@@ -120,8 +130,8 @@ impl Why {
 pub struct Kept {
     /// Its path as shown.
     pub path: PathBuf,
-    /// Why it stays.
-    pub why: Why,
+    /// Why it is kept.
+    pub why: KeepReason,
 }
 
 /// A directory that was not entered.
@@ -149,7 +159,7 @@ pub type Adoptions = HashMap<Box<[u8]>, HashMap<Box<[u8]>, Adoption>>;
 
 /// What is to be done below one root.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct SweepPlan {
     /// What goes, what is moved included.
     pub removal: removal::Plan,
     /// What of it is moved into the store.
@@ -164,7 +174,7 @@ pub struct Plan {
     pub troubles: Vec<Trouble>,
 }
 
-impl Plan {
+impl SweepPlan {
     /// The files that are moved, by their owner.
     pub fn adopted(&self) -> BTreeMap<Owner, Tally> {
         let mut adopted: BTreeMap<Owner, Tally> = BTreeMap::new();
@@ -180,8 +190,8 @@ impl Plan {
 
 /// One worker's part of a [`Plan`].
 #[derive(Debug)]
-pub struct Planner {
-    policy: Policy,
+pub struct SweepPlanner {
+    policy: SweepPolicy,
     directories: Vec<PlannedDirectory>,
     empty: EmptyDirectories,
     linked: LinkedVictims,
@@ -193,19 +203,19 @@ pub struct Planner {
 
 /// What is to become of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum SweepVerdict {
     Remove,
     /// It is moved, over what has this device and inode.
     Adopt(Option<(u64, u64)>),
-    Keep(Why),
+    Keep(KeepReason),
     /// It is nobody's business.
     Ignore,
 }
 
-impl Planner {
+impl SweepPlanner {
     /// An empty part.
-    pub fn new(policy: Policy) -> Planner {
-        Planner {
+    pub fn new(policy: SweepPolicy) -> SweepPlanner {
+        SweepPlanner {
             policy,
             directories: Vec::new(),
             empty: EmptyDirectories::default(),
@@ -218,8 +228,8 @@ impl Planner {
     }
 
     /// Joins what the workers of a walk found.
-    pub fn collect(parts: Vec<Planner>) -> Plan {
-        let mut plan = Plan::default();
+    pub fn collect(parts: Vec<SweepPlanner>) -> SweepPlan {
+        let mut plan = SweepPlan::default();
         let mut empty = EmptyDirectories::default();
         plan.removal.directory_rule = DirectoryRule::Emptied;
         for part in parts {
@@ -252,7 +262,7 @@ impl Planner {
     }
 }
 
-impl Visitor for Planner {
+impl Visitor for SweepPlanner {
     fn directory(&mut self, seen: &Seen<'_>) {
         let shown = |name: &[u8]| seen.root.shown(seen.relative, name);
         let mut victims = Vec::new();
@@ -261,23 +271,23 @@ impl Visitor for Planner {
         for file in seen.files {
             let verdict = judge(file, &self.policy);
             match (verdict, Victim::of(&file.entry)) {
-                (Verdict::Remove | Verdict::Adopt(_), Some(victim)) => {
-                    if let Verdict::Adopt(replaces) = verdict
+                (SweepVerdict::Remove | SweepVerdict::Adopt(_), Some(victim)) => {
+                    if let SweepVerdict::Adopt(replaces) = verdict
                         && let Some(adoption) = self.adoption(seen.root, seen.place, file, replaces)
                     {
                         adoptions.insert(victim.name.clone(), adoption);
                     }
                     victims.push(victim);
                 }
-                (Verdict::Keep(why), _) => {
+                (SweepVerdict::Keep(why), _) => {
                     kept += 1;
                     self.kept.push(Kept { path: shown(file.entry.name), why });
                 }
-                (Verdict::Ignore | Verdict::Remove | Verdict::Adopt(_), _) => kept += 1,
+                (SweepVerdict::Ignore | SweepVerdict::Remove | SweepVerdict::Adopt(_), _) => kept += 1,
             }
         }
         if seen.is_cache && seen.directories > 0 {
-            self.kept.push(Kept { path: shown(b""), why: Why::Foreign });
+            self.kept.push(Kept { path: shown(b""), why: KeepReason::Foreign });
         }
         if !adoptions.is_empty() {
             self.adoptions.insert(seen.relative.into(), adoptions);
@@ -305,47 +315,47 @@ impl Visitor for Planner {
 }
 
 /// What is to become of a file.
-fn judge(file: &File<'_>, policy: &Policy) -> Verdict {
+fn judge(file: &File<'_>, policy: &SweepPolicy) -> SweepVerdict {
     let is_young = || !file.entry.metadata.is_some_and(|metadata| is_old_temporary(&metadata, policy.now));
     match (file.form, file.entry.parsed) {
-        (Form::Ignored, _) => return Verdict::Ignore,
+        (Form::Ignored, _) => return SweepVerdict::Ignore,
         (Form::Cached, Name::Foreign) => {
             let is_numbas = [&b".nbi"[..], b".nbc"].iter().any(|suffix| file.entry.name.ends_with(suffix));
             let is_numbas = is_numbas && file.kind == FileKind::Regular;
-            return Verdict::Keep(if is_numbas { Why::Numba } else { Why::Foreign });
+            return SweepVerdict::Keep(if is_numbas { KeepReason::Numba } else { KeepReason::Foreign });
         }
-        (Form::Cached, Name::Temporary(_)) if is_young() => return Verdict::Keep(Why::Young),
+        (Form::Cached, Name::Temporary(_)) if is_young() => return SweepVerdict::Keep(KeepReason::Young),
         (Form::Cached, _) => {}
         (Form::Beside(Companion::Missing) | Form::BesideTemporary(Companion::Missing), _)
             if policy.sourceless == Sourceless::Keep =>
         {
             return match file.form {
-                Form::Beside(_) => Verdict::Keep(Why::Sourceless),
-                _ => Verdict::Ignore,
+                Form::Beside(_) => SweepVerdict::Keep(KeepReason::Sourceless),
+                _ => SweepVerdict::Ignore,
             };
         }
-        (Form::BesideTemporary(_), _) if is_young() => return Verdict::Keep(Why::Young),
+        (Form::BesideTemporary(_), _) if is_young() => return SweepVerdict::Keep(KeepReason::Young),
         (Form::Beside(_) | Form::BesideTemporary(_), _) => {}
     }
     match file.tracking {
-        Tracking::Tracked => return Verdict::Keep(Why::Tracked),
-        Tracking::Unknown => return Verdict::Keep(Why::MaybeTracked),
+        Tracking::Tracked => return SweepVerdict::Keep(KeepReason::Tracked),
+        Tracking::Unknown => return SweepVerdict::Keep(KeepReason::MaybeTracked),
         Tracking::Untracked => {}
     }
     match file.entry.content {
-        Content::Unreadable(_) | Content::NotRead => Verdict::Keep(Why::Unreadable),
-        Content::Read(_, Bytecode::Never) => Verdict::Keep(Why::NotBytecode),
+        Content::Unreadable(_) | Content::NotRead => SweepVerdict::Keep(KeepReason::Unreadable),
+        Content::Read(_, Bytecode::Never) => SweepVerdict::Keep(KeepReason::NotBytecode),
         // Fewer bytes than four have no `\r\n` in the third and fourth.
         Content::Read(..) if file.entry.metadata.is_none_or(|metadata| metadata.bytes < 4) => {
-            Verdict::Keep(Why::NotBytecode)
+            SweepVerdict::Keep(KeepReason::NotBytecode)
         }
         Content::Read(_, Bytecode::Possible) => adopt_or_remove(file, policy),
     }
 }
 
 /// What Python would load is moved, unless the store has as good a one already.
-fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
-    let Some(in_store) = &file.in_store else { return Verdict::Remove };
+fn adopt_or_remove(file: &File<'_>, policy: &SweepPolicy) -> SweepVerdict {
+    let Some(in_store) = &file.in_store else { return SweepVerdict::Remove };
     let is_fresh = |entry| status::judge(entry, UncheckedHashes::Trust) == Some(Status::Fresh);
     let knows_prefix = file.entry.parsed.slot().and_then(|slot| slot.python()) >= Some(FIRST_WITH_PREFIX);
     let is_trusted = file.entry.metadata.is_some_and(|metadata| [0, policy.user].contains(&metadata.user));
@@ -355,12 +365,12 @@ fn adopt_or_remove(file: &File<'_>, policy: &Policy) -> Verdict {
         .metadata
         .is_some_and(|metadata| metadata.bytes <= metadata.readable_bytes().min(body::LARGEST));
     if !is_fresh(&file.entry) || !knows_prefix || !is_trusted || !is_small {
-        return Verdict::Remove;
+        return SweepVerdict::Remove;
     }
     match in_store {
-        InStore::Entry(stored) if is_fresh(stored) => Verdict::Remove,
-        InStore::Entry(stored) => Verdict::Adopt(stored.metadata.map(|metadata| metadata.identity)),
-        InStore::Nothing => Verdict::Adopt(None),
+        InStore::Entry(stored) if is_fresh(stored) => SweepVerdict::Remove,
+        InStore::Entry(stored) => SweepVerdict::Adopt(stored.metadata.map(|metadata| metadata.identity)),
+        InStore::Nothing => SweepVerdict::Adopt(None),
     }
 }
 
@@ -416,8 +426,8 @@ mod tests {
         File::new(entry, FileKind::Regular, form)
     }
 
-    fn verdict(file: &File<'_>, sourceless: Sourceless) -> Verdict {
-        judge(file, &Policy { sourceless, emptied: Emptied::Keep, user: USER, now: NOW })
+    fn verdict(file: &File<'_>, sourceless: Sourceless) -> SweepVerdict {
+        judge(file, &SweepPolicy { sourceless, emptied: Emptied::Keep, user: USER, now: NOW })
     }
 
     fn young(mut file: File<'static>) -> File<'static> {
@@ -430,26 +440,34 @@ mod tests {
     fn each_form_stays_for_its_own_reason() {
         use Companion::{Missing, Present};
         use Form::{Beside, BesideTemporary, Cached, Ignored};
-        let keep = Verdict::Keep;
+        let keep = SweepVerdict::Keep;
         let odd = |name, kind| File { kind, ..file(name, Cached) };
         for (file, kept, removed) in [
-            (file("m.cpython-312.pyc", Ignored), Verdict::Ignore, Verdict::Ignore),
-            (file("m.cpython-312.pyc", Cached), Verdict::Remove, Verdict::Remove),
-            (young(file("m.cpython-312.pyc", Cached)), Verdict::Remove, Verdict::Remove),
-            (file("m.cpython-312.pyc.77", Cached), Verdict::Remove, Verdict::Remove),
-            (young(file("m.cpython-312.pyc.77", Cached)), keep(Why::Young), keep(Why::Young)),
-            (file("README", Cached), keep(Why::Foreign), keep(Why::Foreign)),
-            (file("m.f-1.py312.nbi", Cached), keep(Why::Numba), keep(Why::Numba)),
-            (file("m.f-1.py312.1.nbc", Cached), keep(Why::Numba), keep(Why::Numba)),
-            (odd("m.f-1.py312.nbi", FileKind::Link), keep(Why::Foreign), keep(Why::Foreign)),
-            (odd("README", FileKind::Link), keep(Why::Foreign), keep(Why::Foreign)),
-            (file("m.pyc", Beside(Present)), Verdict::Remove, Verdict::Remove),
-            (young(file("m.pyc", Beside(Present))), Verdict::Remove, Verdict::Remove),
-            (file("m.pyc", Beside(Missing)), keep(Why::Sourceless), Verdict::Remove),
-            (file("m.pyc.77", BesideTemporary(Present)), Verdict::Remove, Verdict::Remove),
-            (file("m.pyc.77", BesideTemporary(Missing)), Verdict::Ignore, Verdict::Remove),
-            (young(file("m.pyc.77", BesideTemporary(Present))), keep(Why::Young), keep(Why::Young)),
-            (young(file("m.pyc.77", BesideTemporary(Missing))), Verdict::Ignore, keep(Why::Young)),
+            (file("m.cpython-312.pyc", Ignored), SweepVerdict::Ignore, SweepVerdict::Ignore),
+            (file("m.cpython-312.pyc", Cached), SweepVerdict::Remove, SweepVerdict::Remove),
+            (young(file("m.cpython-312.pyc", Cached)), SweepVerdict::Remove, SweepVerdict::Remove),
+            (file("m.cpython-312.pyc.77", Cached), SweepVerdict::Remove, SweepVerdict::Remove),
+            (young(file("m.cpython-312.pyc.77", Cached)), keep(KeepReason::Young), keep(KeepReason::Young)),
+            (file("README", Cached), keep(KeepReason::Foreign), keep(KeepReason::Foreign)),
+            (file("m.f-1.py312.nbi", Cached), keep(KeepReason::Numba), keep(KeepReason::Numba)),
+            (file("m.f-1.py312.1.nbc", Cached), keep(KeepReason::Numba), keep(KeepReason::Numba)),
+            (odd("m.f-1.py312.nbi", FileKind::Link), keep(KeepReason::Foreign), keep(KeepReason::Foreign)),
+            (odd("README", FileKind::Link), keep(KeepReason::Foreign), keep(KeepReason::Foreign)),
+            (file("m.pyc", Beside(Present)), SweepVerdict::Remove, SweepVerdict::Remove),
+            (young(file("m.pyc", Beside(Present))), SweepVerdict::Remove, SweepVerdict::Remove),
+            (file("m.pyc", Beside(Missing)), keep(KeepReason::Sourceless), SweepVerdict::Remove),
+            (file("m.pyc.77", BesideTemporary(Present)), SweepVerdict::Remove, SweepVerdict::Remove),
+            (file("m.pyc.77", BesideTemporary(Missing)), SweepVerdict::Ignore, SweepVerdict::Remove),
+            (
+                young(file("m.pyc.77", BesideTemporary(Present))),
+                keep(KeepReason::Young),
+                keep(KeepReason::Young),
+            ),
+            (
+                young(file("m.pyc.77", BesideTemporary(Missing))),
+                SweepVerdict::Ignore,
+                keep(KeepReason::Young),
+            ),
         ] {
             assert_eq!(verdict(&file, Sourceless::Keep), kept, "{file:?}");
             assert_eq!(verdict(&file, Sourceless::Remove), removed, "{file:?}");
@@ -466,14 +484,14 @@ mod tests {
         };
         let good = file("m.cpython-312.pyc", Form::Cached).entry.content;
         for (tracking, content, bytes, expected) in [
-            (Tracking::Untracked, good, 100, Verdict::Remove),
-            (Tracking::Tracked, good, 100, Verdict::Keep(Why::Tracked)),
-            (Tracking::Unknown, good, 100, Verdict::Keep(Why::MaybeTracked)),
-            (Tracking::Untracked, Content::NotRead, 100, Verdict::Keep(Why::Unreadable)),
-            (Tracking::Untracked, Content::of(&[0; 16]), 16, Verdict::Keep(Why::NotBytecode)),
-            (Tracking::Untracked, Content::of(b""), 0, Verdict::Keep(Why::NotBytecode)),
-            (Tracking::Untracked, Content::of(b"\xcb\x0d\r"), 3, Verdict::Keep(Why::NotBytecode)),
-            (Tracking::Untracked, Content::of(b"\xcb\x0d\r\n"), 4, Verdict::Remove),
+            (Tracking::Untracked, good, 100, SweepVerdict::Remove),
+            (Tracking::Tracked, good, 100, SweepVerdict::Keep(KeepReason::Tracked)),
+            (Tracking::Unknown, good, 100, SweepVerdict::Keep(KeepReason::MaybeTracked)),
+            (Tracking::Untracked, Content::NotRead, 100, SweepVerdict::Keep(KeepReason::Unreadable)),
+            (Tracking::Untracked, Content::of(&[0; 16]), 16, SweepVerdict::Keep(KeepReason::NotBytecode)),
+            (Tracking::Untracked, Content::of(b""), 0, SweepVerdict::Keep(KeepReason::NotBytecode)),
+            (Tracking::Untracked, Content::of(b"\xcb\x0d\r"), 3, SweepVerdict::Keep(KeepReason::NotBytecode)),
+            (Tracking::Untracked, Content::of(b"\xcb\x0d\r\n"), 4, SweepVerdict::Remove),
         ] {
             assert_eq!(with(tracking, content, bytes), expected, "{tracking:?} {content:?}");
         }
@@ -498,27 +516,28 @@ mod tests {
             |entry| set_size(entry, body::LARGEST + 1, body::LARGEST),
             |entry| set_size(entry, body::LARGEST, 4096),
         ];
-        let adopt = Verdict::Adopt(None);
+        let adopt = SweepVerdict::Adopt(None);
         for (name, change, expected) in [
             (name, of_user[0], adopt),
             (name, of_user[1], adopt),
-            (name, of_user[2], Verdict::Remove),
+            (name, of_user[2], SweepVerdict::Remove),
             (name, of_size[0], adopt),
-            (name, of_size[1], Verdict::Remove),
-            (name, of_size[2], Verdict::Remove),
-            (name, stale, Verdict::Remove),
+            (name, of_size[1], SweepVerdict::Remove),
+            (name, of_size[2], SweepVerdict::Remove),
+            (name, stale, SweepVerdict::Remove),
             ("m.cpython-38.pyc", of_user[1], adopt),
-            ("m.cpython-37.pyc", of_user[1], Verdict::Remove),
+            ("m.cpython-37.pyc", of_user[1], SweepVerdict::Remove),
         ] {
             let mut file = file(name, Form::Cached);
             change(&mut file.entry);
             file.in_store = Some(InStore::Nothing);
             assert_eq!(verdict(&file, Sourceless::Keep), expected, "{file:?}");
             file.in_store = None;
-            assert_eq!(verdict(&file, Sourceless::Keep), Verdict::Remove, "{file:?}");
+            assert_eq!(verdict(&file, Sourceless::Keep), SweepVerdict::Remove, "{file:?}");
         }
         let mut stored = file(name, Form::Cached).entry;
-        for (is_stale, expected) in [(false, Verdict::Remove), (true, Verdict::Adopt(Some((1, 2))))] {
+        for (is_stale, expected) in [(false, SweepVerdict::Remove), (true, SweepVerdict::Adopt(Some((1, 2))))]
+        {
             if is_stale {
                 stale(&mut stored);
             }

@@ -8,7 +8,7 @@ pub use sources::plan_sources;
 pub use stale::plan_stale;
 
 use crate::complaint::Complaint;
-use crate::effect::compile::Group;
+use crate::effect::compile::SourceGroup;
 use crate::environment::Environment;
 use crate::host::trust::runner::Runners;
 use crate::source::interpreter::Interpreters;
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 #[derive(Debug, Default)]
 pub struct WarmPlan {
     /// The sources, by interpreter.
-    pub groups: Vec<Group>,
+    pub groups: Vec<SourceGroup>,
     /// What the store has fresh, of what lies on the way.
     pub fresh: HashSet<PathBuf>,
     /// Directories of programs and those that a path leaves by `..`: Python opens entries through their mirrors.

@@ -2,7 +2,7 @@
 
 use super::{Planning, Remark, WarmPlan, fresh_below};
 use crate::complaint::{self, Complaint};
-use crate::effect::compile::{Group, Task};
+use crate::effect::compile::{SourceGroup, Task};
 use crate::environment::Environment;
 use crate::host::accounts::Accounts;
 use crate::host::directory::effective_user;
@@ -71,7 +71,7 @@ fn groups(
     sources: Vec<PathBuf>,
     python: Option<&Path>,
     is_whole: &mut bool,
-) -> Result<Vec<Group>, Complaint> {
+) -> Result<Vec<SourceGroup>, Complaint> {
     let mut deciders = Deciders::default();
     let mut decided: BTreeMap<Decider, Vec<PathBuf>> = BTreeMap::new();
     for source in sources {
@@ -91,7 +91,7 @@ fn groups(
             }
         }
     }
-    let group = |(executable, sources): (PathBuf, Vec<PathBuf>)| Group {
+    let group = |(executable, sources): (PathBuf, Vec<PathBuf>)| SourceGroup {
         executable,
         tag: None,
         tasks: sources.into_iter().map(task).collect(),

@@ -2,7 +2,7 @@
 
 use super::sources::{is_anothers, trusted, uses_store};
 use super::{Planning, Remark, WarmPlan, troubles};
-use crate::effect::compile::{Group, Task};
+use crate::effect::compile::{SourceGroup, Task};
 use crate::pyc::InvalidationMode;
 use crate::pyc::name::Name;
 use crate::store::entry::Content;
@@ -96,7 +96,7 @@ fn groups(
     planning: &mut Planning<'_>,
     by_tag: BTreeMap<String, Vec<Task>>,
     is_whole: &mut bool,
-) -> Vec<Group> {
+) -> Vec<SourceGroup> {
     let mut groups = Vec::new();
     if by_tag.is_empty() {
         return groups;
@@ -111,7 +111,7 @@ fn groups(
             trusted(planning.runners, executable).inspect_err(|untrusted| why.clone_from(untrusted)).is_ok()
         };
         match executables.find(is_trusted) {
-            Some(executable) => groups.push(Group { executable, tag: Some(tag.into()), tasks }),
+            Some(executable) => groups.push(SourceGroup { executable, tag: Some(tag.into()), tasks }),
             None => {
                 *is_whole = false;
                 let entries = human::counted(tasks.len() as u64, "entry");

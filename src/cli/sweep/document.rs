@@ -1,9 +1,9 @@
 //! `sweep --json`, dry or not: as `prune --json`, with what was moved into the store and what was not entered.
 
 use crate::cli::output::json::{FailureLine, Mode, OwnerHead, PathField, SCHEMA, SkippedLine, Sum, Total};
-use pycstore::effect::sweep::Outcome;
+use pycstore::effect::sweep::SweepOutcome;
 use pycstore::store::in_tree::walk::Reason;
-use pycstore::verdict::sweep::Why;
+use pycstore::verdict::sweep::KeepReason;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(super) struct SweepDocument<'a> {
     removed: Total,
     adopted: Sum,
     owners: Vec<OwnerSwept<'a>>,
-    skipped: Vec<SkippedLine<'a, Why>>,
+    skipped: Vec<SkippedLine<'a, KeepReason>>,
     left_alone: Vec<SkippedLine<'a, Reason>>,
     failures: Vec<FailureLine<'a>>,
     left: Sum,
@@ -39,7 +39,7 @@ impl<'a> SweepDocument<'a> {
     pub(super) fn new(
         paths: &'a [PathBuf],
         store: Option<&'a Path>,
-        outcome: &'a Outcome,
+        outcome: &'a SweepOutcome,
         mode: Mode,
     ) -> SweepDocument<'a> {
         let owners = outcome.owners.iter().map(|row| OwnerSwept {

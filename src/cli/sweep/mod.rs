@@ -13,7 +13,7 @@ use super::stop::{Cause, Stop};
 use anyhow::Context;
 use clap::Args;
 use document::SweepDocument;
-use pycstore::effect::sweep::{Outcome, execute};
+use pycstore::effect::sweep::{SweepOutcome, execute};
 use pycstore::exit::Exit;
 use pycstore::host::directory;
 use pycstore::source::owner::Life;
@@ -24,7 +24,7 @@ use pycstore::store::scan::Trouble;
 use pycstore::units::Tally;
 use pycstore::units::human;
 use pycstore::verdict::scope::Keep;
-use pycstore::verdict::sweep::{Emptied, Plan, Planner, Policy, Sourceless, Why};
+use pycstore::verdict::sweep::{Emptied, KeepReason, Sourceless, SweepPlan, SweepPlanner, SweepPolicy};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -101,10 +101,10 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
     let (plans, troubles) = plan(session, options, roots, real_store.as_deref(), &ignored, &adoption, &stop);
     let outcome = if stop.cause().is_some() {
         complain::note("stopped before all files were looked at: nothing was removed");
-        Outcome::default()
+        SweepOutcome::default()
     } else {
         match mode {
-            Mode::DryRun => Outcome::expected(plans),
+            Mode::DryRun => SweepOutcome::expected(plans),
             Mode::Real => {
                 let mut progress = session.progress("removed");
                 let update = |files| progress.update(files);
@@ -132,7 +132,7 @@ fn plan(
     ignored: &Keep,
     adoption: &Adoption,
     stop: &Stop,
-) -> (Vec<(Root, Plan)>, Vec<Trouble>) {
+) -> (Vec<(Root, SweepPlan)>, Vec<Trouble>) {
     let targets: Vec<PathBuf> = roots.iter().map(Root::target).collect();
     let is_ignored = |path: &Path| ignored.matches(path);
     let bounds = Bounds {
@@ -142,22 +142,22 @@ fn plan(
         system: system(options),
         is_ignored: &is_ignored,
     };
-    let policy = Policy {
+    let policy = SweepPolicy {
         sourceless: if options.sourceless { Sourceless::Remove } else { Sourceless::Keep },
         emptied: if options.empty_directories { Emptied::Remove } else { Emptied::Keep },
         user: directory::effective_user(),
         now: session.environment.now,
     };
-    let mut plans: Vec<(Root, Plan)> = Vec::new();
+    let mut plans: Vec<(Root, SweepPlan)> = Vec::new();
     let mut troubles: Vec<Trouble> = Vec::new();
     for root in roots {
         let (threads, destination) = (session.threads(), adoption.destination());
         let walk = Walk { root: &root, bounds, destination, threads, stop: stop.flag() };
         let parts = {
             let mut progress = session.progress("looking at");
-            walk.run(|| Planner::new(policy), |files| progress.update(files))
+            walk.run(|| SweepPlanner::new(policy), |files| progress.update(files))
         };
-        let mut plan = Planner::collect(parts);
+        let mut plan = SweepPlanner::collect(parts);
         troubles.append(&mut plan.troubles);
         plans.push((root, plan));
     }
@@ -265,7 +265,7 @@ fn show(
     session: &Session,
     options: &SweepOptions,
     adoption: &Adoption,
-    outcome: &Outcome,
+    outcome: &SweepOutcome,
     mode: Mode,
 ) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
@@ -282,7 +282,7 @@ fn show(
 fn print(
     session: &Session,
     options: &SweepOptions,
-    outcome: &Outcome,
+    outcome: &SweepOutcome,
     mode: Mode,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -320,8 +320,8 @@ fn print(
 }
 
 /// What did not go, on standard error. What stays as it should is not worth a word to who wants quiet.
-fn explain(session: &Session, outcome: &Outcome) {
-    let mut kept: BTreeMap<Why, Vec<&Path>> = BTreeMap::new();
+fn explain(session: &Session, outcome: &SweepOutcome) {
+    let mut kept: BTreeMap<KeepReason, Vec<&Path>> = BTreeMap::new();
     for it in outcome.kept.iter().filter(|it| !session.global.quiet || it.why.is_unexpected()) {
         kept.entry(it.why).or_default().push(&it.path);
     }

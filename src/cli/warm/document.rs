@@ -1,7 +1,7 @@
 //! `warm --json`: what each interpreter compiled, and what could not be.
 
 use crate::cli::output::json::{PathField, SCHEMA};
-use pycstore::effect::compile::{Compilation, Failure};
+use pycstore::effect::compile::{Compilation, CompileFailure};
 use serde::Serialize;
 use std::path::Path;
 
@@ -49,10 +49,10 @@ impl<'a> WarmDocument<'a> {
         let failures = compilation.failures.iter().map(|failure| FailureRow {
             path: PathField::new("path", failure.path()),
             error: match failure {
-                Failure::Source { why, .. } => why.clone(),
-                Failure::Unreadable { source, .. }
-                | Failure::NotWritten { source, .. }
-                | Failure::Interpreter { source, .. } => source.to_string(),
+                CompileFailure::Source { why, .. } => why.clone(),
+                CompileFailure::Unreadable { source, .. }
+                | CompileFailure::NotWritten { source, .. }
+                | CompileFailure::Interpreter { source, .. } => source.to_string(),
             },
         });
         let rows: Vec<_> = rows.collect();
