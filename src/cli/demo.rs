@@ -23,13 +23,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// Try pycstore on a small store of its own, made and removed again.
+/// Try pycstore on a small temporary store.
 ///
-/// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from small
-/// entries of its own), deletes a project, and shows what du and prune make of it. The real store is not touched.
+/// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from generated
+/// entries), deletes a project, runs du and prune, and removes the directory. The real store is not touched.
 #[derive(Debug, Args)]
 pub struct DemoOptions {
-    /// Keep the temporary directory, and say where it is
+    /// Keep the temporary directory, and print its path
     #[arg(long)]
     pub keep: bool,
 }

@@ -34,21 +34,21 @@ use pycstore::verdict::status::UncheckedHashes;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 
-/// Find what is wrong with the store and around it.
+/// Find problems with the store and its environment.
 ///
-/// Each finding is a line and a hint what to do, the worst first: errors, warnings, notes. Asked are the shells in
-/// use (bash, zsh and fish, started as login and as interactive shells), the systemd user session and
-/// environment.d, the crontab, this environment, and each interpreter that nobody else may change. Looked at are the
-/// store, who may write to it and to the directories above it, its file system, the current project, other stores
-/// and the past runs of prune. Nothing is changed, except what the startup files of the shells do. As root with
-/// another user's store (--store), all of this is done as that user.
+/// Prints each finding in a line with a hint what to do, the worst first: errors, warnings, notes. Checks which store
+/// is set in the shells that you use (bash, zsh and fish, started as login and as interactive shells), the systemd user
+/// session and environment.d, the crontab and this environment, and whether each interpreter that no other user can
+/// change uses it. Also checks the store, who may write to it and to the directories above it, its file system, the
+/// current project, other stores and the past runs of prune. Changes nothing itself, but runs the startup files of the
+/// shells. As root with another user's store (--store), all of this is done as that user.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 nothing is wrong, notes included; 1 an error or a warning was found.")]
+#[command(after_help = "Exit status: 0 no error or warning was found; 1 an error or a warning was found.")]
 pub struct DoctorOptions {
-    /// How long a shell or an interpreter may take to answer, such as 5s
+    /// Maximum time to wait for a shell or an interpreter, such as 5s
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
     pub patience: Age,
-    /// Print one JSON object a line for each finding
+    /// Print one JSON object per line for each finding
     #[arg(long)]
     pub json: bool,
 }

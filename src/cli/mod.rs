@@ -58,22 +58,22 @@ use std::process::ExitCode;
 
 /// Manages CPython's global bytecode store, the tree that PYTHONPYCACHEPREFIX names.
 ///
-/// Python only ever adds to that tree. pycstore says whose bytes those are, which of them Python would
-/// still load, and removes the rest.
+/// Python adds files to that tree and never removes any. pycstore shows which project each file belongs to and whether
+/// Python would still load it, and removes the files that Python would not load.
 ///
 /// When root runs it on another user's store, pycstore continues as that user, without root's groups, environment,
-/// configuration and history. That user also reads and writes the files of --config, --metrics and --html, and what the user
-/// may not do is an error. The user is the owner of the first directory or symbolic link on the path that does not belong to
-/// root. Root removes nothing if others can write to a directory on the path, unless it is sticky. sweep continues as the
-/// owner of the tree; doctor, history and config do so only with --store.
+/// configuration and history. It then reads and writes the files of --config, --metrics and --html with that user's
+/// permissions, too. The user is the owner of the first directory or symbolic link on the path that does not belong to root.
+/// Root removes nothing if others can write to a directory on the path, unless it is sticky. sweep continues as the owner of
+/// the tree; doctor, history and config do so only with --store.
 #[derive(Debug, Parser)]
 #[command(
     name = "pycstore",
     version,
     max_term_width = 100,
     subcommand_required = true,
-    after_help = "Exit status: 0 all done, nothing to do included; 1 finished, but something could not be read or \
-                  removed; 2 nothing done: usage, or a store that is missing or refused."
+    after_help = "Exit status: 0 success, also if there was nothing to do; 1 something could not be read or removed; \
+                  2 nothing was done: wrong usage, or the store is missing or refused."
 )]
 pub struct Arguments {
     /// Options of every command.

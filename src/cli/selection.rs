@@ -26,26 +26,26 @@ pub struct SelectorOptions {
     /// Remove entries that Python would recompile
     #[arg(long)]
     pub stale: bool,
-    /// Remove what cannot be loaded at all: fewer than 16 bytes, or no bytecode whatever became of the source
+    /// Remove files that cannot be loaded: shorter than 16 bytes, or not bytecode, whether or not the source exists
     #[arg(long)]
     pub corrupt: bool,
-    /// With --corrupt: read the body of every entry as well, and remove those at which an import fails
+    /// With --corrupt: also read the body of every entry, and remove the entries that an import fails to load
     #[arg(long, requires = "corrupt")]
     pub deep: bool,
-    /// Remove what interrupted writes left, and copies of entries that synchronisers made, an hour old or more
+    /// Remove files left by interrupted writes, and copies of entries made by file synchronisers, if an hour old or
+    /// more
     #[arg(long)]
     pub temporary: bool,
     /// Remove entries whose cache tag and magic number no interpreter on this machine loads
     #[arg(long)]
     pub dead_interpreters: bool,
-    /// Remove entries not used for so long: 90d, 12w, 6months
+    /// Remove entries not used for AGE: 90d, 12w, 6months
     #[arg(long, value_name = "AGE")]
     pub unused_for: Option<Age>,
-    /// Remove the least recently used until the disk usage of the entries is at most SIZE: 5GiB, 500M; hard links count
-    /// once
+    /// Remove the least recently used entries until their disk usage is at most SIZE: 5GiB, 500M; hard links count once
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Size>,
-    /// Remove the least recently used until there are no more than N entries; each hard link counts
+    /// Remove the least recently used entries until there are at most N; each hard link counts
     #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub max_files: Option<u64>,
     /// Remove every entry; asks on a terminal, needs --yes without one
@@ -66,7 +66,7 @@ pub struct ScopeOptions {
     /// Only entries with this cache tag, such as cpython-39 (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// No entry whose source, or a directory above it, matches GLOB; ** crosses directories (may be repeated)
+    /// Keep the entries whose source, or a directory above it, matches GLOB; ** crosses directories (may be repeated)
     #[arg(long, value_name = "GLOB")]
     pub keep: Vec<String>,
 }

@@ -21,21 +21,21 @@ use std::path::{Path, PathBuf};
 
 /// Show the entries of a source.
 ///
-/// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not
-/// exist any more.
+/// Each line has the status, its reason, the disk usage and the path, as in `pycstore ls`. The source may have been
+/// deleted.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 every source has an entry, 1 one has none, 2 no store. With --expected: 0 all told, \
-                        1 no interpreter found, or something could not be looked into."
+    after_help = "Exit status: 0 every source has an entry; 1 a source has none; 2 no store. With --expected: 0 success; \
+                        1 no interpreter was found, or something could not be read."
 )]
 pub struct WhichOptions {
-    /// Source files, there or deleted, or entries to show with the others of their source
+    /// Source files, existing or deleted, or entries, to show all entries of their source
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
-    /// Show where each interpreter on this machine would put the entry, whether it is there or not
+    /// Show where each interpreter on this machine would put the entry, even if it does not exist
     #[arg(long)]
     pub expected: bool,
-    /// Print one JSON object a line, as ls does
+    /// Print one JSON object per line, as ls does
     #[arg(long)]
     pub json: bool,
 }

@@ -26,14 +26,15 @@ use std::path::{Path, PathBuf};
 
 /// Show everything about an entry.
 ///
-/// That is its status, what Python does at the next import, what its header pins and what its source has now.
+/// Shows its status, what Python does at the next import, and what its header records beside the present values of its
+/// source.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 all found, 1 a path is no file of the store, 2 no store.")]
+#[command(after_help = "Exit status: 0 success; 1 a path is not a file of the store; 2 no store.")]
 pub struct InspectOptions {
     /// Entries of the store, or sources to show all entries of
     #[arg(required = true, value_name = "ENTRY")]
     pub entries: Vec<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
     /// How unchecked hashes are judged.

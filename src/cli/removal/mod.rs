@@ -50,11 +50,11 @@ pub struct RunOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE, at most half of it for looking, and say what is left
+    /// Stop cleanly after AGE, at most half of which is spent on the scan, and report what is left
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
-    /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter. The
-    /// owner of the store must be able to write to FILE's directory, also when root runs the command
+    /// Write metrics of the store and of this run to FILE, for the textfile collector of Prometheus' node exporter. The
+    /// owner of the store must be able to write to FILE's directory, even if root runs the command
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
     /// Which command prints the result.
