@@ -14,7 +14,7 @@ use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::Duration;
 
-/// One run of `prune`. A dry run is none.
+/// One run of `prune`, but not a dry run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// The version of the contract.
@@ -38,7 +38,7 @@ pub struct Run {
     pub selectors: Vec<String>,
     /// What was removed.
     pub removed: Removed,
-    /// How many files a selector named and safety kept.
+    /// How many files a selector matched and a safety rule kept.
     pub skipped: u64,
     /// How many files could not be removed.
     pub failures: u64,
@@ -99,7 +99,7 @@ pub struct Removed {
     pub files: u64,
     /// Emptied directories.
     pub directories: u64,
-    /// The files' lengths in bytes.
+    /// Their apparent size in bytes.
     pub bytes: u64,
     /// Their room on disk in bytes.
     pub disk: u64,
@@ -110,7 +110,7 @@ pub struct Removed {
 pub struct Left {
     /// Files.
     pub files: u64,
-    /// Their lengths in bytes.
+    /// Apparent size in bytes.
     pub bytes: u64,
     /// Their room on disk in bytes.
     pub disk: u64,
@@ -173,8 +173,8 @@ impl Run {
         Run { locked: Some(locked), ..run }
     }
 
-    /// Whether all went well: exit status 0, also of a run that was stopped in time. One that found the store locked is no
-    /// success, whatever its exit status.
+    /// Whether the run was successful: exit status 0, even if it was stopped by its time limit. A run that found the store
+    /// locked is not successful, whatever its exit status.
     pub fn is_success(&self) -> bool {
         self.exit == Exit::Done.code() && self.locked.is_none()
     }
