@@ -1,4 +1,4 @@
-//! `pycstore completions`: what a shell needs to complete our commands and options. Home of clap_complete.
+//! `pycstore completions`: completion scripts for shells. Home of clap_complete.
 
 use clap::{Args, ValueEnum};
 use clap_complete::{Shell, generate};

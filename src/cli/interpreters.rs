@@ -45,7 +45,7 @@ pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<E
     Ok(if complain::interpreters(&interpreters) { exit } else { Exit::Incomplete })
 }
 
-/// The Pythons that may use the store, if there is one; else all that the environment knows the places of.
+/// The Pythons that may use the store, if there is one; else those in the places that the environment names.
 fn find_with_store(session: &Session) -> (Interpreters, Exit) {
     if !session.store_path().is_ok_and(|path| !is_absent(&path)) {
         return (session.interpreters(), Exit::Done);

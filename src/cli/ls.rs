@@ -65,7 +65,7 @@ struct ListedDirectory {
     found: Vec<ListedEntry>,
 }
 
-/// A listed entry without the name that it borrows.
+/// A listed entry that owns its data.
 struct ListedEntry {
     name: Box<[u8]>,
     status: Status,
@@ -74,7 +74,7 @@ struct ListedEntry {
 
 struct Lister<'a> {
     filter: &'a Filter<'a>,
-    /// The tags of the filter that some entry has, whatever its status.
+    /// The tags of the filter that at least one entry of any status has.
     tags: BTreeSet<&'a str>,
     batches: Vec<ListedDirectory>,
     troubles: Vec<Trouble>,
@@ -177,7 +177,7 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     Ok(complain::troubles(&troubles))
 }
 
-/// What was asked for, as it was understood.
+/// The request, parsed.
 fn asked_for(session: &Session, options: &LsOptions) -> Vec<String> {
     let statuses = options.status.iter().cloned();
     let tags = options.tag.iter().map(|tag| format!("of tag {tag}"));

@@ -1,7 +1,7 @@
-//! The terminal's half: command line, environment, tables, colours, exit codes.
+//! The terminal part of pycstore: command line, environment, tables, colours, exit codes.
 //!
 //! Every subcommand is a file or a folder with its options (whose documentation is its help), its `run` and its JSON
-//! documents; it asks the library for facts and decisions and shows them. What several commands share lies below them:
+//! documents; it asks the library for facts and decisions and shows them. Modules that several commands share:
 //! `session`, `selection`, `removal`, `output`. Home of clap, as all commands are.
 //!
 //! Data goes to standard output, everything else to standard error.
@@ -85,10 +85,10 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The arguments of this process. Help and the version end it here.
+    /// Returns the arguments of this process. Prints help or the version and exits if they ask for it.
     ///
     /// # Errors
-    /// What is wrong with them, and how they should be; or that the help cannot be written.
+    /// If they are wrong, with a hint; or if the help cannot be written.
     pub fn of_process() -> anyhow::Result<Arguments> {
         Arguments::try_parse().or_else(|error| {
             if usage::is_help(&error) {

@@ -55,7 +55,7 @@ impl From<Unchecked> for pycstore::verdict::status::UncheckedHashes {
     }
 }
 
-/// One of some values by its name. Each has a line of help.
+/// A parser for one of these values by its name. Each has a line of help.
 pub fn values<T: Copy + Send + Sync>(
     values: &'static [(T, &'static str)],
     name: fn(T) -> &'static str,
@@ -70,7 +70,7 @@ pub fn values<T: Copy + Send + Sync>(
 /// A whole number.
 ///
 /// # Errors
-/// In words that people use, where it is none or too large.
+/// If it is not a whole number or too large; in plain words.
 pub fn whole<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
     text.parse().map_err(|error: ParseIntError| match error.kind() {
         IntErrorKind::PosOverflow => "it is too large".into(),
@@ -81,7 +81,7 @@ pub fn whole<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
 /// A number of threads.
 ///
 /// # Errors
-/// As [`whole`], and beyond what the program takes.
+/// As [`whole`], and if the number is out of range.
 pub fn threads(text: &str) -> Result<u16, String> {
     match whole(text)? {
         threads @ 1..=512 => Ok(threads),

@@ -43,19 +43,19 @@ pub struct PruneOptions {
     /// How the run goes.
     #[command(flatten)]
     pub run: RunOptions,
-    /// What is taken.
+    /// What is removed.
     #[command(flatten)]
     pub selectors: SelectorOptions,
-    /// What may be touched.
+    /// Where it is removed.
     #[command(flatten)]
     pub scope: ScopeOptions,
 }
 
 impl PruneOptions {
-    /// What `pycstore prune` with these options removes.
+    /// Returns what `pycstore prune` with these options removes.
     ///
     /// # Errors
-    /// When nothing is selected, or a glob is wrong.
+    /// If nothing is selected, or a glob is wrong.
     pub fn selection(&self, session: &Session) -> anyhow::Result<Selection> {
         let intervals = Intervals { min_interval: self.min_interval, max_runtime: self.run.max_runtime };
         Selection::of_prune(session, &self.selectors, &self.scope, intervals)

@@ -1,4 +1,4 @@
-//! `pycstore report`: the store as a page to look at.
+//! `pycstore report`: the store as an HTML page.
 
 use super::options::Unchecked;
 use super::output::complain::{self, Complaint};
@@ -39,7 +39,7 @@ pub struct ReportOptions {
     pub unchecked: Unchecked,
 }
 
-/// A new page names what its user works on.
+/// The mode of a new page: its contents are private, because it names the user's projects.
 const PRIVATE: u32 = 0o600;
 
 /// Runs `pycstore report`.
@@ -88,7 +88,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     Ok(complain::troubles(&usage.troubles))
 }
 
-/// Puts the page in the place of an old one, and gives it the permissions of that.
+/// Replaces an old page and keeps its permissions.
 fn put(path: &Path, page: &[u8]) -> Result<(), ReplaceError> {
     let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
     match open_file(path) {

@@ -15,7 +15,7 @@ use pycstore::verdict::scope::Scope;
 use pycstore::verdict::view::Focus;
 use std::path::{Path, PathBuf};
 
-/// What is taken. Selectors add up.
+/// What is removed: the entries that any selector matches.
 #[derive(Debug, Clone, Default, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(next_help_heading = "Selectors (they add up)")]
@@ -53,7 +53,7 @@ pub struct SelectorOptions {
     pub all: bool,
 }
 
-/// What may be touched. Scopes narrow what the selectors take.
+/// Scopes limit what the selectors match.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Scopes (they narrow)")]
 pub struct ScopeOptions {
@@ -71,12 +71,12 @@ pub struct ScopeOptions {
     pub keep: Vec<String>,
 }
 
-/// What a run is asked to remove.
+/// The entries that a run removes.
 #[derive(Debug)]
 pub struct Selection {
     /// The policy, with paths as they were given: see [`Selection::policy_on`].
     pub policy: Policy,
-    /// The selectors and scopes as people write them: what the history keeps, and tells runs apart by.
+    /// The selectors and scopes as text, by which the history distinguishes runs.
     pub names: Vec<String>,
     /// Nothing is done when the last successful run is younger.
     pub min_interval: Option<Age>,
@@ -96,7 +96,7 @@ pub struct Intervals {
 /// Whether the paths of a selection match anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matched {
-    /// At least one does not, and that was reported.
+    /// At least one does not; this was reported.
     Not,
     /// Only a scan can tell.
     Unknown,
@@ -256,7 +256,7 @@ impl Selection {
         }
     }
 
-    /// What to say where no entry is in the scope: a path or tag that was mistyped looks like one that has none.
+    /// The message if no entry is in the scope: the path or tag may be mistyped.
     fn nothing_in_scope(&self, session: &Session) -> String {
         let scopes = ["forget ", "under ", "owner ", "tag "];
         let named = self.names.iter().filter(|name| scopes.iter().any(|scope| name.starts_with(scope)));

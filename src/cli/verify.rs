@@ -1,4 +1,4 @@
-//! `pycstore verify`: what headers cannot tell; and `--fix`, which goes through `prune`.
+//! `pycstore verify`: checks beyond the header, and `--fix`, which uses the executor of `prune`.
 
 use super::consent::Yes;
 use super::env::this_program;
@@ -119,7 +119,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(is_written && is_read && is_proved && is_whole && is_sound))
 }
 
-/// What was found, by the look and by the proof. A doubt that the proof decided is not repeated.
+/// The findings of inspection and recompilation, without doubts that the recompilation decided.
 fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<Finding> {
     let mut decided = BTreeSet::new();
     if let Some(proof) = proof {
@@ -141,7 +141,7 @@ fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> anyhow::Res
     Ok(recompile(&opened.store, candidates, &interpreters, &runners, threads, opened.stop.flag(), update))
 }
 
-/// Says what could not be proved; whether all was.
+/// Reports what could not be proved; returns whether everything was.
 fn complain_of(proof: &Proof) -> bool {
     let mut without: BTreeMap<&str, u64> = BTreeMap::new();
     let mut not_run: BTreeMap<String, u64> = BTreeMap::new();
@@ -189,7 +189,7 @@ impl Verification {
         entries
     }
 
-    /// One object a line for each finding, with what became of its entry.
+    /// Writes one object per line for each finding, with the fate of its entry.
     fn print_json(&self) -> io::Result<()> {
         let mut out = BufWriter::new(io::stdout().lock());
         for finding in &self.findings {

@@ -1,4 +1,4 @@
-//! `pycstore which`: the entries of a source, those that are there and those that could be.
+//! `pycstore which`: the existing and the possible entries of a source.
 
 use super::output::complain;
 use super::output::entry::{EntryLine, write_columns};
@@ -72,7 +72,7 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(all_found))
 }
 
-/// Whether an entry turned out to be the source's.
+/// Whether an entry was found to belong to the source.
 #[derive(PartialEq, Eq)]
 enum Printed {
     Yes,
@@ -169,7 +169,7 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
     Ok(Exit::complete_if(all_told && all_looked_at))
 }
 
-/// The status and the room on disk of the entry at `path`, if it is there.
+/// The status and the disk usage of the entry at `path`, if it exists.
 fn look(opened: &Opened, prefix: &Path, path: &Path) -> Result<Option<(Status, Option<u64>)>, Trouble> {
     let Ok(relative) = path.strip_prefix(prefix) else { return Ok(None) };
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
@@ -180,7 +180,7 @@ fn look(opened: &Opened, prefix: &Path, path: &Path) -> Result<Option<(Status, O
     answer.map(Option::flatten)
 }
 
-/// One line of `which --expected --json`: where an interpreter would put an entry, and what is there.
+/// One line of `which --expected --json`: where an interpreter would put an entry, and whether it exists.
 #[derive(Debug, Serialize)]
 struct ExpectedLine<'a> {
     schema: u32,

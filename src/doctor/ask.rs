@@ -7,7 +7,7 @@
 //! # Invariants
 //!
 //! * Only programs that no user except the current one and root may change are run.
-//! * No program that is asked has a terminal: [`apart`] gives it a session of its own, otherwise an interactive shell
+//! * No program that is asked has a terminal: [`apart`] starts it in a new session; otherwise an interactive shell
 //!   would stop us when it takes the terminal.
 
 use crate::complaint;
@@ -76,7 +76,7 @@ pub fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
     trust::program::find(&environment.places.path, effective_user(), name).ok()
 }
 
-/// A command that runs `program` in a session of its own, without a terminal, by way of setsid(1).
+/// A command that runs `program` in a new session, without a terminal, by setsid(1).
 pub fn apart(setsid: &Path, program: &Path) -> Command {
     let mut command = Command::new(setsid);
     command.arg(program);

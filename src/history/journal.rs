@@ -1,7 +1,7 @@
 //! The file of past runs of a store, and when the next run is due.
 //!
 //! A record is a line, appended by one `write`. If a crash or a full disk truncated a record, reading skips and reports
-//! it, and the next record begins a new line. The newest [`MOST_LINES`] are kept, and at most [`MOST_BYTES`].
+//! it, and the next record begins a new line. The newest `MOST_LINES` are kept, and at most `MOST_BYTES`.
 //!
 //! The file is untrusted input: only a regular file of limited size is read, and nothing is appended through a symbolic
 //! link. Root does not write a file that another user could have changed, and ignores it when deciding whether a run is
@@ -97,7 +97,7 @@ pub enum Due {
     },
 }
 
-/// The lock on a store that lies in the directory of state.
+/// The lock on a store in the state directory.
 #[derive(Debug)]
 pub enum StateLock {
     /// It is ours as long as the file is open.

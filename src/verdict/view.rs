@@ -189,7 +189,7 @@ pub struct Group {
     pub share: Share,
     /// The depth in the tree; zero if there is no tree.
     pub depth: usize,
-    /// How many groups it stands for, if it is the rest that is not shown.
+    /// The number of groups in it, if it is the rest that is not shown.
     pub is_rest: Option<usize>,
 }
 

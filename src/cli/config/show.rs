@@ -31,7 +31,7 @@ pub struct ConfigOptions {
     pub json: bool,
 }
 
-/// What the configuration may say.
+/// The keys of the configuration.
 const CONFIG_HELP: &str = r#"Keys, all optional, each with an example:
   store = "~/.cache/cpython"         ~ and $HOME at the start are expanded
   threads = 8

@@ -62,7 +62,7 @@ struct Shown {
     dimensions: Vec<Dimension>,
     measure: Measure,
     groups: Vec<Group>,
-    /// What was counted at all.
+    /// Which files were counted.
     focus: Focus,
 }
 
@@ -117,7 +117,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     Ok(complain::troubles(&usage.troubles))
 }
 
-/// Counts what the store holds.
+/// Counts the files of the store.
 fn usage(
     session: &Session,
     options: &DuOptions,
@@ -137,7 +137,7 @@ fn usage(
     Ok(Usage::collect(scan.run(new_survey, |entries| progress.update(entries))))
 }
 
-/// What was asked for, as it was understood.
+/// The request, parsed.
 fn asked_for(session: &Session, view: &ViewOptions) -> Vec<String> {
     let absolute = |path| session.environment.absolute(path);
     let under = view.under.iter().map(|path| format!("under {}", absolute(path).display()));

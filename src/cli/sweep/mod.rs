@@ -1,4 +1,4 @@
-//! `pycstore sweep`: remove the bytecode that lies in source trees, or move it into the store.
+//! `pycstore sweep`: remove bytecode from source trees, or move it into the store.
 
 mod document;
 
@@ -168,7 +168,7 @@ fn plan(
 enum Adoption {
     /// Nowhere.
     None,
-    /// Into this store; in a dry run it need not be there yet.
+    /// Into this store; in a dry run it need not exist yet.
     Into(Option<Box<Opened>>, PathBuf),
 }
 
@@ -200,7 +200,7 @@ fn system(options: &SweepOptions) -> System {
     if options.system { System::Sweep } else { System::Leave }
 }
 
-/// The roots that may be swept, each once; complains of the others, and says whether there was none.
+/// The roots that may be swept, each once; reports the others, and returns whether all may be.
 fn open_roots(session: &Session, options: &SweepOptions, store: Option<&Path>) -> (Vec<Root>, bool) {
     let mut roots: Vec<Root> = Vec::new();
     let mut all_taken = true;
@@ -233,7 +233,7 @@ fn hint(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// The store to move into. In a dry run it need not be there, and is not made.
+/// The store to move into. In a dry run it need not exist, and is not created.
 fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Option<Opened>> {
     let is_there = path.try_exists().with_context(|| path.display().to_string())?;
     match mode {
@@ -244,7 +244,7 @@ fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Opti
     }
 }
 
-/// The globs of what is ignored; a name alone is meant anywhere.
+/// The globs of ignored files; a name alone matches in any directory.
 fn ignored(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
     let hint = "a glob is a name, such as 'build', or matched against absolute paths: '/home/me/work/**'";
     let mut globs = Vec::new();
@@ -319,7 +319,7 @@ fn print(
     session.style().write_line(out, &sum, Tone::Total)
 }
 
-/// What did not go, on standard error. What stays as it should is not worth a word to who wants quiet.
+/// Reports on standard error what was not removed. With `--quiet`, files that stay as intended are not reported.
 fn explain(session: &Session, outcome: &Outcome) {
     let mut kept: BTreeMap<Why, Vec<&Path>> = BTreeMap::new();
     for it in outcome.kept.iter().filter(|it| !session.global.quiet || it.why.is_unexpected()) {

@@ -89,7 +89,7 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(is_complete && is_written))
 }
 
-/// What is to be compiled; `None` where every path was refused.
+/// What to compile; `None` if every path was refused.
 fn plan(
     session: &Session,
     options: &WarmOptions,
@@ -121,7 +121,7 @@ fn plan(
     Ok(plan_sources(&mut planning, &options.paths, options.python.as_deref())?)
 }
 
-/// Makes the mirrors of directories of programs; whether all are there.
+/// Creates the mirrors of directories with programs; returns whether all exist.
 fn make_mirrors(opened: &Opened, plan: &WarmPlan) -> bool {
     let mut are_made = true;
     for directory in &plan.program_directories {
