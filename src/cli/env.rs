@@ -151,7 +151,7 @@ fn name_of_process(id: u32) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_string())
 }
 
-/// The path of this program: as it was called, else as found by name on `path`, else its real path.
+/// The path of this program: the path that it was called by, else the one found by name on `path`, else its real path.
 fn executable(path: Option<OsString>) -> Option<PathBuf> {
     let real = std::env::current_exe().ok()?;
     let called = PathBuf::from(std::env::args_os().next()?);

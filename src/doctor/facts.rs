@@ -77,7 +77,7 @@ pub enum StoreState {
 }
 
 impl StoreState {
-    /// Its path, there or not.
+    /// Its path, even if it does not exist.
     pub fn path(&self) -> Option<&Path> {
         match self {
             StoreState::Nowhere => None,
@@ -100,11 +100,11 @@ pub struct OpenStore {
     pub schedule: Result<Schedule, String>,
     /// Why its directory counts as shared with other programs; `None` if it does not.
     pub sharing: Option<Sharing>,
-    /// Who may change it.
+    /// The users who may change it.
     pub exposure: Exposure,
     /// Files left by interrupted writes an hour ago or earlier.
     pub temporary: Tally,
-    /// What else a default prune would remove.
+    /// What a default prune would remove besides these.
     pub reclaimable: Tally,
     /// The free space of its file system.
     pub room: Option<Room>,

@@ -34,7 +34,7 @@ pub struct Run {
     pub device: u64,
     /// See `device`.
     pub inode: u64,
-    /// What was to be removed: the names of the selectors, with their limits.
+    /// The names of the selectors, with their limits.
     pub selectors: Vec<String>,
     /// What was removed.
     pub removed: Removed,
@@ -46,7 +46,7 @@ pub struct Run {
     pub left: Option<Left>,
     /// The exit status.
     pub exit: u8,
-    /// Of a run that did nothing because another process held the lock on the store.
+    /// The lock on the store that another process held, if the run did nothing because of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
 }
@@ -55,11 +55,11 @@ pub struct Run {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Locked {
-    /// The holder's process id, where it was found.
+    /// The holder's process id, if it was found.
     pub process: Option<u32>,
-    /// The user id that it acts as.
+    /// Its effective user id.
     pub user: Option<u32>,
-    /// What the process is called.
+    /// The name of the process.
     pub command: Option<String>,
     /// How many runs in a row found the store locked, this one included.
     pub runs: u64,
@@ -128,7 +128,7 @@ impl Left {
 }
 
 impl Run {
-    /// The run that had this outcome on this store.
+    /// Returns the run with this outcome on this store.
     pub fn new(
         store: &Store,
         started: Moment,
@@ -161,7 +161,7 @@ impl Run {
         }
     }
 
-    /// The run that did nothing because another process held the lock.
+    /// Returns a run that did nothing because another process held the lock.
     pub fn of_locked(
         store: &Store,
         started: Moment,

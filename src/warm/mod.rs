@@ -41,9 +41,9 @@ pub enum Remark {
     Unreadable(Unreadable),
     /// A part of the store that could not be read.
     Trouble(Trouble),
-    /// What is left out.
+    /// Something that is left out.
     Left(String),
-    /// What is left out and cannot be compiled here.
+    /// Something that is left out because it cannot be compiled here.
     Expected(String),
 }
 
@@ -53,7 +53,7 @@ pub struct Planning<'a> {
     pub environment: &'a Environment,
     /// A scan of the whole store for everything.
     pub scan: Scan<'a>,
-    /// Which interpreters may be run.
+    /// Decides which interpreters may be run.
     pub runners: &'a Runners,
     /// Finds the interpreters that may use the store.
     pub interpreters: &'a dyn Fn() -> Interpreters,

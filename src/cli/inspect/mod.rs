@@ -26,8 +26,7 @@ use std::path::{Path, PathBuf};
 
 /// Show everything about an entry.
 ///
-/// Shows its status, what Python does at the next import, and what its header records beside the present values of its
-/// source.
+/// Shows its status, what Python does at the next import, and the values in its header beside those of its source.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 success; 1 a path is not a file of the store; 2 no store.")]
 pub struct InspectOptions {
