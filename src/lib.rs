@@ -2,13 +2,13 @@
 //!
 //! # The problem
 //!
-//! With `PYTHONPYCACHEPREFIX=~/.cache/cpython` Python keeps `__pycache__` out of every project and writes all
-//! bytecode into one mirror tree: the entry for `/a/b.py` is `~/.cache/cpython/a/b.cpython-312.pyc`. Python only
-//! ever adds to that tree. Deleted virtualenvs, renamed projects, upgraded interpreters, temporary build
-//! environments and interrupted writes stay in it forever.
+//! With `PYTHONPYCACHEPREFIX=~/.cache/cpython`, Python writes all bytecode into one mirror tree instead of a
+//! `__pycache__` in each directory: the entry for `/a/b.py` is `~/.cache/cpython/a/b.cpython-312.pyc`. Python never
+//! removes anything from that tree: the bytecode of deleted virtualenvs, renamed projects, upgraded interpreters and
+//! temporary build environments, and the leftovers of interrupted writes, are never cleaned up.
 //!
-//! This library maps each entry back to its source and its owner, judges by the pyc header what CPython would
-//! still load, and removes the rest, safely enough for an unattended job.
+//! This library maps each entry back to its source and its owner, decides by the pyc header whether CPython would still
+//! load it, and removes the other entries, safely enough for an unattended job.
 //!
 //! # The shape: facts → decisions → effects
 //!
@@ -18,7 +18,7 @@
 //!                                                          └─► execute ─► Outcome ─► shown
 //! ```
 //!
-//! The folders stand in that order, and each uses only those above it:
+//! The folders are listed in that order, and each uses only those above it:
 //!
 //! ```text
 //!  units/    sizes, ages, moments, tallies
@@ -37,11 +37,11 @@
 //!
 //! # Invariants
 //!
-//! * Truth: `fresh` and `stale` are what CPython itself answers when asked through `importlib` about the same file.
-//! * Trust: nothing is removed that a plan does not list, and a plan lists only regular files whose names parse as
-//!   entries or temporaries below the vetted root ([`effect`] has the whole list).
-//! * Root becomes the owner: on another user's store the program starts itself again as that user before it looks at anything
-//!   ([`host::path_owner`] says who that is, [`host::contained`] how it is started).
+//! * Truth: `fresh` and `stale` agree with what CPython's own `importlib` does with the same file.
+//! * Safety: only what a plan lists is removed, and a plan lists only regular files below the vetted root whose names
+//!   parse as entries or temporaries ([`effect`] has all rules).
+//! * Privileges: as root on another user's store, the program restarts itself as that user before it reads anything
+//!   ([`host::path_owner`] finds the user, [`host::contained`] starts the process).
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.
 
 pub mod units;
@@ -71,7 +71,7 @@ pub mod schedule;
 pub mod setup;
 pub mod warm;
 
-/// Checks of the parsers against any bytes, for the fuzzer and for the tests that replay its corpus.
+/// Checks of the parsers with arbitrary bytes, for the fuzzer and for the tests that replay its corpus.
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/hostile/library.rs"]
 pub mod hostile;

@@ -1,16 +1,16 @@
-//! `pycstore completions`: what a shell needs to complete our commands and options. Home of clap_complete.
+//! `pycstore completions`: completion scripts for shells. Home of clap_complete.
 
 use clap::{Args, ValueEnum};
 use clap_complete::{Shell, generate};
 use pycstore::exit::Exit;
 use std::io::{self, Write};
 
-/// Print what a shell needs to complete commands and options.
+/// Print a completion script for a shell.
 ///
-/// Where it belongs: bash, ~/.local/share/bash-completion/completions/pycstore; zsh, a file _pycstore in a directory
-/// of $fpath; fish, ~/.config/fish/completions/pycstore.fish; PowerShell, a file that $PROFILE runs.
+/// Where to save it: bash, ~/.local/share/bash-completion/completions/pycstore; zsh, a file _pycstore in a directory of
+/// $fpath; fish, ~/.config/fish/completions/pycstore.fish; PowerShell, a file that $PROFILE runs.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 written; 2 usage.")]
+#[command(after_help = "Exit status: 0 success; 2 wrong usage.")]
 pub struct CompletionsOptions {
     /// The shell
     pub shell: CompletedShell,

@@ -1,4 +1,4 @@
-//! Whether the user agrees to a plan that was shown.
+//! Asks the user to confirm a plan that was shown.
 
 use super::output::complain::{self, Complaint};
 use anyhow::Context;
@@ -42,10 +42,10 @@ impl Consent {
     }
 }
 
-/// Whether the user agrees; asks on the terminal where nothing was said before.
+/// Whether the user agrees; asks on the terminal unless `--yes` was given.
 ///
 /// # Errors
-/// When there is no answer to be had.
+/// If no answer can be read.
 pub fn agreed(consent: Consent, question: &str) -> anyhow::Result<bool> {
     if consent == Consent::Given {
         return Ok(true);

@@ -41,8 +41,7 @@ const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /// The group of a user that passwd(5) does not have: `nogroup`.
 const NO_GROUP: u32 = 65534;
 
-/// Begins in the process that continues for root, before anything else: where it could not be made untraceable from its
-/// first moment on, its user may trace it until then.
+/// First step of the process that continues for root: until this is done, its user may be able to trace it.
 ///
 /// # Errors
 /// When it cannot be tied to root's process, or that process has ended.
@@ -292,7 +291,8 @@ fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     child.wait()
 }
 
-/// So often the process is continued that its user stopped, who may do that: else it would hold root up for ever.
+/// Maximum number of times that the process is continued after its user stopped it: otherwise that user could block
+/// root.
 const MOST_STOPS: u32 = 1000;
 
 /// Passes a signal on. `is_to_rest` says whether the process was stopped by us.

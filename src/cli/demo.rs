@@ -1,6 +1,6 @@
-//! `pycstore demo`: the main job on a small store of its own, from nothing to clean.
+//! `pycstore demo`: du and prune on a small temporary store.
 //!
-//! Everything happens in one temporary directory that plays the home of a user. Home of tempfile.
+//! Everything is in one temporary directory, which is also the user's home. Home of tempfile.
 
 use super::du::DuOptions;
 use super::output::complain;
@@ -23,13 +23,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// Try pycstore on a small store of its own, made and removed again.
+/// Try pycstore on a small temporary store.
 ///
-/// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from small
-/// entries of its own), deletes a project, and shows what du and prune make of it. The real store is not touched.
+/// Builds two projects and a store in a temporary directory with the machine's python3 (without one, from generated
+/// entries), deletes a project, runs du and prune, and removes the directory. The real store is not touched.
 #[derive(Debug, Args)]
 pub struct DemoOptions {
-    /// Keep the temporary directory, and say where it is
+    /// Keep the temporary directory, and print its path
     #[arg(long)]
     pub keep: bool,
 }
@@ -63,7 +63,7 @@ const PROJECTS: [(&str, &[(&str, &str)]); 2] = [
     ),
 ];
 
-/// The body of an entry for `x = 1`, as Python 3.12 marshals it: what stands in where there is no Python.
+/// The body of an entry for `x = 1`, as Python 3.12 marshals it: used if there is no Python.
 const BODY_3_12: &[u8] = b"\xe3\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xf3\x08\x00\x00\x00\
 \x97\x00\x64\x00\x5a\x00\x79\x01\x29\x02\xe9\x01\x00\x00\x00\x4e\x29\x01\xda\x01\x78\xa9\x00\xf3\x00\x00\x00\x00\xfa\x04\x6d\
 \x2e\x70\x79\xfa\x08\x3c\x6d\x6f\x64\x75\x6c\x65\x3e\x72\x07\x00\x00\x00\x01\x00\x00\x00\x73\x0a\x00\x00\x00\xf0\x03\x01\x01\
@@ -129,7 +129,7 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Where the demo takes place.
+/// The directories of the demo.
 struct Stage<'a> {
     session: &'a Session,
     home: PathBuf,
@@ -137,7 +137,7 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Makes the projects and lets Python, or whatever stands in for it, fill the store.
+    /// Creates the projects and fills the store with Python, or without one with generated entries.
     fn build(&self) -> anyhow::Result<()> {
         for (project, modules) in PROJECTS {
             let directory = self.home.join(project);
@@ -165,7 +165,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Imports every module of both projects with the machine's `python3`; answers its version.
+    /// Imports every module of both projects with the machine's `python3`; returns its version.
     fn run_python(&self) -> anyhow::Result<String> {
         let mut version = String::new();
         for (project, modules) in PROJECTS {

@@ -1,10 +1,10 @@
-//! `pycstore doctor`: what is wrong with the store and around it, and what to do.
+//! `pycstore doctor`: problems with the store and its environment, each with a hint.
 //!
-//! The command collects what the diagnosis cannot know (the configuration, the schedule, the history, the open store) and
-//! shows the findings. A finding is one line, and what to do is the next, indented: beside each other they would be wider
-//! than most terminals. On a terminal both are wrapped at its width; in a pipe each is one line, whole.
+//! The command collects the inputs of the diagnosis (the configuration, the schedule, the history, the open store) and
+//! shows the findings. A finding is one line, and its hint the next, indented: in one line they would be wider than most
+//! terminals. On a terminal both are wrapped at its width; in a pipe each is a whole line.
 //!
-//! Only errors and warnings count for the exit code: a note says what is worth knowing.
+//! Only errors and warnings count for the exit code, not notes.
 
 use super::config::{Origin, Sourced};
 use super::env::this_program;
@@ -34,38 +34,38 @@ use pycstore::verdict::status::UncheckedHashes;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 
-/// Find what is wrong with the store and around it.
+/// Find problems with the store and its environment.
 ///
-/// Each finding is a line and a hint what to do, the worst first: errors, warnings, notes. Asked are the shells in
-/// use (bash, zsh and fish, started as login and as interactive shells), the systemd user session and
-/// environment.d, the crontab, this environment, and each interpreter that nobody else may change. Looked at are the
-/// store, who may write to it and to the directories above it, its file system, the current project, other stores
-/// and the past runs of prune. Nothing is changed, except what the startup files of the shells do. As root with
-/// another user's store (--store), all of this is done as that user.
+/// Prints each finding in a line with a hint what to do, the worst first: errors, warnings, notes. Checks which store
+/// is set in the shells that you use (bash, zsh and fish, started as login and as interactive shells), the systemd user
+/// session and environment.d, the crontab and this environment, and whether each interpreter that no other user can
+/// change uses it. Also checks the store, who may write to it and to the directories above it, its file system, the
+/// current project, other stores and the past runs of prune. Changes nothing itself, but runs the startup files of the
+/// shells. As root with another user's store (--store), all of this is done as that user.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 nothing is wrong, notes included; 1 an error or a warning was found.")]
+#[command(after_help = "Exit status: 0 no error or warning was found; 1 an error or a warning was found.")]
 pub struct DoctorOptions {
-    /// How long a shell or an interpreter may take to answer, such as 5s
+    /// Maximum time to wait for a shell or an interpreter, such as 5s
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
     pub patience: Age,
-    /// Print one JSON object a line for each finding
+    /// Print one JSON object per line for each finding
     #[arg(long)]
     pub json: bool,
 }
 
-/// A time in which something can be answered.
+/// Parses a time limit.
 fn patience(text: &str) -> Result<Age, String> {
     let age: Age = text.parse().map_err(|error: AgeError| error.to_string())?;
     if age.duration().is_zero() { Err("nothing answers in no time".into()) } else { Ok(age) }
 }
 
-/// How far the text is from the left.
+/// The indentation of the text, in columns.
 const INDENT: usize = 9;
 
-/// Where a terminal is narrower than this, the text is indented less.
+/// On a terminal narrower than this, the text is indented less.
 const NARROW: usize = 60;
 
-/// Runs `pycstore doctor`. A configuration that cannot be understood is one of the findings.
+/// Runs `pycstore doctor`. A configuration that cannot be parsed is one of the findings.
 pub fn run(global: Global, environment: Environment, options: &DoctorOptions) -> anyhow::Result<Exit> {
     let (session, misconfigured) = match Session::configured(global.clone(), environment.clone()) {
         Ok(session) => (session, None),
@@ -84,10 +84,10 @@ pub fn run(global: Global, environment: Environment, options: &DoctorOptions) ->
     Ok(Exit::complete_if(findings.iter().all(|finding| finding.severity == Severity::Note)))
 }
 
-/// Gathers the facts; complains of what cannot be read.
+/// Gathers the facts; reports what cannot be read.
 ///
 /// # Errors
-/// When the process cannot be told of signals, or a glob of the configuration is wrong.
+/// If signal handlers cannot be installed, or a glob of the configuration is wrong.
 fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Facts> {
     let timeout = options.patience.duration();
     let surroundings = Surroundings::observe(&session.environment, timeout);
@@ -203,7 +203,7 @@ impl<'a> From<&'a Finding> for DoctorLine<'a> {
 /// Prints them: as JSON, or for people.
 ///
 /// # Errors
-/// What writing answers.
+/// Those of writing.
 pub fn print(
     session: &Session,
     findings: &[Finding],
@@ -237,7 +237,7 @@ fn sum(findings: &[Finding]) -> String {
     )
 }
 
-/// What was looked at, in one line.
+/// Returns a line that says what was checked.
 fn all_is_well(facts: &Facts) -> String {
     let asked = facts.interpreters.iter().filter(|it| it.said == Said::Honours).count() as u64;
     let places = facts.places.len() as u64;
@@ -271,8 +271,8 @@ fn shown(finding: &Finding, terminal: &Terminal, style: Style) -> Vec<u8> {
     text
 }
 
-/// A label and a text beside it, wrapped where there is a terminal, the lines after the first indented. The label is
-/// painted; without one the text is.
+/// Writes a label and a text, wrapped on a terminal, with the lines after the first indented. The label is coloured;
+/// without one the text is.
 fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Style, tone: Tone) -> Vec<u8> {
     let text = match terminal.columns() {
         Some(_) => pycstore::quoting::escaped(&with_home(text, terminal)),
@@ -293,7 +293,7 @@ fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Sty
     out
 }
 
-/// The home as `~`, as far as a shell would take it for the same.
+/// Replaces the home by `~` where a shell would expand that.
 fn with_home(text: &str, terminal: &Terminal) -> String {
     match terminal.home().and_then(|home| home.to_str()).filter(|home| home.len() > 1) {
         Some(home) => {

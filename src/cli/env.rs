@@ -1,4 +1,4 @@
-//! What the process's environment says; the only place that asks it.
+//! Reads the environment of the process; no other module does.
 
 use pycstore::environment::Environment;
 use pycstore::host::accounts::{Accounts, User};
@@ -11,23 +11,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Stands for a working directory that was deleted: relative paths below it are not there, and say so.
+/// Replaces a working directory that was deleted: paths relative to it do not exist, and show why.
 const NO_DIRECTORY: &str = "/proc/self/cwd";
 
-/// Variables that name a directory for the use of many programs.
+/// Variables that name a directory that many programs use.
 const COMMON: [&str; 6] =
     ["TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
 
-/// Where root lives if passwd(5) does not say.
+/// Root's home if passwd(5) has none.
 const ROOT_HOME: &str = "/root";
 
-/// Names the process of root to the one that continues for it.
+/// Passes the id of root's process to the process that continues for it.
 pub const CONTINUED_FOR: &str = "PYCSTORE_CONTINUED_FOR";
 
-/// Names the directory that root was in, below which relative paths are meant.
+/// Passes root's working directory, which relative paths refer to.
 pub const DIRECTORY: &str = "PYCSTORE_DIRECTORY";
 
-/// What root passes on to another user: how the terminal is to be used, the language and the time zone.
+/// Variables that root passes to another user's process: terminal settings, language and time zone.
 const PASSED_ON: [&str; 10] = [
     "TERM",
     "COLORTERM",
@@ -41,7 +41,7 @@ const PASSED_ON: [&str; 10] = [
     "TZ",
 ];
 
-/// The variables of this process that root passes on to another user; of all others none.
+/// Returns the variables of this process that root passes to another user's process.
 pub fn passed_on() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| {
         name.to_str().is_some_and(|name| PASSED_ON.contains(&name) || name.starts_with("LC_"))
@@ -53,7 +53,7 @@ pub fn continued_for() -> Option<u32> {
     std::env::var_os(CONTINUED_FOR)?.to_str()?.parse().ok()
 }
 
-/// The homes of people and of root in passwd(5); those of system users are any directory at all.
+/// The homes of people and of root in passwd(5); those of system users may be any directory.
 fn homes_in_passwd(accounts: &Accounts) -> impl Iterator<Item = PathBuf> {
     let is_a_persons = |user: &User| {
         (user.id == 0 || user.id >= 1000) && user.home.is_absolute() && user.home != Path::new("/")
@@ -123,7 +123,7 @@ fn home(variable: Option<OsString>, accounts: &Accounts) -> Option<PathBuf> {
     }
 }
 
-/// The directory below which relative paths are meant.
+/// The directory that relative paths refer to.
 fn working_directory(of_root: Option<PathBuf>) -> PathBuf {
     of_root.or_else(|| std::env::current_dir().ok()).unwrap_or_else(|| PathBuf::from(NO_DIRECTORY))
 }
@@ -132,15 +132,14 @@ fn directory(value: Option<OsString>) -> Option<PathBuf> {
     value.map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-/// Directories for the use of many programs, by the variables that name them or by their usual places: either may be a
-/// link.
+/// Directories that many programs use, from variables or at their usual paths: either may be a link.
 fn common_directories(variable: impl Fn(&str) -> Option<OsString>, home: Option<&Path>) -> Vec<PathBuf> {
     let named = COMMON.iter().filter_map(|name| directory(variable(name)));
     let usual = [".cache", ".config", ".local", ".local/share", ".local/state"];
     named.chain(home.into_iter().flat_map(|home| usual.map(|name| home.join(name)))).collect()
 }
 
-/// The absolute directories of `PATH`; what is not absolute names a place only to a process in the right working directory.
+/// The absolute directories of `PATH`; a relative one depends on the working directory.
 pub fn search_path() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect()
@@ -152,7 +151,7 @@ fn name_of_process(id: u32) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_string())
 }
 
-/// This program: as it was called by a path, else by its name on `path`, else where it really is.
+/// The path of this program: the path that it was called by, else the one found by name on `path`, else its real path.
 fn executable(path: Option<OsString>) -> Option<PathBuf> {
     let real = std::env::current_exe().ok()?;
     let called = PathBuf::from(std::env::args_os().next()?);
@@ -167,7 +166,7 @@ fn executable(path: Option<OsString>) -> Option<PathBuf> {
     Some(candidates.into_iter().find(is_this).unwrap_or(real))
 }
 
-/// Where Pythons may be. What is not absolute names a place only to a process in the right working directory.
+/// Directories in which Pythons may be. Relative ones are skipped, because they depend on the working directory.
 fn places(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Places {
     let tools = [
         (ToolDirectory::Data, "XDG_DATA_HOME"),
@@ -201,7 +200,7 @@ fn places(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) ->
 /// Returns a path of this program that works even if its file was replaced or moved since it was started.
 ///
 /// # Errors
-/// When the system does not tell the path.
+/// If the system does not provide the path.
 pub fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
         // After fork(2) it names the same file, and it works for a user who may not search the directories on its path.

@@ -10,17 +10,17 @@ use std::path::PathBuf;
 
 /// Remove all entries of a project, environment or interpreter, even if already deleted.
 ///
-/// For after `rm -rf .venv`, `pip uninstall` or `uv cache clean`: every entry whose source is, or was, at or below
-/// one of the paths is removed, whatever its status, and so are the directories that become empty. Python compiles
-/// again what it still needs. If that is every entry of the store, forget asks on a terminal and needs --yes without
-/// one.
+/// Use it after `rm -rf .venv`, `pip uninstall` or `uv cache clean`. Removes every entry whose source is, or was, at or
+/// below one of the paths, whatever its status, and the directories that become empty. Python recompiles the sources
+/// that it still needs. If this would remove every entry of the store, forget asks on a terminal and needs --yes
+/// without one.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit status: 0 all done, nothing to forget included; 1 something could not be read or removed, \
-                        or another prune is running; 2 nothing done."
+    after_help = "Exit status: 0 success, also if there was nothing to forget; 1 something could not be read or removed, or \
+                        another prune is running; 2 nothing was done."
 )]
 pub struct ForgetOptions {
-    /// Directories or source files, there or deleted; a path in the store means its source
+    /// Directories or source files, existing or deleted; a path in the store stands for its source
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Do not ask before removing every entry of the store

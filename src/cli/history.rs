@@ -16,19 +16,19 @@ use std::path::Path;
 
 /// Show past runs of prune.
 ///
-/// One line a run, newest first; dry runs are none. A run that found the store locked has a line that names the
-/// process with the lock. With --store only the runs on that store, which need not be
-/// there any more. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest
-/// thousand runs on each store.
+/// Prints one line for each run, newest first; dry runs are not recorded. If a run found the store locked, its line
+/// names the process that held the lock. With --store, shows only the runs on that store, which may have been deleted
+/// since. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest thousand runs on
+/// each store.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 all read, also when there is none, 1 something could not be read, 2 nothing."
+    after_help = "Exit status: 0 success, also if there are no runs; 1 something could not be read; 2 nothing could be read."
 )]
 pub struct HistoryOptions {
-    /// Only the newest N runs
+    /// Show only the newest N runs
     #[arg(short = 'n', long = "top", value_name = "N", value_parser = whole::<usize>)]
     pub top: Option<usize>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
 }

@@ -18,14 +18,14 @@ use std::io::{self, BufWriter, Write};
 /// They are found by reading the disk: PATH, the places of pyenv, uv, conda, Homebrew, asdf, mise, rye, hatch, PDM
 /// and Poetry, /usr, /usr/local and /opt, framework builds, $VIRTUAL_ENV, the libraries and virtualenvs that the
 /// store has entries of (also the Python of an office suite), directories two levels deep below homes,
-/// /opt and /srv, and running processes. None is run. A Python before 3.8 uses no store: it is listed without tag
-/// and magic.
+/// /opt and /srv, and running processes. No interpreter is run. Pythons before 3.8 cannot use a store and are listed
+/// without tag and magic.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 all told, 1 none found, or one cannot be told, or a place cannot be read."
+    after_help = "Exit status: 0 success; 1 none was found, one could not be identified, or a directory could not be read."
 )]
 pub struct InterpretersOptions {
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
 }
@@ -45,7 +45,7 @@ pub fn run(session: &Session, options: &InterpretersOptions) -> anyhow::Result<E
     Ok(if complain::interpreters(&interpreters) { exit } else { Exit::Incomplete })
 }
 
-/// The Pythons that may use the store, if there is one; else all that the environment knows the places of.
+/// The Pythons that may use the store, if there is one; else those in the places that the environment names.
 fn find_with_store(session: &Session) -> (Interpreters, Exit) {
     if !session.store_path().is_ok_and(|path| !is_absent(&path)) {
         return (session.interpreters(), Exit::Done);

@@ -1,7 +1,7 @@
-//! The globs of sources whose entries stay: as they are written, and with the links on their way resolved.
+//! The globs of sources whose entries are kept: as they are written, and with symbolic links resolved.
 //!
-//! `~/work/**` keeps what Python found in the home that `~` names, also where the home is a link and Python found the
-//! sources by their real path.
+//! `~/work/**` keeps the entries of sources in the home, even if the home is a link and Python found the sources by
+//! their real path.
 
 use super::config::home;
 use super::output::complain::Complaint;
@@ -10,7 +10,7 @@ use pycstore::source::witness::real_path;
 use pycstore::verdict::scope::Keep;
 use std::path::{Path, PathBuf};
 
-/// The most directories that the wildcards of one glob may match: each is looked at.
+/// Maximum number of directories that the wildcards of one glob may match: each is read.
 const MOST_LISTED: usize = 1 << 16;
 
 /// The globs of the command line and of the configuration.
@@ -30,11 +30,11 @@ pub fn keep(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
     Ok(Keep::of(globs.iter().map(String::as_str)).map_err(|error| Complaint::caused(error, hint))?)
 }
 
-/// The globs that a glob becomes where links stand on its way, also in the place of `*`. What follows `**` is not
-/// looked into: anything may be there.
+/// Returns the globs that result from resolving the links on the path of a glob, also those that `*` matches. Links
+/// after `**` are not resolved: it may match any number of directories.
 ///
 /// # Errors
-/// The wildcards match more than `most` directories. One that is not looked at may be a link to what the glob keeps, so nothing
+/// The wildcards match more than `most` directories. A directory that is not read may be a link to a kept source, so nothing
 /// may be removed then.
 fn resolved(glob: &str, most: usize) -> Result<Vec<String>, Complaint> {
     let mut resolving = Resolving { left: most, found: Vec::new() };
@@ -66,7 +66,7 @@ struct Resolving {
 }
 
 impl Resolving {
-    /// Goes on from a directory without links on its path.
+    /// Continues from a directory without links on its path.
     fn follow(&mut self, directory: PathBuf, components: &[&str], way: Way) -> Result<(), TooMany> {
         let is_special = |component: &&str| component.contains(['*', '?', '[', '{', '\\']);
         let literal = components.iter().take_while(|component| !is_special(component)).count();

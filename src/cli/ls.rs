@@ -22,12 +22,12 @@ use std::sync::Arc;
 
 /// List every file of the store with its status.
 ///
-/// Each line has the status, its reason, the room on disk and the path. The statuses are: fresh (Python would load
-/// it), stale (the source is there, and Python would recompile it), orphan (the source was definitely deleted), corrupt
-/// (not loadable), unknown (cannot be decided here), temporary (left over from an interrupted write, or a
-/// synchroniser's copy of an entry) and foreign (nothing that Python writes).
+/// Each line has the status, its reason, the disk usage and the path. The statuses are: fresh (Python would load it),
+/// stale (the source exists, but Python would recompile it), orphan (the source was definitely deleted), corrupt (not
+/// loadable), unknown (cannot be decided here), temporary (left by an interrupted write, or a copy of an entry made by
+/// a file synchroniser) and foreign (not written by Python).
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
+#[command(after_help = "Exit status: 0 success; 1 something could not be read; 2 no store.")]
 pub struct LsOptions {
     /// Only entries with this status (may be repeated)
     #[arg(long, value_name = "STATUS", value_parser = clap::builder::PossibleValuesParser::new(pycstore::verdict::status::NAMES))]
@@ -38,10 +38,10 @@ pub struct LsOptions {
     /// Only entries whose source is, or would be, at or below PATH (may be repeated)
     #[arg(long, value_name = "PATH")]
     pub under: Vec<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long, conflicts_with = "null")]
     pub json: bool,
-    /// Print paths only, each as it is and followed by a null byte, for xargs -0
+    /// Print only the paths, unquoted and each followed by a null byte, for xargs -0
     #[arg(short = '0', long = "null")]
     pub null: bool,
     /// How unchecked hashes are judged.
@@ -65,7 +65,7 @@ struct ListedDirectory {
     found: Vec<ListedEntry>,
 }
 
-/// A listed entry without the name that it borrows.
+/// A listed entry that owns its data.
 struct ListedEntry {
     name: Box<[u8]>,
     status: Status,
@@ -74,7 +74,7 @@ struct ListedEntry {
 
 struct Lister<'a> {
     filter: &'a Filter<'a>,
-    /// The tags of the filter that some entry has, whatever its status.
+    /// The tags of the filter that at least one entry of any status has.
     tags: BTreeSet<&'a str>,
     batches: Vec<ListedDirectory>,
     troubles: Vec<Trouble>,
@@ -177,7 +177,7 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     Ok(complain::troubles(&troubles))
 }
 
-/// What was asked for, as it was understood.
+/// The request, parsed.
 fn asked_for(session: &Session, options: &LsOptions) -> Vec<String> {
     let statuses = options.status.iter().cloned();
     let tags = options.tag.iter().map(|tag| format!("of tag {tag}"));

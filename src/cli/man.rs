@@ -1,8 +1,7 @@
-//! The manual pages in `man/`: made from the definitions of the command line, by a test. The program has no part of it.
+//! The manual pages in `man/`: a test writes them from the definition of the command line. Not part of the program.
 //!
-//! One page a command, as man-pages(7) arranges them. What the help says after the options in the form
-//! `Exit status: …` becomes a section of that name. After a change of the help, `UPDATE_MAN=1 cargo test man_pages` writes
-//! them anew.
+//! One page for each command, arranged as in man-pages(7). The text `Exit status: …` after the options becomes a section.
+//! After a change of the help, `UPDATE_MAN=1 cargo test man_pages` rewrites them.
 
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -10,24 +9,21 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// The variables that the program asks, as `env.rs` and `output/style.rs` do. Those that only say where Pythons may
-/// be are left to the page of `interpreters`.
+/// The variables that the program reads, in `env.rs` and `output/style.rs`. Those that only name places of Pythons are
+/// on the page of `interpreters`.
 const ENVIRONMENT: [(&str, &str); 8] = [
-    ("PYTHONPYCACHEPREFIX", "The store, where --store does not name one. An empty value counts as unset."),
+    ("PYTHONPYCACHEPREFIX", "The store, unless --store is given. An empty value counts as unset."),
     (
         "PYCSTORE_CONFIG",
-        "The configuration file, where --config does not name one. Set and empty: none is read.",
+        "The configuration file, unless --config is given. If it is set but empty, no file is read.",
     ),
     (
         "XDG_CONFIG_HOME",
         "The directory of pycstore/config.toml and of the files that setup and schedule edit, instead of ~/.config.",
     ),
     ("XDG_STATE_HOME", "The directory of pycstore's history of past runs, instead of ~/.local/state."),
-    (
-        "HOME",
-        "The store is looked for in $HOME/.cache/cpython when nothing names one; never taken for a store itself.",
-    ),
-    ("SHELL", "The login shell, which setup asks when no target is named."),
+    ("HOME", "The default store is $HOME/.cache/cpython. The home itself is never used as a store."),
+    ("SHELL", "The login shell, for setup without a target."),
     ("ZDOTDIR", "The directory of zsh's files, for setup."),
     ("NO_COLOR", "No colours, unless --color asks for them."),
 ];

@@ -1,7 +1,7 @@
-//! The terminal's half: command line, environment, tables, colours, exit codes.
+//! The terminal part of pycstore: command line, environment, tables, colours, exit codes.
 //!
 //! Every subcommand is a file or a folder with its options (whose documentation is its help), its `run` and its JSON
-//! documents; it asks the library for facts and decisions and shows them. What several commands share lies below them:
+//! documents; it asks the library for facts and decisions and shows them. Modules that several commands share:
 //! `session`, `selection`, `removal`, `output`. Home of clap, as all commands are.
 //!
 //! Data goes to standard output, everything else to standard error.
@@ -58,22 +58,22 @@ use std::process::ExitCode;
 
 /// Manages CPython's global bytecode store, the tree that PYTHONPYCACHEPREFIX names.
 ///
-/// Python only ever adds to that tree. pycstore says whose bytes those are, which of them Python would
-/// still load, and removes the rest.
+/// Python adds files to that tree and never removes any. pycstore shows which project each file belongs to and whether
+/// Python would still load it, and removes the files that Python would not load.
 ///
 /// When root runs it on another user's store, pycstore continues as that user, without root's groups, environment,
-/// configuration and history. That user also reads and writes the files of --config, --metrics and --html, and what the user
-/// may not do is an error. The user is the owner of the first directory or symbolic link on the path that does not belong to
-/// root. Root removes nothing if others can write to a directory on the path, unless it is sticky. sweep continues as the
-/// owner of the tree; doctor, history and config do so only with --store.
+/// configuration and history. It then reads and writes the files of --config, --metrics and --html with that user's
+/// permissions, too. The user is the owner of the first directory or symbolic link on the path that does not belong to root.
+/// Root removes nothing if others can write to a directory on the path, unless it is sticky. sweep continues as the owner of
+/// the tree; doctor, history and config do so only with --store.
 #[derive(Debug, Parser)]
 #[command(
     name = "pycstore",
     version,
     max_term_width = 100,
     subcommand_required = true,
-    after_help = "Exit status: 0 all done, nothing to do included; 1 finished, but something could not be read or \
-                  removed; 2 nothing done: usage, or a store that is missing or refused."
+    after_help = "Exit status: 0 success, also if there was nothing to do; 1 something could not be read or removed; \
+                  2 nothing was done: wrong usage, or the store is missing or refused."
 )]
 pub struct Arguments {
     /// Options of every command.
@@ -85,10 +85,10 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The arguments of this process. Help and the version end it here.
+    /// Returns the arguments of this process. Prints help or the version and exits if they ask for it.
     ///
     /// # Errors
-    /// What is wrong with them, and how they should be; or that the help cannot be written.
+    /// If they are wrong, with a hint; or if the help cannot be written.
     pub fn of_process() -> anyhow::Result<Arguments> {
         Arguments::try_parse().or_else(|error| {
             if usage::is_help(&error) {

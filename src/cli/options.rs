@@ -15,14 +15,14 @@ pub struct Global {
     /// When to use colours
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto", help_heading = "Global options")]
     pub color: Color,
-    /// Do not say what was done, only what went wrong
+    /// Do not report what was done, only what failed
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Use exactly this many threads [default: as many as the disk can use]
     #[arg(long, value_name = "N", global = true, value_parser = threads, help_heading = "Global options")]
     pub threads: Option<u16>,
-    /// Treat missing sources at or below PATH as deleted, even if a disk may just be unmounted; an error is never
-    /// treated so (may be repeated)
+    /// Treat missing sources at or below PATH as deleted, even if a disk may just be unmounted; sources that cannot be
+    /// looked up because of an error are not affected (may be repeated)
     #[arg(long, value_name = "PATH", global = true, help_heading = "Global options")]
     pub assume_gone: Vec<PathBuf>,
     /// Read the configuration from FILE [default: $PYCSTORE_CONFIG, else ~/.config/pycstore/config.toml]
@@ -44,7 +44,7 @@ pub enum Color {
 /// How entries with an unchecked hash are judged.
 #[derive(Debug, Default, Clone, Copy, Args)]
 pub struct Unchecked {
-    /// Judge entries with an unchecked hash as --check-hash-based-pycs=always would
+    /// Compare unchecked hashes with the source as well, as --check-hash-based-pycs=always does
     #[arg(long)]
     pub check_unchecked: bool,
 }
@@ -55,7 +55,7 @@ impl From<Unchecked> for pycstore::verdict::status::UncheckedHashes {
     }
 }
 
-/// One of some values by its name. Each has a line of help.
+/// A parser for one of these values by its name. Each has a line of help.
 pub fn values<T: Copy + Send + Sync>(
     values: &'static [(T, &'static str)],
     name: fn(T) -> &'static str,
@@ -70,7 +70,7 @@ pub fn values<T: Copy + Send + Sync>(
 /// A whole number.
 ///
 /// # Errors
-/// In words that people use, where it is none or too large.
+/// If it is not a whole number or too large; in plain words.
 pub fn whole<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
     text.parse().map_err(|error: ParseIntError| match error.kind() {
         IntErrorKind::PosOverflow => "it is too large".into(),
@@ -81,7 +81,7 @@ pub fn whole<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
 /// A number of threads.
 ///
 /// # Errors
-/// As [`whole`], and beyond what the program takes.
+/// As [`whole`], and if the number is out of range.
 pub fn threads(text: &str) -> Result<u16, String> {
     match whole(text)? {
         threads @ 1..=512 => Ok(threads),

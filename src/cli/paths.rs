@@ -1,6 +1,6 @@
-//! Paths as the user names them, and the paths of sources that they mean: in every spelling that the store mirrors.
+//! Resolves paths from the command line to paths of sources, in every spelling that the store mirrors.
 //!
-//! Every command takes all spellings ([`pycstore::store::named`]).
+//! Every command accepts all spellings ([`pycstore::store::named`]).
 
 use super::output::complain;
 use super::session::{Opened, Session};
@@ -18,11 +18,11 @@ pub struct Named {
     pub all: Vec<PathBuf>,
     /// The directories whose mirrors may have entries of sources at or below them: the spellings, and those beside links.
     pub mirrored: Vec<PathBuf>,
-    /// Those of the named paths that the store has nothing of.
+    /// The named paths without entries in the store.
     pub missing: Vec<PathBuf>,
 }
 
-/// Resolves the paths. A path inside the store means the source that it mirrors, which is reported.
+/// Resolves the paths. A path inside the store stands for the source that it mirrors, which is reported.
 pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
     let mut named = Named::default();
     for given in paths {
@@ -70,7 +70,7 @@ pub fn sources(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf>
     sources
 }
 
-/// Looks at one entry given by its path; says what is wrong when there is none.
+/// Reads one entry given by its path; reports why if there is none.
 pub fn with_entry<R>(
     session: &Session,
     opened: &Opened,
@@ -101,7 +101,7 @@ pub fn with_entry<R>(
     }
 }
 
-/// The source that something in the store mirrors.
+/// The source that a path in the store mirrors.
 fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -> PathBuf {
     let told = opened
         .scan(Question::Orphans)
@@ -121,7 +121,7 @@ fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -
 }
 
 impl Named {
-    /// Reports the paths that the store has nothing of; returns whether there are any.
+    /// Reports the paths without entries in the store; returns whether there are any.
     pub fn say_missing(&self, session: &Session) -> bool {
         if !session.global.quiet {
             for path in &self.missing {
@@ -132,7 +132,7 @@ impl Named {
     }
 }
 
-/// Says that nothing is found for a path, with a hint where the shell left a `~` in it.
+/// Reports that nothing was found for a path, with a hint if it has an unexpanded `~`.
 fn say_nothing(message: &str, path: &Path) {
     if path.components().any(|component| component.as_os_str() == "~") {
         complain::advise(message, "a quoted `~` is not expanded: write $HOME");
@@ -141,7 +141,7 @@ fn say_nothing(message: &str, path: &Path) {
     }
 }
 
-/// Says that the store has no entry of a source, with a hint where the path is that of a directory.
+/// Reports that the store has no entry of a source, with a hint if the path is a directory.
 pub fn say_no_entry(opened: &Opened, source: &Path) {
     let message = format!("no entry for {} in {}", source.display(), opened.store.path().display());
     let relative = name::mirror_of(source);
@@ -152,7 +152,7 @@ pub fn say_no_entry(opened: &Opened, source: &Path) {
     }
 }
 
-/// Says that no entry has a tag, with a hint where another spelling is a tag.
+/// Reports that no entry has a tag, with a hint if another spelling is a tag.
 pub fn say_no_tag(tag: &str) {
     let message = format!("nothing in the store is of tag {tag}");
     match meant_tag(tag) {

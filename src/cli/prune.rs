@@ -10,52 +10,52 @@ use pycstore::units::Age;
 
 /// Remove entries that Python cannot use any more.
 ///
-/// Selectors add up, scopes narrow. Without a selector the configuration's policy holds; without that nothing is
-/// done. An entry is an orphan only if its source was definitely deleted: something on the source's path changed
-/// after the entry was written. A source on a disk that is not mounted, in a container or behind an error makes the
-/// entry unknown, which only --unused-for, budgets, --dead-interpreters and --all remove. A file that is no bytecode
-/// is kept and reported, unless --corrupt is given. Each file and its source are looked at again before it is
-/// removed: it is kept if it changed, or if its source is there again.
+/// Each selector adds entries to remove, and scopes limit them. Without a selector, the configuration's policy applies;
+/// without a policy, nothing is done. An entry is an orphan only if its source was definitely deleted: something on the
+/// source's path changed after the entry was written. If the source is on an unmounted disk, in a container or cannot
+/// be looked up, the entry is unknown, and only --unused-for, budgets, --dead-interpreters and --all remove it. A file
+/// that is not bytecode is kept and reported, unless --corrupt is given. Each file and its source are checked again
+/// before the file is removed: the file is kept if it changed, or if its source exists again.
 ///
-/// An empty directory is removed when the directory that it mirrors is deleted. --all also removes the directories
-/// that it empties. All other directories stay, and so does the store itself. --dry-run and --json name the
-/// directories.
+/// An empty directory is removed if the directory that it mirrors was deleted. --all also removes the directories that
+/// it empties. All other directories and the store itself are kept. --dry-run and --json list the directories.
 ///
-/// Files are counted by name, bytes by inode: a file with several hard links frees its bytes with its last link,
-/// and nothing while a link stays, in the store or elsewhere.
+/// Each hard link counts as a file, but its bytes count once: they are freed only when the last link, in the store or
+/// elsewhere, is removed.
 ///
-/// A run that would remove every entry of the store, some of which Python may still use, asks on a terminal and needs
-/// --yes without one: by --all, a budget of 0, --unused-for of less than a day, or a scope that covers the store.
+/// A run that would remove every entry of the store, although Python may still use some, asks on a terminal and needs
+/// --yes without one. This can happen with --all, a budget of 0, --unused-for of less than a day, or a scope that
+/// covers the store.
 #[derive(Debug, Clone, Default, Args)]
 #[command(
-    after_help = "Exit status: 0 all done, also when another prune is running or --max-runtime is over; 1 \
-                        something could not be read or removed; 2 nothing done. After SIGINT, SIGTERM or SIGHUP \
-                        the current file is finished, the run is recorded and reported, and the process ends by the signal."
+    after_help = "Exit status: 0 success, also if another prune is running or --max-runtime is reached; 1 something \
+                  could not be read or removed; 2 nothing was done. After SIGINT, SIGTERM or SIGHUP, pycstore finishes \
+                  the current file, records and reports the run, and ends by the signal."
 )]
 pub struct PruneOptions {
     // The help shows what follows a group under the group's heading: so the groups come last.
     /// Do not ask before removing every entry of the store
     #[arg(long)]
     pub yes: bool,
-    /// Do nothing when the last successful run with the same selectors and scopes is younger than AGE
+    /// Do nothing if the last successful run with the same selectors and scopes was less than AGE ago
     #[arg(long, value_name = "AGE")]
     pub min_interval: Option<Age>,
     /// How the run goes.
     #[command(flatten)]
     pub run: RunOptions,
-    /// What is taken.
+    /// What is removed.
     #[command(flatten)]
     pub selectors: SelectorOptions,
-    /// What may be touched.
+    /// Where it is removed.
     #[command(flatten)]
     pub scope: ScopeOptions,
 }
 
 impl PruneOptions {
-    /// What `pycstore prune` with these options removes.
+    /// Returns what `pycstore prune` with these options removes.
     ///
     /// # Errors
-    /// When nothing is selected, or a glob is wrong.
+    /// If nothing is selected, or a glob is wrong.
     pub fn selection(&self, session: &Session) -> anyhow::Result<Selection> {
         let intervals = Intervals { min_interval: self.min_interval, max_runtime: self.run.max_runtime };
         Selection::of_prune(session, &self.selectors, &self.scope, intervals)

@@ -1,4 +1,4 @@
-//! `pycstore report`: the store as a page to look at.
+//! `pycstore report`: the store as an HTML page.
 
 use super::options::Unchecked;
 use super::output::complain::{self, Complaint};
@@ -20,18 +20,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Write a page that shows how much room the store takes, by owner and status.
+/// Write an HTML page that shows the disk usage of the store, by owner and status.
 ///
 /// The page has a treemap, the totals of `pycstore du --json` and a table to sort and filter. It is one file that
-/// loads nothing, neither from the network nor from the disk, and has the data within it as JSON: of `du --json`,
-/// with the moment (generated), the program and what could not be read (troubles).
+/// loads nothing from the network or the disk. It contains its data as JSON: that of `du --json`, the time (generated),
+/// the program and what could not be read (troubles).
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store, or nothing written."
+    after_help = "Exit status: 0 success; 1 something could not be read; 2 no store, or nothing was written."
 )]
 pub struct ReportOptions {
-    /// Write the page to FILE, or to standard output if it is `-`. An old one is replaced when the new one is whole,
-    /// and keeps its mode; a new one is readable by you alone
+    /// Write the page to FILE, or to standard output if it is `-`. An existing file is replaced atomically and keeps
+    /// its mode; a new file is readable only by you
     #[arg(long, value_name = "FILE", required = true)]
     pub html: PathBuf,
     /// How unchecked hashes are judged.
@@ -39,7 +39,7 @@ pub struct ReportOptions {
     pub unchecked: Unchecked,
 }
 
-/// A new page names what its user works on.
+/// The mode of a new page: its contents are private, because it names the user's projects.
 const PRIVATE: u32 = 0o600;
 
 /// Runs `pycstore report`.
@@ -88,7 +88,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     Ok(complain::troubles(&usage.troubles))
 }
 
-/// Puts the page in the place of an old one, and gives it the permissions of that.
+/// Replaces an old page and keeps its permissions.
 fn put(path: &Path, page: &[u8]) -> Result<(), ReplaceError> {
     let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
     match open_file(path) {

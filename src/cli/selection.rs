@@ -15,7 +15,7 @@ use pycstore::verdict::scope::Scope;
 use pycstore::verdict::view::Focus;
 use std::path::{Path, PathBuf};
 
-/// What is taken. Selectors add up.
+/// What is removed: the entries that any selector matches.
 #[derive(Debug, Clone, Default, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(next_help_heading = "Selectors (they add up)")]
@@ -26,26 +26,26 @@ pub struct SelectorOptions {
     /// Remove entries that Python would recompile
     #[arg(long)]
     pub stale: bool,
-    /// Remove what cannot be loaded at all: fewer than 16 bytes, or no bytecode whatever became of the source
+    /// Remove files that cannot be loaded: shorter than 16 bytes, or not bytecode, whether or not the source exists
     #[arg(long)]
     pub corrupt: bool,
-    /// With --corrupt: read the body of every entry as well, and remove those at which an import fails
+    /// With --corrupt: also read the body of every entry, and remove the entries that an import fails to load
     #[arg(long, requires = "corrupt")]
     pub deep: bool,
-    /// Remove what interrupted writes left, and copies of entries that synchronisers made, an hour old or more
+    /// Remove files left by interrupted writes, and copies of entries made by file synchronisers, if an hour old or
+    /// more
     #[arg(long)]
     pub temporary: bool,
     /// Remove entries whose cache tag and magic number no interpreter on this machine loads
     #[arg(long)]
     pub dead_interpreters: bool,
-    /// Remove entries not used for so long: 90d, 12w, 6months
+    /// Remove entries not used for AGE: 90d, 12w, 6months
     #[arg(long, value_name = "AGE")]
     pub unused_for: Option<Age>,
-    /// Remove the least recently used until the disk usage of the entries is at most SIZE: 5GiB, 500M; hard links count
-    /// once
+    /// Remove the least recently used entries until their disk usage is at most SIZE: 5GiB, 500M; hard links count once
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Size>,
-    /// Remove the least recently used until there are no more than N entries; each hard link counts
+    /// Remove the least recently used entries until there are at most N; each hard link counts
     #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     pub max_files: Option<u64>,
     /// Remove every entry; asks on a terminal, needs --yes without one
@@ -53,7 +53,7 @@ pub struct SelectorOptions {
     pub all: bool,
 }
 
-/// What may be touched. Scopes narrow what the selectors take.
+/// Scopes limit what the selectors match.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Scopes (they narrow)")]
 pub struct ScopeOptions {
@@ -66,17 +66,17 @@ pub struct ScopeOptions {
     /// Only entries with this cache tag, such as cpython-39 (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// No entry whose source, or a directory above it, matches GLOB; ** crosses directories (may be repeated)
+    /// Keep the entries whose source, or a directory above it, matches GLOB; ** crosses directories (may be repeated)
     #[arg(long, value_name = "GLOB")]
     pub keep: Vec<String>,
 }
 
-/// What a run is asked to remove.
+/// The entries that a run removes.
 #[derive(Debug)]
 pub struct Selection {
     /// The policy, with paths as they were given: see [`Selection::policy_on`].
     pub policy: Policy,
-    /// The selectors and scopes as people write them: what the history keeps, and tells runs apart by.
+    /// The selectors and scopes as text, by which the history distinguishes runs.
     pub names: Vec<String>,
     /// Nothing is done when the last successful run is younger.
     pub min_interval: Option<Age>,
@@ -96,7 +96,7 @@ pub struct Intervals {
 /// Whether the paths of a selection match anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matched {
-    /// At least one does not, and that was reported.
+    /// At least one does not; this was reported.
     Not,
     /// Only a scan can tell.
     Unknown,
@@ -256,7 +256,7 @@ impl Selection {
         }
     }
 
-    /// What to say where no entry is in the scope: a path or tag that was mistyped looks like one that has none.
+    /// The message if no entry is in the scope: the path or tag may be mistyped.
     fn nothing_in_scope(&self, session: &Session) -> String {
         let scopes = ["forget ", "under ", "owner ", "tag "];
         let named = self.names.iter().filter(|name| scopes.iter().any(|scope| name.starts_with(scope)));

@@ -1,4 +1,4 @@
-//! What the commands share: the environment, the global options, and the way to the store.
+//! What all commands share: the environment, the global options, and the store.
 
 use super::config::{Configuration, Location, Origin, Sourced};
 use super::options::{Color, Global};
@@ -38,22 +38,22 @@ pub struct Session {
     pub environment: Environment,
     /// The global options.
     pub global: Global,
-    /// What the configuration file says.
+    /// The contents of the configuration file.
     pub configuration: Configuration,
     /// Standard output, as far as it is a terminal.
     pub terminal: Terminal,
 }
 
-/// The store and all that a scan of it needs.
+/// The store and everything that a scan needs.
 #[derive(Debug)]
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// What the question about sources rests on.
+    /// The evidence about missing sources.
     pub evidence: Evidence,
     magics: StatedMagics,
     threads: Threads,
-    /// The wish to stop early.
+    /// The request to stop early.
     pub stop: Stop,
     aliases: OnceLock<Arc<Aliases>>,
 }
@@ -62,7 +62,7 @@ pub struct Opened {
 pub type IsDead<'a> = dyn Fn(&str, Magic) -> bool + Sync + 'a;
 
 impl Session {
-    /// A session with these options in this environment, whatever the user's configuration says.
+    /// A session with these options in this environment, without the user's configuration.
     pub fn new(global: Global, environment: Environment) -> Session {
         let terminal = Terminal::of_stdout(environment.home.as_deref());
         Session { environment, global, configuration: Configuration::default(), terminal }
@@ -78,8 +78,8 @@ impl Session {
         Ok(Session { configuration, ..Session::new(global, environment) })
     }
 
-    /// The store: `--store`, else `PYTHONPYCACHEPREFIX`, else the configuration, else `~/.cache/cpython`, there or not.
-    /// `None` without a home.
+    /// The store: `--store`, else `PYTHONPYCACHEPREFIX`, else the configuration, else `~/.cache/cpython`. It need not
+    /// exist. `None` without a home.
     pub fn store(&self) -> Sourced<Option<PathBuf>> {
         let environment = &self.environment;
         if let Some(path) = &self.global.store {
@@ -104,7 +104,8 @@ impl Session {
         }
     }
 
-    /// The paths below which missing sources are gone: those of the command line and those of the configuration.
+    /// The paths below which missing sources count as deleted: those of the command line and those of the
+    /// configuration.
     pub fn assumed_gone(&self) -> Vec<Sourced<PathBuf>> {
         let flags = self.global.assume_gone.iter().map(|path| Sourced {
             value: self.environment.absolute(path),
@@ -128,8 +129,7 @@ impl Session {
         Progress::new(what, visibility)
     }
 
-    /// Says that nothing in the store is what was asked for, to people alone: a path or tag that was mistyped looks like
-    /// one that has no entry. To a script nothing is nothing.
+    /// Reports on a terminal that no entry matches: the path or tag may be mistyped. Silent for scripts.
     pub fn say_nothing_found(&self, asked_for: &[String]) {
         if self.terminal.is_terminal() && !self.global.quiet {
             complain::note(&match asked_for {
@@ -139,13 +139,13 @@ impl Session {
         }
     }
 
-    /// The Pythons on this machine, as far as the environment knows their places; no store is read.
+    /// The Pythons on this machine in places that the environment names; no store is read.
     pub fn interpreters(&self) -> Interpreters {
         Interpreters::find(&self.environment.places_of_all())
     }
 
-    /// The Pythons that may use a store: those on this machine, and those that the store itself reveals by the standard
-    /// libraries and environments that it has entries for.
+    /// The Pythons that may use a store: those on this machine, and those of the standard libraries and environments
+    /// that the store has entries of.
     pub fn interpreters_with(&self, opened: &Opened) -> Interpreters {
         let mut progress = self.progress("looking for interpreters in");
         let places = self.environment.places_of_all();
@@ -195,8 +195,8 @@ impl Session {
         Some(sharing)
     }
 
-    /// Opens the store to put something into it. As Python does, we make it if it is not there. Root puts nothing where
-    /// somebody else decides what is on the way: they could let it lead anywhere.
+    /// Opens the store for writing. Creates it if it does not exist, as Python does. Root writes nothing if another
+    /// user can change the path: it could lead anywhere.
     pub fn open_to_fill(&self, hint: &str) -> anyhow::Result<Opened> {
         let path = self.store_path()?;
         if effective_user() == 0
@@ -219,12 +219,12 @@ impl Session {
         }
     }
 
-    /// The store as Python is told it, whether it is there or not.
+    /// The store as Python gets it. It need not exist.
     pub fn store_path(&self) -> anyhow::Result<PathBuf> {
         self.locate().map(|store| store.value)
     }
 
-    /// The effective store; the default one only if it is there.
+    /// The effective store; the default one only if it exists.
     fn locate(&self) -> anyhow::Result<Sourced<PathBuf>> {
         let store = self.store();
         let looked = match store.value {
@@ -282,24 +282,24 @@ impl Session {
     }
 }
 
-/// Whether nothing is at a path. What may not be looked at may well be there.
+/// Whether nothing is at a path; false if that cannot be determined.
 pub fn is_absent(path: &Path) -> bool {
     path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 impl Opened {
-    /// A scan of the store that asks this question.
+    /// Returns a scan of the store with this question.
     pub fn scan(&self, question: Question) -> Scan<'_> {
         let Opened { store, evidence, magics, threads, stop, .. } = self;
         Scan { store, evidence, magics, question, threads: *threads, within: &[], stop: stop.scan_flag() }
     }
 
-    /// The links on the paths that the store mirrors; found when first asked for.
+    /// The links on the paths that the store mirrors; found at the first call.
     pub fn aliases(&self) -> &Arc<Aliases> {
         self.aliases.get_or_init(|| Arc::new(Aliases::find(&self.store, self.threads)))
     }
 
-    /// What could not be read when the links were looked for, if they were; each once.
+    /// What could not be read when the links were searched, each once; empty if they were not.
     pub fn troubles_of_aliases(&self) -> Vec<Trouble> {
         self.aliases.get().map_or_else(Vec::new, |aliases| aliases.take_troubles())
     }
@@ -311,7 +311,7 @@ impl Opened {
         Circumstances { now, clock, is_dead }
     }
 
-    /// What the access times of the store's files tell.
+    /// How accurate the access times of the store's files are.
     pub fn access_times(&self) -> AccessTimes {
         self.evidence.mounts.access_times(self.store.real_path())
     }

@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 
 /// Set PYTHONPYCACHEPREFIX in your shell, and hide __pycache__ from git and editors.
 ///
-/// Sets the variable for shells, systemd sessions and cron. Shows what would change, asks, and changes it; a second run
-/// finds nothing to do. The added lines stand between two markers, and --undo removes exactly those. The store is created
-/// for you alone, and tagged as a cache, which backup programs skip. A snippet is only printed. A directory that other
-/// programs use too, such as /tmp or ~/.cache, is refused as a store.
+/// Sets the variable for shells, systemd sessions and cron. Shows the changes and asks before it makes them; a second run
+/// changes nothing. The added lines are between two markers, and --undo removes exactly those. The store is created so
+/// that only you can access it, and tagged as a cache, so that backup programs skip it. Snippets are only printed. A
+/// directory that other programs use too, such as /tmp or ~/.cache, is refused as a store.
 ///
 /// An edited file keeps its owner, group, mode, ACL and extended attributes; if that is impossible, it is left
 /// unchanged. Edited files are listed in $XDG_STATE_HOME/pycstore/edits.jsonl, else ~/.local/state/pycstore/edits.jsonl,
@@ -30,24 +30,24 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
-    after_help = "Exit status: 0 all done, nothing to do included; 1 something could not be changed; 2 nothing \
-                        done: usage, no terminal to ask on, a file or a store that was refused."
+    after_help = "Exit status: 0 success, also if there was nothing to do; 1 something could not be changed; 2 nothing \
+                        was done: wrong usage, no terminal to ask on, or a file or store was refused."
 )]
 pub struct SetupOptions {
     /// What to set up [default: the detected shell]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<Target>,
-    /// Print what would be added, for you to add it; nothing is changed
+    /// Print the lines to add by hand, and change nothing
     #[arg(long, conflicts_with_all = ["undo", "dry_run", "yes"])]
     pub print: bool,
-    /// Show what would change in which file, as a diff; nothing is changed
+    /// Show the changes to each file as a diff, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-    /// Remove exactly what setup added, without TARGET everything: the files get their original bytes, and directories
-    /// that were created for them are removed if they are empty. The store stays
+    /// Remove exactly what setup added, for all targets if no TARGET is given: files get their original bytes back, and
+    /// directories that were created for them are removed if they are empty. The store stays
     #[arg(long)]
     pub undo: bool,
 }

@@ -12,9 +12,10 @@ use std::path::PathBuf;
 
 /// Show the source of an entry.
 ///
-/// The source need not exist any more: the entry's path tells it, and its contents where the path leaves a doubt.
+/// The source may have been deleted: it is derived from the entry's path, or from the entry's contents if the path is
+/// ambiguous.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 all found, 1 a path is no entry of the store, 2 no store.")]
+#[command(after_help = "Exit status: 0 success; 1 a path is not an entry of the store; 2 no store.")]
 pub struct SourceOptions {
     /// Entries of the store
     #[arg(required = true, value_name = "ENTRY")]

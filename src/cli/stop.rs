@@ -1,4 +1,4 @@
-//! When to stop early: a signal, or the end of the time that a run may take. Home of signal-hook.
+//! When to stop early: a signal, or the time limit of a run. Home of signal-hook.
 
 use super::output::complain;
 use anyhow::Context;
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-/// How long workers may take to hear the wish to stop. A file system that does not answer holds a worker for ever, and
-/// with it the store's lock: then the process ends without it.
+/// How long workers may take to react to a stop. A file system that does not respond blocks a worker, and so the
+/// store's lock: then the process ends without waiting.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The signal that asked this process to stop; zero for none.
 static RECEIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// The wish to stop, heard by whoever works.
+/// The request to stop, which all workers read.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     wanted: Arc<AtomicBool>,
@@ -31,7 +31,7 @@ pub struct Stop {
 pub enum Cause {
     /// SIGINT, SIGTERM or SIGHUP.
     Signal,
-    /// Its time was over.
+    /// Its time limit was reached.
     Time,
 }
 
@@ -79,7 +79,7 @@ impl Stop {
         }
     }
 
-    /// All work is done and recorded: what follows is output.
+    /// Marks that all work is done and recorded: only output follows.
     pub fn end_work(&self) {
         self.work_is_over.store(true, Ordering::Relaxed);
     }
@@ -88,7 +88,7 @@ impl Stop {
         self.work_is_over.load(Ordering::Relaxed)
     }
 
-    /// Asks to stop after `age`; half of it is for looking, so that there is time for what was found.
+    /// Requests a stop after `age`; the scan gets half of it, so that there is time to remove what was found.
     pub fn after(&self, age: Age) {
         let Stop { wanted, looked_enough, .. } = self.clone();
         in_background(move || {
@@ -99,7 +99,7 @@ impl Stop {
         });
     }
 
-    /// The flag that a scan looks at: it is raised before [`Stop::flag`], at the latest with it.
+    /// The flag for scans: set before [`Stop::flag`] or together with it.
     pub fn scan_flag(&self) -> &AtomicBool {
         &self.looked_enough
     }
@@ -109,7 +109,7 @@ impl Stop {
         self.looked_enough.load(Ordering::Relaxed)
     }
 
-    /// The flag that whoever removes looks at.
+    /// The flag for removals.
     pub fn flag(&self) -> &AtomicBool {
         &self.wanted
     }
@@ -125,7 +125,7 @@ impl Stop {
 }
 
 /// Ends the process by the signal that asked it to stop, if one did: a shell then ends the loop or the script that started
-/// us (an exit status, even 130, does not do that in bash). To be called when all is cleaned up and said.
+/// us (an exit status, even 130, does not do that in bash). Call it after all cleanup and output.
 pub fn end_by_signal() {
     if RECEIVED.load(Ordering::Relaxed) != 0 {
         // A process that a signal ends flushes nothing.
@@ -142,14 +142,15 @@ fn end_by_default() {
     }
 }
 
-/// The signals that this process ignores, as a mask (`SigIgn` in proc_pid_status(5)); none where the system does not tell.
+/// The signals that this process ignores, as a mask (`SigIgn` in proc_pid_status(5)); none if the system does not provide
+/// them.
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Runs something until the process ends. Where no thread can be had, nobody is reminded of the time.
+/// Runs a function in a thread until the process ends. If no thread can be started, there is no time limit.
 fn in_background(work: impl FnOnce() + Send + 'static) {
     let _ = std::thread::Builder::new().spawn(work);
 }

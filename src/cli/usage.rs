@@ -1,7 +1,7 @@
-//! Errors of usage, in the form of all others: `pycstore: …` in one line, then `hint: …`.
+//! Usage errors, in the form of all others: `pycstore: …` in one line, then `hint: …`.
 //!
-//! The message is made of the kind of clap's error and its context. What clap suggests is the hint, else the usage, else the
-//! help.
+//! The message is built from the kind of clap's error and its context. The hint is clap's suggestion, else the usage, else
+//! the help.
 
 use super::visible;
 use crate::cli::output::complain::Complaint;
@@ -10,12 +10,12 @@ use pycstore::quoting::escaped;
 use std::error::Error;
 use std::ffi::OsString;
 
-/// Whether it is no error but help or the version, or the help in place of a command.
+/// Whether it is not an error but a request for help or the version, or the help for a missing command.
 pub fn is_help(error: &clap::Error) -> bool {
     !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-/// What is wrong with a command line.
+/// Returns the message for a wrong command line.
 pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> Complaint {
     let command = command(arguments);
     let help = match &command {
@@ -86,7 +86,7 @@ fn message(error: &clap::Error) -> String {
     }
 }
 
-/// What clap thinks was meant.
+/// clap's suggestion.
 fn suggestion(error: &clap::Error) -> Option<String> {
     let kinds = [
         (ContextKind::SuggestedSubcommand, "subcommand"),

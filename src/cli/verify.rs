@@ -1,4 +1,4 @@
-//! `pycstore verify`: what headers cannot tell; and `--fix`, which goes through `prune`.
+//! `pycstore verify`: checks beyond the header, and `--fix`, which uses the executor of `prune`.
 
 use super::consent::Yes;
 use super::env::this_program;
@@ -28,34 +28,35 @@ use std::path::PathBuf;
 
 /// Check entries in depth for broken or outdated bytecode.
 ///
-/// Checks every entry that Python would load. Faults: the body is no code object, so every import fails (body); the
-/// source was changed and Python does not check the entry's hash (unchecked). Warnings: the source was changed after
-/// it was compiled, and the header does not show it (racy, changed). Notices: mtimes that archives and images set
-/// (frozen), entries compiled from another path (moved), and entries of a newer Python or another implementation,
-/// whose format this version does not know (not-checked).
+/// Checks every entry that Python would load. Faults: the body is not a code object, so every import fails (body); the
+/// source was changed and Python does not check the entry's hash (unchecked). Warnings: the source was changed after it
+/// was compiled, and the header does not show it (racy, changed). Notices: mtimes that archives and images set
+/// (frozen), entries compiled from another path (moved), and entries of a newer Python or another implementation, whose
+/// format this version does not know (not-checked).
 ///
-/// With --recompile the owning interpreter compiles each source again, running nothing, and the code objects are
-/// compared. An entry that differs is a fault (mismatch); the result replaces the warnings about the entry.
+/// With --recompile, the owning interpreter compiles each source again without running it, and the code objects are
+/// compared. An entry that differs is a fault (mismatch); this result replaces the warnings about the entry.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
-    after_help = "Exit status: 0 no fault, or --fix removed all there were; 1 a fault remains (--fix does nothing while another \
-                        prune runs), or something could not be read or proved; 2 no store."
+    after_help = "Exit status: 0 no faults, or --fix removed them all; 1 a fault remains (--fix does nothing while another \
+                        prune runs), or something could not be read or checked; 2 no store."
 )]
 pub struct VerifyOptions {
     /// Only entries whose source is at or below PATH
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Let the owning interpreters compile the sources again, and compare
+    /// Compile the sources again with the owning interpreters, and compare
     #[arg(long)]
     pub recompile: bool,
     /// Remove the entries with a fault; Python compiles their sources again
     #[arg(long)]
     pub fix: bool,
-    /// Show notices as well: what only may go wrong
+    /// Also show notices: possible problems
     #[arg(long)]
     pub notices: bool,
-    /// Print one JSON object a line for each finding, notices included; `removed` says whether --fix removed the entry
+    /// Print one JSON object per line for each finding, notices included; `removed` says whether --fix removed the
+    /// entry
     #[arg(long)]
     pub json: bool,
 }
@@ -118,7 +119,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(is_written && is_read && is_proved && is_whole && is_sound))
 }
 
-/// What was found, by the look and by the proof. A doubt that the proof decided is not repeated.
+/// The findings of inspection and recompilation, without doubts that the recompilation decided.
 fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<Finding> {
     let mut decided = BTreeSet::new();
     if let Some(proof) = proof {
@@ -140,7 +141,7 @@ fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> anyhow::Res
     Ok(recompile(&opened.store, candidates, &interpreters, &runners, threads, opened.stop.flag(), update))
 }
 
-/// Says what could not be proved; whether all was.
+/// Reports what could not be proved; returns whether everything was.
 fn complain_of(proof: &Proof) -> bool {
     let mut without: BTreeMap<&str, u64> = BTreeMap::new();
     let mut not_run: BTreeMap<String, u64> = BTreeMap::new();
@@ -188,7 +189,7 @@ impl Verification {
         entries
     }
 
-    /// One object a line for each finding, with what became of its entry.
+    /// Writes one object per line for each finding, with the fate of its entry.
     fn print_json(&self) -> io::Result<()> {
         let mut out = BufWriter::new(io::stdout().lock());
         for finding in &self.findings {

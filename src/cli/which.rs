@@ -1,4 +1,4 @@
-//! `pycstore which`: the entries of a source, those that are there and those that could be.
+//! `pycstore which`: the existing and the possible entries of a source.
 
 use super::output::complain;
 use super::output::entry::{EntryLine, write_columns};
@@ -21,21 +21,21 @@ use std::path::{Path, PathBuf};
 
 /// Show the entries of a source.
 ///
-/// Each line has the status, its reason, the room on disk and the path, as in `pycstore ls`. The source need not
-/// exist any more.
+/// Each line has the status, its reason, the disk usage and the path, as in `pycstore ls`. The source may have been
+/// deleted.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 every source has an entry, 1 one has none, 2 no store. With --expected: 0 all told, \
-                        1 no interpreter found, or something could not be looked into."
+    after_help = "Exit status: 0 every source has an entry; 1 a source has none; 2 no store. With --expected: 0 success; \
+                        1 no interpreter was found, or something could not be read."
 )]
 pub struct WhichOptions {
-    /// Source files, there or deleted, or entries to show with the others of their source
+    /// Source files, existing or deleted, or entries, to show all entries of their source
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
-    /// Show where each interpreter on this machine would put the entry, whether it is there or not
+    /// Show where each interpreter on this machine would put the entry, even if it does not exist
     #[arg(long)]
     pub expected: bool,
-    /// Print one JSON object a line, as ls does
+    /// Print one JSON object per line, as ls does
     #[arg(long)]
     pub json: bool,
 }
@@ -72,7 +72,7 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(all_found))
 }
 
-/// Whether an entry turned out to be the source's.
+/// Whether an entry was found to belong to the source.
 #[derive(PartialEq, Eq)]
 enum Printed {
     Yes,
@@ -169,7 +169,7 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
     Ok(Exit::complete_if(all_told && all_looked_at))
 }
 
-/// The status and the room on disk of the entry at `path`, if it is there.
+/// The status and the disk usage of the entry at `path`, if it exists.
 fn look(opened: &Opened, prefix: &Path, path: &Path) -> Result<Option<(Status, Option<u64>)>, Trouble> {
     let Ok(relative) = path.strip_prefix(prefix) else { return Ok(None) };
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
@@ -180,7 +180,7 @@ fn look(opened: &Opened, prefix: &Path, path: &Path) -> Result<Option<(Status, O
     answer.map(Option::flatten)
 }
 
-/// One line of `which --expected --json`: where an interpreter would put an entry, and what is there.
+/// One line of `which --expected --json`: where an interpreter would put an entry, and whether it exists.
 #[derive(Debug, Serialize)]
 struct ExpectedLine<'a> {
     schema: u32,

@@ -6,10 +6,9 @@
 //!
 //! # Invariants
 //!
-//! * Nothing is run that others than the user and root may change: what is found on a machine is not what root wants to
-//!   run.
-//! * No program that is asked has a terminal: [`apart`] gives it a session of its own, else an interactive shell would
-//!   stop us when it takes the terminal.
+//! * Only programs that no user except the current one and root may change are run.
+//! * No program that is asked has a terminal: [`apart`] starts it in a new session; otherwise an interactive shell
+//!   would stop us when it takes the terminal.
 
 use crate::complaint;
 use crate::environment::Environment;
@@ -25,10 +24,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many are asked at a time.
+/// Maximum number of programs that run at a time.
 const MOST_AT_ONCE: usize = 6;
 
-/// What is longer is no answer.
+/// Maximum length of an answer, in bytes.
 const LONGEST: usize = 16 << 20;
 
 /// How long a program that has answered may take to end by itself.
@@ -37,13 +36,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A question.
 #[derive(Debug)]
 pub struct Inquiry {
-    /// What is run. It gets no input; what it says on standard error is not heard.
+    /// The command to run. It gets no input, and its standard error is discarded.
     pub command: Command,
-    /// The answer ends with this; with the end of the output where there is none.
+    /// The mark that ends the answer; without one, the answer ends with the output.
     pub mark: Option<&'static [u8]>,
 }
 
-/// What was said.
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Standard output.
@@ -72,12 +71,12 @@ struct Slot {
     answer: Result<Answer, AskError>,
 }
 
-/// Finds the first program of this name on `PATH` that only the user and root may change: another one is not run.
+/// Finds the first program of this name on `PATH` that only the user and root may change.
 pub fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
     trust::program::find(&environment.places.path, effective_user(), name).ok()
 }
 
-/// A command that runs `program` in a session of its own, without a terminal, by way of setsid(1).
+/// A command that runs `program` in a new session, without a terminal, by setsid(1).
 pub fn apart(setsid: &Path, program: &Path) -> Command {
     let mut command = Command::new(setsid);
     command.arg(program);

@@ -1,6 +1,6 @@
-//! The crontab: what its jobs have (crontab(5)).
+//! The crontab: the settings of its jobs (crontab(5)).
 //!
-//! cron hands no environment of the user's on. A line `NAME = VALUE` holds for the jobs below it; nothing in it is
+//! cron does not pass on the user's environment. A line `NAME = VALUE` applies to the jobs below it; nothing in it is
 //! expanded, neither `~` nor `$HOME`.
 
 use super::ask::{AskError, Inquiry, ask, program};
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The user's crontab; empty where there is none, or no cron.
 ///
 /// # Errors
-/// When it was asked for and nothing was said.
+/// If `crontab` does not answer.
 pub fn crontab(environment: &Environment, timeout: Duration) -> Result<Vec<u8>, AskError> {
     let Some(crontab) = program(environment, "crontab") else { return Ok(Vec::new()) };
     let mut command = Command::new(crontab);
@@ -25,7 +25,7 @@ pub fn crontab(environment: &Environment, timeout: Duration) -> Result<Vec<u8>, 
     Ok(if answer.succeeded { answer.output } else { Vec::new() })
 }
 
-/// Whether a job of the user's own prunes.
+/// Whether the user has another job that prunes.
 pub fn prunes(crontab: &[u8]) -> bool {
     let prunes = |job: &[u8]| find(job, "pycstore").is_some_and(|at| find(&job[at..], " prune").is_some());
     crontab::lines(crontab).any(|(_, line)| matches!(line, CrontabLine::Job(job) if prunes(job)))
@@ -36,7 +36,7 @@ fn find(line: &[u8], word: &str) -> Option<usize> {
 }
 
 /// The settings that jobs have: one where all have the same, else each with its first line. Jobs that run pycstore,
-/// or set the variable themselves, are not asked: the former look for the store as its own user would.
+/// or set the variable themselves, are skipped: the former find the store as its user would.
 pub fn read(crontab: &[u8]) -> Vec<Observed> {
     let mut now = Setting::default();
     let mut settings: Vec<(usize, Setting)> = Vec::new();

@@ -1,4 +1,4 @@
-//! What is wrong: pure, from facts to findings.
+//! The diagnosis: from facts to findings. Pure.
 
 use super::facts::{Coverage, Facts, NamedBy, OpenStore, Reads, Schedule, StoreState};
 use super::finding::{self, Finding, Kind, Severity};
@@ -16,10 +16,10 @@ use crate::units::Tally;
 use crate::units::{date, human};
 use std::path::{Path, PathBuf};
 
-/// A file system is nearly full below this share of room or files, in percent.
+/// A file system is nearly full below this share of free space or free inodes, in percent.
 const LEAST_LEFT: u64 = 1;
 
-/// Bytes below which no module fits.
+/// With fewer free bytes than this, no module fits.
 const NOTHING: u64 = 1 << 20;
 
 /// Seconds without a run after which a schedule counts as broken: a week, because machines are switched off.
@@ -31,7 +31,7 @@ impl Facts {
         matches!(self.store, StoreState::Open(_))
     }
 
-    /// A path, links resolved as far as it is there.
+    /// A path with its links resolved, as far as it exists.
     pub fn resolved(&self, path: &Path) -> PathBuf {
         path.canonicalize().unwrap_or_else(|_| path.components().collect())
     }
@@ -197,7 +197,7 @@ fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     told.into_iter().map(finding).collect()
 }
 
-/// Runs that found the store locked; one may be chance.
+/// Judges runs that found the store locked; a single one may be chance.
 fn locked(store: &OpenStore) -> Option<(Severity, String, String)> {
     let locked = store.locked.as_ref().filter(|locked| locked.runs > 1)?;
     let hint = match locked.process {
@@ -209,7 +209,7 @@ fn locked(store: &OpenStore) -> Option<(Severity, String, String)> {
     Some((Severity::Warning, detail, hint))
 }
 
-/// Whether the schedule does what it is there for.
+/// Whether the schedule works.
 fn last_run(
     facts: &Facts,
     schedule: &Schedule,
@@ -257,7 +257,7 @@ fn last_run(
     Some((severity, detail, hint.to_string()))
 }
 
-/// Interpreters: what goes for several is one finding.
+/// Judges the interpreters: a problem of several is one finding.
 fn interpreters(asked: &[AskedInterpreter]) -> Vec<Finding> {
     let is_old = |it: &AskedInterpreter| it.expected == StoreUse::Ignores;
     let ignores = |it: &AskedInterpreter| it.said == Said::Ignores;
@@ -322,7 +322,7 @@ fn together<'a>(
     Some(Finding::new(severity, Kind::Interpreter, detail, hint).at(&first.executable))
 }
 
-/// What lies around the store.
+/// Judges the current project and other stores.
 fn around(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     for other in &facts.others {

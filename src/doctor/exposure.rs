@@ -1,4 +1,4 @@
-//! Findings about other users who may change the store: the directories on the way, its owner, its parts. Pure.
+//! Findings about other users who may change the store: the directories on its path, its owner, its parts. Pure.
 
 use super::facts::{Facts, OpenStore, StoreState};
 use super::finding::{Finding, Kind, Severity};
@@ -26,14 +26,14 @@ fn approaches(facts: &Facts) -> Vec<Approach<'_>> {
     facts.ways.iter().enumerate().map(|(index, way)| guard.approach(&way[..length((index, way))])).collect()
 }
 
-/// The first directory that keeps everybody else out, on every way to the store or in it.
+/// The first directory that no other user can enter, on every path to the store or in it.
 fn shield(facts: &Facts) -> Option<&Step> {
     let guard = Guard { user: facts.user, accounts: &facts.accounts };
     let shields: Option<Vec<&Step>> = facts.ways.iter().map(|way| guard.approach(way).shield).collect();
     shields?.into_iter().next()
 }
 
-/// A directory that other programs use too. No other mode or owner is proposed: the other programs need these.
+/// A directory that other programs use too. Proposes no other mode or owner: the other programs need the present ones.
 pub fn shared(store: &OpenStore) -> Option<Finding> {
     let why = store.sharing?.explanation();
     let is_open = !store.exposure.everyone.is_empty() || !store.exposure.group.is_empty();
@@ -44,7 +44,7 @@ pub fn shared(store: &OpenStore) -> Option<Finding> {
     Some(Finding::new(Severity::Error, Kind::Shared, detail, hint).at(&store.path))
 }
 
-/// Directories on the way to the store.
+/// Directories on the path to the store.
 pub fn ways(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for (step, intruder) in approaches(facts).into_iter().flat_map(|approach| approach.breaches) {
@@ -115,7 +115,7 @@ fn about(
     Some(Finding::new(severity, kind, detail, hint).at(example))
 }
 
-/// Whose the store and its parts are. `option` names the store where a command has to be told of it.
+/// The owners of the store and its parts. `option` names the store in commands that need it.
 pub fn owners(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     let path = quoted(&store.path);
     let mut findings = Vec::new();
@@ -154,7 +154,7 @@ pub fn owners(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
     findings
 }
 
-/// Parts that others may write to; harmless where a directory keeps them out.
+/// Parts that others may write to; harmless if a directory above keeps other users out.
 pub fn writable(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
     let (shield, path) = (shield(facts), quoted(&store.path));
     let graded = |severity| if shield.is_some() { Severity::Note } else { severity };

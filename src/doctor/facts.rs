@@ -1,4 +1,4 @@
-//! All that `doctor` judges, gathered in one place. What cannot be found out is a fact as well.
+//! All facts that `doctor` judges. What could not be determined is a fact too.
 
 use super::ask::AskError;
 use super::interpreters::{self, AskedInterpreter};
@@ -38,7 +38,7 @@ pub struct Facts {
     pub accounts: Accounts,
     /// The user's home; `None` where HOME is another user's, as `sudo` may leave it.
     pub home: Option<PathBuf>,
-    /// What each place has.
+    /// The setting of each place.
     pub places: Vec<Observed>,
     /// Why the shells could not be asked.
     pub unasked: Option<String>,
@@ -46,7 +46,7 @@ pub struct Facts {
     pub configured: Option<PathBuf>,
     /// The store.
     pub store: StoreState,
-    /// The ways to it, as far as there is anything.
+    /// The paths to it, as far as they exist.
     pub ways: Vec<Vec<Step>>,
     /// The interpreters.
     pub interpreters: Vec<AskedInterpreter>,
@@ -77,7 +77,7 @@ pub enum StoreState {
 }
 
 impl StoreState {
-    /// Its path, there or not.
+    /// Its path, even if it does not exist.
     pub fn path(&self) -> Option<&Path> {
         match self {
             StoreState::Nowhere => None,
@@ -100,21 +100,21 @@ pub struct OpenStore {
     pub schedule: Result<Schedule, String>,
     /// Why its directory counts as shared with other programs; `None` if it does not.
     pub sharing: Option<Sharing>,
-    /// Who may change it.
+    /// The users who may change it.
     pub exposure: Exposure,
-    /// What interrupted writes left an hour ago or earlier.
+    /// Files left by interrupted writes an hour ago or earlier.
     pub temporary: Tally,
-    /// What else a default prune would remove.
+    /// What a default prune would remove besides these.
     pub reclaimable: Tally,
-    /// What its file system has left.
+    /// The free space of its file system.
     pub room: Option<Room>,
-    /// The type of its file system where that is another machine's.
+    /// The type of its file system, if it is another machine's.
     pub network: Option<String>,
-    /// Whether its mount remembers when files were read.
+    /// Whether its mount has access times.
     pub reads: Reads,
-    /// Whether everything was looked at.
+    /// Whether everything was scanned.
     pub coverage: Coverage,
-    /// The newest run of `prune`, if the history can be read: of the schedule's where there is one.
+    /// The newest run of `prune` (of the schedule, if there is one), if the history can be read.
     pub last_run: Result<Option<Run>, String>,
     /// Since then, the last run that found the store locked.
     pub locked: Option<Locked>,
@@ -125,9 +125,9 @@ pub struct OpenStore {
 pub enum Schedule {
     /// Nothing.
     None,
-    /// A schedule of ours: who keeps the time.
+    /// A schedule of ours, with its scheduler.
     Ours(Scheduler),
-    /// A line of the user's own in the crontab.
+    /// A line in the crontab that the user wrote.
     Own,
 }
 
@@ -136,11 +136,11 @@ pub enum Schedule {
 pub enum NamedBy {
     /// `--store`.
     Flag,
-    /// What holds without it as well.
+    /// The environment, the configuration or the default.
     Surroundings,
 }
 
-/// Whether reads are remembered.
+/// Whether access times are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
     /// Access times are kept.
@@ -158,7 +158,7 @@ pub enum Coverage {
     Stopped,
 }
 
-/// What is found out before the store is looked at.
+/// The facts that are gathered before the store is read.
 #[derive(Debug)]
 pub struct Surroundings {
     /// The user who uses the store.
@@ -189,7 +189,7 @@ impl Surroundings {
     }
 }
 
-/// What the program knows of an open store without looking into it.
+/// What is known of an open store before the scan.
 #[derive(Debug)]
 pub struct KnownStore {
     /// Whether `--store` named it.
@@ -205,7 +205,7 @@ pub struct KnownStore {
 }
 
 impl OpenStore {
-    /// Looks at a store: one scan counts who may change what, and what `policy` would remove.
+    /// Scans a store: counts the parts that other users may change, and what `policy` would remove.
     pub fn look(
         known: KnownStore,
         scan: &Scan<'_>,
@@ -256,8 +256,8 @@ fn counted(census: &Census) -> (Tally, Tally) {
 }
 
 impl Facts {
-    /// Completes what was found out with the interpreters, the current project and the other stores. `launcher` is the
-    /// program that starts the interpreters, each of which may take `timeout`. Also returns what could not be read.
+    /// Completes the facts with the interpreters, the current project and the other stores. `launcher` is the program
+    /// that starts the interpreters, each of which may take `timeout`. Also returns what could not be read.
     pub fn gather(
         environment: &Environment,
         surroundings: Surroundings,
@@ -305,7 +305,7 @@ impl Facts {
     }
 }
 
-/// Asks every place what it has; and why the shells could not be asked.
+/// Asks every place for its setting; also returns why the shells could not be asked.
 fn ask_places(
     environment: &Environment,
     guard: Guard<'_>,

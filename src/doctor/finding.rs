@@ -3,10 +3,10 @@
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// How bad it is, the worst first.
+/// Severity, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Python runs what others wrote, or the store is not what the user believes it to be.
+    /// Python may run code of other users, or the store is not the one that the user expects.
     Error,
     /// Something does not work as it should.
     Warning,
@@ -49,7 +49,7 @@ pub enum Kind {
     Writable,
     /// The variable is not set where it should be.
     Unset,
-    /// A value of nothing.
+    /// An empty value.
     Empty,
     /// The variable is set but not exported.
     NotExported,
@@ -57,7 +57,7 @@ pub enum Kind {
     Drift,
     /// `PYTHONDONTWRITEBYTECODE` is set.
     Masked,
-    /// A shell did not say what it has.
+    /// A shell did not answer.
     NoAnswer,
     /// The store is not there yet.
     Missing,
@@ -92,13 +92,13 @@ pub enum Kind {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// The path it is about, if it is about one.
+    /// The path that it is about, if any.
     pub path: Option<PathBuf>,
     /// What was found, in one line.
     pub detail: String,
-    /// What to do, in one line: mostly a command to type.
+    /// What to do, in one line: usually a command.
     pub hint: String,
 }
 

@@ -1,10 +1,10 @@
-//! The interpreters, really asked: each is run to say what its `sys.pycache_prefix` is.
+//! Runs each interpreter to print its `sys.pycache_prefix`.
 //!
 //! # Invariants
 //!
-//! * One that is not run, because others may change it, is judged by its version. The user that runs the others:
+//! * An interpreter that other users may change is not run, but judged by its version. The user that runs the others:
 //!   [`crate::host::trust::runner`].
-//! * None writes anything (`-B`), nor imports anything but what it starts with (`-S`).
+//! * None writes bytecode (`-B`), or imports `site` (`-S`).
 
 use super::ask::{Inquiry, ask_all};
 use crate::host::contained::{Containment, Identity};
@@ -13,39 +13,39 @@ use crate::source::interpreter::{Interpreters, StoreUse};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A prefix that no store has.
+/// A prefix that is not the path of a store.
 const PREFIX: &str = "/pycstore/asks";
 
 /// Runs on 2.7 and on everything since.
 const CODE: &str = "import sys; print('pycstore:%s:' % getattr(sys, 'pycache_prefix', ''))";
 
-/// An interpreter and what came of asking it.
+/// An interpreter and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedInterpreter {
     /// Its executable.
     pub executable: PathBuf,
-    /// Its version, as far as its installation tells.
+    /// Its version, if its installation states it.
     pub version: String,
-    /// Whether it should use a store, by its version; what cannot be told should.
+    /// Whether it should use a store, by its version; true if the version is unknown.
     pub expected: StoreUse,
-    /// What it said.
+    /// Its answer.
     pub said: Said,
 }
 
-/// What an interpreter said of the prefix.
+/// What an interpreter does with the prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     /// It uses the prefix.
     Honours,
     /// It ignores the prefix.
     Ignores,
-    /// Nothing; why.
+    /// It did not answer, for this reason.
     Nothing(String),
     /// It was not asked: others may change it.
     NotAsked,
 }
 
-/// Asks all that were found, with the program that launches them.
+/// Runs all interpreters that were found, with the program that launches them.
 pub fn ask(found: &Interpreters, launcher: &Path, timeout: Duration) -> Vec<AskedInterpreter> {
     let runners = Runners::new(Some(launcher.to_path_buf()));
     let identified = found.found.iter().filter_map(|interpreter| {

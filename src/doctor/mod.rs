@@ -1,13 +1,13 @@
-//! What is wrong with the store and around it, and what to do.
+//! Diagnosis: problems with the store and its environment, each with a hint.
 //!
-//! * `facts`: everything that is judged. What the disk tells comes from the other rooms; what has to be asked, from `shells`,
-//!   `systemd`, `cron` and `interpreters`, each by an inquiry of `ask` that has limited time to be answered.
+//! * `facts`: everything that the diagnosis depends on. Facts from the disk come from the other rooms; answers of other
+//!   programs from `shells`, `systemd`, `cron` and `interpreters`, through `ask`, which limits the time for each answer.
 //! * `variable`, `exposure`, `diagnosis`: pure, from facts to findings.
 //!
 //! # Invariants
 //!
-//! * Nothing is changed, and nothing is run that is not the user's own or root's.
-//! * The terminal's configuration, its schedule and the history are handed over as values; the findings are returned.
+//! * Nothing is changed, and only programs of the user or root are run.
+//! * Configuration, schedule and history are arguments; the findings are returned.
 
 mod ask;
 pub mod cron;

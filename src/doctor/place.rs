@@ -1,4 +1,4 @@
-//! The places that may set `PYTHONPYCACHEPREFIX`, and what each has.
+//! The places that may set `PYTHONPYCACHEPREFIX`, and the setting of each.
 
 use std::ffi::OsString;
 use std::fmt::{self, Display};
@@ -40,7 +40,7 @@ pub enum Start {
 /// A place that may set the variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VariablePlace {
-    /// The environment that we were started in.
+    /// The environment of this process.
     Here,
     /// A shell.
     Shell(Shell, Start),
@@ -57,7 +57,7 @@ pub enum VariablePlace {
 }
 
 impl VariablePlace {
-    /// What `pycstore setup` calls it, where it can put it right.
+    /// The target of `pycstore setup` that can fix it, if any.
     pub fn target(self) -> Option<&'static str> {
         match self {
             VariablePlace::Shell(shell, _) => Some(shell.name()),
@@ -86,12 +86,12 @@ impl Display for VariablePlace {
     }
 }
 
-/// What a place has.
+/// The setting of a place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Setting {
     /// `PYTHONPYCACHEPREFIX`, if it is set; it may be empty.
     pub prefix: Option<OsString>,
-    /// What a shell's variable of that name has which is not exported.
+    /// The value of a shell variable of that name that is not exported.
     pub not_exported: Option<OsString>,
     /// `PYTHONDONTWRITEBYTECODE`, if it is set and not empty.
     pub writes_nothing: Option<OsString>,
@@ -117,7 +117,7 @@ impl Setting {
     }
 }
 
-/// `NAME=VALUE` as bytes, if it is that.
+/// Parses `NAME=VALUE`.
 pub fn assignment(line: &[u8]) -> Option<(OsString, OsString)> {
     use std::os::unix::ffi::OsStringExt;
     let equals = line.iter().position(|&byte| byte == b'=')?;
@@ -125,5 +125,5 @@ pub fn assignment(line: &[u8]) -> Option<(OsString, OsString)> {
     Some((text(&line[..equals]), text(&line[equals + 1..])))
 }
 
-/// What a place answered, or why it did not.
+/// The answer of a place, or why there is none.
 pub type Observed = (VariablePlace, Result<Setting, String>);

@@ -1,7 +1,7 @@
-//! The shells, really started: as login and as interactive shells, in a clean environment, from the user's home.
+//! Starts the shells as login and as interactive shells, in a clean environment, from the user's home.
 //!
-//! The startup files may print anything: the answer stands between marks. It is the environment that a program gets from
-//! the shell, and the shell's own variable, which may be there without being exported.
+//! The startup files may print anything, so the answer is between marks. It is the environment that a program gets from
+//! the shell, and the shell's own variable, which may be set without being exported.
 
 use super::ask::{AskError, Inquiry, apart, ask_all, program};
 use super::place::{Observed, Setting, Shell, Start, VariablePlace, assignment};
@@ -15,7 +15,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The same words mean the same in all three shells. `\0` is written by `printf`.
+/// This works in all three shells. `\0` is written by `printf`.
 const SCRIPT: &str = "printf 'pycstore:begin\\0'; command env -0; \
                       printf 'pycstore:end\\0%s\\0pycstore:over\\0' \"$PYTHONPYCACHEPREFIX\"";
 
@@ -32,18 +32,18 @@ fn startup_files(shell: Shell) -> &'static [&'static str] {
     }
 }
 
-/// Whether the user uses a shell: it is their login shell, or it has a startup file in their home, or a directory of
-/// its own among their configuration as fish has.
+/// Whether the user uses a shell: it is the login shell, or has a startup file in the home, or a directory in the
+/// user's configuration (fish).
 fn is_in_use(shell: Shell, home: &Path, configuration: Option<&Path>, user: Option<&User>) -> bool {
     user.is_some_and(|user| user.shell.file_name() == Some(OsStr::new(shell.name())))
         || shell == Shell::Fish && configuration.is_some_and(|it| it.join("fish").is_dir())
         || startup_files(shell).iter().any(|file| home.join(file).symlink_metadata().is_ok())
 }
 
-/// Asks the shells that are installed and in use. `base` is what every login gets before any shell.
+/// Asks the shells that are installed and in use. `base` is the environment of every login, before any shell.
 ///
 /// # Errors
-/// In words, when they cannot be asked.
+/// The reason in words, if they cannot be asked.
 pub fn ask(
     environment: &Environment,
     home: &Path,
@@ -88,7 +88,7 @@ pub fn ask(
     Ok(places.into_iter().zip(settings).collect())
 }
 
-/// What stands between the marks.
+/// Returns the text between the marks.
 fn read(output: &[u8]) -> Option<Setting> {
     let find = |bytes: &[u8], mark: &[u8]| bytes.windows(mark.len()).position(|window| window == mark);
     let output = &output[find(output, BEGIN)? + BEGIN.len()..];

@@ -1,5 +1,5 @@
-//! systemd of the user's session: the environment of what it starts (desktop programs, timers), and what
-//! environment.d(5) says, as systemd's own generator reads it.
+//! The systemd user session: the environment of the programs that it starts (desktop programs, timers), and that of
+//! environment.d(5), as systemd's own generator reads it.
 
 use super::ask::{Inquiry, ask, program};
 use super::place::{Setting, assignment};
@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// Where distributions have the generator.
+/// The paths of the generator in distributions.
 const GENERATORS: [&str; 2] = [
     "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator",
     "/lib/systemd/user-environment-generators/30-systemd-environment-d-generator",
 ];
 
-/// What the running systemd of this user has; none where there is none.
+/// The environment of this user's running systemd; none if it does not run.
 pub fn of_session(environment: &Environment, guard: Guard<'_>, timeout: Duration) -> Option<Setting> {
     let mut command = Command::new(program(environment, "systemctl")?);
     command.args(["--user", "--no-pager", "show-environment"]);
@@ -31,7 +31,7 @@ pub fn of_session(environment: &Environment, guard: Guard<'_>, timeout: Duration
     Some(read(&answer.output))
 }
 
-/// What environment.d says; none where there is no systemd.
+/// The environment in environment.d; none without systemd.
 pub fn of_environment_d(environment: &Environment, home: &Path, timeout: Duration) -> Option<Setting> {
     let generator = GENERATORS.iter().map(Path::new).find(|path| path.exists() && is_trusted(path))?;
     let mut command = Command::new(generator);

@@ -1,4 +1,4 @@
-//! What is wrong with the variable: pure, from what each place has to findings.
+//! Problems with the variable: from the settings of each place to findings. Pure.
 
 use super::facts::Facts;
 use super::finding::{Finding, Kind, Severity};
@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Judges what the places have.
+/// Judges the settings of the places.
 pub fn judge(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(facts.unasked.as_ref().map(|why| {
@@ -73,7 +73,7 @@ fn by_value<'a>(
     places
 }
 
-/// `pycstore setup bash`, for the places that it can put right.
+/// The hint `pycstore setup bash`, for the places that it can fix.
 fn setup(places: &[VariablePlace]) -> Option<String> {
     let mut targets: Vec<&str> = places.iter().filter_map(|place| place.target()).collect();
     targets.dedup();

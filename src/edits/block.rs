@@ -8,7 +8,7 @@
 //!
 //! A remark within the block records what cannot be seen afterwards: that the file was created for the block, how many
 //! directories were created above it, or that the last line before the block had no line end. So removing the block restores the
-//! original bytes. If another block of ours stays in a file that was created for the removed one, that block gets the remark.
+//! original bytes. If another of our blocks stays in a file that was created for the removed one, that block gets the remark.
 //!
 //! # Invariants
 //!
@@ -35,7 +35,7 @@ pub enum Placement {
     End,
 }
 
-/// What is left without a block.
+/// The text after a block is removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rest {
     /// Everything: there was no block.

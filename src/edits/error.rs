@@ -7,7 +7,7 @@ use crate::host::trust::Stranger;
 use std::io;
 use std::path::PathBuf;
 
-/// Maximum length of a file to edit, in bytes. No text file that people write is longer.
+/// Maximum length of a file to edit, in bytes. Startup files and settings are shorter.
 pub const MOST_BYTES: u64 = 16 << 20;
 
 /// Why a text cannot be read or changed.
@@ -43,7 +43,7 @@ pub enum EditError {
     /// Its owner may not write it.
     #[error("not changed: {} is read-only", .0.display())]
     ReadOnly(PathBuf),
-    /// It has several hard links, which a replacement would part.
+    /// It has several hard links, which a replacement would separate.
     #[error("not changed: {} has {names} names (hard links), and only one would be changed", .path.display())]
     SeveralNames {
         /// Its path.
@@ -61,7 +61,7 @@ pub enum EditError {
         /// The system's error.
         source: io::Error,
     },
-    /// It is too large: no text that people write.
+    /// It is too large.
     #[error("not changed: {} is larger than {MOST_BYTES} bytes", .0.display())]
     TooLarge(PathBuf),
     /// It is not the text that was planned and shown.
@@ -89,7 +89,7 @@ pub enum EditError {
 }
 
 impl EditError {
-    /// Whether there is no program `crontab` on this machine: then no crontab has anything of ours.
+    /// Whether there is no program `crontab` on this machine, and so no crontab with our changes.
     pub fn is_missing_crontab(&self) -> bool {
         matches!(self, EditError::Crontab(error) if error.is_missing_program())
     }

@@ -6,8 +6,8 @@
 //!
 //! # Invariants
 //!
-//! * The receipt is untrusted input. It is read only if it is a regular file of this user, nobody else may write to it, and
-//!   it is not longer than a receipt can be. A line that cannot be parsed is skipped.
+//! * The receipt is untrusted input. It is read only if it is a regular file of this user, no other user may write to it,
+//!   and it is not too long. A line that cannot be parsed is skipped.
 //! * It only says where to look. Undo removes our block ([`super::block`]) and never changes a file without one.
 //! * Without a receipt, undo looks at the places of the current environment.
 
@@ -28,13 +28,13 @@ use std::path::{Path, PathBuf};
 /// The name of the file in our state directory.
 const NAME: &str = "edits.jsonl";
 
-/// The most bytes of a receipt: as many paths of the greatest length as there are lines.
+/// Maximum length of a receipt, in bytes: the maximum number of lines, each with a path of maximum length.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The most lines.
+/// Maximum number of lines.
 const MOST_LINES: usize = 200;
 
-/// A file with one of these holds something of ours: the marker of a block, or that of a property list.
+/// The markers of a block and of a property list: a file with one of these was edited by us.
 const MARKS: [&[u8]; 2] = [b">>> pycstore", b"made by `pycstore"];
 
 /// One file.
@@ -48,7 +48,7 @@ struct Line {
     what: String,
     /// The file's path, lossily.
     file: String,
-    /// Its bytes in base64, where it is not UTF-8.
+    /// Its bytes in base64, if it is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file_bytes: Option<String>,
 }
@@ -95,8 +95,8 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Returns the files that `what` was added to and that still hold something of ours or cannot be read, each with the time
-    /// of the edit.
+    /// Returns the files that `what` was added to and that still have our changes or cannot be read, each with the time of
+    /// the edit.
     pub fn places(&self, what: &str) -> Vec<(TextPlace, String)> {
         let lines = self.lines.iter().filter(|line| line.what == what);
         let place = |line: &Line| {
@@ -125,7 +125,7 @@ impl Receipt {
         self.lines.drain(..surplus);
     }
 
-    /// Removes the files that hold nothing of ours any more, and writes the rest.
+    /// Removes the files without our changes from the receipt, and writes it.
     ///
     /// # Errors
     /// Those of [`Receipt::write`].
@@ -204,7 +204,7 @@ fn lines_of(contents: &[u8]) -> Vec<Line> {
     lines
 }
 
-/// Whether a file may hold something of ours, such as one that cannot be read.
+/// Whether a file may have our changes; true if it cannot be read.
 fn holds_ours(path: &Path) -> bool {
     let Ok(real) = resolved(path) else { return true };
     match read_file(&real, path) {

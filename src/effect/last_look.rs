@@ -117,7 +117,7 @@ impl Plan {
     /// bytecode: for a plan that is only shown. Directories that keep such a file stay with it.
     ///
     /// More than [`MOST_LOOKED_INTO`] files are not looked into, for that takes longer than all the rest; nor are those
-    /// that an [`Overflow`] took. Returns how many were not. What cannot be read is added to the troubles.
+    /// that an [`crate::verdict::plan::Overflow`] took. Returns how many were not. What cannot be read is added to the troubles.
     pub fn look_into(&mut self, store: &Store, threads: Threads) -> u64 {
         let unread_files = self.directories.iter().map(PlannedDirectory::unread).sum::<u64>();
         if self.gone_unread + unread_files > MOST_LOOKED_INTO {

@@ -1,19 +1,20 @@
-//! The file of past runs that each store has, and when the next run is due.
+//! The file of past runs of a store, and when the next run is due.
 //!
-//! A line is appended by one `write`. One that a crash or a full disk has torn is passed over when reading, counted
-//! and said; the next line begins on a line of its own. The newest [`MOST_LINES`] are kept, and at most [`MOST_BYTES`].
+//! A record is a line, appended by one `write`. If a crash or a full disk truncated a record, reading skips and reports
+//! it, and the next record begins a new line. The newest `MOST_LINES` are kept, and at most `MOST_BYTES`.
 //!
-//! The file is input: only a regular file of bounded size is read, and nothing is appended through a symbolic link. As
-//! root, a file that another user could have changed is not written, and does not decide whether a run is due.
+//! The file is untrusted input: only a regular file of limited size is read, and nothing is appended through a symbolic
+//! link. Root does not write a file that another user could have changed, and ignores it when deciding whether a run is
+//! due.
 //!
-//! A store is known by its real path; whether a run was due is judged by device and inode as well, so that a store
-//! that was deleted and made again is not taken for one that was pruned. Where device numbers change at a reboot,
-//! a run comes too early once.
+//! A store is identified by its real path. Whether a run is due also depends on device and inode, so that a store that
+//! was deleted and created again does not count as pruned. If device numbers change at a reboot, one run comes too
+//! early.
 //!
 //! # Invariants
 //!
 //! * [`Journal::record`] is called under the lock that `prune` holds on the store. A run that found the store locked is
-//!   appended as well, which disturbs nobody.
+//!   appended without it, which is harmless.
 //! * A failure here never stops a prune: it is an error value.
 
 use super::run::{Locked, Run};
@@ -30,10 +31,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// How many lines are kept.
+/// Maximum number of lines that are kept.
 const MOST_LINES: usize = 1000;
 
-/// How many bytes are kept and read. A line may name as many paths as a command line holds.
+/// Maximum number of bytes that are kept and read. A line may have as many paths as a command line.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// The name of the file in a store's directory of state.
@@ -96,7 +97,7 @@ pub enum Due {
     },
 }
 
-/// The lock on a store that lies in the directory of state.
+/// The lock on a store in the state directory.
 #[derive(Debug)]
 pub enum StateLock {
     /// It is ours as long as the file is open.
@@ -105,28 +106,28 @@ pub enum StateLock {
     Others((u64, u64)),
 }
 
-/// The newest of what is recorded, in the order in which it was appended.
+/// The newest runs in the order in which they were appended.
 #[derive(Debug, Default, PartialEq)]
 pub struct Latest {
     /// The last run that had the lock.
     pub run: Option<Run>,
-    /// The last run that went well.
+    /// The last successful run.
     pub success: Option<Run>,
     /// Since then, the last run that found the store locked.
     pub locked: Option<Locked>,
 }
 
-/// What a history file says.
+/// The contents of a history file.
 #[derive(Debug, Default, PartialEq)]
 pub struct Recorded {
     /// The runs, oldest first as they were appended.
     pub runs: Vec<Run>,
-    /// The numbers, from 1, of lines that cannot be understood.
+    /// The numbers, from 1, of lines that cannot be parsed.
     pub torn: Vec<usize>,
 }
 
 impl Journal {
-    /// The journal of this store; nothing is made or read yet.
+    /// Returns the journal of this store; creates and reads nothing.
     ///
     /// # Errors
     /// [`JournalError::Homeless`].
@@ -179,13 +180,12 @@ impl Journal {
         }
     }
 
-    /// Whether a run is due at the moment `now` when it should come once an `interval`: measured from the beginning
-    /// of the last successful run with the same selectors and scopes to `now`: what was removed by hand says nothing of
-    /// the rest of the store. A run that began in the future, by a clock that was wrong then or is
-    /// wrong now, holds up nothing.
+    /// Whether a run is due at the moment `now`: whether the last successful run with the same selectors and scopes
+    /// began at least one `interval` ago. Other runs do not count, because they may have covered only a part of the
+    /// store. A run that began in the future (one of the clocks is wrong) is ignored.
     ///
     /// # Errors
-    /// [`JournalError::Read`]: nobody knows.
+    /// [`JournalError::Read`]: unknown whether a run is due.
     pub fn due(&self, interval: Age, selectors: &[String], now: Moment) -> Result<Due, JournalError> {
         let recorded = read(&self.path)?;
         let failed = |source| JournalError::Read { path: self.path.clone(), source };
@@ -257,7 +257,7 @@ impl Journal {
     }
 }
 
-/// Appends a run as a line of its own to a file that is open for that.
+/// Appends a run as a line to a file that is open for appending.
 fn write_line(file: &mut File, run: &Run) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut line = Vec::new();
@@ -279,7 +279,8 @@ fn write_line(file: &mut File, run: &Run) -> io::Result<()> {
     Ok(())
 }
 
-/// The [`MOST_LINES`] that are kept. Of runs in a row that found the store locked the last is enough: it has their number.
+/// Returns the [`MOST_LINES`] to keep. Of consecutive runs that found the store locked, only the last is kept: it has
+/// their number.
 fn newest_lines(lines: Vec<&[u8]>) -> Vec<&[u8]> {
     let is_locked = |line: &[u8]| json::parse::<Run>(line).is_ok_and(|run| run.locked.is_some());
     let are_locked: Vec<bool> = lines.iter().map(|line| is_locked(line)).collect();
@@ -289,13 +290,13 @@ fn newest_lines(lines: Vec<&[u8]>) -> Vec<&[u8]> {
     kept.split_off(kept.len().saturating_sub(MOST_LINES))
 }
 
-/// A history file and what it says.
+/// A history file and its contents.
 pub type History = (PathBuf, Result<Recorded, JournalError>);
 
-/// The past runs on all stores, file by file. A directory of state that is not there has none.
+/// Returns the past runs on all stores, file by file; none if the state directory does not exist.
 ///
 /// # Errors
-/// When the directory of state cannot be read; what fails for one store stands in its place.
+/// If the state directory cannot be read. An error with one store is in the place of its runs.
 pub fn read_all(state: &Path) -> Result<Vec<History>, JournalError> {
     let failed = |source| JournalError::Read { path: state.to_path_buf(), source };
     let entries = match std::fs::read_dir(state) {
@@ -314,7 +315,7 @@ pub fn read_all(state: &Path) -> Result<Vec<History>, JournalError> {
 /// The newest run on the store with this real path that had the lock, and these selectors and scopes.
 ///
 /// # Errors
-/// When the directory of state or a history in it cannot be read.
+/// If the state directory or a history in it cannot be read.
 pub fn newest(state: &Path, store: &Path, selectors: &[String]) -> Result<Option<Run>, JournalError> {
     let store = json::text(store);
     let mut newest: Option<Run> = None;
@@ -330,7 +331,7 @@ pub fn newest(state: &Path, store: &Path, selectors: &[String]) -> Result<Option
     Ok(newest)
 }
 
-/// Reads a history file; one that is not there is empty.
+/// Reads a history file; empty if it does not exist.
 fn read(path: &Path) -> Result<Recorded, JournalError> {
     let failed = |source| JournalError::Read { path: path.to_path_buf(), source };
     let contents = match input::read(path, MOST_BYTES) {
@@ -343,7 +344,7 @@ fn read(path: &Path) -> Result<Recorded, JournalError> {
 }
 
 impl Recorded {
-    /// Reads the contents of a history file. A line that cannot be understood is passed over.
+    /// Reads the contents of a history file. Skips lines that cannot be parsed.
     pub fn parse(contents: &[u8]) -> Recorded {
         let mut recorded = Recorded::default();
         for (index, line) in lines(contents).enumerate() {
@@ -356,7 +357,7 @@ impl Recorded {
     }
 }
 
-/// The lines, without the nothing after the last newline.
+/// Returns the lines, without an empty one after the last newline.
 fn lines(contents: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ended = contents.strip_suffix(b"\n").unwrap_or(contents);
     ended.split(|&byte| byte == b'\n').filter(move |_| !contents.is_empty())

@@ -1,12 +1,13 @@
-//! `--metrics`: what a prune found and did, for the textfile collector of the Prometheus node exporter.
+//! `--metrics`: the state of the store and the result of a prune, for the textfile collector of the Prometheus node
+//! exporter.
 //!
-//! The collector reads the classic text format (`expfmt.TextParser`) and no OpenMetrics; others read OpenMetrics.
-//! What is written here is both: gauges only, for a counter's name differs between the two; each family with one
-//! `# HELP` and one `# TYPE` before its samples; no timestamps, which the collector refuses; `# EOF` as the last
-//! line, which OpenMetrics demands and the classic format takes for a comment.
+//! The collector reads only the classic text format (`expfmt.TextParser`); other programs read OpenMetrics. The file is
+//! valid in both: only gauges, because the names of counters differ; one `# HELP` and one `# TYPE` before the samples
+//! of each family; no timestamps, which the collector refuses; `# EOF` as the last line, which OpenMetrics requires and
+//! the classic format treats as a comment.
 //!
-//! The collector wants a file that ends in `.prom`, reads as another user and at any moment: so the mode is 0644
-//! and the file is replaced as a whole.
+//! The collector reads files that end in `.prom`, as another user and at any time: so the mode is 0644 and the file is
+//! replaced atomically.
 
 use crate::edits::replace::replace;
 use crate::history::Run;
@@ -26,16 +27,16 @@ pub struct MetricsError {
     pub source: io::Error,
 }
 
-/// At most so many tags are told apart: they come from file names, which anybody may invent, and each is a time
-/// series for ever. The others, those with the fewest files, are summed up as `other`.
+/// Maximum number of tags with their own metrics. Tags come from file names, which can be anything, and each one
+/// creates a time series. The tags with the fewest files are summed up as `other`.
 const MOST_TAGS: usize = 50;
 
-/// What the metrics tell of runs.
+/// The runs in the metrics.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Measured<'a> {
     /// The last run that had the lock.
     pub run: Option<&'a Run>,
-    /// The last run that went well.
+    /// The last successful run.
     pub success: Option<&'a Run>,
     /// How many runs in a row did nothing since, because another process held the lock.
     pub locked_runs: u64,
@@ -45,7 +46,7 @@ pub struct Measured<'a> {
 /// entries is left out.
 ///
 /// # Errors
-/// [`MetricsError`]; an old file is as it was then.
+/// [`MetricsError`]; an old file is unchanged then.
 pub fn write(path: &Path, census: &Census, store: &str, measured: Measured<'_>) -> Result<(), MetricsError> {
     replace(path, text(census, store, measured).as_bytes(), 0o644)
         .map_err(|source| MetricsError { path: path.to_path_buf(), source })
@@ -149,7 +150,7 @@ fn end(run: &Run) -> String {
     format!("{:.3}", started + run.duration().as_secs_f64())
 }
 
-/// One family in the making; without a sample it leaves no trace.
+/// A family; not written if it has no samples.
 struct Family<'a> {
     text: &'a mut String,
     name: &'static str,

@@ -14,7 +14,7 @@ use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::Duration;
 
-/// One run of `prune`. A dry run is none.
+/// One run of `prune`, but not a dry run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// The version of the contract.
@@ -34,11 +34,11 @@ pub struct Run {
     pub device: u64,
     /// See `device`.
     pub inode: u64,
-    /// What was to be removed: the names of the selectors, with their limits.
+    /// The names of the selectors, with their limits.
     pub selectors: Vec<String>,
     /// What was removed.
     pub removed: Removed,
-    /// How many files a selector named and safety kept.
+    /// How many files a selector matched and a safety rule kept.
     pub skipped: u64,
     /// How many files could not be removed.
     pub failures: u64,
@@ -46,7 +46,7 @@ pub struct Run {
     pub left: Option<Left>,
     /// The exit status.
     pub exit: u8,
-    /// Of a run that did nothing because another process held the lock on the store.
+    /// The lock on the store that another process held, if the run did nothing because of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
 }
@@ -55,11 +55,11 @@ pub struct Run {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Locked {
-    /// The holder's process id, where it was found.
+    /// The holder's process id, if it was found.
     pub process: Option<u32>,
-    /// The user id that it acts as.
+    /// Its effective user id.
     pub user: Option<u32>,
-    /// What the process is called.
+    /// The name of the process.
     pub command: Option<String>,
     /// How many runs in a row found the store locked, this one included.
     pub runs: u64,
@@ -99,7 +99,7 @@ pub struct Removed {
     pub files: u64,
     /// Emptied directories.
     pub directories: u64,
-    /// The files' lengths in bytes.
+    /// Their apparent size in bytes.
     pub bytes: u64,
     /// Their room on disk in bytes.
     pub disk: u64,
@@ -110,7 +110,7 @@ pub struct Removed {
 pub struct Left {
     /// Files.
     pub files: u64,
-    /// Their lengths in bytes.
+    /// Apparent size in bytes.
     pub bytes: u64,
     /// Their room on disk in bytes.
     pub disk: u64,
@@ -128,7 +128,7 @@ impl Left {
 }
 
 impl Run {
-    /// The run that had this outcome on this store.
+    /// Returns the run with this outcome on this store.
     pub fn new(
         store: &Store,
         started: Moment,
@@ -161,7 +161,7 @@ impl Run {
         }
     }
 
-    /// The run that did nothing because another process held the lock.
+    /// Returns a run that did nothing because another process held the lock.
     pub fn of_locked(
         store: &Store,
         started: Moment,
@@ -173,8 +173,8 @@ impl Run {
         Run { locked: Some(locked), ..run }
     }
 
-    /// Whether all went well: exit status 0, also of a run that was stopped in time. One that found the store locked is no
-    /// success, whatever its exit status.
+    /// Whether the run was successful: exit status 0, even if it was stopped by its time limit. A run that found the store
+    /// locked is not successful, whatever its exit status.
     pub fn is_success(&self) -> bool {
         self.exit == Exit::Done.code() && self.locked.is_none()
     }

@@ -1,4 +1,4 @@
-//! Setting up a user's programs: `PYTHONPYCACHEPREFIX` in startup files, `__pycache__` in ignore lists and editor settings.
+//! Sets up a user's programs: `PYTHONPYCACHEPREFIX` in startup files, `__pycache__` in ignore lists and editor settings.
 //!
 //! * `target`: the targets.
 //! * `plan`: what each target changes.

@@ -95,7 +95,7 @@ pub fn fish_file(environment: &Environment) -> Option<PathBuf> {
     Some(environment.configurations.as_ref()?.join("fish/conf.d/pycstore.fish"))
 }
 
-/// Returns the block for every fish, in a file of its own.
+/// Returns the block for every fish, in a separate file.
 pub fn fish(file: PathBuf, lines: Vec<u8>) -> BlockEdit {
     block(file, lines, "every fish reads the files of conf.d, scripts included")
 }
@@ -159,8 +159,8 @@ fn bash_login(home: &Path) -> (PathBuf, bool) {
     }
 }
 
-/// Whether a login file reads `.bashrc` in every login shell, directly or by `.profile`. A file that tests whether the shell is
-/// interactive may not.
+/// Whether a login file certainly reads `.bashrc` in every login shell, directly or by `.profile`. A file that tests whether
+/// the shell is interactive may not.
 fn surely_reads_bashrc(home: &Path, login: &Path) -> bool {
     let lines = lines_of(login);
     let asks =

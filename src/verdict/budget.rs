@@ -1,20 +1,20 @@
-//! Where a budget cuts: which of the entries that may be evicted are.
+//! Which of the evictable entries a budget evicts.
 //!
-//! A budget can only be met by who has seen all of the store, and there may be millions of entries. So a budget takes two
-//! scans: the first keeps sixteen bytes of each candidate and finds those that go, the second, which plans, looks for them.
-//! It does not rank them again: where `O_NOATIME` is refused (another user's files) or means nothing (the server of a
-//! network file system keeps the times), the first scan itself was a use.
+//! A budget depends on the whole store, which may have millions of entries. So it takes two scans: the first keeps sixteen
+//! bytes of each candidate and finds the evicted ones, the second plans their removal. The second scan does not rank again:
+//! where `O_NOATIME` is refused (another user's files) or has no effect (network file systems whose server keeps the
+//! times), the first scan changed the access times.
 //!
 //! # Hard links
 //!
-//! A budget of files counts names. A budget of bytes counts inodes, as `du` does: a file takes its disk space as long as
-//! one of its names stays among the entries, wherever else it has links. So for a budget of bytes the names of a file are
-//! evicted together, at the rank of the most valuable, and not at all if one of them must stay.
+//! A budget of files counts names. A budget of bytes counts inodes, as `du` does: a file uses its disk space as long as
+//! one of its names stays among the entries. So for a budget of bytes the names of a file are evicted together, at the
+//! rank of the most valuable, and not at all if one of them must stay.
 //!
 //! # Invariants
 //!
-//! * Candidates are ranked in a way that depends on nothing but themselves: a dry run and the real one evict the same.
-//! * What was not weighed as it is now stays: what is new or was written again between the two scans.
+//! * A candidate's rank depends only on the candidate: a dry run and a real run evict the same entries.
+//! * Entries that were created or rewritten between the two scans stay.
 
 use super::judge::Judge;
 use super::policy::{Budget, Value, Verdict};
@@ -29,23 +29,23 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// Bytes in a unit of disk usage, as `stat` counts them.
 const BLOCK: u64 = 512;
 
-/// An entry that a budget may evict, by rank: the least goes first.
+/// An entry that a budget may evict, by rank: the lowest is evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     value: Value,
     /// Disk usage in blocks of 512 bytes. Of equally valuable entries the largest go first: a tie keeps the smaller.
     blocks: Reverse<u32>,
-    /// The file. Of equally large ones this decides: chance, but the same at each run.
+    /// The file. Decides between equally large ones: arbitrary, but the same in each run.
     file: File,
 }
 
-/// A file as it was weighed: a hash of its identity, length and last modification, and in the lower half one of its path.
-/// So names of one inode follow each other.
+/// A file as it was ranked: a hash of its identity, length and last modification, and in the lower half a hash of its
+/// path. So the names of an inode are adjacent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct File(u64);
 
 impl File {
-    /// The file of an entry; `None` where nothing is known of it.
+    /// The file of an entry; `None` if its metadata is unknown.
     pub(crate) fn of(visit: &Visit<'_>, entry: &Entry<'_>) -> Option<File> {
         let Metadata { identity, bytes, modified, .. } = entry.metadata?;
         let inode = hash((identity, bytes, modified.seconds, modified.nanoseconds));
@@ -64,9 +64,9 @@ fn hash(value: impl Hash) -> u64 {
 struct LinkedEntries {
     /// Disk usage.
     disk: u64,
-    /// Those that may be evicted, and what they are worth.
+    /// Those that may be evicted, with their values.
     names: Vec<(File, Value)>,
-    /// Whether one stays that may not be evicted.
+    /// Whether there is another one that may not be evicted.
     stays: bool,
 }
 
@@ -80,7 +80,7 @@ impl LinkedEntries {
     }
 }
 
-/// Of the inodes with several links all of whose names may go: how many names are left, by the names.
+/// The number of names left, for inodes with several links whose names may all be evicted.
 #[derive(Debug, Default)]
 struct NamesLeft {
     inode: HashMap<File, usize>,
@@ -111,23 +111,23 @@ impl Candidate {
     }
 }
 
-/// Weighs what a budget may evict; one a worker.
+/// Collects and ranks the entries that a budget may evict; one for each worker.
 #[derive(Debug)]
 pub struct Weigher<'a> {
     judge: Judge<'a>,
     candidates: Vec<Candidate>,
     linked: HashMap<(u64, u64), LinkedEntries>,
-    /// What stays if nothing is evicted, without the bytes of files with several links.
+    /// The total if nothing is evicted, without the bytes of files with several links.
     staying: Tally,
 }
 
 impl<'a> Weigher<'a> {
-    /// A weigher of what this judge leaves.
+    /// Ranks the entries that this judge leaves.
     pub fn new(judge: Judge<'a>) -> Weigher<'a> {
         Weigher { judge, candidates: Vec::new(), linked: HashMap::new(), staying: Tally::default() }
     }
 
-    /// Weighs one of several names of an inode that stays if nothing is evicted.
+    /// Adds one of several names of an inode that stays if nothing is evicted.
     fn weigh_linked(&mut self, metadata: &Metadata, file: Option<File>, verdict: Verdict) {
         self.staying += Tally::file(0, 0);
         let linked = self.linked.entry(metadata.identity).or_default();
@@ -164,19 +164,19 @@ impl Visitor for Weigher<'_> {
     }
 }
 
-/// Where a budget cuts.
+/// What a budget evicts.
 #[derive(Debug)]
 pub struct CutOff {
-    /// What goes, sorted.
+    /// The evicted files, sorted.
     evicted: Vec<File>,
-    /// By how much the budget is missed although everything goes that may.
+    /// By how much the budget is exceeded although everything evictable is evicted.
     pub over_budget: Tally,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
 }
 
 impl CutOff {
-    /// Joins what the workers of a scan weighed, and cuts so that the rest fits the budget.
+    /// Joins the parts of all workers of a scan, and evicts until the rest fits the budget.
     pub fn find(parts: Vec<Weigher<'_>>, budget: &Budget) -> CutOff {
         let mut candidates = Vec::with_capacity(parts.iter().map(|part| part.candidates.len()).sum());
         let mut staying = Tally::default();

@@ -1,4 +1,4 @@
-//! Entries by status and cache tag: what monitoring wants to know, counted beside the plan in one scan.
+//! Entries by status and cache tag, for monitoring; counted in the same scan as the plan.
 //!
 //! # Invariants
 //!
@@ -22,7 +22,7 @@ pub struct Share {
 }
 
 /// The files of a store by cache tag, and below that by status in the order of [`status::NAMES`]. Foreign
-/// files have no tag and stand under the empty one.
+/// files have no tag and are listed under the empty tag.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Census {
     /// By tag.
@@ -66,7 +66,7 @@ impl Visitor for Counting<'_> {
         }
     }
 
-    /// Scans for more than numbers report it.
+    /// Other parts of the scan report the errors.
     fn trouble(&mut self, _trouble: Trouble) {}
 }
 

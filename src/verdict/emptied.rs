@@ -1,6 +1,7 @@
-//! Which directories a removal leaves empty, and which of them may go. Pure; of the store and of trees of sources alike.
+//! Which directories a removal leaves empty, and which of them may be removed. Pure; used for the store and for source
+//! trees.
 //!
-//! There may be a hundred thousand of them, nearly all of them without directories of their own. Those are kept by their
+//! There may be a hundred thousand of them, nearly all without subdirectories. To save memory, those are stored by
 //! parent: its path once, and their names.
 
 use crate::pyc::name;
@@ -17,10 +18,10 @@ pub struct EmptiedIn {
     names: Vec<u8>,
 }
 
-/// What becomes of empty directories that the run did not empty.
+/// Whether empty directories that the run did not empty are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Leftovers {
-    /// They go with the directories that they mirror: a killed run left them.
+    /// They are removed if the directories that they mirror were deleted: a killed run left them.
     #[default]
     Remove,
     /// They stay: other programs use the store's directory, and may have made them.
@@ -33,12 +34,12 @@ pub enum DirectoryRule {
     /// The directory of sources that it mirrors is definitely deleted.
     #[default]
     SourcesDeleted,
-    /// Nothing: the run removes the directories that it empties itself.
+    /// Nothing: the run removes the directories that it empties.
     Emptied,
 }
 
-/// Whose directories alone may go, if not everybody's. In root's store those of other users stay: where the directory above
-/// is everybody's (`/tmp`), the name would be free for anyone, while its owner may be about to write there.
+/// The only user whose directories may be removed, if limited. In root's store the directories of other users stay: in a
+/// parent that all users can write to (`/tmp`), anyone could take the free name while the owner is about to write there.
 pub(crate) fn owner_of_directories(store: &Store) -> Option<u32> {
     Some(store.metadata().user).filter(|&user| user == 0)
 }
@@ -63,13 +64,13 @@ impl EmptiedIn {
         self.names().count() as u64
     }
 
-    /// How many directories lie on the way to them.
+    /// The number of directories on the path to them.
     pub(crate) fn depth(&self) -> usize {
         self.parent.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).count()
     }
 }
 
-/// Takes out the directories that stay, by their paths from the root, and those that lead to them.
+/// Removes from the list the directories that stay, by their paths from the root, and their parents.
 pub(crate) fn keep<'a>(emptied: &mut Vec<EmptiedIn>, staying: impl Iterator<Item = &'a [u8]>) {
     let mut stay: HashSet<&[u8]> = HashSet::new();
     for relative in staying {
@@ -107,7 +108,7 @@ pub(crate) fn sorted(mut emptied: Vec<EmptiedIn>) -> Vec<EmptiedIn> {
 }
 
 /// The topmost of these directories, which come sorted ([`Plan::emptied`](super::plan::Plan)): each path with the number of
-/// directories that go there, itself included. A directory that goes takes all that it holds with it, so these name all.
+/// removed directories there, itself included. All directories below a removed one are removed too, so these cover all.
 pub fn topmost(emptied: &[EmptiedIn]) -> BTreeMap<Box<[u8]>, u64> {
     let groups: HashMap<&[u8], usize> =
         emptied.iter().enumerate().map(|(index, emptied)| (&*emptied.parent, index)).collect();
@@ -127,17 +128,18 @@ pub fn topmost(emptied: &[EmptiedIn]) -> BTreeMap<Box<[u8]>, u64> {
     counts
 }
 
-/// The directories of which no file stays.
+/// The directories in which no file stays.
 #[derive(Debug, Default)]
 pub(crate) struct EmptyDirectories {
-    /// Those without directories: they go.
+    /// Those without subdirectories: they are removed.
     leaves: Vec<EmptiedIn>,
-    /// The others, each with how many directories it has: it goes if they do.
+    /// The others, each with its number of subdirectories: it is removed if all those are.
     branches: Vec<(Box<[u8]>, usize)>,
 }
 
 impl EmptyDirectories {
-    /// Adds a directory that may go, by its path from the root, with its number of directories. The root itself never goes.
+    /// Adds a directory that may be removed, by its path from the root, with its number of subdirectories. The root itself
+    /// is never removed.
     pub(crate) fn add(&mut self, relative: &[u8], directories: usize) {
         if relative.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! One thing that was found out about an entry.
+//! A finding about an entry.
 
 use crate::pyc::marshal::Fault;
 use crate::store::entry::SeenEntry;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// A finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The entry as shown; the root of the owner where all its entries are meant, the store where those of a tag are.
+    /// The entry as shown; the root of the owner for all its entries, or the store for those of a tag.
     pub path: PathBuf,
     /// What was found.
     pub what: What,
@@ -43,7 +43,7 @@ pub enum What {
     /// `marshal.loads` raises.
     #[error("every import fails: {0}")]
     Body(Fault),
-    /// The hash in the header is not that of the source, and Python does not look.
+    /// The hash in the header is not that of the source, and Python does not check it.
     #[error("old code runs: the source was changed, and the entry's hash is one that Python does not check")]
     Unchecked,
     /// The header matches, and the source's mtime is later than that of the entry.
@@ -139,7 +139,7 @@ impl What {
         }
     }
 
-    /// Whether a recompilation decides it: then the entry is what its source compiles to, or a [`What::Mismatch`].
+    /// Whether a recompilation decides it: the entry is either what its source compiles to, or a [`What::Mismatch`].
     pub fn is_doubt(&self) -> bool {
         matches!(self, What::Unchecked | What::Racy | What::Changed)
     }

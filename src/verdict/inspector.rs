@@ -1,11 +1,11 @@
-//! Looks at every fresh entry of a scan: its body, and what its times are worth.
+//! Checks the body of every fresh entry of a scan, and whether its timestamps can be trusted.
 //!
-//! # What headers cannot tell
+//! # Faults that headers do not show
 //!
 //! An entry can pass every test of its header and still break every import or run old code:
 //!
-//! * its **body** is no code object: every import raises (`EOFError`, `ValueError`) until a person removes the entry;
-//! * its hash is one that Python leaves **unchecked**, and not that of the source any more;
+//! * its **body** is not a code object: every import raises (`EOFError`, `ValueError`) until the entry is removed;
+//! * its hash is one that Python leaves **unchecked**, and no longer that of the source;
 //! * it is **racy**: the source was changed after it was compiled, but within the second and without a change of
 //!   size (what git calls racily clean);
 //! * the source's inode was **changed** after the entry was written, with the same mtime and size: rsync, tar and mutation
@@ -13,10 +13,10 @@
 //! * the sources' mtime is **frozen** (0, 1, 1980-01-01, 2020-02-02, `SOURCE_DATE_EPOCH`), as Nix, OSTree, images and
 //!   build back ends set it: a change that keeps the size is invisible to Python;
 //! * it was **moved**: it was compiled from a source elsewhere;
-//! * it is a **mismatch**: it is not what the source compiles to. Only the interpreter itself proves that ([`crate::effect::prove`]).
+//! * it is a **mismatch**: it is not what the source compiles to. Only the interpreter can prove that ([`crate::effect::prove`]).
 //!
-//! Only fresh entries are looked at: what else is wrong with others, Python recompiles them. An entry whose magic or format
-//! this program does not know is not checked.
+//! Only fresh entries are checked: Python recompiles the others anyway. Entries with an unknown magic or format are not
+//! checked.
 
 use super::finding::{Finding, What};
 use crate::pyc::{Header, InvalidationMode, Magic};
@@ -36,11 +36,11 @@ use std::sync::Arc;
 /// The number of entries of one owner from which changed inodes are one finding: a copy or `chmod -R` changes all.
 const MANY_CHANGED: usize = 10;
 
-/// mtimes that are no time of an edit, in seconds since 1970: 0 (OSTree), 1 (Nix), 1980-01-01 (the oldest that ZIP knows, and
+/// mtimes that are not the time of an edit, in seconds since 1970: 0 (OSTree), 1 (Nix), 1980-01-01 (the oldest in ZIP, and
 /// the default of several build back ends) and 2020-02-02 (hatchling's).
 const FROZEN: [i64; 4] = [0, 1, 315_532_800, 1_580_601_600];
 
-/// What an inspection is asked.
+/// The parameters of an inspection.
 #[derive(Debug, Clone, Copy)]
 pub struct Inspection<'a> {
     /// The store.
@@ -59,9 +59,9 @@ pub struct Inspector<'a> {
     pub findings: Vec<Finding>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
-    /// The entries that a recompilation can prove: their bodies are loadable, as far as can be told.
+    /// The entries that a recompilation can check: their bodies seem loadable.
     pub candidates: Vec<Candidate>,
-    /// How many fresh entries were looked at.
+    /// The number of checked fresh entries.
     pub entries: u64,
     /// How many entries have a magic or body of a format that is not known, by cache tag.
     pub not_checked: BTreeMap<Box<str>, u64>,
@@ -151,7 +151,7 @@ impl<'a> Inspector<'a> {
         self.findings
     }
 
-    /// Looks at a fresh entry; what is found is added to the findings.
+    /// Checks a fresh entry and adds findings.
     fn look_at(
         &mut self,
         visit: &Visit<'_>,
@@ -207,7 +207,7 @@ impl<'a> Inspector<'a> {
         Some(())
     }
 
-    /// What is doubtful of the owner of a directory.
+    /// The doubts about the entries of a directory's owner.
     fn suspects(&mut self, visit: &Visit<'_>) -> &mut Suspects {
         let owner: Arc<Owner> = visit.owner();
         let root = owner.environment.as_ref().unwrap_or(&owner.root);
@@ -251,7 +251,7 @@ impl Inspection<'_> {
         self.within.is_empty() || self.within.iter().any(|within| source.starts_with(within))
     }
 
-    /// Whether the entry depends on an mtime that is no time of an edit.
+    /// Whether the entry depends on an mtime that is not the time of an edit.
     fn is_frozen(&self, entry: &Entry<'_>, source: &SourceFile) -> bool {
         let is_timestamp = matches!(entry.content, Content::Read(Ok(header), _)
             if header.invalidation_mode() == InvalidationMode::Timestamp);
@@ -269,11 +269,11 @@ impl Suspects {
     }
 }
 
-/// Why a header that matches may not mean anything.
+/// Returns why a matching header may be wrong.
 ///
-/// An edit always changes the inode, whatever becomes of the mtime: where the last change (`st_ctime`, which nobody can
-/// set) is not after the entry was written, there was none. A source with several links says nothing, for each link made or
-/// removed elsewhere is a change (uv links from its cache into every environment).
+/// An edit always changes the inode, even if the mtime is set back: if the last change (`st_ctime`, which no program can
+/// set) is not after the entry was written, there was no edit. A source with several links proves nothing, because creating
+/// or removing any link is a change too (uv links from its cache into every environment).
 fn doubt(entry: &Entry<'_>, header: &Header, source: &SourceFile) -> Option<What> {
     match header.invalidation_mode() {
         InvalidationMode::UncheckedHash => {
@@ -294,8 +294,8 @@ fn doubt(entry: &Entry<'_>, header: &Header, source: &SourceFile) -> Option<What
     }
 }
 
-/// The path in the code object where it is not that of the mirrored source. A relative one tells nothing: it began in
-/// a working directory that nobody knows. Dots are resolved as the mirror's path resolves them.
+/// Returns the path in the code object if it is not that of the mirrored source. A relative path is ignored: its
+/// working directory is unknown. Dots are resolved as in the mirror's path.
 pub fn moved(filename: &[u8], source: &Path) -> Option<PathBuf> {
     let filename = Path::new(OsStr::from_bytes(filename));
     if !filename.is_absolute() {

@@ -1,4 +1,4 @@
-//! A policy put to the entries of a scan, one after another: scope, status, body where it is asked for, verdict.
+//! Applies a policy to the entries of a scan, one after another: scope, status, body if required, verdict.
 
 use super::policy::{Circumstances, Policy, Selector, Verdict};
 use super::premise::Premise;
@@ -25,7 +25,8 @@ impl<'a> Judge<'a> {
         Judge { policy, store, circumstances, troubles: Vec::new() }
     }
 
-    /// What the policy says of an entry, and what that is based on; `None` where it is out of the policy's scope.
+    /// Returns the policy's verdict on an entry and the status that it is based on; `None` if the entry is out of
+    /// scope.
     pub(crate) fn verdict(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Verdict, Premise)> {
         if entry.parsed == Name::Foreign || !self.policy.scope.admits_entry(visit, entry) {
             return None;
@@ -42,8 +43,8 @@ impl<'a> Judge<'a> {
         Some((verdict, self.policy.premise(visit.sources, entry, status)))
     }
 
-    /// The status of an entry after a look at its body, where the policy wants that. Python reads no others than the
-    /// fresh ones.
+    /// The status of an entry, with its body checked if the policy requires that. Only fresh entries are checked:
+    /// Python reads no others.
     fn look_at_body(&mut self, visit: &Visit<'_>, entry: &Entry<'_>, status: Status) -> Status {
         if status != Status::Fresh || !self.policy.selectors.contains(&Selector::Bodies) {
             return status;

@@ -1,7 +1,7 @@
-//! Files with several hard links among those that go: the bytes of an inode are freed with its last link.
+//! Files with several hard links among those to remove: the bytes of an inode are freed with its last link.
 //!
-//! A file with a single link needs no account. Of the others the plan keeps one record an inode: how many links there
-//! are, in the store or elsewhere, and how many of them go.
+//! For each inode with several links the plan keeps one record: how many links there are, in the store or elsewhere,
+//! and how many of them are removed.
 
 use super::victim::Victim;
 use crate::source::owner::Owner;
@@ -9,7 +9,7 @@ use crate::units::Tally;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The inodes with several links of which at least one goes.
+/// The inodes with several links of which at least one is removed.
 #[derive(Debug, Default)]
 pub struct LinkedVictims(HashMap<(u64, u64), Inode>);
 
@@ -17,16 +17,16 @@ pub struct LinkedVictims(HashMap<(u64, u64), Inode>);
 struct Inode {
     /// How many links it has.
     links: u64,
-    /// How many of them go.
+    /// How many of them are removed.
     going: u64,
-    /// What it takes, without any file: those are counted by name.
+    /// Its size, with a count of no files: those are counted by name.
     size: Tally,
-    /// The first owner of them, in the order of owners: the same whichever worker found them.
+    /// The first of their owners in order, so that it does not depend on which worker found them.
     owner: Arc<Owner>,
 }
 
 impl LinkedVictims {
-    /// Adds a file that goes, if it has several links.
+    /// Adds a file to remove, if it has several links.
     pub(crate) fn add(&mut self, victim: &Victim, owner: &Arc<Owner>) {
         if victim.links > 1 {
             let size = Tally { files: 0, ..victim.size() };
@@ -34,7 +34,7 @@ impl LinkedVictims {
         }
     }
 
-    /// Takes out a file that stays after all.
+    /// Removes a file that stays after all from the record.
     pub(crate) fn keep(&mut self, victim: &Victim) {
         if let Some(inode) = self.0.get_mut(&victim.identity) {
             inode.going = inode.going.saturating_sub(1);
@@ -58,7 +58,7 @@ impl LinkedVictims {
         }
     }
 
-    /// What is freed: the bytes of each inode of which no link stays, by owner.
+    /// Returns what is freed, by owner: the bytes of each inode of which no link stays.
     pub(crate) fn freed(&self) -> impl Iterator<Item = (&Arc<Owner>, Tally)> {
         self.0.values().filter(|inode| inode.going >= inode.links).map(|inode| (&inode.owner, inode.size))
     }

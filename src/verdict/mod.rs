@@ -1,21 +1,21 @@
-//! Decisions: pure functions over facts. What Python would still load, what a policy takes, what `verify` finds.
+//! Decisions: pure functions over facts. What Python would still load, what a policy removes, what `verify` finds.
 //!
-//! Nothing here opens a file, starts a process or knows the time: what is to be judged is in the arguments.
+//! Nothing here opens a file, starts a process or reads the clock: all facts are arguments.
 //!
 //! # Bytes
 //!
-//! Files are counted by name, bytes by inode: they are freed with the last link, wherever the links are ([`links`]). The
-//! executor looks at the number of links just before it removes one; a plan that is only shown compares that number with
-//! the links that it lists.
+//! Each hard link counts as a file, but the bytes of an inode count once: they are freed with the last link, inside or
+//! outside the store ([`links`]). The executor reads the number of links just before it removes one; a dry run compares
+//! that number with the links that its plan lists.
 //!
 //! A dry run is the same plan, shown instead of executed.
 //!
 //! # One scan or two
 //!
-//! What a selector takes is known at each entry, so one scan plans it. What a budget evicts ([`budget`]) is known when all
-//! entries were seen: a first scan finds the cut-off, the second plans. So no prune holds more than a part of the store:
-//! sixteen bytes of each entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), the paths of directories
-//! that go, and a record of each inode with several hard links.
+//! A selector decides on each entry alone, so one scan is enough. A budget ([`budget`]) needs all entries: a first scan
+//! finds the cut-off, a second one plans. So a prune never holds the whole store in memory, only sixteen bytes for each
+//! entry that a budget may evict, victims up to a limit ([`plan::Overflow`]), the paths of directories to remove, and a
+//! record of each inode with several hard links.
 
 pub mod budget;
 pub mod census;

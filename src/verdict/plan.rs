@@ -1,8 +1,8 @@
-//! What a policy comes to on a store: the victims by directory, and the directories that they leave empty.
+//! What a policy removes from a store: the victims by directory, and the directories that they leave empty.
 //!
-//! A plan is whole before anything of it is done, as long as it is of a size that people look through. A larger one goes
-//! on in portions while the scan does ([`Overflow`]), so that a store of any size needs the same room: what decides over
-//! an entry is known at the entry, and directories go when all is done.
+//! A small plan is complete before its execution starts. A larger one is executed in portions while the scan continues
+//! ([`Overflow`]), so that memory does not grow with the store. This is possible because each entry is decided alone;
+//! directories are removed at the end.
 
 use super::budget::{CutOff, File};
 use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories, Leftovers, owner_of_directories};
@@ -20,28 +20,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// So many files a plan that is only shown looks into.
+/// Maximum number of files that a dry run opens.
 pub const MOST_LOOKED_INTO: u64 = 10_000;
 
-/// So many victims a plan holds before it goes on in portions: about four megabytes.
+/// Maximum victims held in memory before deletion starts: about four megabytes.
 pub const MOST_HELD: u64 = 32_768;
 
-/// What is to be removed. Nothing outside it ever is.
+/// What is to be removed. Nothing else is removed.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// The victims, by directory, sorted by path; without what an [`Overflow`] took.
+    /// The victims by directory, sorted by path, except those that an [`Overflow`] took.
     pub directories: Vec<PlannedDirectory>,
-    /// The directories that go then, the deepest first, each parent once and its names sorted.
+    /// The directories to remove after them, the deepest first, each parent once and its names sorted.
     pub emptied: Vec<EmptiedIn>,
     /// What must hold when one of them is removed.
     pub directory_rule: DirectoryRule,
     /// The victims with several hard links, those that an [`Overflow`] took included.
     pub linked: LinkedVictims,
-    /// What a selector names and safety keeps.
+    /// Files that a selector matches and a safety rule keeps.
     pub skipped: Vec<Skipped>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
-    /// By how much the budget is missed although everything went that may.
+    /// By how much the budget is exceeded although everything evictable is removed.
     pub over_budget: Tally,
     /// How many files of the store are in the policy's scope.
     pub in_scope: u64,
@@ -54,7 +54,7 @@ pub struct Plan {
 pub struct PlannedDirectory {
     /// The path from the store's root.
     pub relative: Box<[u8]>,
-    /// Whose bytes they are.
+    /// The owner of the files.
     pub owner: Arc<Owner>,
     /// The files.
     pub victims: Vec<Victim>,
@@ -68,13 +68,13 @@ impl PlannedDirectory {
         sum
     }
 
-    /// How many of its victims are to be read before they are removed.
+    /// The number of its victims to read before they are removed.
     pub(crate) fn unread(&self) -> u64 {
         self.victims.iter().filter(|victim| victim.contents == Contents::ToBeRead).count() as u64
     }
 }
 
-/// A file that a selector names and that is kept.
+/// A file that a selector matches and that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Skipped {
     /// Its path as shown.
@@ -83,10 +83,10 @@ pub struct Skipped {
     pub why: Spared,
 }
 
-/// Takes portions of a plan that would grow too large, while the scan goes on.
+/// Takes portions of a plan that would grow too large, while the scan continues.
 ///
-/// Files may be removed at once: those of a directory were all looked at when it is handed over, and whose they are is
-/// known, as is the owner of everything on the way there. Directories stay until the end.
+/// Files may be removed at once: when a directory is handed over, all its files were judged, and their owner is known.
+/// Directories stay until the end.
 pub struct Overflow<'a> {
     most: u64,
     held: AtomicU64,
@@ -111,8 +111,8 @@ impl<'a> Overflow<'a> {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// One planner holds so many more. It hands over what is too much, the newest first, and no more than that: what is
-    /// left at the end has all threads to itself.
+    /// Adds to the number of victims that all planners hold. The planner hands over only what exceeds the limit, the
+    /// newest first: the rest is removed at the end by all threads.
     fn hold(&self, victims: usize, directories: &mut Vec<PlannedDirectory>, unread: &mut u64) {
         self.held.fetch_add(victims as u64, Ordering::Relaxed);
         while self.held.load(Ordering::Relaxed) > self.most
@@ -138,12 +138,12 @@ pub struct Planner<'a> {
     linked: LinkedVictims,
     skipped: Vec<Skipped>,
     gone_unread: u64,
-    /// How many files are in scope, also where nothing more of them was asked.
+    /// The number of files in scope, including those with no further facts.
     admitted: u64,
 }
 
 impl<'a> Planner<'a> {
-    /// An empty part, of what the policy's selectors take.
+    /// Returns an empty part for the policy's selectors.
     pub fn new(policy: &'a Policy, store: &'a Store, circumstances: Circumstances<'a>) -> Planner<'a> {
         Planner {
             judge: Judge::new(policy, store, circumstances),
@@ -158,19 +158,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The same; it takes what the policy's budget evicts as well. All planners of a scan have the same cut-off.
+    /// Also takes what the policy's budget evicts. All planners of a scan have the same cut-off.
     #[must_use]
     pub fn with_cut_off(self, cut_off: Option<&'a CutOff>) -> Planner<'a> {
         Planner { cut_off, ..self }
     }
 
-    /// The same; all planners of a scan hand what is too much to the same overflow.
+    /// Hands victims over the limit to this overflow, which all planners of a scan share.
     #[must_use]
     pub fn with_overflow(self, overflow: Option<&'a Overflow<'a>>) -> Planner<'a> {
         Planner { overflow, ..self }
     }
 
-    /// The entry as a victim, if it is to go.
+    /// Returns the entry as a victim if it is to be removed.
     fn victim(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Victim> {
         let (verdict, premise) = self.judge.verdict(visit, entry)?;
         let victim = || Some(Victim { premise, ..Victim::of(entry)? });
@@ -192,7 +192,7 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Whether a directory goes once it is empty: of its own entries all go, if it has any.
+    /// Whether a directory is removed once it is empty: all its entries, if it has any, are to be removed.
     fn goes_when_empty(&self, visit: &Visit<'_>) -> bool {
         let Judge { policy, store, .. } = &self.judge;
         let is_ours = visit.metadata.is_some_and(|metadata| {
@@ -262,7 +262,7 @@ impl Plan {
         plan
     }
 
-    /// Takes out victims, by directory and name, and with them the directories that stay for them.
+    /// Removes victims from the plan, by directory and name, and the directories that contain them.
     pub(crate) fn strike_out(&mut self, spared_in: &HashMap<Box<[u8]>, HashSet<Box<[u8]>>>) {
         let Plan { directories, linked, emptied, .. } = self;
         for planned in directories {

@@ -19,21 +19,21 @@ use std::path::Path;
 /// A temporary younger than this, in seconds, may still be written.
 pub const TEMPORARY_AGE: i64 = 3600;
 
-/// A clock that differs from ours by more than this, in seconds, was wrong. Those of the machines that share a file system
-/// differ by less.
+/// A clock that differs from ours by more than this, in seconds, was wrong. The clocks of machines that share a file
+/// system differ by less.
 const PLAUSIBLE_AHEAD: i64 = 86_400;
 
 /// Whether a temporary is so old that no process writes it any more.
 ///
-/// The modification time decides. Where it is in the future, a wrong clock or a program has set it, and the last change of
-/// the inode decides, which no program can set. Where that is ahead by more than a day as well, the clock was wrong when
-/// the file was written, and it is not being written now.
+/// The modification time decides. If it is in the future, a wrong clock or a program has set it; then the last change of
+/// the inode decides, which no program can set. If that is more than a day in the future too, the clock was wrong when the
+/// file was written, and the file is not being written now.
 pub fn is_old_temporary(file: &Metadata, now: Moment) -> bool {
     let written = if file.modified > now { file.changed } else { file.modified };
     !(-PLAUSIBLE_AHEAD..TEMPORARY_AGE).contains(&now.seconds_since(written))
 }
 
-/// A kind of entry that a prune may take. Selectors add up.
+/// A kind of entry that a prune may remove. A policy removes what any of its selectors matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selector {
     /// The source was definitely deleted.
@@ -42,9 +42,9 @@ pub enum Selector {
     Stale,
     /// Not loadable at all.
     Corrupt,
-    /// The header is good, but every import fails at the body: all bodies are read for that.
+    /// The header is valid, but every import fails at the body: requires reading all bodies.
     Bodies,
-    /// What an interrupted write left or a synchroniser copied, an hour old or more.
+    /// Left by an interrupted write or copied by a file synchroniser, an hour old or more.
     Temporary,
     /// It is in [`Policy::listed`].
     Listed,
@@ -52,7 +52,7 @@ pub enum Selector {
     DeadInterpreters,
     /// Every entry of the scope, whatever its status: what `forget` removes.
     Forgotten,
-    /// Every entry of the scope, and what only has an entry's name.
+    /// Every entry of the scope, and every file with the name of an entry.
     All,
 }
 
@@ -76,17 +76,17 @@ impl Selector {
 /// What a prune may remove.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// What is taken whatever its age.
+    /// What is removed regardless of its age.
     pub selectors: BTreeSet<Selector>,
-    /// The very entries that [`Selector::Listed`] takes, sorted by directory and name: what `verify` found.
+    /// The entries that [`Selector::Listed`] matches, sorted by directory and name: those that `verify` found.
     pub listed: Vec<SeenEntry>,
-    /// Entries unused for this many seconds are taken too.
+    /// Entries unused for this many seconds are removed too.
     pub unused_for: Option<i64>,
     /// How much may stay.
     pub budget: Budget,
     /// The part of the store that may be touched.
     pub scope: Scope,
-    /// What becomes of empty directories that the run did not empty.
+    /// Whether empty directories that the run did not empty are removed.
     pub leftovers: Leftovers,
 }
 
@@ -109,14 +109,14 @@ impl Budget {
 /// Which of a file's times tells when it was last used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Clock {
-    /// The access time; under `relatime` with a grain of one day.
+    /// The access time; under `relatime` accurate to one day.
     #[default]
     Access,
-    /// The modification time: the mount keeps no access times.
+    /// The modification time: the mount has no access times.
     Modification,
 }
 
-/// What a policy is judged with besides the entry.
+/// What a verdict depends on besides policy and entry.
 #[derive(Clone, Copy)]
 pub struct Circumstances<'a> {
     /// The moment of the judgement.
@@ -133,23 +133,23 @@ impl std::fmt::Debug for Circumstances<'_> {
     }
 }
 
-/// What a policy says of an entry.
+/// The verdict of a policy on an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It stays.
     Keep,
-    /// It stays unless the budget says otherwise.
+    /// It stays unless the budget evicts it.
     Evictable(Value),
     /// It is to be removed.
     Condemn,
-    /// A selector names it, and safety keeps it.
+    /// A selector matches it, but a safety rule keeps it.
     Spare(Spared),
 }
 
-/// What an entry is worth keeping: the smaller goes first. First its class, then its last use.
+/// The value of an entry, by class and then by last use: the smallest is evicted first.
 ///
-/// The class is in the upper three bits. Below it is the day, since relatime tells no more, counted so that 1970 lies in
-/// the middle: four bytes in all, for a store has a million of them.
+/// The class is in the upper three bits. Below it is the day, since relatime is no more accurate, with 1970 in the
+/// middle. Four bytes in all, because a store may have a million entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Value(u32);
 
@@ -184,20 +184,20 @@ enum Class {
     Used,
 }
 
-/// Why safety keeps what a selector names.
+/// Why a file that a selector matches is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spared {
     /// Its first bytes are not those of bytecode.
     NotBytecode,
     /// Its first bytes cannot be read.
     Unreadable,
-    /// It is not the file that was planned any more.
+    /// It is no longer the file that was planned.
     Changed,
-    /// Its source is there again.
+    /// Its source exists again.
     SourceReturned,
-    /// Its source changed after it was planned, or cannot be looked at any more.
+    /// Its source changed after it was planned, or can no longer be read.
     SourceChanged,
-    /// A source exists that the entry itself records.
+    /// The source that the entry records exists.
     SourceRecorded,
 }
 
@@ -235,12 +235,12 @@ impl Verdict {
 }
 
 impl Policy {
-    /// The policy of these selectors.
+    /// Returns the policy with these selectors.
     pub fn of(selectors: impl IntoIterator<Item = Selector>) -> Policy {
         Policy { selectors: selectors.into_iter().collect(), ..Policy::default() }
     }
 
-    /// What `du` calls reclaimable: all that can never be loaded as it is.
+    /// What `du` calls reclaimable: every entry that can never be loaded.
     pub fn reclaimable() -> Policy {
         Policy::of([Selector::Orphans, Selector::Stale, Selector::Corrupt, Selector::Temporary])
     }
@@ -262,7 +262,7 @@ impl Policy {
         self.listed.binary_search_by(path).is_ok_and(|index| self.listed[index].is_still(entry))
     }
 
-    /// The cheapest question to a scan that answers this policy.
+    /// The cheapest scan that this policy can be judged with.
     pub fn question(&self) -> Question {
         let asks_orphans_only = self.selectors.iter().all(|selector| *selector == Selector::Orphans)
             && self.unused_for.is_none()
@@ -270,7 +270,7 @@ impl Policy {
         if asks_orphans_only { Question::Orphans } else { Question::Everything(UncheckedHashes::Trust) }
     }
 
-    /// Judges an entry of known status. The scope is the caller's to ask.
+    /// Judges an entry of known status. The caller checks the scope.
     pub fn judge(&self, entry: &Entry<'_>, status: Status, circumstances: &Circumstances<'_>) -> Verdict {
         let has = |selector| self.selectors.contains(&selector);
         let takes_all = has(Selector::All) || has(Selector::Forgotten);
@@ -306,8 +306,8 @@ impl Policy {
         }
     }
 
-    /// What has to be true still of an entry's source when the entry is removed. `sources` says what became of the
-    /// directory that it mirrors.
+    /// What must still hold for an entry's source when the entry is removed. `sources` is the state of the directory
+    /// that it mirrors.
     pub fn premise(&self, sources: Presence, entry: &Entry<'_>, status: Status) -> Premise {
         let takes_all = [Selector::All, Selector::Forgotten].iter().any(|it| self.selectors.contains(it));
         let path = || {
@@ -327,7 +327,7 @@ impl Policy {
         }
     }
 
-    /// Whether files go that Python never wrote as bytecode, if they have an entry's name.
+    /// Whether files that are not bytecode are removed if they have the name of an entry.
     fn takes_anything(&self) -> bool {
         self.selectors.contains(&Selector::Corrupt) || self.selectors.contains(&Selector::All)
     }
@@ -338,7 +338,7 @@ impl Policy {
         circumstances.now.seconds_since(last_used) >= unused_for
     }
 
-    /// What an entry is worth to a budget; `None` where there is no budget or the entry may not be evicted.
+    /// The value of an entry for a budget; `None` if there is no budget or the entry may not be evicted.
     fn value(&self, entry: &Entry<'_>, status: Status, circumstances: &Circumstances<'_>) -> Option<Value> {
         let metadata = entry.metadata.as_ref().filter(|_| !self.budget.is_unlimited())?;
         if !matches!(entry.content, Content::Read(_, Bytecode::Possible)) {
@@ -367,10 +367,10 @@ fn is_dead(entry: &Entry<'_>, circumstances: &Circumstances<'_>) -> bool {
     }
 }
 
-/// When a file was last used, and whether ever since it was written.
+/// When a file was last used, and whether it was read since it was written.
 ///
-/// An access time at or before the modification time means written and never read back (relatime moves it at the
-/// first reading).
+/// An access time at or before the modification time means that the file was never read after it was written (relatime
+/// updates it at the first read).
 fn last_use(metadata: &Metadata, clock: Clock) -> (Class, Moment) {
     match clock {
         Clock::Access if metadata.accessed > metadata.modified => (Class::Used, metadata.accessed),

@@ -1,4 +1,4 @@
-//! Why an entry is removed, as far as that depends on its source: looked at again just before the entry goes.
+//! Why an entry is removed, as far as that depends on its source: checked again just before the removal.
 
 use crate::units::Moment;
 use std::path::Path;
@@ -8,12 +8,12 @@ use std::path::Path;
 /// A path is that of the source where it is not the usual one: a name in the mirrored directory, or an absolute path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Premise {
-    /// Nothing: whatever becomes of the source, the victim goes.
+    /// Nothing: the victim is removed regardless of its source.
     None,
     /// The whole directory of sources is missing.
     DirectoryMissing,
     /// The source is missing.
     SourceMissing(Option<Box<Path>>),
-    /// The source is there, with this mtime and this size in bytes.
+    /// The source exists, with this mtime and this size in bytes.
     SourceUnchanged(Box<(Option<Box<Path>>, Moment, u64)>),
 }

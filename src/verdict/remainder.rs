@@ -1,7 +1,7 @@
-//! Whether a prune would empty a whole store. Decided before it begins, so that the user can be asked.
+//! Whether a prune would empty the whole store. Decided before the prune begins, so that the user can be asked.
 //!
 //! Only some policies can ([`Policy::may_empty_a_store`]). Orphans, stale, corrupt and temporary entries and those of dead
-//! interpreters are of no use to any Python: a nightly run takes them even if the store has nothing else.
+//! interpreters are of no use to any Python: a nightly run removes them even if the store has nothing else.
 
 use super::budget::{CutOff, File};
 use super::judge::Judge;
@@ -13,11 +13,11 @@ use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::verdict::status::{self, Status, UncheckedHashes};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A shorter age, in seconds, takes entries in daily use: `relatime` moves an access time once a day.
+/// A shorter age, in seconds, includes entries in daily use: `relatime` updates an access time once a day.
 const GRAIN_OF_RELATIME: i64 = 86_400;
 
 impl Policy {
-    /// Whether it can take entries that Python still uses, and with them the whole store.
+    /// Whether it can remove entries that Python still uses, and so empty the store.
     pub fn may_empty_a_store(&self) -> bool {
         let has = |selector| self.selectors.contains(&selector);
         has(Selector::All)
@@ -26,7 +26,7 @@ impl Policy {
             || !self.budget.is_unlimited()
     }
 
-    /// Whether it empties every store, whatever that holds.
+    /// Whether it empties every store, regardless of the contents.
     pub fn empties_every_store(&self) -> bool {
         let is_unlimited = self.scope.is_everything();
         let is_nothing_allowed = self.budget.disk == Some(0) || self.budget.files == Some(0);
@@ -38,7 +38,7 @@ impl Policy {
         self.unused_for.is_some_and(|age| age < GRAIN_OF_RELATIME)
     }
 
-    /// The part of it that never asks.
+    /// The part of it that needs no consent.
     fn harmless(&self) -> Policy {
         let mut selectors = self.selectors.clone();
         selectors.retain(|selector| !matches!(selector, Selector::All | Selector::Forgotten));
@@ -47,7 +47,8 @@ impl Policy {
     }
 }
 
-/// Looks for an entry that stays; one a worker. The scan is of the whole store, and ends with the first that is found.
+/// Looks for an entry that stays; one for each worker. The scan covers the whole store, and ends with the first such
+/// entry.
 #[derive(Debug)]
 pub struct Remainder<'a> {
     judge: Judge<'a>,
@@ -60,7 +61,7 @@ pub struct Remainder<'a> {
 }
 
 impl<'a> Remainder<'a> {
-    /// A search in `store` for what this policy leaves. `is_found` is the flag that stops the scan.
+    /// Searches `store` for entries that this policy leaves. `is_found` is the flag that stops the scan.
     pub fn new(
         policy: &'a Policy,
         store: &'a Store,
@@ -73,7 +74,7 @@ impl<'a> Remainder<'a> {
         Remainder { judge, harmless, circumstances, cut_off, is_found, takes_what_is_in_use: false }
     }
 
-    /// Whether nothing stays of a store that has something to lose.
+    /// Whether the store has entries that Python may use, and none of them stays.
     pub fn is_nothing(parts: &[Remainder<'_>]) -> bool {
         let is_found = parts.iter().any(|part| part.is_found.load(Ordering::Relaxed));
         !is_found && parts.iter().any(|part| part.takes_what_is_in_use)

@@ -1,4 +1,4 @@
-//! Which part of a store a prune may touch. Scopes narrow what the selectors name. Home of globset.
+//! Which part of a store a prune may change. Scopes limit what the selectors match. Home of globset.
 
 use crate::pyc::name;
 use crate::source::owner::Owner;
@@ -32,7 +32,7 @@ pub struct Keep {
     aliases: Arc<Aliases>,
 }
 
-/// A glob that cannot be understood.
+/// An invalid glob.
 #[derive(Debug, thiserror::Error)]
 pub enum BadGlob {
     /// Its syntax is wrong.
@@ -43,13 +43,13 @@ pub enum BadGlob {
         /// What is wrong with it.
         source: globset::Error,
     },
-    /// It can match no absolute path.
+    /// It matches no absolute path.
     #[error("the glob `{glob}` matches nothing: it begins neither with / nor with **")]
     Relative {
         /// The glob.
         glob: String,
     },
-    /// It could take any amount of memory.
+    /// It could need too much memory.
     #[error(
         "the glob `{start}…` is longer than any path, or has braces nested more than {DEEPEST_BRACES} deep"
     )]
@@ -57,7 +57,7 @@ pub enum BadGlob {
         /// How it begins.
         start: String,
     },
-    /// All of them together could take any amount of memory.
+    /// All of them together could need too much memory.
     #[error("the globs have more than {MOST_GLOB_BYTES} bytes altogether")]
     TooMany,
 }
@@ -65,7 +65,7 @@ pub enum BadGlob {
 /// The longest glob in bytes: as long as a path may be (`PATH_MAX`).
 const LONGEST_GLOB: usize = 4096;
 
-/// How many bytes all globs may have: a set takes some two thousand times as many while it is made.
+/// The maximum length of all globs in bytes: building a set takes about two thousand times as much memory.
 const MOST_GLOB_BYTES: usize = 64 << 10;
 
 /// How deep braces may be nested in a glob: globset reads them by recursion.
@@ -75,7 +75,7 @@ impl Keep {
     /// The set of these globs.
     ///
     /// # Errors
-    /// The first that cannot be understood.
+    /// The first invalid one.
     pub fn of<'a>(globs: impl IntoIterator<Item = &'a str>) -> Result<Keep, BadGlob> {
         let mut set = GlobSetBuilder::new();
         let mut bytes = 0;
@@ -93,7 +93,7 @@ impl Keep {
         Ok(Keep { globs, aliases: Arc::default() })
     }
 
-    /// Whether a glob can be understood; what it costs in a set is not asked.
+    /// Checks that a glob is valid; its memory in a set is not checked.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -112,7 +112,7 @@ impl Keep {
         self.globs.is_empty()
     }
 
-    /// Whether a source's entries are to be kept; those of which that cannot be told as well.
+    /// Whether a source's entries are kept; also if that cannot be determined.
     pub fn matches(&self, source: &Path) -> bool {
         if self.globs.is_empty() || self.globs.is_match(source) {
             return !self.globs.is_empty();
@@ -133,7 +133,7 @@ impl Keep {
     }
 }
 
-/// What a glob means: a directory's keeps what is below it as well.
+/// The pattern of a glob: a glob that matches a directory also matches everything below it.
 fn built(glob: &str) -> Result<[Glob; 2], BadGlob> {
     let depth = |(deepest, depth): (usize, usize), byte| match byte {
         b'{' => (deepest.max(depth + 1), depth + 1),
@@ -169,8 +169,7 @@ impl Scope {
         self.admits(&source, slot.tag, || visit.owner())
     }
 
-    /// Whether an empty directory of the store is in the scope, as far as a directory can be: it has no tag, and
-    /// nobody owns what is not in it.
+    /// Whether an empty directory of the store is in the scope. It has no tag and no owner.
     pub fn admits_directory(&self, relative: &[u8]) -> bool {
         let sources = name::source_directory(relative);
         self.owners.is_empty()

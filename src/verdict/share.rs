@@ -1,10 +1,10 @@
-//! What some of the files of a store take, and what is known of them together.
+//! Disk usage, statuses, tags and last use of a group of files.
 
 use super::status::{self, Status};
 use crate::units::{Moment, Tally};
 use std::collections::BTreeSet;
 
-/// What some of the files take.
+/// The sums of a group of files.
 #[derive(Debug, Clone, Default)]
 pub struct Share {
     /// All of them.
@@ -15,7 +15,7 @@ pub struct Share {
     pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
-    /// The last use of one of them: when it was read, or written if that was later. `None` where no access time tells.
+    /// The last use of one of them: when it was read, or written if that was later. `None` without access times.
     pub last_used: Option<Moment>,
 }
 
@@ -51,7 +51,7 @@ impl Share {
 pub(crate) struct Counted<'a> {
     pub(crate) tally: Tally,
     pub(crate) status: Status,
-    /// What it adds to what is reclaimable, if it is.
+    /// What it adds to the reclaimable part, if it is reclaimable.
     pub(crate) reclaimable: Option<Tally>,
     pub(crate) tag: Option<&'a str>,
     pub(crate) used: Option<Moment>,

@@ -4,9 +4,9 @@
 //! header (`corrupt`, `stale`, `fresh`). Within the header the order is Python's own: `_classify_pyc`, then
 //! `_validate_timestamp_pyc` or `_validate_hash_pyc` (PEP 552). The oracle is CPython itself.
 //!
-//! What is not known is not judged: whether the interpreter of a tag loads a magic comes from the tables of
-//! [`crate::pyc::magic`] and from what interpreters on this machine state ([`crate::pyc::StatedMagics`]). Where neither tells,
-//! the entry of a source that is there is `unknown`, reason `magic`, and no selector that depends on the source takes it.
+//! Unknown formats are not judged. Whether the interpreter of a tag loads a magic is known from the tables of
+//! [`crate::pyc::magic`] and from what interpreters on this machine state ([`crate::pyc::StatedMagics`]). If neither has it
+//! and the source exists, the entry is `unknown`, reason `magic`, and no selector that depends on the source removes it.
 
 use crate::pyc::name::Name;
 use crate::pyc::{Header, InvalidationMode, Loads, Magic, Malformed};
@@ -18,19 +18,19 @@ pub use crate::pyc::UncheckedHashes;
 /// Each entry has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// Its interpreter would load it as it is.
+    /// Its interpreter would load it.
     Fresh,
-    /// The source is there; Python would recompile.
+    /// The source exists, but Python would recompile it.
     Stale(Stale),
     /// The source was definitely deleted.
     Orphan(Orphan),
-    /// Not loadable at all.
+    /// Not loadable.
     Corrupt(Corrupt),
-    /// Cannot tell; never pruned by default.
+    /// Cannot be decided; never pruned by default.
     Unknown(Why),
-    /// Left over from an interrupted atomic write, or a synchroniser's copy of an entry.
+    /// Left by an interrupted atomic write, or a copy of an entry made by a file synchroniser.
     Temporary,
-    /// Nothing that Python writes; never touched by anything.
+    /// Not written by Python; never changed or removed.
     Foreign,
 }
 
@@ -49,7 +49,7 @@ pub enum Stale {
     Hash,
 }
 
-/// What is gone.
+/// What was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Orphan {
     /// The source alone.
@@ -65,7 +65,7 @@ pub enum Corrupt {
     Truncated,
     /// Bytes 2–3 are not `\r\n`.
     NotBytecode,
-    /// The header is good, but every import fails at the body. Only who reads bodies finds that out.
+    /// The header is valid, but every import fails at the body. Found only if bodies are read.
     Body,
 }
 
@@ -112,8 +112,8 @@ impl Status {
     }
 }
 
-/// Judges an entry. `None` when the facts were not collected that far (a scan that asks for orphans only
-/// reads no header of an entry whose source is there).
+/// Judges an entry. `None` if the facts are incomplete (a scan for orphans only does not read the header of an entry
+/// whose source exists).
 pub fn judge(entry: &Entry<'_>, unchecked: UncheckedHashes) -> Option<Status> {
     let slot = match entry.parsed {
         Name::Foreign => return Some(Status::Foreign),

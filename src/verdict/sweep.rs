@@ -1,4 +1,4 @@
-//! What a sweep comes to: which files go, which are moved into the store, which stay and why. Pure.
+//! What a sweep does: which files are removed, which are moved into the store, which stay and why. Pure.
 
 use crate::pyc::name::Name;
 use crate::source::owner::Owner;
@@ -26,39 +26,39 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What becomes of bytecode that has no source beside it, and that Python imports itself.
+/// Whether bytecode without a source beside it, which Python imports directly, is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sourceless {
     /// It stays.
     #[default]
     Keep,
-    /// It goes.
+    /// It is removed.
     Remove,
 }
 
-/// What becomes of directories that the sweep leaves empty. A `__pycache__` goes in any case.
+/// Whether directories that the sweep leaves empty are removed. An empty `__pycache__` always is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Emptied {
     /// They stay.
     Keep,
-    /// They go.
+    /// They are removed.
     Remove,
 }
 
 /// What a sweep does with what it finds.
 #[derive(Debug, Clone, Copy)]
 pub struct SweepPolicy {
-    /// What becomes of sourceless modules.
+    /// Whether sourceless modules are removed.
     pub sourceless: Sourceless,
-    /// What becomes of emptied directories.
+    /// Whether emptied directories are removed.
     pub emptied: Emptied,
-    /// The user who runs us: only what is theirs, or root's, is moved into the store.
+    /// The user who runs us: only files of that user or root are moved into the store.
     pub user: u32,
     /// The moment of the judgement.
     pub now: Moment,
 }
 
-/// The first Python that knows a prefix.
+/// The first Python that supports a prefix.
 const FIRST_WITH_PREFIX: (u8, u8) = (3, 8);
 
 /// Why a file is kept.
@@ -69,9 +69,9 @@ pub enum KeepReason {
     NotBytecode,
     /// Its first bytes cannot be read.
     Unreadable,
-    /// It is not the file that was planned any more.
+    /// It is no longer the file that was planned.
     Changed,
-    /// Its source was beside it when it was planned, and is not any more.
+    /// Its source was beside it when it was planned, but no longer is.
     SourceRemoved,
     /// It has no source beside it.
     Sourceless,
@@ -79,16 +79,16 @@ pub enum KeepReason {
     Tracked,
     /// Git may track it: the index of its repository cannot be read.
     MaybeTracked,
-    /// It is numba's, which writes beside the source whatever the prefix.
+    /// It is numba's, which writes beside the source regardless of the prefix.
     Numba,
     /// A temporary that may still be written.
     Young,
-    /// Nothing that Python writes.
+    /// Not written by Python.
     Foreign,
 }
 
 impl KeepReason {
-    /// Whether it is worth a word even to somebody who asked for quiet.
+    /// Whether it is reported even with `--quiet`.
     pub fn is_unexpected(self) -> bool {
         match self {
             KeepReason::NotBytecode
@@ -104,7 +104,7 @@ impl KeepReason {
         }
     }
 
-    /// In words, for a person.
+    /// Returns the reason in words.
     pub fn explanation(self) -> &'static str {
         match self {
             KeepReason::NotBytecode => "it is no bytecode",
@@ -157,16 +157,16 @@ pub struct Adoption {
 /// The files of a root that are moved into the store, by directory and name.
 pub type Adoptions = HashMap<Box<[u8]>, HashMap<Box<[u8]>, Adoption>>;
 
-/// What is to be done below one root.
+/// The plan for one root.
 #[derive(Debug, Default)]
 pub struct SweepPlan {
-    /// What goes, what is moved included.
+    /// The files to remove, including those to move.
     pub removal: removal::Plan,
-    /// What of it is moved into the store.
+    /// Those of them that are moved into the store.
     pub adoptions: Adoptions,
-    /// What becomes of modules whose source is removed after this was planned.
+    /// Whether modules whose source is removed after the plan was made are removed.
     pub sourceless: Sourceless,
-    /// What stays and is worth a word.
+    /// What stays and is reported.
     pub kept: Vec<Kept>,
     /// What was not entered.
     pub left_alone: Vec<LeftAlone>,
@@ -201,14 +201,14 @@ pub struct SweepPlanner {
     troubles: Vec<Trouble>,
 }
 
-/// What is to become of a file.
+/// The decision about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SweepVerdict {
     Remove,
-    /// It is moved, over what has this device and inode.
+    /// It is moved, and replaces the entry with this device and inode.
     Adopt(Option<(u64, u64)>),
     Keep(KeepReason),
-    /// It is nobody's business.
+    /// It stays without a report.
     Ignore,
 }
 
@@ -353,7 +353,7 @@ fn judge(file: &File<'_>, policy: &SweepPolicy) -> SweepVerdict {
     }
 }
 
-/// What Python would load is moved, unless the store has as good a one already.
+/// Moves bytecode that Python would load, unless the store already has an equivalent entry.
 fn adopt_or_remove(file: &File<'_>, policy: &SweepPolicy) -> SweepVerdict {
     let Some(in_store) = &file.in_store else { return SweepVerdict::Remove };
     let is_fresh = |entry| status::judge(entry, UncheckedHashes::Trust) == Some(Status::Fresh);

@@ -1,10 +1,11 @@
-//! Sizes by owner: a scan folded into rows and a total where it is found, so that memory stays flat.
+//! Sizes by owner: each worker of a scan adds files to rows and a total at once, so that memory does not grow with the
+//! store.
 //!
 //! # Invariants
 //!
-//! * The total of all rows is the total of the files; with the directories' own room it is what GNU `du -s -B1`
-//!   says of the store. A file with several hard links counts once, as there.
-//! * What is reclaimable is what a prune frees: the bytes of a file with several links only if all of them go.
+//! * The total of all rows is the total of the files; with the disk usage of the directories it equals GNU `du -s -B1`
+//!   of the store. As there, a file with several hard links counts once.
+//! * Reclaimable is what a prune frees: the bytes of a file with several links only if all of them are removed.
 
 use super::share::{Counted, Share};
 use super::view::{self, Focus, Group, Key, View};
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Usage {
     /// All files.
     pub total: Tally,
-    /// The directories: their number, and the room that they take themselves.
+    /// The directories: their number, and their own disk usage.
     pub directories: Tally,
     /// What a default prune may remove.
     pub reclaimable: Tally,
@@ -33,7 +34,7 @@ pub struct Usage {
     pub statuses: [Tally; status::NAMES.len()],
     /// By owner, the largest disk usage first.
     pub owners: Vec<Row>,
-    /// The groups of the view that was asked for, by their keys; without one, none.
+    /// The groups of the requested view, by their keys; empty without one.
     pub groups: Vec<Group>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
@@ -52,7 +53,7 @@ pub struct Row {
     pub statuses: [Tally; status::NAMES.len()],
     /// The cache tags among them.
     pub tags: BTreeSet<String>,
-    /// The last use of one of them: when it was read, or written if that was later. `None` where no access time tells.
+    /// The last use of one of them: when it was read, or written if that was later. `None` without access times.
     pub last_used: Option<Moment>,
 }
 
@@ -93,7 +94,7 @@ impl Usage {
         usage
     }
 
-    /// The groups of the view that was asked for; without one, the owners.
+    /// The groups of the requested view; without one, the owners.
     pub fn groups(&self) -> Vec<Group> {
         let group = |row: &Row| Group {
             keys: vec![Key::Owner(Arc::new(row.owner.clone()))],
@@ -121,32 +122,32 @@ impl Row {
 #[derive(Debug, Clone, Default)]
 pub struct CountedLinks(Arc<Mutex<HashMap<(u64, u64), Links>>>);
 
-/// The links of a file, as far as they were counted.
+/// The links of a file that were counted so far.
 #[derive(Debug, Clone, Copy)]
 struct Links {
-    /// How many there were when the first was met.
+    /// The number of links when the first was found.
     all: u64,
-    /// How many of those met are reclaimable.
+    /// The number of found links that are reclaimable.
     reclaimable: u64,
 }
 
 /// Whether links of the same file may be removed while the others are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meanwhile {
-    /// The store is only looked at.
+    /// The store is only read.
     Nothing,
-    /// A prune removes while it scans: the last link of a file has no other any more.
+    /// A prune removes files during the scan, so the number of links may decrease.
     Removal,
 }
 
 impl CountedLinks {
-    /// Whether the file with this device and inode is met for the first time.
+    /// Whether the file with this device and inode is found for the first time.
     pub(crate) fn is_first(&self, identity: (u64, u64)) -> bool {
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         met.insert(identity, Links { all: 0, reclaimable: 0 }).is_none()
     }
 
-    /// What one name of a file adds to a sum, and to what is reclaimable.
+    /// Returns what one name of a file adds to the total and to the reclaimable part.
     pub(crate) fn count(
         &self,
         file: &Metadata,
@@ -215,13 +216,13 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// The same for a store whose access times tell no more than this.
+    /// Sets how accurate the store's access times are.
     #[must_use]
     pub fn with_access_times(self, access_times: AccessTimes) -> Survey<'a> {
         Survey { access_times, ..self }
     }
 
-    /// The same with the groups of a view, of what `focus` admits only. Without dimensions there are none.
+    /// Adds the groups of a view, with only the files that `focus` admits. Without dimensions there are none.
     #[must_use]
     pub fn grouped(self, view: &'a View, focus: &'a Focus) -> Survey<'a> {
         let focus = Some(focus).filter(|focus| !focus.is_everything());
@@ -230,8 +231,8 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// When an entry was last used, if that is known. To write it was a use as well, but only where each reading shows is it
-/// known that there was no later one.
+/// Returns when an entry was last used, if that is known. Writing counts as a use, but is known to be the last one only
+/// if every read updates the access time.
 fn last_use(metadata: &Metadata, access_times: AccessTimes) -> Option<Moment> {
     match access_times {
         AccessTimes::Kept => Some(metadata.accessed.max(metadata.modified)),

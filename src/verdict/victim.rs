@@ -1,4 +1,4 @@
-//! A file to be removed, as it was when it was planned. It is looked at again before it is removed ([`crate::effect::last_look`]).
+//! A file to be removed, as it was when it was planned. It is checked again before it is removed ([`crate::effect::last_look`]).
 
 use super::premise::Premise;
 use crate::store::entry::{Content, Entry};
@@ -10,7 +10,7 @@ use crate::units::Tally;
 pub struct Victim {
     /// Its name in the directory.
     pub name: Box<[u8]>,
-    /// Whether its first bytes were read and may be bytecode's; else the executor reads them.
+    /// Whether its first bytes were read and may be those of bytecode; else the executor reads them.
     pub contents: Contents,
     /// Device and inode.
     pub identity: (u64, u64),
@@ -22,7 +22,7 @@ pub struct Victim {
     pub disk: u64,
     /// Last modification.
     pub modified: Moment,
-    /// What has to be true still of its source when it is removed.
+    /// What must still hold for its source when it is removed.
     pub premise: Premise,
 }
 
@@ -41,13 +41,13 @@ impl Victim {
         Tally::file(self.bytes, self.disk)
     }
 
-    /// What its removal frees in any case: of a file with several links no bytes, since a link may stay
+    /// What its removal certainly frees: no bytes for a file with several links, since a link may stay
     /// ([`LinkedVictims`](super::links::LinkedVictims)).
     pub fn tally(&self) -> Tally {
         if self.links > 1 { Tally::file(0, 0) } else { self.size() }
     }
 
-    /// The file of an entry as it is to be removed; `None` where nothing is known of it.
+    /// The file of an entry as it is to be removed; `None` if its metadata is unknown.
     pub(crate) fn of(entry: &Entry<'_>) -> Option<Victim> {
         let metadata = entry.metadata?;
         Some(Victim {

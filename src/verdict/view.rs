@@ -1,13 +1,13 @@
-//! Views: the same files in other groups than their owners, and only some of them.
+//! Views: the files grouped by something else than their owner, or only some of them.
 //!
-//! Nothing here is computed unless it is asked for. Groups are made by each worker where it finds the files;
-//! what needs them all (a tree of directories, the order, the rest that is not shown) is done once at the end.
+//! Nothing here is computed unless a view is requested. Each worker groups the files that it finds; steps that need all
+//! groups (a tree of directories, the order, the rest that is not shown) are done once at the end.
 //!
 //! # Invariants
 //!
 //! * Every file that the [`Focus`] admits is in exactly one group: their tallies sum to the total of the
-//!   [`super::usage::Usage`], as do those that are shown and those of the rest. In a tree a directory has what is below it,
-//!   so there it is the topmost that has the total.
+//!   [`super::usage::Usage`], and so do the shown groups and the rest. In a tree a directory includes everything below it,
+//!   so the topmost one has the total.
 
 use super::share::Share;
 use crate::pyc::name::Name;
@@ -63,7 +63,7 @@ impl Dimension {
 pub enum Key {
     /// The owner.
     Owner(Arc<Owner>),
-    /// The package; none for what is no part of one.
+    /// The package; none for files outside packages.
     Package(Option<Arc<str>>),
     /// The cache tag; none for foreign files.
     Tag(Option<Arc<str>>),
@@ -79,17 +79,17 @@ pub enum Key {
     Unpackaged(PathBuf),
 }
 
-/// Which files are counted at all.
+/// Which files are counted.
 #[derive(Debug, Clone, Default)]
 pub struct Focus {
     /// Only those whose source is at or below one of these paths; everywhere when empty.
     pub under: Vec<PathBuf>,
-    /// Only those of the owner at one of these paths; everybody's when empty.
+    /// Only those of the owner at one of these paths; those of all owners when empty.
     pub owners: Vec<PathBuf>,
 }
 
 impl Focus {
-    /// Whether the directory of a visit counts, with the room that it takes itself.
+    /// Whether the directory of a visit counts, with its own disk usage.
     pub(crate) fn admits_directory(&self, visit: &Visit<'_>) -> bool {
         (self.owners.is_empty() || self.admits_owner(&visit.owner()))
             && (self.under.is_empty() || is_under(&visit.source_directory(), &self.under))
@@ -185,25 +185,25 @@ impl View {
 pub struct Group {
     /// What they have in common, one key a dimension; none for the rest.
     pub keys: Vec<Key>,
-    /// What they take.
+    /// Their disk usage.
     pub share: Share,
-    /// How deep in the tree; zero where there is none.
+    /// The depth in the tree; zero if there is no tree.
     pub depth: usize,
-    /// How many groups it stands for, if it is the rest that is not shown.
+    /// The number of groups in it, if it is the rest that is not shown.
     pub is_rest: Option<usize>,
 }
 
 /// What comes first.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The most room.
+    /// The largest first.
     #[default]
     Size,
-    /// The most files.
+    /// Those with the most files first.
     Files,
-    /// The most room that can go.
+    /// Those with the most reclaimable disk usage first.
     Reclaimable,
-    /// What was used last.
+    /// The most recently used first.
     LastUsed,
     /// By name.
     Name,
@@ -227,7 +227,7 @@ impl Order {
 pub enum Measure {
     /// Disk usage.
     Disk,
-    /// The files' lengths.
+    /// Apparent size.
     Length,
 }
 
@@ -305,7 +305,7 @@ impl Arrangement {
         tree
     }
 
-    /// In order, with those beyond the top joined into one.
+    /// Returns the groups in order, with those beyond the top joined into one.
     fn ordered(&self, mut groups: Vec<Group>) -> Vec<Group> {
         groups.sort_by(|one, other| {
             let rank = |group: &Group| Reverse(self.rank(&group.share));

@@ -1,5 +1,5 @@
-//! What is to be compiled into the store ahead of use: `sources` below paths, `stale` entries of the store; each by the
-//! interpreter that will import it.
+//! Plans what to compile into the store ahead of use: `sources` below paths, or `stale` entries of the store, each by
+//! the interpreter that will import it.
 
 mod sources;
 mod stale;
@@ -19,47 +19,47 @@ use crate::verdict::status::{self, Status, UncheckedHashes};
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-/// What is to be compiled.
+/// What to compile.
 #[derive(Debug, Default)]
 pub struct WarmPlan {
     /// The sources, by interpreter.
     pub groups: Vec<SourceGroup>,
-    /// What the store has fresh, of what lies on the way.
+    /// The fresh entries of the store among these sources.
     pub fresh: HashSet<PathBuf>,
     /// Directories of programs and those that a path leaves by `..`: Python opens entries through their mirrors.
     pub program_directories: BTreeSet<PathBuf>,
-    /// Whether nothing was left out that was asked for.
+    /// Whether everything requested is planned.
     pub is_whole: bool,
 }
 
-/// What is said while a plan is made.
+/// A message about a plan.
 #[derive(Debug)]
 pub enum Remark {
     /// A path that is not compiled.
     Refused(Complaint),
-    /// Something of a source tree that could not be read.
+    /// A part of a source tree that could not be read.
     Unreadable(Unreadable),
-    /// Something of the store that could not be read.
+    /// A part of the store that could not be read.
     Trouble(Trouble),
-    /// What is left out.
+    /// Something that is left out.
     Left(String),
-    /// What is left out and cannot be compiled here.
+    /// Something that is left out because it cannot be compiled here.
     Expected(String),
 }
 
-/// What a plan is made with.
+/// The inputs of a plan.
 pub struct Planning<'a> {
     /// The surroundings.
     pub environment: &'a Environment,
     /// A scan of the whole store for everything.
     pub scan: Scan<'a>,
-    /// Which interpreters may be run.
+    /// Decides which interpreters may be run.
     pub runners: &'a Runners,
     /// Finds the interpreters that may use the store.
     pub interpreters: &'a dyn Fn() -> Interpreters,
-    /// Makes what is told how many entries a scan looked at; it ends with the scan.
+    /// Starts a progress display, which gets the number of scanned entries; it ends with the scan.
     pub progress: &'a dyn Fn() -> Box<dyn FnMut(u64) + 'a>,
-    /// Is told what is left out.
+    /// Receives the messages.
     pub remarks: &'a mut dyn FnMut(Remark),
 }
 

@@ -23,11 +23,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// What is to be compiled below the paths, by the interpreter `python` where no environment decides; `None` where every path
-/// was refused.
+/// Returns what to compile below the paths, with the interpreter `python` for sources outside environments; `None` if every
+/// path was refused.
 ///
 /// # Errors
-/// Where `python` names no interpreter, or one that may not be run.
+/// If `python` names no interpreter, or one that may not be run.
 pub fn plan_sources(
     planning: &mut Planning<'_>,
     paths: &[PathBuf],
@@ -99,7 +99,7 @@ fn groups(
     Ok(groups.into_iter().map(group).collect())
 }
 
-/// The directories that a path leaves by `..`: for `tests/../src` on `sys.path` Python opens what it needs through the
+/// Returns the directories before a `..` in a path: for `tests/../src` on `sys.path`, Python opens entries through the
 /// mirror of `tests`.
 fn left_by_dots(path: &Path) -> Vec<PathBuf> {
     let (mut current, mut left) = (PathBuf::from("/"), Vec::new());
@@ -148,7 +148,7 @@ pub(super) fn is_anothers(metadata: &Metadata) -> bool {
     effective_user() == 0 && metadata.uid() != 0
 }
 
-/// The sources at or below the paths, spelled as the paths are, and the directories of programs.
+/// The sources at or below the paths, with the spelling of the paths, and the directories with programs.
 fn tree(paths: &[PathBuf], planning: &mut Planning<'_>, is_whole: &mut bool) -> PythonTree {
     let store = planning.scan.store.metadata().identity;
     let mut unreadable = Vec::new();
@@ -198,10 +198,10 @@ struct Chooser<'a> {
 type Choice = Result<PathBuf, String>;
 
 impl Chooser<'_> {
-    /// The executable for what this decides for.
+    /// Returns the executable for these sources.
     ///
     /// # Errors
-    /// Where `--python` names none.
+    /// If `--python` names none.
     fn choose(&mut self, decider: &Decider) -> Result<Choice, Complaint> {
         let executable = match decider {
             Decider::Environment(root) => match executable_of(root) {
@@ -277,7 +277,7 @@ impl Chooser<'_> {
 /// Whether an interpreter that was found may be run.
 ///
 /// # Errors
-/// In words, where it may not.
+/// If it may not, the reason in words.
 pub(super) fn trusted(runners: &Runners, executable: &Path) -> Result<(), String> {
     let not_run = |why: String| format!("{} is not run: {why}", executable.display());
     executable.metadata().map_err(|error| not_run(complaint::one_line(&error)))?;

@@ -1,7 +1,7 @@
-//! What the configuration file says, checked as it is read. Home of toml.
+//! The contents of the configuration file, checked while it is read. Home of toml.
 //!
-//! An unknown key or a wrong type is an error with its place: a policy that was spelled wrong must not silently
-//! become another policy.
+//! An unknown key or a wrong type is an error with line and column: a misspelled policy must not silently become
+//! another policy.
 
 use super::home;
 use super::location::Location;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use toml::Spanned;
 
-/// What the file says; empty without one.
+/// The contents of the file; empty without one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Configuration {
@@ -41,7 +41,7 @@ pub struct Configuration {
 /// The keys before the first table.
 pub const KEYS: [&str; 4] = ["store", "threads", "keep", "assume-gone"];
 
-/// Declares the table once: its fields, its keys and its rows are the same.
+/// Declares the table once, so that its fields, keys and rows agree.
 macro_rules! prune_table {
     ($($(#[$attribute:meta])* $key:ident: $value:ty,)*) => {
         /// The table `[prune]`: what `pycstore prune` does without a selector.
@@ -93,13 +93,13 @@ prune_table! {
 /// A value as it is shown.
 #[derive(Debug, Clone)]
 pub enum Value {
-    /// Nothing, and what that means.
+    /// No value, with a description of the default.
     Unset(&'static str),
     /// `true` or `false`.
     Switch(bool),
     /// A whole number.
     Count(u64),
-    /// What is spelled in a string.
+    /// A value written as a string.
     Text(String),
     /// A path.
     Path(PathBuf),
@@ -107,7 +107,7 @@ pub enum Value {
 
 /// A value of the table `[prune]`.
 trait Setting: Copy {
-    /// What is shown where the key is missing.
+    /// The text that is shown if the key is missing.
     const UNSET: Value = Value::Unset("none");
 
     fn shown(self) -> Value;
@@ -133,7 +133,7 @@ impl<T: Spelling> Setting for T {
     }
 }
 
-/// Why there is no configuration although there is a file.
+/// Why an existing configuration file was not used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// It cannot be read.
@@ -141,12 +141,12 @@ pub enum ConfigurationError {
     Read {
         /// Its path.
         path: PathBuf,
-        /// Who named it.
+        /// Where its path comes from.
         origin: Origin,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It cannot be understood.
+    /// It cannot be parsed.
     #[error("{}:{line}:{column}: {message}", .path.display())]
     Invalid {
         /// Its path.
@@ -161,7 +161,7 @@ pub enum ConfigurationError {
 }
 
 impl ConfigurationError {
-    /// What the user can do about it.
+    /// Returns a hint for the user.
     pub fn hint(&self) -> String {
         match self {
             ConfigurationError::Invalid { message, .. } if !message.contains("unknown") => {
@@ -186,10 +186,10 @@ impl ConfigurationError {
 }
 
 impl Configuration {
-    /// Reads the file at `location`. Where nobody named one, none need be there.
+    /// Reads the file at `location`. It need not exist if its path is the default.
     ///
     /// # Errors
-    /// When it cannot be read or understood.
+    /// If it cannot be read or parsed.
     pub fn load(location: &Location, environment: &Environment) -> Result<Configuration, ConfigurationError> {
         let Some(path) = &location.path else { return Ok(Configuration::default()) };
         let origin = location.origin;
@@ -210,7 +210,7 @@ impl Configuration {
         Configuration::parse(path, &bytes, environment)
     }
 
-    /// Understands the contents of the file at `path`.
+    /// Parses the contents of the file at `path`.
     pub fn parse(
         path: &Path,
         bytes: &[u8],
@@ -241,10 +241,10 @@ impl Configuration {
         Ok(Configuration { path: Some(path.to_path_buf()), ..configuration })
     }
 
-    /// Writes out homes, and checks what its type does not tell.
+    /// Expands homes, and checks what the types do not.
     ///
     /// # Errors
-    /// Where a value is, and what is wrong with it.
+    /// The position of a wrong value, and what is wrong with it.
     fn expand(&mut self, environment: &Environment) -> Result<(), (usize, String)> {
         for path in self.store.iter_mut().chain(&mut self.assume_gone) {
             let absolute = absolute(&path.value.to_string_lossy(), environment);
@@ -275,7 +275,7 @@ impl Configuration {
     }
 }
 
-/// What `threads` has to be.
+/// The requirement for `threads`.
 const THREADS: &str = "a whole number from 1 to 512";
 
 /// Where each line ends.
@@ -283,12 +283,13 @@ fn newlines(bytes: &[u8]) -> Vec<usize> {
     bytes.iter().enumerate().filter(|&(_, &byte)| byte == b'\n').map(|(at, _)| at).collect()
 }
 
-/// The number of the line, from 1, of a place in the text that has these ends of lines.
+/// Returns the number of the line, from 1, of a position in the text with these line ends.
 fn line_at(newlines: &[usize], offset: usize) -> usize {
     newlines.partition_point(|&newline| newline < offset) + 1
 }
 
-/// serde speaks of fields, sequences and Rust's types, the file has keys, lists and numbers; the keys stand in the hint.
+/// Replaces serde's terms (fields, sequences, Rust's types) by those of the file (keys, lists, numbers); the keys are in
+/// the hint.
 fn in_our_words(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let key = rest.split(", expected ").next().unwrap_or(rest);
@@ -319,7 +320,7 @@ fn absolute(text: &str, environment: &Environment) -> Result<PathBuf, String> {
     Ok(environment.absolute(&path))
 }
 
-/// Until the lines are counted, the line of a value is its offset: serde knows no more.
+/// Until the lines are counted, the line of a value is its offset: serde gives only that.
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sourced<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<T>::deserialize(deserializer)?;
@@ -332,16 +333,16 @@ fn offset(origin: Origin) -> usize {
     if let Origin::File { line } = origin { line } else { 0 }
 }
 
-/// Reads a value that is spelled in a string.
+/// Reads a value that is written as a string.
 fn spelled<'de, D: Deserializer<'de>, T: Spelling>(deserializer: D) -> Result<Option<Sourced<T>>, D::Error> {
     Ok(Some(Sourced::<Spelled<T>>::deserialize(deserializer)?.map(|Spelled(value)| value)))
 }
 
-/// A value that is spelled in a string.
+/// A value that is written as a string.
 #[derive(Debug)]
 struct Spelled<T>(T);
 
-/// How such a value is asked for.
+/// The description of such a value in error messages.
 trait Spelling: FromStr<Err: fmt::Display> + fmt::Display + Copy {
     const EXPECTED: &'static str;
 }

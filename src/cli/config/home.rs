@@ -1,13 +1,13 @@
-//! A home at the start of a text: `~`, `$HOME` or `${HOME}`, where no shell expands it: in the configuration and in
+//! Expands a home at the start of a text (`~`, `$HOME` or `${HOME}`) where no shell does: in the configuration and in
 //! quoted globs.
 
 use pycstore::environment::Environment;
 use std::path::Path;
 
-/// The home and what follows it, where a text begins with one.
+/// Returns the home and the rest of a text that begins with one.
 ///
 /// # Errors
-/// In words, when it begins so and no home is known.
+/// If it begins with one and no home is known.
 pub fn at_start<'t, 'e>(
     text: &'t str,
     environment: &'e Environment,
@@ -23,10 +23,10 @@ pub fn at_start<'t, 'e>(
     }
 }
 
-/// A glob with the home written out: what is special in a glob stands for itself there.
+/// Returns a glob with the home expanded, and the glob's special characters escaped in it.
 ///
 /// # Errors
-/// In words: an empty glob, a home that is not known or not UTF-8.
+/// If the glob is empty, or the home is unknown or not UTF-8.
 pub fn in_glob(text: &str, environment: &Environment) -> Result<String, String> {
     if text.is_empty() {
         return Err("an empty glob matches nothing".into());

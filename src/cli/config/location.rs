@@ -1,4 +1,4 @@
-//! Which file is the configuration: `--config`, else `PYCSTORE_CONFIG`, else the XDG directories.
+//! Finds the configuration file: `--config`, else `PYCSTORE_CONFIG`, else the XDG directories.
 
 use super::origin::Origin;
 use pycstore::environment::Environment;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub struct Location {
     /// Its path; `None` for no file at all.
     pub path: Option<PathBuf>,
-    /// Who named it.
+    /// Where its path comes from.
     pub origin: Origin,
 }
 

@@ -1,4 +1,4 @@
-//! The user's configuration: one file. What each value finally is, the session knows.
+//! The user's configuration: one file. The session determines the effective values.
 //!
 //! * `location`: which file, from `--config`, `PYCSTORE_CONFIG` or the XDG directories.
 //! * `file`: what the file says, checked; an error names file, line and column.
@@ -7,9 +7,9 @@
 //!
 //! # Invariants
 //!
-//! * A file that is there and cannot be read or understood ends the run before anything is done: a `keep` that was
-//!   not read would not keep.
-//! * Lists add up: what the file keeps stays kept, whatever the command line adds.
+//! * A file that exists and cannot be read or parsed ends the run before anything is done: otherwise its `keep` would
+//!   be ignored.
+//! * Lists are combined: the command line can only add to the `keep` of the file.
 
 mod file;
 pub mod home;

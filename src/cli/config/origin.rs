@@ -14,7 +14,7 @@ pub enum Origin {
         /// The line.
         line: usize,
     },
-    /// Nobody named it.
+    /// The default.
     Default,
 }
 
@@ -48,7 +48,7 @@ impl Origin {
 }
 
 impl<T> Sourced<T> {
-    /// A value that nobody named.
+    /// Returns a default value.
     pub fn default(value: T) -> Sourced<T> {
         Sourced { value, origin: Origin::Default }
     }

@@ -17,13 +17,13 @@ use std::path::Path;
 
 /// Show the effective configuration, and where each value comes from.
 ///
-/// A flag is stronger than a variable, a variable than the file, the file than the default; the lists keep and
-/// assume-gone add up. The file is $XDG_CONFIG_HOME/pycstore/config.toml, else ~/.config/pycstore/config.toml;
-/// PYCSTORE_CONFIG names another, and set empty means none.
+/// Options override variables, variables override the file, and the file overrides the defaults; the lists keep and
+/// assume-gone are combined. The file is $XDG_CONFIG_HOME/pycstore/config.toml, else ~/.config/pycstore/config.toml;
+/// PYCSTORE_CONFIG names another file; if it is set but empty, no file is read.
 #[derive(Debug, Args)]
 #[command(after_help = CONFIG_HELP)]
 pub struct ConfigOptions {
-    /// Print the path of the configuration file, there or not
+    /// Print the path of the configuration file, even if the file does not exist
     #[arg(long)]
     pub path: bool,
     /// Print one JSON document
@@ -31,11 +31,11 @@ pub struct ConfigOptions {
     pub json: bool,
 }
 
-/// What the configuration may say.
-const CONFIG_HELP: &str = r#"Keys, each with an example; all may be missing:
+/// The keys of the configuration.
+const CONFIG_HELP: &str = r#"Keys, all optional, each with an example:
   store = "~/.cache/cpython"         ~ and $HOME at the start are expanded
   threads = 8
-  keep = ["~/work/**"]               globs of sources whose entries stay
+  keep = ["~/work/**"]               globs of sources whose entries are kept
   assume-gone = ["/mnt/old"]         as --assume-gone
   [prune]                            what `pycstore prune` does without a selector
   orphans = true                     also stale, corrupt, temporary, dead-interpreters
@@ -45,7 +45,7 @@ const CONFIG_HELP: &str = r#"Keys, each with an example; all may be missing:
   min-interval = "20h"
   max-runtime = "10m"
 
-Exit status: 0 shown, 2 the file cannot be read or understood."#;
+Exit status: 0 success; 2 the file cannot be read or parsed."#;
 
 /// Runs `pycstore config`.
 pub fn run(session: &Session, options: &ConfigOptions) -> anyhow::Result<Exit> {

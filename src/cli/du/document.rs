@@ -1,5 +1,5 @@
-//! `du --json`: the usage of the store, and what it has only when asked: the field `view` with the rows of another view than
-//! the default one, `other_stores`, and why the directory counts as shared.
+//! `du --json`: the usage of the store, and optional fields: `view` with the rows of a view other than the default,
+//! `other_stores`, and why the directory counts as shared.
 
 use crate::cli::output::json::{OwnerHead, PathField, Sum};
 use crate::cli::output::usage::UsageDocument;
@@ -29,7 +29,8 @@ pub(super) struct ViewFields<'a> {
     rows: Vec<ViewRow<'a>>,
 }
 
-/// One row: an object with a field for each dimension. Of the rest they are missing, and `groups` says how many it is.
+/// One row: an object with a field for each dimension. The row of the rest has no such fields, and `groups` is the
+/// number of its groups.
 #[derive(Debug, Default, Serialize)]
 struct ViewRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! `pycstore du`: how much room the store takes, by owner or in another view.
+//! `pycstore du`: the disk usage of the store, by owner or in another view.
 
 mod document;
 mod options;
@@ -26,29 +26,29 @@ use pycstore::verdict::view::{Arrangement, Dimension, Focus, Group, Measure, Ord
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-/// Show how much room the store takes, by owner.
+/// Show the disk usage of the store, by owner.
 ///
-/// An owner is the project, environment or interpreter that a source belongs to. Sizes are room on disk, as GNU
-/// du counts it, in units of 1024; the total includes the directories and equals `du -s -B1 STORE`. Reclaimable
-/// is what `pycstore prune --orphans --stale --corrupt --temporary` removes.
+/// An owner is the project, environment or interpreter that a source belongs to. Sizes are disk usage as GNU du counts
+/// it, in units of 1024; the total includes the directories and equals `du -s -B1 STORE`. Reclaimable is what `pycstore
+/// prune --orphans --stale --corrupt --temporary` removes.
 ///
 /// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
-/// at once. Whatever is shown, the total is whole. The last use is not known (-) on a mount that keeps no access times
+/// at once. The total includes the rows that are not shown. The last use is unknown (-) on a mount without access times
 /// (noatime).
 #[derive(Debug, Default, Args)]
-#[command(after_help = "Exit status: 0 all read, 1 something could not be read, 2 no store.")]
+#[command(after_help = "Exit status: 0 success; 1 something could not be read; 2 no store.")]
 pub struct DuOptions {
     /// What is shown, and how it is grouped.
     #[command(flatten)]
     pub view: ViewOptions,
-    /// Count the files' lengths instead of their room on disk
+    /// Show apparent sizes instead of disk usage
     #[arg(long)]
     pub apparent_size: bool,
     /// How it is written.
     #[command(flatten)]
     pub format: FormatOptions,
-    /// Name other stores on this machine as well: in the places where people and applications have them, and
-    /// directories called `~` below the working directory
+    /// Also list other stores on this machine: those in the usual places of users and applications, and directories
+    /// named `~` below the working directory
     #[arg(long, conflicts_with = "csv")]
     pub all_stores: bool,
     /// How unchecked hashes are judged.
@@ -62,7 +62,7 @@ struct Shown {
     dimensions: Vec<Dimension>,
     measure: Measure,
     groups: Vec<Group>,
-    /// What was counted at all.
+    /// Which files were counted.
     focus: Focus,
 }
 
@@ -117,7 +117,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     Ok(complain::troubles(&usage.troubles))
 }
 
-/// Counts what the store holds.
+/// Counts the files of the store.
 fn usage(
     session: &Session,
     options: &DuOptions,
@@ -137,7 +137,7 @@ fn usage(
     Ok(Usage::collect(scan.run(new_survey, |entries| progress.update(entries))))
 }
 
-/// What was asked for, as it was understood.
+/// The request, parsed.
 fn asked_for(session: &Session, view: &ViewOptions) -> Vec<String> {
     let absolute = |path| session.environment.absolute(path);
     let under = view.under.iter().map(|path| format!("under {}", absolute(path).display()));

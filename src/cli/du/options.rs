@@ -8,12 +8,12 @@ use std::path::PathBuf;
 /// How `pycstore du` writes what it shows; a table without any of these.
 #[derive(Debug, Default, Args)]
 pub struct FormatOptions {
-    /// Print one JSON document; its field `view` has a view other than the default, `shared` why the directory counts as
-    /// shared with other programs: known-place, everyone or foreign-files
+    /// Print one JSON document; its field `view` has the rows of a view other than the default, and `shared` the reason
+    /// why the directory counts as shared with other programs: known-place, everyone or foreign-files
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
-    /// Print comma-separated values: a line for each row and one for the total. A package name that a spreadsheet would
-    /// read as a formula has an apostrophe before it; paths are unchanged
+    /// Print comma-separated values: a line for each row and one for the total. Package names that a spreadsheet would
+    /// read as a formula get an apostrophe before them; paths are unchanged
     #[arg(long)]
     pub csv: bool,
 }
@@ -21,13 +21,13 @@ pub struct FormatOptions {
 /// Which files `pycstore du` shows, and how they are grouped.
 #[derive(Debug, Default, Args)]
 pub struct ViewOptions {
-    /// What the rows are: one of these, or two with a comma between them [default: owner]
+    /// Group by one of these, or by two separated by a comma [default: owner]
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = values(&DIMENSIONS, Dimension::name), help_heading = "View")]
     pub by: Vec<Dimension>,
     /// Show directories as a tree, N levels deep
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub depth: Option<usize>,
-    /// What comes first
+    /// Sort the rows
     #[arg(
         long,
         value_name = "WHAT",
@@ -37,7 +37,7 @@ pub struct ViewOptions {
         help_heading = "View"
     )]
     pub sort: Order,
-    /// Show N rows, and the rest in one (of a tree: N of each directory)
+    /// Show N rows, and sum up the others in one (in a tree: N rows for each directory)
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub top: Option<usize>,
     /// Only entries whose source is, or would be, at or below PATH (may be repeated)
@@ -60,9 +60,9 @@ const DIMENSIONS: [(Dimension, &str); 6] = [
 
 /// What `du --sort` sorts by.
 const ORDERS: [(Order, &str); 5] = [
-    (Order::Size, "The most room"),
-    (Order::Files, "The most files"),
-    (Order::Reclaimable, "The most room that can go"),
-    (Order::LastUsed, "What was used last"),
+    (Order::Size, "Largest first"),
+    (Order::Files, "Most files first"),
+    (Order::Reclaimable, "Most reclaimable first"),
+    (Order::LastUsed, "Most recently used first"),
     (Order::Name, "By name"),
 ];

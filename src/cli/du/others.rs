@@ -10,7 +10,7 @@ use pycstore::units::human;
 use pycstore::verdict::view::Measure;
 use std::io::{self, Write};
 
-/// Looks for them. What cannot be read below the working directory is reported, and is no fault of this store.
+/// Finds them. Errors below the working directory are reported, but do not change the exit status.
 pub(super) fn find(session: &Session, store: &Store) -> Vec<OtherStore> {
     let environment = &session.environment;
     let places = Places {

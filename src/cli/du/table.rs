@@ -1,5 +1,5 @@
-//! The table of `pycstore du`: a row a group, the rest, the directories' own room, the total, and the sentence that
-//! says what can go.
+//! The table of `pycstore du`: a row for each group, the rest, the directories' own disk usage, the total, and a
+//! sentence about what is reclaimable.
 
 use super::Shown;
 use crate::cli::output::owner;
@@ -55,11 +55,12 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     Ok(())
 }
 
-/// Which columns there are, and what stands in them.
+/// The columns and their contents.
 struct TableLayout<'a> {
     session: &'a Session,
     shown: &'a Shown,
-    /// The dimension that stands last: what is a path, for it alone may be cut; then the second dimension.
+    /// The dimension in the last column: the one with paths, because only that column may be shortened; else the second
+    /// dimension.
     last: usize,
     /// The other dimension, if there are two.
     other: Option<usize>,
@@ -128,7 +129,7 @@ impl TableLayout<'_> {
         cells
     }
 
-    /// What a group is called in one of the dimensions.
+    /// The name of a group in a dimension.
     fn key(&self, group: &Group, index: usize) -> Vec<u8> {
         let says_status = self.shown.dimensions.contains(&Dimension::Status);
         match group.keys.get(index) {
@@ -152,7 +153,7 @@ impl TableLayout<'_> {
         text
     }
 
-    /// The cells of a row that is no group.
+    /// The cells of a row that is not a group.
     fn sums(&self, size: String, files: String, reclaimable: String) -> Vec<String> {
         let bars = if self.has_bars { 2 } else { 0 };
         let after = 1 + usize::from(self.has_tags) + usize::from(self.other.is_some());
@@ -191,13 +192,13 @@ fn name(session: &Session, key: &Key) -> Vec<u8> {
     }
 }
 
-/// Whether Python wrote nothing of this.
+/// Whether Python wrote none of these files.
 fn is_foreign(share: &Share) -> bool {
     share.tally.files > 0 && share.statuses[Status::Foreign.index()].files == share.tally.files
 }
 
-/// What holds nothing of Python's is named as such. In the store's root that is mostly `CACHEDIR.TAG`, which `setup`
-/// puts there: nothing of the directory `/`.
+/// Names a group without files from Python. In the store's root that is usually the `CACHEDIR.TAG` of `setup`, which
+/// does not belong to the directory `/`.
 fn name_of_foreign(session: &Session, key: &Key) -> Vec<u8> {
     let root = Path::new("/");
     match key {
@@ -224,7 +225,7 @@ fn tone(group: &Group) -> Tone {
     }
 }
 
-/// `███▌`: eighths of a cell tell small shares apart.
+/// `███▌`: in eighths of a cell, to distinguish small shares.
 fn bar(part: u64, whole: u64) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let length = (u128::from(part) * BAR as u128 * 8).checked_div(u128::from(whole)).unwrap_or(0);
@@ -232,7 +233,7 @@ fn bar(part: u64, whole: u64) -> String {
     "█".repeat(length / 8) + EIGHTHS[length % 8]
 }
 
-/// `43 %`; what is there and less than one in a hundred is `<1 %`.
+/// `43 %`; shares above zero and below one percent are `<1 %`.
 fn percentage(part: u64, whole: u64) -> String {
     match (u128::from(part) * 100).checked_div(u128::from(whole)) {
         Some(0) if part > 0 => "<1 %".into(),
@@ -265,7 +266,7 @@ mod tests {
         assert_eq!(drawn(u64::MAX, u64::MAX).1, "100 %");
     }
 
-    /// A session on a terminal of so many columns, or in a pipe.
+    /// A session on a terminal with this number of columns, or in a pipe.
     fn session(columns: Option<usize>, color: Color) -> Session {
         let global =
             Global { store: None, color, quiet: false, threads: None, assume_gone: Vec::new(), config: None };

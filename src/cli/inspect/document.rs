@@ -1,4 +1,4 @@
-//! What `inspect --json` says beyond an entry's line: its header, what its source has now, and its body.
+//! What `inspect --json` adds to an entry's line: its header, the present values of its source, and its body.
 
 use super::{hexadecimal, witness_of};
 use crate::cli::output::entry::EntryLine;
@@ -15,7 +15,7 @@ use pycstore::verdict::status::Status;
 use serde::Serialize;
 use std::path::Path;
 
-/// One line of `inspect --json`: an entry's line, its header and what its source has now.
+/// One line of `inspect --json`: an entry's line, its header and the present values of its source.
 #[derive(Debug, Serialize)]
 pub(super) struct InspectionLine<'a> {
     #[serde(flatten)]
@@ -26,7 +26,7 @@ pub(super) struct InspectionLine<'a> {
     body: Option<BodyFields>,
 }
 
-/// What the code object says of itself, or why it is none.
+/// The metadata of the code object, or why the body is not one.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum BodyFields {
@@ -71,7 +71,7 @@ struct HeaderFields {
     source_hash: Option<String>,
 }
 
-/// What says whether a missing source was deleted.
+/// The evidence that a missing source was deleted or not.
 #[derive(Debug, Serialize)]
 struct WitnessFields {
     directory: String,
@@ -103,7 +103,7 @@ struct SourceFields {
 }
 
 impl<'a> InspectionLine<'a> {
-    /// The same with no time of the last reading where the mount keeps none.
+    /// Removes the access time if the mount keeps none.
     pub(super) fn with_access_times(mut self, access_times: AccessTimes) -> InspectionLine<'a> {
         self.entry.accessed = self.entry.accessed.filter(|_| access_times != AccessTimes::Lost);
         self

@@ -1,4 +1,4 @@
-//! `pycstore inspect`: one entry laid open.
+//! `pycstore inspect`: all details of an entry.
 
 mod document;
 mod page;
@@ -26,14 +26,14 @@ use std::path::{Path, PathBuf};
 
 /// Show everything about an entry.
 ///
-/// That is its status, what Python does at the next import, what its header pins and what its source has now.
+/// Shows its status, what Python does at the next import, and the values in its header beside those of its source.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 all found, 1 a path is no file of the store, 2 no store.")]
+#[command(after_help = "Exit status: 0 success; 1 a path is not a file of the store; 2 no store.")]
 pub struct InspectOptions {
     /// Entries of the store, or sources to show all entries of
     #[arg(required = true, value_name = "ENTRY")]
     pub entries: Vec<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
     /// How unchecked hashes are judged.
@@ -81,8 +81,8 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     Ok(Exit::complete_if(all_found))
 }
 
-/// The entries that a path means: the path itself if it is in the store, else all entries of that source. Reports a source
-/// without entries.
+/// Returns the entries for a path: the path itself if it is in the store, else all entries of that source. Reports a
+/// source without entries.
 fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
     let absolute = session.environment.absolute(given);
     if opened.store.inside(&absolute).is_some() {
@@ -100,8 +100,7 @@ fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBu
     found
 }
 
-/// What the body of an entry with a header says, and its last line; `None` where there is none, or none that can be
-/// read.
+/// The body of an entry with a header, and its last line; `None` if there is none or it cannot be read.
 fn body(store: &Store, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Body, Option<i32>)> {
     let Content::Read(Ok(header), _) = entry.content else { return None };
     let tag = entry.parsed.slot()?.tag;
@@ -113,7 +112,7 @@ fn body(store: &Store, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Body, Op
     Some((visit.body(entry).ok()??, last_line))
 }
 
-/// The witness of an entry's missing source; `None` where the source is there or an error hides it.
+/// The witness of an entry's missing source; `None` if the source exists or cannot be looked up.
 fn witness_of(entry: &Entry<'_>, source: &Path) -> Option<Witness> {
     match entry.source {
         Source::Absent(_) => {}

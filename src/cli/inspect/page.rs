@@ -33,7 +33,7 @@ pub(super) struct Inspected<'a> {
     pub status: Status,
     /// The path of its usual source.
     pub source: Option<&'a Path>,
-    /// Whose it is.
+    /// Its owner.
     pub owner: &'a Owner,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Everything about an entry, and what its body says.
+    /// Writes everything about an entry and its body.
     pub(super) fn print(
         &mut self,
         inspected: &Inspected<'_>,
@@ -160,7 +160,7 @@ impl Page<'_> {
         self.bytes_line("  last change", &change)
     }
 
-    /// When a file was last read, as far as its mount tells.
+    /// When a file was last read, if its mount keeps access times.
     fn accessed(&self, metadata: &Metadata) -> String {
         let is_read = metadata.accessed > metadata.modified;
         let remark = match self.access_times {
@@ -189,7 +189,7 @@ impl Page<'_> {
         }
     }
 
-    /// What the code object says of itself; `bytes` is the entry's length.
+    /// Writes the metadata of the code object; `bytes` is the entry's length.
     fn body(
         &mut self,
         body: &Body,
@@ -277,7 +277,7 @@ fn cannot_tell(why: Why) -> &'static str {
     }
 }
 
-/// Who looks for entries in this slot: `Python 3.12 -O`, `PyPy 3.9`, `pytest 9.2.0 on Python 3.11`.
+/// Which program reads entries with this name: `Python 3.12 -O`, `PyPy 3.9`, `pytest 9.2.0 on Python 3.11`.
 fn loader(slot: &Slot<'_>) -> String {
     let implementation = match slot.tag {
         tag if tag.starts_with("pypy") => "PyPy",
@@ -295,7 +295,7 @@ fn loader(slot: &Slot<'_>) -> String {
     }
 }
 
-/// The Python that a magic names.
+/// The Python of a magic number.
 fn written_by(magic: Magic) -> String {
     match magic.cpython() {
         Some((minor, Release::PreRelease)) => format!("a pre-release of Python 3.{minor}"),

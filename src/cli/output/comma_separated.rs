@@ -3,9 +3,9 @@
 //! The first field says what a line is: `group`, `rest`, `directories` or `total`. All but the total sum to it, except
 //! in a tree of directories, where each has what is below it.
 //!
-//! Paths are byte for byte in a pipe. They begin with `/`, so no spreadsheet takes one for a formula. A name that it would take
-//! for one has an apostrophe before it (the advice of OWASP on CSV injection): no name of a package or tag that follows the
-//! rules for those is touched. On a terminal every field is escaped.
+//! Paths are byte for byte in a pipe. They begin with `/`, so no spreadsheet reads one as a formula. A name that it would read
+//! as one gets an apostrophe before it (the advice of OWASP on CSV injection); valid names of packages and tags never do. On a
+//! terminal every field is escaped.
 
 use super::path;
 use super::terminal::Terminal;
@@ -21,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 /// Prints the groups, the directories' own room and the total.
 ///
 /// # Errors
-/// What writing answers.
+/// Those of writing.
 pub fn print(
     out: &mut dyn Write,
     dimensions: &[Dimension],

@@ -1,7 +1,7 @@
 //! Problems, on standard error: `pycstore: …` in one line, then `hint: …` saying what to type.
 //!
-//! The only way to standard error, beside the line of progress, which has no names in it. What a terminal would obey is escaped,
-//! also where standard error is none: a name must not write a line of its own into a log or a mail.
+//! Everything on standard error is written here, except the progress line, which contains no names. Control characters are
+//! escaped even if standard error is not a terminal: a name must not add a line to a log or a mail.
 
 pub use pycstore::complaint::{Complaint, one_line};
 
@@ -25,17 +25,17 @@ pub fn fatal(error: &anyhow::Error) {
     say(&one_line(error.as_ref()), hint);
 }
 
-/// A problem that the run goes on after.
+/// A problem after which the run continues.
 pub fn problem(error: &(dyn Error + 'static)) {
     say(&one_line(error), None);
 }
 
-/// Something worth saying that is no error.
+/// A note that is not an error.
 pub fn note(message: &str) {
     say(message, None);
 }
 
-/// The same, with what to type.
+/// A note with a hint.
 pub fn advise(message: &str, hint: &str) {
     say(message, Some(hint));
 }
@@ -43,22 +43,22 @@ pub fn advise(message: &str, hint: &str) {
 /// Asks a question that the user answers on the same line.
 ///
 /// # Errors
-/// What writing answers.
+/// Those of writing.
 pub fn ask(question: &str) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
     write!(stderr, "{} ", escaped(question))?;
     stderr.flush()
 }
 
-/// Whether an error is only that nobody reads our output any more.
+/// Whether an error is only a closed pipe: the reader of our output has ended.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe)
     })
 }
 
-/// Says that an output could not be written, where somebody still reads it; whether that is all right. For who did
-/// something before and has more to do.
+/// Reports an output error, except a closed pipe; returns whether there was none. For commands that have more to do
+/// afterwards.
 pub fn is_written(output: io::Result<()>) -> bool {
     match output {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -81,7 +81,7 @@ pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
     (one_line(error.as_ref()), hint)
 }
 
-/// Says what the search leaves open; returns whether it leaves nothing open.
+/// Reports what a search could not determine; returns whether it is complete.
 pub fn interpreters(interpreters: &Interpreters) -> bool {
     for unreadable in &interpreters.unreadable {
         problem(unreadable);
@@ -103,7 +103,7 @@ pub fn interpreters(interpreters: &Interpreters) -> bool {
 /// The most paths that are named for one reason; a mail from cron is not the place for thousands.
 const MOST_PATHS: usize = 10;
 
-/// Says what was done to some paths, and why.
+/// Reports what was done to some paths, and why.
 pub fn paths(done: &str, paths: &[&Path], why: &str) {
     for path in paths.iter().take(MOST_PATHS) {
         note(&format!("{done} {}: {why}", path.display()));
@@ -113,14 +113,14 @@ pub fn paths(done: &str, paths: &[&Path], why: &str) {
     }
 }
 
-/// Says what a run that was stopped left.
+/// Reports what a stopped run left.
 pub fn left(files: Tally, directories: u64) {
     if !files.is_empty() || directories > 0 {
         note(&format!("stopped early: {} left", human::sum(files, directories)));
     }
 }
 
-/// Reports what could not be read; a mount point is no fault.
+/// Reports what could not be read; a mount point is not an error.
 pub fn troubles(troubles: &[Trouble]) -> Exit {
     for trouble in troubles {
         problem(trouble);
@@ -128,7 +128,7 @@ pub fn troubles(troubles: &[Trouble]) -> Exit {
     Exit::complete_if(is_read(troubles))
 }
 
-/// Whether all was read; a mount point is no fault.
+/// Whether everything was read; a mount point is not an error.
 pub fn is_read(troubles: &[Trouble]) -> bool {
     troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. }))
 }
@@ -148,8 +148,8 @@ fn say(message: &str, hint: Option<&str>) {
     }
 }
 
-/// Text in lines that fit behind its head; one with a longer word is left to the terminal: a path that is broken by a
-/// line feed cannot be copied.
+/// Wraps a text to the width beside its head. A text with a longer word is not wrapped: a path with a line feed in it
+/// cannot be copied.
 fn fitted(head: &str, text: &str, columns: usize) -> String {
     let room = columns.saturating_sub(head.len());
     if text.split(' ').any(|word| path::width(word) > room) {

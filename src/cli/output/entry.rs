@@ -13,10 +13,10 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes the columns of the file at `shown`: status, reason, disk usage, path. One that is not there has its path only.
+/// Writes the columns of the file at `shown`: status, reason, disk usage, path. For a missing file, only the path.
 ///
 /// # Errors
-/// What writing answers.
+/// Those of writing.
 pub fn write_columns(
     out: &mut dyn Write,
     terminal: &Terminal,

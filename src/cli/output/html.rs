@@ -5,8 +5,8 @@
 //!
 //! # Invariants
 //!
-//! * Names of files are text: markup in them is escaped by maud, and what would reorder a line by [`escaped`]. In the embedded
-//!   data, [`json::embedded`] escapes both.
+//! * Names of files are text: maud escapes markup in them, and [`escaped`] characters that would reorder a line. In the
+//!   embedded data, [`json::embedded`] escapes both.
 //! * The Content Security Policy admits the page's own style and script by their hashes, and nothing else.
 
 use super::json;
@@ -31,7 +31,7 @@ const PATTERNS: &str = include_str!("report/patterns.svg");
 const STYLE: &str = include_str!("report/style.css");
 const SCRIPT: &str = include_str!("report/script.js");
 
-/// What the Content Security Policy admits; a test compares them with the page's style and script.
+/// The hashes in the Content Security Policy; a test compares them with the page's style and script.
 const STYLE_HASH: &str = "sha256-Vess5RnF1FlZsK3WyBwQIeQb7w0gF3PT3G7xBEBXlZk=";
 const SCRIPT_HASH: &str = "sha256-8Jqn9T5shejD0UZP/V9K6WJeyrPVjgecgjDFqJ3Fa3o=";
 
@@ -61,7 +61,7 @@ pub struct Report<'a> {
     pub prune_command: &'a str,
 }
 
-/// What the page has within it: `du --json`, when and by what it was made, and what it could not read.
+/// The data in the page: `du --json`, the time, the program, and what could not be read.
 #[derive(Debug, Serialize)]
 struct ReportDocument<'a> {
     #[serde(flatten)]
@@ -82,8 +82,8 @@ impl<'a> ReportDocument<'a> {
     }
 }
 
-/// A treemap's shape: percentages of it are what the page has, its pixels only tell what has room in it. They are the
-/// fewest that it is shown with, so that no label is cut.
+/// The size of a treemap in pixels. The page uses percentages of it; the pixels only determine which labels fit. It is
+/// the smallest size that is shown, so that no label is cut.
 struct Shape {
     class: &'static str,
     width: f64,
@@ -96,10 +96,10 @@ const SHAPES: [Shape; 3] = [
     Shape { class: "tall", width: 360.0, height: 448.0 },
 ];
 
-/// Below so many square pixels an owner has no tile of its own.
+/// Minimum area of an owner's tile, in square pixels.
 const SMALLEST_TILE: f64 = 40.0;
 
-/// The pixels that a letter of a label takes, in the widest of the usual fonts (DejaVu Sans Bold) on the average.
+/// The average width of a letter in pixels, in the widest usual font (DejaVu Sans Bold).
 const LETTER: f64 = 8.4;
 
 /// The whole page.
@@ -288,7 +288,7 @@ fn map(report: Report<'_>, shape: &Shape) -> Markup {
     }
 }
 
-/// What a tile says of its owner.
+/// The text of a tile about its owner.
 fn details(row: &Row, home: Option<&Path>) -> String {
     let gone = if row.owner.life == Life::Gone { " (gone)" } else { "" };
     let sum = format!("{}, {}", human::size(row.tally.disk), human::counted(row.tally.files, "file"));
@@ -296,8 +296,8 @@ fn details(row: &Row, home: Option<&Path>) -> String {
     format!("{}{gone} — {sum}{}", name(row, home), by_status.collect::<String>())
 }
 
-/// What an owner is called. What is foreign in the store's root, mostly the tag that `setup` puts there, belongs to no
-/// directory `/`.
+/// The name of an owner. Foreign files in the store's root, usually the tag of `setup`, do not belong to the directory
+/// `/`.
 fn name(row: &Row, home: Option<&Path>) -> String {
     let is_foreign = present(row).all(|(status, _)| status == Status::Foreign.name());
     if is_foreign && row.owner.root == Path::new("/") {
@@ -357,7 +357,8 @@ fn caption(name: &str, disk: u64, rectangle: Rectangle, shape: &Shape) -> Markup
     }
 }
 
-/// The name in so many columns: whole, or as many of its last components as fit. `None` where too little would be left.
+/// The name in at most this many columns: whole, or as many of its last components as fit. `None` if too little would
+/// be left.
 fn label(name: &str, columns: usize) -> Option<String> {
     const LEAST: usize = 8;
     let fits = |text: &String| path::width(text) <= columns;

@@ -65,7 +65,7 @@ impl Total {
     }
 }
 
-/// Which owner a row is about.
+/// The owner of a row.
 #[derive(Debug, serde::Serialize)]
 pub struct OwnerHead<'a> {
     kind: &'static str,
@@ -114,9 +114,9 @@ pub struct FailureLine<'a> {
     #[serde(flatten)]
     path: PathField<'a>,
     error: String,
-    /// How many files are meant; none for a directory.
+    /// The number of files concerned; none for a directory.
     files: u64,
-    /// How many directories are meant, where none of their files are.
+    /// The number of directories concerned, if none of their files are.
     directories: u64,
 }
 

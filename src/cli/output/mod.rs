@@ -1,4 +1,4 @@
-//! How things are shown: one file a kind of output. What several commands show alike is here, so that none imports another.
+//! Output: a file for each kind. Output that several commands share is here, so that no command imports another.
 
 pub mod comma_separated;
 pub mod complain;

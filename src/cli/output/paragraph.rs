@@ -2,8 +2,8 @@
 
 use super::path;
 
-/// The text in lines of at most so many columns, the first and the others, broken at blanks; what has none is broken
-/// where the line ends.
+/// Wraps the text at blanks to a maximum number of columns (of the first line and of the others); a longer word is
+/// broken at the line end.
 pub fn wrapped(text: &str, first: usize, others: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let (mut room, mut used) = (first, 0);

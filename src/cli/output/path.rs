@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use unicode_width::UnicodeWidthChar;
 
-/// A path as standard output gets it: on a terminal with the home as `~` and nothing that the terminal would obey,
-/// in a pipe byte for byte.
+/// A path as standard output gets it: on a terminal with the home as `~` and control characters escaped, in a pipe byte
+/// for byte.
 pub fn shown(path: &Path, terminal: &Terminal) -> Vec<u8> {
     if !terminal.is_terminal() {
         return path.as_os_str().as_bytes().to_vec();
@@ -47,7 +47,7 @@ pub fn width(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 
-/// The text in at most `columns` columns: its middle gives way, for both ends of a path tell the most.
+/// The text in at most `columns` columns: its middle is cut, because both ends of a path matter most.
 pub fn fitted(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_string();

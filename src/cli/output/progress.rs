@@ -1,14 +1,14 @@
-//! A line of progress on a terminal's standard error, gone without trace at the end. Home of indicatif.
+//! A progress line on a terminal's standard error, erased at the end. Home of indicatif.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pycstore::units::human;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Before this nobody wants to know.
+/// The delay before progress is shown.
 const QUIET_FOR: Duration = Duration::from_millis(500);
 
-/// Progress of one stretch of work.
+/// Progress of one phase.
 #[derive(Debug)]
 pub struct Progress {
     began: Instant,
@@ -33,7 +33,7 @@ impl Progress {
         Progress { began: Instant::now(), what, bar: None, is_shown }
     }
 
-    /// Says how many entries were seen so far.
+    /// Shows the number of entries so far.
     pub fn update(&mut self, entries: u64) {
         let elapsed = self.began.elapsed();
         if !self.is_shown || elapsed < QUIET_FOR {

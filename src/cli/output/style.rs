@@ -1,4 +1,4 @@
-//! Colours: few, each with a meaning, none the only carrier of it. Home of anstyle and anstream.
+//! Colours: few, each with a meaning that the text has too. Home of anstyle and anstream.
 
 use anstyle::{AnsiColor, Effects};
 use std::io::{self, Write};
@@ -12,18 +12,18 @@ pub enum Style {
     Plain,
 }
 
-/// What a piece of text is, which decides how it looks.
+/// The role of a text, which determines its style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// A heading.
     Heading,
     /// A total.
     Total,
-    /// Something that is gone or can go.
+    /// Something that is removed or can be removed.
     Gone,
     /// Something that is new.
     Added,
-    /// Something of less weight.
+    /// Something less important.
     Quiet,
     /// Ordinary text.
     Normal,
@@ -42,7 +42,7 @@ impl Style {
     /// Writes a line in its tone.
     ///
     /// # Errors
-    /// What writing answers.
+    /// Those of writing.
     pub fn write_line(self, out: &mut dyn Write, line: &str, tone: Tone) -> io::Result<()> {
         out.write_all(&self.paint(line.as_bytes(), tone))?;
         out.write_all(b"\n")

@@ -1,7 +1,7 @@
 //! Tables whose last column is a path: the others are aligned by comfy-table, the path follows as it is.
 //!
-//! So a path is never padded, wrapped or forced into UTF-8; in a pipe it is complete. On a terminal everything is escaped. On a narrow terminal columns
-//! give way in the order of their rank, then the path loses its middle. Home of comfy-table.
+//! So a path is never padded, wrapped or forced into UTF-8; in a pipe it is complete. On a terminal everything is escaped. On a
+//! narrow terminal, columns are hidden in the order of their rank, then the middle of the path is cut. Home of comfy-table.
 
 use super::path;
 use super::style::{Style, Tone};
@@ -17,12 +17,12 @@ pub struct Column {
     pub heading: &'static str,
     /// How its cells are aligned.
     pub alignment: Alignment,
-    /// The higher, the sooner it gives way on a narrow terminal; zero stays.
+    /// Columns with a higher rank are hidden first on a narrow terminal; rank zero is never hidden.
     pub gives_way: u8,
 }
 
 impl Column {
-    /// The rank of what only pleases the eye: it and the rank below give way before any path is cut.
+    /// The rank of decoration: it and the rank below are hidden before any path is cut.
     pub const DECORATION: u8 = 9;
 
     /// A column of text.
@@ -60,7 +60,7 @@ struct TableRow {
     tone: Tone,
 }
 
-/// The columns that a path is left at least, before a column gives way.
+/// The minimum width of the path, in terminal columns, before a table column is hidden.
 const LEAST_PATH: usize = 24;
 
 impl Table {
@@ -78,7 +78,7 @@ impl Table {
     /// Prints the table.
     ///
     /// # Errors
-    /// What writing answers.
+    /// Those of writing.
     pub fn print(&self, out: &mut dyn Write, terminal: &Terminal, style: Style) -> io::Result<()> {
         let kept = self.kept_columns(terminal);
         let mut table = comfy_table::Table::new();

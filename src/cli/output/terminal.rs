@@ -17,7 +17,7 @@ impl Terminal {
         Terminal { columns: columns_of(&std::io::stdout()), home: home.map(Path::to_path_buf) }
     }
 
-    /// A terminal of so many columns, or a pipe.
+    /// A terminal with this number of columns, or a pipe.
     #[cfg(test)]
     pub fn of_test(columns: Option<usize>, home: &str) -> Terminal {
         Terminal { columns, home: Some(PathBuf::from(home)) }

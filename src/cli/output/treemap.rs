@@ -1,4 +1,4 @@
-//! Where the rectangles of a treemap go: areas proportional to sizes, shapes as near to squares as can be.
+//! The layout of a treemap: areas proportional to sizes, shapes as square as possible.
 //!
 //! Squarified treemaps, as Bruls, Huizing and van Wijk describe them: rectangles are laid side by side along the
 //! shorter side of what is left of the frame for as long as that makes the worst of them squarer.

@@ -50,11 +50,11 @@ pub struct RunOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE, at most half of it for looking, and say what is left
+    /// Stop cleanly after AGE, at most half of which is spent on the scan, and report what is left
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
-    /// Write figures of the store and this run to FILE, for the textfile collector of Prometheus' node exporter. The
-    /// owner of the store must be able to write to FILE's directory, also when root runs the command
+    /// Write metrics of the store and of this run to FILE, for the textfile collector of Prometheus' node exporter. The
+    /// owner of the store must be able to write to FILE's directory, even if root runs the command
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
     /// Which command prints the result.
@@ -72,16 +72,17 @@ pub enum Account {
     LeftToCaller,
 }
 
-/// What a run is worth that does nothing because another prune is at work.
+/// The result of a run that does nothing because another prune is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenLocked {
-    /// As much as another: the other prune removes the same.
+    /// Success: the other prune removes the same.
     Skip,
-    /// It failed: what was named is still there.
+    /// Failure: the named entries still exist.
     Fail,
 }
 
-/// Carries out a selection. What would empty the whole store needs a yes: by option, or from the user at the terminal.
+/// Carries out a selection. A run that would empty the whole store needs consent: `--yes`, or an answer on the
+/// terminal.
 pub fn carry_out(
     session: &Session,
     selection: &Selection,
@@ -130,19 +131,19 @@ struct RemovalRun<'a> {
     lock: Option<PruneLock>,
 }
 
-/// What entries are judged by.
+/// What the verdict on entries depends on.
 #[derive(Clone, Copy)]
 struct Judgement<'a> {
     policy: &'a Policy,
     circumstances: Circumstances<'a>,
     cut_off: Option<&'a CutOff>,
-    /// Whether the budget was weighed, and the search for what stays was finished.
+    /// Whether the budget was computed, and the search for remaining entries was completed.
     weighing: Weighing,
     /// Whether the paths of the selection match anything.
     matched: Matched,
 }
 
-/// Whether what was looked at before the plan was looked at in full.
+/// Whether the scans before the plan were complete.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Weighing {
     Whole,
@@ -158,7 +159,7 @@ struct Scanned {
     look: Look,
 }
 
-/// How much of the store was looked at.
+/// How much of the store was scanned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
     Whole,
@@ -166,7 +167,8 @@ enum Look {
 }
 
 impl RemovalRun<'_> {
-    /// Finds out by what entries are judged, and removes. `may_empty`: nothing was said to a run that may leave nothing.
+    /// Gathers what the verdicts depend on, and removes. `may_empty`: the run may empty the store, and consent was not
+    /// given.
     fn judge(mut self, mut consent: Consent, may_empty: bool, leftovers: Leftovers) -> anyhow::Result<Exit> {
         // Not while the user thinks about a question: the nightly run must not wait for that.
         let may_ask = consent == Consent::ToBeAsked || (may_empty && io::stdin().is_terminal());
@@ -204,8 +206,8 @@ impl RemovalRun<'_> {
         self.remove(judgement, weighed, consent)
     }
 
-    /// Takes the lock of a run that removes. Until now a signal simply ended the process, for nothing was removed; from now
-    /// on it asks to stop. Returns the exit of a run that another process's lock leaves undone.
+    /// Takes the lock of a run that removes. Until now a signal ended the process, because nothing was removed; from now on
+    /// it asks to stop. Returns the exit code if another process holds the lock.
     fn begin(&mut self) -> anyhow::Result<Option<Exit>> {
         if self.mode == Mode::Real {
             match lock::take(self.opened, self.journal.as_ref().ok()) {
@@ -371,7 +373,7 @@ impl RemovalRun<'_> {
         Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
     }
 
-    /// Strikes out of a plan that is only shown what the real run would find to be no bytecode.
+    /// Removes from the plan of a dry run the files that a real run would find not to be bytecode.
     fn look_into(&self, plan: &mut Plan) {
         let unread = plan.look_into(&self.opened.store, self.opened.threads());
         if unread > 0 && !self.session.global.quiet {
@@ -402,7 +404,7 @@ fn has_agreed(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
     agreed(Consent::ToBeAsked, &format!("Remove {files} ({size}) from {store}?"))
 }
 
-/// What to say of a run that looked at a part of the store.
+/// The message about a run that scanned a part of the store.
 fn partly(is_in_vain: bool, is_stopped: bool) -> &'static str {
     match (is_in_vain, is_stopped) {
         (true, _) => "stopped before all entries were looked at: nothing was removed",

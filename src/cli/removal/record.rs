@@ -1,4 +1,4 @@
-//! The history and the metrics of a run; and whether one is due.
+//! Writes the history and the metrics of a run, and checks whether a run is due.
 
 use super::RemovalRun;
 use crate::cli::output::complain;
@@ -55,7 +55,7 @@ impl RemovalRun<'_> {
         if are_written(recorded, written) { exit } else { Exit::Incomplete }
     }
 
-    /// Records and reports a run that another process's lock leaves undone.
+    /// Records and reports a run that did nothing because another process holds the lock.
     pub(super) fn skip(&self, locked: Locked) -> Exit {
         let (session, store) = (self.session, &self.opened.store);
         let exit = Exit::complete_if(self.when_locked == super::WhenLocked::Skip);
@@ -86,12 +86,12 @@ impl RemovalRun<'_> {
     }
 }
 
-/// What the history has of this store's last runs; nothing where it cannot be read, which recording a run reports.
+/// The last runs on this store in the history; none if it cannot be read, which is reported when the run is recorded.
 fn latest(journal: &Result<Journal, JournalError>) -> Latest {
     journal.as_ref().ok().and_then(|journal| journal.latest().ok()).unwrap_or_default()
 }
 
-/// Whether history and metrics were written; complains where they were not.
+/// Whether history and metrics were written; reports errors.
 fn are_written(history: Result<(), JournalError>, metrics: Result<(), MetricsError>) -> bool {
     // Without a home there is no history.
     let history = history.err().filter(|error| !matches!(error, JournalError::Homeless));

@@ -1,4 +1,4 @@
-//! The result of a run: data on standard output, what did not go as asked on standard error.
+//! The result of a run: data on standard output, failures and kept files on standard error.
 
 use super::document::PruneDocument;
 use super::{Account, Look, RunOptions};
@@ -38,7 +38,7 @@ pub(super) fn show(
     out.flush()
 }
 
-/// What did not go as asked, on standard error.
+/// Failures and kept files, on standard error.
 pub(super) fn explain(outcome: &Outcome) {
     let mut kept: BTreeMap<Spared, Vec<&Path>> = BTreeMap::new();
     for skipped in &outcome.skipped {

@@ -1,4 +1,4 @@
-//! Finds out before a run whether it leaves anything: a run that empties the whole store needs consent.
+//! Checks before a run whether it would empty the whole store, which needs consent.
 
 use crate::cli::session::Opened;
 use pycstore::store::scan::Scan;
@@ -7,8 +7,8 @@ use pycstore::verdict::policy::{Circumstances, Policy};
 use pycstore::verdict::remainder::Remainder;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether nothing that Python may still use would stay in the store. Ends with the first such entry, usually at once.
-/// A search that had to stop finds nothing: then nothing is removed either.
+/// Whether no entry that Python may still use would stay in the store. Ends at the first such entry, usually at once.
+/// If the search is interrupted, the run removes nothing.
 pub(super) fn would_empty(
     opened: &Opened,
     policy: &Policy,

@@ -22,21 +22,21 @@ use pycstore::schedule::Scheduler;
 
 /// Schedule a nightly prune (systemd, cron or launchd).
 ///
-/// install adds a timer of the systemd user manager, else a line to the crontab (the other lines stay as they are), on
-/// macOS an agent of launchd; remove removes it; status shows whether it is in place and when it runs; run does now what
-/// it does. The policy is the configuration's, else orphans, stale, corrupt and temporary. The job has the lowest
-/// priority, begins at a different minute on each machine, and is silent unless something fails: then cron sends mail,
-/// or the journal has it (journalctl --user -u pycstore).
+/// install adds a timer to the systemd user manager, or else a line to the crontab (other lines stay unchanged), or on
+/// macOS a launchd agent. remove removes it. status shows whether it is installed and when it runs. run starts the
+/// scheduled prune now. The job uses the configuration's policy, or else orphans, stale, corrupt and temporary. It has
+/// the lowest priority, starts at a different minute on each machine, and is silent unless something fails: then cron
+/// sends mail, or the error is in the journal (journalctl --user -u pycstore).
 ///
-/// The job uses the store, --config, --threads and --assume-gone that are given to install. A unit or property list
-/// that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is active.
-/// As root on another user's store, the job continues as that user, and install and status check and show the policy in
-/// that user's configuration.
+/// The job uses the values of --store, --config, --threads and --assume-gone that install was given. A unit or property
+/// list that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is
+/// active. As root on another user's store, the job continues as that user, and install and status check and show the
+/// policy in that user's configuration.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
-    after_help = "Exit status: 0 all done, nothing to do included; 1 something could not be done, of status: no \
-                        schedule is in place; 2 nothing done. Of run: as of prune."
+    after_help = "Exit status: 0 success, also if there was nothing to do; 1 something could not be done, or with status: \
+                        no schedule is installed; 2 nothing was done. With run: as for prune."
 )]
 pub struct ScheduleOptions {
     /// What to do
@@ -45,10 +45,10 @@ pub struct ScheduleOptions {
     /// The scheduler [default: systemd if its user manager runs, else cron; launchd on macOS]
     #[arg(long, value_name = "SCHEDULER")]
     pub with: Option<Scheduler>,
-    /// With install: print the units, the line or the property list; nothing is changed
+    /// With install: print the units, the line or the property list, and change nothing
     #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
     pub print: bool,
-    /// Show what would change, or with run what would be removed; nothing is changed
+    /// Show what would change, or with run what would be removed, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Do not ask
@@ -68,11 +68,11 @@ impl ScheduleOptions {
 enum Action {
     /// Add the schedule, or update it
     Install,
-    /// Remove it
+    /// Remove the schedule
     Remove,
-    /// Show whether it is in place, when it runs next, and when it last ran
+    /// Show whether it is installed, when it runs next, and when it last ran
     Status,
-    /// Do now what it does
+    /// Run the scheduled prune now
     Run,
     /// Print what it would do, for this program
     #[value(hide = true)]

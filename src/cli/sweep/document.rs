@@ -1,4 +1,4 @@
-//! `sweep --json`, dry or not: as `prune --json`, with what was moved into the store and what was not entered.
+//! `sweep --json`, dry or not: as `prune --json`, with the files moved into the store and the directories not entered.
 
 use crate::cli::output::json::{FailureLine, Mode, OwnerHead, PathField, SCHEMA, SkippedLine, Sum, Total};
 use pycstore::effect::sweep::SweepOutcome;

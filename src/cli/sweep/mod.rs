@@ -1,4 +1,4 @@
-//! `pycstore sweep`: remove the bytecode that lies in source trees, or move it into the store.
+//! `pycstore sweep`: remove bytecode from source trees, or move it into the store.
 
 mod document;
 
@@ -29,25 +29,25 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Remove the bytecode that lies in source trees, or move it into the store.
+/// Remove bytecode from source trees, or move it into the store.
 ///
-/// For after the switch to a store: files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and what
-/// interrupted writes and synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a module that
-/// Python imports, and stays. A file in __pycache__ without a source is removed, because no import finds it: --ignore
-/// it if a tool loads it by itself. Files that git tracks stay. Files that are not bytecode stay, and so does a
-/// __pycache__ that holds one, like numba's caches. Each file is looked at again before it is removed, and kept if it
-/// changed.
+/// Use it after switching to a store. Removes files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and files
+/// that interrupted writes and file synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a
+/// module that Python imports, and stays. A file in __pycache__ without a source is removed, because no import finds
+/// it; use --ignore if a tool loads it directly. Files that git tracks stay. Files that are not bytecode stay, and so
+/// does a __pycache__ that contains one, such as numba's caches. Each file is checked again before it is removed, and
+/// kept if it changed.
 ///
-/// No symbolic link is followed and no mount point crossed. Root sweeps another user's tree as that user; trees of several
-/// users, and with --adopt a store of another user than the trees, are refused. Left alone are .git, .hg, .svn, .bzr, .jj
-/// and node_modules, the store, environments that are not named themselves, and what belongs to a package manager (/usr
-/// but not /usr/local) or to an installation of Python. Python before 3.8 knows no store and will write its __pycache__
-/// again.
+/// Symbolic links are not followed, and mount points are not crossed. Root sweeps another user's tree as that user. Trees
+/// of different users are refused, and so is --adopt if the store belongs to another user than the trees. Skips .git, .hg,
+/// .svn, .bzr, .jj and node_modules, the store, environments that are not given as PATH, and files of a package manager
+/// (/usr but not /usr/local) or of a Python installation. Python before 3.8 cannot use a store and will create its
+/// __pycache__ again.
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
-    after_help = "Exit status: 0 all done, nothing to sweep included; 1 something could not be read, moved or removed; \
-                        2 nothing done: every PATH was refused. SIGINT, SIGTERM and SIGHUP stop it after the current file."
+    after_help = "Exit status: 0 success, also if there was nothing to sweep; 1 something could not be read, moved or removed; \
+                        2 nothing was done: every PATH was refused. SIGINT, SIGTERM and SIGHUP stop it after the current file."
 )]
 pub struct SweepOptions {
     /// Directories of sources, a __pycache__, or an environment
@@ -56,24 +56,24 @@ pub struct SweepOptions {
     /// Show what would be removed, and remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Move what Python would still load into the store, where it will look for it: nothing is compiled again. The
-    /// place is that of the source as PATH spells it
+    /// Move bytecode that Python would still load into the store, so that it need not be compiled again. The location
+    /// in the store follows the source's path as spelled in PATH
     #[arg(long)]
     pub adopt: bool,
-    /// Remove NAME.pyc and NAME.pyo as well that have no NAME.py beside them: modules that Python imports
+    /// Also remove NAME.pyc and NAME.pyo without NAME.py beside them: modules that Python imports
     #[arg(long)]
     pub sourceless: bool,
-    /// Remove directories as well that hold nothing else than what is removed; never PATH itself
+    /// Also remove directories that contain only removed files; never PATH itself
     #[arg(long)]
     pub empty_directories: bool,
-    /// Ignore files and directories that match GLOB: a name alone anywhere, else a whole path; ** crosses directories
-    /// (may be repeated)
+    /// Skip files and directories that match GLOB: a name matches in any directory, a path only as a whole; ** crosses
+    /// directories (may be repeated)
     #[arg(long, value_name = "GLOB")]
     pub ignore: Vec<String>,
-    /// Sweep the environments (pyvenv.cfg, conda-meta) below PATH as well
+    /// Also sweep the environments (pyvenv.cfg, conda-meta) below PATH
     #[arg(long)]
     pub include_environments: bool,
-    /// Sweep what belongs to a package manager or to an installation of Python as well
+    /// Also sweep files of a package manager or of a Python installation
     #[arg(long)]
     pub system: bool,
     /// Print one JSON document
@@ -168,7 +168,7 @@ fn plan(
 enum Adoption {
     /// Nowhere.
     None,
-    /// Into this store; in a dry run it need not be there yet.
+    /// Into this store; in a dry run it need not exist yet.
     Into(Option<Box<Opened>>, PathBuf),
 }
 
@@ -200,7 +200,7 @@ fn system(options: &SweepOptions) -> System {
     if options.system { System::Sweep } else { System::Leave }
 }
 
-/// The roots that may be swept, each once; complains of the others, and says whether there was none.
+/// The roots that may be swept, each once; reports the others, and returns whether all may be.
 fn open_roots(session: &Session, options: &SweepOptions, store: Option<&Path>) -> (Vec<Root>, bool) {
     let mut roots: Vec<Root> = Vec::new();
     let mut all_taken = true;
@@ -233,7 +233,7 @@ fn hint(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// The store to move into. In a dry run it need not be there, and is not made.
+/// The store to move into. In a dry run it need not exist, and is not created.
 fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Option<Opened>> {
     let is_there = path.try_exists().with_context(|| path.display().to_string())?;
     match mode {
@@ -244,7 +244,7 @@ fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Opti
     }
 }
 
-/// The globs of what is ignored; a name alone is meant anywhere.
+/// The globs of ignored files; a name alone matches in any directory.
 fn ignored(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
     let hint = "a glob is a name, such as 'build', or matched against absolute paths: '/home/me/work/**'";
     let mut globs = Vec::new();
@@ -319,7 +319,7 @@ fn print(
     session.style().write_line(out, &sum, Tone::Total)
 }
 
-/// What did not go, on standard error. What stays as it should is not worth a word to who wants quiet.
+/// Reports on standard error what was not removed. With `--quiet`, files that stay as intended are not reported.
 fn explain(session: &Session, outcome: &SweepOutcome) {
     let mut kept: BTreeMap<KeepReason, Vec<&Path>> = BTreeMap::new();
     for it in outcome.kept.iter().filter(|it| !session.global.quiet || it.why.is_unexpected()) {

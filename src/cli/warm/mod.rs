@@ -24,33 +24,32 @@ use std::path::{Path, PathBuf};
 
 /// Compile sources into the store ahead of use.
 ///
-/// Each is compiled by the interpreter that will import it: what lies in an environment by the environment's own, the
-/// library of an installation by that one's, all else by the nearest .venv in the project or above it, and where
-/// there is none by the newest CPython on this machine or the one that --python names. What the store has fresh
-/// already is not compiled again. Nothing of a source is run; the interpreters run without the caller's
-/// environment.
+/// Each source is compiled by the interpreter that will import it: in an environment by that environment's, in the
+/// library of an installation by that installation's, elsewhere by that of the nearest .venv in the project or above
+/// it, or else by the newest CPython on this machine or the one that --python names. Sources with a fresh entry are
+/// skipped. No source is run; the interpreters do not get the caller's environment.
 ///
-/// Directories with programs, and those that PATH leaves by `..`, get an empty directory in the store: with bin/../lib
-/// on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
+/// The store gets an empty directory for each directory with programs, and for each directory before a `..` in PATH:
+/// with bin/../lib on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
 ///
-/// An interpreter found in a tree runs only if it and all directories on the way to it belong to you or to root. For
-/// root, no other user may be able to change its standard library, pyvenv.cfg and linked libraries either, and that holds
-/// for --python too; the interpreter then runs as nobody if that user can start it. pycstore reads the sources and writes
-/// the entries. Root fills another user's store as that user, and compiles no other user's tree into its own store.
+/// An interpreter found in a tree is run only if it and all directories on its path belong to you or to root. For root,
+/// no other user may be able to change its standard library, pyvenv.cfg and linked libraries either, which also holds for
+/// --python; the interpreter then runs as nobody if that user can start it. pycstore itself reads the sources and writes
+/// the entries. Root fills another user's store as that user, and does not compile another user's tree into root's store.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit status: 0 all compiled, or fresh already; 1 something could not be read or compiled; 2 nothing \
-                        done. SIGINT, SIGTERM and SIGHUP stop it after the sources that are being compiled."
+    after_help = "Exit status: 0 all are compiled or were already fresh; 1 something could not be read or compiled; 2 nothing \
+                        was done. SIGINT, SIGTERM and SIGHUP stop it after the sources that are being compiled."
 )]
 pub struct WarmOptions {
     /// Projects, environments, other directories or source files [default: the working directory]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Compile what `ls --status stale` shows, each entry by an interpreter of its tag and with its optimization; PATH
-    /// narrows that
+    /// Recompile the entries that `ls --status stale` shows, each with an interpreter of its tag and at its
+    /// optimization level; PATH limits them
     #[arg(long, conflicts_with = "python")]
     pub all_stale: bool,
-    /// The interpreter for what no environment decides: a path, or a name on PATH
+    /// The interpreter for sources that belong to no environment: a path, or a program on $PATH
     #[arg(long, value_name = "PYTHON")]
     pub python: Option<PathBuf>,
     /// Print one JSON document
@@ -90,7 +89,7 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(is_complete && is_written))
 }
 
-/// What is to be compiled; `None` where every path was refused.
+/// What to compile; `None` if every path was refused.
 fn plan(
     session: &Session,
     options: &WarmOptions,
@@ -122,7 +121,7 @@ fn plan(
     Ok(plan_sources(&mut planning, &options.paths, options.python.as_deref())?)
 }
 
-/// Makes the mirrors of directories of programs; whether all are there.
+/// Creates the mirrors of directories with programs; returns whether all exist.
 fn make_mirrors(opened: &Opened, plan: &WarmPlan) -> bool {
     let mut are_made = true;
     for directory in &plan.program_directories {
