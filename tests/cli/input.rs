@@ -1,29 +1,15 @@
 //! Configuration, history and metrics are input and output of the user: whatever lies at their paths, a run ends, says so
 //! in one line, and writes nowhere else.
 
-use crate::support::{Answer, World, answer, files, newest};
+use crate::support::{World, ends, files, history_of};
 use rustix::fs::{CWD, FileType, Mode};
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 /// A world with the project `kept` and the deleted project `gone`, both of one entry.
 fn world() -> World {
-    let world = World::new();
-    let (gone, kept) = (world.project("gone", &["a.py"]), world.project("kept", &["b.py"]));
-    world.compile(newest(), &[], &[&gone, &kept]);
-    fs::remove_dir_all(gone).unwrap();
-    world
-}
-
-/// Runs the program; one that hangs is killed, which no test expects.
-#[track_caller]
-fn ends(world: &World, arguments: &[&str]) -> Answer {
-    let mut command = world.command("timeout");
-    command.args(["-s", "KILL", "30", env!("CARGO_BIN_EXE_pycstore")]).args(arguments);
-    let told = answer(command.env("PYTHONPYCACHEPREFIX", &world.store));
-    assert!(![-1, 137].contains(&told.code), "it hangs: {arguments:?}");
-    told
+    World::of_projects(&["a.py"], &["b.py"])
 }
 
 fn make_pipe(path: &Path) {
@@ -81,13 +67,6 @@ fn a_configuration_may_be_a_link_or_the_null_device() {
     fs::remove_file(world.home.join(".config/pycstore/config.toml")).unwrap();
     symlink("/dev/null", world.home.join(".config/pycstore/config.toml")).unwrap();
     assert_eq!(ends(&world, &["config"]).exits(0).stderr, "");
-}
-
-/// The history's path, after a first run that made it.
-fn history_of(world: &World) -> PathBuf {
-    ends(world, &["prune", "--orphans", "--under", "/nowhere"]).exits(0);
-    let directory = fs::read_dir(world.home.join(".local/state/pycstore")).unwrap().next().unwrap().unwrap();
-    directory.path().join("history.jsonl")
 }
 
 #[test]
@@ -172,51 +151,4 @@ fn startup_files_that_never_end_do_not_block() {
             clear(&world.home.join(name));
         }
     }
-}
-
-/// Root obeys nobody else's configuration, and reads and writes nobody else's history.
-#[test]
-#[ignore = "needs root; .ci/run asks for it"]
-fn root_neither_obeys_nor_writes_what_another_user_could_have_changed() {
-    const STRANGER: u32 = 61_001;
-    let give = |path: &Path| std::os::unix::fs::lchown(path, Some(STRANGER), Some(STRANGER)).unwrap();
-    let line = |message: &str| format!("{message}: ");
-    let why = |path: &Path| format!("refused as root: {} belongs to user {STRANGER}", path.display());
-
-    let world = world();
-    let history = history_of(&world);
-    let precious = world.write("precious", "precious\n");
-    let local = world.home.join(".local");
-    // Whoever owns the directory may put anything into it, directories included.
-    give(&local);
-    fs::remove_dir_all(local.join("state")).unwrap();
-    symlink(&world.home, local.join("state")).unwrap();
-    let told = ends(&world, &["prune", "--orphans"]).exits(1);
-    let message = line(&format!("pycstore: cannot record this run in {}", history.display()));
-    assert_eq!(told.stderr, format!("{message}{}\n", why(&local)));
-    assert!(!world.home.join("pycstore").exists());
-    assert_eq!(fs::read_to_string(precious).unwrap(), "precious\n");
-
-    // Nor does it decide that nothing is to be done.
-    let world = self::world();
-    let history = history_of(&world);
-    let again = ["prune", "--orphans", "--under", "/nowhere", "--min-interval", "20h"];
-    assert!(ends(&world, &again).exits(0).stderr.contains("nothing to do: the last run was"));
-    give(&history);
-    let told = ends(&world, &again).exits(1);
-    let message = line(&format!("pycstore: cannot read the history {}", history.display()));
-    assert!(told.stderr.starts_with(&format!("{message}{}\n", why(&history))), "{told:?}");
-    assert!(told.stdout.contains("nothing to remove"), "it ran: {told:?}");
-
-    let world = self::world();
-    let configuration = world.write(".config/pycstore/config.toml", "[prune]\nunused-for = '0s'\n");
-    give(&configuration);
-    let told = ends(&world, &["prune"]).exits(2);
-    let message = line(&format!("pycstore: cannot read the configuration {}", configuration.display()));
-    assert!(told.stderr.starts_with(&format!("{message}{}\n", why(&configuration))), "{told:?}");
-    assert_eq!(files(&world.store).len(), 2);
-    // Who names a file answers for it.
-    let named = configuration.to_str().unwrap();
-    assert!(ends(&world, &["--config", named, "config"]).exits(0).stdout.contains("0s"));
-    fs::set_permissions(&configuration, fs::Permissions::from_mode(0o600)).unwrap();
 }

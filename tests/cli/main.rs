@@ -1,61 +1,38 @@
-//! The program as its users meet it: one integration binary, a file per subcommand.
+//! The program as its users meet it: a file or folder for each command, named as in `src/cli`.
 //!
-//! Every test works in a temporary directory of its own and clears the environment of every command it starts.
+//! Every test works in a temporary directory of its own and clears the environment of every command it starts. These
+//! tests need a CPython; `tests/host` has those that need more of the machine.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
-mod confinement;
-mod spool;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod support;
-mod terminal;
-mod trace;
 
-mod access_times;
-mod case_insensitive;
-mod completions;
 mod config;
 mod demo;
-mod directories;
 mod doctor;
-mod doctor_variable;
 mod du;
-mod du_views;
-mod edited_files;
 mod forget;
-mod hard_links;
 mod history;
-mod input;
 mod inspect;
 mod interpreters;
-mod interruption;
-mod layout;
 mod ls;
 mod man;
-mod memory;
-mod output;
-mod owners;
 mod prune;
-mod receipt;
 mod report;
-mod root;
-mod safety;
-mod schedule;
-mod selectors;
 mod setup;
-mod setup_shells;
-mod sharing;
-mod soak;
 mod source;
-mod spelled;
-mod store;
-mod strangers;
 mod sweep;
-mod sweep_adopt;
-mod sweep_git;
-mod unattended;
-mod unknown;
 mod verify;
 mod warm;
 mod which;
-mod which_expected;
-mod whole_store;
+
+// Several commands.
+mod input;
+mod layout;
+mod memory;
+mod output;
+mod sharing;
+mod spelled;
+mod store;

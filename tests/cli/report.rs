@@ -1,10 +1,10 @@
-//! `pycstore report --html`: the page as text. What a browser makes of it is the business of `tests/browser`.
+//! `pycstore report --html`: the page as text. What a browser makes of it is the business of `tests/host/browser`.
 
 use crate::support::{Answer, World, answer, closed_pipe, newest};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Reads a page on standard input as a strict reader of HTML would, and answers what is in it as JSON.
@@ -394,24 +394,6 @@ fn the_file_is_replaced_as_a_whole() {
     assert!(link.is_symlink(), "somebody else may have put it there");
     assert_eq!(std::fs::read(&file).unwrap(), page);
     assert_eq!(names(&world.home.join("out")), ["link.html", "new.html", "old.html"].map(PathBuf::from));
-}
-
-#[test]
-#[ignore = "needs root: it gives files away"]
-fn as_root_a_file_that_another_user_put_there_does_not_get_the_page() {
-    let world = varied();
-    let [open, theirs] = ["out/page.html", "theirs/page.html"].map(|file| world.write(file, "old"));
-    for (file, directory_mode) in [(&open, 0o1777), (&theirs, 0o755)] {
-        std::fs::set_permissions(file, PermissionsExt::from_mode(0o646)).unwrap();
-        std::os::unix::fs::chown(file, Some(61_001), Some(61_001)).unwrap();
-        let directory = file.parent().unwrap();
-        std::fs::set_permissions(directory, PermissionsExt::from_mode(directory_mode)).unwrap();
-        write(&world, file).exits(0);
-    }
-    let owner_and_mode = |file: &Path| (file.metadata().unwrap().uid(), mode(file));
-    assert_eq!(owner_and_mode(&open), (0, 0o600));
-    // Where only root could have put it, it was meant to be theirs.
-    assert_eq!(owner_and_mode(&theirs), (61_001, 0o646));
 }
 
 #[test]

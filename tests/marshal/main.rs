@@ -8,11 +8,11 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
 mod bodies;
-#[path = "../oracle/random.rs"]
+#[path = "../support/random.rs"]
 #[allow(dead_code, reason = "the oracle uses the rest")]
 mod random;
-#[path = "../cli/support.rs"]
-#[allow(dead_code, reason = "the tests of the commands use the rest")]
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use bodies::{Inventor, mutated};

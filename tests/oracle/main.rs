@@ -8,10 +8,11 @@
 
 mod damage;
 mod python;
+#[path = "../support/random.rs"]
 mod random;
 mod sources;
-#[path = "../cli/support.rs"]
-#[allow(dead_code, reason = "the tests of the commands use the rest")]
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use base64::Engine;

@@ -5,10 +5,12 @@
 
 mod alone;
 mod changing;
+#[path = "../support/compiled.rs"]
 mod compiled;
 mod dots;
 mod facts;
 mod hostile;
+#[path = "../support/ordinary.rs"]
 mod ordinary;
 mod other_sources;
 mod owners;

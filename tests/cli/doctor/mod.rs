@@ -1,0 +1,499 @@
+//! `pycstore doctor`: the store, the way to it and what lies around it. What it says of the variable is in
+//! `tests/host/doctor_variable.rs`.
+
+use crate::support::findings::{found, one, programs, scheduled};
+use crate::support::{Answer, World, answer, newest};
+use std::os::unix::fs::{PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[track_caller]
+fn none(answer: &Answer, kind: &str) {
+    let found = found(answer);
+    assert!(found.iter().all(|it| !it.what.ends_with(&format!(" {kind}"))), "{kind} in {found:#?}");
+}
+
+/// A world with a store, in which every directory on the way is open to others.
+struct Site {
+    world: World,
+    source: PathBuf,
+    entry: PathBuf,
+}
+
+fn site() -> Site {
+    let world = World::new();
+    let project = world.project("work", &["a.py", "b.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let homes = world.home.parent().unwrap();
+    for directory in [homes, homes.parent().unwrap(), &world.home] {
+        mode(directory, 0o755);
+    }
+    let source = project.join("a.py");
+    let entry = world.entry(&source, newest(), "");
+    Site { world, source, entry }
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// `doctor --json` where no shell, no cron and no systemd is to be asked.
+fn command(world: &World) -> Command {
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    command.env("PATH", programs(world, &[])).env("PYTHONPYCACHEPREFIX", &world.store);
+    command.args(["doctor", "--json"]);
+    command
+}
+
+fn doctor(world: &World) -> Answer {
+    answer(&mut command(world))
+}
+
+/// In a mount namespace, after this script.
+fn doctor_after(world: &World, script: &str, store: &str) -> Answer {
+    programs(world, &[]);
+    let script = format!("{script}\nPATH=\"$HOME/.bin\" pycstore doctor --json --store {store}");
+    answer(&mut world.in_namespace("", &script))
+}
+
+#[test]
+fn a_store_that_is_in_order_has_no_fault() {
+    let Site { world, .. } = site();
+    scheduled(&world);
+    world.pycstore(["schedule", "run"]).exits(0);
+    let answer = doctor(&world).exits(0);
+    assert_eq!(found(&answer), []);
+    assert_eq!(answer.stderr, "");
+}
+
+#[test]
+fn nothing_is_changed() {
+    let Site { world, .. } = site();
+    programs(&world, &[]);
+    let before = World::snapshot(&world.home);
+    doctor(&world);
+    crate::support::assert_only_gone(&before, &World::snapshot(&world.home), &[]);
+}
+
+#[test]
+fn what_everyone_may_write_is_an_error_where_everyone_gets_there() {
+    let Site { world, entry, .. } = site();
+    mode(&entry, 0o666);
+    mode(entry.parent().unwrap(), 0o777);
+    let answer = doctor(&world).exits(1);
+    let open = one(&answer, "error writable");
+    assert_eq!(open.path.as_deref(), entry.parent());
+    assert!(
+        open.detail.starts_with("1 file and 1 directory of the store can be written by everyone"),
+        "{open:?}"
+    );
+    assert_eq!(open.hint, format!("chmod -R go-w {}", world.store.display()));
+    // The hint is right.
+    answer_of(&world, &open.hint);
+    none(&doctor(&world), "writable");
+
+    // Where nobody gets to, it does no harm.
+    mode(&entry, 0o666);
+    mode(&world.store, 0o700);
+    let shielded = one(&doctor(&world).exits(0), "note writable");
+    let end = format!(", but nobody else gets through {}", world.store.display());
+    assert!(shielded.detail.ends_with(&end), "{shielded:?}");
+    assert_eq!(shielded.path, Some(entry));
+}
+
+/// Types a hint into a shell.
+fn answer_of(world: &World, hint: &str) {
+    answer(world.command("sh").args(["-euc", hint])).exits(0);
+}
+
+#[test]
+fn what_a_group_may_write_is_a_warning_when_others_are_in_it() {
+    let Site { world, entry, .. } = site();
+    mode(&entry, 0o664);
+    // In the namespace we are root, and so is our group.
+    let script = |members: &str| {
+        format!(
+            "printf 'root:x:0:0::/root:/bin/sh\\nme:x:1000:1000::/x:/bin/sh\\n' > \"$HOME/passwd\"
+             printf 'root:x:0:{members}\\n' > \"$HOME/group\"
+             mount --bind \"$HOME/passwd\" /etc/passwd
+             mount --bind \"$HOME/group\" /etc/group"
+        )
+    };
+    let shared = doctor_after(&world, &script("me"), "\"$STORE\"").exits(1);
+    let open = one(&shared, "warning writable");
+    assert_eq!(open.path.as_deref(), Some(entry.as_path()));
+    assert_eq!(open.hint, format!("chmod -R g-w {}", world.store.display()));
+    let private = doctor_after(&world, &script(""), "\"$STORE\"");
+    none(&private, "writable");
+}
+
+#[test]
+fn a_directory_above_that_others_may_change_is_an_error() {
+    let Site { world, .. } = site();
+    let caches = world.home.join(".cache");
+    mode(&caches, 0o777);
+    let open = one(&doctor(&world).exits(1), "error ancestor");
+    assert_eq!(open.path.as_ref(), Some(&caches));
+    assert!(open.detail.contains("can be changed by everyone"), "{open:?}");
+    assert!(open.hint.starts_with(&format!("chmod o-w {}", caches.display())), "{open:?}");
+    // Others can make files beside it then, but not put another in its place.
+    mode(&caches, 0o1777);
+    none(&doctor(&world).exits(0), "ancestor");
+    mode(&caches, 0o777);
+    mode(&world.home, 0o700);
+    none(&doctor(&world).exits(0), "ancestor");
+}
+
+#[test]
+fn a_store_that_others_can_make_first() {
+    let Site { world, .. } = site();
+    let shared = world.home.join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    mode(&shared, 0o1777);
+    let store = shared.join("me/pycache");
+    let answer = answer(command(&world).env("PYTHONPYCACHEPREFIX", &store)).exits(1);
+    let open = one(&answer, "warning ancestor");
+    assert_eq!(open.path, Some(shared));
+    assert_eq!(open.hint, format!("make it yourself: (umask 077 && mkdir -p {})", store.display()));
+    assert_eq!(one(&answer, "note missing").path, Some(store));
+}
+
+#[test]
+fn parts_of_others_are_told_from_ones_own() {
+    const NOBODY: u32 = 65534;
+    let Site { world, entry, .. } = site();
+    if !rustix::process::geteuid().is_root() {
+        // Only root can give files away; `/dev` is somebody else's everywhere.
+        let answer = answer(command(&world).args(["--store", "/dev"])).exits(1);
+        assert!(one(&answer, "error owner").detail.starts_with("/dev belongs to root"));
+        return;
+    }
+    let program = world.unprivileged().get_program().to_owned();
+    let as_nobody = || {
+        use std::os::unix::process::CommandExt;
+        let mut command = world.command(&program);
+        command.env("PATH", programs(&world, &[])).env("PYTHONPYCACHEPREFIX", &world.store);
+        answer(command.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY))
+    };
+    none(&as_nobody().exits(0), "foreign-parts");
+
+    // As `sudo python` leaves them.
+    lchown(&entry, Some(0), Some(0)).unwrap();
+    lchown(entry.parent().unwrap(), Some(0), Some(0)).unwrap();
+    let roots = one(&as_nobody().exits(1), "warning foreign-parts");
+    assert!(roots.detail.starts_with("1 file and 1 directory of the store belong to root"), "{roots:?}");
+    assert_eq!(roots.hint, format!("sudo chown -R nobody {}", world.store.display()));
+
+    // Somebody else's: their code runs.
+    lchown(&entry, Some(1234), Some(1234)).unwrap();
+    let others = one(&as_nobody().exits(1), "error foreign-parts");
+    assert_eq!(others.path.as_deref(), Some(entry.as_path()));
+
+    // Root asks about the user's store, and is told what the user would be told.
+    let by_root = answer(command(&world).arg("--store").arg(&world.store)).exits(1);
+    assert_eq!(one(&by_root, "error foreign-parts").detail, others.detail);
+    none(&by_root, "owner");
+    // Root itself had better not use it: the home is nobody's, and so is the store.
+    let as_root = doctor(&world).exits(1);
+    assert!(one(&as_root, "error owner").detail.ends_with("belongs to nobody, whose code root runs"));
+
+    // The whole store is root's.
+    answer(world.command("chown").args(["-R", "0:0"]).arg(&world.store)).exits(0);
+    let owner = one(&as_nobody().exits(1), "error owner");
+    assert!(owner.detail.contains("belongs to root, not to nobody"), "{owner:?}");
+}
+
+#[test]
+fn file_systems_that_cannot_be_written() {
+    let Site { world, .. } = site();
+    let store = world.home.join("store");
+    let on = |options: &str, then: &str| {
+        let script = format!(
+            "mkdir -p \"$HOME/store\"
+             mount -t tmpfs -o {options} tmpfs \"$HOME/store\"
+             chmod 700 \"$HOME/store\"
+             cp -a \"$STORE/.\" \"$HOME/store/\"
+             {then}"
+        );
+        doctor_after(&world, &script, "\"$HOME/store\"")
+    };
+    let read_only = on("size=4m", "mount -o remount,bind,ro \"$HOME/store\"").exits(1);
+    assert_eq!(one(&read_only, "warning read-only").path, Some(store.clone()));
+    let full = on("size=4m", "cat /dev/zero > \"$HOME/store/zeros\" 2>/dev/null || true").exits(1);
+    assert_eq!(one(&full, "error full").path, Some(store));
+    let nearly = on("size=8m,nr_inodes=1000", "(cd \"$HOME/store\" && seq 960 | xargs touch)");
+    none(&nearly, "full");
+    let nearly = on(
+        "size=8m,nr_inodes=1000",
+        "(cd \"$HOME/store\" && touch $(seq 1 $((1000 - $(df --output=iused . | tail -1) - 5))))",
+    )
+    .exits(1);
+    assert!(one(&nearly, "warning full").detail.ends_with(" and 5 files left"), "{}", nearly.stdout);
+    let noatime = on("size=4m,noatime", ":").exits(0);
+    assert!(one(&noatime, "note noatime").detail.contains("the time of compilation counts as last use"));
+    let ordinary = on("size=4m", ":");
+    for kind in ["full", "read-only", "noatime", "network"] {
+        none(&ordinary, kind);
+    }
+}
+
+#[test]
+fn a_store_on_another_machine() {
+    let Site { world, .. } = site();
+    // No server is at hand: the program reads a table that names one.
+    let script = "
+        sed \"\\$a 9999 1 0:99 / $STORE rw,relatime - nfs4 server:/x rw\" /proc/self/mountinfo > \"$HOME/table\"
+        mount --bind \"$HOME/table\" /proc/$$/mountinfo
+        cd \"$HOME\"; PATH=\"$HOME/.bin\" exec pycstore doctor --json --store \"$STORE\"";
+    programs(&world, &[]);
+    let answer = answer(&mut world.in_namespace("", script)).exits(0);
+    assert!(one(&answer, "note network").detail.ends_with("is on a network file system (nfs4)"));
+}
+
+#[test]
+fn what_a_prune_would_take_is_worth_a_note() {
+    let Site { world, source, entry } = site();
+    let left_over = entry.with_file_name("a.cpython-312.pyc.140234");
+    std::fs::copy(&entry, &left_over).unwrap();
+    none(&doctor(&world), "temporary"); // it may still be written
+    crate::support::age(&left_over, std::time::Duration::from_secs(4000));
+    std::fs::remove_file(&source).unwrap();
+    let answer = doctor(&world).exits(0);
+    let temporary = one(&answer, "note temporary");
+    assert!(temporary.detail.starts_with("1 file left by interrupted writes, "), "{temporary:?}");
+    assert_eq!(temporary.hint, "pycstore prune --temporary");
+    let reclaimable = one(&answer, "note reclaimable");
+    assert!(reclaimable.detail.starts_with("1 file that Python cannot use any more, "), "{reclaimable:?}");
+    assert_eq!(reclaimable.hint, "pycstore prune --orphans --stale --corrupt");
+    world.pycstore(["prune", "--temporary"]).exits(0);
+    world.pycstore(["prune", "--orphans", "--stale", "--corrupt"]).exits(0);
+    none(&doctor(&world).exits(0), "temporary");
+    none(&doctor(&world).exits(0), "reclaimable");
+}
+
+#[test]
+fn a_project_that_still_has_bytecode_in_it() {
+    let Site { world, source, .. } = site();
+    let compile = "import py_compile, sys; py_compile.compile(sys.argv[1], doraise=True)";
+    let mut python = world.command(&newest().path);
+    answer(python.args(["-c", compile]).arg(&source)).exits(0);
+    let project = source.parent().unwrap();
+    let below = world.project("work/package", &["c.py"]).join("deep");
+    std::fs::create_dir(&below).unwrap();
+    std::fs::remove_file(world.home.join("work/package/pyproject.toml")).unwrap();
+    let answer = answer(command(&world).current_dir(&below)).exits(0);
+    let left = one(&answer, "note in-tree");
+    assert!(left.detail.starts_with("1 __pycache__ directory still in "), "{left:?}");
+    assert!(left.detail.contains(": 1 file, "), "{left:?}");
+    assert_eq!(left.path.as_deref(), Some(project));
+    assert_eq!(left.hint, format!("pycstore sweep --adopt {}", project.display()));
+    none(&doctor(&world), "in-tree"); // a home is no project
+}
+
+#[test]
+fn other_stores_and_a_literal_tilde() {
+    let Site { world, source, .. } = site();
+    let import = |prefix: &str, directory: &Path| {
+        let mut python = world.command(&newest().path);
+        python.env("PYTHONPYCACHEPREFIX", prefix).current_dir(directory);
+        answer(python.args(["-c", "import a"])).exits(0);
+    };
+    let project = source.parent().unwrap();
+    import("~/.cache/cpython", project);
+    import(world.home.join(".pycache").to_str().unwrap(), project);
+    let answer = answer(command(&world).current_dir(project)).exits(1);
+    let tilde = one(&answer, "warning literal-tilde");
+    assert_eq!(tilde.path, Some(project.join("~")));
+    assert!(tilde.hint.ends_with(&format!("rm -r -- '{}'", project.join("~").display())), "{tilde:?}");
+    let other = one(&answer, "note other-store");
+    assert_eq!(other.path, Some(world.home.join(".pycache")));
+}
+
+#[test]
+fn who_prunes_and_when_it_last_did() {
+    let Site { world, .. } = site();
+    let never = one(&doctor(&world).exits(0), "note schedule");
+    assert!(never.detail.starts_with("nothing prunes the store: no schedule is in place"), "{never:?}");
+    assert_eq!(never.hint, "pycstore schedule install");
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    let by_hand = one(&doctor(&world).exits(0), "note schedule");
+    assert!(
+        by_hand.detail.starts_with("no schedule is in place; the last prune was by hand ("),
+        "{by_hand:?}"
+    );
+    scheduled(&world);
+    let not_yet = one(&doctor(&world).exits(0), "note schedule");
+    assert!(not_yet.detail.starts_with("systemd is to prune every night"), "{not_yet:?}");
+    assert_eq!(not_yet.hint, "pycstore schedule run does it now");
+    world.pycstore(["schedule", "run"]).exits(0);
+    none(&doctor(&world).exits(0), "schedule");
+
+    let state = world.home.join(".local/state/pycstore");
+    let journal = std::fs::read_dir(state).unwrap().next().unwrap().unwrap().path().join("history.jsonl");
+    let lines = std::fs::read_to_string(&journal).unwrap();
+    let year = lines.split("\"started\":\"").nth(1).unwrap()[..4].to_string();
+    std::fs::write(&journal, lines.replace(&format!("\"started\":\"{year}"), "\"started\":\"2019")).unwrap();
+    let long_ago = one(&doctor(&world).exits(1), "warning schedule");
+    assert!(long_ago.detail.contains("the last run was long ago (2019-"), "{long_ago:?}");
+    assert_eq!(long_ago.hint, "pycstore schedule status");
+    let failed = lines.replace("\"exit\":0", "\"exit\":1").replace("\"failures\":0", "\"failures\":3");
+    std::fs::write(&journal, failed).unwrap();
+    let failed = one(&doctor(&world).exits(1), "warning schedule");
+    assert!(failed.detail.ends_with("did not end well: incomplete, 3 failures"), "{failed:?}");
+}
+
+#[test]
+fn a_store_that_is_missing_refused_or_unreadable() {
+    let Site { world, entry, .. } = site();
+    let with = |store: &Path| answer(command(&world).env("PYTHONPYCACHEPREFIX", store));
+    let missing = with(&world.home.join("none")).exits(0);
+    assert_eq!(one(&missing, "note missing").path, Some(world.home.join("none")));
+    let refused = with(&world.home.join("work")).exits(1);
+    assert!(one(&refused, "error refused").detail.contains("is a source tree"), "{}", refused.stdout);
+
+    let locked = entry.parent().unwrap();
+    mode(locked, 0o000);
+    let program = world.unprivileged();
+    let mut program = program;
+    program.env("PATH", programs(&world, &[])).args(["doctor", "--json"]);
+    let unreadable = answer(&mut program).exits(1);
+    mode(locked, 0o755);
+    let unreadable = one(&unreadable, "warning unreadable");
+    assert_eq!(unreadable.path.as_deref(), Some(locked));
+    assert!(unreadable.detail.ends_with(": Permission denied"), "{unreadable:?}");
+}
+
+/// A store that may not be looked into is not a store that is missing: no command says so.
+#[test]
+fn a_store_behind_a_closed_directory_is_not_missing() {
+    let Site { world, .. } = site();
+    let program = world.unprivileged().get_program().to_owned();
+    let closed = world.store.parent().unwrap();
+    let run = |arguments: &[&str], is_named: bool| {
+        use std::os::unix::process::CommandExt;
+        let mut command = world.command(&program);
+        command.env("PATH", programs(&world, &[])).args(arguments);
+        if is_named {
+            command.env("PYTHONPYCACHEPREFIX", &world.store);
+        }
+        if rustix::process::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        mode(closed, 0o000);
+        let told = answer(&mut command);
+        mode(closed, 0o755);
+        told
+    };
+    for is_named in [true, false] {
+        let told = run(&["doctor", "--json"], is_named).exits(1);
+        let refused = one(&told, "error refused");
+        assert!(refused.detail.ends_with(": Permission denied"), "{refused:?}");
+        none(&told, "missing");
+        for arguments in
+            [&["du"][..], &["config"], &["schedule", "status"], &["interpreters"], &["prune", "--orphans"]]
+        {
+            let told = run(arguments, is_named);
+            let lines = format!("{}{}", told.stdout, told.stderr);
+            for line in lines.lines().filter(|line| line.contains("cpython")) {
+                assert!(!line.contains("not there") && !line.contains("no store"), "{arguments:?}: {line}");
+            }
+        }
+        assert!(run(&["interpreters"], is_named).exits(1).stderr.contains("Permission denied"));
+        assert!(run(&["du"], is_named).exits(2).stderr.contains("Permission denied"));
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_understood_is_a_finding() {
+    let Site { world, .. } = site();
+    world.write(".config/pycstore/config.toml", "[prune]\norphans = 3\n");
+    let wrong = one(&doctor(&world).exits(1), "error configuration");
+    assert!(wrong.detail.contains("config.toml:2:11: "), "{wrong:?}");
+}
+
+/// An installation in which `binary` plays Python 3.12.
+fn installation(world: &World, name: &str, binary: &Path) -> PathBuf {
+    let magic = "MAGIC_NUMBER = (3531).to_bytes(2, 'little') + b'\\r\\n'\n";
+    world.write(format!("{name}/lib/python3.12/os.py"), "");
+    world.write(format!("{name}/lib/python3.12/importlib/_bootstrap_external.py"), magic);
+    let bin = world.home.join(name).join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let executable = bin.join("python3.12");
+    answer(world.command("cp").arg(binary).arg(&executable)).exits(0);
+    executable
+}
+
+#[test]
+fn interpreters_are_really_asked() {
+    let Site { world, .. } = site();
+    let asked = crate::interpreters::asked();
+    let mut doctor = command(&world);
+    let bin = programs(&world, &[]);
+    // A program that is no Python, in the place of one.
+    let mute = installation(&world, "mute", Path::new("/bin/true"));
+    // One that others may put something else in the place of: it is not run.
+    let open = installation(&world, "open", Path::new("/bin/true"));
+    mode(open.parent().unwrap(), 0o777);
+    let real: Vec<PathBuf> = asked.keys().filter_map(|path| Some(path.parent()?.to_path_buf())).collect();
+    let directories = [&bin, mute.parent().unwrap(), open.parent().unwrap()].map(Path::to_path_buf);
+    let path = std::env::join_paths(directories.into_iter().chain(real)).unwrap();
+    let answer = answer(doctor.env("PATH", path));
+    let found: Vec<(String, String)> = answer
+        .json_lines()
+        .into_iter()
+        .filter(|line| line["finding"] == "interpreter")
+        .map(|line| {
+            assert_eq!(line["severity"], "note");
+            (line["path"].as_str().unwrap().to_string(), line["detail"].as_str().unwrap().to_string())
+        })
+        .collect();
+    let at = |path: &Path| {
+        let found: Vec<_> =
+            found.iter().filter(|(it, _)| Path::new(it) == path).map(|(_, detail)| detail).collect();
+        assert_eq!(found.len(), 1, "{path:?} in {found:?}");
+        found[0].clone()
+    };
+    if rustix::process::geteuid().is_root() {
+        // Above the temporary directory everybody may put what an interpreter looks for there.
+        assert!(at(&mute).ends_with("and 1 more were not asked: others may change them"), "{found:?}");
+    } else {
+        assert!(at(&mute).ends_with("ended without an answer"), "{found:?}");
+        assert!(at(&open).ends_with("was not asked: others may change it"), "{found:?}");
+    }
+    // Each that does not know `sys.pycache_prefix` is counted, and no other is.
+    let old: std::collections::BTreeSet<_> = asked
+        .iter()
+        .filter(|(_, said)| said["uses_store"] == false)
+        .map(|(path, said)| (said["prefix"].to_string(), path.canonicalize().unwrap()))
+        .map(|(prefix, _)| prefix)
+        .collect();
+    let said = found.iter().find(|(_, detail)| detail.contains("before 3.8"));
+    match old.len() {
+        0 => assert_eq!(said, None),
+        1 => assert!(said.unwrap().1.contains("is before 3.8 and ignores the prefix"), "{said:?}"),
+        number => {
+            let expected = format!(" and {} more are before 3.8 and ignore the prefix", number - 1);
+            assert!(said.unwrap().1.contains(&expected), "{said:?}, {old:?}");
+        }
+    }
+    assert!(!found.iter().any(|(_, detail)| detail.contains("though")), "{found:?}");
+}
+
+#[test]
+fn people_get_a_line_a_hint_and_a_sum() {
+    let Site { world, entry, .. } = site();
+    mode(&entry, 0o666);
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    // As a user who sees none of this machine's old interpreters.
+    command.env("PATH", programs(&world, &[])).env("PYTHONPYCACHEPREFIX", &world.store).arg("doctor");
+    let shown = answer(&mut command).exits(1);
+    let lines: Vec<&str> = shown.stdout.lines().collect();
+    assert_eq!(
+        lines[0],
+        format!("error    {} can be written by everyone: Python runs what they write", entry.display())
+    );
+    assert_eq!(lines[1], format!("         hint: chmod -R go-w {}", world.store.display()));
+    assert!(lines.last().unwrap().starts_with("1 error, 0 warnings, "), "{}", shown.stdout);
+    let quiet = answer(command.arg("--quiet")).exits(1);
+    assert_eq!(quiet.stdout, format!("{}\n{}\n", lines[0], lines[1]));
+}

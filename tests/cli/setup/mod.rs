@@ -1,0 +1,414 @@
+//! `pycstore setup`: plans, consent, undoing, git, editors, the store. `tests/host` asks real shells, cron and make.
+
+mod receipt;
+
+use crate::support::{Answer, World, answer, assert_only_gone, newest, tool};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+fn setup(world: &World, arguments: &[&str]) -> Answer {
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    answer(command.arg("setup").args(arguments))
+}
+
+fn read(world: &World, name: &str) -> String {
+    std::fs::read_to_string(world.home.join(name)).unwrap()
+}
+
+#[test]
+fn nothing_is_done_without_consent() {
+    let world = World::new();
+    world.write(".profile", "theirs\n");
+    let before = World::snapshot(&world.home);
+    let refused = setup(&world, &["bash"]).exits(2);
+    assert!(refused.stderr.contains("not a terminal, cannot ask\nhint: add --yes"), "{}", refused.stderr);
+    assert_eq!(refused.stdout, "");
+    let shown = setup(&world, &["bash", "--dry-run"]).exits(0);
+    assert!(
+        shown.stdout.contains("\n+export PYTHONPYCACHEPREFIX=\"$HOME/.cache/cpython\"\n"),
+        "{}",
+        shown.stdout
+    );
+    let printed = setup(&world, &["bash", "--print"]).exits(0);
+    assert_eq!(printed.stdout, "export PYTHONPYCACHEPREFIX=\"$HOME/.cache/cpython\"\n");
+    assert!(printed.stderr.contains("bash: for ~/.bashrc\n"), "{}", printed.stderr);
+    for reply in ["n\n", "\n", "what?\n"] {
+        let told = world.pycstore_answered(&["setup", "bash"], reply).exits(0);
+        assert!(told.stdout.contains("nothing was changed"), "{}", told.stdout);
+    }
+    assert_eq!(World::snapshot(&world.home), before);
+    world.pycstore_answered(&["setup", "bash"], "y\n").exits(0);
+    assert!(read(&world, ".profile").ends_with("theirs\n"));
+    // What was shown before is what was done.
+    let done = setup(&world, &["bash", "--undo", "--yes"]).exits(0);
+    assert!(done.stdout.contains("-export PYTHONPYCACHEPREFIX"));
+    let done = setup(&world, &["bash", "--yes"]).exits(0);
+    let changes = |text: &str| {
+        text.lines()
+            .filter(|line| line.starts_with("@@") || line.starts_with('+'))
+            .map(str::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(changes(&done.stdout), changes(&shown.stdout));
+}
+
+#[test]
+fn a_second_run_finds_nothing_to_do() {
+    let world = World::new();
+    std::fs::create_dir_all(world.home.join(".config/VSCodium/User")).unwrap();
+    let all = ["bash", "zsh", "fish", "profile", "environment.d", "git", "vscode"];
+    setup(&world, &[&all[..], &["--yes"]].concat()).exits(0);
+    let before = World::snapshot(&world.home);
+    for arguments in [&["--yes"][..], &[], &["--dry-run"]] {
+        let again = setup(&world, &[&all[..], arguments].concat()).exits(0);
+        assert_eq!(again.stdout, "nothing to do\n");
+    }
+    assert_eq!(World::snapshot(&world.home), before);
+    // Another store takes the place of the first.
+    let store = world.home.parent().unwrap().join("other store");
+    let other = setup(&world, &["bash", "--yes", "--store", store.to_str().unwrap()]);
+    let line = format!("+export PYTHONPYCACHEPREFIX=\"{}\"", store.display());
+    assert!(other.stdout.contains(&line), "{}", other.stdout);
+}
+
+/// Texts that are easily damaged.
+const TEXTS: [&[u8]; 12] = [
+    b"",
+    b"\n",
+    b"x",
+    b"# only a comment",
+    b"x\r\ny\r\n",
+    b"x\r\ny",
+    b"\xef\xbb\xbfx\n",
+    b"\xff\xfe\x00\x80",
+    b"#!/bin/sh\n# vim: ft=sh\n\nx=1\n\n\n",
+    b"# >>> conda initialize >>>\n# !! contents !!\n# <<< conda initialize <<<",
+    b"# >>> pycstore schedule >>>\n# <<< pycstore schedule <<<\n",
+    b"  # >>> pycstore >>>\n",
+];
+
+#[test]
+fn undo_restores_the_very_bytes() {
+    let files = [
+        (".bashrc", "bash"),
+        (".profile", "bash"),
+        (".zshenv", "zsh"),
+        (".config/fish/conf.d/pycstore.fish", "fish"),
+        (".config/environment.d/pycstore.conf", "environment.d"),
+        (".config/git/ignore", "git"),
+    ];
+    for text in TEXTS {
+        let world = World::new();
+        for (name, _) in files {
+            let path = world.write(name, text);
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o640)).unwrap();
+        }
+        setup(&world, &["bash", "zsh", "fish", "environment.d", "git", "--yes"]).exits(0);
+        let changed = files.map(|(name, _)| std::fs::read(world.home.join(name)).unwrap());
+        for ((name, target), changed) in files.into_iter().zip(changed) {
+            assert_ne!(changed, text, "{name}");
+            setup(&world, &[target, "--undo", "--yes", "-q"]).exits(0);
+            let path = world.home.join(name);
+            assert_eq!(std::fs::read(&path).unwrap(), text, "{name}: {}", String::from_utf8_lossy(&changed));
+            assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o640);
+        }
+        assert_eq!(setup(&world, &["bash", "--undo", "--yes"]).exits(0).stdout, "nothing to do\n");
+    }
+}
+
+#[test]
+fn directories_that_setup_made_go_and_no_others() {
+    let world = World::new();
+    std::fs::create_dir(world.home.join(".config")).unwrap();
+    setup(&world, &["fish", "environment.d", "git", "--yes"]).exits(0);
+    world.write(".config/fish/theirs", "x");
+    setup(&world, &["fish", "environment.d", "--undo", "--yes"]).exits(0);
+    let there = |path: &str| world.home.join(".config").join(path).exists();
+    assert!(!there("environment.d") && !there("fish/conf.d"));
+    assert!(there("fish/theirs") && there("git/ignore"));
+    setup(&world, &["git", "--undo", "--yes"]).exits(0);
+    assert!(!there("git") && there(""), "the directory was there before");
+    // One that was there and empty stays.
+    std::fs::create_dir_all(world.home.join(".config/environment.d")).unwrap();
+    setup(&world, &["environment.d", "--yes"]).exits(0);
+    setup(&world, &["environment.d", "--undo", "--yes"]).exits(0);
+    assert!(there("environment.d"));
+}
+
+#[test]
+fn without_cron_it_says_what_to_install() {
+    let world = World::new();
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let told = answer(command.env("PATH", "/nonexistent").args(["setup", "cron", "--yes"])).exits(2);
+    assert!(told.stderr.contains("cannot run crontab"), "{}", told.stderr);
+    assert!(told.stderr.contains("hint: install cron"), "{}", told.stderr);
+    assert!(!world.store.exists(), "nothing was done");
+}
+
+#[test]
+fn dotfiles_in_a_repository_stay_links() {
+    let world = World::new();
+    let file = world.write("dotfiles/bashrc", "theirs\n");
+    world.write(".profile", ". ~/.bashrc\n");
+    symlink("dotfiles/bashrc", world.home.join(".bashrc")).unwrap();
+    symlink("dotfiles/zshenv", world.home.join(".zshenv")).unwrap();
+    setup(&world, &["bash", "zsh", "--yes"]).exits(0);
+    for name in [".bashrc", ".zshenv"] {
+        assert!(world.home.join(name).symlink_metadata().unwrap().is_symlink(), "{name}");
+    }
+    assert!(std::fs::read_to_string(&file).unwrap().contains("export PYTHONPYCACHEPREFIX"));
+    assert!(read(&world, "dotfiles/zshenv").contains("export PYTHONPYCACHEPREFIX"));
+    setup(&world, &["bash", "zsh", "--undo", "--yes"]).exits(0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "theirs\n");
+    assert!(!world.home.join("dotfiles/zshenv").exists());
+}
+
+#[test]
+fn what_cannot_be_edited_safely_is_left_and_said() {
+    let world = World::new();
+    let zshenv = world.write(".zshenv", "# x\nexport PYTHONPYCACHEPREFIX=/elsewhere\n");
+    world.write(".config/git/ignore", "x\n# >>> pycstore >>>\nx\n");
+    world.write(".bashrc", "x\n");
+    std::fs::hard_link(world.home.join(".bashrc"), world.home.join("other")).unwrap();
+    symlink("/dev/null", world.home.join(".bash_profile")).unwrap();
+    let before = World::snapshot(&world.home);
+    let told = setup(&world, &["zsh", "--yes"]).exits(2).stderr;
+    assert!(
+        told.contains(&format!(
+            "not changed: {}: line 2 sets PYTHONPYCACHEPREFIX already\nhint: ",
+            zshenv.display()
+        )),
+        "{told}"
+    );
+    let told = setup(&world, &["git", "--yes"]).exits(2).stderr;
+    assert!(told.contains("line 2: this begins a block that has no end\nhint: "), "{told}");
+    let told = setup(&world, &["git", "--undo", "--yes"]).exits(2).stderr;
+    assert!(told.contains("line 2: this begins a block that has no end\nhint: "), "{told}");
+    assert_eq!(World::snapshot(&world.home), before);
+    let told = setup(&world, &["bash", "--yes"]).exits(2).stderr;
+    assert!(told.contains(".bashrc has 2 names (hard links)"), "{told}");
+    assert!(told.contains(".bash_profile is no regular file"), "{told}");
+    // One bad file does not stop the others.
+    setup(&world, &["zsh", "fish", "--yes"]).exits(1);
+    assert!(world.home.join(".config/fish/conf.d/pycstore.fish").is_file());
+    std::fs::set_permissions(&zshenv, PermissionsExt::from_mode(0o444)).unwrap();
+    std::fs::write(world.home.join(".profile"), "").unwrap();
+    std::fs::set_permissions(world.home.join(".profile"), PermissionsExt::from_mode(0o444)).unwrap();
+    let told = setup(&world, &["profile", "--yes"]).exits(2).stderr;
+    assert!(told.contains(".profile is read-only"), "{told}");
+}
+
+#[test]
+fn the_store_is_made_for_its_owner_and_tagged() {
+    let world = World::new();
+    world.project("p", &["m.py"]);
+    setup(&world, &["zsh", "--yes"]).exits(0);
+    assert_eq!(world.store.metadata().unwrap().mode() & 0o777, 0o700);
+    let tag = std::fs::read(world.store.join("CACHEDIR.TAG")).unwrap();
+    assert!(tag.starts_with(b"Signature: 8a477f597d28d172789f06886806bc55\n"));
+    // The tag disturbs nothing: it is counted, and stays.
+    world.compile(newest(), &[], &[&world.home.join("p")]);
+    let total = world.pycstore(["du", "--json"]).exits(0).json()["total"]["disk"].as_u64().unwrap();
+    let du = answer(world.command("du").args(["-s", "-B1"]).arg(&world.store)).exits(0).stdout;
+    assert_eq!(du.split_whitespace().next().unwrap(), total.to_string());
+    let shown = world.pycstore(["du"]).exits(0).stdout;
+    assert!(shown.contains(" in the store itself (foreign)\n"), "{shown}");
+    assert!(!shown.contains(" /\n"), "{shown}");
+    let page = world.pycstore(["report", "--html", "-"]).exits(0).stdout;
+    assert!(page.contains("<bdi>in the store itself</bdi>"), "{page}");
+    let listed = world.pycstore(["ls"]).exits(0).stdout;
+    assert!(
+        listed.lines().any(|line| line.starts_with("foreign") && line.ends_with("CACHEDIR.TAG")),
+        "{listed}"
+    );
+    world.pycstore(["prune", "--all", "--yes"]).exits(0);
+    let left: Vec<PathBuf> = crate::support::files(&world.store).into_iter().collect();
+    assert_eq!(left, [world.store.join("CACHEDIR.TAG")]);
+    // tar passes it by, as backup programs do.
+    let packed =
+        answer(world.command("tar").args(["--exclude-caches", "-cf", "-", "."]).current_dir(&world.store));
+    assert!(!packed.stdout.contains(".pyc"));
+    // A store that is open to others is closed, one that may be shared is not.
+    std::fs::set_permissions(&world.store, PermissionsExt::from_mode(0o755)).unwrap();
+    let told = setup(&world, &["zsh", "--yes"]).exits(0).stdout;
+    assert!(told.contains("to you (0700; it is 0755)\n"), "{told}");
+    let shared = world.home.parent().unwrap().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, PermissionsExt::from_mode(0o755)).unwrap();
+    setup(&world, &["zsh", "--yes", "--store", shared.to_str().unwrap()]).exits(0);
+    assert_eq!(shared.metadata().unwrap().mode() & 0o777, 0o755);
+}
+
+#[test]
+fn what_is_no_store_is_not_promised() {
+    let world = World::new();
+    let project = world.project("p", &["m.py"]);
+    let home = world.home.to_str().unwrap().to_string();
+    for (store, expected) in [
+        ("/", "is the root directory"),
+        (home.as_str(), "home directory"),
+        (project.to_str().unwrap(), "is a source tree"),
+        ("~/.cache/cpython", "a quoted `~` is not expanded"),
+        ("a\nb", "has a control character"),
+    ] {
+        let told = setup(&world, &["zsh", "--yes", "--store", store]).exits(2).stderr;
+        assert!(told.contains(expected), "{store}: {told}");
+        assert!(told.contains("\nhint: "), "{told}");
+    }
+    for (prefix, expected) in
+        [("~/.cache/cpython", "a quoted `~`"), ("relative", "a relative path depends on the directory")]
+    {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let told = answer(command.env("PYTHONPYCACHEPREFIX", prefix).args(["setup", "zsh", "--yes"]))
+            .exits(2)
+            .stderr;
+        assert!(told.contains(expected), "{told}");
+    }
+    assert!(!world.home.join(".zshenv").exists());
+}
+
+#[test]
+fn the_store_is_the_one_in_force() {
+    let world = World::new();
+    let line = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let told =
+            answer(command.envs(variables.iter().copied()).args(["setup", "zsh", "--print"]).args(arguments));
+        told.exits(0).stdout.trim().rsplit_once('=').unwrap().1.to_string()
+    };
+    assert_eq!(line(&[], &[]), "\"$HOME/.cache/cpython\"");
+    world.write(".config/pycstore/config.toml", "store = \"~/of file\"\n");
+    assert_eq!(line(&[], &[]), "\"$HOME/of file\"");
+    assert_eq!(line(&[("PYTHONPYCACHEPREFIX", "/of/variable")], &[]), "\"/of/variable\"");
+    assert_eq!(line(&[("PYTHONPYCACHEPREFIX", "/of/variable")], &["--store", "flag"]), "\"$HOME/flag\"");
+}
+
+fn git(world: &World, directory: &Path, arguments: &[&str]) -> Answer {
+    tool("git", "git");
+    answer(world.command("git").args(["-C", directory.to_str().unwrap()]).args(arguments))
+}
+
+#[test]
+fn git_ignores_bytecode_in_every_repository() {
+    for configuration in ["", "[core]\n\texcludesFile = ~/my ignore\n"] {
+        let world = World::new();
+        if !configuration.is_empty() {
+            world.write(".gitconfig", configuration);
+            world.write("my ignore", "*~");
+        }
+        let repository = world.home.join("repository");
+        git(&world, &world.home, &["init", "-q", "repository"]).exits(0);
+        world.write("repository/__pycache__/m.cpython-312.pyc", "x");
+        world.write("repository/old.pyc", "x");
+        let status = || git(&world, &repository, &["status", "--porcelain"]).exits(0).stdout;
+        assert_eq!(status(), "?? __pycache__/\n?? old.pyc\n");
+        setup(&world, &["git", "--yes"]).exits(0);
+        assert_eq!(status(), "");
+        let checked = git(&world, &repository, &["check-ignore", "-v", "__pycache__"]).exits(0).stdout;
+        let file = if configuration.is_empty() { ".config/git/ignore" } else { "my ignore" };
+        assert!(checked.contains(&format!("{file}:")) && checked.contains("__pycache__/"), "{checked}");
+        assert!(!world.store.exists(), "no store was promised");
+        setup(&world, &["git", "--undo", "--yes"]).exits(0);
+        assert_eq!(status(), "?? __pycache__/\n?? old.pyc\n");
+        if !configuration.is_empty() {
+            assert_eq!(read(&world, "my ignore"), "*~");
+        }
+    }
+}
+
+#[test]
+fn a_repository_says_nothing_about_the_others() {
+    let world = World::new();
+    git(&world, &world.home, &["init", "-q", "repository"]).exits(0);
+    let repository = world.home.join("repository");
+    git(&world, &repository, &["config", "core.excludesFile", "/elsewhere"]).exits(0);
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    answer(command.current_dir(repository).args(["setup", "git", "--yes"])).exits(0);
+    assert!(world.home.join(".config/git/ignore").is_file());
+    world.write(".gitconfig", "[core]\n\texcludesFile = relative\n");
+    let told = setup(&world, &["git", "--yes"]).exits(2).stderr;
+    assert!(told.contains("core.excludesFile is the relative path relative\nhint: git config"), "{told}");
+}
+
+#[test]
+fn vscode_keeps_comments_and_order() {
+    let world = World::new();
+    const SETTINGS: &str = "{\n  // mine\n  \"b\": 1, /* one */\n  \"files.exclude\": {\n    \"**/.git\": true,\n  },\n  \"a\": [1, 2],\n}\n";
+    world.write(".config/Code/User/settings.json", SETTINGS);
+    std::fs::create_dir_all(world.home.join(".config/Code - Insiders/User")).unwrap();
+    setup(&world, &["vscode", "--yes"]).exits(0);
+    let settings = read(&world, ".config/Code/User/settings.json");
+    let rest: String =
+        settings.lines().filter(|line| !line.contains("pyc")).map(|line| format!("{line}\n")).collect();
+    let rest = rest
+        .lines()
+        .filter(|line| !line.contains("*.py[co]"))
+        .map(|line| format!("{line}\n"))
+        .collect::<String>();
+    assert_eq!(rest, SETTINGS, "nothing else moved: {settings}");
+    assert!(settings.contains("\"**/__pycache__\": true,"));
+    // The new file is JSON once the comments are out of it.
+    let new = read(&world, ".config/Code - Insiders/User/settings.json");
+    let new: String = new.lines().filter(|line| !line.trim_start().starts_with("/*")).collect();
+    let new: serde_json::Value = serde_json::from_str(&new).unwrap();
+    assert_eq!(new["files.exclude"]["**/__pycache__"], true);
+    assert_eq!(setup(&world, &["vscode"]).exits(0).stdout, "nothing to do\n");
+    setup(&world, &["vscode", "--undo", "--yes"]).exits(0);
+    assert_eq!(read(&world, ".config/Code/User/settings.json"), SETTINGS);
+    assert!(!world.home.join(".config/Code - Insiders/User/settings.json").exists());
+    let bare = World::new();
+    let told = setup(&bare, &["vscode", "--yes"]).exits(2).stderr;
+    assert!(told.contains("no VS Code found") && told.contains("\nhint: "), "{told}");
+    assert!(setup(&bare, &["vscode", "--print"]).exits(0).stdout.contains("\"files.exclude\": {"));
+}
+
+#[test]
+fn another_users_home_is_left_alone() {
+    // Only root can get there; who is not root has no other user's home.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    std::os::unix::fs::chown(&world.home, Some(65534), Some(65534)).unwrap();
+    let told = setup(&world, &["bash", "--yes"]).exits(2).stderr;
+    assert!(
+        told.contains("is the home of user 65534, and pycstore runs as user 0\nhint: run it as that user"),
+        "{told}"
+    );
+    // As that user it works.
+    world.pycstore_unprivileged(["setup", "zsh", "--yes"]).exits(0);
+    assert_eq!(world.home.join(".zshenv").metadata().unwrap().uid(), 65534);
+}
+
+#[test]
+fn root_follows_nobody_elses_link_and_makes_nothing_at_somebody_elses() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested, for only root can give a directory to somebody else");
+        return;
+    }
+    let world = World::new();
+    let system = world.write("etc/system", "theirs\n");
+    let directory = world.home.join("zdotdir");
+    std::fs::create_dir(&directory).unwrap();
+    symlink(&system, directory.join(".zshenv")).unwrap();
+    let before = World::snapshot(&world.home);
+    let zsh = |arguments: &[&str]| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        answer(command.env("ZDOTDIR", &directory).args(["setup", "zsh", "--yes"]).args(arguments))
+    };
+    for given in [directory.join(".zshenv"), directory.clone()] {
+        std::os::unix::fs::lchown(&given, Some(65534), None).unwrap();
+        let told = zsh(&[]).exits(2).stderr;
+        let why = format!(" {} belongs to user 65534\nhint: run it as that user", given.display());
+        assert!(told.contains("not changed as root: ") && told.contains(&why), "{told}");
+        std::os::unix::fs::lchown(&given, Some(0), None).unwrap();
+    }
+    std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
+    let store = directory.join("store");
+    let told = setup(&world, &["bash", "--yes", "--store", store.to_str().unwrap()]).exits(2).stderr;
+    assert!(told.contains("refused as root: ") && told.contains("zdotdir belongs to user 65534\n"), "{told}");
+    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
+    std::os::unix::fs::chown(&directory, Some(0), None).unwrap();
+    zsh(&[]).exits(0);
+    assert!(std::fs::read_to_string(&system).unwrap().contains("PYTHONPYCACHEPREFIX"));
+}

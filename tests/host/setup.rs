@@ -1,0 +1,140 @@
+//! `pycstore setup` beside cron, make and the shell that started it.
+
+use crate::support::spool::Spool;
+use crate::support::{World, answer, tool};
+use std::path::PathBuf;
+
+#[test]
+fn a_block_parts_nothing_that_belongs_together() {
+    let managed = "# BEGIN ANSIBLE MANAGED BLOCK\nexport A=1\n# END ANSIBLE MANAGED BLOCK\n";
+    let world = World::new();
+    for name in [".bashrc", ".profile", ".zshenv", ".config/fish/conf.d/pycstore.fish"] {
+        world.write(name, managed);
+    }
+    let crontab = "#Ansible: backup\n0 2 * * * backup\n";
+    let spool = Spool::new(&world);
+    spool.fill(crontab);
+    spool.pycstore(["setup", "bash", "zsh", "fish", "cron", "--yes"]).exits(0);
+    let texts = [".bashrc", ".profile", ".zshenv", ".config/fish/conf.d/pycstore.fish"]
+        .map(|name| std::fs::read_to_string(world.home.join(name)).unwrap());
+    for text in &texts {
+        assert!(text.contains(managed) && text.len() > managed.len(), "{text}");
+    }
+    let with = String::from_utf8(spool.contents().unwrap()).unwrap();
+    assert!(with.ends_with(crontab) && with.len() > crontab.len(), "{with}");
+    spool.pycstore(["setup", "bash", "zsh", "fish", "cron", "--undo", "--yes"]).exits(0);
+    assert_eq!(spool.contents().unwrap(), crontab.as_bytes());
+    assert_eq!(std::fs::read_to_string(world.home.join(".zshenv")).unwrap(), managed);
+}
+
+#[test]
+fn a_crontab_comes_back_as_it_was() {
+    let world = World::new();
+    let spool = Spool::new(&world);
+    assert!(spool.is_own());
+    let crontabs: [&[u8]; 4] = [
+        b"",
+        b"# m h  dom mon dow   command\n\nMAILTO=me\n*/5 * * * * echo 100\\% '#' \n",
+        b"\n\n@daily true\n\n",
+        b"# caf\xe9\n0 0 * * * true\n",
+    ];
+    for crontab in crontabs {
+        spool.fill(crontab);
+        let kept = spool.contents();
+        spool.pycstore(["setup", "cron", "--yes"]).exits(0);
+        let line = format!("PYTHONPYCACHEPREFIX={}", world.store.display());
+        assert!(String::from_utf8_lossy(&spool.contents().unwrap()).contains(&line));
+        assert_eq!(spool.pycstore(["setup", "cron", "--yes"]).exits(0).stdout, "nothing to do\n");
+        spool.pycstore(["setup", "cron", "--undo", "--yes"]).exits(0);
+        assert_eq!(spool.contents(), kept);
+    }
+    // Where there was none, none is left.
+    answer(spool.command(&[], "", "crontab").arg("-r")).exits(0);
+    spool.pycstore(["setup", "cron", "--yes"]).exits(0);
+    spool.pycstore(["setup", "cron", "--undo", "--yes"]).exits(0);
+    assert_eq!(spool.contents(), None);
+    // In whatever order it came and goes.
+    let undo: [&[&str]; 2] = [&["setup", "cron", "--undo", "--yes"], &["schedule", "remove", "--yes"]];
+    let put: [&[&str]; 2] =
+        [&["setup", "cron", "--yes"], &["schedule", "install", "--with", "cron", "--yes"]];
+    for (first, then) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        for arguments in [put[first], put[1 - first], undo[then], undo[1 - then]] {
+            spool.pycstore(arguments).exits(0);
+        }
+        assert_eq!(spool.contents(), None, "put {first} first, taken {then} first");
+    }
+}
+
+#[test]
+fn undo_without_a_target_takes_everything_back() {
+    let world = World::new();
+    let spool = Spool::new(&world);
+    assert!(spool.is_own());
+    world.write(".bashrc", "theirs\n");
+    world.write(".config/Code/User/settings.json", "{}\n");
+    let before = World::snapshot(&world.home);
+    let run = |arguments: &[&str]| spool.pycstore([&["setup"], arguments].concat());
+    run(&["--yes", "bash", "zsh", "fish", "git", "vscode", "environment.d", "cron"]).exits(0);
+    assert_ne!(World::snapshot(&world.home), before);
+    run(&["--undo", "--yes"]).exits(0);
+    let after = World::snapshot(&world.home);
+    let files: Vec<_> =
+        after.keys().filter(|path| path.is_file() && !path.starts_with(&world.store)).collect();
+    assert_eq!(files, before.keys().filter(|path| path.is_file()).collect::<Vec<_>>());
+    let is_not_of_store = |path: &&PathBuf| !path.starts_with(world.store.parent().unwrap());
+    let left = |snapshot: &crate::support::Snapshot| {
+        snapshot.keys().filter(is_not_of_store).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(left(&after), left(&before), "directories as well");
+    assert_eq!(
+        (std::fs::read_to_string(world.home.join(".bashrc")).unwrap().as_str(), spool.contents()),
+        ("theirs\n", None)
+    );
+    assert_eq!(run(&["--undo", "--yes"]).exits(0).stdout, "nothing to do\n");
+}
+
+#[test]
+fn the_shell_in_use_is_set_up_when_none_is_named() {
+    let world = World::new();
+    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let told = answer(command.env("SHELL", "/usr/bin/zsh").args(["setup", "--yes"])).exits(0);
+    assert!(told.stderr.contains("the shell in use is zsh, for $SHELL names it\n"), "{}", told.stderr);
+    assert!(world.home.join(".zshenv").is_file());
+    let told = answer(world.command(env!("CARGO_BIN_EXE_pycstore")).arg("setup")).exits(2).stderr;
+    assert!(told.contains("which shell? $SHELL is not set\nhint: name what to set up"), "{told}");
+    // A shell in a shell.
+    tool("fish", "fish");
+    let script = format!("{} setup --yes; true", env!("CARGO_BIN_EXE_pycstore"));
+    let told = answer(world.command("fish").env("SHELL", "/bin/bash").args(["-c", &script])).exits(0);
+    assert!(
+        told.stderr.contains("the shell in use is fish, for it started pycstore; new terminals start bash"),
+        "{}",
+        told.stderr
+    );
+}
+
+#[test]
+fn snippets_are_what_their_programs_understand() {
+    let world = World::new();
+    let snippet = |target: &str| world.pycstore_without_prefix(["setup", target]).exits(0).stdout;
+    assert!(snippet("nvim-tree").contains("filters = { custom = { \"^__pycache__$\""));
+    assert!(
+        snippet("nerdtree")
+            .contains("let NERDTreeIgnore = get(g:, 'NERDTreeIgnore', []) + ['^__pycache__$[[dir]]'")
+    );
+    let docker = snippet("docker");
+    for line in [
+        "ENV PYTHONDONTWRITEBYTECODE=1",
+        "ENV PYTHONPYCACHEPREFIX=/var/cache/cpython",
+        "RUN --mount=type=cache,target=/var/cache/cpython",
+    ] {
+        assert!(docker.lines().any(|it| it.starts_with(line)), "{docker}");
+    }
+    tool("make", "make");
+    world.write("Makefile", snippet("make"));
+    let made = answer(world.command("make").args(["-n", "clean"])).exits(0).stdout;
+    assert_eq!(made, "pycstore sweep .\npycstore forget .\n");
+    let told = world.pycstore_without_prefix(["setup", "docker", "--undo"]).exits(2).stderr;
+    assert!(told.contains("docker is a snippet: setup put it nowhere"), "{told}");
+    assert!(!world.store.exists());
+}

@@ -1,0 +1,69 @@
+//! The findings of `pycstore doctor`, and what it finds on `PATH`.
+
+use super::{Answer, World, tool};
+use std::path::PathBuf;
+
+/// One finding of `doctor --json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// `severity finding`
+    pub what: String,
+    pub path: Option<PathBuf>,
+    pub detail: String,
+    pub hint: String,
+}
+
+/// The findings, without those that depend on the machine that the tests run on: its old interpreters.
+pub fn found(answer: &Answer) -> Vec<Found> {
+    let found = answer.json_lines().into_iter().map(|line| {
+        assert_eq!(line["schema"], 1);
+        let text = |key: &str| line[key].as_str().unwrap_or_else(|| panic!("no {key}: {line}")).to_string();
+        Found {
+            what: format!("{} {}", text("severity"), text("finding")),
+            path: line["path"].as_str().map(PathBuf::from),
+            detail: text("detail"),
+            hint: text("hint"),
+        }
+    });
+    found.filter(|found| found.what != "note interpreter").collect()
+}
+
+/// The one finding of this severity and kind.
+#[track_caller]
+pub fn one(answer: &Answer, what: &str) -> Found {
+    let mut found = found(answer);
+    let all = format!("{found:#?}");
+    found.retain(|it| it.what == what);
+    assert_eq!(found.len(), 1, "{what} in {all}");
+    found.remove(0)
+}
+
+/// Links to these programs, and nothing else, in a directory of their own: what is on `PATH` decides who is asked.
+///
+/// # Panics
+/// When one is missing; then the message says how to install it.
+pub fn programs(world: &World, names: &[&str]) -> PathBuf {
+    let bin = world.home.join(".bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    for name in names {
+        let package = match *name {
+            "crontab" => "cron",
+            "setsid" => "util-linux",
+            "env" | "sleep" => "coreutils",
+            shell => shell,
+        };
+        let program = tool(name, package);
+        let _ = std::os::unix::fs::symlink(program, bin.join(name));
+    }
+    bin
+}
+
+/// Leaves on the disk what `schedule install --with systemd` does, where no user manager runs that could enable it.
+pub fn scheduled(world: &World) {
+    let units = ".config/systemd/user";
+    let printed = world.pycstore(["schedule", "install", "--with", "systemd", "--print"]).exits(0).stdout;
+    let timer = world.write(format!("{units}/pycstore.timer"), printed);
+    let wanted = world.home.join(units).join("timers.target.wants");
+    std::fs::create_dir_all(&wanted).unwrap();
+    std::os::unix::fs::symlink(timer, wanted.join("pycstore.timer")).unwrap();
+}
