@@ -189,8 +189,12 @@ fn a_store_that_is_named_is_left_alone() {
 fn it_needs_a_temporary_directory_and_says_so() {
     let stage = stage(None);
     let missing = Path::new("/pycstore-no-such-place");
-    let answer = answer(stage.demo(&[]).env("TMPDIR", missing)).exits(2);
-    assert!(answer.stderr.starts_with("pycstore: cannot make a directory: "), "{}", answer.stderr);
+    insta::assert_snapshot!(answer(stage.demo(&[]).env("TMPDIR", missing)).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: cannot make a directory: No such file or directory
+    ");
 }
 
 #[test]

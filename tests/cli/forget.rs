@@ -56,8 +56,14 @@ fn a_project_that_is_still_there() {
     // Python compiles again what it needs.
     world.compile(newest(), &[], &[&one]);
     assert_eq!(files(&world.mirror(&one)).len(), 3);
-    let told = world.pycstore(["forget", one.to_str().unwrap()]).exits(0);
-    assert!(told.stdout.contains("removed 3 files and 2 directories, "), "{}", told.stdout);
+    insta::assert_snapshot!(world.pycstore(["forget", one.to_str().unwrap()]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  3  /home/me/one
+    removed 3 files and 2 directories, SIZE
+    ----- stderr -----
+    ");
     let history = world.pycstore(["history", "--json"]).exits(0).json_lines();
     assert_eq!(history[0]["selectors"], json!([format!("forget {}", one.display())]));
     assert_eq!(history[0]["removed"]["files"], 3);

@@ -60,8 +60,16 @@ fn a_configuration_may_be_a_link_or_the_null_device() {
     let dotfile = world.write("dotfiles/pycstore.toml", "[prune]\norphans = true\n");
     fs::create_dir_all(world.home.join(".config/pycstore")).unwrap();
     symlink(dotfile, world.home.join(".config/pycstore/config.toml")).unwrap();
-    let shown = ends(&world, &["prune", "--dry-run"]).exits(0);
-    assert!(shown.stdout.contains("would remove 1 file"), "{shown:?}");
+    insta::assert_snapshot!(ends(&world, &["prune", "--dry-run"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  1  /home/me/gone (gone)
+    DIRECTORIES  EMPTIED, WITH ALL BELOW
+              1  /home/me/.cache/cpython/home/me/gone
+    would remove 1 file and 1 directory, SIZE
+    ----- stderr -----
+    ");
     assert_eq!(ends(&world, &["--config", "/dev/null", "config"]).exits(0).stderr, "");
     // Everybody may write to it, and yet it says nothing to root either.
     fs::remove_file(world.home.join(".config/pycstore/config.toml")).unwrap();

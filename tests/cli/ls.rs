@@ -334,12 +334,13 @@ fn filters_narrow_the_list() {
     let both = listed(&["--under", "elsewhere", "--under", "p"]);
     assert_eq!(both, &below | &listed(&["--under", project.to_str().unwrap()]));
 
-    let answer = world.pycstore(["ls", "--status", "rotten"]).exits(2);
-    assert!(
-        answer.stderr.contains("fresh, stale, orphan, corrupt, unknown, temporary, foreign"),
-        "{}",
-        answer.stderr
-    );
+    insta::assert_snapshot!(world.pycstore(["ls", "--status", "rotten"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: invalid value 'rotten' for '--status <STATUS>' [possible values: fresh, stale, orphan, corrupt, unknown, temporary, foreign]
+    hint: pycstore help ls
+    ");
     world.pycstore(["ls", "--json", "-0"]).exits(2);
 }
 

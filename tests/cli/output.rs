@@ -85,8 +85,12 @@ fn an_edit_that_was_agreed_to_is_made_whoever_reads_it() {
     answer(command(&world, &["setup", "zsh", "--yes"]).stdout(closed_pipe())).exits(0);
     assert!(std::fs::read_to_string(world.home.join(".zshenv")).unwrap().contains("PYTHONPYCACHEPREFIX"));
     // What could not be shown on a full disk is not done.
-    let told = on_full_disk(&world, &["setup", "zsh", "--undo", "--yes"]).exits(2).stderr;
-    assert!(told.ends_with("cannot write to standard output: No space left on device\n"), "{told}");
+    insta::assert_snapshot!(on_full_disk(&world, &["setup", "zsh", "--undo", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: cannot write to standard output: No space left on device
+    ");
     assert!(world.home.join(".zshenv").exists());
 }
 

@@ -405,13 +405,23 @@ fn what_cannot_be_written_is_said() {
         "pycstore: cannot write /home/me/none/report.html: No such file or directory\n\
          hint: name a file in a directory that you may write to, or `-`\n"
     );
-    let directory = write(&world, &world.home).exits(2);
-    assert!(directory.stderr.contains("it is no regular file"), "{}", directory.stderr);
+    insta::assert_snapshot!(write(&world, &world.home).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: cannot write /home/me: it is no regular file
+    hint: name a file in a directory that you may write to, or `-`
+    ");
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
     command.args(["report", "--html", "-"]).env("PYTHONPYCACHEPREFIX", &world.store).stdout(closed_pipe());
     answer(&mut command).exits(0);
-    let usage = world.pycstore(["report"]).exits(2);
-    assert!(usage.stderr.contains("--html <FILE>"), "{}", usage.stderr);
+    insta::assert_snapshot!(world.pycstore(["report"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: the following required arguments were not provided: --html <FILE>
+    hint: pycstore report --html <FILE>; more: pycstore help report
+    ");
     let terminal = world.pycstore_on_terminal(80, ["report", "--html", "r.html"]);
     let terminal = String::from_utf8(terminal).unwrap();
     assert!(terminal.contains("wrote r.html: "), "{terminal:?}");

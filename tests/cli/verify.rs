@@ -318,8 +318,12 @@ fn what_is_not_known_is_not_checked_and_nobody_removes_it() {
     }));
     let counts: Vec<_> = told.json_lines().iter().map(|line| line["entries"].as_u64().unwrap()).collect();
     assert_eq!(counts, [1, 1, 1, 1, 2, 1], "{}", told.stdout);
-    let told = verify(&world, interpreter, &["--fix"]).exits(0).stdout;
-    assert!(told.contains("; 7 not checked"), "{told}");
+    insta::assert_snapshot!(verify(&world, interpreter, &["--fix"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    2 entries looked at: 0 faults, 0 warnings, 6 notices; 7 not checked (--notices shows them)
+    ----- stderr -----
+    ");
     let listed = world.pycstore(["ls", "--json"]).exits(0).json_lines();
     let status = |line: &Value| (line["status"].as_str().unwrap().to_string(), line["reason"].clone());
     let statuses: Vec<_> = listed.iter().map(status).collect();
@@ -399,8 +403,12 @@ fn mtimes_that_images_set_are_told_once_for_each_owner() {
     command.args(["verify", "--json"]).env("SOURCE_DATE_EPOCH", "1500000000");
     let told = answer(command.env("PYTHONPYCACHEPREFIX", &world.store)).exits(0);
     assert_eq!(found(&told), vec![frozen; 3]);
-    let shown = verify(&world, interpreter, &[]).exits(0).stdout;
-    assert!(shown.starts_with("20 entries looked at") && shown.contains("--notices"), "{shown}");
+    insta::assert_snapshot!(verify(&world, interpreter, &[]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    20 entries looked at: 0 faults, 0 warnings, 2 notices (--notices shows them)
+    ----- stderr -----
+    ");
 }
 
 #[test]
@@ -458,7 +466,14 @@ fn an_entry_that_keeps_its_interpreter_busy_leaves_the_others_proved() {
     }
     let began = std::time::Instant::now();
     let told = verify(&world, interpreter, &["--recompile"]).exits(1);
-    assert!(told.stdout.ends_with("; 3 proved\n"), "{told:?}");
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 1
+    ----- stdout -----
+    5 entries looked at: 0 faults, 0 warnings, 0 notices; 3 proved
+    ----- stderr -----
+    pycstore: cannot prove /home/me/.cache/cpython/home/me/project/a.cpython-3.N.pyc: PYTHON ended, or exceeded its limit of time or memory
+    pycstore: cannot prove /home/me/.cache/cpython/home/me/project/c.cpython-3.N.pyc: PYTHON ended, or exceeded its limit of time or memory
+    ");
     assert_eq!(
         told.stderr.matches(" ended, or exceeded its limit of time or memory\n").count(),
         2,
@@ -484,6 +499,18 @@ fn large_entries_are_held_one_at_a_time() {
     let script = format!("ulimit -v 900000; exec '{program}' --threads 8 verify");
     let mut command = world.command("bash");
     command.args(["-c", &script]).env("PYTHONPYCACHEPREFIX", &world.store).env("MALLOC_ARENA_MAX", "1");
-    let told = answer(&mut command).exits(1);
-    assert!(told.stdout.contains(" 8 faults"), "{told:?}");
+    insta::assert_snapshot!(answer(&mut command).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    body  /home/me/.cache/cpython/home/me/p0/m.cpython-3.N.pyc: every import fails: an unknown type code, at byte N of the body; pycstore verify --fix removes it, and Python compiles it again
+    body  /home/me/.cache/cpython/home/me/p1/m.cpython-3.N.pyc: every import fails: an unknown type code, at byte N of the body; pycstore verify --fix removes it, and Python compiles it again
+    body  /home/me/.cache/cpython/home/me/p2/m.cpython-3.N.pyc: every import fails: an unknown type code, at byte N of the body; pycstore verify --fix removes it, and Python compiles it again
+    body  /home/me/.cache/cpython/home/me/p3/m.cpython-3.N.pyc: every import fails: an unknown type code, at byte N of the body; pycstore verify --fix removes it, and Python compiles it again
+    body  /home/me/.cache/cpython/home/me/p4/m.cpython-3.N.pyc: every import fails: an unknown type code, at byte N of the body; pycstore verify --fix removes it, and Python compiles it again
+    body  /home/me/.cache/cpython/home/me/p5/m.cpython-3.N.pyc: every import fails: an unknown type code, at byte N of the body; pycstore verify --fix removes it, and Python compiles it again
+    body  /home/me/.cache/cpython/home/me/p6/m.cpython-3.N.pyc: every import fails: an unknown type code, at byte N of the body; pycstore verify --fix removes it, and Python compiles it again
+    body  /home/me/.cache/cpython/home/me/p7/m.cpython-3.N.pyc: every import fails: an unknown type code, at byte N of the body; pycstore verify --fix removes it, and Python compiles it again
+    8 entries looked at: 8 faults, 0 warnings, 0 notices
+    ----- stderr -----
+    ");
 }

@@ -88,8 +88,15 @@ fn each_source_is_compiled_by_the_interpreter_that_imports_it() {
     answer(command.args(["-c", "import loose.script"])).exits(0);
     assert_eq!(identities(&world.mirror(&world.home)), before, "an interpreter compiled again");
 
-    let again = warm(&world, [&project, &loose]).exits(0);
-    assert!(again.stdout.ends_with("nothing compiled, 7 fresh already\n"), "{again:?}");
+    insta::assert_snapshot!(warm(&world, [&project, &loose]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    COMPILED  FRESH  FAILED  TAG  INTERPRETER
+           0  6  0  cpython-3.N  /home/me/proj/.venv/bin/python
+           0  1  0  cpython-3.N  PYTHON
+    nothing compiled, 7 fresh already
+    ----- stderr -----
+    ");
     assert_eq!(identities(&world.mirror(&world.home)), before);
     // Of what changed, only that.
     let source = world.write("proj/a.py", "NAME = 'changed'\n");
@@ -386,8 +393,14 @@ fn neither_the_caller_nor_a_source_decides_what_the_interpreters_do() {
         .env("PYTHONSTARTUP", project.join("m.py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONOPTIMIZE", "2");
-    let told = answer(command.args(["warm", "."]).current_dir(&project)).exits(0);
-    assert!(told.stdout.ends_with("\ncompiled 6 sources\n"), "{told:?}");
+    insta::assert_snapshot!(answer(command.args(["warm", "."]).current_dir(&project)).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    COMPILED  FRESH  FAILED  TAG  INTERPRETER
+           6  0  0  cpython-3.N  /home/me/p/.venv/bin/python
+    compiled 6 sources
+    ----- stderr -----
+    ");
     assert!(files(&world.home).iter().all(|path| path.file_name() != Some(OsStr::new("RAN"))));
     // Only what was asked for, without optimization, and nothing of the interpreter's own library.
     let entries = files(&world.store);
@@ -441,8 +454,13 @@ fn an_interpreter_can_be_named_and_an_environment_goes_before_it() {
     command.env("PYTHONPYCACHEPREFIX", &world.store).env("PATH", directory);
     answer(command.args(["warm", "p", "--python"]).arg(oldest().path.file_name().unwrap())).exits(0);
     assert!(world.entry(&world.home.join("p/a.py"), oldest(), "").exists());
-    let wrong = warm(&world, ["p", "--python", "no-such-python"]).exits(2);
-    assert!(wrong.stderr.contains("no interpreter at no-such-python\nhint: "), "{wrong:?}");
+    insta::assert_snapshot!(warm(&world, ["p", "--python", "no-such-python"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: no interpreter at no-such-python
+    hint: `pycstore interpreters` lists those on this machine
+    ");
 }
 
 #[test]
@@ -492,11 +510,13 @@ fn what_is_no_interpreter_that_knows_the_prefix_compiles_nothing() {
     for name in std::fs::read_dir(project.join(".venv/bin")).unwrap() {
         std::fs::remove_file(name.unwrap().path()).unwrap();
     }
-    let told = warm(&world, ["p"]).exits(1);
-    assert!(
-        told.stderr.contains("2 sources not compiled: ")
-            && told.stderr.contains("/p/.venv has no interpreter")
-    );
+    insta::assert_snapshot!(warm(&world, ["p"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    nothing compiled
+    ----- stderr -----
+    pycstore: 2 sources not compiled: /home/me/p/.venv has no interpreter
+    ");
 }
 
 #[test]
@@ -511,14 +531,34 @@ fn faults_of_usage_do_nothing() {
         assert!(told.stderr.contains(said) && told.stdout.is_empty(), "{told:?}");
     }
     world.project("p", &["a.py"]);
-    let told = warm(&world, ["--python", "/bin/true", "p"]).exits(1).stderr;
-    assert!(told.starts_with("pycstore: cannot run /bin/true for 1 source: "), "{told}");
-    let told = warm(&world, ["missing", "p"]).exits(1);
-    assert!(told.stdout.ends_with("\ncompiled 1 source\n"), "{told:?}");
+    insta::assert_snapshot!(warm(&world, ["--python", "/bin/true", "p"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    COMPILED  FRESH  FAILED  TAG  INTERPRETER
+           0  0  1  -  /bin/true
+    nothing compiled, 1 not compiled
+    ----- stderr -----
+    pycstore: cannot run /bin/true for 1 source: it is no Python 3.N or later that works
+    ");
+    insta::assert_snapshot!(warm(&world, ["missing", "p"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    COMPILED  FRESH  FAILED  TAG  INTERPRETER
+           1  0  0  cpython-3.N  PYTHON
+    compiled 1 source
+    ----- stderr -----
+    pycstore: nothing at /home/me/missing
+    hint: name a project, an environment or a source: pycstore warm ~/project
+    ");
     let world = World::new();
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
-    let told = answer(command.arg("warm")).exits(2);
-    assert!(told.stderr.contains("no store found"), "{told:?}");
+    insta::assert_snapshot!(answer(command.arg("warm")).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, /home/me/.cache/cpython is not there
+    hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
+    ");
 }
 
 /// Makes a tree another user's, links included.
@@ -564,7 +604,14 @@ fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
     std::fs::rename(ours.join(".venv/bin/python"), &target).unwrap();
     symlink(&target, ours.join(".venv/bin/python")).unwrap();
     give(&target, NOBODY);
-    assert!(warm(&world, ["ours"]).exits(1).stderr.contains("is not run: "));
+    insta::assert_snapshot!(warm(&world, ["ours"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    nothing compiled
+    ----- stderr -----
+    pycstore: not entered as root: 1 directory of other users
+    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv/bin/python belongs to user 65534
+    ");
     give(&target, 0);
     // And each link in between, wherever it lies.
     let between = world.home.join("between");
@@ -573,33 +620,57 @@ fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
     std::fs::remove_file(ours.join(".venv/bin/python")).unwrap();
     symlink(between.join("python"), ours.join(".venv/bin/python")).unwrap();
     give(&between, NOBODY);
-    let told = warm(&world, ["ours"]).exits(1);
-    assert!(told.stderr.contains(&format!("is not run: {} belongs to", between.display())), "{told:?}");
+    insta::assert_snapshot!(warm(&world, ["ours"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    nothing compiled
+    ----- stderr -----
+    pycstore: not entered as root: 1 directory of other users
+    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/between belongs to user 65534
+    ");
     give(&between, 0);
     std::fs::set_permissions(ours.join(".venv"), PermissionsExt::from_mode(0o777)).unwrap();
-    assert!(warm(&world, ["ours"]).exits(1).stderr.contains("may be written to by everybody"));
-    let told = warm(&world, ["theirs"]).exits(2);
-    assert!(
-        told.stderr.contains("refused as root: ") && told.stderr.contains("\nhint: run as that user"),
-        "{told:?}"
-    );
+    insta::assert_snapshot!(warm(&world, ["ours"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    nothing compiled
+    ----- stderr -----
+    pycstore: not entered as root: 1 directory of other users
+    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv may be written to by everybody
+    ");
+    insta::assert_snapshot!(warm(&world, ["theirs"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused as root: /home/me/theirs belongs to user 65534
+    hint: run as that user: sudo -u nobody pycstore warm …
+    ");
     assert!(!ran.exists(), "the trap was run");
     std::fs::create_dir_all(&world.store).unwrap();
     give(&world.store, NOBODY);
     // A store of theirs is filled by them, if they can.
-    let told = warm(&world, ["ours"]).exits(1);
-    assert!(told.stderr.contains(": continuing as "), "{told:?}");
+    insta::assert_snapshot!(warm(&world, ["ours"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    nothing compiled
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to nobody: continuing as nobody
+    pycstore: 2 sources not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv may be written to by everybody
+    ");
     give(&world.store, 0);
     // What of theirs is in root's store is left.
     world.compile(newest(), &[], &[&theirs.join("a.py"), &ours.join("b.py")]);
     age(&theirs.join("a.py"), HOUR);
     age(&ours.join("b.py"), HOUR);
-    let told = warm(&world, ["--all-stale"]).exits(1);
-    assert!(told.stdout.ends_with("\ncompiled 1 source\n"), "{told:?}");
-    assert!(
-        told.stderr.contains("1 entry left: root compiles no sources in other users' directories"),
-        "{told:?}"
-    );
+    insta::assert_snapshot!(warm(&world, ["--all-stale"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    COMPILED  FRESH  FAILED  TAG  INTERPRETER
+           1  0  0  cpython-3.N  PYTHON
+    compiled 1 source
+    ----- stderr -----
+    pycstore: 1 entry left: root compiles no sources in other users' directories
+    ");
     assert!(!ran.exists(), "the trap was run");
 }
 

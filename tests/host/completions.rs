@@ -101,8 +101,13 @@ fn powershell_gets_a_script() {
 #[test]
 fn another_shell_is_an_error_of_usage() {
     let world = World::new();
-    let wrong = world.pycstore(["completions", "tcsh"]).exits(2);
-    assert!(wrong.stderr.contains("[possible values: bash, zsh, fish, powershell]"), "{}", wrong.stderr);
+    insta::assert_snapshot!(world.pycstore(["completions", "tcsh"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: invalid value 'tcsh' for '<SHELL>' [possible values: bash, zsh, fish, powershell]
+    hint: a similar value exists: 'zsh'
+    ");
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
     command.args(["completions", "bash"]).stdout(crate::support::closed_pipe());
     assert_eq!(command.status().unwrap().code(), Some(0), "a closed pipe is no error");

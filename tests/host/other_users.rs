@@ -110,19 +110,33 @@ fn root_neither_obeys_nor_writes_what_another_user_could_have_changed() {
     let world = World::of_projects(&["a.py"], &["b.py"]);
     let history = history_of(&world);
     let again = ["prune", "--orphans", "--under", "/nowhere", "--min-interval", "20h"];
-    assert!(ends(&world, &again).exits(0).stderr.contains("nothing to do: the last run was"));
+    insta::assert_snapshot!(ends(&world, &again).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: nothing to do: the last run was at DATE, the next is due at DATE
+    ");
     give(&history);
-    let told = ends(&world, &again).exits(1);
-    let message = line(&format!("pycstore: cannot read the history {}", history.display()));
-    assert!(told.stderr.starts_with(&format!("{message}{}\n", why(&history))), "{told:?}");
-    assert!(told.stdout.contains("nothing to remove"), "it ran: {told:?}");
+    insta::assert_snapshot!(ends(&world, &again).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    nothing to remove
+    ----- stderr -----
+    pycstore: cannot read the history /home/me/.local/state/pycstore/HASH/history.jsonl: refused as root: /home/me/.local/state/pycstore/HASH/history.jsonl belongs to user 61001
+    pycstore: nothing in the store is at or below /nowhere
+    pycstore: cannot record this run in /home/me/.local/state/pycstore/HASH/history.jsonl: refused as root: /home/me/.local/state/pycstore/HASH/history.jsonl belongs to user 61001
+    ");
 
     let world = World::of_projects(&["a.py"], &["b.py"]);
     let configuration = world.write(".config/pycstore/config.toml", "[prune]\nunused-for = '0s'\n");
     give(&configuration);
-    let told = ends(&world, &["prune"]).exits(2);
-    let message = line(&format!("pycstore: cannot read the configuration {}", configuration.display()));
-    assert!(told.stderr.starts_with(&format!("{message}{}\n", why(&configuration))), "{told:?}");
+    insta::assert_snapshot!(ends(&world, &["prune"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: cannot read the configuration /home/me/.config/pycstore/config.toml: refused as root: /home/me/.config/pycstore/config.toml belongs to user 61001
+    hint: set PYCSTORE_CONFIG empty to use no configuration, or to the path of another
+    ");
     assert_eq!(files(&world.store).len(), 2);
     // Who names a file answers for it.
     let named = configuration.to_str().unwrap();

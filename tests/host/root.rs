@@ -122,12 +122,30 @@ fn as_root_every_command_continues_as_the_owner_of_the_store() {
         assert_eq!(quiet.code, code, "{arguments:?}: {quiet:?}");
     }
     // The environment and root's configuration name a store as well.
-    let told = answer(site.command(&["du"]).env("PYTHONPYCACHEPREFIX", &site.world.store)).exits(0);
-    assert!(told.stderr.contains(CONTINUES), "{told:?}");
+    let told = answer(site.command(&["du"]).env("PYTHONPYCACHEPREFIX", &site.world.store));
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  RECLAIMABLE  LAST USED  TAGS  OWNER
+    SIZE  2  -  today  cpython-3.N  /home/me/kept
+    SIZE  N directories
+    SIZE  2  -  total
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
+    ");
     let directory = site.roots.join(".config/pycstore");
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join("config.toml"), format!("store = {:?}\n", site.world.store)).unwrap();
-    assert!(site.run(&["du"]).exits(0).stderr.contains(CONTINUES));
+    insta::assert_snapshot!(site.run(&["du"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  RECLAIMABLE  LAST USED  TAGS  OWNER
+    SIZE  2  -  today  cpython-3.N  /home/me/kept
+    SIZE  N directories
+    SIZE  2  -  total
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
+    ");
     // What is about root itself stays root's.
     for arguments in [&["config"][..], &["history"], &["schedule", "status"], &["completions", "bash"]] {
         assert!(!site.run(arguments).stderr.contains("continuing"), "{arguments:?}");
@@ -225,16 +243,25 @@ fn as_root_state_and_configuration_are_the_owners() {
     mode(&secret, 0o600);
     fs::remove_file(history).unwrap();
     symlink(&secret, history).unwrap();
-    let told = site.with_account("pycstore --store \"$STORE\" prune --orphans").exits(1);
-    assert!(told.stderr.contains("cannot record this run in "), "{told:?}");
+    insta::assert_snapshot!(site.with_account("pycstore --store \"$STORE\" prune --orphans").shown(), @r"
+    exit: 1
+    ----- stdout -----
+    nothing to remove
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to eve: continuing as eve
+    pycstore: cannot record this run in /home/me/.local/state/pycstore/HASH/history.jsonl: it is a symbolic link, which is not followed
+    ");
     assert_eq!(fs::read_to_string(&secret).unwrap(), "secret\n");
     fs::remove_file(world.home.join(".config/pycstore/config.toml")).unwrap();
     symlink(&secret, world.home.join(".config/pycstore/config.toml")).unwrap();
-    let told = site.with_account("pycstore --store \"$STORE\" prune").exits(2);
-    assert!(
-        told.stderr.contains("cannot read the configuration") && !told.stdout.contains("secret"),
-        "{told:?}"
-    );
+    insta::assert_snapshot!(site.with_account("pycstore --store \"$STORE\" prune").shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to eve: continuing as eve
+    pycstore: cannot read the configuration /home/me/.config/pycstore/config.toml: Permission denied
+    hint: set PYCSTORE_CONFIG empty to use no configuration, or to the path of another
+    ");
 }
 
 #[test]
@@ -260,12 +287,33 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     assert!(shown(&told, "last run  none is recorded with this policy"), "{told:?}");
     assert_eq!(told.stderr, "", "{told:?}");
     of_store("install --print --with cron").exits(0);
-    let told = of_store("install --yes --with cron").exits(0);
-    assert!(told.stderr.contains(&format!("each night as eve: {default}\n")), "{told:?}");
+    insta::assert_snapshot!(of_store("install --yes --with cron").shown(), @r"
+    exit: 0
+    ----- stdout -----
+    --- /dev/null
+    +++ crontab
+    @@ -0,0 +1,4 @@
+    +# >>> pycstore schedule >>>
+    +# (this file was made for this block)
+    +MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet --store /home/me/.cache/cpython schedule run
+    +# <<< pycstore schedule <<<
+    ----- stderr -----
+    pycstore: each night as eve: orphans stale corrupt temporary (the default: the configuration has none)
+    pycstore: what goes wrong cron sends you by mail, where mail is delivered on this machine
+    ");
     // What ran is in her history, and what is shown is what will run.
     of_store("run").exits(0);
-    let told = of_store("status").exits(0);
-    assert!(told.stdout.contains("): done, removed 2 files, "), "{told:?}");
+    insta::assert_snapshot!(of_store("status").shown(), @r"
+    exit: 0
+    ----- stdout -----
+    schedule  cron: the crontab
+    next run  DATE
+    last run  DATE (today): done, removed 2 files, SIZE
+    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    runs as  eve
+    store  /home/me/.cache/cpython
+    ----- stderr -----
+    ");
     // Her policy counts, with root's fine.
     fs::remove_file(&configured).unwrap();
     let hers = world.home.join(".config/pycstore/config.toml");
@@ -288,13 +336,31 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     let told = schedule(&format!("--store {store} --config {} schedule status", named.display())).exits(0);
     assert!(shown(&told, &format!("policy    corrupt ({})", named.display())), "{told:?}");
     mode(&named, 0o600);
-    let told = schedule(&format!("--store {store} --config {} schedule status", named.display())).exits(2);
-    assert!(told.stderr.contains("Permission denied\n") && !told.stdout.contains("policy"), "{told:?}");
+    let told = schedule(&format!("--store {store} --config {} schedule status", named.display()));
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    schedule  cron: the crontab
+    next run  DATE
+    ----- stderr -----
+    pycstore: cannot read the configuration /home/roots/named.toml: Permission denied
+    hint: --config names it
+    pycstore: cannot find out what the owner of the store would remove each night
+    ");
     // Root's own is root's.
     fs::write(&configured, "[prune]\nstale = true\n").unwrap();
     let told = schedule("schedule status").exits(0);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    schedule  cron: the crontab
+    next run  DATE
+    last run  none is recorded with this policy
+    policy  stale (/home/roots/.config/pycstore/config.toml)
+    store  /home/roots/.cache/cpython (not there)
+    ----- stderr -----
+    ");
     assert!(shown(&told, &format!("policy    stale ({})", configured.display())), "{told:?}");
-    assert!(!told.stdout.contains("runs as"), "{told:?}");
 }
 
 #[test]
@@ -303,9 +369,17 @@ fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;
     let metrics = roots.join("pycstore.prom");
-    let told = site.on_store(&["prune", "--orphans", "--metrics", metrics.to_str().unwrap()]).exits(1);
-    let why = format!("pycstore: cannot write the metrics to {}: Permission denied\n", metrics.display());
-    assert!(told.stderr.ends_with(&why), "{told:?}");
+    let told = site.on_store(&["prune", "--orphans", "--metrics", metrics.to_str().unwrap()]);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 1
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  2  /home/me/gone (gone)
+    removed 2 files and 2 directories, SIZE
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
+    pycstore: cannot write the metrics to /home/roots/pycstore.prom: Permission denied
+    ");
     assert!(!world.mirror(gone).exists() && !metrics.exists());
     // Where she may write, it works.
     let metrics = world.home.join("pycstore.prom");
@@ -316,10 +390,14 @@ fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
     fs::write(&configuration, "[prune]\norphans = true\n").unwrap();
     mode(&configuration, 0o600);
     let configured = ["--config", configuration.to_str().unwrap(), "prune"];
-    let told = site.on_store(&configured).exits(2);
-    assert!(
-        told.stderr.contains("cannot read the configuration") && told.stderr.contains("Permission denied")
-    );
+    insta::assert_snapshot!(site.on_store(&configured).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
+    pycstore: cannot read the configuration /home/roots/config.toml: Permission denied
+    hint: --config names it
+    ");
     mode(&configuration, 0o644);
     site.on_store(&configured).exits(0);
     // A source that she may not read decides nothing.
@@ -351,11 +429,23 @@ fn as_root_paths_keep_their_meaning() {
         let arguments = [&["--store", store], arguments].concat();
         answer(site.command(&arguments).current_dir(roots.join("closed")))
     };
-    let told = in_closed(&["report", "--html", "page.html"]).exits(2);
-    assert!(told.stderr.contains("cannot write page.html: Permission denied"), "{told:?}");
+    insta::assert_snapshot!(in_closed(&["report", "--html", "page.html"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
+    pycstore: cannot write page.html: Permission denied
+    hint: name a file in a directory that you may write to, or `-`
+    ");
     assert!(!Path::new("/page.html").exists());
-    let told = in_closed(&["warm", "tmp"]).exits(2);
-    assert!(told.stderr.contains(&format!("{}/tmp", roots.join("closed").display())), "{told:?}");
+    insta::assert_snapshot!(in_closed(&["warm", "tmp"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
+    pycstore: cannot read /home/roots/closed/tmp: Permission denied
+    hint: name a project, an environment or a source: pycstore warm ~/project
+    ");
     in_closed(&["du"]).exits(0);
     // From a directory that is no more.
     let deleted = roots.join("deleted");
@@ -673,7 +763,13 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
     }
     // Root's tree is root's, in the store of another nothing of it is put.
     let into_hers = ["--store", world.store.to_str().unwrap(), "sweep", mine, "--adopt"];
-    assert!(site.run(&into_hers).exits(2).stderr.contains("belongs to root, "), "refused");
+    insta::assert_snapshot!(site.run(&into_hers).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused as root: /home/roots/ours belongs to root, /home/me/.cache/cpython to 61001
+    hint: name trees, and with --adopt a store, of one user at a time
+    ");
     assert_eq!(caches(&ours), 1);
     assert!(!site.run(&["sweep", mine]).exits(0).stderr.contains("continuing"));
     assert_eq!(caches(&ours), 0);
@@ -681,16 +777,30 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
     compile(&[&ours]);
     symlink(&ours, world.home.join("link")).unwrap();
     lchown(world.home.join("link"), Some(EVE), None).unwrap();
-    let told = site.run(&["sweep", world.home.join("link").to_str().unwrap()]).exits(1);
-    assert!(told.stderr.contains(CONTINUES) && told.stderr.contains("Permission denied"), "{told:?}");
+    insta::assert_snapshot!(site.run(&["sweep", world.home.join("link").to_str().unwrap()]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    removed nothing
+    ----- stderr -----
+    pycstore: /home/me/link belongs to user 61001: continuing as user 61001
+    pycstore: cannot remove /home/me/link/__pycache__: Permission denied
+    pycstore: cannot remove /home/me/link/__pycache__/m.cpython-3.N.pyc: Permission denied
+    ");
     assert_eq!(caches(&ours), 1);
     // A store that is not changed is nobody's concern.
     site.run(&["--store", mine, "sweep", hers, "-n"]).exits(0);
     // Hers is swept as her, also into her store.
     let entry = world.entry(&kept.join("c.py"), newest(), "");
     fs::remove_file(&entry).unwrap();
-    let told = site.on_store(&["sweep", hers, "--adopt"]).exits(0);
-    assert!(told.stderr.contains(CONTINUES), "{told:?}");
+    insta::assert_snapshot!(site.on_store(&["sweep", hers, "--adopt"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  ADOPTED  OWNER
+    SIZE  2  1  /home/me/kept
+    removed 2 files and 1 directory, SIZE; adopted 1 of them, SIZE
+    ----- stderr -----
+    pycstore: /home/me/kept belongs to user 61001: continuing as user 61001
+    ");
     assert_eq!((caches(kept), entry.metadata().unwrap().uid()), (0, EVE));
 }
 
@@ -703,8 +813,16 @@ fn as_root_warm_and_verify_work_as_the_owner() {
     let executable = python.path.to_str().unwrap();
     // Also a store that is not there yet.
     fs::remove_dir_all(&world.store).unwrap();
-    let told = site.on_store(&["warm", "--python", executable, kept.to_str().unwrap()]).exits(0);
-    assert!(told.stderr.contains(CONTINUES) && told.stdout.contains("compiled 2 sources"), "{told:?}");
+    let told = site.on_store(&["warm", "--python", executable, kept.to_str().unwrap()]);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    COMPILED  FRESH  FAILED  TAG  INTERPRETER
+           2  0  0  cpython-3.N  PYTHON
+    compiled 2 sources
+    ----- stderr -----
+    pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
+    ");
     for path in [&world.store, &world.entry(&kept.join("c.py"), python, "")] {
         assert_eq!(path.metadata().unwrap().uid(), EVE, "{}", path.display());
     }
@@ -718,8 +836,14 @@ fn as_root_warm_and_verify_work_as_the_owner() {
     assert!(told.stdout.contains("mismatch") && !entry.exists(), "{told:?}");
     // Of a tree that is hers root compiles nothing into a store of root's.
     let store = site.roots.join("store");
-    let told = site.run(&["--store", store.to_str().unwrap(), "warm", kept.to_str().unwrap()]).exits(2);
-    assert!(told.stderr.contains("refused as root: "), "{told:?}");
+    let told = site.run(&["--store", store.to_str().unwrap(), "warm", kept.to_str().unwrap()]);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused as root: /home/me/kept belongs to user 61001
+    hint: run as that user: sudo -u '#61001' pycstore warm …
+    ");
 }
 
 #[test]
@@ -756,7 +880,15 @@ fn as_root_nothing_is_removed_where_others_may_replace_it() {
     run(&["prune", "--orphans", "-n"]).exits(0);
     // What it is turns out to be hers: then she may remove it.
     give(&store, EVE);
-    assert!(run(&["prune", "--orphans"]).exits(0).stderr.contains(CONTINUES));
+    insta::assert_snapshot!(run(&["prune", "--orphans"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  2  /home/me/gone (gone)
+    removed 2 files and 2 directories, SIZE
+    ----- stderr -----
+    pycstore: /home/roots/shared/store belongs to user 61001: continuing as user 61001
+    ");
     assert_eq!(files(&store).len(), 2);
     // In a sticky directory nobody replaces it.
     give(&store, 0);
@@ -783,11 +915,28 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
         give(&directory, user);
     }
     let all = ["--store", shared.to_str().unwrap(), "prune", "--all", "--yes"];
-    let dry = site.run(&[&all[..], &["-n"]].concat()).exits(0);
-    assert!(dry.stdout.contains("would remove 2 files and 1 directory"), "{dry:?}");
-    let told = site.run(&all).exits(0);
-    assert!(told.stdout.contains("removed 2 files and 1 directory"), "{told:?}");
-    assert!(!told.stderr.contains("continuing"), "{told:?}");
+    insta::assert_snapshot!(site.run(&[&all[..], &["-n"]].concat()).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  1  /bobjob
+    SIZE  1  /rootjob
+    DIRECTORIES  EMPTIED, WITH ALL BELOW
+              1  /home/roots/tmp/rootjob
+    would remove 2 files and 1 directory, SIZE
+    ----- stderr -----
+    pycstore: /home/roots/tmp is shared with other programs (it is a common directory); a store needs a directory of its own, such as ~/.cache/cpython
+    ");
+    insta::assert_snapshot!(site.run(&all).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  1  /bobjob
+    SIZE  1  /rootjob
+    removed 2 files and 1 directory, SIZE
+    ----- stderr -----
+    pycstore: /home/roots/tmp is shared with other programs (it is a common directory); a store needs a directory of its own, such as ~/.cache/cpython
+    ");
     assert!(shared.join("bobjob").exists() && !shared.join("rootjob").exists());
     assert!(files(&shared).is_empty());
     assert!(world.store.exists());
@@ -835,8 +984,14 @@ fn as_root_without_home_all_use_the_home_of_passwd() {
     give(&world.home, EVE);
     let as_eve =
         format!("env -u HOME setpriv --reuid {EVE} --regid {EVE} --clear-groups {}", program.display());
-    let told = site.with_account(&format!("{as_eve} prune")).exits(0);
-    assert!(told.stdout.contains("removed 2 files"), "the store, the configuration: {told:?}");
+    insta::assert_snapshot!(site.with_account(&format!("{as_eve} prune")).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  2  /home/me/gone (gone)
+    removed 2 files and 2 directories, SIZE
+    ----- stderr -----
+    ");
     assert_eq!(histories(&world.home.join(".local/state/pycstore")).len(), 1, "the history");
     let told = site.with_account(&format!("{as_eve} config --path")).exits(0);
     assert_eq!(told.stdout, format!("{}/.config/pycstore/config.toml\n", world.home.display()));
@@ -845,8 +1000,13 @@ fn as_root_without_home_all_use_the_home_of_passwd() {
     // Whom passwd does not know has none, and no history: that is no failure.
     let stranger =
         format!("env -u HOME setpriv --reuid {BOB} --regid {BOB} --clear-groups {}", program.display());
-    let told = site.with_account(&format!("{stranger} du")).exits(2);
-    assert!(told.stderr.contains("HOME is not set"), "{told:?}");
+    insta::assert_snapshot!(site.with_account(&format!("{stranger} du")).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, HOME is not set
+    hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
+    ");
     give(&world.store, BOB);
     let told = site.with_account(&format!("{stranger} --store \"$STORE\" prune --orphans")).exits(0);
     assert_eq!(told.stderr, "");
@@ -875,8 +1035,14 @@ fn as_root_a_home_that_is_partly_theirs_gives_root_neither_policy_nor_history() 
         "sed 's#^root:.*#root:x:0:0::{}:/bin/sh#' passwd > other; mount --bind other /etc/passwd;",
         own.display()
     );
-    let told = site.with_account(&format!("{passwd} pycstore --store {} prune", store.display())).exits(2);
-    assert!(told.stderr.contains("nothing selected"), "her policy is not root's: {told:?}");
+    let told = site.with_account(&format!("{passwd} pycstore --store {} prune", store.display()));
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: nothing selected: no selector is given, and the configuration has no policy
+    hint: choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE --max-size SIZE --max-files N --all; with --dry-run to look first
+    ");
     site.with_account(&format!("{passwd} pycstore --store {} prune --orphans", store.display())).exits(0);
     assert!(files(&roots.join(".local")).is_empty());
     assert_eq!(histories(&own.join(".local/state/pycstore")).len(), 1);

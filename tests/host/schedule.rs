@@ -48,8 +48,15 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     assert!(spool.is_own());
     const CRONTAB: &str = "# mine\nMAILTO=me\n*/5 * * * * echo 100\\%\n";
     spool.fill(CRONTAB);
-    let told = spool.pycstore(["schedule", "status"]).exits(1).stdout;
-    assert!(told.starts_with("schedule  none"), "{told}");
+    insta::assert_snapshot!(spool.pycstore(["schedule", "status"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    schedule  none: pycstore schedule install
+    last run  none is recorded with this policy
+    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    store  /home/me/.cache/cpython
+    ----- stderr -----
+    ");
     spool.pycstore(["schedule", "install", "--with", "cron"]).exits(2);
     assert_eq!(spool.contents().unwrap(), CRONTAB.as_bytes());
     let printed = spool.pycstore(["schedule", "install", "--with", "cron", "--print"]).exits(0).stdout;
@@ -74,8 +81,16 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     let ran = run_line(&world, &second).exits(0);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     assert_eq!(entries(&world), 0);
-    let told = spool.pycstore(["schedule", "status"]).exits(0).stdout;
-    assert!(told.contains("(today): done, removed 1 file, "), "{told}");
+    insta::assert_snapshot!(spool.pycstore(["schedule", "status"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    schedule  cron: the crontab
+    next run  DATE
+    last run  DATE (today): done, removed 1 file, SIZE
+    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    store  /home/me/.cache/cpython
+    ----- stderr -----
+    ");
     spool.pycstore(["schedule", "remove", "--yes"]).exits(0);
     assert_eq!(spool.contents().unwrap(), CRONTAB.as_bytes());
     assert_eq!(spool.pycstore(["schedule", "remove", "--yes"]).exits(0).stdout, "nothing to do\n");
@@ -127,8 +142,16 @@ fn odd_names_reach_the_job_through_cron() {
 #[test]
 fn run_does_what_the_configuration_says_else_the_default() {
     let world = world();
-    let dry = schedule(&world, &["run", "--dry-run"]).exits(0).stdout;
-    assert!(dry.contains("would remove 1 file "), "{dry}");
+    insta::assert_snapshot!(schedule(&world, &["run", "--dry-run"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  1  /home/me/gone (gone)
+    DIRECTORIES  EMPTIED, WITH ALL BELOW
+              1  /home/me/.cache/cpython/home/me/gone
+    would remove 1 file and 1 directory, SIZE
+    ----- stderr -----
+    ");
     assert_eq!(entries(&world), 1);
     world.write(".config/pycstore/config.toml", "[prune]\ntemporary = true\n");
     schedule(&world, &["run"]).exits(0);
@@ -138,8 +161,12 @@ fn run_does_what_the_configuration_says_else_the_default() {
     assert_eq!(entries(&world), 0);
     let runs = world.pycstore(["history", "--json"]).exits(0).json_lines();
     assert_eq!(runs[0]["selectors"], serde_json::json!(["orphans", "stale", "corrupt", "temporary"]));
-    let told = schedule(&world, &["run"]).exits(0).stderr;
-    assert!(told.contains("nothing to do: the last run was at "), "{told}");
+    insta::assert_snapshot!(schedule(&world, &["run"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: nothing to do: the last run was at DATE, the next is due at DATE
+    ");
 }
 
 /// The two units of `--print`, written to files.
@@ -296,8 +323,15 @@ fn a_timer_that_somebody_else_wrote_is_not_disabled() {
     let manager = Manager::new(&world);
     world.write(".config/systemd/user/pycstore.timer", "[Timer]\nOnCalendar=weekly\n");
     world.write(".config/systemd/user/timers.target.wants/pycstore.timer", "");
-    let told = manager.pycstore(&["schedule", "status"]).exits(1).stdout;
-    assert!(told.starts_with("schedule  none"), "{told}");
+    insta::assert_snapshot!(manager.pycstore(&["schedule", "status"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    schedule  none: pycstore schedule install
+    last run  none is recorded with this policy
+    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    store  /home/me/.cache/cpython
+    ----- stderr -----
+    ");
     manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
     manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
     assert!(manager.asked().is_empty());
@@ -427,8 +461,16 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
     let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(1).stderr;
     assert!(told.contains("it is refused\n") && told.contains("the schedule by cron stays\n"), "{told}");
     assert_eq!(line(&manager.spool), before);
-    let status = manager.pycstore(&["schedule", "status"]).exits(0).stdout;
-    assert!(status.starts_with("schedule  cron: "), "{status}");
+    insta::assert_snapshot!(manager.pycstore(&["schedule", "status"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    schedule  cron: the crontab
+    next run  DATE
+    last run  none is recorded with this policy
+    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    store  /home/me/.cache/cpython
+    ----- stderr -----
+    ");
     std::fs::remove_file(world.home.join("refuse")).unwrap();
     // While it is started, the old one is there.
     manager.asked();
@@ -468,11 +510,23 @@ fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place()
     std::fs::copy(timer, directory.join("pycstore.timer")).unwrap();
     std::os::unix::fs::symlink("../pycstore.timer", directory.join("timers.target.wants/pycstore.timer"))
         .unwrap();
-    let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0).stderr;
-    assert!(
-        told.contains("pycstore.timer was installed by hand, and stays\nhint: systemctl --user disable"),
-        "{told}"
-    );
+    let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    --- /dev/null
+    +++ crontab
+    @@ -0,0 +1,4 @@
+    +# >>> pycstore schedule >>>
+    +# (this file was made for this block)
+    +MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet schedule run
+    +# <<< pycstore schedule <<<
+    ----- stderr -----
+    pycstore: /home/me/.config/systemd/user/pycstore.timer was installed by hand, and stays
+    hint: systemctl --user disable --now pycstore.timer
+    pycstore: each night: orphans stale corrupt temporary (the default: the configuration has none)
+    pycstore: what goes wrong cron sends you by mail, where mail is delivered on this machine
+    ");
     assert!(directory.join("pycstore.timer").exists());
 }
 
@@ -517,16 +571,31 @@ fn without_a_user_manager_systemd_is_refused() {
     command
         .env("XDG_RUNTIME_DIR", world.home.join("none"))
         .args(["schedule", "install", "--with", "systemd", "--yes"]);
-    let told = answer(&mut command).exits(2).stderr;
-    assert!(told.contains("no systemd user manager runs here\nhint: "), "{told}");
-    let told = schedule(&world, &["install", "--with", "launchd", "--yes"]).exits(2).stderr;
-    assert!(told.contains("launchd exists only on macOS\nhint: "), "{told}");
+    insta::assert_snapshot!(answer(&mut command).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: no systemd user manager runs here
+    hint: pycstore schedule install --with cron; or --print --with systemd, and enable the timer yourself
+    ");
+    insta::assert_snapshot!(schedule(&world, &["install", "--with", "launchd", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: launchd exists only on macOS
+    hint: pycstore schedule install --print --with launchd shows its property list
+    ");
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
     let told =
         answer(command.env("PATH", "/nonexistent").args(["schedule", "install", "--yes"])).exits(2).stderr;
     assert!(told.contains("cannot run crontab") && told.contains("hint: install cron"), "{told}");
-    let told = schedule(&world, &["status", "--print"]).exits(2).stderr;
-    assert!(told.contains("--print works only with install"), "{told}");
+    insta::assert_snapshot!(schedule(&world, &["status", "--print"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: --print works only with install
+    hint: pycstore schedule install --print
+    ");
 }
 
 #[test]
@@ -580,9 +649,13 @@ fn root_schedules_no_program_that_others_may_change() {
         answer(command.args(["schedule", "install", "--with", "cron", "--yes"]))
     };
     std::os::unix::fs::chown(&bin, Some(65534), None).unwrap();
-    let told = install().exits(2);
-    let why = format!("{} belongs to user 65534\nhint: put it where only root may write", bin.display());
-    assert!(told.stderr.contains(&why), "{told:?}");
+    insta::assert_snapshot!(install().shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: root would run /home/me/bin/pycstore each night, and /home/me/bin belongs to user 65534
+    hint: put it where only root may write, such as /usr/local/bin, and run it from there
+    ");
     assert_eq!(spool.contents(), None);
     std::os::unix::fs::chown(&bin, Some(0), None).unwrap();
     // Nor one that obeys their configuration.
@@ -591,9 +664,13 @@ fn root_schedules_no_program_that_others_may_change() {
     std::os::unix::fs::chown(&kept, Some(65534), None).unwrap();
     let mut command = spool.command(&[], "", &program);
     command.env("XDG_CONFIG_HOME", &kept).args(["schedule", "install", "--with", "cron", "--yes"]);
-    let told = answer(&mut command).exits(2);
-    let why = format!("root would use {} each night, and {0} belongs to user 65534", kept.display());
-    assert!(told.stderr.contains(&why), "{told:?}");
+    insta::assert_snapshot!(answer(&mut command).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: root would use /home/me/theirs each night, and /home/me/theirs belongs to user 65534
+    hint: point XDG_CONFIG_HOME, XDG_STATE_HOME and --config at paths that only root can change
+    ");
     assert_eq!(spool.contents(), None);
     install().exits(0);
     assert!(line(&spool).contains(program.to_str().unwrap()));

@@ -100,8 +100,14 @@ fn the_shell_in_use_is_set_up_when_none_is_named() {
     let told = answer(command.env("SHELL", "/usr/bin/zsh").args(["setup", "--yes"])).exits(0);
     assert!(told.stderr.contains("the shell in use is zsh, for $SHELL names it\n"), "{}", told.stderr);
     assert!(world.home.join(".zshenv").is_file());
-    let told = answer(world.command(env!("CARGO_BIN_EXE_pycstore")).arg("setup")).exits(2).stderr;
-    assert!(told.contains("which shell? $SHELL is not set\nhint: name what to set up"), "{told}");
+    let told = answer(world.command(env!("CARGO_BIN_EXE_pycstore")).arg("setup"));
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: which shell? $SHELL is not set
+    hint: name what to set up: bash, zsh, fish, profile, environment.d, cron, git, vscode
+    ");
     // A shell in a shell.
     tool("fish", "fish");
     let script = format!("{} setup --yes; true", env!("CARGO_BIN_EXE_pycstore"));
@@ -134,7 +140,12 @@ fn snippets_are_what_their_programs_understand() {
     world.write("Makefile", snippet("make"));
     let made = answer(world.command("make").args(["-n", "clean"])).exits(0).stdout;
     assert_eq!(made, "pycstore sweep .\npycstore forget .\n");
-    let told = world.pycstore_without_prefix(["setup", "docker", "--undo"]).exits(2).stderr;
-    assert!(told.contains("docker is a snippet: setup put it nowhere"), "{told}");
+    insta::assert_snapshot!(world.pycstore_without_prefix(["setup", "docker", "--undo"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: docker is a snippet: setup put it nowhere, so it cannot take it back
+    hint: take it out where you put it
+    ");
     assert!(!world.store.exists());
 }

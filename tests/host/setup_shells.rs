@@ -213,8 +213,14 @@ fn systemd_sessions_are_reached() {
     }
     let bytes = world.home.join(OsStr::from_bytes(b"not\xffutf8"));
     let arguments = ["setup", "--yes", "environment.d", "--store"].map(OsStr::new);
-    let refused = run(&world, &[], &[&arguments[..], &[bytes.as_os_str()]].concat()).exits(2);
-    assert!(refused.stderr.contains("is not UTF-8"), "{}", refused.stderr);
+    let refused = run(&world, &[], &[&arguments[..], &[bytes.as_os_str()]].concat());
+    insta::assert_snapshot!(refused.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: environment.d: cannot write /home/me/not�utf8: its name is not UTF-8, which environment.d(5) does not take
+    hint: choose another directory: pycstore setup --store DIR …
+    ");
 }
 
 /// What a job of the real cron daemon is told: one that it runs when it starts.
@@ -254,6 +260,12 @@ fn the_jobs_of_cron_are_reached() {
         assert_eq!(job(&world, &spool), printed(&store));
     }
     let store = world.home.join("blank ");
-    let refused = spool.pycstore(["setup", "--yes", "cron", "--store", store.to_str().unwrap()]).exits(2);
-    assert!(refused.stderr.contains("its name ends in a blank, which cron drops"), "{}", refused.stderr);
+    let refused = spool.pycstore(["setup", "--yes", "cron", "--store", store.to_str().unwrap()]);
+    insta::assert_snapshot!(refused.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: cron: cannot write /home/me/blank : its name ends in a blank, which cron drops
+    hint: choose another directory: pycstore setup --store DIR …
+    ");
 }

@@ -3,6 +3,7 @@
 pub mod confinement;
 pub mod findings;
 pub mod lock;
+pub mod shown;
 pub mod spool;
 pub mod storm;
 pub mod terminal;

@@ -297,13 +297,18 @@ fn other_stores_are_named_when_asked() {
     world.compile(newest(), &[], &[&project]);
     let others: Value = world.pycstore(["du", "--json", "--all-stores"]).exits(0).json();
     assert_eq!(others["other_stores"], json!([]));
-    assert!(
-        world
-            .pycstore(["du", "--all-stores"])
-            .exits(0)
-            .stdout
-            .ends_with("\nno other store on this machine\n")
-    );
+    let told = world.pycstore(["du", "--all-stores"]);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  RECLAIMABLE  LAST USED  TAGS  OWNER
+    SIZE  1  -  today  cpython-3.N  /home/me/project
+    SIZE  N directories
+    SIZE  1  -  total
+
+    no other store on this machine
+    ----- stderr -----
+    ");
     // As Python itself does it: a tilde in quotes is a directory of that name in the working directory.
     let mut python = world.python(newest());
     python

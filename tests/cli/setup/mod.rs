@@ -20,18 +20,29 @@ fn nothing_is_done_without_consent() {
     let world = World::new();
     world.write(".profile", "theirs\n");
     let before = World::snapshot(&world.home);
-    let refused = setup(&world, &["bash"]).exits(2);
-    assert!(refused.stderr.contains("not a terminal, cannot ask\nhint: add --yes"), "{}", refused.stderr);
-    assert_eq!(refused.stdout, "");
+    insta::assert_snapshot!(setup(&world, &["bash"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
+    pycstore: bash: ~/.profile: bash reads it as a login shell, and it may not read ~/.bashrc
+    pycstore: files would be changed: not a terminal, cannot ask
+    hint: add --yes, or look first with --dry-run
+    ");
     let shown = setup(&world, &["bash", "--dry-run"]).exits(0);
     assert!(
         shown.stdout.contains("\n+export PYTHONPYCACHEPREFIX=\"$HOME/.cache/cpython\"\n"),
         "{}",
         shown.stdout
     );
-    let printed = setup(&world, &["bash", "--print"]).exits(0);
-    assert_eq!(printed.stdout, "export PYTHONPYCACHEPREFIX=\"$HOME/.cache/cpython\"\n");
-    assert!(printed.stderr.contains("bash: for ~/.bashrc\n"), "{}", printed.stderr);
+    insta::assert_snapshot!(setup(&world, &["bash", "--print"]).shown(), @r#"
+    exit: 0
+    ----- stdout -----
+    export PYTHONPYCACHEPREFIX="$HOME/.cache/cpython"
+    ----- stderr -----
+    pycstore: bash: for ~/.bashrc
+    pycstore: bash: for ~/.profile
+    "#);
     for reply in ["n\n", "\n", "what?\n"] {
         let told = world.pycstore_answered(&["setup", "bash"], reply).exits(0);
         assert!(told.stdout.contains("nothing was changed"), "{}", told.stdout);
@@ -40,8 +51,26 @@ fn nothing_is_done_without_consent() {
     world.pycstore_answered(&["setup", "bash"], "y\n").exits(0);
     assert!(read(&world, ".profile").ends_with("theirs\n"));
     // What was shown before is what was done.
-    let done = setup(&world, &["bash", "--undo", "--yes"]).exits(0);
-    assert!(done.stdout.contains("-export PYTHONPYCACHEPREFIX"));
+    insta::assert_snapshot!(setup(&world, &["bash", "--undo", "--yes"]).shown(), @r#"
+    exit: 0
+    ----- stdout -----
+    --- /home/me/.bashrc
+    +++ /dev/null
+    @@ -1,4 +0,0 @@
+    -# >>> pycstore >>>
+    -# (this file was made for this block)
+    -export PYTHONPYCACHEPREFIX="$HOME/.cache/cpython"
+    -# <<< pycstore <<<
+    --- /home/me/.profile
+    +++ /home/me/.profile
+    @@ -1,4 +1 @@
+    -# >>> pycstore >>>
+    -export PYTHONPYCACHEPREFIX="$HOME/.cache/cpython"
+    -# <<< pycstore <<<
+     theirs
+    ----- stderr -----
+    pycstore: the store stays: `pycstore prune --all` empties it
+    "#);
     let done = setup(&world, &["bash", "--yes"]).exits(0);
     let changes = |text: &str| {
         text.lines()
@@ -139,9 +168,15 @@ fn directories_that_setup_made_go_and_no_others() {
 fn without_cron_it_says_what_to_install() {
     let world = World::new();
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
-    let told = answer(command.env("PATH", "/nonexistent").args(["setup", "cron", "--yes"])).exits(2);
-    assert!(told.stderr.contains("cannot run crontab"), "{}", told.stderr);
-    assert!(told.stderr.contains("hint: install cron"), "{}", told.stderr);
+    let told = answer(command.env("PATH", "/nonexistent").args(["setup", "cron", "--yes"]));
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: cron: the crontab: cron reads it before each job
+    pycstore: cannot run crontab: crontab is not on PATH
+    hint: install cron, for example: apt install cron
+    ");
     assert!(!world.store.exists(), "nothing was done");
 }
 
@@ -172,30 +207,55 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     std::fs::hard_link(world.home.join(".bashrc"), world.home.join("other")).unwrap();
     symlink("/dev/null", world.home.join(".bash_profile")).unwrap();
     let before = World::snapshot(&world.home);
-    let told = setup(&world, &["zsh", "--yes"]).exits(2).stderr;
-    assert!(
-        told.contains(&format!(
-            "not changed: {}: line 2 sets PYTHONPYCACHEPREFIX already\nhint: ",
-            zshenv.display()
-        )),
-        "{told}"
-    );
-    let told = setup(&world, &["git", "--yes"]).exits(2).stderr;
-    assert!(told.contains("line 2: this begins a block that has no end\nhint: "), "{told}");
-    let told = setup(&world, &["git", "--undo", "--yes"]).exits(2).stderr;
-    assert!(told.contains("line 2: this begins a block that has no end\nhint: "), "{told}");
+    insta::assert_snapshot!(setup(&world, &["zsh", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: zsh: ~/.zshenv: every zsh reads it first, scripts included
+    pycstore: not changed: /home/me/.zshenv: line 2 sets PYTHONPYCACHEPREFIX already
+    hint: change that by hand, or leave it; `--print` shows what would be added
+    ");
+    insta::assert_snapshot!(setup(&world, &["git", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: git: ~/.config/git/ignore: git reads it where core.excludesFile names no other
+    pycstore: not changed: /home/me/.config/git/ignore: line 2: this begins a block that has no end
+    hint: put it right in an editor, and run this again
+    ");
+    insta::assert_snapshot!(setup(&world, &["git", "--undo", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: not changed: /home/me/.config/git/ignore: line 2: this begins a block that has no end
+    hint: put it right in an editor, and run this again
+    ");
     assert_eq!(World::snapshot(&world.home), before);
-    let told = setup(&world, &["bash", "--yes"]).exits(2).stderr;
-    assert!(told.contains(".bashrc has 2 names (hard links)"), "{told}");
-    assert!(told.contains(".bash_profile is no regular file"), "{told}");
+    insta::assert_snapshot!(setup(&world, &["bash", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
+    pycstore: not changed: /home/me/.bashrc has 2 names (hard links), and only one would be changed
+    hint: edit it by hand; `--print` shows what would be added
+    pycstore: bash: ~/.bash_profile: bash reads it as a login shell, and it may not read ~/.bashrc
+    pycstore: not changed: /home/me/.bash_profile is no regular file
+    hint: edit it by hand; `--print` shows what would be added
+    ");
     // One bad file does not stop the others.
     setup(&world, &["zsh", "fish", "--yes"]).exits(1);
     assert!(world.home.join(".config/fish/conf.d/pycstore.fish").is_file());
     std::fs::set_permissions(&zshenv, PermissionsExt::from_mode(0o444)).unwrap();
     std::fs::write(world.home.join(".profile"), "").unwrap();
     std::fs::set_permissions(world.home.join(".profile"), PermissionsExt::from_mode(0o444)).unwrap();
-    let told = setup(&world, &["profile", "--yes"]).exits(2).stderr;
-    assert!(told.contains(".profile is read-only"), "{told}");
+    insta::assert_snapshot!(setup(&world, &["profile", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: profile: ~/.profile: sh reads it at login, and so do display managers
+    pycstore: not changed: /home/me/.profile is read-only
+    hint: edit it by hand; `--print` shows what would be added
+    ");
 }
 
 #[test]
@@ -211,9 +271,16 @@ fn the_store_is_made_for_its_owner_and_tagged() {
     let total = world.pycstore(["du", "--json"]).exits(0).json()["total"]["disk"].as_u64().unwrap();
     let du = answer(world.command("du").args(["-s", "-B1"]).arg(&world.store)).exits(0).stdout;
     assert_eq!(du.split_whitespace().next().unwrap(), total.to_string());
-    let shown = world.pycstore(["du"]).exits(0).stdout;
-    assert!(shown.contains(" in the store itself (foreign)\n"), "{shown}");
-    assert!(!shown.contains(" /\n"), "{shown}");
+    insta::assert_snapshot!(world.pycstore(["du"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  RECLAIMABLE  LAST USED  TAGS  OWNER
+    SIZE  1  -  -  in the store itself (foreign)
+    SIZE  1  -  today  cpython-3.N  /home/me/p
+    SIZE  N directories
+    SIZE  2  -  total
+    ----- stderr -----
+    ");
     let page = world.pycstore(["report", "--html", "-"]).exits(0).stdout;
     assert!(page.contains("<bdi>in the store itself</bdi>"), "{page}");
     let listed = world.pycstore(["ls"]).exits(0).stdout;
@@ -326,8 +393,13 @@ fn a_repository_says_nothing_about_the_others() {
     answer(command.current_dir(repository).args(["setup", "git", "--yes"])).exits(0);
     assert!(world.home.join(".config/git/ignore").is_file());
     world.write(".gitconfig", "[core]\n\texcludesFile = relative\n");
-    let told = setup(&world, &["git", "--yes"]).exits(2).stderr;
-    assert!(told.contains("core.excludesFile is the relative path relative\nhint: git config"), "{told}");
+    insta::assert_snapshot!(setup(&world, &["git", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: git: core.excludesFile is the relative path relative
+    hint: git config --global core.excludesFile '~/relative'
+    ");
 }
 
 #[test]
@@ -357,9 +429,24 @@ fn vscode_keeps_comments_and_order() {
     assert_eq!(read(&world, ".config/Code/User/settings.json"), SETTINGS);
     assert!(!world.home.join(".config/Code - Insiders/User/settings.json").exists());
     let bare = World::new();
-    let told = setup(&bare, &["vscode", "--yes"]).exits(2).stderr;
-    assert!(told.contains("no VS Code found") && told.contains("\nhint: "), "{told}");
-    assert!(setup(&bare, &["vscode", "--print"]).exits(0).stdout.contains("\"files.exclude\": {"));
+    insta::assert_snapshot!(setup(&bare, &["vscode", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: no VS Code found: none of Code, Code - Insiders, Code - OSS, VSCodium, VSCodium - Insiders with a directory User in /home/me/.config
+    hint: start it once; or see what to add to its settings.json: pycstore setup vscode --print
+    ");
+    insta::assert_snapshot!(setup(&bare, &["vscode", "--print"]).shown(), @r#"
+    exit: 0
+    ----- stdout -----
+    {
+        "files.exclude": {
+            "**/__pycache__": true,
+            "**/*.py[co]": true
+        }
+    }
+    ----- stderr -----
+    "#);
 }
 
 #[test]
@@ -370,11 +457,13 @@ fn another_users_home_is_left_alone() {
     }
     let world = World::new();
     std::os::unix::fs::chown(&world.home, Some(65534), Some(65534)).unwrap();
-    let told = setup(&world, &["bash", "--yes"]).exits(2).stderr;
-    assert!(
-        told.contains("is the home of user 65534, and pycstore runs as user 0\nhint: run it as that user"),
-        "{told}"
-    );
+    insta::assert_snapshot!(setup(&world, &["bash", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: /home/me is the home of user 65534, and pycstore runs as user 0
+    hint: run it as that user
+    ");
     // As that user it works.
     world.pycstore_unprivileged(["setup", "zsh", "--yes"]).exits(0);
     assert_eq!(world.home.join(".zshenv").metadata().unwrap().uid(), 65534);
@@ -405,8 +494,16 @@ fn root_follows_nobody_elses_link_and_makes_nothing_at_somebody_elses() {
     }
     std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
     let store = directory.join("store");
-    let told = setup(&world, &["bash", "--yes", "--store", store.to_str().unwrap()]).exits(2).stderr;
-    assert!(told.contains("refused as root: ") && told.contains("zdotdir belongs to user 65534\n"), "{told}");
+    let told = setup(&world, &["bash", "--yes", "--store", store.to_str().unwrap()]);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
+    pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
+    pycstore: cannot prepare the store /home/me/zdotdir/store: refused as root: /home/me/zdotdir belongs to user 65534
+    hint: name a store of your own: pycstore setup --store ~/.cache/cpython
+    ");
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
     std::os::unix::fs::chown(&directory, Some(0), None).unwrap();
     zsh(&[]).exits(0);

@@ -396,8 +396,13 @@ fn what_others_manage_is_left_alone_unless_it_is_named() {
     let conda = within(&["conda"]);
     takes(&world, [project.to_str().unwrap(), "--include-environments"], &paths(&conda));
     // A glob that means nothing is a fault of usage.
-    let wrong = sweep(&world, [project.to_str().unwrap(), "--ignore", "a/b"]).exits(2);
-    assert!(wrong.stderr.contains("`a/b`") && wrong.stderr.contains("\nhint: "), "{}", wrong.stderr);
+    insta::assert_snapshot!(sweep(&world, [project.to_str().unwrap(), "--ignore", "a/b"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: the glob `a/b` matches nothing: it begins neither with / nor with **
+    hint: a glob is a name, such as 'build', or matched against absolute paths: '/home/me/work/**'
+    ");
 }
 
 #[test]
@@ -449,11 +454,15 @@ fn root_is_led_by_nobody_elses_link_to_what_is_not_theirs() {
     }
     let before = World::snapshot(&world.home);
     // Who decides where it leads may not remove there.
-    let told = sweep(&world, ["theirs/link"]).exits(1);
-    assert!(
-        told.stderr.contains(": continuing as ") && told.stderr.contains("Permission denied"),
-        "{told:?}"
-    );
+    insta::assert_snapshot!(sweep(&world, ["theirs/link"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    removed nothing
+    ----- stderr -----
+    pycstore: /home/me/theirs/link belongs to nobody: continuing as nobody
+    pycstore: cannot remove /home/me/theirs/link/__pycache__: Permission denied
+    pycstore: cannot remove /home/me/theirs/link/__pycache__/m.cpython-3.N.pyc: Permission denied
+    ");
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
     takes(&world, ["theirs/honest"], &[&own.join("__pycache__")]);
     // A link of ours leads wherever we want.
@@ -526,8 +535,13 @@ fn what_belongs_to_the_system_is_refused() {
         assert!(told.stdout.is_empty() && told.stderr.contains(why), "{path}: {told:?}");
         assert!(told.stderr.contains("\nhint: "), "{path}: {told:?}");
     }
-    let told = sweep(&world, ["-n", "/", "--system"]).exits(2);
-    assert!(told.stderr.contains("is the root directory"), "{told:?}");
+    insta::assert_snapshot!(sweep(&world, ["-n", "/", "--system"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: / is the root directory
+    hint: name the trees that are yours: pycstore sweep ~/project
+    ");
     // What a real installation consists of, in small.
     let library = world.home.join("py/lib/python3.12");
     for module in ["os.py", "encodings/__init__.py", "importlib/__init__.py", "site-packages/x.py"] {
@@ -539,8 +553,13 @@ fn what_belongs_to_the_system_is_refused() {
     let told = takes(&world, [&root], &[&root.join("tool/__pycache__")]);
     assert!(told.stderr.contains("lib/python3.12: it belongs to an installation of Python"), "{told:?}");
     let inside = library.join("site-packages");
-    let told = sweep(&world, [&inside]).exits(2);
-    assert!(told.stderr.contains("belongs to an installation of Python\nhint: --system"), "{told:?}");
+    insta::assert_snapshot!(sweep(&world, [&inside]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: /home/me/py/lib/python3.N/site-packages belongs to an installation of Python
+    hint: --system sweeps it as well
+    ");
     // One that is refused does not stop the others.
     compile_in_tree(&world, newest(), &[], &[&root.join("tool")]);
     let before = World::snapshot(&world.home);
@@ -576,7 +595,16 @@ find /mnt/gnu -type f",
         bytecode.display()
     );
     let told = answer(&mut world.in_namespace("", &script)).exits(0);
-    assert!(told.stderr.contains("/gnu/store: it belongs to the package manager; --system"), "{told:?}");
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  1  /gnu/profile
+    removed 1 file and 1 directory, SIZE
+    /mnt/gnu/store/x/__pycache__/m.cpython-3.N.pyc
+    ----- stderr -----
+    pycstore: left alone /gnu/store: it belongs to the package manager; --system sweeps it
+    ");
     let files: Vec<&str> = told.stdout.lines().filter(|line| line.starts_with('/')).collect();
     assert_eq!(files, ["/mnt/gnu/store/x/__pycache__/m.cpython-312.pyc"], "{told:?}");
 }
@@ -612,7 +640,14 @@ fn directories_that_are_left_empty_go_when_asked() {
     std::fs::remove_file(tree.join("gone/deep/b.py")).unwrap();
     let before = World::snapshot(&world.home);
     let dry = sweep(&world, [tree.as_os_str(), OsStr::new("--empty-directories"), OsStr::new("-n")]).exits(0);
-    assert!(dry.stdout.contains("would remove 4 files and 4 directories, "), "{}", dry.stdout);
+    insta::assert_snapshot!(dry.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  4  /home/me/tree
+    would remove 4 files and 4 directories, SIZE
+    ----- stderr -----
+    ");
     let gone = [caches(&tree), vec![tree.join("gone/deep")]].concat();
     let real = takes(&world, [tree.as_os_str(), OsStr::new("--empty-directories")], &paths(&gone));
     assert_eq!(real.stdout, dry.stdout.replace("would remove", "removed"));
@@ -646,7 +681,14 @@ fn a_pycache_may_be_named_and_overlapping_paths_count_once() {
     ];
     let arguments: Vec<&OsStr> = many.iter().map(|path| path.as_os_str()).collect();
     let dry = sweep(&world, [&arguments[..], &[OsStr::new("-n")]].concat()).exits(0);
-    assert!(dry.stdout.contains("would remove 4 files and 3 directories, "), "{}", dry.stdout);
+    insta::assert_snapshot!(dry.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  4  /home/me/tree
+    would remove 4 files and 3 directories, SIZE
+    ----- stderr -----
+    ");
     let gone = [caches(&tree), vec![tree.join("a.pyc")]].concat();
     let real = takes(&world, arguments, &paths(&gone));
     assert_eq!(real.stdout, dry.stdout.replace("would remove", "removed"));
@@ -679,9 +721,20 @@ fn what_cannot_be_read_or_removed_is_reported_and_the_rest_goes() {
         command
     };
     let told = answer(&mut command(&[])).exits(1);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 1
+    ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  1  /home/me/tree
+    removed 1 file and 1 directory, SIZE
+    ----- stderr -----
+    pycstore: kept /home/me/tree/secret/__pycache__/d.cpython-3.N.pyc: its first bytes cannot be read
+    pycstore: cannot remove /home/me/tree/fixed/__pycache__/c.cpython-3.N.pyc: Permission denied
+    pycstore: cannot read the directory /home/me/tree/closed: Permission denied
+    pycstore: cannot read /home/me/tree/secret/__pycache__/d.cpython-3.N.pyc: Permission denied
+    ");
     mode("closed", 0o755);
     mode("fixed/__pycache__", 0o755);
-    assert!(told.stdout.contains("removed 1 file and 1 directory, "), "{told:?}");
     assert!(!tree.join("__pycache__").exists() && secret.exists(), "{told:?}");
     assert!(cached(&tree.join("fixed/c.py"), newest(), "").exists(), "{told:?}");
     for said in [
@@ -710,8 +763,13 @@ fn faults_of_usage_do_nothing() {
         );
     }
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
-    let told = answer(command.args(["sweep", ".", "--adopt"])).exits(2);
-    assert!(told.stderr.contains("no store found"), "{told:?}");
+    insta::assert_snapshot!(answer(command.args(["sweep", ".", "--adopt"])).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, /home/me/.cache/cpython is not there
+    hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
+    ");
 }
 
 #[test]
