@@ -224,10 +224,36 @@ fn what_means_nothing_in_the_store_is_said_whoever_reads_it() {
     }
     world.write(".config/pycstore/config.toml", "keep = ['/**']\n");
     assert_eq!(world.pycstore(["prune", "--orphans"]).exits(0).stderr, "", "all is kept, each night");
+    let mut shown = String::new();
     for line in ["ls --under ~/one", "forget -n ~/one", "verify ~/one", "du --under ~/one"] {
-        let told = world.pycstore(line.split(' ')).exits(0).stderr;
-        assert!(told.ends_with("hint: a quoted `~` is not expanded: write $HOME\n"), "{line}: {told}");
+        shown += &world.pycstore(line.split(' ')).exits(0).shown();
     }
+    insta::assert_snapshot!(shown, @r"
+    exit: 0
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /home/me/~/one
+    hint: a quoted `~` is not expanded: write $HOME
+    exit: 0
+    ----- stdout -----
+    nothing to remove
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /home/me/~/one
+    hint: a quoted `~` is not expanded: write $HOME
+    exit: 0
+    ----- stdout -----
+    0 entries looked at: 0 faults, 0 warnings, 0 notices
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /home/me/~/one
+    hint: a quoted `~` is not expanded: write $HOME
+    exit: 0
+    ----- stdout -----
+    SIZE  FILES  RECLAIMABLE  LAST USED  TAGS  OWNER
+    SIZE  0  -  total
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /home/me/~/one
+    hint: a quoted `~` is not expanded: write $HOME
+    ");
 }
 
 #[test]

@@ -303,18 +303,31 @@ fn where_a_user_manager_runs_it_gets_a_timer() {
 #[test]
 fn units_that_somebody_else_wrote_are_left_alone() {
     let theirs = "[Service]\nExecStart=/usr/local/bin/pycstore --quiet prune --max-size 2g\n";
+    let mut shown = String::new();
     for name in ["pycstore.service", "pycstore.timer"] {
         let world = world();
         let manager = Manager::new(&world);
         let unit = world.write(format!(".config/systemd/user/{name}"), theirs);
-        let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(2).stderr;
-        assert!(told.contains(&format!("{name}: pycstore did not write it\nhint: ")), "{told}");
+        let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]);
+        shown += &told.exits(2).shown();
         assert!(manager.asked().is_empty());
         manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
         assert_eq!(std::fs::read_to_string(&unit).unwrap(), theirs);
         let units = crate::support::files(&world.home.join(".config/systemd"));
         assert_eq!(units.len(), 1, "{units:?}");
     }
+    insta::assert_snapshot!(shown, @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: not changed: /home/me/.config/systemd/user/pycstore.service: pycstore did not write it
+    hint: rename it, or schedule by cron: pycstore schedule install --with cron
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: not changed: /home/me/.config/systemd/user/pycstore.timer: pycstore did not write it
+    hint: rename it, or schedule by cron: pycstore schedule install --with cron
+    ");
 }
 
 #[test]
@@ -340,13 +353,14 @@ fn a_timer_that_somebody_else_wrote_is_not_disabled() {
 #[test]
 fn units_that_are_only_partly_ours_are_not_made_ours() {
     let drop_in = "[Service]\nEnvironment=A=1\n";
-    for (text, why) in [("", "pycstore did not write it"), ("\n", "pycstore did not write it")] {
+    let mut shown = String::new();
+    for text in ["", "\n"] {
         let world = world();
         let manager = Manager::new(&world);
         // An empty unit is a masked one.
         let unit = world.write(".config/systemd/user/pycstore.service", text);
-        let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(2).stderr;
-        assert!(told.contains(&format!("pycstore.service: {why}\nhint: ")), "{told}");
+        let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]);
+        shown += &told.exits(2).shown();
         assert_eq!(std::fs::read_to_string(unit).unwrap(), text);
     }
     for name in ["pycstore.service", "pycstore.timer"] {
@@ -357,16 +371,35 @@ fn units_that_are_only_partly_ours_are_not_made_ours() {
         let ours = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{ours}{drop_in}")).unwrap();
         manager.asked();
-        let told = manager.pycstore(&["schedule", "install", "--threads", "1", "--yes"]).exits(2).stderr;
-        assert!(
-            told.contains(&format!("{name}: it has lines that pycstore did not write\nhint: ")),
-            "{told}"
-        );
+        let told = manager.pycstore(&["schedule", "install", "--threads", "1", "--yes"]);
+        shown += &told.exits(2).shown();
         // What they added stays; a timer of theirs is not stopped.
         manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), drop_in);
         assert_eq!(manager.asked().iter().any(|it| it.starts_with("disable")), name == "pycstore.service");
     }
+    insta::assert_snapshot!(shown, @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: not changed: /home/me/.config/systemd/user/pycstore.service: pycstore did not write it
+    hint: rename it, or schedule by cron: pycstore schedule install --with cron
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: not changed: /home/me/.config/systemd/user/pycstore.service: pycstore did not write it
+    hint: rename it, or schedule by cron: pycstore schedule install --with cron
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: not changed: /home/me/.config/systemd/user/pycstore.service: it has lines that pycstore did not write
+    hint: move them to a drop-in: systemctl --user edit pycstore.service (or pycstore.timer)
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: not changed: /home/me/.config/systemd/user/pycstore.timer: it has lines that pycstore did not write
+    hint: move them to a drop-in: systemctl --user edit pycstore.service (or pycstore.timer)
+    ");
 }
 
 #[test]
@@ -458,8 +491,9 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
     let before = line(&manager.spool);
     // The manager does not start the new one.
     world.write("refuse", "");
-    let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(1).stderr;
-    assert!(told.contains("it is refused\n") && told.contains("the schedule by cron stays\n"), "{told}");
+    let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(1);
+    assert!(told.stderr.contains("it is refused\n"), "{told:?}");
+    assert!(told.stderr.contains("the schedule by cron stays\n"), "{told:?}");
     assert_eq!(line(&manager.spool), before);
     insta::assert_snapshot!(manager.pycstore(&["schedule", "status"]).shown(), @r"
     exit: 0
@@ -490,11 +524,10 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
         "test \"$1\" = -l && { echo 'no crontab for me' >&2; exit 1; }; echo full >&2; exit 1",
     );
     let timer = world.home.join(".config/systemd/user/pycstore.timer");
-    let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(2).stderr;
-    assert!(
-        told.contains("crontab says: full\n") && told.contains("the schedule by systemd stays\n"),
-        "{told}"
-    );
+    let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]);
+    assert_eq!(told.code, 2, "{told:?}");
+    assert!(told.stderr.contains("crontab says: full\n"), "{told:?}");
+    assert!(told.stderr.contains("the schedule by systemd stays\n"), "{told:?}");
     assert!(timer.exists());
     assert!(manager.asked().iter().all(|it| !it.starts_with("disable")));
 }
@@ -586,9 +619,14 @@ fn without_a_user_manager_systemd_is_refused() {
     hint: pycstore schedule install --print --with launchd shows its property list
     ");
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
-    let told =
-        answer(command.env("PATH", "/nonexistent").args(["schedule", "install", "--yes"])).exits(2).stderr;
-    assert!(told.contains("cannot run crontab") && told.contains("hint: install cron"), "{told}");
+    let told = answer(command.env("PATH", "/nonexistent").args(["schedule", "install", "--yes"]));
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: cannot run crontab: crontab is not on PATH
+    hint: install cron, for example: apt install cron; or start a systemd user manager
+    ");
     insta::assert_snapshot!(schedule(&world, &["status", "--print"]).shown(), @r"
     exit: 2
     ----- stdout -----

@@ -1,5 +1,6 @@
 //! The findings of `pycstore doctor`, and what it finds on `PATH`.
 
+use super::shown::neutral;
 use super::{Answer, World, tool};
 use std::path::PathBuf;
 
@@ -11,6 +12,15 @@ pub struct Found {
     pub path: Option<PathBuf>,
     pub detail: String,
     pub hint: String,
+}
+
+impl Found {
+    /// The finding for `insta::assert_snapshot!`.
+    pub fn shown(&self) -> String {
+        let Found { what, path, detail, hint } = self;
+        let path = path.as_ref().map(|path| format!("path: {}\n", path.display())).unwrap_or_default();
+        neutral(&format!("{what}\n{path}detail: {detail}\nhint: {hint}"))
+    }
 }
 
 /// The findings, without those that depend on the machine that the tests run on: its old interpreters.

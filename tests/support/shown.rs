@@ -22,7 +22,7 @@ impl Answer {
 }
 
 /// Text that is the same on every machine and in every run.
-fn neutral(text: &str) -> String {
+pub(super) fn neutral(text: &str) -> String {
     static PYTHON: OnceLock<Regex> = OnceLock::new();
     let python = PYTHON.get_or_init(|| Regex::new(r"(/[\w.+-]+)+/bin/python3(\.\d+)?\b").unwrap());
     // Those of a test keep their place.

@@ -82,12 +82,12 @@ fn what_everyone_may_write_is_an_error_where_everyone_gets_there() {
     mode(entry.parent().unwrap(), 0o777);
     let answer = doctor(&world).exits(1);
     let open = one(&answer, "error writable");
-    assert_eq!(open.path.as_deref(), entry.parent());
-    assert!(
-        open.detail.starts_with("1 file and 1 directory of the store can be written by everyone"),
-        "{open:?}"
-    );
-    assert_eq!(open.hint, format!("chmod -R go-w {}", world.store.display()));
+    insta::assert_snapshot!(open.shown(), @r"
+    error writable
+    path: /home/me/.cache/cpython/home/me/work
+    detail: 1 file and 1 directory of the store can be written by everyone, such as /home/me/.cache/cpython/home/me/work: Python runs what they write
+    hint: chmod -R go-w /home/me/.cache/cpython
+    ");
     // The hint is right.
     answer_of(&world, &open.hint);
     none(&doctor(&world), "writable");
@@ -95,10 +95,12 @@ fn what_everyone_may_write_is_an_error_where_everyone_gets_there() {
     // Where nobody gets to, it does no harm.
     mode(&entry, 0o666);
     mode(&world.store, 0o700);
-    let shielded = one(&doctor(&world).exits(0), "note writable");
-    let end = format!(", but nobody else gets through {}", world.store.display());
-    assert!(shielded.detail.ends_with(&end), "{shielded:?}");
-    assert_eq!(shielded.path, Some(entry));
+    insta::assert_snapshot!(one(&doctor(&world).exits(0), "note writable").shown(), @r"
+    note writable
+    path: /home/me/.cache/cpython/home/me/work/a.cpython-3.N.pyc
+    detail: /home/me/.cache/cpython/home/me/work/a.cpython-3.N.pyc can be written by everyone, but nobody else gets through /home/me/.cache/cpython
+    hint: chmod -R go-w /home/me/.cache/cpython
+    ");
 }
 
 /// Types a hint into a shell.
@@ -132,10 +134,12 @@ fn a_directory_above_that_others_may_change_is_an_error() {
     let Site { world, .. } = site();
     let caches = world.home.join(".cache");
     mode(&caches, 0o777);
-    let open = one(&doctor(&world).exits(1), "error ancestor");
-    assert_eq!(open.path.as_ref(), Some(&caches));
-    assert!(open.detail.contains("can be changed by everyone"), "{open:?}");
-    assert!(open.hint.starts_with(&format!("chmod o-w {}", caches.display())), "{open:?}");
+    insta::assert_snapshot!(one(&doctor(&world).exits(1), "error ancestor").shown(), @r"
+    error ancestor
+    path: /home/me/.cache
+    detail: /home/me/.cache can be changed by everyone, who can put another store in the place of this one: Python runs what is there
+    hint: chmod o-w /home/me/.cache, or chmod +t /home/me/.cache where everyone has to write there
+    ");
     // Others can make files beside it then, but not put another in its place.
     mode(&caches, 0o1777);
     none(&doctor(&world).exits(0), "ancestor");
@@ -180,9 +184,12 @@ fn parts_of_others_are_told_from_ones_own() {
     // As `sudo python` leaves them.
     lchown(&entry, Some(0), Some(0)).unwrap();
     lchown(entry.parent().unwrap(), Some(0), Some(0)).unwrap();
-    let roots = one(&as_nobody().exits(1), "warning foreign-parts");
-    assert!(roots.detail.starts_with("1 file and 1 directory of the store belong to root"), "{roots:?}");
-    assert_eq!(roots.hint, format!("sudo chown -R nobody {}", world.store.display()));
+    insta::assert_snapshot!(one(&as_nobody().exits(1), "warning foreign-parts").shown(), @r"
+    warning foreign-parts
+    path: /home/me/.cache/cpython/home/me/work
+    detail: 1 file and 1 directory of the store belong to root, as `sudo python` leaves them: Python may be unable to write there, such as /home/me/.cache/cpython/home/me/work
+    hint: sudo chown -R nobody /home/me/.cache/cpython
+    ");
 
     // Somebody else's: their code runs.
     lchown(&entry, Some(1234), Some(1234)).unwrap();
@@ -195,12 +202,21 @@ fn parts_of_others_are_told_from_ones_own() {
     none(&by_root, "owner");
     // Root itself had better not use it: the home is nobody's, and so is the store.
     let as_root = doctor(&world).exits(1);
-    assert!(one(&as_root, "error owner").detail.ends_with("belongs to nobody, whose code root runs"));
+    insta::assert_snapshot!(one(&as_root, "error owner").shown(), @r"
+    error owner
+    path: /home/me/.cache/cpython
+    detail: /home/me/.cache/cpython belongs to nobody, whose code root runs
+    hint: use a store of your own: pycstore setup
+    ");
 
     // The whole store is root's.
     answer(world.command("chown").args(["-R", "0:0"]).arg(&world.store)).exits(0);
-    let owner = one(&as_nobody().exits(1), "error owner");
-    assert!(owner.detail.contains("belongs to root, not to nobody"), "{owner:?}");
+    insta::assert_snapshot!(one(&as_nobody().exits(1), "error owner").shown(), @r"
+    error owner
+    path: /home/me/.cache/cpython
+    detail: /home/me/.cache/cpython belongs to root, not to nobody: Python cannot write there
+    hint: sudo chown -R nobody /home/me/.cache/cpython
+    ");
 }
 
 #[test]
@@ -228,9 +244,19 @@ fn file_systems_that_cannot_be_written() {
         "(cd \"$HOME/store\" && touch $(seq 1 $((1000 - $(df --output=iused . | tail -1) - 5))))",
     )
     .exits(1);
-    assert!(one(&nearly, "warning full").detail.ends_with(" and 5 files left"), "{}", nearly.stdout);
+    insta::assert_snapshot!(one(&nearly, "warning full").shown(), @r"
+    warning full
+    path: /home/me/store
+    detail: the file system of /home/me/store is nearly full: SIZE and 5 files left
+    hint: make room, for example: pycstore prune --orphans --stale --max-size 1GiB --store /home/me/store
+    ");
     let noatime = on("size=4m,noatime", ":").exits(0);
-    assert!(one(&noatime, "note noatime").detail.contains("the time of compilation counts as last use"));
+    insta::assert_snapshot!(one(&noatime, "note noatime").shown(), @r"
+    note noatime
+    path: /home/me/store
+    detail: the mount of /home/me/store is noatime: the time of compilation counts as last use
+    hint: mount it with relatime, if --unused-for and --max-size are to know what is in use
+    ");
     let ordinary = on("size=4m", ":");
     for kind in ["full", "read-only", "noatime", "network"] {
         none(&ordinary, kind);
@@ -247,7 +273,12 @@ fn a_store_on_another_machine() {
         cd \"$HOME\"; PATH=\"$HOME/.bin\" exec pycstore doctor --json --store \"$STORE\"";
     programs(&world, &[]);
     let answer = answer(&mut world.in_namespace("", script)).exits(0);
-    assert!(one(&answer, "note network").detail.ends_with("is on a network file system (nfs4)"));
+    insta::assert_snapshot!(one(&answer, "note network").shown(), @r"
+    note network
+    path: /home/me/.cache/cpython
+    detail: /home/me/.cache/cpython is on a network file system (nfs4)
+    hint: a store on a local disk is faster and no other machine's sources are in it: pycstore setup
+    ");
 }
 
 #[test]
@@ -260,11 +291,18 @@ fn what_a_prune_would_take_is_worth_a_note() {
     std::fs::remove_file(&source).unwrap();
     let answer = doctor(&world).exits(0);
     let temporary = one(&answer, "note temporary");
-    assert!(temporary.detail.starts_with("1 file left by interrupted writes, "), "{temporary:?}");
-    assert_eq!(temporary.hint, "pycstore prune --temporary");
-    let reclaimable = one(&answer, "note reclaimable");
-    assert!(reclaimable.detail.starts_with("1 file that Python cannot use any more, "), "{reclaimable:?}");
-    assert_eq!(reclaimable.hint, "pycstore prune --orphans --stale --corrupt");
+    insta::assert_snapshot!(temporary.shown(), @r"
+    note temporary
+    path: /home/me/.cache/cpython
+    detail: 1 file left by interrupted writes, SIZE
+    hint: pycstore prune --temporary
+    ");
+    insta::assert_snapshot!(one(&answer, "note reclaimable").shown(), @r"
+    note reclaimable
+    path: /home/me/.cache/cpython
+    detail: 1 file that Python cannot use any more, SIZE
+    hint: pycstore prune --orphans --stale --corrupt
+    ");
     world.pycstore(["prune", "--temporary"]).exits(0);
     world.pycstore(["prune", "--orphans", "--stale", "--corrupt"]).exits(0);
     none(&doctor(&world).exits(0), "temporary");
@@ -277,16 +315,16 @@ fn a_project_that_still_has_bytecode_in_it() {
     let compile = "import py_compile, sys; py_compile.compile(sys.argv[1], doraise=True)";
     let mut python = world.command(&newest().path);
     answer(python.args(["-c", compile]).arg(&source)).exits(0);
-    let project = source.parent().unwrap();
     let below = world.project("work/package", &["c.py"]).join("deep");
     std::fs::create_dir(&below).unwrap();
     std::fs::remove_file(world.home.join("work/package/pyproject.toml")).unwrap();
     let answer = answer(command(&world).current_dir(&below)).exits(0);
-    let left = one(&answer, "note in-tree");
-    assert!(left.detail.starts_with("1 __pycache__ directory still in "), "{left:?}");
-    assert!(left.detail.contains(": 1 file, "), "{left:?}");
-    assert_eq!(left.path.as_deref(), Some(project));
-    assert_eq!(left.hint, format!("pycstore sweep --adopt {}", project.display()));
+    insta::assert_snapshot!(one(&answer, "note in-tree").shown(), @r"
+    note in-tree
+    path: /home/me/work
+    detail: 1 __pycache__ directory still in /home/me/work: 1 file, SIZE
+    hint: pycstore sweep --adopt /home/me/work
+    ");
     none(&doctor(&world), "in-tree"); // a home is no project
 }
 
@@ -312,19 +350,26 @@ fn other_stores_and_a_literal_tilde() {
 #[test]
 fn who_prunes_and_when_it_last_did() {
     let Site { world, .. } = site();
-    let never = one(&doctor(&world).exits(0), "note schedule");
-    assert!(never.detail.starts_with("nothing prunes the store: no schedule is in place"), "{never:?}");
-    assert_eq!(never.hint, "pycstore schedule install");
+    insta::assert_snapshot!(one(&doctor(&world).exits(0), "note schedule").shown(), @r"
+    note schedule
+    path: /home/me/.cache/cpython
+    detail: nothing prunes the store: no schedule is in place, and no run of prune is recorded
+    hint: pycstore schedule install
+    ");
     world.pycstore(["prune", "--orphans"]).exits(0);
-    let by_hand = one(&doctor(&world).exits(0), "note schedule");
-    assert!(
-        by_hand.detail.starts_with("no schedule is in place; the last prune was by hand ("),
-        "{by_hand:?}"
-    );
+    insta::assert_snapshot!(one(&doctor(&world).exits(0), "note schedule").shown(), @r"
+    note schedule
+    path: /home/me/.cache/cpython
+    detail: no schedule is in place; the last prune was by hand (DATE, today)
+    hint: pycstore schedule install
+    ");
     scheduled(&world);
-    let not_yet = one(&doctor(&world).exits(0), "note schedule");
-    assert!(not_yet.detail.starts_with("systemd is to prune every night"), "{not_yet:?}");
-    assert_eq!(not_yet.hint, "pycstore schedule run does it now");
+    insta::assert_snapshot!(one(&doctor(&world).exits(0), "note schedule").shown(), @r"
+    note schedule
+    path: /home/me/.cache/cpython
+    detail: systemd is to prune every night, and has not done so yet
+    hint: pycstore schedule run does it now
+    ");
     world.pycstore(["schedule", "run"]).exits(0);
     none(&doctor(&world).exits(0), "schedule");
 
@@ -338,8 +383,12 @@ fn who_prunes_and_when_it_last_did() {
     assert_eq!(long_ago.hint, "pycstore schedule status");
     let failed = lines.replace("\"exit\":0", "\"exit\":1").replace("\"failures\":0", "\"failures\":3");
     std::fs::write(&journal, failed).unwrap();
-    let failed = one(&doctor(&world).exits(1), "warning schedule");
-    assert!(failed.detail.ends_with("did not end well: incomplete, 3 failures"), "{failed:?}");
+    insta::assert_snapshot!(one(&doctor(&world).exits(1), "warning schedule").shown(), @r"
+    warning schedule
+    path: /home/me/.cache/cpython
+    detail: the last prune (DATE, today) did not end well: incomplete, 3 failures
+    hint: see what it says: pycstore prune --orphans --stale
+    ");
 }
 
 #[test]
@@ -349,7 +398,12 @@ fn a_store_that_is_missing_refused_or_unreadable() {
     let missing = with(&world.home.join("none")).exits(0);
     assert_eq!(one(&missing, "note missing").path, Some(world.home.join("none")));
     let refused = with(&world.home.join("work")).exits(1);
-    assert!(one(&refused, "error refused").detail.contains("is a source tree"), "{}", refused.stdout);
+    insta::assert_snapshot!(one(&refused, "error refused").shown(), @r"
+    error refused
+    path: /home/me/work
+    detail: refused: /home/me/work is a source tree: it has a.py
+    hint: PYTHONPYCACHEPREFIX names it; a store is a directory of its own, such as ~/.cache/cpython
+    ");
 
     let locked = entry.parent().unwrap();
     mode(locked, 0o000);
@@ -358,9 +412,12 @@ fn a_store_that_is_missing_refused_or_unreadable() {
     program.env("PATH", programs(&world, &[])).args(["doctor", "--json"]);
     let unreadable = answer(&mut program).exits(1);
     mode(locked, 0o755);
-    let unreadable = one(&unreadable, "warning unreadable");
-    assert_eq!(unreadable.path.as_deref(), Some(locked));
-    assert!(unreadable.detail.ends_with(": Permission denied"), "{unreadable:?}");
+    insta::assert_snapshot!(one(&unreadable, "warning unreadable").shown(), @r"
+    warning unreadable
+    path: /home/me/.cache/cpython/home/me/work
+    detail: cannot read the directory /home/me/.cache/cpython/home/me/work: Permission denied
+    hint: look at it with ls -ld; run as its owner or as root
+    ");
 }
 
 /// A store that may not be looked into is not a store that is missing: no command says so.
@@ -407,8 +464,11 @@ fn a_store_behind_a_closed_directory_is_not_missing() {
 fn a_configuration_that_cannot_be_understood_is_a_finding() {
     let Site { world, .. } = site();
     world.write(".config/pycstore/config.toml", "[prune]\norphans = 3\n");
-    let wrong = one(&doctor(&world).exits(1), "error configuration");
-    assert!(wrong.detail.contains("config.toml:2:11: "), "{wrong:?}");
+    insta::assert_snapshot!(one(&doctor(&world).exits(1), "error configuration").shown(), @r"
+    error configuration
+    detail: /home/me/.config/pycstore/config.toml:2:11: invalid type: integer `3`, expected a boolean
+    hint: `pycstore help config` has an example of each key
+    ");
 }
 
 /// An installation in which `binary` plays Python 3.12.

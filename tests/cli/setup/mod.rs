@@ -311,26 +311,52 @@ fn what_is_no_store_is_not_promised() {
     let world = World::new();
     let project = world.project("p", &["m.py"]);
     let home = world.home.to_str().unwrap().to_string();
-    for (store, expected) in [
-        ("/", "is the root directory"),
-        (home.as_str(), "home directory"),
-        (project.to_str().unwrap(), "is a source tree"),
-        ("~/.cache/cpython", "a quoted `~` is not expanded"),
-        ("a\nb", "has a control character"),
-    ] {
-        let told = setup(&world, &["zsh", "--yes", "--store", store]).exits(2).stderr;
-        assert!(told.contains(expected), "{store}: {told}");
-        assert!(told.contains("\nhint: "), "{told}");
+    let mut shown = String::new();
+    for store in ["/", &home, project.to_str().unwrap(), "~/.cache/cpython", "a\nb"] {
+        shown += &setup(&world, &["zsh", "--yes", "--store", store]).exits(2).shown();
     }
-    for (prefix, expected) in
-        [("~/.cache/cpython", "a quoted `~`"), ("relative", "a relative path depends on the directory")]
-    {
+    for prefix in ["~/.cache/cpython", "relative"] {
         let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
-        let told = answer(command.env("PYTHONPYCACHEPREFIX", prefix).args(["setup", "zsh", "--yes"]))
-            .exits(2)
-            .stderr;
-        assert!(told.contains(expected), "{told}");
+        let told = answer(command.env("PYTHONPYCACHEPREFIX", prefix).args(["setup", "zsh", "--yes"]));
+        shown += &told.exits(2).shown();
     }
+    insta::assert_snapshot!(shown, @r#"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: / is the root directory
+    hint: --store names it; a store is a directory of its own, such as ~/.cache/cpython
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: /home/me is or holds the home directory /home/me
+    hint: --store names it; a store is a directory of its own, such as ~/.cache/cpython
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: /home/me/p is a source tree: it has m.py
+    hint: --store names it; a store is a directory of its own, such as ~/.cache/cpython
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: --store is ~/.cache/cpython: a quoted `~` is expanded by nobody
+    hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: zsh: cannot write /home/me/a\nb: its name has a control character
+    hint: choose another directory: pycstore setup --store DIR …
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: PYTHONPYCACHEPREFIX is ~/.cache/cpython: a quoted `~` is expanded by nobody
+    hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: PYTHONPYCACHEPREFIX is relative: a relative path is another in each directory
+    hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
+    "#);
     assert!(!world.home.join(".zshenv").exists());
 }
 
@@ -485,13 +511,26 @@ fn root_follows_nobody_elses_link_and_makes_nothing_at_somebody_elses() {
         let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
         answer(command.env("ZDOTDIR", &directory).args(["setup", "zsh", "--yes"]).args(arguments))
     };
+    let mut shown = String::new();
     for given in [directory.join(".zshenv"), directory.clone()] {
         std::os::unix::fs::lchown(&given, Some(65534), None).unwrap();
-        let told = zsh(&[]).exits(2).stderr;
-        let why = format!(" {} belongs to user 65534\nhint: run it as that user", given.display());
-        assert!(told.contains("not changed as root: ") && told.contains(&why), "{told}");
+        shown += &zsh(&[]).exits(2).shown();
         std::os::unix::fs::lchown(&given, Some(0), None).unwrap();
     }
+    insta::assert_snapshot!(shown, @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
+    pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir/.zshenv belongs to user 65534
+    hint: run it as that user
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
+    pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir belongs to user 65534
+    hint: run it as that user
+    ");
     std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
     let store = directory.join("store");
     let told = setup(&world, &["bash", "--yes", "--store", store.to_str().unwrap()]);
