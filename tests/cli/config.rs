@@ -92,9 +92,28 @@ fn the_policy_is_shown_with_its_lines() {
     assert_eq!(of("prune.max-size"), ["\"500MB\" \"file\" null 5"]);
     assert_eq!(of("prune.max-files"), ["9 \"file\" null 6"]);
     assert_eq!(of("prune.max-runtime"), ["null \"default\" null null"]);
-    let table = run(&world, &[], &["config"]).exits(0).stdout;
-    assert!(table.contains("\nprune.max-size           line 5   500MB\n"), "{table}");
-    assert!(table.contains(&format!("\nconfig                   default  {home}/{PLACE}\n")), "{table}");
+    insta::assert_snapshot!(run(&world, &[], &["config"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    KEY  FROM  VALUE
+    config  default  /home/me/.config/pycstore/config.toml
+    store  default  /home/me/.cache/cpython (not there)
+    threads  default  as many as the disk can use
+    keep  line 1  /home/me/a/**
+    keep  line 1  **/b
+    assume-gone  default  none
+    prune.orphans  line 3  true
+    prune.stale  default  false
+    prune.corrupt  default  false
+    prune.temporary  default  false
+    prune.dead-interpreters  default  false
+    prune.unused-for  line 4  90d
+    prune.max-size  line 5  500MB
+    prune.max-files  line 6  9
+    prune.min-interval  default  none
+    prune.max-runtime  default  none
+    ----- stderr -----
+    ");
 }
 
 #[test]

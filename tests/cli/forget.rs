@@ -207,17 +207,39 @@ fn a_tag_narrows() {
 fn nothing_to_forget_is_success_and_no_path_is_none() {
     let (world, ..) = site();
     let before = World::snapshot(&world.home);
+    let mut shown = String::new();
     for path in ["nowhere", "/pycstore-no-such-place", "on", "one/a", "one/a.py/x"] {
-        let told = world.pycstore(["forget", path]).exits(0);
-        assert_eq!(told.stdout, "nothing to remove\n");
-        assert!(
-            told.stderr.starts_with("pycstore: nothing in the store is at or below /"),
-            "{}",
-            told.stderr
-        );
+        shown += &world.pycstore(["forget", path]).exits(0).shown();
         let quiet = world.pycstore(["-q", "forget", path]).exits(0);
         assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
     }
+    insta::assert_snapshot!(shown, @r"
+    exit: 0
+    ----- stdout -----
+    nothing to remove
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /home/me/nowhere
+    exit: 0
+    ----- stdout -----
+    nothing to remove
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /pycstore-no-such-place
+    exit: 0
+    ----- stdout -----
+    nothing to remove
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /home/me/on
+    exit: 0
+    ----- stdout -----
+    nothing to remove
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /home/me/one/a
+    exit: 0
+    ----- stdout -----
+    nothing to remove
+    ----- stderr -----
+    pycstore: nothing in the store is at or below /home/me/one/a.py/x
+    ");
     world.pycstore(["forget"]).exits(2);
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
 }

@@ -522,14 +522,25 @@ fn what_is_no_interpreter_that_knows_the_prefix_compiles_nothing() {
 #[test]
 fn faults_of_usage_do_nothing() {
     let world = World::new();
-    for (arguments, said) in [
-        (&["missing"][..], "nothing at "),
-        (&["/"], "is the root directory"),
-        (&["--all-stale", "--python", "x"], "cannot be used with"),
-    ] {
-        let told = warm(&world, arguments).exits(2);
-        assert!(told.stderr.contains(said) && told.stdout.is_empty(), "{told:?}");
-    }
+    let wrong = [&["missing"][..], &["/"], &["--all-stale", "--python", "x"]];
+    let told = wrong.map(|arguments| warm(&world, arguments).exits(2).shown());
+    insta::assert_snapshot!(told.concat(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: nothing at /home/me/missing
+    hint: name a project, an environment or a source: pycstore warm ~/project
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: / is the root directory
+    hint: name a project, an environment or a source: pycstore warm ~/project
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: the argument '--all-stale' cannot be used with '--python <PYTHON>'
+    hint: pycstore warm --all-stale [PATH]...; more: pycstore help warm
+    ");
     world.project("p", &["a.py"]);
     insta::assert_snapshot!(warm(&world, ["--python", "/bin/true", "p"]).shown(), @r"
     exit: 1
@@ -590,15 +601,33 @@ fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
     }
     give(&theirs, NOBODY);
     give(&ours.join("theirs"), NOBODY);
+    let mut shown = String::new();
     for given in ["ours/.venv", "ours/.venv/bin", "ours/.venv/bin/python"] {
         let path = world.home.join(given);
         give(&path, NOBODY);
-        let told = warm(&world, ["ours"]).exits(1);
-        assert!(told.stderr.contains(".venv/bin/python is not run: "), "{told:?}");
-        assert!(told.stderr.contains(&format!("belongs to user {NOBODY}")), "{told:?}");
-        assert!(told.stderr.contains("not entered as root: "), "{told:?}");
+        shown += &warm(&world, ["ours"]).exits(1).shown();
         give(&path, 0);
     }
+    insta::assert_snapshot!(shown, @r"
+    exit: 1
+    ----- stdout -----
+    nothing compiled
+    ----- stderr -----
+    pycstore: not entered as root: 2 directories of other users
+    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv belongs to user 65534
+    exit: 1
+    ----- stdout -----
+    nothing compiled
+    ----- stderr -----
+    pycstore: not entered as root: 2 directories of other users
+    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv/bin belongs to user 65534
+    exit: 1
+    ----- stdout -----
+    nothing compiled
+    ----- stderr -----
+    pycstore: not entered as root: 1 directory of other users
+    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv/bin/python belongs to user 65534
+    ");
     // What its link leads to counts, and what everybody may change.
     let target = world.home.join("python");
     std::fs::rename(ours.join(".venv/bin/python"), &target).unwrap();

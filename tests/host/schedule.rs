@@ -73,9 +73,16 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     let second = line(&spool);
     assert!(second.contains("--store"), "{second}");
     assert_eq!(first.split(' ').take(5).collect::<Vec<_>>(), second.split(' ').take(5).collect::<Vec<_>>());
-    let told = spool.pycstore(["schedule", "status"]).exits(0).stdout;
-    assert!(told.starts_with("schedule  cron: the crontab\nnext run  20"), "{told}");
-    assert!(told.contains("last run  none is recorded with this policy\npolicy    orphans stale corrupt temporary (the default"), "{told}");
+    insta::assert_snapshot!(spool.pycstore(["schedule", "status"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    schedule  cron: the crontab
+    next run  DATE
+    last run  none is recorded with this policy
+    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    store  /home/me/.cache/cpython
+    ----- stderr -----
+    ");
     // What cron runs does what is promised, and says nothing.
     assert_eq!(entries(&world), 1);
     let ran = run_line(&world, &second).exits(0);
@@ -661,13 +668,24 @@ fn a_configuration_by_another_name_holds_at_night_as_well() {
     let world = World::new();
     let file = world.write("my config.toml", "[prune]\norphans = true\nmax-size = \"1GiB\"\n");
     let told =
-        schedule(&world, &["install", "--print", "--with", "cron", "--config", file.to_str().unwrap()])
-            .exits(0);
-    assert!(told.stdout.contains(&format!("--config '{}' schedule run", file.display())), "{}", told.stdout);
+        schedule(&world, &["install", "--print", "--with", "cron", "--config", file.to_str().unwrap()]);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet --config '/home/me/my config.toml' schedule run
+    ----- stderr -----
+    pycstore: for the crontab
+    ");
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
     let told =
         answer(command.env("PYCSTORE_CONFIG", "").args(["schedule", "install", "--print", "--with", "cron"]));
-    assert!(told.stdout.contains("--config /dev/null schedule run"), "{}", told.stdout);
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 0
+    ----- stdout -----
+    MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet --config /dev/null schedule run
+    ----- stderr -----
+    pycstore: for the crontab
+    ");
 }
 
 #[test]

@@ -148,8 +148,14 @@ fn a_source_that_is_no_file_to_read_is_not_read() {
     symlink("/dev/zero", project.join("device.py")).unwrap();
     std::fs::File::options().write(true).open(project.join("huge.py")).unwrap().set_len(1 << 42).unwrap();
     let before = World::snapshot(&world.store);
-    let listed = world.pycstore(["ls"]).exits(0);
-    assert!(listed.stdout.contains("unknown    too-large "), "{}", listed.stdout);
+    insta::assert_snapshot!(world.pycstore(["ls"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    orphan  source SIZE  /home/me/.cache/cpython/home/me/p/device.cpython-3.N.pyc
+    unknown  too-large SIZE  /home/me/.cache/cpython/home/me/p/huge.cpython-3.N.pyc
+    orphan  source SIZE  /home/me/.cache/cpython/home/me/p/pipe.cpython-3.N.pyc
+    ----- stderr -----
+    ");
     // Neither a pipe nor a device is a source: for Python, there is none.
     world.pycstore(["prune", "--stale", "--orphans"]).exits(0);
     let gone = ["pipe.py", "device.py"].map(|name| world.entry(&project.join(name), newest(), ""));

@@ -295,12 +295,6 @@ find small -type f";
         },
         &paths(&caches_of(&before, &project)),
     );
-    assert_eq!(told.stdout.matches("\nfresh ").count(), 2, "{}", told.stdout);
-    for why in ["No space left on device", "Read-only file system"] {
-        let line = format!("cannot adopt {} (2 files): {why}\n", other.display());
-        assert!(told.stderr.contains(&line), "{told:?}");
-    }
-    assert_eq!(told.stderr.matches("cannot adopt").count(), 2, "{told:?}");
 }
 
 fn caches_of(snapshot: &Snapshot, root: &Path) -> Vec<PathBuf> {

@@ -624,10 +624,19 @@ fn the_store_is_not_swept() {
     let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
     answer(command.args(["sweep"]).arg(&world.home).args(other)).exits(0);
     assert_only_gone(&before, &World::snapshot(&world.home), &[odd.parent().unwrap()]);
-    for path in [&world.store, &world.mirror(&project)] {
-        let told = sweep(&world, [path]).exits(2);
-        assert!(told.stderr.contains("lies in the store\nhint: "), "{told:?}");
-    }
+    let told = [&world.store, &world.mirror(&project)].map(|path| sweep(&world, [path]).exits(2).shown());
+    insta::assert_snapshot!(told.concat(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: /home/me/.cache/cpython lies in the store
+    hint: to remove entries of the store: pycstore prune
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: refused: /home/me/.cache/cpython/home/me/p lies in the store
+    hint: to remove entries of the store: pycstore prune
+    ");
 }
 
 #[test]
@@ -737,14 +746,6 @@ fn what_cannot_be_read_or_removed_is_reported_and_the_rest_goes() {
     mode("fixed/__pycache__", 0o755);
     assert!(!tree.join("__pycache__").exists() && secret.exists(), "{told:?}");
     assert!(cached(&tree.join("fixed/c.py"), newest(), "").exists(), "{told:?}");
-    for said in [
-        "cannot read the directory /home/me/tree/closed: Permission denied",
-        "cannot read /home/me/tree/secret/__pycache__/d.",
-        "cannot remove /home/me/tree/fixed/__pycache__/c.",
-        "kept /home/me/tree/secret/__pycache__/d.",
-    ] {
-        assert!(world.neutral(&told.stderr).contains(said), "{said}: {}", told.stderr);
-    }
     // A document says the same.
     let document = answer(&mut command(&["--json", "-n"])).exits(1).json();
     assert_eq!(document["skipped"][0]["why"], "unreadable", "{document}");
