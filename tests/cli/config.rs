@@ -8,7 +8,7 @@ const PLACE: &str = ".config/pycstore/config.toml";
 
 /// Runs the program with nothing in its environment but these variables.
 fn run(world: &World, variables: &[(&str, &str)], arguments: &[&str]) -> Answer {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     answer(command.envs(variables.iter().copied()).args(arguments))
 }
 

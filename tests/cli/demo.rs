@@ -34,7 +34,7 @@ fn stage(python: Option<&Interpreter>) -> Stage {
 
 impl Stage {
     fn demo(&self, arguments: &[&str]) -> Command {
-        let mut command = self.world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = self.world.program();
         command.env("PATH", &self.path).env("TMPDIR", &self.temporary).arg("demo").args(arguments);
         command
     }

@@ -15,7 +15,7 @@ fn line(started: &str, store: &str, exit: u8) -> String {
 }
 
 fn history(world: &World, arguments: &[&str]) -> Answer {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     // The history's usual place, wherever other tests keep it.
     answer(command.env_remove("XDG_STATE_HOME").env("TZ", "UTC").arg("history").args(arguments))
 }
@@ -77,7 +77,7 @@ fn today_begins_at_midnight_in_local_time() {
             line(moment.trim(), "/s", 0)
         });
         world.write(PLACE, runs.join("\n") + "\n");
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         let shown = answer(command.env("TZ", &zone).arg("history")).exits(0).stdout;
         let days = shown.lines().skip(1).map(|line| line.split("  ").next().unwrap());
         assert_eq!(days.collect::<Vec<_>>(), expected, "{zone}\n{shown}");
@@ -116,7 +116,7 @@ fn the_state_directory_can_be_elsewhere() {
     let whole = line("2020-01-01T13:05:06Z", "/s", 0);
     world.write("state/pycstore/0123456789abcdef/history.jsonl", format!("{whole}\n"));
     let with_state = |state: &str| {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         answer(command.env("XDG_STATE_HOME", state).args(["history", "--json"])).exits(0).stdout
     };
     assert_eq!(with_state(world.home.join("state").to_str().unwrap()), format!("{whole}\n"));

@@ -45,7 +45,7 @@ impl One {
 
     /// The page as lines of `name value`, in the zone of UTC.
     fn page(&self, entry: &Path, more: &[&str]) -> Vec<(String, String)> {
-        let mut command = self.world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = self.world.program();
         command.env("PYTHONPYCACHEPREFIX", &self.world.store).env("TZ", "UTC").arg("inspect").arg(entry);
         let answer = answer(command.args(more)).exits(0);
         let (heading, rest) = answer.stdout.split_once('\n').unwrap();

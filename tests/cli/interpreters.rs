@@ -61,7 +61,7 @@ fn pyenv_root() -> PathBuf {
 
 /// The program, with nothing of our own environment but what tells where the Pythons are.
 fn program(world: &World) -> Command {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYENV_ROOT", pyenv_root());
     command
 }
@@ -171,7 +171,7 @@ fn a_fresh_virtualenv_leads_to_the_interpreter_that_made_it() {
                 world.command(path).args(["-E", "-s", "-m", "venv", "--without-pip", kind]).arg(&root),
             );
             assert_eq!(made.code, 0, "{} makes a virtualenv: {made:?}", path.display());
-            let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+            let mut command = world.program();
             command.env("PATH", "/nonexistent").env("VIRTUAL_ENV", &root);
             let (listing, lines) = listed(&mut command);
             let by = OsString::from("virtualenv");

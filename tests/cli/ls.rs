@@ -284,7 +284,7 @@ fn names_that_are_not_utf_8_keep_their_bytes() {
 
     // Raw, whatever the names are: for `xargs -0`, and one line each in a pipe.
     let raw = |arguments: &[&str]| {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments).output().unwrap().stdout
     };
     let mut paths: Vec<&Path> = vec![&newline, &entry, &plain];

@@ -1,7 +1,7 @@
 //! The program as its users meet it: a file or folder for each command, named as in `src/cli`.
 //!
 //! Every test works in a temporary directory of its own and clears the environment of every command it starts. These
-//! tests need a CPython; `tests/host` has those that need more of the machine.
+//! tests need a CPython, git and, where they stage mounts, `unshare`; `tests/host` has those that need more of the machine.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 

@@ -83,7 +83,7 @@ fn world() -> World {
 
 /// Runs the program; returns the most memory that it had resident, in bytes, and its exit code.
 fn run(world: &World, arguments: &[&str]) -> (u64, i32) {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments);
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let used = child.wait4().unwrap();

@@ -19,7 +19,7 @@ fn world() -> World {
 }
 
 fn command(world: &World, arguments: &[&str]) -> Command {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments);
     command
 }

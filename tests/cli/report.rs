@@ -204,7 +204,7 @@ fn the_totals_are_those_of_du() {
 fn the_command_that_it_advises_is_about_the_same_store() {
     let world = varied();
     let advised = |arguments: &[&str]| -> String {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         let told = answer(command.args(arguments).args(["report", "--html", "-"])).exits(0);
         let page = Page::read(&world, &told.stdout);
         let mut code = page.all("code").filter_map(|code| code["text"].as_str().map(String::from));
@@ -412,7 +412,7 @@ fn what_cannot_be_written_is_said() {
     pycstore: cannot write /home/me: it is no regular file
     hint: name a file in a directory that you may write to, or `-`
     ");
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.args(["report", "--html", "-"]).env("PYTHONPYCACHEPREFIX", &world.store).stdout(closed_pipe());
     answer(&mut command).exits(0);
     insta::assert_snapshot!(world.pycstore(["report"]).shown(), @r"

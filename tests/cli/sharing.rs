@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const SHARED: &str = "is shared with other programs";
 
 fn run(world: &World, store: &Path, arguments: &[&str]) -> Answer {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     answer(command.env("PYTHONPYCACHEPREFIX", store).args(arguments))
 }
 
@@ -127,7 +127,7 @@ fn setup_refuses_it() {
 fn a_directory_that_a_variable_names_for_all_programs() {
     let (world, store) = filled("caches");
     for variable in ["XDG_CACHE_HOME", "TMPDIR", "XDG_RUNTIME_DIR"] {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         command.env("PYTHONPYCACHEPREFIX", &store).env(variable, &store).args(["du", "--json"]);
         assert_eq!(answer(&mut command).exits(0).json()["shared"], "known-place", "{variable}");
     }

@@ -39,7 +39,7 @@ impl Site {
     }
 
     fn run(&self, directory: &Path, arguments: &[&str]) -> Answer {
-        let mut command = self.world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = self.world.program();
         command.env("PYTHONPYCACHEPREFIX", &self.world.store).args(arguments);
         answer(command.current_dir(directory).env("PWD", directory))
     }
@@ -142,7 +142,7 @@ fn the_directory_above_a_link_is_that_of_the_kernel() {
     world.compile(newest(), &[], &[&here, &there]);
     let before = World::snapshot(&world.store);
     let run = |line: &[&str]| {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         command.env("PYTHONPYCACHEPREFIX", &world.store).args(line);
         answer(command.current_dir(&here)).exits(0)
     };

@@ -20,7 +20,7 @@ const COMMANDS: [&[&str]; 8] = [
 
 /// The program with nothing in its environment that names a store.
 fn bare(world: &World) -> Command {
-    world.command(env!("CARGO_BIN_EXE_pycstore"))
+    world.program()
 }
 
 /// A store below the home with this many entries of a project that is gone.

@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Runs `pycstore verify` where this interpreter can be found.
 fn verify(world: &World, interpreter: &Interpreter, arguments: &[&str]) -> Answer {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PATH", interpreter.path.parent().unwrap()).env("PYTHONPYCACHEPREFIX", &world.store);
     answer(command.arg("verify").args(arguments))
 }
@@ -399,7 +399,7 @@ fn mtimes_that_images_set_are_told_once_for_each_owner() {
         ["2 sources have the mtime 0, which", "1 source has the mtime 1, which "].map(|it| &it[..32])
     );
 
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.args(["verify", "--json"]).env("SOURCE_DATE_EPOCH", "1500000000");
     let told = answer(command.env("PYTHONPYCACHEPREFIX", &world.store)).exits(0);
     assert_eq!(found(&told), vec![frozen; 3]);

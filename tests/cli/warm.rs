@@ -1,6 +1,8 @@
 //! `pycstore warm`: what it compiled, the interpreters that it was compiled for load as it is.
 
-use crate::support::{Answer, Interpreter, World, age, answer, files, implementations, interpreters, newest};
+use crate::support::{
+    Answer, HOUR, Interpreter, NOBODY, World, age, answer, files, give, implementations, interpreters, newest,
+};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -9,8 +11,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// The oldest interpreter found: another than the newest wherever there are two.
 fn oldest() -> &'static Interpreter {
@@ -22,7 +22,7 @@ fn oldest() -> &'static Interpreter {
 fn warm<I: AsRef<OsStr>>(world: &World, arguments: impl IntoIterator<Item = I>) -> Answer {
     let arguments: Vec<_> = arguments.into_iter().map(|it| it.as_ref().to_os_string()).collect();
     // Interpreters of this machine's root are found by their places, the tests' own on PATH.
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", &world.store).arg("warm").args(arguments);
     answer(&mut command)
 }
@@ -384,7 +384,7 @@ fn neither_the_caller_nor_a_source_decides_what_the_interpreters_do() {
         world.write(name, evil);
     }
     world.write("p/.venv/lib/evil.pth", "import os; os.mkdir('RAN')\n");
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command
         .env("PYTHONPYCACHEPREFIX", &world.store)
         .env("PYTHONPATH", &project)
@@ -421,7 +421,7 @@ fn an_interpreter_is_given_nothing_of_the_callers_environment() {
     );
     let python = world.write("python", script);
     std::fs::set_permissions(&python, PermissionsExt::from_mode(0o755)).unwrap();
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", &world.store).env("LD_LIBRARY_PATH", "/nowhere").env("SECRET", "1");
     answer(command.args(["warm", "p", "--python", "./python"])).exits(0);
     assert!(world.entry(&world.home.join("p/a.py"), newest(), "").exists());
@@ -450,7 +450,7 @@ fn an_interpreter_can_be_named_and_an_environment_goes_before_it() {
     // By its name on PATH; relative to the working directory.
     std::fs::remove_dir_all(&world.store).unwrap();
     let directory = oldest().path.parent().unwrap();
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", &world.store).env("PATH", directory);
     answer(command.args(["warm", "p", "--python"]).arg(oldest().path.file_name().unwrap())).exits(0);
     assert!(world.entry(&world.home.join("p/a.py"), oldest(), "").exists());
@@ -562,7 +562,7 @@ fn faults_of_usage_do_nothing() {
     hint: name a project, an environment or a source: pycstore warm ~/project
     ");
     let world = World::new();
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     insta::assert_snapshot!(answer(command.arg("warm")).shown(), @r"
     exit: 2
     ----- stdout -----
@@ -571,15 +571,6 @@ fn faults_of_usage_do_nothing() {
     hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
     ");
 }
-
-/// Makes a tree another user's, links included.
-fn give(path: &Path, user: u32) {
-    for entry in walkdir::WalkDir::new(path) {
-        std::os::unix::fs::lchown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
-    }
-}
-
-const NOBODY: u32 = 65534;
 
 #[test]
 fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
@@ -721,7 +712,7 @@ fn a_signal_leaves_the_rest() {
     for number in 0..60 {
         std::fs::write(project.join(format!("m{number}.py")), &body).unwrap();
     }
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(["--threads", "1", "warm", "p"]);
     let child =
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();

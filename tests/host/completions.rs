@@ -108,7 +108,7 @@ fn another_shell_is_an_error_of_usage() {
     pycstore: invalid value 'tcsh' for '<SHELL>' [possible values: bash, zsh, fish, powershell]
     hint: a similar value exists: 'zsh'
     ");
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.args(["completions", "bash"]).stdout(crate::support::closed_pipe());
     assert_eq!(command.status().unwrap().code(), Some(0), "a closed pipe is no error");
 }

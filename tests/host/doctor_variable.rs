@@ -21,7 +21,7 @@ fn told(answer: &Answer) -> Vec<String> {
 
 /// `doctor --json` with these programs on `PATH`, and without the variable in its own environment.
 fn command(world: &World, names: &[&str]) -> Command {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PATH", programs(world, names)).args(["doctor", "--json"]);
     command
 }
@@ -455,7 +455,7 @@ fn a_crontab_program_that_others_may_change_is_not_run() {
     let mut path = trap.parent().unwrap().as_os_str().to_os_string();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     let told = answer(command.env("PATH", path).arg("doctor"));
     assert!(told.code < 2, "{told:?}");
     assert!(!ran.exists(), "the trap was run");
@@ -481,7 +481,7 @@ fn root_runs_nothing_of_others_by_what_sudo_keeps() {
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
     let doctor = || {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         command.env("PATH", &path).env("XDG_CONFIG_HOME", theirs.join("configuration"));
         let told = answer(command.arg("doctor"));
         assert!(told.code < 2, "{told:?}");

@@ -29,7 +29,7 @@ fn theirs(target: &str) -> &'static str {
 }
 
 fn setup(world: &World, arguments: &[&str]) -> Answer {
-    answer(world.command(env!("CARGO_BIN_EXE_pycstore")).args(["setup", "--yes", "-q"]).args(arguments))
+    answer(world.program().args(["setup", "--yes", "-q"]).args(arguments))
 }
 
 /// An ACL as the kernel keeps it (`linux/posix_acl_xattr.h`): version 2, then tag, permissions and id of each entry. The

@@ -48,7 +48,7 @@ impl Site {
 
     /// The program as root, with a home and a working directory of root's and nothing of eve's in the environment.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = self.world.program();
         for variable in ["XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
             command.env_remove(variable);
         }

@@ -22,7 +22,7 @@ fn entries(world: &World) -> usize {
 }
 
 fn schedule(world: &World, arguments: &[&str]) -> Answer {
-    answer(world.command(env!("CARGO_BIN_EXE_pycstore")).arg("schedule").args(arguments))
+    answer(world.program().arg("schedule").args(arguments))
 }
 
 /// The line in the crontab, without its markers.
@@ -484,7 +484,7 @@ cat > \"$HOME/crontab\"";
     assert!(std::fs::read_to_string(world.home.join("crontab")).unwrap().contains("schedule run"));
     // Where there is no such program, nothing is in its crontab.
     for arguments in [&["schedule", "remove", "--yes"][..], &["setup", "--undo", "--yes"]] {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         let told = answer(command.env("PATH", "/nonexistent").args(arguments)).exits(0);
         assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("nothing to do\n", ""));
     }
@@ -607,7 +607,7 @@ fn the_job_has_the_global_options_of_install() {
 #[test]
 fn without_a_user_manager_systemd_is_refused() {
     let world = World::new();
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command
         .env("XDG_RUNTIME_DIR", world.home.join("none"))
         .args(["schedule", "install", "--with", "systemd", "--yes"]);
@@ -625,7 +625,7 @@ fn without_a_user_manager_systemd_is_refused() {
     pycstore: launchd exists only on macOS
     hint: pycstore schedule install --print --with launchd shows its property list
     ");
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     let told = answer(command.env("PATH", "/nonexistent").args(["schedule", "install", "--yes"]));
     insta::assert_snapshot!(told.shown(), @r"
     exit: 2
@@ -676,7 +676,7 @@ fn a_configuration_by_another_name_holds_at_night_as_well() {
     ----- stderr -----
     pycstore: for the crontab
     ");
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     let told =
         answer(command.env("PYCSTORE_CONFIG", "").args(["schedule", "install", "--print", "--with", "cron"]));
     insta::assert_snapshot!(told.shown(), @r"

@@ -96,11 +96,11 @@ fn undo_without_a_target_takes_everything_back() {
 #[test]
 fn the_shell_in_use_is_set_up_when_none_is_named() {
     let world = World::new();
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     let told = answer(command.env("SHELL", "/usr/bin/zsh").args(["setup", "--yes"])).exits(0);
     assert!(told.stderr.contains("the shell in use is zsh, for $SHELL names it\n"), "{}", told.stderr);
     assert!(world.home.join(".zshenv").is_file());
-    let told = answer(world.command(env!("CARGO_BIN_EXE_pycstore")).arg("setup"));
+    let told = answer(world.program().arg("setup"));
     insta::assert_snapshot!(told.shown(), @r"
     exit: 2
     ----- stdout -----

@@ -18,7 +18,7 @@ const PROFILE: &str = "# ~/.profile\nif [ -n \"$BASH_VERSION\" ]; then\n    if [
 const ODD: &str = "a b'c\"d$HOME`e`\\f{g}*!#%é;&";
 
 fn run(world: &World, variables: &[(&str, &OsStr)], arguments: &[&OsStr]) -> crate::support::Answer {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     answer(command.envs(variables.iter().copied()).args(arguments))
 }
 

@@ -71,7 +71,7 @@ fn write_round(mirror: &Path) {
 
 /// One prune, killed after so long or left alone; what it had resident, and whether it came to its end.
 fn prune(world: &World, kill_after: Option<Duration>) -> (u64, bool) {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(SELECTORS);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     if let Some(after) = kill_after {
@@ -177,13 +177,7 @@ fn soak(world: &World, chosen: &[Interpreter], amount: &Amount) {
         println!("{} imported {} times", interpreter.tag, String::from_utf8_lossy(&output.stdout).trim());
     }
     // What was emptied is gone as well, and after one more run there is nothing left to do.
-    answer(
-        world
-            .command(env!("CARGO_BIN_EXE_pycstore"))
-            .env("PYTHONPYCACHEPREFIX", &world.store)
-            .args(SELECTORS),
-    )
-    .exits(0);
+    answer(world.program().env("PYTHONPYCACHEPREFIX", &world.store).args(SELECTORS)).exits(0);
     assert_eq!(world.pycstore(&SELECTORS[..5]).exits(0).stdout, "nothing to remove\n");
     for interpreter in chosen {
         let code = format!("import sys\nsys.path[:0] = {quiet:?},\nimport a, b, c\nassert c.NAME == 'c.py'");

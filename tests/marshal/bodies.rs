@@ -1,6 +1,6 @@
 //! Bodies to ask about: mutations of real ones, and invented ones in which every rule of the format is in play.
 
-use crate::random::Random;
+use crate::support::random::Random;
 
 /// All type codes of all versions, and one that none has.
 const TYPE_CODES: &[u8] = b"0NFTS.iIgyflxstuaAzZr()[<>{}:c?";

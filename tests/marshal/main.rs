@@ -8,20 +8,17 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
 mod bodies;
-#[path = "../support/random.rs"]
-#[allow(dead_code, reason = "the oracle uses the rest")]
-mod random;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use bodies::{Inventor, mutated};
 use pycstore::pyc::marshal::{CodeFault, Dialect, Wrong, last_line, walk};
-use random::Random;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use support::random::{self, Random};
 use support::{Interpreter, World, implementations};
 
 /// How many modules of each standard library are asked about.

@@ -1,6 +1,6 @@
 //! What becomes of entries after they were written.
 
-use crate::random::Random;
+use crate::support::random::Random;
 use pycstore::pyc::{Loads, Magic};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

@@ -8,8 +8,6 @@
 
 mod damage;
 mod python;
-#[path = "../support/random.rs"]
-mod random;
 mod sources;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -20,13 +18,13 @@ use damage::{Damage, every_damage};
 use pycstore::pyc::name;
 use pycstore::pyc::{Magic, marshal};
 use python::{ask, hexadecimal, path, request};
-use random::Random;
 use serde_json::{Value, json};
 use sources::{Fate, Forest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use support::random::{self, Random};
 use support::{Interpreter, World, implementations};
 
 /// How many sources there are.

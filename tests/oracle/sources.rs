@@ -1,7 +1,7 @@
 //! Sources of every shape, and what becomes of them after they were compiled.
 
-use crate::random::Random;
 use crate::support::World;
+use crate::support::random::Random;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;

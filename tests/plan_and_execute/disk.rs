@@ -41,18 +41,3 @@ pub fn tree(root: &Path) -> Tree {
     }
     tree
 }
-
-/// Asserts that of a tree these paths are gone and nothing else happened.
-#[track_caller]
-pub fn assert_only_gone(before: &Tree, after: &Tree, gone: &[&Path]) {
-    let is_gone = |path: &Path| gone.iter().any(|gone| path.starts_with(gone));
-    let expected: Tree = before
-        .iter()
-        .filter(|(path, _)| !is_gone(path))
-        .map(|(path, it)| (path.clone(), it.clone()))
-        .collect();
-    let lost: Vec<_> = expected.keys().filter(|path| !after.contains_key(*path)).collect();
-    let left: Vec<_> = after.keys().filter(|path| !expected.contains_key(*path)).collect();
-    assert!(lost.is_empty() && left.is_empty(), "lost: {lost:#?}\nleft: {left:#?}");
-    assert!(*after == expected, "something else changed");
-}

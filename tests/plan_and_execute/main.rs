@@ -6,16 +6,13 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
-#[path = "../support/compiled.rs"]
-mod compiled;
 mod disk;
-#[path = "../support/ordinary.rs"]
-mod ordinary;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod support;
 mod sweep;
 
-use compiled::compiled_by;
-use disk::{RESOLVERS, Tree, assert_only_gone, link_all, tree};
-use ordinary::as_ordinary_user;
+use disk::{RESOLVERS, Tree, link_all, tree};
 use proptest::prelude::*;
 use pycstore::effect::outcome::Outcome;
 use pycstore::effect::remove::{self, Execution, Expectation};
@@ -46,9 +43,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-
-/// The header of an entry of CPython 3.12 for a source of no bytes from 1970.
-const HEADER: &[u8; 16] = b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0";
+use support::compiled::compiled_by;
+use support::ordinary::as_ordinary_user;
+use support::{HEADER, assert_only_gone, date_back};
 
 /// A store, sources that are gone, and a place outside.
 struct Stage {
@@ -105,12 +102,6 @@ impl Stage {
     fn tree(&self) -> Tree {
         tree(&self.base)
     }
-}
-
-/// Dates a file back, so that it was written before anything around it was deleted or made.
-fn date_back(path: &Path) {
-    let file = fs::File::options().write(true).open(path).unwrap();
-    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
 }
 
 fn now() -> Moment {

@@ -2,8 +2,8 @@
 
 use crate::facts::{Fact, Wanted, fact, with_scan};
 use crate::hostile::{names, sources, special_files, statuses};
-use crate::ordinary::as_ordinary_user;
 use crate::record::QUESTIONS;
+use crate::support::ordinary::as_ordinary_user;
 use crate::tree::Tree;
 use pycstore::store::scan::{Question, Trouble};
 use std::fs;

@@ -1,9 +1,9 @@
 //! Entries that CPython opened by a path with `..` behind a link: the path that they record is theirs if it leads to them.
 
-use crate::compiled::{compiled_by, compiled_with};
 use crate::facts::{Facts, Wanted};
-use crate::ordinary::as_ordinary_user;
 use crate::record::QUESTIONS;
+use crate::support::compiled::{compiled_by, compiled_with};
+use crate::support::ordinary::as_ordinary_user;
 use crate::tree::{Tree, bytecode};
 use pycstore::pyc::{Magic, SourceHasher};
 use pycstore::store::scan::Question;

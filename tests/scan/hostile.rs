@@ -1,7 +1,7 @@
 //! A tree that nobody in his senses would make, read by the scan and by a plain walk.
 
-use crate::ordinary::as_ordinary_user;
 use crate::record::{Found, Known, QUESTIONS, manners, scan};
+use crate::support::ordinary::as_ordinary_user;
 use crate::tree::{Tree, bytecode, name};
 use crate::walk::walk;
 use pycstore::store::scan::Question;

@@ -5,16 +5,16 @@
 
 mod alone;
 mod changing;
-#[path = "../support/compiled.rs"]
-mod compiled;
 mod dots;
 mod facts;
 mod hostile;
-#[path = "../support/ordinary.rs"]
-mod ordinary;
 mod other_sources;
 mod owners;
 mod record;
 mod single;
 mod tree;
 mod walk;
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod support;

@@ -1,8 +1,8 @@
 //! Entries whose usual source is missing where another file has the same stem: the entry itself says which was compiled.
 
-use crate::compiled::{compiled_by, compiled_with};
 use crate::facts::Wanted;
 use crate::record::QUESTIONS;
+use crate::support::compiled::{compiled_by, compiled_with};
 use crate::tree::{Tree, bytecode};
 use pycstore::store::scan::Question;
 use std::fs;

@@ -1,8 +1,8 @@
 //! Single facts of a scan: what is asked of a directory, what is hashed, what changes while it runs, where it ends.
 
-use crate::compiled::compiled_by;
 use crate::facts::{Facts, Wanted};
 use crate::record::QUESTIONS;
+use crate::support::compiled::compiled_by;
 use crate::tree::{Tree, bytecode};
 use pycstore::pyc::{Magic, SourceHasher, UncheckedHashes};
 use pycstore::source::owner::Presence;

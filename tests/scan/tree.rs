@@ -1,5 +1,6 @@
 //! A store and its sources in a temporary directory, with entries of every kind.
 
+use crate::support::date_back;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -34,12 +35,6 @@ pub fn bytecode() -> Vec<u8> {
     bytes.extend_from_slice(&u32::try_from(SOURCE.len()).unwrap().to_le_bytes());
     bytes.extend_from_slice(b"no marshal data");
     bytes
-}
-
-/// Dates a file back, so that it was written before anything around it was deleted or made.
-pub fn date_back(path: &Path) {
-    let file = fs::File::options().write(true).open(path).unwrap();
-    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
 }
 
 impl Tree {

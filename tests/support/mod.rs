@@ -1,8 +1,11 @@
 //! What the integration tests share: a home with a store in a temporary directory, real interpreters, the program under test.
 
+pub mod compiled;
 pub mod confinement;
 pub mod findings;
 pub mod lock;
+pub mod ordinary;
+pub mod random;
 pub mod shown;
 pub mod spool;
 pub mod storm;
@@ -21,8 +24,14 @@ use std::time::{Duration, SystemTime};
 /// What tells whether a tree was touched: for every path its contents (of a link its target), mode and mtime.
 pub type Snapshot = BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)>;
 
+/// One hour.
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+/// What a file of bytecode begins with: the header of an entry of CPython 3.12 for a source of no bytes from 1970.
+pub const HEADER: &[u8; 16] = b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0";
+
 /// A user of nothing.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// A throw-away home with a store in it.
 pub struct World {
@@ -236,16 +245,21 @@ impl World {
         answer(self.unprivileged().args(arguments))
     }
 
+    /// The program in this home, without `PYTHONPYCACHEPREFIX`.
+    pub fn program(&self) -> Command {
+        self.command(env!("CARGO_BIN_EXE_pycstore"))
+    }
+
     /// Runs the program with this world's store in `PYTHONPYCACHEPREFIX`.
     pub fn pycstore<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
-        let mut command = self.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = self.program();
         command.env("PYTHONPYCACHEPREFIX", &self.store).args(arguments);
         answer(&mut command)
     }
 
     /// Runs the program where `PYTHONPYCACHEPREFIX` is not set.
     pub fn pycstore_without_prefix<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
-        answer(self.command(env!("CARGO_BIN_EXE_pycstore")).args(arguments))
+        answer(self.program().args(arguments))
     }
 
     /// Lets an interpreter compile these very files into the store, whatever their suffix.
@@ -308,7 +322,11 @@ pub fn give(path: &Path, user: u32) {
 
 /// Asserts that a tree is what it was before, except that these paths and all below them are gone.
 #[track_caller]
-pub fn assert_only_gone(before: &Snapshot, after: &Snapshot, gone: &[&Path]) {
+pub fn assert_only_gone<State: PartialEq>(
+    before: &BTreeMap<PathBuf, State>,
+    after: &BTreeMap<PathBuf, State>,
+    gone: &[&Path],
+) {
     let is_gone = |path: &Path| gone.iter().any(|gone| path.starts_with(gone));
     let lost: Vec<_> = before.keys().filter(|path| !after.contains_key(*path) && !is_gone(path)).collect();
     let left: Vec<_> = after.keys().filter(|path| is_gone(path)).collect();

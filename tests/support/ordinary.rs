@@ -1,10 +1,9 @@
 //! Permission bits mean nothing to root: what is about them runs as somebody else.
 
+use super::NOBODY;
 use rustix::process::{Gid, Uid};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-
-const NOBODY: u32 = 65534;
 
 /// Runs `act` as a user to whom permission bits mean something: ourselves, or where we are root somebody else, to
 /// whom everything in `directory` is given.

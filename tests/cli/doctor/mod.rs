@@ -39,7 +39,7 @@ fn mode(path: &Path, mode: u32) {
 
 /// `doctor --json` where no shell, no cron and no systemd is to be asked.
 fn command(world: &World) -> Command {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PATH", programs(world, &[])).env("PYTHONPYCACHEPREFIX", &world.store);
     command.args(["doctor", "--json"]);
     command
@@ -543,7 +543,7 @@ fn interpreters_are_really_asked() {
 fn people_get_a_line_a_hint_and_a_sum() {
     let Site { world, entry, .. } = site();
     mode(&entry, 0o666);
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     // As a user who sees none of this machine's old interpreters.
     command.env("PATH", programs(&world, &[])).env("PYTHONPYCACHEPREFIX", &world.store).arg("doctor");
     let shown = answer(&mut command).exits(1);

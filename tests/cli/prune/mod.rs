@@ -12,16 +12,14 @@ mod unknown;
 mod whole_store;
 
 use crate::support::{
-    Answer, Snapshot, World, age, answer, assert_only_gone, closed_pipe, date_back, files, interpreters,
-    newest,
+    Answer, HOUR, Snapshot, World, age, answer, assert_only_gone, closed_pipe, date_back, files,
+    interpreters, newest,
 };
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// Projects that every interpreter has compiled, by real imports and by `compileall`, in every optimization.
 struct Site {
@@ -531,7 +529,7 @@ fn a_report_that_cannot_be_written_is_one_more_problem() {
         [&["prune", "--orphans", "-n"][..], &["prune", "--orphans"], &["prune", "--orphans", "--json"]]
     {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         let output = command.arg("--store").arg(&world.store).args(arguments).stdout(full).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(stderr, "pycstore: cannot write to standard output: No space left on device\n");

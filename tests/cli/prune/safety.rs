@@ -2,12 +2,9 @@
 //! for where the kernel resolves paths (`openat2`) and where that is refused.
 
 use crate::support::confinement::REFUSALS;
-use crate::support::{World, age, answer, assert_only_gone, date_back, files, newest};
+use crate::support::{HOUR, World, age, answer, assert_only_gone, date_back, files, newest};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// All that a selector can ask for, short of `--all`.
 const EVERYTHING: [&str; 9] = [

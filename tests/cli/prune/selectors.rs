@@ -33,7 +33,7 @@ const RELEASES: [(&str, u16); 8] = [
 
 /// A release that no interpreter here is of.
 fn dead_release(world: &World) -> (&'static str, u16) {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     let listed = answer(command.args(["interpreters", "--json"])).json_lines();
     let is_here = |tag: &str| listed.iter().any(|interpreter| interpreter["tag"] == tag);
     // 3.7 uses no store, wherever it is installed.

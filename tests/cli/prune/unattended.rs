@@ -116,7 +116,7 @@ fn a_history_that_cannot_be_written_does_not_stop_a_prune() {
     // A file in the place of the directory: that stops root as well.
     let state = world.write("state", "");
     let run = |arguments: &[&str]| -> Answer {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         command.env("PYTHONPYCACHEPREFIX", &world.store).env("XDG_STATE_HOME", &state);
         answer(command.args(arguments))
     };

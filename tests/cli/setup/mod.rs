@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 fn setup(world: &World, arguments: &[&str]) -> Answer {
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     answer(command.arg("setup").args(arguments))
 }
 
@@ -167,7 +167,7 @@ fn directories_that_setup_made_go_and_no_others() {
 #[test]
 fn without_cron_it_says_what_to_install() {
     let world = World::new();
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     let told = answer(command.env("PATH", "/nonexistent").args(["setup", "cron", "--yes"]));
     insta::assert_snapshot!(told.shown(), @r"
     exit: 2
@@ -316,7 +316,7 @@ fn what_is_no_store_is_not_promised() {
         shown += &setup(&world, &["zsh", "--yes", "--store", store]).exits(2).shown();
     }
     for prefix in ["~/.cache/cpython", "relative"] {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         let told = answer(command.env("PYTHONPYCACHEPREFIX", prefix).args(["setup", "zsh", "--yes"]));
         shown += &told.exits(2).shown();
     }
@@ -364,7 +364,7 @@ fn what_is_no_store_is_not_promised() {
 fn the_store_is_the_one_in_force() {
     let world = World::new();
     let line = |variables: &[(&str, &str)], arguments: &[&str]| {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         let told =
             answer(command.envs(variables.iter().copied()).args(["setup", "zsh", "--print"]).args(arguments));
         told.exits(0).stdout.trim().rsplit_once('=').unwrap().1.to_string()
@@ -415,7 +415,7 @@ fn a_repository_says_nothing_about_the_others() {
     git(&world, &world.home, &["init", "-q", "repository"]).exits(0);
     let repository = world.home.join("repository");
     git(&world, &repository, &["config", "core.excludesFile", "/elsewhere"]).exits(0);
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     answer(command.current_dir(repository).args(["setup", "git", "--yes"])).exits(0);
     assert!(world.home.join(".config/git/ignore").is_file());
     world.write(".gitconfig", "[core]\n\texcludesFile = relative\n");
@@ -508,7 +508,7 @@ fn root_follows_nobody_elses_link_and_makes_nothing_at_somebody_elses() {
     symlink(&system, directory.join(".zshenv")).unwrap();
     let before = World::snapshot(&world.home);
     let zsh = |arguments: &[&str]| {
-        let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command = world.program();
         answer(command.env("ZDOTDIR", &directory).args(["setup", "zsh", "--yes"]).args(arguments))
     };
     let mut shown = String::new();

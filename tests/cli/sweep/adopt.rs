@@ -2,10 +2,10 @@
 
 use crate::support::confinement::REFUSALS;
 use crate::support::{
-    Interpreter, Snapshot, World, age, answer, assert_only_gone, compile_in_tree, files, implementations,
-    interpreters, newest,
+    HEADER, HOUR, Interpreter, Snapshot, World, age, answer, assert_only_gone, compile_in_tree, files,
+    implementations, interpreters, newest,
 };
-use crate::sweep::{HEADER, HOUR, cached, caches, compile_everything, paths, sweep};
+use crate::sweep::{cached, caches, compile_everything, paths, sweep};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -413,7 +413,7 @@ fn a_sweep_that_is_killed_loses_nothing() {
     compile_in_tree(&world, newest(), &[], &[&project]);
     let wait = |milliseconds| std::thread::sleep(Duration::from_millis(milliseconds));
     for moment in [1, 5, 10, 15, 20, 30, 40] {
-        let mut command: Command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+        let mut command: Command = world.program();
         command.env("PYTHONPYCACHEPREFIX", &world.store).args(["-q", "sweep", "proj", "--adopt"]);
         let mut child = command.spawn().unwrap();
         wait(moment);

@@ -1,7 +1,7 @@
 //! `pycstore sweep` in work trees of git, made by git itself: what it tracks stays.
 
-use crate::support::{Answer, World, age, answer, tool};
-use crate::sweep::{HEADER, HOUR, sweep};
+use crate::support::{Answer, HEADER, HOUR, World, age, answer, tool};
+use crate::sweep::sweep;
 use rustix::fs::{FileType, Mode};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

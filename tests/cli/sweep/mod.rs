@@ -5,20 +5,14 @@ mod git;
 
 use crate::support::confinement::REFUSALS;
 use crate::support::{
-    Answer, Interpreter, World, age, answer, assert_only_gone, closed_pipe, compile_in_tree, files,
-    implementations, newest,
+    Answer, HEADER, HOUR, Interpreter, World, age, answer, assert_only_gone, closed_pipe, compile_in_tree,
+    files, implementations, newest,
 };
 use serde_json::json;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-pub(crate) const HOUR: Duration = Duration::from_secs(3600);
-
-/// What a file of bytecode begins with.
-pub(crate) const HEADER: &[u8; 16] = b"\xcb\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0";
 
 /// The same in every optimization, by every interpreter.
 pub(crate) fn compile_everything(world: &World, paths: &[&Path]) {
@@ -621,7 +615,7 @@ fn the_store_is_not_swept() {
     // Other stores on the way are nobody's sources either, whatever is asked.
     let other = ["--store", "elsewhere", "--sourceless"];
     let before = World::snapshot(&world.home);
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     answer(command.args(["sweep"]).arg(&world.home).args(other)).exits(0);
     assert_only_gone(&before, &World::snapshot(&world.home), &[odd.parent().unwrap()]);
     let told = [&world.store, &world.mirror(&project)].map(|path| sweep(&world, [path]).exits(2).shown());
@@ -769,7 +763,7 @@ fn faults_of_usage_do_nothing() {
     pycstore: not a directory: /home/me/file
     hint: name a directory of sources: pycstore sweep ~/project
     ");
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     insta::assert_snapshot!(answer(command.args(["sweep", ".", "--adopt"])).shown(), @r"
     exit: 2
     ----- stdout -----
@@ -784,7 +778,7 @@ fn a_closed_pipe_is_no_failure() {
     let world = World::new();
     let tree = world.project("tree", &["a.py"]);
     compile_in_tree(&world, newest(), &[], &[&tree]);
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     let status = command.arg("sweep").arg(&tree).stdout(closed_pipe()).status().unwrap();
     assert_eq!(status.code(), Some(0));
     assert!(caches(&tree).is_empty());

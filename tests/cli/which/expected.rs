@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 fn which(world: &World, store: &Path, arguments: &[&OsStr]) -> Answer {
     let home = std::env::var_os("HOME").unwrap_or_default();
     let pyenv = std::env::var_os("PYENV_ROOT").map_or_else(|| Path::new(&home).join(".pyenv"), PathBuf::from);
-    let mut command = world.command(env!("CARGO_BIN_EXE_pycstore"));
+    let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", store).env("PYENV_ROOT", pyenv);
     answer(command.args(["which", "--expected"]).args(arguments))
 }

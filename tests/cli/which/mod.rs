@@ -92,7 +92,7 @@ fn every_name_leads_to_its_entry_and_back() {
             world.compile_files(interpreter, &[&source]);
             let entry = world.entry(&source, interpreter, "");
             let output = world
-                .command(env!("CARGO_BIN_EXE_pycstore"))
+                .program()
                 .env("PYTHONPYCACHEPREFIX", &world.store)
                 .args([OsStr::new("source"), entry.as_os_str()])
                 .output()
@@ -156,12 +156,8 @@ fn a_terminal_is_shown_nothing_that_it_would_obey_and_a_pipe_everything() {
             let headings = usize::from(text.starts_with("STATUS "));
             assert_eq!(text.lines().count(), headings + 1, "{text:?}");
         }
-        let piped = world
-            .command(env!("CARGO_BIN_EXE_pycstore"))
-            .env("PYTHONPYCACHEPREFIX", &world.store)
-            .args(&arguments)
-            .output()
-            .unwrap();
+        let piped =
+            world.program().env("PYTHONPYCACHEPREFIX", &world.store).args(&arguments).output().unwrap();
         let wanted = if command == "source" { &source } else { &entry };
         let wanted = wanted.as_os_str().as_bytes();
         assert!(piped.stdout.windows(wanted.len()).any(|window| window == wanted), "{command}");
