@@ -14,6 +14,7 @@ mod sweep;
 
 use disk::{RESOLVERS, Tree, link_all, tree};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use pycstore::effect::outcome::Outcome;
 use pycstore::effect::remove::{self, Execution, Expectation};
 use pycstore::host::directory::Resolver;
@@ -1167,8 +1168,14 @@ fn what_is_left_counts_an_inode_once() {
     assert_eq!(outcome.left, Tally { files: 3, bytes, disk });
 }
 
+/// So many cases; those that failed once are in `main.proptest-regressions`.
+fn cases(cases: u32) -> ProptestConfig {
+    let persistence = FileFailurePersistence::WithSource("proptest-regressions");
+    ProptestConfig { cases, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     /// Whatever has links where: the plan, a dry run in portions and the real one free what disappears from the disk.
     #[test]
@@ -1821,7 +1828,7 @@ fn change(stage: &Stage, change: Change) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     /// Whatever happens meanwhile: only planned files go, only as they were planned, and only from the store.
     #[test]
