@@ -1569,7 +1569,8 @@ fn what_is_listed_goes_as_long_as_python_would_load_it() {
     let (source, _) = stage.living("stale", b"");
     let (_, rewritten) = stage.living("written", b"");
     let store = stage.open(None);
-    let mut seen = look(&store, &Policy::of([Selector::Stale]), || List(Vec::new())).swap_remove(0).0;
+    let lists = look(&store, &Policy::of([Selector::Stale]), || List(Vec::new()));
+    let mut seen: Vec<SeenEntry> = lists.into_iter().flat_map(|list| list.0).collect();
     assert_eq!(seen.len(), 3);
     seen.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
     let (_, other) = stage.living("other", b"");
