@@ -318,13 +318,14 @@ fn what_is_compiled_is_byte_for_byte_what_python_writes() {
         }
         for entry in files(&world.home.join("expected")) {
             let made = world.store.join(entry.strip_prefix(world.home.join("expected")).unwrap());
-            // An interpreter of another release would have this magic.
+            // A magic that no release here ever had: above the newest known one, PyPy may have it one day.
             let mut bytes = std::fs::read(&entry).unwrap();
-            bytes[0] ^= 1;
+            bytes[..2].copy_from_slice(&256_u16.to_le_bytes());
             std::fs::write(made, bytes).unwrap();
         }
         let told = warm(&world, ["--all-stale"]).exits(0);
-        assert!(told.stdout.ends_with(&format!("\ncompiled {} sources\n", 3 * sources.len())), "{told:?}");
+        let summary = format!("\ncompiled {} sources\n", 3 * sources.len());
+        assert!(told.stdout.ends_with(&summary), "{}: {told:?}", interpreter.tag);
         assert_as_expected(&world, &project, &format!("{} --all-stale", interpreter.tag));
     }
 }
