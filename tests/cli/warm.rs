@@ -413,7 +413,11 @@ fn neither_the_caller_nor_a_source_decides_what_the_interpreters_do() {
 fn an_interpreter_is_given_nothing_of_the_callers_environment() {
     let world = World::new();
     world.project("p", &["a.py"]);
-    let (arguments, environment) = (world.home.join("arguments"), world.home.join("environment"));
+    // As root the interpreter may run as another user.
+    let [arguments, environment] = ["arguments", "environment"].map(|name| world.write(name, ""));
+    for file in [&arguments, &environment] {
+        std::fs::set_permissions(file, PermissionsExt::from_mode(0o666)).unwrap();
+    }
     let script = format!(
         "#!/bin/sh\nprintf '%s ' \"$1\" \"$2\" \"$3\" >{}\nenv >{}\nexec {} \"$@\"\n",
         arguments.display(),

@@ -311,7 +311,7 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     +# <<< pycstore schedule <<<
     ----- stderr -----
     pycstore: each night as eve: orphans stale corrupt temporary (the default: the configuration has none)
-    pycstore: what goes wrong cron sends you by mail, where mail is delivered on this machine
+    pycstore: cron sends problems by mail, if mail is delivered on this machine
     ");
     // What ran is in her history, and what is shown is what will run.
     of_store("run").exits(0);

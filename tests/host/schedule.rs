@@ -565,7 +565,7 @@ fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place()
     pycstore: /home/me/.config/systemd/user/pycstore.timer was installed by hand, and stays
     hint: systemctl --user disable --now pycstore.timer
     pycstore: each night: orphans stale corrupt temporary (the default: the configuration has none)
-    pycstore: what goes wrong cron sends you by mail, where mail is delivered on this machine
+    pycstore: cron sends problems by mail, if mail is delivered on this machine
     ");
     assert!(directory.join("pycstore.timer").exists());
 }

@@ -98,7 +98,7 @@ fn the_shell_in_use_is_set_up_when_none_is_named() {
     let world = World::new();
     let mut command = world.program();
     let told = answer(command.env("SHELL", "/usr/bin/zsh").args(["setup", "--yes"])).exits(0);
-    assert!(told.stderr.contains("the shell in use is zsh, for $SHELL names it\n"), "{}", told.stderr);
+    assert!(told.stderr.contains("detected shell: zsh ($SHELL)\n"), "{}", told.stderr);
     assert!(world.home.join(".zshenv").is_file());
     let told = answer(world.program().arg("setup"));
     insta::assert_snapshot!(told.shown(), @r"
@@ -113,7 +113,7 @@ fn the_shell_in_use_is_set_up_when_none_is_named() {
     let script = format!("{} setup --yes; true", env!("CARGO_BIN_EXE_pycstore"));
     let told = answer(world.command("fish").env("SHELL", "/bin/bash").args(["-c", &script])).exits(0);
     assert!(
-        told.stderr.contains("the shell in use is fish, for it started pycstore; new terminals start bash"),
+        told.stderr.contains("detected shell: fish (it started pycstore); new terminals start bash"),
         "{}",
         told.stderr
     );
@@ -144,8 +144,8 @@ fn snippets_are_what_their_programs_understand() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: docker is a snippet: setup put it nowhere, so it cannot take it back
-    hint: take it out where you put it
+    pycstore: docker is a snippet: setup only printed it, and cannot remove it
+    hint: remove it where you added it
     ");
     assert!(!world.store.exists());
 }

@@ -151,7 +151,9 @@ impl<V: Visitor> Look<'_, V> {
                 Err(Unread::Refused) if !matches!(entry.content, Content::Read(..)) => {}
                 Err(Unread::Refused) => entry.source = Source::Unreachable(Why::Permission),
                 Err(Unread::UnknownFormat) => entry.source = Source::Unreachable(Why::Magic),
-                Err(Unread::Failed(error)) if is_missing(&error) => {}
+                // It vanished, or a directory took its name: the removal looks again.
+                Err(Unread::Failed(error))
+                    if is_missing(&error) || error.kind() == io::ErrorKind::IsADirectory => {}
                 Err(Unread::Failed(error)) => entry.source = Source::Unreachable(self.unread(entry, error)),
             }
         }

@@ -213,7 +213,7 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     ----- stderr -----
     pycstore: zsh: ~/.zshenv: every zsh reads it first, scripts included
     pycstore: not changed: /home/me/.zshenv: line 2 sets PYTHONPYCACHEPREFIX already
-    hint: change that by hand, or leave it; `--print` shows what would be added
+    hint: change it by hand, or leave it; `--print` shows what would be added
     ");
     insta::assert_snapshot!(setup(&world, &["git", "--yes"]).shown(), @r"
     exit: 2
@@ -339,7 +339,7 @@ fn what_is_no_store_is_not_promised() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: --store is ~/.cache/cpython: a quoted `~` is expanded by nobody
+    pycstore: --store is ~/.cache/cpython: a quoted `~` is not expanded
     hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
     exit: 2
     ----- stdout -----
@@ -349,7 +349,7 @@ fn what_is_no_store_is_not_promised() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: PYTHONPYCACHEPREFIX is ~/.cache/cpython: a quoted `~` is expanded by nobody
+    pycstore: PYTHONPYCACHEPREFIX is ~/.cache/cpython: a quoted `~` is not expanded
     hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
     exit: 2
     ----- stdout -----
