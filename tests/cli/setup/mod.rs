@@ -219,16 +219,16 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: git: ~/.config/git/ignore: git reads it where core.excludesFile names no other
+    pycstore: git: ~/.config/git/ignore: git reads it if core.excludesFile is not set
     pycstore: not changed: /home/me/.config/git/ignore: line 2: this begins a block that has no end
-    hint: put it right in an editor, and run this again
+    hint: correct it in an editor, and run this again
     ");
     insta::assert_snapshot!(setup(&world, &["git", "--undo", "--yes"]).shown(), @r"
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: not changed: /home/me/.config/git/ignore: line 2: this begins a block that has no end
-    hint: put it right in an editor, and run this again
+    hint: correct it in an editor, and run this again
     ");
     assert_eq!(World::snapshot(&world.home), before);
     insta::assert_snapshot!(setup(&world, &["bash", "--yes"]).shown(), @r"
@@ -354,7 +354,7 @@ fn what_is_no_store_is_not_promised() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: PYTHONPYCACHEPREFIX is relative: a relative path is another in each directory
+    pycstore: PYTHONPYCACHEPREFIX is relative: a relative path depends on the directory
     hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
     "#);
     assert!(!world.home.join(".zshenv").exists());
