@@ -18,7 +18,8 @@
 //!                                                          └─► execute ─► Outcome ─► shown
 //! ```
 //!
-//! The folders are listed in that order, and each uses only those above it:
+//! The folders are listed in that order, and each uses only those above it. The single files beside them (JSON, quoting,
+//! crontabs, errors, exit codes, the surroundings as data) stand between `effect` and `edits`:
 //!
 //! ```text
 //!  units/    sizes, ages, moments, tallies
@@ -30,6 +31,7 @@
 //!  effect/   effects    removing, sweeping, compiling: the only code that changes the disk
 //!  edits/    all three  for text files of the user: a marked block is planned, shown, and added or removed
 //!  setup/    schedule/  which files setup and schedule edit, and what they tell a scheduler
+//!  history/  all three  past runs of prune: one line of JSON each, and metrics
 //!  doctor/   facts      what is wrong with the store and around it, as findings
 //!  warm/     decisions  what is to be compiled ahead of use, and by which interpreter
 //!  cli/      terminal   the binary: a file or folder for each command; not in this library

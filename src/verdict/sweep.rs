@@ -188,7 +188,7 @@ impl SweepPlan {
     }
 }
 
-/// One worker's part of a [`Plan`].
+/// One worker's part of a [`SweepPlan`].
 #[derive(Debug)]
 pub struct SweepPlanner {
     policy: SweepPolicy,
