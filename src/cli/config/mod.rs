@@ -15,9 +15,8 @@ mod file;
 pub mod home;
 mod location;
 mod origin;
-mod show;
+pub mod show;
 
 pub use file::Configuration;
 pub use location::Location;
 pub use origin::{Origin, Sourced};
-pub use show::{ConfigOptions, run};
