@@ -1,6 +1,6 @@
 //! Carries out a plan: the only file that deletes, from the store and from trees of sources.
 //!
-//! Read [`crate::verdict`] first: what deleting obeys. `sweep` deletes by the same steps: `execute_in`.
+//! [`crate::effect`] has the rules that deletion follows. `sweep` deletes by the same steps: `execute_in`.
 
 use super::outcome::{Failure, Outcome, Part};
 use crate::host::directory::{Directory, Links};
