@@ -3,13 +3,12 @@
 //! A file with holes costs who makes it nothing, and so do a thousand links to one file; each is read by some command.
 
 use crate::support::World;
+use crate::support::memory::peak_memory;
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, SystemTime};
-use wait4::Wait4;
 
 /// What a whole run may have resident, in bytes.
 const MOST: u64 = 256 << 20;
@@ -81,15 +80,6 @@ fn world() -> World {
     world
 }
 
-/// Runs the program; returns the most memory that it had resident, in bytes, and its exit code.
-fn run(world: &World, arguments: &[&str]) -> (u64, i32) {
-    let mut command = world.program();
-    command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let used = child.wait4().unwrap();
-    (used.rusage.maxrss, used.status.code().unwrap())
-}
-
 #[test]
 fn no_file_makes_a_run_take_much_memory() {
     let world = world();
@@ -115,16 +105,16 @@ fn no_file_makes_a_run_take_much_memory() {
         &["sweep", "--dry-run", trees],
     ];
     for arguments in commands {
-        let (peak, code) = run(&world, &[&["--threads", "64"], arguments].concat());
+        let (peak, ended) = peak_memory(&world, [&["--threads", "64"], arguments].concat());
         assert!(peak < MOST, "{arguments:?}: {peak} bytes");
-        assert!((0..=1).contains(&code), "{arguments:?}: {code}");
+        assert!((0..=1).contains(&ended.code), "{arguments:?}: {ended:?}");
     }
     for threads in [&[][..], &["--threads", "1"], &["--threads", "512"]] {
-        let (peak, _) = run(&world, &[threads, &["verify"]].concat());
+        let (peak, _) = peak_memory(&world, [threads, &["verify"]].concat());
         assert!(peak < MOST, "{threads:?}: {peak} bytes");
     }
-    let (peak, code) = run(&world, &["prune", "--orphans", "--stale", "--quiet"]);
-    assert!(peak < MOST && code == 0, "{peak} bytes, {code}");
+    let (peak, ended) = peak_memory(&world, ["prune", "--orphans", "--stale", "--quiet"]);
+    assert!(peak < MOST && ended.code == 0, "{peak} bytes, {ended:?}");
 }
 
 /// What lies in source trees is read to be moved.
@@ -143,9 +133,9 @@ fn large_entries_are_moved_without_much_memory() {
         fs::hard_link(&large, cache.join("m.cpython-312.pyc")).unwrap();
     }
     let project = world.home.join("p");
-    let (peak, code) =
-        run(&world, &["--threads", "64", "sweep", "--adopt", "--quiet", project.to_str().unwrap()]);
-    assert!(peak < MOST && code == 0, "{peak} bytes, {code}");
+    let (peak, ended) =
+        peak_memory(&world, ["--threads", "64", "sweep", "--adopt", "--quiet", project.to_str().unwrap()]);
+    assert!(peak < MOST && ended.code == 0, "{peak} bytes, {ended:?}");
     let adopted = world.mirror(&project).join("7/m.cpython-312.pyc");
     assert_eq!(fs::read(adopted).unwrap(), fs::read(&large).unwrap());
 }

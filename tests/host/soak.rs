@@ -7,15 +7,14 @@
 //! What takes the time is the file system: an ext4 without a journal walks past every inode freed within the last minute
 //! (`recently_deleted`) each time it makes a file, so rounds of making and pruning go ten times faster on a tmpfs.
 
+use crate::support::memory::peak_memory;
 use crate::support::storm::{Chance, chosen, count, importer, kill_storm};
 use crate::support::{Interpreter, World, answer, assert_only_gone, for_everybody};
 use std::fs;
-use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
-use wait4::Wait4;
 
 /// Files in all; fewer when the time is over before.
 struct Amount {
@@ -69,27 +68,27 @@ fn write_round(mirror: &Path) {
     }
 }
 
-/// One prune, killed after so long or left alone; what it had resident, and whether it came to its end.
-fn prune(world: &World, kill_after: Option<Duration>) -> (u64, bool) {
+/// A prune that is killed after so long, unless it has ended by then; whether it was killed.
+fn prune_killed_after(world: &World, after: Duration) -> bool {
     let mut command = world.program();
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(SELECTORS);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    if let Some(after) = kill_after {
-        std::thread::sleep(after);
-        child.kill().unwrap();
-    }
-    let mut complaint = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
-    let used = child.wait4().unwrap();
-    let was_killed = used.status.signal() == Some(9);
-    assert!(was_killed || used.status.success(), "{}: {complaint}", used.status);
-    // A file that an importer rewrote between plan and execution is kept, and said to be.
-    let is_expected = |line: &str| {
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let was_killed = output.status.signal() == Some(9);
+    assert!(was_killed || output.status.success(), "{output:?}");
+    assert_only_kept(&String::from_utf8_lossy(&output.stderr));
+    was_killed
+}
+
+/// A file that an importer rewrote between plan and execution is kept; nothing else is to be reported.
+fn assert_only_kept(stderr: &str) {
+    let is_expected = |line: &&str| {
         line.contains("it changed after it was planned") || line.contains(": continuing as user ")
     };
-    let others: Vec<&str> = complaint.lines().filter(|line| !is_expected(line)).collect();
+    let others: Vec<&str> = stderr.lines().filter(|line| !is_expected(line)).collect();
     assert!(others.is_empty(), "{others:?}");
-    (used.rusage.maxrss, !was_killed)
 }
 
 #[test]
@@ -148,13 +147,13 @@ fn soak(world: &World, chosen: &[Interpreter], amount: &Amount) {
             }
             if number % 2 == 1 {
                 let after = Duration::from_micros(chance.below(took.as_micros() as u64));
-                let (_, ended) = prune(world, Some(after));
-                killed += usize::from(!ended);
+                killed += usize::from(prune_killed_after(world, after));
             }
             let start = Instant::now();
-            let (memory, ended) = prune(world, None);
+            let (memory, ended) = peak_memory(world, SELECTORS);
             took = start.elapsed();
-            assert!(ended);
+            assert_eq!(ended.code, 0, "{ended:?}");
+            assert_only_kept(&ended.stderr);
             peak = peak.max(memory);
         });
         assert_eq!(count(&round(number)), 0, "round {number}");

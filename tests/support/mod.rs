@@ -4,6 +4,7 @@ pub mod compiled;
 pub mod confinement;
 pub mod findings;
 pub mod lock;
+pub mod memory;
 pub mod ordinary;
 pub mod random;
 pub mod shown;
