@@ -179,7 +179,7 @@ done
 ls ran; rm ran/*
 # What is compiled again takes the place of what is there.
 echo 'y = 33' > p/closed/n.py
-pycstore --store /mnt/store warm --all-stale
+pycstore --store /mnt/store warm /mnt/p
 ls ran
 find store -type f -printf '%U %m %P\n' | sort -k 3
 "#;
