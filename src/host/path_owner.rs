@@ -26,7 +26,7 @@ pub enum PathOwner {
 
 /// Why root changes nothing at a path.
 #[derive(Debug, thiserror::Error)]
-pub enum Doubt {
+pub enum PathDoubt {
     /// Something on the way, or the end, belongs to another user.
     #[error("user {0} decides what is there")]
     User(u32),
@@ -56,31 +56,31 @@ pub fn path_owner(path: &Path, accounts: &Accounts) -> io::Result<PathOwner> {
 /// is still there: nobody redirected root before or during the opening.
 ///
 /// # Errors
-/// A [`Doubt`].
-pub fn check_root_alone(path: &Path, identity: (u64, u64)) -> Result<(), Doubt> {
+/// A [`PathDoubt`].
+pub fn check_root_alone(path: &Path, identity: (u64, u64)) -> Result<(), PathDoubt> {
     check(path, identity, &Accounts::read())
 }
 
-fn check(path: &Path, identity: (u64, u64), accounts: &Accounts) -> Result<(), Doubt> {
-    let found = walk(path, accounts).map_err(Doubt::Io)?;
+fn check(path: &Path, identity: (u64, u64), accounts: &Accounts) -> Result<(), PathDoubt> {
+    let found = walk(path, accounts).map_err(PathDoubt::Io)?;
     match (found.owner, found.end) {
-        (PathOwner::User(user), _) => Err(Doubt::User(user)),
-        (PathOwner::Anyone(directory), _) => Err(Doubt::Anyone(directory)),
-        (PathOwner::Root, Some(end)) if (end.dev(), end.ino()) != identity => Err(Doubt::Replaced),
-        (PathOwner::Root, Some(end)) if end.uid() != 0 => Err(Doubt::User(end.uid())),
+        (PathOwner::User(user), _) => Err(PathDoubt::User(user)),
+        (PathOwner::Anyone(directory), _) => Err(PathDoubt::Anyone(directory)),
+        (PathOwner::Root, Some(end)) if (end.dev(), end.ino()) != identity => Err(PathDoubt::Replaced),
+        (PathOwner::Root, Some(end)) if end.uid() != 0 => Err(PathDoubt::User(end.uid())),
         (PathOwner::Root, Some(_)) => Ok(()),
-        (PathOwner::Root, None) => Err(Doubt::Replaced),
+        (PathOwner::Root, None) => Err(PathDoubt::Replaced),
     }
 }
 
 /// Where a walk ended.
-struct Found {
+struct WalkEnd {
     owner: PathOwner,
     /// What is at the path; `None` if nothing is, or another user controls it.
     end: Option<Metadata>,
 }
 
-fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
+fn walk(path: &Path, accounts: &Accounts) -> io::Result<WalkEnd> {
     /// The number of links that the kernel follows.
     const MOST_LINKS: usize = 40;
     let is_roots = |metadata: &Metadata| metadata.uid() == 0 || Some(metadata.uid()) == accounts.unmapped;
@@ -91,7 +91,7 @@ fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
     let mut rest: Vec<PathBuf> = components(path);
     let end = loop {
         if !is_roots(&metadata) {
-            return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
+            return Ok(WalkEnd { owner: PathOwner::User(metadata.uid()), end: None });
         }
         let Some(component) = rest.pop() else { break Some(metadata) };
         let is_open = may_be_written_by_others(&current, &metadata, accounts);
@@ -116,7 +116,7 @@ fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
             continue;
         }
         if !is_roots(&metadata) {
-            return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
+            return Ok(WalkEnd { owner: PathOwner::User(metadata.uid()), end: None });
         }
         // Unless `fs.protected_hardlinks` is set, anyone can make a hard link to root's symbolic link here.
         if is_open && metadata.nlink() > 1 {
@@ -133,7 +133,7 @@ fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
         }
         metadata = current.symlink_metadata()?;
     };
-    Ok(Found { owner: anyone.map_or(PathOwner::Root, PathOwner::Anyone), end })
+    Ok(WalkEnd { owner: anyone.map_or(PathOwner::Root, PathOwner::Anyone), end })
 }
 
 /// Returns the names and `..` of a path, in reverse order.

@@ -13,7 +13,7 @@
 
 pub use crate::host::directory::is_missing;
 use crate::host::directory::{self, Access, Directory, FileKind, Links, ListBuffer, Metadata};
-use crate::host::volumes::{Doubt, Mounts};
+use crate::host::volumes::{Mounts, VolumeDoubt};
 use crate::pyc::header::python_mtime;
 use crate::source::witness::{self, Wanted, Witness};
 use crate::units::Moment;
@@ -128,11 +128,11 @@ impl Why {
     }
 }
 
-impl From<Doubt> for Why {
-    fn from(doubt: Doubt) -> Why {
+impl From<VolumeDoubt> for Why {
+    fn from(doubt: VolumeDoubt) -> Why {
         match doubt {
-            Doubt::Unmounted => Why::Unmounted,
-            Doubt::OtherHost => Why::OtherHost,
+            VolumeDoubt::Unmounted => Why::Unmounted,
+            VolumeDoubt::OtherHost => Why::OtherHost,
         }
     }
 }

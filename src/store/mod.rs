@@ -25,7 +25,7 @@ pub mod tree;
 pub use crate::host::volumes::AccessTimes;
 
 use crate::host::directory::{self, Access, Directory, Metadata};
-use crate::host::path_owner::{Doubt, check_root_alone};
+use crate::host::path_owner::{PathDoubt, check_root_alone};
 use crate::source::walk;
 use crate::store::tree::Tree;
 use std::io;
@@ -100,7 +100,7 @@ pub enum Refusal {
         /// The path given.
         path: PathBuf,
         /// Who decides.
-        doubt: Doubt,
+        doubt: PathDoubt,
     },
     /// It could not be opened.
     #[error("cannot open {}", .path.display())]

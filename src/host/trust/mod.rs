@@ -155,17 +155,17 @@ pub enum Stranger {
 
 /// Returns someone other than `user` and root who owns a component of these paths or may write to it.
 pub fn stranger(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
-    Judge::new(user).of_ways(ways)
+    PathJudge::new(user).of_ways(ways)
 }
 
 /// Returns someone other than `user` and root who may change the file at this path or, if it is missing, create it.
 pub fn stranger_to_lookup(path: &Path, user: u32) -> Option<Stranger> {
-    Judge::new(user).of_lookup(path)
+    PathJudge::new(user).of_lookup(path)
 }
 
 /// Judges who may change paths, for one user.
 #[derive(Debug)]
-struct Judge {
+struct PathJudge {
     user: u32,
     accounts: OnceCell<Accounts>,
 }
@@ -179,9 +179,9 @@ enum Sought {
     Missing,
 }
 
-impl Judge {
-    fn new(user: u32) -> Judge {
-        Judge { user, accounts: OnceCell::new() }
+impl PathJudge {
+    fn new(user: u32) -> PathJudge {
+        PathJudge { user, accounts: OnceCell::new() }
     }
 
     fn of_ways(&self, ways: &[Vec<Step>]) -> Option<Stranger> {
@@ -372,7 +372,7 @@ mod tests {
         };
         let judged = |accounts: Accounts, user, owner, group| {
             let step = Step { path: "/x".into(), user: owner, group, mode: 0o100_775, acl: Acl::None };
-            Judge { user, accounts: OnceCell::from(accounts) }.of_step(&step, Sought::Present)
+            PathJudge { user, accounts: OnceCell::from(accounts) }.of_step(&step, Sought::Present)
         };
         let theirs = |user| Some(Stranger::Owner { path: "/x".into(), user });
         for (user, owner, expected) in

@@ -66,7 +66,7 @@ pub enum StoreUse {
 /// A place that could not be looked into.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot look for interpreters in {}", .path.display())]
-pub struct Unreadable {
+pub struct UnreadablePlace {
     /// The place.
     pub path: PathBuf,
     /// What the system said.
@@ -81,7 +81,7 @@ pub struct Interpreters {
     /// Executables that are a Python of which neither version nor tag could be told.
     pub unidentified: Vec<PathBuf>,
     /// Places that could not be looked into.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<UnreadablePlace>,
     /// Standard libraries that a store has entries for, and that may be on a disk which is not mounted.
     pub out_of_reach: Vec<MirroredLibrary>,
 }
@@ -823,7 +823,7 @@ mod tests {
             assert_eq!(found.loads(tag, Magic::of(magic)), loads, "{tag} {magic}");
         }
         let source = io::ErrorKind::TimedOut.into();
-        found.unreadable.push(Unreadable { path: "/net/python".into(), source });
+        found.unreadable.push(UnreadablePlace { path: "/net/python".into(), source });
         assert_eq!(found.loads("cpython-312", Magic::of(3531)), Loads::Yes);
         assert_eq!(found.loads("cpython-312", Magic::of(3529)), Loads::CannotTell);
         assert_eq!(found.loads("cpython-311", Magic::of(3495)), Loads::CannotTell);

@@ -1,6 +1,6 @@
 //! What a walk finds: the files of a directory that may be bytecode, and the names that they have.
 
-use super::place::Place;
+use super::place::SourcePlace;
 use super::repository::Tracking;
 use super::root::Root;
 use crate::host::directory::{Directory, FileKind, Links, ListBuffer};
@@ -16,11 +16,11 @@ pub struct Seen<'a> {
     /// The path from the root, without a leading slash.
     pub relative: &'a [u8],
     /// The directory of sources: this one, or that of this `__pycache__`.
-    pub place: &'a Place,
+    pub place: &'a SourcePlace,
     /// Whether this is a `__pycache__`.
     pub is_cache: bool,
     /// What may be bytecode, sorted by name; in a `__pycache__` everything that is no directory.
-    pub files: &'a [File<'a>],
+    pub files: &'a [InTreeFile<'a>],
     /// How many other files it has: they stay.
     pub others: usize,
     /// How many directories it has, entered or not.
@@ -29,29 +29,29 @@ pub struct Seen<'a> {
 
 /// A file that may be bytecode.
 #[derive(Debug)]
-pub struct File<'a> {
+pub struct InTreeFile<'a> {
     /// All that is known of it. In a directory of sources its name says nothing of a slot.
     pub entry: Entry<'a>,
     /// What kind of file it is.
     pub kind: FileKind,
     /// The way in which it is kept.
-    pub form: Form,
+    pub form: InTreeForm,
     /// What the store has in its place; `None` where nobody asked.
     pub in_store: Option<InStore<'a>>,
     /// Whether git tracks it: asked of what may be removed.
     pub tracking: Tracking,
 }
 
-impl<'a> File<'a> {
+impl<'a> InTreeFile<'a> {
     /// A file of which only this is known.
-    pub(crate) fn new(entry: Entry<'a>, kind: FileKind, form: Form) -> File<'a> {
-        File { entry, kind, form, in_store: None, tracking: Tracking::Untracked }
+    pub(crate) fn new(entry: Entry<'a>, kind: FileKind, form: InTreeForm) -> InTreeFile<'a> {
+        InTreeFile { entry, kind, form, in_store: None, tracking: Tracking::Untracked }
     }
 }
 
 /// The way in which bytecode is kept in a tree of sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum InTreeForm {
     /// In a `__pycache__` (PEP 3147).
     Cached,
     /// There as well, and to be ignored.
@@ -82,16 +82,16 @@ pub enum InStore<'a> {
 
 /// The names in a directory.
 #[derive(Default)]
-pub(crate) struct Names {
+pub(crate) struct DirectoryNames {
     pub(crate) files: Vec<(Vec<u8>, FileKind)>,
     pub(crate) directories: Vec<Vec<u8>>,
     /// The order of the files by what slot holds them.
     index: OnceLock<SourceIndex>,
 }
 
-impl Names {
-    pub(crate) fn of(directory: &Directory, buffer: &mut ListBuffer) -> (Names, io::Result<()>) {
-        let mut names = Names::default();
+impl DirectoryNames {
+    pub(crate) fn of(directory: &Directory, buffer: &mut ListBuffer) -> (DirectoryNames, io::Result<()>) {
+        let mut names = DirectoryNames::default();
         let listed = directory.list(buffer, |name, kind| {
             let kind = match kind {
                 FileKind::Unknown => {
@@ -127,7 +127,7 @@ impl Names {
 }
 
 /// Whether a directory has the source of a stem: a regular file, or a link to one, whose listed name is exactly this.
-pub(crate) fn has_source(directory: &Directory, names: &Names, stem: &[u8]) -> bool {
+pub(crate) fn has_source(directory: &Directory, names: &DirectoryNames, stem: &[u8]) -> bool {
     let source = [stem, b".py"].concat();
     names.has_file(&source)
         && directory.metadata(&source, Links::Follow).is_ok_and(|metadata| metadata.kind == FileKind::Regular)
@@ -161,7 +161,8 @@ mod tests {
     #[test]
     fn names_are_compared_as_they_are_listed() {
         let files = [&b"Case.pyc"[..], b"widget.py"].map(|name| (name.to_vec(), FileKind::Regular)).to_vec();
-        let names = Names { files, directories: vec![b"case.py".to_vec()], ..Names::default() };
+        let names =
+            DirectoryNames { files, directories: vec![b"case.py".to_vec()], ..DirectoryNames::default() };
         assert!(names.has_file(b"widget.py"));
         for name in ["Widget.py", "WIDGET.PY", "case.py", "Case.py", "widget.p"] {
             assert!(!names.has_file(name.as_bytes()), "{name}");

@@ -1,8 +1,8 @@
 //! The look from bytecode in a `__pycache__` at its source, and at what the store has in its place: facts for a verdict, by
 //! the same rules as for the store's own entries ([`crate::store::scan`]).
 
-use super::found::{InStore, Names};
-use super::place::Place;
+use super::found::{DirectoryNames, InStore};
+use super::place::SourcePlace;
 use super::root::Root;
 use crate::host::directory::{Directory, FileKind, Links, Metadata};
 use crate::pyc::name::{Slot, joined};
@@ -23,7 +23,7 @@ pub(crate) enum Mirror {
 }
 
 /// The path, from the store's root, of the directory that mirrors a place: by the path as it is spelled, as Python does.
-pub fn mirror_of(root: &Root, place: &Place) -> Vec<u8> {
+pub fn mirror_of(root: &Root, place: &SourcePlace) -> Vec<u8> {
     let path = root.path().as_os_str().as_bytes();
     let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
     joined(&path[start..], &place.relative)
@@ -33,15 +33,15 @@ pub fn mirror_of(root: &Root, place: &Place) -> Vec<u8> {
 pub(crate) type Hashes = RefCell<HashMap<(Vec<u8>, Magic), Result<[u8; 8], Why>>>;
 
 /// The look from a file in a `__pycache__` at its source.
-pub(crate) struct Look<'a> {
+pub(crate) struct SourceLook<'a> {
     pub(crate) sources: &'a Directory,
-    pub(crate) source_names: &'a Names,
+    pub(crate) source_names: &'a DirectoryNames,
     pub(crate) cache: &'a Directory,
     /// Those that are known: any number of entries may have the same source.
     pub(crate) hashes: Hashes,
 }
 
-impl Look<'_> {
+impl SourceLook<'_> {
     /// Adds to an entry what became of its source.
     pub(crate) fn source(&self, entry: &mut Entry<'_>, slot: &Slot<'_>) {
         let usual = slot.usual_source();

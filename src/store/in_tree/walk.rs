@@ -7,9 +7,9 @@
 //! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is
 //! to be ignored ([`Bounds`]).
 
-use super::found::{Companion, File, Form, Names, Seen, has_source, legacy_stem};
-use super::look::{Hashes, Look, Mirror, mirror_of, read_start};
-use super::place::Place;
+use super::found::{Companion, DirectoryNames, InTreeFile, InTreeForm, Seen, has_source, legacy_stem};
+use super::look::{Hashes, Mirror, SourceLook, mirror_of, read_start};
+use super::place::SourcePlace;
 use super::repository::Tracking;
 use super::root::{LIBRARY, Root, System, is_packaged, is_standard_library_by_place};
 use crate::host::directory::{Directory, FileKind, LONGEST_PATH, ListBuffer, name_too_long};
@@ -108,7 +108,7 @@ pub struct Walk<'a> {
 }
 
 /// Takes what a walk finds. Each worker has its own; they are returned when all is done.
-pub trait Visitor: Send {
+pub trait WalkVisitor: Send {
     /// One directory: a `__pycache__`, or one of sources.
     fn directory(&mut self, seen: &Seen<'_>);
     /// A directory that was not entered.
@@ -117,23 +117,23 @@ pub trait Visitor: Send {
     fn trouble(&mut self, trouble: Trouble);
 }
 
-struct Worker<V> {
+struct WalkWorker<V> {
     visitor: V,
     buffer: ListBuffer,
 }
 
 impl Walk<'_> {
     /// Walks the tree. `new_visitor` makes one visitor a worker; `progress` hears how many files were seen so far.
-    pub fn run<V: Visitor>(
+    pub fn run<V: WalkVisitor>(
         &self,
         new_visitor: impl Fn() -> V + Sync,
         mut progress: impl FnMut(u64),
     ) -> Vec<V> {
         let seen = AtomicU64::new(0);
-        let new_worker = || Worker { visitor: new_visitor(), buffer: ListBuffer::default() };
+        let new_worker = || WalkWorker { visitor: new_visitor(), buffer: ListBuffer::default() };
         let workers = pool::run(
             self.threads,
-            vec![Arc::new(Place::root(self.root))],
+            vec![Arc::new(SourcePlace::root(self.root))],
             new_worker,
             |worker, place, jobs| {
                 if !self.stop.load(Ordering::Relaxed) {
@@ -161,11 +161,11 @@ impl Walk<'_> {
     }
 
     /// One directory of sources and its `__pycache__`; returns how many files they have.
-    fn enter<V: Visitor>(
+    fn enter<V: WalkVisitor>(
         &self,
-        place: &Arc<Place>,
-        worker: &mut Worker<V>,
-        jobs: &mut Jobs<Arc<Place>>,
+        place: &Arc<SourcePlace>,
+        worker: &mut WalkWorker<V>,
+        jobs: &mut Jobs<Arc<SourcePlace>>,
     ) -> u64 {
         let relative = &*place.relative;
         let Some(opened) = self.open(relative, worker) else { return 0 };
@@ -207,12 +207,12 @@ impl Walk<'_> {
     }
 
     /// Hands a `__pycache__` to the visitor.
-    fn visit_cache<V: Visitor>(
+    fn visit_cache<V: WalkVisitor>(
         &self,
-        place: &Arc<Place>,
+        place: &Arc<SourcePlace>,
         sources: &Listed,
         cache: &Listed,
-        worker: &mut Worker<V>,
+        worker: &mut WalkWorker<V>,
     ) {
         let files = self.cached_files(place, &sources.directory, &sources.names, cache, &mut worker.visitor);
         worker.visitor.directory(&Seen {
@@ -227,15 +227,15 @@ impl Walk<'_> {
     }
 
     /// Makes a job of each directory that is entered.
-    fn go_on<V: Visitor>(
+    fn go_on<V: WalkVisitor>(
         &self,
-        place: &Arc<Place>,
-        names: &Names,
-        worker: &mut Worker<V>,
-        jobs: &mut Jobs<Arc<Place>>,
+        place: &Arc<SourcePlace>,
+        names: &DirectoryNames,
+        worker: &mut WalkWorker<V>,
+        jobs: &mut Jobs<Arc<SourcePlace>>,
     ) {
         for name in names.directories.iter().filter(|name| self.is_entered(place, name)) {
-            let below = Place::below(place, name);
+            let below = SourcePlace::below(place, name);
             if below.relative.len() > LONGEST_PATH {
                 let path = self.shown(&below.relative, b"");
                 worker.visitor.trouble(Trouble::Directory { path, source: name_too_long() });
@@ -246,7 +246,7 @@ impl Walk<'_> {
     }
 
     /// Whether a directory is entered, as far as its name and its path tell.
-    fn is_entered(&self, place: &Place, name: &[u8]) -> bool {
+    fn is_entered(&self, place: &SourcePlace, name: &[u8]) -> bool {
         let holds_sources = name != PYCACHE && !NOT_SOURCES.iter().any(|foreign| foreign.as_bytes() == name);
         holds_sources && self.is_meant(&place.relative, name)
     }
@@ -260,7 +260,7 @@ impl Walk<'_> {
     }
 
     /// Why a directory is left alone, as what is in it tells. A root is what was named.
-    fn reason_to_leave(&self, place: &Place, names: &Names) -> Option<Reason> {
+    fn reason_to_leave(&self, place: &SourcePlace, names: &DirectoryNames) -> Option<Reason> {
         if place.relative.is_empty() {
             return None;
         }
@@ -280,13 +280,13 @@ impl Walk<'_> {
     }
 
     /// Bytecode that lies beside sources.
-    fn legacy<'n, V: Visitor>(
+    fn legacy<'n, V: WalkVisitor>(
         &self,
-        place: &Place,
+        place: &SourcePlace,
         directory: &Directory,
-        names: &'n Names,
-        worker: &mut Worker<V>,
-    ) -> Vec<File<'n>> {
+        names: &'n DirectoryNames,
+        worker: &mut WalkWorker<V>,
+    ) -> Vec<InTreeFile<'n>> {
         let mut files = Vec::new();
         for (name, kind) in names.files.iter().filter(|(_, kind)| *kind == FileKind::Regular) {
             let Some((stem, is_temporary)) = legacy_stem(name) else { continue };
@@ -297,9 +297,9 @@ impl Walk<'_> {
                 true => Companion::Present,
                 false => Companion::Missing,
             };
-            let form = if is_temporary { Form::BesideTemporary } else { Form::Beside }(companion);
+            let form = if is_temporary { InTreeForm::BesideTemporary } else { InTreeForm::Beside }(companion);
             let entry = Entry::named(name, Name::Foreign);
-            let mut file = File::new(entry, *kind, form);
+            let mut file = InTreeFile::new(entry, *kind, form);
             file.tracking = self.tracking(place, &place.relative, name, &mut worker.visitor);
             files.extend(self.read(&place.relative, directory, file, &mut worker.visitor));
         }
@@ -307,7 +307,13 @@ impl Walk<'_> {
     }
 
     /// Whether git tracks a file; reports an index that cannot be read.
-    fn tracking<V: Visitor>(&self, place: &Place, relative: &[u8], name: &[u8], visitor: &mut V) -> Tracking {
+    fn tracking<V: WalkVisitor>(
+        &self,
+        place: &SourcePlace,
+        relative: &[u8],
+        name: &[u8],
+        visitor: &mut V,
+    ) -> Tracking {
         let Some(repository) = place.repository() else { return Tracking::Untracked };
         let path = self.root.real_path.join(OsStr::from_bytes(&joined(relative, name)));
         let tracking = repository.tracking(&path);
@@ -320,7 +326,7 @@ impl Walk<'_> {
     }
 
     /// Opens and lists a directory.
-    fn open<V: Visitor>(&self, relative: &[u8], worker: &mut Worker<V>) -> Option<Listed> {
+    fn open<V: WalkVisitor>(&self, relative: &[u8], worker: &mut WalkWorker<V>) -> Option<Listed> {
         let mut report =
             |error| self.trouble(relative, error).into_iter().for_each(|it| worker.visitor.trouble(it));
         let directory = match self.root.directory(relative) {
@@ -330,7 +336,7 @@ impl Walk<'_> {
                 return None;
             }
         };
-        let (names, listed) = Names::of(&directory, &mut worker.buffer);
+        let (names, listed) = DirectoryNames::of(&directory, &mut worker.buffer);
         let is_whole = listed.is_ok();
         if let Err(error) = listed {
             report(error);
@@ -339,26 +345,26 @@ impl Walk<'_> {
     }
 
     /// The files of a `__pycache__`, and what the store has in their places.
-    fn cached_files<'n, V: Visitor>(
+    fn cached_files<'n, V: WalkVisitor>(
         &self,
-        place: &Place,
+        place: &SourcePlace,
         sources: &Directory,
-        source_names: &Names,
+        source_names: &DirectoryNames,
         cache: &'n Listed,
         visitor: &mut V,
-    ) -> Vec<File<'n>> {
+    ) -> Vec<InTreeFile<'n>> {
         let relative = joined(&place.relative, PYCACHE);
         let mirror = self.mirror(place);
-        let look = Look { sources, source_names, cache: &cache.directory, hashes: Hashes::default() };
+        let look = SourceLook { sources, source_names, cache: &cache.directory, hashes: Hashes::default() };
         let mut files = Vec::new();
         for (name, kind) in &cache.names.files {
             if (self.bounds.is_ignored)(&self.shown(&relative, name)) {
                 let entry = Entry::named(name, Name::Foreign);
-                files.push(File::new(entry, *kind, Form::Ignored));
+                files.push(InTreeFile::new(entry, *kind, InTreeForm::Ignored));
                 continue;
             }
             let parsed = if *kind == FileKind::Regular { Name::parse(name) } else { Name::Foreign };
-            let mut file = File::new(Entry::named(name, parsed), *kind, Form::Cached);
+            let mut file = InTreeFile::new(Entry::named(name, parsed), *kind, InTreeForm::Cached);
             let Some(mut file) = (match parsed {
                 Name::Foreign => Some(file),
                 _ => {
@@ -378,7 +384,7 @@ impl Walk<'_> {
     }
 
     /// What is known of the store's directory that mirrors a place; nothing where nobody asks.
-    fn mirror(&self, place: &Place) -> Option<Mirror> {
+    fn mirror(&self, place: &SourcePlace) -> Option<Mirror> {
         match self.destination {
             Destination::Nowhere => None,
             Destination::Empty => Some(Mirror::Nothing),
@@ -390,13 +396,13 @@ impl Walk<'_> {
     }
 
     /// A file with its metadata and what it begins with; `None` when it vanished meanwhile.
-    fn read<'n, V: Visitor>(
+    fn read<'n, V: WalkVisitor>(
         &self,
         relative: &[u8],
         directory: &Directory,
-        mut file: File<'n>,
+        mut file: InTreeFile<'n>,
         visitor: &mut V,
-    ) -> Option<File<'n>> {
+    ) -> Option<InTreeFile<'n>> {
         match read_start(directory, file.entry.name) {
             Ok(None) => return None,
             Ok(Some((metadata, content))) => {
@@ -415,6 +421,6 @@ impl Walk<'_> {
 /// An open `__pycache__`.
 struct Listed {
     directory: Directory,
-    names: Names,
+    names: DirectoryNames,
     is_whole: bool,
 }

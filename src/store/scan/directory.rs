@@ -1,7 +1,7 @@
 //! One directory of the store: list it, look at what the question needs, hand it to the visitor.
 
-use super::look::Look;
-use super::place::{Facts, Mirrored, Place};
+use super::look::EntryLook;
+use super::place::{Mirrored, Place, PlaceFacts};
 use super::sources::{SourceNames, Sources, append};
 use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
 use crate::host::directory::{Directory, FileKind, Links, ListBuffer, Metadata, is_link_loop};
@@ -70,9 +70,9 @@ pub(super) fn scan<V: Visitor>(
     let above = parent.and_then(|parent| parent.sources.as_ref());
     let sources =
         Sources::open(scan, place, above, bytecode, sources, &mut |trouble| visitor.trouble(trouble));
-    place.settle(Facts { mirrored: sources.mirrored(), holds_entries: bytecode > 0 });
+    place.settle(PlaceFacts { mirrored: sources.mirrored(), holds_entries: bytecode > 0 });
 
-    let mut look = Look::new(scan, place, &directory, sources, &mut listing.buffer, usual, visitor);
+    let mut look = EntryLook::new(scan, place, &directory, sources, &mut listing.buffer, usual, visitor);
     let mut entries = Vec::with_capacity(files.len());
     for file in files.iter() {
         if scan.stop.load(Ordering::Relaxed) {
@@ -85,7 +85,7 @@ pub(super) fn scan<V: Visitor>(
         Mirrored::Absent(last_change) if is_empty => presence_by_age(&directory, last_change),
         mirrored => mirrored.presence(),
     };
-    let Look { sources, visitor, .. } = look;
+    let EntryLook { sources, visitor, .. } = look;
     let visit = Visit {
         relative: &place.relative,
         metadata: metadata(scan, place, &directory, presence, visitor),
@@ -218,9 +218,12 @@ pub(super) fn one<R>(
     }
     let parsed = parse(parent, name, kind);
     let sources = Sources::open(scan, &place, None, 1, &mut names, &mut |trouble| troubles.trouble(trouble));
-    place.settle(Facts { mirrored: sources.mirrored(), holds_entries: matches!(parsed, Name::Bytecode(_)) });
+    place.settle(PlaceFacts {
+        mirrored: sources.mirrored(),
+        holds_entries: matches!(parsed, Name::Bytecode(_)),
+    });
     let (mut buffer, mut usual) = (ListBuffer::default(), Vec::new());
-    let mut look = Look::new(scan, &place, &directory, sources, &mut buffer, &mut usual, &mut troubles);
+    let mut look = EntryLook::new(scan, &place, &directory, sources, &mut buffer, &mut usual, &mut troubles);
     let entry = look.entry(name, parsed);
     let sources = look.sources.mirrored().presence();
     let Some(entry) = entry else { return troubles.0.map_or(Ok(None), Err) };
@@ -252,7 +255,7 @@ fn find_place(
         let sources = Sources::open(scan, &place, None, 0, names, &mut |trouble| troubles.trouble(trouble));
         // A scan would know whether files lie here; it matters for owners of loose directories only.
         let holds_entries = holds_bytecode(&directory);
-        place.settle(Facts { mirrored: sources.mirrored(), holds_entries });
+        place.settle(PlaceFacts { mirrored: sources.mirrored(), holds_entries });
         place = Arc::new(Place::below(&place, component));
     }
     Ok(place)

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The look at a directory's entries, one after another in the order of their names.
-pub(super) struct Look<'a, V> {
+pub(super) struct EntryLook<'a, V> {
     pub(super) scan: &'a Scan<'a>,
     pub(super) place: &'a Arc<Place>,
     pub(super) directory: &'a Directory,
@@ -61,7 +61,7 @@ pub(super) struct Known {
 /// Names, and their order by the slots that hold them.
 type Indexed = (Vec<Vec<u8>>, SourceIndex);
 
-impl<'a, V: Visitor> Look<'a, V> {
+impl<'a, V: Visitor> EntryLook<'a, V> {
     pub(super) fn new(
         scan: &'a Scan<'a>,
         place: &'a Arc<Place>,
@@ -70,14 +70,25 @@ impl<'a, V: Visitor> Look<'a, V> {
         buffer: &'a mut ListBuffer,
         usual: &'a mut Vec<u8>,
         visitor: &'a mut V,
-    ) -> Look<'a, V> {
+    ) -> EntryLook<'a, V> {
         let known = Known::default();
         let (last, may_be_reached_by_dots) = (None, None);
-        Look { scan, place, directory, sources, buffer, usual, last, may_be_reached_by_dots, known, visitor }
+        EntryLook {
+            scan,
+            place,
+            directory,
+            sources,
+            buffer,
+            usual,
+            last,
+            may_be_reached_by_dots,
+            known,
+            visitor,
+        }
     }
 }
 
-impl<V: Visitor> Look<'_, V> {
+impl<V: Visitor> EntryLook<'_, V> {
     /// The facts of one file; `None` when it vanished meanwhile.
     pub(super) fn entry<'n>(&mut self, name: &'n [u8], parsed: Name<'n>) -> Option<Entry<'n>> {
         let mut entry = Entry::named(name, parsed);

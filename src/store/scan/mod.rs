@@ -213,7 +213,7 @@ impl Trouble {
 }
 
 /// What a worker keeps from directory to directory.
-struct Worker<V> {
+struct ScanWorker<V> {
     visitor: V,
     buffers: directory::Buffers,
 }
@@ -226,7 +226,7 @@ impl Scan<'_> {
         mut progress: impl FnMut(u64),
     ) -> Vec<V> {
         let seen = AtomicU64::new(0);
-        let new_worker = || Worker { visitor: new_visitor(), buffers: directory::Buffers::default() };
+        let new_worker = || ScanWorker { visitor: new_visitor(), buffers: directory::Buffers::default() };
         let workers = pool::run(
             self.threads,
             vec![Arc::new(Place::root())],
