@@ -32,6 +32,7 @@
 //!  edits/    all three  for text files of the user: a marked block is planned, shown, and added or removed
 //!  setup/    schedule/  which files setup and schedule edit, and what they tell a scheduler
 //!  history/  all three  past runs of prune: one line of JSON each, and metrics
+//!  report/   documents  the disk usage of a store, as JSON and as an HTML page
 //!  doctor/   facts      what is wrong with the store and around it, as findings
 //!  warm/     decisions  what is to be compiled ahead of use, and by which interpreter
 //!  cli/      terminal   the binary: a file or folder for each command; not in this library
@@ -68,7 +69,9 @@ pub mod environment;
 pub mod exit;
 pub mod history;
 pub mod json;
+pub mod paragraph;
 pub mod quoting;
+pub mod report;
 pub mod schedule;
 pub mod setup;
 pub mod warm;

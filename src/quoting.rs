@@ -17,6 +17,15 @@ pub fn quoted(path: &Path) -> String {
     String::from_utf8_lossy(&shell_word(path.as_os_str())).into_owned()
 }
 
+/// A path, lossily, with the home as `~`. Nothing is escaped.
+pub fn at_home(path: &Path, home: Option<&Path>) -> String {
+    match home.and_then(|home| path.strip_prefix(home).ok()) {
+        Some(rest) if rest.as_os_str().is_empty() => "~".into(),
+        Some(rest) => format!("~/{}", rest.to_string_lossy()),
+        None => path.to_string_lossy().into_owned(),
+    }
+}
+
 /// Text without anything that a terminal would obey, that would reorder a line or that cannot be seen ([`is_obeyed`]).
 /// Each is shown as `\n`, `\x1b` or `\u{202e}`.
 pub fn escaped(text: &str) -> String {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The folders and single files of `src/` in the order of the flow: each uses only itself and those before it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 22] = [
     "units",
     "pyc",
     "host",
@@ -18,6 +18,7 @@ const ROOMS: [&str; 20] = [
     "verdict",
     "effect",
     "quoting",
+    "paragraph",
     "json",
     "complaint",
     "exit",
@@ -27,6 +28,7 @@ const ROOMS: [&str; 20] = [
     "setup",
     "schedule",
     "history",
+    "report",
     "doctor",
     "warm",
     "cli",

@@ -10,8 +10,6 @@ use super::config::{Origin, Sourced};
 use super::env::this_program;
 use super::options::Global;
 use super::output::complain;
-use super::output::json::{self, PathField, SCHEMA};
-use super::output::paragraph::wrapped;
 use super::output::style::{Style, Tone};
 use super::output::terminal::Terminal;
 use super::schedule;
@@ -25,6 +23,8 @@ use pycstore::doctor::{
 use pycstore::environment::Environment;
 use pycstore::exit::Exit;
 use pycstore::history::Journal;
+use pycstore::json::{self, PathField, SCHEMA};
+use pycstore::paragraph::wrapped;
 use pycstore::schedule::installed_with;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::store::Purpose;

@@ -2,14 +2,15 @@
 
 use crate::cli::options::whole;
 use crate::cli::output::complain::{self, Complaint};
+use crate::cli::output::path;
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Column, Table};
-use crate::cli::output::{json, path};
 use crate::cli::session::Session;
 use clap::Args;
 use pycstore::exit::Exit;
 use pycstore::history::Run;
 use pycstore::history::journal::{JournalError, read_all};
+use pycstore::json;
 use pycstore::units::{date, human};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

@@ -1,12 +1,12 @@
 //! `pycstore interpreters`: the Pythons on this machine.
 
-use super::output::json::{self, PathField, SCHEMA};
 use super::output::style::Tone;
 use super::output::table::{Column, Table};
 use super::output::{complain, path};
 use super::session::{Session, is_absent};
 use clap::Args;
 use pycstore::exit::Exit;
+use pycstore::json::{self, PathField, SCHEMA};
 use pycstore::pyc::Magic;
 use pycstore::source::interpreter::{Build, Interpreter, Interpreters, StoreUse};
 use pycstore::store::Purpose;

@@ -3,11 +3,12 @@
 use super::options::Unchecked;
 use super::output::entry::{EntryLine, write_columns};
 use super::output::style::Tone;
-use super::output::{complain, json, path};
+use super::output::{complain, path};
 use super::paths;
 use super::session::{Opened, Session};
 use clap::Args;
 use pycstore::exit::Exit;
+use pycstore::json;
 use pycstore::pyc::name::Name;
 use pycstore::source::owner::Owner;
 use pycstore::store::Purpose;

@@ -2,7 +2,6 @@
 
 use super::options::Unchecked;
 use super::output::complain::{self, Complaint};
-use super::output::html::{self, Report};
 use super::output::path;
 use super::selection::{prune_command, reclaimable};
 use super::session::Session;
@@ -10,6 +9,7 @@ use clap::Args;
 use pycstore::edits::replace::{KeepOwner, Original, ReplaceError, replace, replace_like};
 use pycstore::exit::Exit;
 use pycstore::host::directory::{effective_user, open_file};
+use pycstore::report::{self, Report};
 use pycstore::store::Purpose;
 use pycstore::store::scan::Question;
 use pycstore::units::human;
@@ -59,7 +59,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     };
     // The page is read in another directory.
     let store = session.global.store.as_ref().map(|_| opened.store.path());
-    let page = html::page(Report {
+    let page = report::page(Report {
         store: opened.store.path(),
         usage: &usage,
         home: session.environment.home.as_deref(),

@@ -8,6 +8,7 @@ use super::session::Session;
 use clap::Args;
 use pycstore::edits::{EditPlan, Receipt, TextPlace, home_of_user};
 use pycstore::exit::Exit;
+use pycstore::quoting::at_home;
 use pycstore::schedule;
 use pycstore::setup::{self, Preparation, Target, TargetPlan, vscode};
 use pycstore::source::witness::real_path;
@@ -251,7 +252,7 @@ fn carry_out(
         })?;
         preparation = Some(new);
     }
-    let shown_store = path::at_home(store, Some(home));
+    let shown_store = at_home(store, Some(home));
     let lines = preparation.as_ref().map(|it| it.lines(&shown_store)).unwrap_or_default();
     let confirm = Confirm::from_options(options.dry_run, options.yes);
     carry_through(session, confirm, &planned.edits, &lines, || {
@@ -404,7 +405,7 @@ fn print(session: &Session, prepared: &[PreparedTarget]) -> io::Result<()> {
 
 fn shown(session: &Session, place: &TextPlace) -> String {
     match place {
-        TextPlace::File(file) => path::at_home(file, session.environment.home.as_deref()),
+        TextPlace::File(file) => at_home(file, session.environment.home.as_deref()),
         TextPlace::Crontab => "the crontab".into(),
     }
 }

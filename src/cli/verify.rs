@@ -2,8 +2,6 @@
 
 use super::consent::Yes;
 use super::env::this_program;
-use super::output::json::{self, PathField, SCHEMA};
-use super::output::paragraph::wrapped;
 use super::output::style::Tone;
 use super::output::{complain, path};
 use super::paths;
@@ -14,6 +12,8 @@ use clap::Args;
 use pycstore::effect::prove::{Doubt, Proof, recompile};
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
+use pycstore::json::{self, PathField, SCHEMA};
+use pycstore::paragraph::wrapped;
 use pycstore::store::Purpose;
 use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan, Trouble};

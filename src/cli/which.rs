@@ -2,12 +2,12 @@
 
 use super::output::complain;
 use super::output::entry::{EntryLine, write_columns};
-use super::output::json::{self, PathField, SCHEMA};
 use super::paths;
 use super::session::{Opened, Session};
 use anyhow::Context;
 use clap::Args;
 use pycstore::exit::Exit;
+use pycstore::json::{self, PathField, SCHEMA};
 use pycstore::pyc::name;
 use pycstore::source::{Source, is_missing};
 use pycstore::store::Purpose;

@@ -4,7 +4,7 @@
 //! `header` reads the sixteen bytes, `magic` knows which Python wrote or loads a magic number, `stated` adds what installed
 //! interpreters state of themselves,
 //! `source_hash` computes the hash that pins a hash-based entry to its source, `marshal` reads what the code
-//! object says of itself. All pure.
+//! object says of itself, `tags` shows cache tags in order. All pure.
 
 pub mod header;
 pub mod magic;
@@ -14,6 +14,7 @@ pub mod name;
 pub(crate) mod recorded;
 pub mod source_hash;
 pub mod stated;
+pub mod tags;
 
 pub use header::{Header, InvalidationMode, Malformed, UncheckedHashes};
 pub use magic::{Loads, Magic};

@@ -139,7 +139,7 @@ fn the_page_needs_nothing_but_itself() {
         format!(
             "default-src 'none'; script-src '{script}'; style-src '{style}'; base-uri 'none'; form-action 'none'"
         ),
-        "SCRIPT_HASH and STYLE_HASH in src/cli/output/html.rs have to be those of the files in report/"
+        "SCRIPT_HASH and STYLE_HASH in src/report/mod.rs have to be those of the files beside it"
     );
     assert_eq!(page.all("script").count(), 2, "the data and the script");
     for element in &page.elements {

@@ -1,8 +1,8 @@
 //! `du --json`: the usage of the store, and optional fields: `view` with the rows of a view other than the default,
 //! `other_stores`, and why the directory counts as shared.
 
-use crate::cli::output::json::{OwnerHead, PathField, Sum};
-use crate::cli::output::usage::UsageDocument;
+use pycstore::json::{OwnerHead, PathField, Sum};
+use pycstore::report::UsageDocument;
 use pycstore::store::others::OtherStore;
 use pycstore::units::date;
 use pycstore::verdict::view::{Dimension, Group, Key, Order};

@@ -6,9 +6,10 @@ use crate::cli::output::owner;
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Column, Table};
-use crate::cli::output::tags::{self, TagNames};
 use crate::cli::selection::prune_command;
 use crate::cli::session::Session;
+use pycstore::paragraph;
+use pycstore::pyc::tags::{self, TagNames};
 use pycstore::source::owner::Life;
 use pycstore::units::Tally;
 use pycstore::units::{date, human};
@@ -49,7 +50,10 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
         let sum = format!("{} in {files} can go:", layout.room(usage.reclaimable));
         let command = prune_command(session.global.store.as_deref(), &shown.focus);
         // Where they do not fit on one line the command has its own, whole: it is there to be copied.
-        let fits = session.terminal.columns().is_none_or(|it| path::width(&sum) + path::width(&command) < it);
+        let fits = session
+            .terminal
+            .columns()
+            .is_none_or(|it| paragraph::width(&sum) + paragraph::width(&command) < it);
         writeln!(out, "\n{sum}{}{command}", if fits { ' ' } else { '\n' })?;
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use super::{hexadecimal, witness_of};
 use crate::cli::output::entry::EntryLine;
-use crate::cli::output::json::text;
 use pycstore::host::volumes::AccessTimes;
+use pycstore::json::text;
 use pycstore::pyc::InvalidationMode;
 use pycstore::source::Source;
 use pycstore::source::owner::Owner;

@@ -4,13 +4,13 @@ mod document;
 mod page;
 
 use super::options::Unchecked;
-use super::output::json;
 use super::paths::{self, with_entry};
 use super::session::{Opened, Session};
 use clap::Args;
 use document::InspectionLine;
 use page::{Inspected, Page};
 use pycstore::exit::Exit;
+use pycstore::json;
 use pycstore::pyc::marshal::{Dialect, last_line};
 use pycstore::pyc::name;
 use pycstore::source::Source;

@@ -5,9 +5,10 @@
 
 pub use pycstore::complaint::{Complaint, one_line};
 
-use super::paragraph::wrapped;
-use super::{path, terminal};
+use super::terminal;
 use pycstore::exit::Exit;
+use pycstore::paragraph;
+use pycstore::paragraph::wrapped;
 use pycstore::quoting::escaped;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::store::scan::Trouble;
@@ -152,7 +153,7 @@ fn say(message: &str, hint: Option<&str>) {
 /// cannot be copied.
 fn fitted(head: &str, text: &str, columns: usize) -> String {
     let room = columns.saturating_sub(head.len());
-    if text.split(' ').any(|word| path::width(word) > room) {
+    if text.split(' ').any(|word| paragraph::width(word) > room) {
         return text.to_string();
     }
     wrapped(text, room, room).join(&format!("\n{}", " ".repeat(head.len())))

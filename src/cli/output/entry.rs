@@ -1,9 +1,9 @@
 //! The line of one file of the store: its columns, and what `ls --json` prints and `which --json` and `inspect --json`
 //! begin with.
 
-use super::json::{PathField, SCHEMA, text};
 use super::path;
 use super::terminal::Terminal;
+use pycstore::json::{PathField, SCHEMA, text};
 use pycstore::pyc::name::Name;
 use pycstore::source::owner::{Life, Owner};
 use pycstore::store::entry::{Content, Entry};

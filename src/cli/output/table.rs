@@ -8,6 +8,7 @@ use super::style::{Style, Tone};
 use super::terminal::Terminal;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement};
+use pycstore::paragraph;
 use std::io::{self, Write};
 
 /// A column before the path.
@@ -100,9 +101,9 @@ impl Table {
             let mut line = cells.clone().into_bytes();
             match terminal.columns() {
                 Some(columns) => {
-                    let room = columns.saturating_sub(path::width(&cells));
+                    let room = columns.saturating_sub(paragraph::width(&cells));
                     let path = pycstore::quoting::escaped(&String::from_utf8_lossy(path));
-                    line.extend(path::fitted(&path, room).bytes());
+                    line.extend(paragraph::fitted(&path, room).bytes());
                 }
                 None => line.extend_from_slice(path),
             }
@@ -118,11 +119,15 @@ impl Table {
         let mut kept: Vec<usize> = (0..self.columns.len()).collect();
         let Some(width) = terminal.columns() else { return kept };
         let column_width = |index: usize| {
-            let cells = self.rows.iter().map(|row| path::width(&row.cells[index])).max().unwrap_or(0);
-            cells.max(path::width(self.columns[index].heading)) + 2
+            let cells = self.rows.iter().map(|row| paragraph::width(&row.cells[index])).max().unwrap_or(0);
+            cells.max(paragraph::width(self.columns[index].heading)) + 2
         };
-        let longest =
-            self.rows.iter().map(|row| path::width(&String::from_utf8_lossy(&row.path))).max().unwrap_or(0);
+        let longest = self
+            .rows
+            .iter()
+            .map(|row| paragraph::width(&String::from_utf8_lossy(&row.path)))
+            .max()
+            .unwrap_or(0);
         loop {
             let rank = |index: &usize| self.columns[*index].gives_way;
             let is_decorated = kept.iter().any(|index| rank(index) + 1 >= Column::DECORATION);

@@ -1,7 +1,7 @@
 //! `prune --json` and `forget --json`, dry or not.
 
-use crate::cli::output::json::{FailureLine, Mode, OwnerHead, PathField, SCHEMA, SkippedLine, Sum, Total};
 use pycstore::effect::outcome::Outcome;
+use pycstore::json::{FailureLine, Mode, OwnerHead, PathField, SCHEMA, SkippedLine, Sum, Total};
 use pycstore::store::Store;
 use pycstore::verdict::emptied::EmptiedIn;
 use serde::ser::SerializeSeq;

@@ -13,7 +13,6 @@ mod whole_store;
 
 use super::consent::{Consent, Yes, agreed};
 use super::output::complain;
-use super::output::json::Mode;
 use super::selection::{Matched, Selection, reclaimable};
 use super::session::{Opened, Session};
 use super::stop::Cause;
@@ -23,6 +22,7 @@ use pycstore::effect::outcome::Outcome;
 use pycstore::effect::remove::{Execution, Expectation};
 use pycstore::exit::Exit;
 use pycstore::history::{Journal, JournalError};
+use pycstore::json::Mode;
 use pycstore::pyc::Loads;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::store::Purpose;

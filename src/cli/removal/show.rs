@@ -2,12 +2,12 @@
 
 use super::document::PruneDocument;
 use super::{Account, RunOptions, ScanExtent};
-use crate::cli::output::json::{self, Mode};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Column, Table};
 use crate::cli::output::{complain, owner, path};
 use crate::cli::session::{Opened, Session};
 use pycstore::effect::outcome::Outcome;
+use pycstore::json::{self, Mode};
 use pycstore::source::owner::Life;
 use pycstore::store::Store;
 use pycstore::units::{Tally, human};

@@ -8,7 +8,7 @@ use crate::cli::session::{Session, is_absent};
 use pycstore::edits::TextPlace;
 use pycstore::exit::Exit;
 use pycstore::history::Run;
-use pycstore::quoting::escaped;
+use pycstore::quoting::{at_home, escaped};
 use pycstore::schedule::{self, Agent, Installed, Scheduler, cron, systemd};
 use pycstore::units::{date, human};
 use std::io::{self, BufWriter, Write};
@@ -47,7 +47,7 @@ pub fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exi
 
 fn say_place(session: &Session, place: &Path) {
     if !session.global.quiet {
-        complain::note(&format!("for {}", path::at_home(place, session.environment.home.as_deref())));
+        complain::note(&format!("for {}", at_home(place, session.environment.home.as_deref())));
     }
 }
 
@@ -84,7 +84,7 @@ fn write_schedule(out: &mut dyn Write, session: &Session, installed: &Installed)
     let Installed { scheduler, place, time } = installed;
     let place = match place {
         TextPlace::File(file) if session.terminal.is_terminal() => {
-            escaped(&path::at_home(file, session.environment.home.as_deref()))
+            escaped(&at_home(file, session.environment.home.as_deref()))
         }
         place => path::text_shown(&place.to_string(), &session.terminal),
     };

@@ -1,7 +1,7 @@
 //! `sweep --json`, dry or not: as `prune --json`, with the files moved into the store and the directories not entered.
 
-use crate::cli::output::json::{FailureLine, Mode, OwnerHead, PathField, SCHEMA, SkippedLine, Sum, Total};
 use pycstore::effect::sweep::SweepOutcome;
+use pycstore::json::{FailureLine, Mode, OwnerHead, PathField, SCHEMA, SkippedLine, Sum, Total};
 use pycstore::store::in_tree::walk::Reason;
 use pycstore::verdict::sweep::KeepReason;
 use serde::Serialize;

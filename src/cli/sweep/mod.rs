@@ -4,7 +4,6 @@ mod document;
 
 use super::config::home;
 use super::output::complain::{self, Complaint};
-use super::output::json::{self, Mode};
 use super::output::owner;
 use super::output::style::Tone;
 use super::output::table::{Column, Table};
@@ -16,6 +15,7 @@ use document::SweepDocument;
 use pycstore::effect::sweep::{SweepOutcome, execute};
 use pycstore::exit::Exit;
 use pycstore::host::directory;
+use pycstore::json::{self, Mode};
 use pycstore::source::owner::Life;
 use pycstore::store::Purpose;
 use pycstore::store::in_tree::root::{Root, SweepRefusal, System};

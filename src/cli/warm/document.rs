@@ -1,7 +1,7 @@
 //! `warm --json`: what each interpreter compiled, and what could not be.
 
-use crate::cli::output::json::{PathField, SCHEMA};
 use pycstore::effect::compile::{Compilation, CompileFailure};
+use pycstore::json::{PathField, SCHEMA};
 use serde::Serialize;
 use std::path::Path;
 

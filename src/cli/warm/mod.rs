@@ -3,7 +3,6 @@
 mod document;
 
 use super::env::this_program;
-use super::output::json;
 use super::output::style::Tone;
 use super::output::table::{Column, Table};
 use super::output::{complain, path};
@@ -15,6 +14,7 @@ use pycstore::effect::compile::{Compilation, compile};
 use pycstore::effect::new_entry::make_mirror;
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
+use pycstore::json;
 use pycstore::store::scan::Question;
 use pycstore::units::human;
 use pycstore::verdict::status::UncheckedHashes;

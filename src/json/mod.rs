@@ -1,7 +1,13 @@
-//! JSON as the program writes and reads it. Home of base64.
+//! JSON as the program writes and reads it. Home of base64. The contract is append-only, `schema` is 1.
+//!
+//! `fields` has what several documents have in common.
 //!
 //! Names that are not UTF-8 are given lossily, with their bytes in base64 beside them. What a terminal would obey is given as
 //! `\uXXXX`, in a pipe too.
+
+mod fields;
+
+pub use fields::{FailureLine, Mode, OwnerHead, PathField, SkippedLine, Sum, Total};
 
 use crate::quoting::is_obeyed;
 use base64::Engine;

@@ -1,10 +1,10 @@
-//! What the JSON documents of several commands have in common. The contract is append-only, `schema` is 1.
+//! Fields that several JSON documents have in common.
 
-pub use pycstore::json::{SCHEMA, bytes, embedded, print, text};
-
-use pycstore::source::owner::{Life, Owner};
-use pycstore::units::Tally;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use super::{bytes, text};
+use crate::source::owner::{Life, Owner};
+use crate::units::Tally;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use std::io;
 use std::path::Path;
 
@@ -36,7 +36,7 @@ impl Serialize for PathField<'_> {
 }
 
 /// Files, their length and their disk usage.
-#[derive(Debug, Default, serde::Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Sum {
     files: u64,
     bytes: u64,
@@ -50,7 +50,7 @@ impl From<Tally> for Sum {
 }
 
 /// The same with directories.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Total {
     files: u64,
     directories: u64,
@@ -66,7 +66,7 @@ impl Total {
 }
 
 /// The owner of a row.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Serialize)]
 pub struct OwnerHead<'a> {
     kind: &'static str,
     #[serde(flatten)]
@@ -94,7 +94,7 @@ pub enum Mode {
 }
 
 /// A file that is kept, or a directory that was not entered.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Serialize)]
 pub struct SkippedLine<'a, Why> {
     #[serde(flatten)]
     path: PathField<'a>,
@@ -109,7 +109,7 @@ impl<'a, Why> SkippedLine<'a, Why> {
 }
 
 /// What could not be done.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Serialize)]
 pub struct FailureLine<'a> {
     #[serde(flatten)]
     path: PathField<'a>,

@@ -1,6 +1,6 @@
-//! Cache tags for people.
+//! Cache tags as text.
 
-use pycstore::pyc::name::python_of_tag;
+use super::name::python_of_tag;
 
 /// How often the name of an implementation is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

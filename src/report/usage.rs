@@ -1,9 +1,9 @@
 //! The JSON document of a store's disk usage: what `du --json` prints, and what the page of `report` has within it.
 
-use super::json::{OwnerHead, PathField, SCHEMA, Sum, Total};
-use pycstore::units::{Tally, date};
-use pycstore::verdict::status;
-use pycstore::verdict::usage::Usage;
+use crate::json::{OwnerHead, PathField, SCHEMA, Sum, Total};
+use crate::units::{Tally, date};
+use crate::verdict::status;
+use crate::verdict::usage::Usage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,0 +1,148 @@
+//! The table of owners on the page.
+
+use super::{Report, percentage, share, size, size_or_dash};
+use crate::pyc::tags::{self, TagNames};
+use crate::quoting::{at_home, escaped};
+use crate::source::owner::Life;
+use crate::units::{Tally, date, human};
+use crate::verdict::status::{self, Status};
+use crate::verdict::usage::{Row, Usage};
+use maud::{Markup, html};
+use std::path::Path;
+
+/// The table with a row for each owner, and what controls it.
+pub(super) fn table(report: Report<'_>) -> Markup {
+    const COLUMNS: [(&str, &str); 9] = [
+        ("owner", "Owner"),
+        ("size", "Size"),
+        ("share", "Share"),
+        ("files", "Files"),
+        ("reclaimable", "Reclaimable"),
+        ("status", "Status"),
+        ("kind", "Kind"),
+        ("tags", "Tags"),
+        ("used", "Last used"),
+    ];
+    let is_number = |key: &str| ["size", "files", "reclaimable"].contains(&key);
+    let largest = report.usage.owners.first().map_or(0, |row| row.tally.disk);
+    html! {
+        section aria-labelledby="owners-heading" {
+            h2 id="owners-heading" { "Owners" }
+            div.controls id="controls" hidden {
+                label for="filter" { "Filter" }
+                input id="filter" type="search" autocomplete="off" spellcheck="false"
+                    placeholder="path, kind, status or tag" aria-describedby="shown";
+                p id="shown" role="status" {}
+            }
+            div.scroller tabindex="0" role="region" aria-labelledby="owners-heading" {
+                table id="owners" {
+                    thead {
+                        tr {
+                            @for (key, heading) in COLUMNS {
+                                th scope="col" data-key=(key) class=[is_number(key).then_some("number")]
+                                    aria-sort=[(key == "size").then_some("descending")] { (heading) }
+                            }
+                        }
+                    }
+                    tbody {
+                        @for (index, row) in report.usage.owners.iter().enumerate() {
+                            (owner(report, index, row, largest))
+                        }
+                    }
+                    tfoot { (foot(report.usage)) }
+                }
+            }
+        }
+    }
+}
+
+fn owner(report: Report<'_>, index: usize, row: &Row, largest: u64) -> Markup {
+    let is_gone = row.owner.life == Life::Gone;
+    let tags = tags::shown(row.tags.iter().map(String::as_str), TagNames::Once);
+    html! {
+        tr id={ "owner-" (index) } class=[is_gone.then_some("gone")] {
+            th scope="row" { bdi { (name(row, report.home)) } }
+            td.number { (size(row.tally.disk)) }
+            td.share { (bar(row, largest)) (percentage(share(row.tally.disk, report.usage.disk()))) }
+            td.number { (human::count(row.tally.files)) }
+            td.number { (size_or_dash(row.reclaimable)) }
+            td.wrapping { (statuses(row)) }
+            td { (row.owner.kind.name()) @if is_gone { ", gone" } }
+            td.wrapping { (escaped(&tags)) }
+            td {
+                @if let Some(moment) = row.last_used {
+                    time datetime=(date::rfc3339(moment)) title=(date::local(moment)) {
+                        (date::ago(moment, report.now))
+                    }
+                } @else {
+                    "-"
+                }
+            }
+        }
+    }
+}
+
+/// A bar as long as the owner is large beside the largest, coloured by status; the columns beside it say the same.
+fn bar(row: &Row, largest: u64) -> Markup {
+    let whole = share(row.tally.disk, largest);
+    let mut x = 0.0;
+    let parts = present(row).map(|(status, tally)| {
+        let (start, width) = (x, whole * share(tally.disk, row.tally.disk) / 100.0);
+        x += width;
+        (status, format!("{start:.2}%"), format!("{width:.2}%"))
+    });
+    html! {
+        svg aria-hidden="true" {
+            rect.track width="100%" height="100%" {}
+            @for (status, x, width) in parts {
+                rect class={ "part " (status) } x=(x) width=(width) height="100%" {}
+            }
+        }
+    }
+}
+
+/// `fresh`, or `fresh, orphan 3 MiB`.
+fn statuses(row: &Row) -> String {
+    let part = |(status, tally): (&str, Tally)| match status {
+        "fresh" => "fresh".to_string(),
+        status if tally.disk == row.tally.disk => status.to_string(),
+        status => format!("{status} {}", human::size(tally.disk)),
+    };
+    present(row).map(part).collect::<Vec<_>>().join(", ")
+}
+
+fn foot(usage: &Usage) -> Markup {
+    let line = |class: &str, name: &str, disk: u64, files: &str, reclaimable: Markup| {
+        html! {
+            tr class=(class) {
+                th scope="row" { (name) }
+                td.number { (size(disk)) }
+                td { (percentage(share(disk, usage.disk()))) }
+                td.number { (files) }
+                td.number { (reclaimable) }
+                td {} td {} td {} td {}
+            }
+        }
+    };
+    let directories = human::counted(usage.directories.files, "directory");
+    let files = human::count(usage.total.files);
+    html! {
+        (line("directories", &directories, usage.directories.disk, "", html! {}))
+        (line("total", "total", usage.disk(), &files, size_or_dash(usage.reclaimable)))
+    }
+}
+
+/// The name of an owner. Foreign files in the store's root, usually the tag of `setup`, do not belong to the directory
+/// `/`.
+pub(super) fn name(row: &Row, home: Option<&Path>) -> String {
+    let is_foreign = present(row).all(|(status, _)| status == Status::Foreign.name());
+    if is_foreign && row.owner.root == Path::new("/") {
+        return "in the store itself".into();
+    }
+    escaped(&at_home(&row.owner.root, home))
+}
+
+/// The statuses that an owner has.
+pub(super) fn present(row: &Row) -> impl Iterator<Item = (&'static str, Tally)> {
+    status::NAMES.into_iter().zip(row.statuses).filter(|(_, tally)| !tally.is_empty())
+}
