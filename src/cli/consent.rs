@@ -4,21 +4,6 @@ use super::output::complain::{self, Complaint};
 use anyhow::Context;
 use std::io::{self, BufRead, IsTerminal};
 
-/// Whether `--yes` was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Yes {
-    /// It was.
-    Said,
-    /// It was not.
-    NotSaid,
-}
-
-impl From<bool> for Yes {
-    fn from(is_said: bool) -> Yes {
-        if is_said { Yes::Said } else { Yes::NotSaid }
-    }
-}
-
 /// How the user agrees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consent {
@@ -29,6 +14,11 @@ pub enum Consent {
 }
 
 impl Consent {
+    /// The meaning of `--yes`.
+    pub fn from_option(yes: bool) -> Consent {
+        if yes { Consent::Given } else { Consent::ToBeAsked }
+    }
+
     /// Without a terminal, fails before anything is shown. `what` is what would be done: `files would be changed`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Everything is in one temporary directory, which is also the user's home. Home of tempfile.
 
 use super::du::DuOptions;
+use super::options::Global;
 use super::output::complain;
 use super::output::style::Tone;
 use super::prune::PruneOptions;
@@ -74,24 +75,13 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
     let temporary =
         tempfile::Builder::new().prefix("pycstore-demo-").tempdir().context("cannot make a directory")?;
     let home = temporary.path().canonicalize().context("cannot make a directory")?.join("home");
-    let store = home.join(".cache/cpython");
-    let stage = DemoDirectories { session, home: home.clone(), store: store.clone() };
+    let stage = DemoDirectories { session, home: home.clone(), store: home.join(".cache/cpython") };
     // Told to stop, it still removes what it made: the directory goes with this function.
     let stop = Stop::default();
     stop.on_signals()?;
     stage.build()?;
 
-    // The demo's runs belong into no history but its own.
-    let of_demo = Environment {
-        home: Some(home.clone()),
-        prefix: None,
-        state_directory: Some(home.join(".local/state/pycstore")),
-        ..session.environment.clone()
-    };
-    let mut global = session.global.clone();
-    global.store = Some(store);
-    global.assume_gone.clear();
-    let inner = Session::new(global, of_demo);
+    let inner = stage.session();
     let du_options = DuOptions::default();
     let prune_options = |dry_run| PruneOptions {
         selectors: SelectorOptions { orphans: true, ..SelectorOptions::default() },
@@ -137,6 +127,18 @@ struct DemoDirectories<'a> {
 }
 
 impl DemoDirectories<'_> {
+    /// A session on the demo's store, with a history of its own.
+    fn session(&self) -> Session {
+        let environment = Environment {
+            home: Some(self.home.clone()),
+            prefix: None,
+            state_directory: Some(self.home.join(".local/state/pycstore")),
+            ..self.session.environment.clone()
+        };
+        let (store, assume_gone) = (Some(self.store.clone()), Vec::new());
+        Session::new(Global { store, assume_gone, ..self.session.global.clone() }, environment)
+    }
+
     /// Creates the projects and fills the store with Python, or without one with generated entries.
     fn build(&self) -> anyhow::Result<()> {
         for (project, modules) in PROJECTS {

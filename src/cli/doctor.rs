@@ -92,9 +92,7 @@ fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Facts> {
     let timeout = options.patience.duration();
     let surroundings = Surroundings::observe(&session.environment, timeout);
     let (store, interpreters) = store(session, &surroundings)?;
-    for trouble in &interpreters.unreadable {
-        complain::problem(trouble);
-    }
+    complain::problems(&interpreters.unreadable);
     let configured = session.configuration.store.as_ref().map(|store| store.value.clone());
     let launcher = this_program()?;
     let (facts, unreadable) = Facts::gather(
@@ -106,9 +104,7 @@ fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Facts> {
         &launcher,
         timeout,
     );
-    for trouble in &unreadable {
-        complain::problem(trouble);
-    }
+    complain::problems(&unreadable);
     Ok(facts)
 }
 

@@ -1,6 +1,6 @@
 //! `pycstore forget`: remove all entries of a project, environment or interpreter.
 
-use super::consent::Yes;
+use super::consent::Consent;
 use super::removal::{RunOptions, WhenLocked, carry_out};
 use super::selection::Selection;
 use super::session::Session;
@@ -37,5 +37,5 @@ pub struct ForgetOptions {
 /// Runs `pycstore forget`.
 pub fn run(session: &Session, options: &ForgetOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_forget(session, &options.paths, &options.tag, options.run.max_runtime);
-    carry_out(session, &selection, &options.run, Yes::from(options.yes), WhenLocked::Fail)
+    carry_out(session, &selection, &options.run, Consent::from_option(options.yes), WhenLocked::Fail)
 }

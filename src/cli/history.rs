@@ -119,75 +119,25 @@ mod tests {
     use crate::cli::{Arguments, Command};
     use clap::Parser;
     use pycstore::environment::Environment;
-    use pycstore::history::Journal;
-    use pycstore::history::Locked;
+    use pycstore::history::{Journal, Locked};
     use pycstore::units::Moment;
 
-    const NOW: i64 = 1_700_000_000;
-
-    /// What `pycstore` with these arguments writes.
-    fn shown(environment: &Environment, arguments: &[&str]) -> String {
-        let arguments = [&["pycstore"], arguments].concat();
-        let Arguments { global, command } = Arguments::try_parse_from(arguments).unwrap();
-        let Command::History(options) = command else { panic!("another command") };
-        let now = Moment { seconds: NOW, nanoseconds: 0 };
-        let session = Session::new(global, Environment { now, ..environment.clone() });
-        let mut out = Vec::new();
-        assert_eq!(write(&session, &options, &mut out).unwrap(), Exit::Done);
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
-    fn what_was_recorded_is_shown_newest_first() {
+    fn the_name_of_a_process_is_escaped() {
+        const NOW: i64 = 1_700_000_000;
         let temporary = tempfile::tempdir().unwrap();
-        let environment = Environment::of_test(temporary.path().to_str().unwrap());
-        assert_eq!(shown(&environment, &["history"]), "no run of `pycstore prune` is recorded\n");
-        assert_eq!(shown(&environment, &["history", "--json"]), "");
-        let stores = ["one", "other"].map(|name| past_runs::store(&temporary, name));
-        let [one, other] = &stores;
-        let day = 86_400;
-        for (store, started, files, exit) in [
-            (one, NOW - 3 * day, 1200, Exit::Done),
-            (other, NOW - 2 * day, 2, Exit::Done),
-            (one, NOW - day, 3, Exit::Incomplete),
-            (one, NOW, 0, Exit::Done),
-        ] {
-            let run = past_runs::run(store, started, files, exit);
-            Journal::of_store(&environment, store).unwrap().record(&run).unwrap();
-        }
-        // The date depends on the time zone that the test runs in.
-        let rows = |arguments: &[&str]| -> Vec<String> {
-            let text = shown(&environment, arguments);
-            let columns = |line: &str| {
-                let words = line.split("  ").map(str::trim).filter(|word| !word.is_empty());
-                words
-                    .enumerate()
-                    .filter(|(column, _)| *column != 1)
-                    .map(|(_, word)| word)
-                    .collect::<Vec<_>>()
-                    .join("|")
-            };
-            text.lines().map(columns).collect()
-        };
-        let [one, other] = [one, other].map(|store| store.real_path().display().to_string());
-        let expected = [
-            "WHEN|REMOVED|SIZE|TOOK|RESULT|STORE|SELECTORS".to_string(),
-            format!("today|0|0 B|1.2 s|done|{one}|orphans stale"),
-            format!("yesterday|3|12 KiB|1.2 s|incomplete|{one}|orphans stale"),
-            format!("2 days ago|2|8 KiB|1.2 s|done|{other}|orphans stale"),
-            format!("3 days ago|1 200|4.69 MiB|1.2 s|done|{one}|orphans stale"),
-        ];
-        assert_eq!(rows(&["history"]), expected);
-        assert_eq!(rows(&["history", "-n", "2"]), expected[..3]);
-        assert_eq!(rows(&["history", "--store", &other]), [&expected[0], &expected[3]].map(Clone::clone));
+        let now = Moment { seconds: NOW, nanoseconds: 0 };
+        let environment = Environment { now, ..Environment::of_test(temporary.path().to_str().unwrap()) };
+        let store = past_runs::store(&temporary, "store");
         let locked = Locked { process: Some(7), command: Some("x\u{1b}[31m\ny".into()), runs: 1, user: None };
-        let locked = Run { locked: Some(locked), ..past_runs::run(&stores[0], NOW - 1, 0, Exit::Done) };
-        Journal::of_store(&environment, &stores[0]).unwrap().record(&locked).unwrap();
-        let text = shown(&environment, &["history", "--top", "2"]);
-        assert!(text.contains("nothing done, locked by process 7 (x"), "{text}");
-        assert!(!text.contains('\u{1b}') && text.lines().count() == 3, "{text}");
-        let lines = shown(&environment, &["history", "--json", "--top", "1", "--store", &one]);
-        assert!(lines.starts_with("{\"schema\":1,\"started\":\"2023-11-14T22:13:20Z\","), "{lines}");
-        assert_eq!(lines.lines().count(), 1);
+        let run = Run { locked: Some(locked), ..past_runs::run(&store, NOW - 1, 0, Exit::Done) };
+        Journal::of_store(&environment, &store).unwrap().record(&run).unwrap();
+        let Arguments { global, command } = Arguments::try_parse_from(["pycstore", "history"]).unwrap();
+        let Command::History(options) = command else { panic!("another command") };
+        let mut out = Vec::new();
+        assert_eq!(write(&Session::new(global, environment), &options, &mut out).unwrap(), Exit::Done);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("nothing done, locked by process 7 (x\\x1b[31m\\ny"), "{text}");
+        assert!(!text.contains('\u{1b}') && text.lines().count() == 2, "{text}");
     }
 }

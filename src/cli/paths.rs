@@ -110,13 +110,11 @@ fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -
         Ok(Some(Some(source))) => source,
         _ => pycstore::store::aliases::source_of(relative),
     };
-    if !session.global.quiet {
-        let path = path.display();
-        complain::note(&match source.parent() {
-            Some(_) => format!("{path} is in the store: taken as its source {}", source.display()),
-            None => format!("{path} is the store: every source is meant"),
-        });
-    }
+    let path = path.display();
+    session.note(&match source.parent() {
+        Some(_) => format!("{path} is in the store: taken as its source {}", source.display()),
+        None => format!("{path} is the store: every source is meant"),
+    });
     source
 }
 

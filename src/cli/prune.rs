@@ -1,6 +1,6 @@
 //! `pycstore prune`: remove entries that Python cannot use any more.
 
-use super::consent::Yes;
+use super::consent::Consent;
 use super::removal::{RunOptions, WhenLocked, carry_out};
 use super::selection::{Intervals, ScopeOptions, Selection, SelectorOptions};
 use super::session::Session;
@@ -65,5 +65,5 @@ impl PruneOptions {
 /// Runs `pycstore prune`.
 pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
     let selection = options.selection(session)?;
-    carry_out(session, &selection, &options.run, Yes::from(options.yes), WhenLocked::Skip)
+    carry_out(session, &selection, &options.run, Consent::from_option(options.yes), WhenLocked::Skip)
 }

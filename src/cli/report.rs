@@ -3,7 +3,7 @@
 use super::options::Unchecked;
 use super::output::complain::{self, Complaint};
 use super::output::path;
-use super::selection::{prune_command, reclaimable};
+use super::selection::{count, prune_command};
 use super::session::Session;
 use clap::Args;
 use pycstore::edits::replace::{KeepOwner, Original, ReplaceError, replace, replace_like};
@@ -11,11 +11,9 @@ use pycstore::exit::Exit;
 use pycstore::host::directory::{effective_user, open_file};
 use pycstore::report::{self, Report};
 use pycstore::store::Purpose;
-use pycstore::store::scan::Question;
 use pycstore::units::human;
 use pycstore::verdict::status::UncheckedHashes;
-use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
-use pycstore::verdict::view::Focus;
+use pycstore::verdict::view::{Focus, View};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -46,17 +44,7 @@ const PRIVATE: u32 = 0o600;
 pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     let opened = session.open(Purpose::Look)?;
     let unchecked = UncheckedHashes::from(options.unchecked);
-    let policy = reclaimable(session, &opened)?;
-    let links = CountedLinks::default();
-    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
-    let access_times = opened.access_times();
-    let new_survey =
-        || Survey::new(&policy, unchecked, circumstances, &links).with_access_times(access_times);
-    let usage = {
-        let mut progress = session.progress("looking at");
-        let scan = opened.scan(Question::Everything(unchecked));
-        Usage::collect(scan.run(new_survey, |entries| progress.update(entries)))
-    };
+    let usage = count(session, &opened, unchecked, &[], (&View::default(), &Focus::default()))?;
     // The page is read in another directory.
     let store = session.global.store.as_ref().map(|_| opened.store.path());
     let page = report::page(Report {

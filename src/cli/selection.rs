@@ -9,10 +9,13 @@ use super::session::{Opened, Session};
 use clap::Args;
 use pycstore::quoting;
 use pycstore::store::entry::SeenEntry;
+use pycstore::store::scan::{Question, Scan};
 use pycstore::units::{Age, Size};
 use pycstore::verdict::policy::{Budget, Policy, Selector};
 use pycstore::verdict::scope::Scope;
-use pycstore::verdict::view::Focus;
+use pycstore::verdict::status::UncheckedHashes;
+use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
+use pycstore::verdict::view::{Focus, View};
 use std::path::{Path, PathBuf};
 
 /// What is removed: the entries that any selector matches.
@@ -102,68 +105,40 @@ pub enum Matched {
     Unknown,
 }
 
-/// The selectors in force, from the command line or from the configuration.
-#[derive(Debug, Default)]
-struct Chosen {
-    selectors: Vec<Selector>,
-    unused_for: Option<Age>,
-    max_size: Option<Size>,
-    max_files: Option<u64>,
-}
-
-impl Chosen {
-    fn by(options: &SelectorOptions) -> Chosen {
-        let flags = [
-            (options.orphans, Selector::Orphans),
-            (options.stale, Selector::Stale),
-            (options.corrupt, Selector::Corrupt),
-            (options.deep, Selector::Bodies),
-            (options.temporary, Selector::Temporary),
-            (options.dead_interpreters, Selector::DeadInterpreters),
-            (options.all, Selector::All),
-        ];
-        Chosen {
-            selectors: flags
-                .into_iter()
-                .filter_map(|(is_given, selector)| is_given.then_some(selector))
-                .collect(),
-            unused_for: options.unused_for,
-            max_size: options.max_size,
-            max_files: options.max_files,
-        }
-    }
-
-    fn configured(session: &Session) -> Chosen {
+impl SelectorOptions {
+    /// The selectors of the configuration.
+    fn configured(session: &Session) -> SelectorOptions {
         let table = &session.configuration.prune;
-        let flags = [
-            (&table.orphans, Selector::Orphans),
-            (&table.stale, Selector::Stale),
-            (&table.corrupt, Selector::Corrupt),
-            (&table.temporary, Selector::Temporary),
-            (&table.dead_interpreters, Selector::DeadInterpreters),
-        ];
-        let is_on = |flag: &Option<Sourced<bool>>| flag.as_ref().is_some_and(|flag| flag.value);
-        Chosen {
-            selectors: flags
-                .into_iter()
-                .filter_map(|(flag, selector)| is_on(flag).then_some(selector))
-                .collect(),
-            unused_for: table.unused_for.as_ref().map(|age| age.value),
-            max_size: table.max_size.as_ref().map(|size| size.value),
-            max_files: table.max_files.as_ref().map(|files| files.value),
+        let is_on = |flag: Option<Sourced<bool>>| flag.is_some_and(|flag| flag.value);
+        SelectorOptions {
+            orphans: is_on(table.orphans),
+            stale: is_on(table.stale),
+            corrupt: is_on(table.corrupt),
+            temporary: is_on(table.temporary),
+            dead_interpreters: is_on(table.dead_interpreters),
+            unused_for: table.unused_for.map(|age| age.value),
+            max_size: table.max_size.map(|size| size.value),
+            max_files: table.max_files.map(|files| files.value),
+            ..SelectorOptions::default()
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.selectors.is_empty()
-            && self.unused_for.is_none()
-            && self.max_size.is_none()
-            && self.max_files.is_none()
+    /// The selectors without a value.
+    fn selectors(&self) -> impl Iterator<Item = Selector> {
+        let flags = [
+            (self.orphans, Selector::Orphans),
+            (self.stale, Selector::Stale),
+            (self.corrupt, Selector::Corrupt),
+            (self.deep, Selector::Bodies),
+            (self.temporary, Selector::Temporary),
+            (self.dead_interpreters, Selector::DeadInterpreters),
+            (self.all, Selector::All),
+        ];
+        flags.into_iter().filter_map(|(is_given, selector)| is_given.then_some(selector))
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.selectors.iter().map(|selector| selector.name().to_string()).collect();
+        let mut names: Vec<String> = self.selectors().map(|selector| selector.name().to_string()).collect();
         names.extend(self.unused_for.map(|age| format!("unused-for {age}")));
         names.extend(self.max_size.map(|size| format!("max-size {size}")));
         names.extend(self.max_files.map(|files| format!("max-files {files}")));
@@ -172,7 +147,7 @@ impl Chosen {
 
     fn policy(&self, scope: Scope) -> Policy {
         Policy {
-            selectors: self.selectors.iter().copied().collect(),
+            selectors: self.selectors().collect(),
             unused_for: self.unused_for.map(Age::seconds),
             budget: Budget { disk: self.max_size.map(|size| size.0), files: self.max_files },
             scope,
@@ -184,7 +159,7 @@ impl Chosen {
 impl Selection {
     /// Whether the configuration has a policy.
     pub fn is_configured(session: &Session) -> bool {
-        !Chosen::configured(session).is_empty()
+        !SelectorOptions::configured(session).names().is_empty()
     }
 
     /// What `pycstore prune` with these options removes: what the command line selects, else what the
@@ -195,10 +170,11 @@ impl Selection {
         scopes: &ScopeOptions,
         intervals: Intervals,
     ) -> anyhow::Result<Selection> {
-        let given = Chosen::by(selectors);
-        let is_given = !given.is_empty();
-        let chosen = if is_given { given } else { Chosen::configured(session) };
-        if chosen.is_empty() {
+        let is_given = !selectors.names().is_empty();
+        let configured = SelectorOptions::configured(session);
+        let chosen = if is_given { selectors } else { &configured };
+        let mut names = chosen.names();
+        if names.is_empty() {
             return Err(Complaint::new(
                 "nothing selected: no selector is given, and the configuration has no policy",
                 "choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
@@ -207,7 +183,6 @@ impl Selection {
             .into());
         }
         let scope = scope(session, scopes)?;
-        let mut names = chosen.names();
         let paths = |what: &str, paths: &[PathBuf]| -> Vec<String> {
             let absolute = paths.iter().map(|path| session.environment.absolute(path));
             absolute.map(|path| format!("{what} {}", path.display())).collect()
@@ -218,12 +193,12 @@ impl Selection {
         names.extend(scopes.keep.iter().map(|glob| format!("keep {glob}")));
         // What the file says of intervals belongs to the file's policy.
         let table = &session.configuration.prune;
-        let configured = |age: &Option<Sourced<Age>>| age.as_ref().filter(|_| !is_given).map(|age| age.value);
+        let configured = |age: Option<Sourced<Age>>| age.filter(|_| !is_given).map(|age| age.value);
         Ok(Selection {
             policy: chosen.policy(scope),
             names,
-            min_interval: intervals.min_interval.or_else(|| configured(&table.min_interval)),
-            max_runtime: intervals.max_runtime.or_else(|| configured(&table.max_runtime)),
+            min_interval: intervals.min_interval.or_else(|| configured(table.min_interval)),
+            max_runtime: intervals.max_runtime.or_else(|| configured(table.max_runtime)),
         })
     }
 
@@ -287,9 +262,7 @@ impl Selection {
         let policy = Policy { scope, ..Policy::of([Selector::Forgotten]) };
         Selection { policy, names, min_interval: None, max_runtime }
     }
-}
 
-impl Selection {
     /// What `pycstore verify --fix` removes: exactly the entries at or below `paths` that it found a fault in.
     pub fn of_verify(session: &Session, paths: &[PathBuf], mut listed: Vec<SeenEntry>) -> Selection {
         listed.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
@@ -317,6 +290,28 @@ pub fn reclaimable(session: &Session, opened: &Opened) -> anyhow::Result<Policy>
     let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
     let scope = Scope { keep, ..Scope::default() };
     Ok(Policy { scope, ..Policy::reclaimable() })
+}
+
+/// Counts the files of the store in a view: those of which the sources are at or below `within`, if it names any.
+///
+/// # Errors
+/// When a glob of the configuration is wrong.
+pub fn count(
+    session: &Session,
+    opened: &Opened,
+    unchecked: UncheckedHashes,
+    within: &[PathBuf],
+    (view, focus): (&View, &Focus),
+) -> anyhow::Result<Usage> {
+    let (policy, links) = (reclaimable(session, opened)?, CountedLinks::default());
+    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
+    let new_survey = || {
+        let survey = Survey::new(&policy, unchecked, circumstances, &links);
+        survey.with_access_times(opened.access_times()).grouped(view, focus)
+    };
+    let mut progress = session.progress("looking at");
+    let scan = Scan { within, ..opened.scan(Question::Everything(unchecked)) };
+    Ok(Usage::collect(scan.run(new_survey, |entries| progress.update(entries))))
 }
 
 /// The command that removes what was counted as reclaimable: `store` is the one that `--store` named.

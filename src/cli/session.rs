@@ -129,10 +129,17 @@ impl Session {
         Progress::new(what, visibility)
     }
 
+    /// Prints a note on standard error, unless `--quiet` was given.
+    pub fn note(&self, message: &str) {
+        if !self.global.quiet {
+            complain::note(message);
+        }
+    }
+
     /// Reports on a terminal that no entry matches: the path or tag may be mistyped. Silent for scripts.
     pub fn say_nothing_found(&self, asked_for: &[String]) {
-        if self.terminal.is_terminal() && !self.global.quiet {
-            complain::note(&match asked_for {
+        if self.terminal.is_terminal() {
+            self.note(&match asked_for {
                 [] => "nothing is in the store".into(),
                 some => format!("nothing in the store is {}", some.join(", ")),
             });
@@ -185,13 +192,10 @@ impl Session {
     /// Reports a store whose directory counts as shared with other programs; returns why.
     pub fn say_shared(&self, store: &Store) -> Option<Sharing> {
         let sharing = self.sharing(store)?;
-        if !self.global.quiet {
-            let (path, why, own) =
-                (store.path().display(), sharing.explanation(), self.environment.own_store());
-            complain::note(&format!(
-                "{path} is shared with other programs ({why}); a store needs a directory of its own, such as {own}"
-            ));
-        }
+        let (path, why, own) = (store.path().display(), sharing.explanation(), self.environment.own_store());
+        self.note(&format!(
+            "{path} is shared with other programs ({why}); a store needs a directory of its own, such as {own}"
+        ));
         Some(sharing)
     }
 

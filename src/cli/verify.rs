@@ -1,6 +1,6 @@
 //! `pycstore verify`: checks beyond the header, and `--fix`, which uses the executor of `prune`.
 
-use super::consent::Yes;
+use super::consent::Consent;
 use super::env::this_program;
 use super::output::style::Tone;
 use super::output::{complain, path};
@@ -100,15 +100,15 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         let account = if options.json { Account::LeftToCaller } else { Account::Given };
         let run = RunOptions { account, ..RunOptions::default() };
         let selection = Selection::of_verify(session, &options.paths, removable);
-        Some(carry_out(session, &selection, &run, Yes::Said, WhenLocked::Fail)?)
+        Some(carry_out(session, &selection, &run, Consent::Given, WhenLocked::Fail)?)
     } else {
         None
     };
     if options.json {
         is_written = complain::is_written(report.print_json());
     }
-    if report.entries == 0 && !options.paths.is_empty() && !is_said && !session.global.quiet {
-        complain::note("no entry that Python would load is at or below these paths");
+    if report.entries == 0 && !options.paths.is_empty() && !is_said {
+        session.note("no entry that Python would load is at or below these paths");
     }
     let is_read = complain::troubles(&report.troubles) == Exit::Done;
     let is_proved = proof.as_ref().is_none_or(complain_of);

@@ -13,6 +13,7 @@ mod tally;
 
 pub use tally::Tally;
 
+use serde::Deserialize;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -51,7 +52,8 @@ impl From<SystemTime> for Moment {
 ///
 /// Units: `s`, `m` (minutes), `h`, `d`, `w`, `months` (30.44 days) and `y` (365.25 days), and their longer names.
 /// A number alone has no unit and is refused, except `0`; so is `M`, which others take for minutes or for months.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Age(Duration);
 
 /// Why a text is no [`Age`].
@@ -130,6 +132,14 @@ fn is_safe_to_sum(text: &str) -> bool {
     true
 }
 
+impl TryFrom<String> for Age {
+    type Error = AgeError;
+
+    fn try_from(text: String) -> Result<Age, AgeError> {
+        text.parse()
+    }
+}
+
 impl Display for Age {
     /// In days, hours, minutes, seconds and nanoseconds, whichever are not zero: `90d`, `1h 30m`, `0s`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,7 +161,8 @@ impl Display for Age {
 }
 
 /// A size in bytes as people write it: `500M` is 500 · 10⁶, `500MiB` is 500 · 2²⁰.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Size(pub u64);
 
 /// Why a text is no [`Size`].
@@ -184,6 +195,14 @@ impl FromStr for Size {
         // Five bytes for a slip of the finger would empty a store.
         let has_unit = !text.ends_with(|last: char| last.is_ascii_digit());
         if has_unit || size.0 == 0 { Ok(size) } else { Err(SizeError::NoUnit) }
+    }
+}
+
+impl TryFrom<String> for Size {
+    type Error = SizeError;
+
+    fn try_from(text: String) -> Result<Size, SizeError> {
+        text.parse()
     }
 }
 

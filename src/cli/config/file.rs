@@ -10,13 +10,9 @@ use pycstore::environment::Environment;
 use pycstore::host::input;
 use pycstore::units::{Age, Size};
 use pycstore::verdict::scope::Keep;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
-use std::fmt;
+use serde::{Deserialize, Deserializer};
 use std::io;
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use toml::Spanned;
 
 /// The contents of the file; empty without one.
@@ -43,14 +39,13 @@ pub const KEYS: [&str; 4] = ["store", "threads", "keep", "assume-gone"];
 
 /// Declares the table once, so that its fields, keys and rows agree.
 macro_rules! prune_table {
-    ($($(#[$attribute:meta])* $key:ident: $value:ty,)*) => {
+    ($($key:ident: $value:ty,)*) => {
         /// The table `[prune]`: what `pycstore prune` does without a selector.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
         #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "the table [prune]")]
         pub struct PruneTable {
             $(
                 #[doc = concat!("`", stringify!($key), "`, with hyphens")]
-                $(#[$attribute])*
                 pub $key: Option<Sourced<$value>>,
             )*
         }
@@ -79,14 +74,10 @@ prune_table! {
     corrupt: bool,
     temporary: bool,
     dead_interpreters: bool,
-    #[serde(deserialize_with = "spelled")]
     unused_for: Age,
-    #[serde(deserialize_with = "spelled")]
     max_size: Size,
     max_files: u64,
-    #[serde(deserialize_with = "spelled")]
     min_interval: Age,
-    #[serde(deserialize_with = "spelled")]
     max_runtime: Age,
 }
 
@@ -127,7 +118,13 @@ impl PruneSetting for u64 {
     }
 }
 
-impl<T: Spelling> PruneSetting for T {
+impl PruneSetting for Age {
+    fn shown(self) -> ShownValue {
+        ShownValue::Text(self.to_string())
+    }
+}
+
+impl PruneSetting for Size {
     fn shown(self) -> ShownValue {
         ShownValue::Text(self.to_string())
     }
@@ -333,46 +330,6 @@ fn offset(origin: Origin) -> usize {
     if let Origin::File { line } = origin { line } else { 0 }
 }
 
-/// Reads a value that is written as a string.
-fn spelled<'de, D: Deserializer<'de>, T: Spelling>(deserializer: D) -> Result<Option<Sourced<T>>, D::Error> {
-    Ok(Some(Sourced::<Spelled<T>>::deserialize(deserializer)?.map(|Spelled(value)| value)))
-}
-
-/// A value that is written as a string.
-#[derive(Debug)]
-struct Spelled<T>(T);
-
-/// The description of such a value in error messages.
-trait Spelling: FromStr<Err: fmt::Display> + fmt::Display + Copy {
-    const EXPECTED: &'static str;
-}
-
-impl Spelling for Age {
-    const EXPECTED: &'static str = "an age such as \"90d\"";
-}
-
-impl Spelling for Size {
-    const EXPECTED: &'static str = "a size such as \"5GiB\"";
-}
-
-impl<'de, T: Spelling> Deserialize<'de> for Spelled<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SpelledVisitor<T>(PhantomData<T>);
-        impl<T: Spelling> Visitor<'_> for SpelledVisitor<T> {
-            type Value = Spelled<T>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(T::EXPECTED)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                text.parse().map(Spelled).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(SpelledVisitor(PhantomData))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,7 +440,7 @@ max-runtime = "10m"
             ("keep = [\"\"]", "1:9: an empty glob matches nothing"),
             ("prune = 3", "1:9: invalid type: integer `3`, expected the table [prune]"),
             ("[prune]\nstale = \"yes\"", "2:9: invalid type: string \"yes\", expected a boolean"),
-            ("[prune]\nunused-for = 90", "2:14: invalid type: integer `90`, expected an age such as \"90d\""),
+            ("[prune]\nunused-for = 90", "2:14: invalid type: integer `90`, expected a string"),
             (
                 "[prune]\nunused-for = \"90\"",
                 "2:14: 90 has no unit: write for example 90d for days or 90h for hours",

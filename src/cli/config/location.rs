@@ -28,29 +28,3 @@ impl Location {
         Location { path, origin: Origin::Default }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flag_is_stronger_than_a_variable_and_that_than_the_default() {
-        let mut environment = Environment::of_test("/home/me");
-        let find = |flag: Option<&str>, environment: &Environment| {
-            let location = Location::find(flag.map(Path::new), environment);
-            (location.path.map(|path| path.display().to_string()), location.origin)
-        };
-        let at = |path: &str| Some(path.to_string());
-        assert_eq!(find(None, &environment), (at("/home/me/.config/pycstore/config.toml"), Origin::Default));
-        environment.configuration = Some("".into());
-        assert_eq!(find(None, &environment), (None, Origin::Variable("PYCSTORE_CONFIG")));
-        environment.configuration = Some("other.toml".into());
-        assert_eq!(
-            find(None, &environment),
-            (at("/home/me/other.toml"), Origin::Variable("PYCSTORE_CONFIG"))
-        );
-        assert_eq!(find(Some("/x/y.toml"), &environment), (at("/x/y.toml"), Origin::Flag("--config")));
-        let homeless = Environment { configuration_directory: None, configuration: None, ..environment };
-        assert_eq!(find(None, &homeless), (None, Origin::Default));
-    }
-}

@@ -9,7 +9,7 @@ use super::options::Unchecked;
 use super::output::comma_separated;
 use super::output::complain::{self, Complaint};
 use super::paths::{self, Named};
-use super::selection::reclaimable;
+use super::selection::count;
 use super::session::{Opened, Session};
 use clap::Args;
 use document::{DuDocument, OtherStoreFields, ViewFields};
@@ -18,10 +18,8 @@ use pycstore::exit::Exit;
 use pycstore::json;
 use pycstore::report::UsageDocument;
 use pycstore::store::Purpose;
-use pycstore::store::scan::{Question, Scan};
 use pycstore::store::sharing::Sharing;
 use pycstore::verdict::status::UncheckedHashes;
-use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
 use pycstore::verdict::view::{Arrangement, Dimension, Focus, Group, Measure, Order, View};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -76,7 +74,8 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     // Owners alone are counted in any case.
     let counted = if dimensions == [Dimension::Owner] { Vec::new() } else { dimensions.clone() };
     let view = View { dimensions: counted, ..View::default() };
-    let usage = usage(session, options, &opened, &under.mirrored, (&view, &focus))?;
+    let unchecked = UncheckedHashes::from(options.unchecked);
+    let usage = count(session, &opened, unchecked, &under.mirrored, (&view, &focus))?;
     let arrangement = Arrangement {
         order: options.view.sort,
         measure: if options.apparent_size { Measure::Length } else { Measure::Disk },
@@ -111,30 +110,10 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     out.flush()?;
     let is_said = [&under, &owners].map(|named| named.say_missing(session)).contains(&true);
     let asked_for = asked_for(session, &options.view);
-    if usage.total.is_empty() && !asked_for.is_empty() && !is_said && !session.global.quiet {
-        complain::note(&format!("nothing in the store is {}", asked_for.join(", ")));
+    if usage.total.is_empty() && !asked_for.is_empty() && !is_said {
+        session.note(&format!("nothing in the store is {}", asked_for.join(", ")));
     }
     Ok(complain::troubles(&usage.troubles))
-}
-
-/// Counts the files of the store.
-fn usage(
-    session: &Session,
-    options: &DuOptions,
-    opened: &Opened,
-    within: &[PathBuf],
-    (view, focus): (&View, &Focus),
-) -> anyhow::Result<Usage> {
-    let unchecked = UncheckedHashes::from(options.unchecked);
-    let (policy, links) = (reclaimable(session, opened)?, CountedLinks::default());
-    let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
-    let new_survey = || {
-        let survey = Survey::new(&policy, unchecked, circumstances, &links);
-        survey.with_access_times(opened.access_times()).grouped(view, focus)
-    };
-    let mut progress = session.progress("looking at");
-    let scan = Scan { within, ..opened.scan(Question::Everything(unchecked)) };
-    Ok(Usage::collect(scan.run(new_survey, |entries| progress.update(entries))))
 }
 
 /// The request, parsed.

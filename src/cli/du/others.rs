@@ -21,9 +21,7 @@ pub(super) fn find(session: &Session, store: &Store) -> Vec<OtherStore> {
         own: Some(store.real_path()),
     };
     let (stores, unreadable) = places.search();
-    for trouble in &unreadable {
-        complain::problem(trouble);
-    }
+    complain::problems(&unreadable);
     stores
 }
 

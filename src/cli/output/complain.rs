@@ -13,9 +13,10 @@ use pycstore::quoting::escaped;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::store::scan::Trouble;
 use pycstore::units::{Tally, human};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const NAME: &str = "pycstore: ";
 const HINT: &str = "hint: ";
@@ -29,6 +30,13 @@ pub fn fatal(error: &anyhow::Error) {
 /// A problem after which the run continues.
 pub fn problem(error: &(dyn Error + 'static)) {
     say(&one_line(error), None);
+}
+
+/// Several such problems.
+pub fn problems<E: Error + 'static>(errors: &[E]) {
+    for error in errors {
+        problem(error);
+    }
 }
 
 /// A note that is not an error.
@@ -84,9 +92,7 @@ pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
 
 /// Reports what a search could not determine; returns whether it is complete.
 pub fn interpreters(interpreters: &Interpreters) -> bool {
-    for unreadable in &interpreters.unreadable {
-        problem(unreadable);
-    }
+    problems(&interpreters.unreadable);
     for executable in &interpreters.unidentified {
         note(&format!("cannot tell which Python {} is", executable.display()));
     }
@@ -104,13 +110,23 @@ pub fn interpreters(interpreters: &Interpreters) -> bool {
 /// The most paths that are named for one reason; a mail from cron is not the place for thousands.
 const MOST_PATHS: usize = 10;
 
-/// Reports what was done to some paths, and why.
-pub fn paths(done: &str, paths: &[&Path], why: &str) {
-    for path in paths.iter().take(MOST_PATHS) {
-        note(&format!("{done} {}: {why}", path.display()));
+/// Reports what was done to some paths, by reason.
+pub fn paths<'a, Why: Ord + Copy>(
+    done: &str,
+    paths: impl Iterator<Item = (Why, &'a PathBuf)>,
+    explanation: fn(Why) -> &'static str,
+) {
+    let mut by_reason: BTreeMap<Why, Vec<&Path>> = BTreeMap::new();
+    for (why, path) in paths {
+        by_reason.entry(why).or_default().push(path);
     }
-    if let Some(more) = paths.len().checked_sub(MOST_PATHS).filter(|more| *more > 0) {
-        note(&format!("{done} {} more like that; --json names them all", human::count(more as u64)));
+    for (why, paths) in by_reason {
+        for path in paths.iter().take(MOST_PATHS) {
+            note(&format!("{done} {}: {}", path.display(), explanation(why)));
+        }
+        if let Some(more) = paths.len().checked_sub(MOST_PATHS).filter(|more| *more > 0) {
+            note(&format!("{done} {} more like that; --json names them all", human::count(more as u64)));
+        }
     }
 }
 
@@ -123,9 +139,7 @@ pub fn left(files: Tally, directories: u64) {
 
 /// Reports what could not be read; a mount point is not an error.
 pub fn troubles(troubles: &[Trouble]) -> Exit {
-    for trouble in troubles {
-        problem(trouble);
-    }
+    problems(troubles);
     Exit::complete_if(is_read(troubles))
 }
 

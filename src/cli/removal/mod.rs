@@ -2,18 +2,20 @@
 //!
 //! * `lock`: one prune at a time.
 //! * `whole_store`: whether a run would leave nothing.
+//! * `scan`: what is over the budget, and what is to be removed.
 //! * `record`: the history and the metrics.
 //! * `show`, `document`: the result, for people and as JSON.
 
 mod document;
 mod lock;
 mod record;
+mod scan;
 mod show;
 mod whole_store;
 
-use super::consent::{Consent, Yes, agreed};
+use super::consent::{Consent, agreed};
 use super::output::complain;
-use super::selection::{Matched, Selection, reclaimable};
+use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use clap::Args;
@@ -26,16 +28,14 @@ use pycstore::json::Mode;
 use pycstore::pyc::Loads;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::store::Purpose;
-use pycstore::store::scan::{Question, Scan, Trouble};
+use pycstore::store::scan::Trouble;
 use pycstore::units::{Age, human};
-use pycstore::verdict::budget::{CutOff, Weigher};
-use pycstore::verdict::census::{Census, Counting};
+use pycstore::verdict::budget::CutOff;
+use pycstore::verdict::census::Census;
 use pycstore::verdict::emptied::Leftovers;
-use pycstore::verdict::judge::Judge;
-use pycstore::verdict::plan::{MOST_HELD, Overflow, Plan, PlannedDirectory, Planner};
-use pycstore::verdict::policy::{Budget, Circumstances, Clock, Policy, Selector};
-use pycstore::verdict::status::UncheckedHashes;
-use pycstore::verdict::usage::CountedLinks;
+use pycstore::verdict::plan::{MOST_HELD, Overflow, Plan, PlannedDirectory};
+use pycstore::verdict::policy::{Circumstances, Clock, Policy, Selector};
+use scan::{ScanExtent, Scanned, both};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -81,18 +81,17 @@ pub enum WhenLocked {
     Fail,
 }
 
-/// Carries out a selection. A run that would empty the whole store needs consent: `--yes`, or an answer on the
-/// terminal.
+/// Carries out a selection. A run that would empty the whole store needs `consent`, or an answer on the terminal.
 pub fn carry_out(
     session: &Session,
     selection: &Selection,
     options: &RunOptions,
-    yes: Yes,
+    consent: Consent,
     when_locked: WhenLocked,
 ) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
-    let needs_consent = mode == Mode::Real && yes == Yes::NotSaid;
+    let needs_consent = mode == Mode::Real && consent == Consent::ToBeAsked;
     let takes_all = selection.policy.selectors.contains(&Selector::All);
     let consent = if needs_consent && takes_all {
         Consent::of_terminal("--all removes every entry")?
@@ -148,22 +147,6 @@ struct Judgement<'a> {
 enum Weighing {
     Whole,
     Stopped,
-}
-
-/// What a scan found.
-struct Scanned {
-    plan: Plan,
-    troubles: Vec<Trouble>,
-    /// Of the whole store, where metrics are written.
-    census: Census,
-    look: ScanExtent,
-}
-
-/// How much of the store was scanned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ScanExtent {
-    Whole,
-    Partial,
 }
 
 impl RemovalRun<'_> {
@@ -299,46 +282,6 @@ impl RemovalRun<'_> {
         if is_written { exit } else { Exit::Incomplete }
     }
 
-    /// One scan: what is to be removed, and, where metrics are written, what the store holds.
-    fn look(
-        &self,
-        judgement: Judgement<'_>,
-        weighed: Vec<Trouble>,
-        overflow: Option<&Overflow<'_>>,
-    ) -> anyhow::Result<Scanned> {
-        let Judgement { policy, circumstances, cut_off, .. } = judgement;
-        let (session, opened) = (self.session, self.opened);
-        let counts = self.options.metrics.is_some();
-        let question = match (counts, cut_off) {
-            (true, _) => Question::Everything(UncheckedHashes::Trust),
-            // Nothing is over the budget, and the rest of the policy asks for less.
-            (false, Some(cut_off)) if cut_off.is_empty() => {
-                Policy { budget: Budget::default(), ..policy.clone() }.question()
-            }
-            (false, _) => policy.question(),
-        };
-        // Metrics count the whole store, even if only a part is in scope.
-        let scan = if counts { opened.scan(question) } else { within_scope(opened, policy, question) };
-        let (reclaimable, links) = (reclaimable(session, opened)?, CountedLinks::default());
-        let new_visitors = || {
-            let counting = || Counting::new(&reclaimable, circumstances, &links);
-            let planner = Planner::new(policy, &opened.store, circumstances);
-            (planner.with_cut_off(cut_off).with_overflow(overflow), counts.then(counting))
-        };
-        let (planners, countings): (Vec<_>, Vec<_>) = {
-            let mut progress = session.progress("looking at");
-            scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
-        };
-        let look = if opened.stop.has_looked_enough() { ScanExtent::Partial } else { ScanExtent::Whole };
-        // A part of the store says nothing of how much it holds.
-        let countings = countings.into_iter().flatten().filter(|_| look == ScanExtent::Whole);
-        let census = Census::collect(countings);
-        let mut plan = Plan::collect(planners);
-        let troubles = both(std::mem::take(&mut plan.troubles), weighed);
-        let troubles = both(troubles, opened.troubles_of_aliases());
-        Ok(Scanned { plan, troubles, census, look })
-    }
-
     /// The interpreters, where the policy asks which there are.
     fn interpreters(&self, policy: &Policy) -> Option<Interpreters> {
         let found = policy.asks_interpreters().then(|| self.session.interpreters_with(self.opened))?;
@@ -351,8 +294,8 @@ impl RemovalRun<'_> {
     /// What the user should know before a policy is judged with it.
     fn say_once(&self, policy: &Policy, circumstances: &Circumstances<'_>) {
         let asks_last_use = policy.unused_for.is_some() || !policy.budget.is_unlimited();
-        if asks_last_use && circumstances.clock == Clock::Modification && !self.session.global.quiet {
-            complain::note("this mount keeps no access times: the time of compilation counts as last use");
+        if asks_last_use && circumstances.clock == Clock::Modification {
+            self.session.note("this mount keeps no access times: the time of compilation counts as last use");
         }
     }
 
@@ -361,39 +304,6 @@ impl RemovalRun<'_> {
             self.selection.say_nothing_in_scope(self.session);
         }
     }
-
-    /// Finds out what the policy's budget evicts, if it has one.
-    fn weigh(&self, policy: &Policy, circumstances: Circumstances<'_>) -> Option<CutOff> {
-        if policy.budget.is_unlimited() {
-            return None;
-        }
-        let new_weigher = || Weigher::new(Judge::new(policy, &self.opened.store, circumstances));
-        let mut progress = self.session.progress("weighing");
-        let scan = within_scope(self.opened, policy, policy.question());
-        Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
-    }
-
-    /// Removes from the plan of a dry run the files that a real run would find not to be bytecode.
-    fn look_into(&self, plan: &mut Plan) {
-        let unread = plan.look_into(&self.opened.store, self.opened.threads());
-        if unread > 0 && !self.session.global.quiet {
-            let files = human::counted(unread, "file");
-            complain::note(&format!("{files} not looked into: what is no bytecode among them will be kept"));
-        }
-    }
-}
-
-/// The troubles of two scans, each path once.
-fn both(mut troubles: Vec<Trouble>, others: Vec<Trouble>) -> Vec<Trouble> {
-    troubles.extend(others);
-    troubles.sort_by(|one, other| one.path().cmp(other.path()));
-    troubles.dedup_by(|one, other| one.path() == other.path());
-    troubles
-}
-
-/// A scan of the part of the store that a policy is about.
-fn within_scope<'a>(opened: &'a Opened, policy: &'a Policy, question: Question) -> Scan<'a> {
-    Scan { within: &policy.scope.mirrored, ..opened.scan(question) }
 }
 
 /// Asks on the terminal.

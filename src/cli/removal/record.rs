@@ -21,12 +21,8 @@ pub(super) fn is_due(
     match journal.due(interval, &selection.names, session.environment.now) {
         Ok(Due::Now) => true,
         Ok(Due::Later { last, next }) => {
-            if !session.global.quiet {
-                let (last, next) = (date::local(last), date::local(next));
-                complain::note(&format!(
-                    "nothing to do: the last run was at {last}, the next is due at {next}"
-                ));
-            }
+            let (last, next) = (date::local(last), date::local(next));
+            session.note(&format!("nothing to do: the last run was at {last}, the next is due at {next}"));
             false
         }
         // The last run is not known; an additional run does no harm.

@@ -1,7 +1,8 @@
 //! The result of a run: data on standard output, failures and kept files on standard error.
 
 use super::document::PruneDocument;
-use super::{Account, RunOptions, ScanExtent};
+use super::scan::ScanExtent;
+use super::{Account, RunOptions};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Column, Table};
 use crate::cli::output::{complain, owner, path};
@@ -13,9 +14,7 @@ use pycstore::store::Store;
 use pycstore::units::{Tally, human};
 use pycstore::verdict::emptied::topmost;
 use pycstore::verdict::policy::Spared;
-use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 /// Data, on standard output.
 pub(super) fn show(
@@ -40,16 +39,8 @@ pub(super) fn show(
 
 /// Failures and kept files, on standard error.
 pub(super) fn explain(outcome: &Outcome) {
-    let mut kept: BTreeMap<Spared, Vec<&Path>> = BTreeMap::new();
-    for skipped in &outcome.skipped {
-        kept.entry(skipped.why).or_default().push(&skipped.path);
-    }
-    for (why, paths) in kept {
-        complain::paths("kept", &paths, why.explanation());
-    }
-    for failure in &outcome.failures {
-        complain::problem(failure);
-    }
+    complain::paths("kept", outcome.skipped.iter().map(|it| (it.why, &it.path)), Spared::explanation);
+    complain::problems(&outcome.failures);
     complain::left(outcome.left, outcome.directories_left);
     if outcome.over_budget != Tally::default() {
         let Tally { files, disk, .. } = outcome.over_budget;
@@ -84,16 +75,7 @@ fn print(
         }
         table.print(out, &session.terminal, session.style())?;
     }
-    let verb = match mode {
-        Mode::DryRun => "would remove",
-        Mode::Real => "removed",
-    };
-    let sum = match (outcome.removed.is_empty(), outcome.directories) {
-        (true, 0) if look == ScanExtent::Partial || !outcome.is_complete() || !outcome.left.is_empty() => {
-            "removed nothing".to_string()
-        }
-        (true, 0) => "nothing to remove".to_string(),
-        (_, directories) => format!("{verb} {}", human::sum(outcome.removed, directories)),
-    };
+    let is_whole = look == ScanExtent::Whole && outcome.is_complete() && outcome.left.is_empty();
+    let sum = owner::removed(mode, outcome.removed, outcome.directories, is_whole);
     session.style().write_line(out, &sum, Tone::Total)
 }

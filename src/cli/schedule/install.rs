@@ -38,11 +38,11 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
             (exit, false)
         }
     };
-    if exit == Exit::Done && !is_declined && !session.global.quiet {
+    if exit == Exit::Done && !is_declined {
         let NightlyPolicy { names, origin, user, .. } = policy;
         let user = user.map(|user| format!(" as {user}")).unwrap_or_default();
-        complain::note(&format!("each night{user}: {} ({origin})", names.join(" ")));
-        complain::note(where_problems_are(scheduler));
+        session.note(&format!("each night{user}: {} ({origin})", names.join(" ")));
+        session.note(where_problems_are(scheduler));
     }
     Ok(exit)
 }

@@ -51,9 +51,7 @@ pub fn remove_schedules(removal: &ScheduleRemoval) -> Exit {
     let mut outcome = EditOutcome { edited: removal.lines().len(), ..EditOutcome::default() };
     carry_out(&removal.plan, &mut outcome);
     let errors = if outcome.edited > 0 { removal.reload() } else { Vec::new() };
-    for error in &errors {
-        complain::problem(error);
-    }
+    complain::problems(&errors);
     if errors.is_empty() { exit(&outcome) } else { Exit::Incomplete }
 }
 

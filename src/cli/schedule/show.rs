@@ -3,7 +3,7 @@
 use super::ScheduleOptions;
 use super::policy::{NightlyPolicy, job};
 use super::problem::say_unknown;
-use crate::cli::output::{complain, path};
+use crate::cli::output::path;
 use crate::cli::session::{Session, is_absent};
 use pycstore::edits::TextPlace;
 use pycstore::exit::Exit;
@@ -46,9 +46,7 @@ pub fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exi
 }
 
 fn say_place(session: &Session, place: &Path) {
-    if !session.global.quiet {
-        complain::note(&format!("for {}", at_home(place, session.environment.home.as_deref())));
-    }
+    session.note(&format!("for {}", at_home(place, session.environment.home.as_deref())));
 }
 
 /// Prints the schedules in place, the last run and the policy.

@@ -25,7 +25,6 @@ use pycstore::units::Tally;
 use pycstore::units::human;
 use pycstore::verdict::scope::Keep;
 use pycstore::verdict::sweep::{Emptied, KeepReason, Sourceless, SweepPlan, SweepPlanner, SweepPolicy};
-use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -298,15 +297,9 @@ fn print(
         }
         table.print(out, &session.terminal, session.style())?;
     }
-    let (verb, adopted) = match mode {
-        Mode::DryRun => ("would remove", "would adopt"),
-        Mode::Real => ("removed", "adopted"),
-    };
-    let mut sum = match (outcome.removed.is_empty(), outcome.directories) {
-        (true, 0) if !outcome.is_complete() || !outcome.left.is_empty() => "removed nothing".to_string(),
-        (true, 0) => "nothing to remove".to_string(),
-        (_, directories) => format!("{verb} {}", human::sum(outcome.removed, directories)),
-    };
+    let adopted = if mode == Mode::DryRun { "would adopt" } else { "adopted" };
+    let is_whole = outcome.is_complete() && outcome.left.is_empty();
+    let mut sum = owner::removed(mode, outcome.removed, outcome.directories, is_whole);
     let Tally { files, disk, .. } = outcome.adopted;
     if options.adopt && outcome.failures.is_empty() && !outcome.removed.is_empty() {
         sum += &format!("; {adopted} {} of them, {}", human::count(files), human::size(disk));
@@ -321,25 +314,12 @@ fn print(
 
 /// Reports on standard error what was not removed. With `--quiet`, files that stay as intended are not reported.
 fn explain(session: &Session, outcome: &SweepOutcome) {
-    let mut kept: BTreeMap<KeepReason, Vec<&Path>> = BTreeMap::new();
-    for it in outcome.kept.iter().filter(|it| !session.global.quiet || it.why.is_unexpected()) {
-        kept.entry(it.why).or_default().push(&it.path);
-    }
-    for (why, paths) in kept {
-        complain::paths("kept", &paths, why.explanation());
-    }
-    let mut left_alone: BTreeMap<Reason, Vec<&Path>> = BTreeMap::new();
-    for it in outcome.left_alone.iter().filter(|_| !session.global.quiet) {
-        left_alone.entry(it.reason).or_default().push(&it.path);
-    }
-    for (reason, paths) in left_alone {
-        complain::paths("left alone", &paths, reason.explanation());
-    }
-    for failure in &outcome.failures {
-        complain::problem(failure);
-    }
-    for failure in &outcome.not_adopted {
-        complain::problem(failure);
-    }
+    let is_quiet = session.global.quiet;
+    let kept = outcome.kept.iter().filter(|it| !is_quiet || it.why.is_unexpected());
+    complain::paths("kept", kept.map(|it| (it.why, &it.path)), KeepReason::explanation);
+    let left_alone = outcome.left_alone.iter().filter(|_| !is_quiet);
+    complain::paths("left alone", left_alone.map(|it| (it.reason, &it.path)), Reason::explanation);
+    complain::problems(&outcome.failures);
+    complain::problems(&outcome.not_adopted);
     complain::left(outcome.left, outcome.directories_left);
 }

@@ -77,9 +77,7 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     opened.stop.end_work();
     // What is done is done: an output that cannot be written is one more problem to report.
     let is_written = complain::is_written(show(session, options, &opened, &compilation));
-    for failure in &compilation.failures {
-        complain::problem(failure);
-    }
+    complain::problems(&compilation.failures);
     let is_stopped = opened.stop.cause().is_some();
     if is_stopped {
         let left = human::counted(compilation.left, "source");

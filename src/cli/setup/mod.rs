@@ -1,4 +1,8 @@
 //! `pycstore setup`: sets `PYTHONPYCACHEPREFIX` in startup files, and hides `__pycache__` from git and editors.
+//!
+//! `undo`: `pycstore setup --undo`.
+
+mod undo;
 
 use super::config::Origin;
 use super::edit::{self, Confirm, Direction, EditOutcome, carry_through, complain_of};
@@ -6,7 +10,7 @@ use super::output::complain::{self, Complaint};
 use super::output::path;
 use super::session::Session;
 use clap::Args;
-use pycstore::edits::{EditPlan, Receipt, TextPlace, home_of_user};
+use pycstore::edits::{EditPlan, TextPlace, home_of_user};
 use pycstore::exit::Exit;
 use pycstore::quoting::at_home;
 use pycstore::schedule;
@@ -80,7 +84,7 @@ pub fn run(session: &Session, options: &SetupOptions) -> anyhow::Result<Exit> {
     let home = home_of_user(&session.environment)?;
     let targets = targets(session, options)?;
     if options.undo {
-        undo(session, options, &targets, &home)
+        undo::undo(session, options, &targets, &home)
     } else {
         set_up(session, options, &targets, &home)
     }
@@ -93,7 +97,7 @@ fn targets(session: &Session, options: &SetupOptions) -> Result<Vec<Target>, Com
     }
     if options.targets.is_empty() {
         let (target, shell) = setup::detect(&session.environment)?;
-        tell(session, &format!("detected shell: {shell}"));
+        session.note(&format!("detected shell: {shell}"));
         return Ok(vec![target]);
     }
     let mut targets = Vec::new();
@@ -129,7 +133,11 @@ fn set_up(
     }
     let outcome = carry_out(session, options, &prepared, &planned, &store, home)?;
     if outcome.is_done() && !options.dry_run && !session.global.quiet {
-        say_reach(&planned.targets);
+        for target in &planned.targets {
+            if let Some(reach) = target.reach() {
+                complain::note(&format!("{target} sets it for {reach}"));
+            }
+        }
         if outcome.edited > 0 && prepared.iter().any(|it| it.target.sets_variable()) {
             say_what_next(session, &prepared);
         }
@@ -212,7 +220,7 @@ fn plan(session: &Session, prepared: &[PreparedTarget]) -> io::Result<PlannedSet
         match plan {
             TargetPlan::Blocks(edits) => {
                 for edit in edits {
-                    tell(session, &format!("{target}: {}: {}", shown(session, &edit.place), edit.why));
+                    session.note(&format!("{target}: {}: {}", shown(session, &edit.place), edit.why));
                     edit.add_to(&mut planned.edits).unwrap_or_else(&mut note_failure);
                 }
             }
@@ -275,14 +283,6 @@ fn record(session: &Session, prepared: &[PreparedTarget], planned: &[Target]) {
     edit::say_unrecorded(receipt.write());
 }
 
-fn say_reach(targets: &[Target]) {
-    for target in targets {
-        if let Some(reach) = target.reach() {
-            complain::note(&format!("{target} sets it for {reach}"));
-        }
-    }
-}
-
 /// Says what is left to the user: shells that already run, and a schedule.
 fn say_what_next(session: &Session, prepared: &[PreparedTarget]) {
     for PreparedTarget { target, plan } in prepared {
@@ -296,86 +296,6 @@ fn say_what_next(session: &Session, prepared: &[PreparedTarget]) {
     if schedules.installed.is_empty() && schedules.unknown.is_empty() {
         complain::note("Python only ever adds to the store; to keep it clean: pycstore schedule install");
     }
-}
-
-fn undo(session: &Session, options: &SetupOptions, targets: &[Target], home: &Path) -> anyhow::Result<Exit> {
-    let mut plan = EditPlan::default();
-    let mut receipt = edit::receipt(session);
-    let undone = |target: &&Target| plan_undo(session, options, **target, home, &receipt, &mut plan);
-    let planned = targets.iter().filter(undone).count();
-    let failures = targets.len() - planned;
-    let mut outcome = EditOutcome::default();
-    if planned > 0 {
-        let confirm = Confirm::from_options(options.dry_run, options.yes);
-        outcome = carry_through(session, confirm, &plan, &[], || Ok(()))?;
-    }
-    if outcome.edited > 0 {
-        edit::say_unrecorded(receipt.settle());
-        if targets.iter().any(|target| target.sets_variable()) {
-            tell(session, "the store stays: `pycstore prune --all` empties it");
-        }
-    }
-    Ok(exit(&outcome, failures, false))
-}
-
-/// Plans to undo a target. Reports what cannot be undone, and returns whether everything can.
-fn plan_undo(
-    session: &Session,
-    options: &SetupOptions,
-    target: Target,
-    home: &Path,
-    receipt: &Receipt,
-    plan: &mut EditPlan,
-) -> bool {
-    if target.is_snippet() {
-        let message = format!("{target} is a snippet: setup only printed it, and cannot remove it");
-        complain::fatal(&Complaint::new(message, "remove it where you added it").into());
-        return false;
-    }
-    let is_named = !options.targets.is_empty();
-    let places = match places_to_undo(session, target, home, receipt) {
-        Ok(places) => places,
-        Err(complaint) => {
-            // A program that is not on this machine was not set up.
-            if is_named {
-                complain::fatal(&complaint.into());
-            }
-            return !is_named;
-        }
-    };
-    let mut is_planned = true;
-    for place in places {
-        match setup::undo(plan, target, &place) {
-            Err(error) if is_named || !error.is_missing_crontab() => {
-                complain_of(error, Direction::Undo);
-                is_planned = false;
-            }
-            _ => {}
-        }
-    }
-    is_planned
-}
-
-/// Returns the texts that a target may have changed: those of this environment, and those in the receipt.
-fn places_to_undo(
-    session: &Session,
-    target: Target,
-    home: &Path,
-    receipt: &Receipt,
-) -> Result<Vec<TextPlace>, Complaint> {
-    let recorded = receipt.places(&target.to_string());
-    let mut places = match setup::places_to_undo(&session.environment, target, home) {
-        // The receipt is enough.
-        Err(_) if !recorded.is_empty() => Vec::new(),
-        places => places?,
-    };
-    for (place, when) in recorded {
-        if places.iter().all(|it| it.real() != place.real()) {
-            tell(session, &format!("{target}: {}: set up at {when}", shown(session, &place)));
-            places.push(place);
-        }
-    }
-    Ok(places)
 }
 
 fn exit(outcome: &EditOutcome, failures: usize, showed_snippets: bool) -> Exit {
@@ -392,7 +312,7 @@ fn print(session: &Session, prepared: &[PreparedTarget]) -> io::Result<()> {
     let mut printed: Vec<Vec<u8>> = Vec::new();
     for PreparedTarget { target, plan } in prepared {
         for place in plan.places() {
-            tell(session, &format!("{target}: for {}", shown(session, &place)));
+            session.note(&format!("{target}: for {}", shown(session, &place)));
         }
         let text = plan.snippet();
         if !printed.contains(&text) {
@@ -407,12 +327,5 @@ fn shown(session: &Session, place: &TextPlace) -> String {
     match place {
         TextPlace::File(file) => at_home(file, session.environment.home.as_deref()),
         TextPlace::Crontab => "the crontab".into(),
-    }
-}
-
-/// Says something on standard error, unless `--quiet` was given.
-fn tell(session: &Session, message: &str) {
-    if !session.global.quiet {
-        complain::note(message);
     }
 }

@@ -1,0 +1,106 @@
+//! The scans of a run: what is over the budget, what is to be removed, and what the store holds.
+
+use super::{Judgement, RemovalRun};
+use crate::cli::selection::reclaimable;
+use crate::cli::session::Opened;
+use pycstore::store::scan::{Question, Scan, Trouble};
+use pycstore::units::human;
+use pycstore::verdict::budget::{CutOff, Weigher};
+use pycstore::verdict::census::{Census, Counting};
+use pycstore::verdict::judge::Judge;
+use pycstore::verdict::plan::{Overflow, Plan, Planner};
+use pycstore::verdict::policy::{Budget, Circumstances, Policy};
+use pycstore::verdict::status::UncheckedHashes;
+use pycstore::verdict::usage::CountedLinks;
+
+/// What a scan found.
+pub(super) struct Scanned {
+    pub plan: Plan,
+    pub troubles: Vec<Trouble>,
+    /// Of the whole store, where metrics are written.
+    pub census: Census,
+    pub look: ScanExtent,
+}
+
+/// How much of the store was scanned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScanExtent {
+    Whole,
+    Partial,
+}
+
+impl RemovalRun<'_> {
+    /// Finds out what the policy's budget evicts, if it has one.
+    pub(super) fn weigh(&self, policy: &Policy, circumstances: Circumstances<'_>) -> Option<CutOff> {
+        if policy.budget.is_unlimited() {
+            return None;
+        }
+        let new_weigher = || Weigher::new(Judge::new(policy, &self.opened.store, circumstances));
+        let mut progress = self.session.progress("weighing");
+        let scan = within_scope(self.opened, policy, policy.question());
+        Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
+    }
+
+    /// One scan: what is to be removed, and, where metrics are written, what the store holds.
+    pub(super) fn look(
+        &self,
+        judgement: Judgement<'_>,
+        weighed: Vec<Trouble>,
+        overflow: Option<&Overflow<'_>>,
+    ) -> anyhow::Result<Scanned> {
+        let Judgement { policy, circumstances, cut_off, .. } = judgement;
+        let (session, opened) = (self.session, self.opened);
+        let counts = self.options.metrics.is_some();
+        let question = match (counts, cut_off) {
+            (true, _) => Question::Everything(UncheckedHashes::Trust),
+            // Nothing is over the budget, and the rest of the policy asks for less.
+            (false, Some(cut_off)) if cut_off.is_empty() => {
+                Policy { budget: Budget::default(), ..policy.clone() }.question()
+            }
+            (false, _) => policy.question(),
+        };
+        // Metrics count the whole store, even if only a part is in scope.
+        let scan = if counts { opened.scan(question) } else { within_scope(opened, policy, question) };
+        let (reclaimable, links) = (reclaimable(session, opened)?, CountedLinks::default());
+        let new_visitors = || {
+            let counting = || Counting::new(&reclaimable, circumstances, &links);
+            let planner = Planner::new(policy, &opened.store, circumstances);
+            (planner.with_cut_off(cut_off).with_overflow(overflow), counts.then(counting))
+        };
+        let (planners, countings): (Vec<_>, Vec<_>) = {
+            let mut progress = session.progress("looking at");
+            scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
+        };
+        let look = if opened.stop.has_looked_enough() { ScanExtent::Partial } else { ScanExtent::Whole };
+        // A part of the store says nothing of how much it holds.
+        let countings = countings.into_iter().flatten().filter(|_| look == ScanExtent::Whole);
+        let census = Census::collect(countings);
+        let mut plan = Plan::collect(planners);
+        let troubles = both(std::mem::take(&mut plan.troubles), weighed);
+        let troubles = both(troubles, opened.troubles_of_aliases());
+        Ok(Scanned { plan, troubles, census, look })
+    }
+
+    /// Removes from the plan of a dry run the files that a real run would find not to be bytecode.
+    pub(super) fn look_into(&self, plan: &mut Plan) {
+        let unread = plan.look_into(&self.opened.store, self.opened.threads());
+        if unread > 0 {
+            let files = human::counted(unread, "file");
+            self.session
+                .note(&format!("{files} not looked into: what is no bytecode among them will be kept"));
+        }
+    }
+}
+
+/// The troubles of two scans, each path once.
+pub(super) fn both(mut troubles: Vec<Trouble>, others: Vec<Trouble>) -> Vec<Trouble> {
+    troubles.extend(others);
+    troubles.sort_by(|one, other| one.path().cmp(other.path()));
+    troubles.dedup_by(|one, other| one.path() == other.path());
+    troubles
+}
+
+/// A scan of the part of the store that a policy is about.
+fn within_scope<'a>(opened: &'a Opened, policy: &'a Policy, question: Question) -> Scan<'a> {
+    Scan { within: &policy.scope.mirrored, ..opened.scan(question) }
+}
