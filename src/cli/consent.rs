@@ -27,16 +27,16 @@ impl Consent {
         if io::stdin().is_terminal() {
             return Ok(Consent::ToBeAsked);
         }
-        let hint = "add --yes, or look first with --dry-run";
+        let hint = "add --yes, or preview with --dry-run";
         Err(Complaint::new(format!("{what}: not a terminal, cannot ask"), hint))
     }
 }
 
-/// Whether the user agrees; asks on the terminal unless `--yes` was given.
+/// Returns whether the user agrees; asks on the terminal unless `--yes` was given.
 ///
 /// # Errors
 /// If no answer can be read.
-pub fn agreed(consent: Consent, question: &str) -> anyhow::Result<bool> {
+pub fn confirmed(consent: Consent, question: &str) -> anyhow::Result<bool> {
     if consent == Consent::Given {
         return Ok(true);
     }

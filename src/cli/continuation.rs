@@ -50,9 +50,9 @@ pub fn begin() -> anyhow::Result<()> {
     // It was started as `/proc/self/exe` or a copy of it: ps(1) would show that name.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_name(c"pycstore");
-    match tie_to_parent(parent).context("cannot continue for root")? {
+    match tie_to_parent(parent).context("cannot continue on behalf of root")? {
         Parent::Runs => Ok(()),
-        Parent::Ended => Err(anyhow::anyhow!("process {parent}, for which this one continues, has ended")),
+        Parent::Ended => Err(anyhow::anyhow!("the parent process {parent} has ended")),
     }
 }
 
@@ -97,7 +97,7 @@ fn name_of(accounts: &Accounts, user: u32) -> String {
     accounts.user(user).map_or_else(|| format!("user {user}"), |user| user.name.clone())
 }
 
-/// What a command reads or changes.
+/// The paths that a command reads or changes.
 enum CommandObject {
     /// Nothing that may belong to another user.
     Nothing,
@@ -164,7 +164,7 @@ impl CommandObject {
         let mut owners = Vec::new();
         for path in paths {
             let owner = path_owner(path, accounts)
-                .with_context(|| format!("cannot find out whose {} is", path.display()))?;
+                .with_context(|| format!("cannot determine the owner of {}", path.display()))?;
             // `Anyone` counts as root here; it is refused when the store is opened for removal.
             let user = if let PathOwner::User(user) = owner { user } else { 0 };
             owners.push((path.as_path(), user));
@@ -173,10 +173,11 @@ impl CommandObject {
         if let Some(&(other, others)) = owners.iter().find(|(_, other)| *other != user) {
             let (name, others) = (accounts.name(user), accounts.name(others));
             let (first, other) = (first.display(), other.display());
-            let message = format!("refused as root: {first} belongs to {name}, {other} to {others}");
+            let message =
+                format!("refused as root: {first} belongs to {name}, but {other} belongs to {others}");
             return Err(Complaint::new(
                 message,
-                "name trees, and with --adopt a store, of one user at a time",
+                "sweep the trees of one user at a time; with --adopt, the store must belong to that user, too",
             )
             .into());
         }
@@ -202,7 +203,7 @@ fn named_store(global: &Global, environment: &Environment) -> anyhow::Result<Opt
         Session::configured(global, environment)?
     };
     let store = session.store();
-    // The default store may not exist; then nobody owns it.
+    // The default store may not exist; then it has no owner.
     Ok(store.value.filter(|path| store.origin != Origin::Default || path.symlink_metadata().is_ok()))
 }
 

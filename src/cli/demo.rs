@@ -72,11 +72,13 @@ const BODY_3_12: &[u8] = b"\xe3\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
 
 /// Runs `pycstore demo`.
 pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
-    let temporary =
-        tempfile::Builder::new().prefix("pycstore-demo-").tempdir().context("cannot make a directory")?;
-    let home = temporary.path().canonicalize().context("cannot make a directory")?.join("home");
+    let temporary = tempfile::Builder::new()
+        .prefix("pycstore-demo-")
+        .tempdir()
+        .context("cannot create a temporary directory")?;
+    let home = temporary.path().canonicalize().context("cannot create a temporary directory")?.join("home");
     let stage = DemoDirectories { session, home: home.clone(), store: home.join(".cache/cpython") };
-    // Told to stop, it still removes what it made: the directory goes with this function.
+    // When it is interrupted, the directory is removed at the end of this function.
     let stop = Stop::default();
     stop.on_signals()?;
     stage.build()?;
@@ -89,7 +91,7 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
         ..PruneOptions::default()
     };
 
-    let acts: [(&str, &dyn Fn() -> anyhow::Result<Exit>); 5] = [
+    let steps: [(&str, &dyn Fn() -> anyhow::Result<Exit>); 5] = [
         ("pycstore du", &|| du::run(&inner, &du_options)),
         ("rm -rf ~/shop", &|| {
             std::fs::remove_dir_all(home.join("shop")).context("cannot remove the demo's project")?;
@@ -100,21 +102,21 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
         ("pycstore du", &|| du::run(&inner, &du_options)),
     ];
     let mut exit = Exit::Done;
-    for (line, act) in acts {
+    for (line, step) in steps {
         if stop.cause().is_some() {
-            complain::note("stopped: the demo's directory is removed again");
+            complain::note("interrupted: removing the temporary directory");
             return Ok(Exit::Incomplete);
         }
-        stage.type_line(line)?;
-        exit = act()?;
+        stage.print_prompt(line)?;
+        exit = step()?;
     }
 
     if options.keep {
         let kept = temporary.keep();
-        stage.say(&format!("\nKept: {}", kept.display()))?;
+        stage.print(&format!("\nKept: {}", kept.display()))?;
     } else {
-        temporary.close().context("cannot remove the demo's directory")?;
-        stage.say("\nThe demo's directory is removed again. Your own store: pycstore du")?;
+        temporary.close().context("cannot remove the temporary directory")?;
+        stage.print("\nThe temporary directory was removed. To see your own store: pycstore du")?;
     }
     Ok(exit)
 }
@@ -143,26 +145,26 @@ impl DemoDirectories<'_> {
     fn build(&self) -> anyhow::Result<()> {
         for (project, modules) in PROJECTS {
             let directory = self.home.join(project);
-            std::fs::create_dir_all(&directory).context("cannot make the demo's projects")?;
+            std::fs::create_dir_all(&directory).context("cannot create the demo's projects")?;
             let marker = format!("[project]\nname = \"{project}\"\n");
             for (name, text) in modules.iter().chain(&[("pyproject.toml", marker.as_str())]) {
                 std::fs::write(directory.join(name), text).context("cannot write the demo's projects")?;
             }
         }
-        self.say(&format!(
-            "A home of its own for this demo: {} with the projects ~/blog and ~/shop.\n",
+        self.print(&format!(
+            "The demo uses a temporary home directory, {}, with the projects ~/blog and ~/shop.\n",
             self.home.display()
         ))?;
         match self.run_python() {
             Ok(version) => self
-                .say(&format!("Python {version} imports both, with PYTHONPYCACHEPREFIX=~/.cache/cpython:")),
+                .print(&format!("Python {version} imports both, with PYTHONPYCACHEPREFIX=~/.cache/cpython:")),
             Err(error) => {
                 let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
                 if kind == Some(io::ErrorKind::PermissionDenied) {
                     complain::note(&format!("{error:#}"));
                 }
                 self.make_entries().context("cannot write the demo's store")?;
-                self.say("No python3 at hand: entries as Python 3.12 would write them stand in for it.")
+                self.print("No python3 found: using generated entries in the format of Python 3.12.")
             }
         }
     }
@@ -183,7 +185,7 @@ impl DemoDirectories<'_> {
                 python.env_remove(name);
             }
             let output = python
-                // Nothing of what is installed beside the standard library.
+                // The standard library only.
                 .args(["-s", "-S", "-c", &code])
                 .current_dir(self.home.join(project))
                 .env("PYTHONPYCACHEPREFIX", &self.store)
@@ -193,7 +195,7 @@ impl DemoDirectories<'_> {
             ensure!(output.status.success(), "python3 failed");
             version = String::from_utf8_lossy(&output.stdout).trim().to_string();
         }
-        ensure!(self.store.is_dir(), "python3 wrote no store");
+        ensure!(self.store.is_dir(), "python3 created no store");
         Ok(version)
     }
 
@@ -217,12 +219,12 @@ impl DemoDirectories<'_> {
         Ok(())
     }
 
-    fn type_line(&self, command: &str) -> anyhow::Result<()> {
+    fn print_prompt(&self, command: &str) -> anyhow::Result<()> {
         let prompt = self.session.style().paint(format!("$ {command}").as_bytes(), Tone::Heading);
-        self.say(&format!("\n{}", String::from_utf8_lossy(&prompt)))
+        self.print(&format!("\n{}", String::from_utf8_lossy(&prompt)))
     }
 
-    fn say(&self, line: &str) -> anyhow::Result<()> {
+    fn print(&self, line: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{line}")?;
         out.flush()?;

@@ -46,17 +46,17 @@ use std::io::{self, BufWriter, Write};
 #[command(after_help = "Exit status: 0 no error or warning was found; 1 an error or a warning was found.")]
 pub struct DoctorOptions {
     /// Maximum time to wait for a shell or an interpreter, such as 5s
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = patience)]
-    pub patience: Age,
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+    pub timeout: Age,
     /// Print one JSON object per line for each finding
     #[arg(long)]
     pub json: bool,
 }
 
 /// Parses a time limit.
-fn patience(text: &str) -> Result<Age, String> {
+fn timeout(text: &str) -> Result<Age, String> {
     let age: Age = text.parse().map_err(|error: AgeError| error.to_string())?;
-    if age.duration().is_zero() { Err("nothing answers in no time".into()) } else { Ok(age) }
+    if age.duration().is_zero() { Err("it is not longer than zero".into()) } else { Ok(age) }
 }
 
 /// The indentation of the text, in columns.
@@ -69,7 +69,7 @@ const NARROW: usize = 60;
 pub fn run(global: Global, environment: Environment, options: &DoctorOptions) -> anyhow::Result<Exit> {
     let (session, misconfigured) = match Session::configured(global.clone(), environment.clone()) {
         Ok(session) => (session, None),
-        Err(error) => (Session::new(global, environment), Some(complain::told(&error))),
+        Err(error) => (Session::new(global, environment), Some(complain::message_and_hint(&error))),
     };
     let facts = gather(&session, options)?;
     let mut findings = doctor::diagnose(&facts);
@@ -89,7 +89,7 @@ pub fn run(global: Global, environment: Environment, options: &DoctorOptions) ->
 /// # Errors
 /// If signal handlers cannot be installed, or a glob of the configuration is wrong.
 fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Facts> {
-    let timeout = options.patience.duration();
+    let timeout = options.timeout.duration();
     let surroundings = Surroundings::observe(&session.environment, timeout);
     let (store, interpreters) = store(session, &surroundings)?;
     complain::problems(&interpreters.unreadable);
@@ -108,7 +108,7 @@ fn gather(session: &Session, options: &DoctorOptions) -> anyhow::Result<Facts> {
     Ok(facts)
 }
 
-/// The store as it is found, and the interpreters that may use it.
+/// The state of the store, and the interpreters that may use it.
 fn store(session: &Session, surroundings: &Surroundings) -> anyhow::Result<(StoreState, Interpreters)> {
     let Sourced { value: path, origin } = session.store();
     let path = match path {
@@ -119,7 +119,7 @@ fn store(session: &Session, surroundings: &Surroundings) -> anyhow::Result<(Stor
     let opened = match session.open(Purpose::Look) {
         Ok(opened) => opened,
         Err(error) => {
-            let (message, hint) = complain::told(&error);
+            let (message, hint) = complain::message_and_hint(&error);
             return Ok((StoreState::Refused { path, message, hint }, session.interpreters()));
         }
     };
@@ -144,14 +144,16 @@ fn look(
     let latest = latest.map_err(|error| complain::one_line(&error));
     let locked = latest.as_ref().ok().and_then(|latest| latest.locked.clone());
     let last_run = match schedule {
-        // A prune by hand says nothing of whether the schedule runs.
-        Ok(Schedule::Ours(_)) => schedule::last_run(session).map_err(|error| complain::told(&error).0),
+        // A manual prune does not show whether the schedule runs.
+        Ok(Schedule::Ours(_)) => {
+            schedule::last_run(session).map_err(|error| complain::message_and_hint(&error).0)
+        }
         _ => latest.map(|latest| latest.run),
     };
     let sharing = session.sharing(&opened.store);
     let known = KnownStore { named_by, sharing, schedule, last_run, locked };
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
-    let mut progress = session.progress("looking at");
+    let mut progress = session.progress("scanning");
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
     let update = |entries| progress.update(entries);
     Ok(OpenStore::look(known, &scan, &policy, circumstances, surroundings.guard(), update))
@@ -165,7 +167,9 @@ fn schedule_of(session: &Session, surroundings: &Surroundings) -> Result<Schedul
     match (found.installed.first(), crontab) {
         (Some(installed), _) => Ok(Schedule::Ours(installed.scheduler)),
         (None, _) if let Some((_, error)) = found.unknown.first() => Err(complain::one_line(error)),
-        (None, Err(error)) => Err(format!("nobody knows whether a schedule is in place: crontab -l {error}")),
+        (None, Err(error)) => {
+            Err(format!("cannot determine whether a schedule is installed: crontab -l {error}"))
+        }
         (None, Ok(lines)) if doctor::cron::prunes(lines) => Ok(Schedule::Own),
         (None, Ok(_)) => Ok(Schedule::None),
     }
@@ -196,7 +200,7 @@ impl<'a> From<&'a Finding> for DoctorLine<'a> {
     }
 }
 
-/// Prints them: as JSON, or for people.
+/// Prints the findings, as JSON or as text.
 ///
 /// # Errors
 /// Those of writing.
@@ -216,7 +220,7 @@ pub fn print(
         out.write_all(&shown(finding, terminal, style))?;
     }
     if !is_quiet {
-        let sum = if findings.is_empty() { all_is_well(facts) } else { sum(findings) };
+        let sum = if findings.is_empty() { nothing_found(facts) } else { sum(findings) };
         out.write_all(&lines("", 0, &sum, terminal, style, Tone::Total))?;
     }
     Ok(())
@@ -233,8 +237,8 @@ fn sum(findings: &[Finding]) -> String {
     )
 }
 
-/// Returns a line that says what was checked.
-fn all_is_well(facts: &Facts) -> String {
+/// Returns the line for no findings.
+fn nothing_found(facts: &Facts) -> String {
     let asked = facts.interpreters.iter().filter(|it| it.said == Said::Honours).count() as u64;
     let places = facts.places.len() as u64;
     let store = match &facts.store {
@@ -249,7 +253,7 @@ fn all_is_well(facts: &Facts) -> String {
         _ => "no store yet".into(),
     };
     format!(
-        "all is well: {} name one store, {} honour it, {store}",
+        "no problems found: checked {} and {}; {store}",
         human::counted(places, "place"),
         human::counted(asked, "interpreter"),
     )
@@ -338,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_can_forge_a_line_or_speak_to_the_terminal() {
+    fn names_cannot_add_a_line_or_control_the_terminal() {
         let finding = Finding::new(Severity::Note, Kind::Missing, "a\nerror\u{1b}[2J", "b\nc");
         let shown = |columns| {
             String::from_utf8(shown(&finding, &Terminal::of_test(columns, "/home/me"), Style::Plain)).unwrap()

@@ -1,6 +1,6 @@
 //! Edits of the user's files on the terminal: shown as a diff, confirmed, carried out, with a message for each failure.
 
-use super::consent::{Consent, agreed};
+use super::consent::{Consent, confirmed};
 use super::output::complain::{self, Complaint};
 use super::output::diff;
 use super::session::Session;
@@ -42,7 +42,7 @@ pub struct EditOutcome {
     pub failures: usize,
     /// Nothing was left to do, or it was a dry run.
     pub is_settled: bool,
-    /// The user said no.
+    /// The user declined.
     pub is_declined: bool,
 }
 
@@ -102,7 +102,7 @@ pub fn agree(
     if !session.global.quiet || confirm != Confirm::Confirmed {
         let shown = show(session, plans, lines, &mut out).and_then(|()| out.flush());
         match shown {
-            // A confirmed plan is carried out even if nobody reads the output.
+            // A confirmed plan is carried out even if standard output is closed.
             Err(error) if confirm == Confirm::Confirmed && error.kind() == io::ErrorKind::BrokenPipe => {}
             shown => shown?,
         }
@@ -110,7 +110,7 @@ pub fn agree(
     if confirm == Confirm::DryRun {
         return Ok(settled());
     }
-    if !agreed(consent, "Do this?")? {
+    if !confirmed(consent, "Apply these changes?")? {
         complain::note("nothing was changed");
         return Ok(Agreement::Ended(EditOutcome { is_declined: true, ..EditOutcome::default() }));
     }
@@ -123,7 +123,7 @@ pub fn carry_out(plan: &EditPlan, outcome: &mut EditOutcome) {
         match execute(edit) {
             Ok(()) => outcome.edited += 1,
             Err(error) => {
-                complain_of(error, Direction::Put);
+                report_failure(error, Direction::Put);
                 outcome.failures += 1;
             }
         }
@@ -151,7 +151,7 @@ pub enum Direction {
 }
 
 /// Reports why a text was not changed, with a hint.
-pub fn complain_of(error: EditError, direction: Direction) {
+pub fn report_failure(error: EditError, direction: Direction) {
     match hint(&error, direction) {
         Some(hint) => complain::fatal(&Complaint::caused(error, hint).into()),
         None => complain::problem(&error),
@@ -162,23 +162,21 @@ fn hint(error: &EditError, direction: Direction) -> Option<&'static str> {
     Some(match (error, direction) {
         (EditError::Crontab(CrontabError::NotRun(_)), _) => "install cron, for example: apt install cron",
         (EditError::Crontab(CrontabError::Refused(_)), _) => {
-            "ask the administrator of this machine for crontab(1) (cron.allow, cron.deny)"
+            "ask the administrator to let you use crontab (cron.allow, cron.deny)"
         }
-        (EditError::Contents { .. }, Direction::Put) => {
-            "change it by hand, or leave it; `--print` shows what would be added"
-        }
+        (EditError::Contents { .. }, Direction::Put) => "edit it by hand; `--print` shows what to add",
         (EditError::Contents { .. } | EditError::Block { .. }, _) => {
-            "correct it in an editor, and run this again"
+            "fix it in an editor, then run this again"
         }
-        (EditError::Changed(_), _) => "run it again",
-        (EditError::Stranger { .. }, _) => "run it as that user",
+        (EditError::Changed(_), _) => "run this again",
+        (EditError::Stranger { .. }, _) => "run this as that user",
         (
             EditError::NoFile(_)
             | EditError::ReadOnly(_)
             | EditError::SeveralNames { .. }
             | EditError::Lost { .. },
             _,
-        ) => "edit it by hand; `--print` shows what would be added",
+        ) => "edit it by hand; `--print` shows what to add",
         (EditError::Read { .. } | EditError::Write { .. } | EditError::TooLarge(_), _) => return None,
     })
 }
@@ -193,7 +191,7 @@ pub fn receipt(session: &Session) -> Receipt {
 }
 
 /// Reports a receipt that was not written.
-pub fn say_unrecorded(written: Result<(), ReceiptError>) {
+pub fn report_unwritten(written: Result<(), ReceiptError>) {
     if let Err(error) = written {
         complain::problem(&error);
     }

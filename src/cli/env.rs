@@ -99,7 +99,7 @@ pub fn of_process() -> Environment {
         has_runtime_directory: variable("XDG_RUNTIME_DIR").is_some(),
         configuration: std::env::var_os("PYCSTORE_CONFIG"),
         configuration_directory: ours("XDG_CONFIG_HOME", ".config"),
-        // Of some system users the home is not there (`/nonexistent`), and is not made.
+        // The home of some system users does not exist (`/nonexistent`), and is not created.
         state_directory: ours("XDG_STATE_HOME", ".local/state")
             .filter(|_| variable("XDG_STATE_HOME").is_some() || home.as_ref().is_some_and(|it| it.is_dir())),
         homes: home.iter().cloned().chain(homes_in_passwd(&accounts)).collect(),
@@ -116,7 +116,7 @@ pub fn of_process() -> Environment {
 fn home(variable: Option<OsString>, accounts: &Accounts) -> Option<PathBuf> {
     match variable.filter(|home| !home.is_empty()) {
         Some(home) => directory(Some(home)),
-        // Without the variable the system's library answers, which knows of directory services as well.
+        // Without the variable, the C library looks it up, also in directory services.
         None => directory(std::env::home_dir().map(PathBuf::into_os_string))
             .or_else(|| accounts.user(effective_user()).map(|user| user.home.clone()))
             .filter(|home| home.is_absolute()),
@@ -145,7 +145,7 @@ pub fn search_path() -> Vec<PathBuf> {
     std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect()
 }
 
-/// What proc(5) calls a process; a script is called by its own name.
+/// The name of a process in proc(5); for a script, the script's name.
 fn name_of_process(id: u32) -> Option<String> {
     let name = std::fs::read(format!("/proc/{id}/comm")).ok()?;
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_string())

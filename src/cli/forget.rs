@@ -29,7 +29,7 @@ pub struct ForgetOptions {
     /// Only entries with this cache tag, such as cpython-39 (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// How the run goes.
+    /// Options of the run.
     #[command(flatten)]
     pub run: RunOptions,
 }

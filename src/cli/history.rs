@@ -52,7 +52,7 @@ fn write(session: &Session, options: &HistoryOptions, out: &mut dyn Write) -> an
         match recorded {
             Ok(recorded) => {
                 for line in &recorded.torn {
-                    complain::note(&format!("{}:{line}: passed over, the line is torn", file.display()));
+                    complain::note(&format!("{}:{line}: skipped a truncated record", file.display()));
                 }
                 // Of two runs in one second the one appended last is the newer.
                 runs.extend(recorded.runs.into_iter().rev());
@@ -75,7 +75,7 @@ fn write(session: &Session, options: &HistoryOptions, out: &mut dyn Write) -> an
             json::print(out, run)?;
         }
     } else if runs.is_empty() {
-        writeln!(out, "no run of `pycstore prune` is recorded")?;
+        writeln!(out, "no runs of `pycstore prune` are recorded")?;
     } else {
         print(session, &runs, out)?;
     }

@@ -1,4 +1,4 @@
-//! The globs of sources whose entries are kept: as they are written, and with symbolic links resolved.
+//! The globs of sources whose entries are kept: as given, and with symbolic links resolved.
 //!
 //! `~/work/**` keeps the entries of sources in the home, even if the home is a link and Python found the sources by
 //! their real path.
@@ -41,8 +41,8 @@ fn resolved(glob: &str, most: usize) -> Result<Vec<String>, Complaint> {
     let components: Vec<&str> = glob.split('/').filter(|component| !component.is_empty()).collect();
     resolving.follow(PathBuf::from("/"), &components, LinkSpelling::Spelled).map_err(|TooMany| {
         let message = format!(
-            "nothing is removed: the wildcards of the glob `{glob}` match more than {most} directories, and what it keeps \
-             may lie behind a link among them"
+            "nothing was removed: the wildcards of the glob `{glob}` match more than {most} directories: too many \
+             to find symbolic links to the sources that it keeps"
         );
         Complaint::new(message, "replace the wildcards with the directories to keep")
     })?;
@@ -120,6 +120,6 @@ mod tests {
         let found = resolved(&glob, 4).unwrap();
         assert_eq!(found, [format!("{}/data/c/work/**", base.display())]);
         let error = resolved(&glob, 3).unwrap_err().to_string();
-        assert!(error.starts_with("nothing is removed: ") && error.contains(&glob), "{error}");
+        assert!(error.starts_with("nothing was removed: ") && error.contains(&glob), "{error}");
     }
 }

@@ -45,7 +45,7 @@ pub struct LsOptions {
     /// Print only the paths, unquoted and each followed by a null byte, for xargs -0
     #[arg(short = '0', long = "null")]
     pub null: bool,
-    /// How unchecked hashes are judged.
+    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }
@@ -140,7 +140,7 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     let new_lister =
         || Lister { filter: &filter, tags: BTreeSet::new(), batches: Vec::new(), troubles: Vec::new() };
     let parts = {
-        let mut progress = session.progress("looking at");
+        let mut progress = session.progress("scanning");
         let scan = Scan { within: &named.mirrored, ..opened.scan(Question::Everything(unchecked)) };
         scan.run(new_lister, |entries| progress.update(entries))
     };
@@ -167,23 +167,23 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     out.flush()?;
     let is_missing = |tag: &&String| !tags.contains(tag.as_str());
     let missing_tags: Vec<&String> = options.tag.iter().filter(is_missing).collect();
-    let mut is_said = named.say_missing(session);
+    let mut is_reported = named.note_missing(session);
     if !session.global.quiet {
-        missing_tags.iter().for_each(|tag| paths::say_no_tag(tag));
-        is_said |= !missing_tags.is_empty();
+        missing_tags.iter().for_each(|tag| paths::note_no_tag(tag));
+        is_reported |= !missing_tags.is_empty();
     }
-    if batches.is_empty() && !is_said {
-        session.say_nothing_found(&asked_for(session, options));
+    if batches.is_empty() && !is_reported {
+        session.note_nothing_found(&filters(session, options));
     }
     Ok(complain::troubles(&troubles))
 }
 
-/// The request, parsed.
-fn asked_for(session: &Session, options: &LsOptions) -> Vec<String> {
-    let statuses = options.status.iter().cloned();
-    let tags = options.tag.iter().map(|tag| format!("of tag {tag}"));
-    let under =
-        options.under.iter().map(|path| format!("under {}", session.environment.absolute(path).display()));
+/// The options that limit what is listed, as text.
+fn filters(session: &Session, options: &LsOptions) -> Vec<String> {
+    let statuses = options.status.iter().map(|status| format!("--status {status}"));
+    let tags = options.tag.iter().map(|tag| format!("--tag {tag}"));
+    let absolute = |path| session.environment.absolute(path);
+    let under = options.under.iter().map(|path| format!("--under {}", absolute(path).display()));
     statuses.chain(tags).chain(under).collect()
 }
 

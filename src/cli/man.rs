@@ -34,7 +34,7 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
     let mut waiting = vec![super::definition()];
     while let Some(mut command) = waiting.pop() {
         waiting.extend(command.get_subcommands().filter(|command| !command.is_hide_set()).cloned());
-        // Without the usage that the help shows, every option is spelled out in an order of its own.
+        // The usage of the help: clap_mangen would list every option, in another order.
         let usage = command.render_usage().to_string();
         let usage = usage.trim_start_matches("Usage: ").to_string();
         let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The terminal part of pycstore: command line, environment, tables, colours, exit codes.
 //!
 //! Every subcommand is a file or a folder with its options (whose documentation is its help), its `run` and its JSON
-//! documents; it asks the library for facts and decisions and shows them. Modules that several commands share:
+//! documents; it gets facts and decisions from the library and shows them. Modules that several commands share:
 //! `session`, `selection`, `removal`, `output`. Home of clap, as all commands are.
 //!
 //! Data goes to standard output, everything else to standard error.
@@ -149,12 +149,12 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let environment = env::of_process();
     program::search_in(env::search_path());
     continuation::continue_as_owner(&global, &command, &environment)?;
-    // Its job is to find what is wrong, the configuration included.
+    // It reports an invalid configuration as a finding.
     if let Command::Doctor(options) = &command {
         return doctor::run(global, environment, options);
     }
     let session = match &command {
-        // These work without a configuration, and so with one that cannot be understood.
+        // These also work with an invalid configuration.
         Command::Config(options) if options.path => Session::new(global, environment),
         Command::Demo(_) | Command::Completions(_) => Session::new(global, environment),
         _ => Session::configured(global, environment)?,

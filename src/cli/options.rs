@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_number_is_said_in_words() {
+    fn invalid_numbers_have_a_plain_message() {
         assert_eq!(whole("12"), Ok(12_u64));
         assert_eq!(threads("512"), Ok(512));
         for text in ["", "x", "-1", "1.5", "\u{661}"] {

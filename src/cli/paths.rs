@@ -22,7 +22,7 @@ pub struct Named {
     pub missing: Vec<PathBuf>,
 }
 
-/// Resolves the paths. A path inside the store stands for the source that it mirrors, which is reported.
+/// Resolves the paths. A path inside the store is replaced by the source that it mirrors, with a note.
 pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
     let mut named = Named::default();
     for given in paths {
@@ -44,7 +44,7 @@ pub fn named(session: &Session, opened: &Opened, paths: &[PathBuf]) -> Named {
 }
 
 /// The path with `..` resolved as text, if that differs and does not exist. When Python opens `link/../x.py` the kernel
-/// follows the link, but the store has no links: the entry lies where the text leads.
+/// follows the link, but the store has no links: the entry is at the path of the text.
 fn as_text(session: &Session, given: &Path, path: &Path) -> Vec<PathBuf> {
     let lexical = session.environment.lexical(given);
     let is_nothing_else = lexical != path && lexical.symlink_metadata().is_err();
@@ -84,7 +84,7 @@ pub fn with_entry<R>(
         let message = format!("{} is not in the store {store}", absolute.display());
         complain::advise(
             &message,
-            "the entries of a source: pycstore which SOURCE; below a directory: pycstore ls --under DIR",
+            "to list the entries of a source: pycstore which SOURCE; of a directory: pycstore ls --under DIR",
         );
         return None;
     };
@@ -103,27 +103,27 @@ pub fn with_entry<R>(
 
 /// The source that a path in the store mirrors.
 fn source_of(session: &Session, opened: &Opened, path: &Path, relative: &Path) -> PathBuf {
-    let told = opened
+    let found = opened
         .scan(Question::Orphans)
         .one(relative.as_os_str().as_bytes(), |visit, entry| entry.source_path(&visit.source_directory()));
-    let source = match told {
+    let source = match found {
         Ok(Some(Some(source))) => source,
         _ => pycstore::store::aliases::source_of(relative),
     };
     let path = path.display();
     session.note(&match source.parent() {
-        Some(_) => format!("{path} is in the store: taken as its source {}", source.display()),
-        None => format!("{path} is the store: every source is meant"),
+        Some(_) => format!("{path} is in the store: using its source {}", source.display()),
+        None => format!("{path} is the store: selecting all sources"),
     });
     source
 }
 
 impl Named {
     /// Reports the paths without entries in the store; returns whether there are any.
-    pub fn say_missing(&self, session: &Session) -> bool {
+    pub fn note_missing(&self, session: &Session) -> bool {
         if !session.global.quiet {
             for path in &self.missing {
-                say_nothing(&format!("nothing in the store is at or below {}", path.display()), path);
+                note_with_tilde_hint(&format!("no entry has a source at or below {}", path.display()), path);
             }
         }
         !self.missing.is_empty()
@@ -131,28 +131,28 @@ impl Named {
 }
 
 /// Reports that nothing was found for a path, with a hint if it has an unexpanded `~`.
-fn say_nothing(message: &str, path: &Path) {
+fn note_with_tilde_hint(message: &str, path: &Path) {
     if path.components().any(|component| component.as_os_str() == "~") {
-        complain::advise(message, "a quoted `~` is not expanded: write $HOME");
+        complain::advise(message, "a quoted `~` is not expanded: use $HOME");
     } else {
         complain::note(message);
     }
 }
 
 /// Reports that the store has no entry of a source, with a hint if the path is a directory.
-pub fn say_no_entry(opened: &Opened, source: &Path) {
+pub fn note_no_entry(opened: &Opened, source: &Path) {
     let message = format!("no entry for {} in {}", source.display(), opened.store.path().display());
     let relative = name::mirror_of(source);
     if source.is_dir() || opened.store.directory(relative).is_ok() {
-        complain::advise(&message, "it is a directory: pycstore ls --under DIR");
+        complain::advise(&message, "to list the entries below a directory: pycstore ls --under DIR");
     } else {
-        say_nothing(&message, source);
+        note_with_tilde_hint(&message, source);
     }
 }
 
 /// Reports that no entry has a tag, with a hint if another spelling is a tag.
-pub fn say_no_tag(tag: &str) {
-    let message = format!("nothing in the store is of tag {tag}");
+pub fn note_no_tag(tag: &str) {
+    let message = format!("no entry has the tag {tag}");
     match meant_tag(tag) {
         Some(meant) => complain::advise(&message, &format!("did you mean the tag {meant}?")),
         None => complain::note(&message),

@@ -40,13 +40,13 @@ pub struct PruneOptions {
     /// Do nothing if the last successful run with the same selectors and scopes was less than AGE ago
     #[arg(long, value_name = "AGE")]
     pub min_interval: Option<Age>,
-    /// How the run goes.
+    /// Options of the run.
     #[command(flatten)]
     pub run: RunOptions,
-    /// What is removed.
+    /// The selectors.
     #[command(flatten)]
     pub selectors: SelectorOptions,
-    /// Where it is removed.
+    /// The scopes.
     #[command(flatten)]
     pub scope: ScopeOptions,
 }

@@ -32,7 +32,7 @@ pub struct ReportOptions {
     /// its mode; a new file is readable only by you
     #[arg(long, value_name = "FILE", required = true)]
     pub html: PathBuf,
-    /// How unchecked hashes are judged.
+    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }
@@ -63,7 +63,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
         let path = session.environment.working_directory.join(file);
         put(&path, page.as_bytes()).map_err(|error| {
             let unwritten = Unwritten { file: file.display().to_string(), source: error };
-            Complaint::caused(unwritten, "name a file in a directory that you may write to, or `-`")
+            Complaint::caused(unwritten, "specify a file in a directory that you can write to, or `-`")
         })?;
         if session.terminal.is_terminal() && !session.global.quiet {
             let mut out = io::stdout().lock();
@@ -87,8 +87,8 @@ fn put(path: &Path, page: &[u8]) -> Result<(), ReplaceError> {
     }
 }
 
-/// Whether a file of this user's may have been put there by them to get the page: in a directory for the files of all users,
-/// such as `/tmp`, by neither us nor the directory's owner (as `protected_regular` of proc_sys_fs(5)).
+/// Whether this user may have created the file to receive the page: in a directory for the files of all users,
+/// such as `/tmp`, it belongs to neither us nor the directory's owner (as `protected_regular` of proc_sys_fs(5)).
 fn is_planted(path: &Path, user: u32) -> bool {
     const STICKY_AND_OPEN: u32 = 0o1002;
     path.parent().and_then(|parent| parent.metadata().ok()).is_some_and(|directory| {

@@ -1,4 +1,4 @@
-//! From options and configuration to a policy: what a run removes, and under which names the history keeps it.
+//! The policy of a run, from options and configuration, and the names by which the history identifies it.
 
 use super::config::Sourced;
 use super::keep::keep;
@@ -18,7 +18,7 @@ use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
 use pycstore::verdict::view::{Focus, View};
 use std::path::{Path, PathBuf};
 
-/// What is removed: the entries that any selector matches.
+/// Selectors: a run removes the entries that any of them matches.
 #[derive(Debug, Clone, Default, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(next_help_heading = "Selectors (they add up)")]
@@ -162,8 +162,7 @@ impl Selection {
         !SelectorOptions::configured(session).names().is_empty()
     }
 
-    /// What `pycstore prune` with these options removes: what the command line selects, else what the
-    /// configuration does.
+    /// The selection of `pycstore prune` with these options: that of the command line, else that of the configuration.
     pub fn of_prune(
         session: &Session,
         selectors: &SelectorOptions,
@@ -177,8 +176,8 @@ impl Selection {
         if names.is_empty() {
             return Err(Complaint::new(
                 "nothing selected: no selector is given, and the configuration has no policy",
-                "choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
-                 --max-size SIZE --max-files N --all; with --dry-run to look first",
+                "specify --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
+                 --max-size SIZE --max-files N or --all; add --dry-run to preview",
             )
             .into());
         }
@@ -191,7 +190,7 @@ impl Selection {
         names.extend(paths("owner", &scope.owners));
         names.extend(scope.tags.iter().map(|tag| format!("tag {tag}")));
         names.extend(scopes.keep.iter().map(|glob| format!("keep {glob}")));
-        // What the file says of intervals belongs to the file's policy.
+        // Intervals in the file apply only to the file's policy.
         let table = &session.configuration.prune;
         let configured = |age: Option<Sourced<Age>>| age.filter(|_| !is_given).map(|age| age.value);
         Ok(Selection {
@@ -208,7 +207,7 @@ impl Selection {
         let scope = &mut policy.scope;
         let under = paths::named(session, opened, &scope.under);
         let owners = paths::named(session, opened, &scope.owners);
-        let is_missing = [&under, &owners].map(|named| named.say_missing(session));
+        let is_missing = [&under, &owners].map(|named| named.note_missing(session));
         (scope.under, scope.mirrored, scope.owners) = (under.all, under.mirrored, owners.all);
         if !scope.keep.is_empty() {
             scope.keep = scope.keep.clone().with_aliases(opened.aliases().clone());
@@ -217,10 +216,10 @@ impl Selection {
     }
 
     /// Says that no entry is in the scope.
-    pub fn say_nothing_in_scope(&self, session: &Session) {
+    pub fn note_nothing_in_scope(&self, session: &Session) {
         let scope = &self.policy.scope;
         let names_something = !scope.under.is_empty() || !scope.owners.is_empty() || !scope.tags.is_empty();
-        // A script is not told that the configuration keeps everything.
+        // Silent in scripts if only the configuration's globs keep everything.
         if session.global.quiet || !(names_something || session.terminal.is_terminal()) {
             return;
         }
@@ -239,16 +238,16 @@ impl Selection {
         let keeps = !self.policy.scope.keep.is_empty();
         let kept = match (keeps, session.configuration.path.as_deref()) {
             (true, Some(path)) if !session.configuration.keep.is_empty() => {
-                format!(", or all are kept by {}", path.display())
+                format!(", or all of them are kept by {}", path.display())
             }
-            (true, _) => ", or all are kept".into(),
+            (true, _) => ", or all of them are kept".into(),
             (false, _) => String::new(),
         };
         let named = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
-        format!("no entry of the store is in this scope{named}{kept}")
+        format!("no entry is in this scope{named}{kept}")
     }
 
-    /// What `pycstore forget` removes: everything at or below `paths`, as they are spelled and where they lead to.
+    /// The selection of `pycstore forget`: everything at or below `paths`, in every spelling.
     pub fn of_forget(
         session: &Session,
         paths: &[PathBuf],
@@ -263,7 +262,7 @@ impl Selection {
         Selection { policy, names, min_interval: None, max_runtime }
     }
 
-    /// What `pycstore verify --fix` removes: exactly the entries at or below `paths` that it found a fault in.
+    /// The selection of `pycstore verify --fix`: exactly the entries at or below `paths` with a fault.
     pub fn of_verify(session: &Session, paths: &[PathBuf], mut listed: Vec<SeenEntry>) -> Selection {
         listed.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
         let mut names = vec![Selector::Listed.name().to_string()];
@@ -281,7 +280,7 @@ fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
     Ok(Scope { under, owners, tags, keep, ..Scope::default() })
 }
 
-/// What a default prune may remove: nothing that the configuration keeps.
+/// The policy of a default prune, without the entries that the configuration keeps.
 ///
 /// # Errors
 /// When a glob of the configuration is wrong.
@@ -309,7 +308,7 @@ pub fn count(
         let survey = Survey::new(&policy, unchecked, circumstances, &links);
         survey.with_access_times(opened.access_times()).grouped(view, focus)
     };
-    let mut progress = session.progress("looking at");
+    let mut progress = session.progress("scanning");
     let scan = Scan { within, ..opened.scan(Question::Everything(unchecked)) };
     Ok(Usage::collect(scan.run(new_survey, |entries| progress.update(entries))))
 }

@@ -1,4 +1,4 @@
-//! What all commands share: the environment, the global options, and the store.
+//! A run of the program: the environment, the global options, and the store.
 
 use super::config::{Configuration, Location, Origin, Sourced};
 use super::options::{Color, Global};
@@ -137,11 +137,11 @@ impl Session {
     }
 
     /// Reports on a terminal that no entry matches: the path or tag may be mistyped. Silent for scripts.
-    pub fn say_nothing_found(&self, asked_for: &[String]) {
+    pub fn note_nothing_found(&self, filters: &[String]) {
         if self.terminal.is_terminal() {
-            self.note(&match asked_for {
-                [] => "nothing is in the store".into(),
-                some => format!("nothing in the store is {}", some.join(", ")),
+            self.note(&match filters {
+                [] => "the store is empty".into(),
+                some => format!("no entry matches {}", some.join(", ")),
             });
         }
     }
@@ -154,7 +154,7 @@ impl Session {
     /// The Pythons that may use a store: those on this machine, and those of the standard libraries and environments
     /// that the store has entries of.
     pub fn interpreters_with(&self, opened: &Opened) -> Interpreters {
-        let mut progress = self.progress("looking for interpreters in");
+        let mut progress = self.progress("searching for interpreters in");
         let places = self.environment.places_of_all();
         let is_gone = |path: &Path| {
             match opened.evidence.fate(path, Wanted::Directory) {
@@ -173,7 +173,7 @@ impl Session {
         let Sourced { value: path, origin } = self.locate()?;
         let store = Store::open(&path, &self.environment.homes, purpose)
             .map_err(|refusal| self.explain(refusal, origin))?;
-        let mounts = Mounts::read().context("cannot find out what is mounted")?;
+        let mounts = Mounts::read().context("cannot read the mount table")?;
         // Below a link, a source may be spelled through it or by its real path.
         let assumed_gone = self.assumed_gone().into_iter().map(|path| path.value);
         let assumed_gone = assumed_gone.flat_map(|path| [real_path(&path), path]).collect();
@@ -190,11 +190,11 @@ impl Session {
     }
 
     /// Reports a store whose directory counts as shared with other programs; returns why.
-    pub fn say_shared(&self, store: &Store) -> Option<Sharing> {
+    pub fn note_shared(&self, store: &Store) -> Option<Sharing> {
         let sharing = self.sharing(store)?;
         let (path, why, own) = (store.path().display(), sharing.explanation(), self.environment.own_store());
         self.note(&format!(
-            "{path} is shared with other programs ({why}); a store needs a directory of its own, such as {own}"
+            "{path} is shared with other programs ({why}); use a separate directory for the store, such as {own}"
         ));
         Some(sharing)
     }
@@ -210,7 +210,7 @@ impl Session {
             return Err(Complaint::new(message, hint).into());
         }
         if !path.try_exists().with_context(|| path.display().to_string())? {
-            make_store(&path).with_context(|| format!("cannot make the store {}", path.display()))?;
+            make_store(&path).with_context(|| format!("cannot create the store {}", path.display()))?;
         }
         self.open(Purpose::Remove)
     }
@@ -235,12 +235,12 @@ impl Session {
             Some(path) if store.origin != Origin::Default || !is_absent(&path) => {
                 return Ok(Sourced { value: path, origin: store.origin });
             }
-            Some(path) => format!("{} is not there", path.display()),
+            Some(path) => format!("{} does not exist", path.display()),
             None => "HOME is not set".into(),
         };
         Err(Complaint::new(
-            format!("no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, {looked}"),
-            "name one with `pycstore --store DIR …`, or put one in place: pycstore setup",
+            format!("no store found: --store is not given, PYTHONPYCACHEPREFIX is not set, the configuration sets no store, and {looked}"),
+            "specify one with `pycstore --store DIR …`, or set one up: pycstore setup",
         )
         .into())
     }
@@ -258,28 +258,28 @@ impl Session {
             Origin::File { .. } | Origin::Default => false,
         };
         let hint = match &refusal {
-            _ if is_literal_tilde => {
-                "a quoted `~` is not expanded, neither by Python nor by pycstore: write $HOME".into()
-            }
+            _ if is_literal_tilde => "neither Python nor pycstore expands a quoted `~`: use $HOME".into(),
             Refusal::NotFound(_) => {
                 format!(
-                    "{named} names it; Python makes it at the first import that compiles, or name another: pycstore --store DIR …"
+                    "the path comes from {named}; Python creates it when it first compiles a module. To use another store: pycstore --store DIR …"
                 )
             }
             Refusal::RootDirectory(_) | Refusal::Home { .. } | Refusal::SourceTree { .. } => {
-                format!("{named} names it; a store is a directory of its own, such as ~/.cache/cpython")
+                format!(
+                    "the path comes from {named}; use a separate directory for the store, such as ~/.cache/cpython"
+                )
             }
             Refusal::NotOurs { .. } if self.environment.continued_for.is_some() => format!(
-                "root continued as user {}, who controls this path; name the store by another path",
+                "root continued as user {}, who controls this path; specify the store by another path",
                 effective_user()
             ),
             Refusal::NotOurs { .. } => "run as that user, or as root".into(),
             Refusal::Doubtful { doubt: PathDoubt::Anyone(directory), .. } => {
-                format!("let nobody else write there: chmod go-w {}", directory.display())
+                format!("remove write access for others: chmod go-w {}", directory.display())
             }
             Refusal::Doubtful { .. } => "run as that user".into(),
             Refusal::NotADirectory(_) | Refusal::Io { .. } => {
-                format!("{named} names it; name another: pycstore --store DIR …")
+                format!("the path comes from {named}. To use another store: pycstore --store DIR …")
             }
         };
         Complaint::caused(refusal, hint).into()
@@ -303,12 +303,12 @@ impl Opened {
         self.aliases.get_or_init(|| Arc::new(Aliases::find(&self.store, self.threads)))
     }
 
-    /// What could not be read when the links were searched, each once; empty if they were not.
+    /// Errors of the search for links, each once; empty if they were not searched.
     pub fn troubles_of_aliases(&self) -> Vec<Trouble> {
         self.aliases.get().map_or_else(Vec::new, |aliases| aliases.take_troubles())
     }
 
-    /// What policies are judged with.
+    /// The circumstances that policies depend on.
     pub fn circumstances<'a>(&self, now: Moment, is_dead: &'a IsDead<'a>) -> Circumstances<'a> {
         let keeps_access_times = self.evidence.mounts.keeps_access_times(self.store.real_path());
         let clock = if keeps_access_times { Clock::Access } else { Clock::Modification };

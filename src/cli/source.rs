@@ -39,7 +39,7 @@ pub fn run(session: &Session, options: &SourceOptions) -> anyhow::Result<Exit> {
             Some(None) => {
                 all_found = false;
                 complain::note(&format!(
-                    "{} is nothing that Python writes into a store",
+                    "{} is not a file that Python writes to a store",
                     path_given.display()
                 ));
             }

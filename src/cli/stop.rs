@@ -22,7 +22,7 @@ static RECEIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 pub struct Stop {
     wanted: Arc<AtomicBool>,
     by_signal: Arc<AtomicBool>,
-    looked_enough: Arc<AtomicBool>,
+    stop_scan: Arc<AtomicBool>,
     work_is_over: Arc<AtomicBool>,
 }
 
@@ -47,8 +47,8 @@ impl Stop {
                 .and_then(|_| flag::register(signal, self.by_signal.clone()))
                 .and_then(|_| flag::register_usize(signal, RECEIVED.clone(), signal as usize))
                 .and_then(|_| flag::register(signal, self.wanted.clone()))
-                .and_then(|_| flag::register(signal, self.looked_enough.clone()))
-                .context("cannot listen to signals")?;
+                .and_then(|_| flag::register(signal, self.stop_scan.clone()))
+                .context("cannot install signal handlers")?;
         }
         let stop = self.clone();
         in_background(move || stop.watch());
@@ -71,7 +71,7 @@ impl Stop {
             if is_due() {
                 // Where output blocks, a note would as well.
                 if !self.is_work_over() {
-                    complain::note("the file system does not answer: ended without waiting for it");
+                    complain::note("the file system does not respond: exiting without waiting for it");
                 }
                 end_by_default();
                 std::process::exit(1);
@@ -90,10 +90,10 @@ impl Stop {
 
     /// Requests a stop after `age`; the scan gets half of it, so that there is time to remove what was found.
     pub fn after(&self, age: Age) {
-        let Stop { wanted, looked_enough, .. } = self.clone();
+        let Stop { wanted, stop_scan, .. } = self.clone();
         in_background(move || {
             std::thread::sleep(age.duration() / 2);
-            looked_enough.store(true, Ordering::Relaxed);
+            stop_scan.store(true, Ordering::Relaxed);
             std::thread::sleep(age.duration() / 2);
             wanted.store(true, Ordering::Relaxed);
         });
@@ -101,12 +101,12 @@ impl Stop {
 
     /// The flag for scans: set before [`Stop::flag`] or together with it.
     pub fn scan_flag(&self) -> &AtomicBool {
-        &self.looked_enough
+        &self.stop_scan
     }
 
-    /// Whether a scan was told to stop.
-    pub fn has_looked_enough(&self) -> bool {
-        self.looked_enough.load(Ordering::Relaxed)
+    /// Whether the scan was asked to stop.
+    pub fn is_scan_stopped(&self) -> bool {
+        self.stop_scan.load(Ordering::Relaxed)
     }
 
     /// The flag for removals.
@@ -137,7 +137,7 @@ pub fn end_by_signal() {
 fn end_by_default() {
     let signal = RECEIVED.load(Ordering::Relaxed);
     if signal != 0 {
-        // Only where there is no such signal does it return.
+        // It returns only if there is no such signal.
         let _ = low_level::emulate_default_handler(signal as i32);
     }
 }

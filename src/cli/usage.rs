@@ -22,7 +22,7 @@ pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>)
         Some(command) => format!("pycstore help {command}"),
         None => "pycstore --help".into(),
     };
-    if command.as_deref() == Some("verify") && asks_for_dry_run(error) {
+    if command.as_deref() == Some("verify") && is_dry_run_option(error) {
         let hint = format!("without --fix, verify changes nothing; more: {help}");
         return Complaint::new(message(error), hint);
     }
@@ -39,11 +39,11 @@ pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>)
 }
 
 /// Whether the unknown argument is the option of other commands for a dry run.
-fn asks_for_dry_run(error: &clap::Error) -> bool {
+fn is_dry_run_option(error: &clap::Error) -> bool {
     matches!(&texts(error, ContextKind::InvalidArg)[..], [it] if it == "-n" || it == "--dry-run")
 }
 
-/// Builds the message. What was typed is escaped: it must neither end the line nor control a terminal.
+/// Builds the message. The arguments are escaped: they must neither end the line nor control a terminal.
 fn message(error: &clap::Error) -> String {
     let one = |kind| texts(error, kind).pop().unwrap_or_default();
     let (argument, value) = (one(ContextKind::InvalidArg), one(ContextKind::InvalidValue));

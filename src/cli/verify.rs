@@ -5,7 +5,7 @@ use super::env::this_program;
 use super::output::style::Tone;
 use super::output::{complain, path};
 use super::paths;
-use super::removal::{Account, RunOptions, WhenLocked, carry_out};
+use super::removal::{ResultOutput, RunOptions, WhenLocked, carry_out};
 use super::selection::Selection;
 use super::session::{Opened, Session};
 use clap::Args;
@@ -71,7 +71,7 @@ const NARROW: usize = 60;
 pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     let opened = session.open(Purpose::Look)?;
     let named = paths::named(session, &opened, &options.paths);
-    let is_said = named.say_missing(session);
+    let is_reported = named.note_missing(session);
     let (paths, mirrored) = (named.all, named.mirrored);
     opened.stop.on_signals()?;
     let inspection =
@@ -97,8 +97,8 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     let mut is_written = options.json || complain::is_written(report.print(session, options));
     let removable = report.removable();
     let fixed = if options.fix && is_whole && !removable.is_empty() {
-        let account = if options.json { Account::LeftToCaller } else { Account::Given };
-        let run = RunOptions { account, ..RunOptions::default() };
+        let output = if options.json { ResultOutput::LeftToCaller } else { ResultOutput::Printed };
+        let run = RunOptions { output, ..RunOptions::default() };
         let selection = Selection::of_verify(session, &options.paths, removable);
         Some(carry_out(session, &selection, &run, Consent::Given, WhenLocked::Fail)?)
     } else {
@@ -107,13 +107,13 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     if options.json {
         is_written = complain::is_written(report.print_json());
     }
-    if report.entries == 0 && !options.paths.is_empty() && !is_said {
-        session.note("no entry that Python would load is at or below these paths");
+    if report.entries == 0 && !options.paths.is_empty() && !is_reported {
+        session.note("no entry that Python would load has a source at or below these paths");
     }
     let is_read = complain::troubles(&report.troubles) == Exit::Done;
-    let is_proved = proof.as_ref().is_none_or(complain_of);
+    let is_proved = proof.as_ref().is_none_or(report_unproved);
     if !is_whole {
-        complain::note("stopped before all entries were looked at");
+        complain::note("stopped before all entries were examined");
     }
     let is_sound = fixed.is_some_and(|exit| exit == Exit::Done) || report.count(EntrySeverity::Fault) == 0;
     Ok(Exit::complete_if(is_written && is_read && is_proved && is_whole && is_sound))
@@ -142,7 +142,7 @@ fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> anyhow::Res
 }
 
 /// Reports what could not be proved; returns whether everything was.
-fn complain_of(proof: &Proof) -> bool {
+fn report_unproved(proof: &Proof) -> bool {
     let mut without: BTreeMap<&str, u64> = BTreeMap::new();
     let mut not_run: BTreeMap<String, u64> = BTreeMap::new();
     for unproved in &proof.unproved {
@@ -156,17 +156,17 @@ fn complain_of(proof: &Proof) -> bool {
     }
     for (tag, entries) in without {
         complain::note(&format!(
-            "no interpreter found that loads {} of {tag}: not proved",
+            "{} not recompiled: no interpreter found for {tag}",
             human::counted(entries, "entry")
         ));
     }
     for (why, entries) in not_run {
-        complain::note(&format!("{} not proved: {why}", human::counted(entries, "entry")));
+        complain::note(&format!("{} not recompiled: {why}", human::counted(entries, "entry")));
     }
     proof.unproved.is_empty()
 }
 
-/// What a verification reports.
+/// The result of a verification.
 struct Verification {
     findings: Vec<EntryFinding>,
     troubles: Vec<Trouble>,
@@ -228,14 +228,14 @@ impl Verification {
     fn sum(&self, options: &VerifyOptions) -> String {
         let notices = self.count(EntrySeverity::Notice);
         let mut sum = format!(
-            "{} looked at: {}, {}, {}",
+            "{} examined: {}, {}, {}",
             human::counted(self.entries, "entry"),
             human::counted(self.count(EntrySeverity::Fault), "fault"),
             human::counted(self.count(EntrySeverity::Warning), "warning"),
             human::counted(notices, "notice"),
         );
         if let Some(proved) = self.proved {
-            sum += &format!("; {} proved", human::count(proved));
+            sum += &format!("; {} confirmed by recompiling", human::count(proved));
         }
         if self.not_checked > 0 {
             sum += &format!("; {} not checked", human::count(self.not_checked));
@@ -247,7 +247,7 @@ impl Verification {
     }
 }
 
-/// Writes what was found and what to do after the path: on the same line, or on a terminal below it, wrapped.
+/// Writes the finding and its remedy after the path: on the same line, or on a terminal below it, wrapped.
 fn write_text(
     text: &str,
     remedy: Option<&str>,
@@ -297,7 +297,7 @@ impl<'a> From<&'a EntryFinding> for FindingLine<'a> {
                 What::ManyChanged(entries) | What::NotChecked { entries, .. } => Some(entries),
                 _ => None,
             },
-            // Nothing but what a fault was found in is ever removed, and Python may have written it again.
+            // Only entries with a fault are removed, and Python may have written the entry again.
             removed: finding.entry.is_some() && finding.path.symlink_metadata().is_err(),
         }
     }

@@ -54,7 +54,7 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
         let mut found = 0;
         let sources = paths::sources(session, &opened, source);
         for source in &sources {
-            // What the entry records decides where it records a path with `..` behind a link.
+            // If the entry records a path with `..` behind a link, that path decides.
             let is_its = |recorded: Option<&Path>| recorded.is_none_or(|it| real_of_source(it) == real);
             found += print_entries_of(session, options, &opened, source, &is_its, &mut out)?;
         }
@@ -65,7 +65,7 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
         if found == 0 {
             all_found = false;
             out.flush()?;
-            paths::say_no_entry(&opened, sources.first().unwrap_or(&given));
+            paths::note_no_entry(&opened, sources.first().unwrap_or(&given));
         }
     }
     out.flush()?;
@@ -92,7 +92,7 @@ fn print_entries_of(
     let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
     let relative = name::mirror_of(parent);
     let names = opened.store.names_of_entries(source).unwrap_or_else(|source| {
-        // The other sources are asked all the same.
+        // The other sources are still searched.
         if !is_missing(&source) {
             complain::problem(&Trouble::Directory { path: opened.store.shown(relative, b""), source });
         }
@@ -105,7 +105,7 @@ fn print_entries_of(
         let shown = opened.store.shown(relative, &name);
         let printed = scan.one(&path_in_store, |visit, entry| -> io::Result<Printed> {
             let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return Ok(Printed::No) };
-            // `x.py` and `x.pyw` share a slot: what one is there for is not the other's.
+            // `x.py` and `x.pyw` share a slot: an entry belongs to the one that exists.
             let is_anothers = matches!(entry.source, Source::Present(_))
                 && entry.source_name().is_some_and(|name| name != source_name.as_bytes());
             if is_anothers || !is_its(entry.recorded.as_deref()) {
@@ -141,7 +141,7 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
     let opened = if is_there { Some(session.open(Purpose::Look)?) } else { None };
     let found = session.interpreters();
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut all_told = true;
+    let mut all_read = true;
     for source in &options.sources {
         let source = session.environment.absolute(source);
         for tag in found.tags() {
@@ -151,7 +151,7 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
                 None => Ok(None),
             };
             let there = there.unwrap_or_else(|trouble| {
-                all_told = false;
+                all_read = false;
                 complain::problem(&trouble);
                 None
             });
@@ -165,8 +165,8 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
         }
     }
     out.flush()?;
-    let all_looked_at = complain::interpreters(&found);
-    Ok(Exit::complete_if(all_told && all_looked_at))
+    let all_identified = complain::interpreters(&found);
+    Ok(Exit::complete_if(all_read && all_identified))
 }
 
 /// The status and the disk usage of the entry at `path`, if it exists.

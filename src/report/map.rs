@@ -13,13 +13,13 @@ use std::path::Path;
 
 /// What each of [`status::NAMES`] means.
 const MEANINGS: [&str; status::NAMES.len()] = [
-    "its interpreter would load it as it is",
-    "the source is there; Python would recompile",
+    "Python would load it",
+    "the source exists, but Python would recompile it",
     "the source was definitely deleted",
-    "not loadable at all",
+    "cannot be loaded",
     "cannot be decided here",
-    "left by an interrupted write, or a synchroniser's copy",
-    "nothing that Python writes; kept",
+    "left by an interrupted write, or copied by a file synchroniser",
+    "not written by Python; kept",
 ];
 
 /// The size of a treemap in pixels. The page uses percentages of it; the pixels only determine which labels fit. It is

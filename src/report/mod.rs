@@ -145,7 +145,7 @@ fn troubles(usage: &Usage) -> Markup {
     html! {
         @if !usage.troubles.is_empty() {
             section.troubles aria-label="Not counted" {
-                "Not counted here:"
+                "Could not be read and is not counted:"
                 ul {
                     @for trouble in usage.troubles.iter().take(SHOWN) {
                         li { (escaped(&trouble.to_string())) }
@@ -163,7 +163,7 @@ fn totals(usage: &Usage, prune_command: &str) -> Markup {
     let number = |number: u64| html! { data value=(number) { (human::count(number)) } };
     let of_all = percentage(share(usage.reclaimable.disk, usage.disk()));
     let reclaimable = format!("{}, {of_all}", human::counted(usage.reclaimable.files, "file"));
-    let directories = format!("take {}", human::size(usage.directories.disk));
+    let directories = format!("{} on disk", human::size(usage.directories.disk));
     let cards = [
         ("total-disk", "Disk usage", size(usage.disk()), "directories included"),
         ("total-bytes", "Apparent size", size(usage.total.bytes), ""),

@@ -70,7 +70,7 @@ fn row_length(sizes: &[u64], left: Rectangle) -> usize {
     sizes.len()
 }
 
-/// Lays a row along the shorter side, over this share of what is left; answers what is left then.
+/// Lays a row along the shorter side, over this share of what is left; returns what is left.
 fn lay(row: &[u64], share: f64, left: Rectangle, rectangles: &mut Vec<Rectangle>) -> Rectangle {
     let total = sum(row);
     let is_column = left.height <= left.width;

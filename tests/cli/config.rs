@@ -34,8 +34,8 @@ fn without_a_file_everything_is_default() {
     let home = world.home.display();
     let lines: Vec<&str> = shown.stdout.lines().collect();
     assert_eq!(lines[0], "KEY                      FROM     VALUE");
-    assert_eq!(lines[1], format!("config                   default  {home}/{PLACE} (not there)"));
-    assert_eq!(lines[2], format!("store                    default  {home}/.cache/cpython (not there)"));
+    assert_eq!(lines[1], format!("config                   default  {home}/{PLACE} (missing)"));
+    assert_eq!(lines[2], format!("store                    default  {home}/.cache/cpython (missing)"));
     assert_eq!(lines[3], "threads                  default  as many as the disk can use");
     assert_eq!(lines.len(), 16);
     let path = run(&world, &[], &["config", "--path"]).exits(0);
@@ -97,7 +97,7 @@ fn the_policy_is_shown_with_its_lines() {
     ----- stdout -----
     KEY  FROM  VALUE
     config  default  /home/me/.config/pycstore/config.toml
-    store  default  /home/me/.cache/cpython (not there)
+    store  default  /home/me/.cache/cpython (missing)
     threads  default  as many as the disk can use
     keep  line 1  /home/me/a/**
     keep  line 1  **/b
@@ -169,12 +169,12 @@ fn another_file_can_be_named() {
         "a relative home is none"
     );
     for (variables, flags, hint) in [
-        (&[("PYCSTORE_CONFIG", "missing.toml")][..], &[][..], "PYCSTORE_CONFIG names it"),
-        (&[], &["--config", "missing.toml"], "--config names it"),
+        (&[("PYCSTORE_CONFIG", "missing.toml")][..], &[][..], "the path comes from PYCSTORE_CONFIG"),
+        (&[], &["--config", "missing.toml"], "the path comes from --config"),
     ] {
         let refused = run(&world, variables, &[flags, &["config"]].concat()).exits(2);
         let expected = format!(
-            "pycstore: cannot read the configuration {}/missing.toml: No such file or directory\nhint: {hint}",
+            "pycstore: cannot read the configuration file {}/missing.toml: No such file or directory\nhint: {hint}",
             world.home.display()
         );
         assert!(refused.stderr.starts_with(&expected), "{}", refused.stderr);
@@ -207,7 +207,7 @@ fn a_file_that_may_not_be_read_is_not_passed_over() {
     let refused = answer(command.arg("du")).exits(2);
     assert_eq!(
         refused.stderr.lines().next().unwrap(),
-        format!("pycstore: cannot read the configuration {}: Permission denied", path.display())
+        format!("pycstore: cannot read the configuration file {}: Permission denied", path.display())
     );
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
     assert!(Path::new(&path).exists());

@@ -127,9 +127,7 @@ fn it_plays_without_python() {
     let stage = stage(None);
     let answer = stage.run(&mut stage.demo(&["--keep"]));
     assert!(
-        answer
-            .stdout
-            .contains("No python3 at hand: entries as Python 3.12 would write them stand in for it.\n")
+        answer.stdout.contains("No python3 found: using generated entries in the format of Python 3.12.\n")
     );
     plays(&stage, &answer, "cpython-312");
 }
@@ -140,7 +138,7 @@ fn it_plays_with_a_python_that_does_not_work() {
     let python = stage.path.join("python3");
     symlink("/bin/false", &python).unwrap();
     let answer = stage.run(&mut stage.demo(&["--keep"]));
-    assert!(answer.stdout.contains("No python3 at hand"), "{}", answer.stdout);
+    assert!(answer.stdout.contains("No python3 found"), "{}", answer.stdout);
     plays(&stage, &answer, "cpython-312");
 }
 
@@ -171,7 +169,9 @@ fn it_leaves_nothing_behind() {
         let answer = stage.run(&mut stage.demo(&[]));
         assert_eq!(acts(&answer).len(), TYPED.len());
         assert!(
-            answer.stdout.ends_with("\nThe demo's directory is removed again. Your own store: pycstore du\n")
+            answer
+                .stdout
+                .ends_with("\nThe temporary directory was removed. To see your own store: pycstore du\n")
         );
         assert_eq!(stage.left(), Vec::<PathBuf>::new());
     }
@@ -193,7 +193,7 @@ fn it_needs_a_temporary_directory_and_says_so() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: cannot make a directory: No such file or directory
+    pycstore: cannot create a temporary directory: No such file or directory
     ");
 }
 

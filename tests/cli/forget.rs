@@ -218,27 +218,27 @@ fn nothing_to_forget_is_success_and_no_path_is_none() {
     ----- stdout -----
     nothing to remove
     ----- stderr -----
-    pycstore: nothing in the store is at or below /home/me/nowhere
+    pycstore: no entry has a source at or below /home/me/nowhere
     exit: 0
     ----- stdout -----
     nothing to remove
     ----- stderr -----
-    pycstore: nothing in the store is at or below /pycstore-no-such-place
+    pycstore: no entry has a source at or below /pycstore-no-such-place
     exit: 0
     ----- stdout -----
     nothing to remove
     ----- stderr -----
-    pycstore: nothing in the store is at or below /home/me/on
+    pycstore: no entry has a source at or below /home/me/on
     exit: 0
     ----- stdout -----
     nothing to remove
     ----- stderr -----
-    pycstore: nothing in the store is at or below /home/me/one/a
+    pycstore: no entry has a source at or below /home/me/one/a
     exit: 0
     ----- stdout -----
     nothing to remove
     ----- stderr -----
-    pycstore: nothing in the store is at or below /home/me/one/a.py/x
+    pycstore: no entry has a source at or below /home/me/one/a.py/x
     ");
     world.pycstore(["forget"]).exits(2);
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
@@ -320,7 +320,7 @@ fn a_path_that_was_mistyped_is_said() {
         String::from_utf8(shown).unwrap()
     };
     let missing = world.home.join("nosuch");
-    let said = format!("pycstore: nothing in the store is at or below {}\n", missing.display());
+    let said = format!("pycstore: no entry has a source at or below {}\n", missing.display());
     assert_eq!(told(&["forget", "nosuch"]), format!("{said}nothing to remove\n"));
     assert_eq!(told(&["-q", "forget", "nosuch"]), "");
     for (option, value, said) in [
@@ -338,5 +338,5 @@ fn a_path_that_was_mistyped_is_said() {
     }
     world.write(".config/pycstore/config.toml", "keep = ['~/**']\n");
     let kept = told(&["prune", "--all", "--yes", "--under", project.to_str().unwrap()]);
-    assert!(kept.contains(", or all are kept by "), "{kept}");
+    assert!(kept.contains(", or all of them are kept by "), "{kept}");
 }

@@ -28,7 +28,7 @@ fn without_a_run_it_says_so() {
     let none = history(&world, &[]).exits(0);
     assert_eq!(
         (none.stdout.as_str(), none.stderr.as_str()),
-        ("no run of `pycstore prune` is recorded\n", "")
+        ("no runs of `pycstore prune` are recorded\n", "")
     );
     assert_eq!(history(&world, &["--json"]).exits(0).stdout, "");
     // Looking makes nothing.
@@ -91,7 +91,7 @@ fn a_torn_line_is_passed_over_and_said() {
     let path = world.write(PLACE, format!("{whole}\n{}", &whole[..70]));
     let shown = history(&world, &["--json"]).exits(0);
     assert_eq!(shown.stdout, format!("{whole}\n"));
-    assert_eq!(shown.stderr, format!("pycstore: {}:2: passed over, the line is torn\n", path.display()));
+    assert_eq!(shown.stderr, format!("pycstore: {}:2: skipped a truncated record\n", path.display()));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_configuration_that_is_no_file_is_refused_in_one_line() {
             put(path);
             let told = ends(&world, arguments);
             clear(path);
-            let expected = format!("pycstore: cannot read the configuration {}: it ", path.display());
+            let expected = format!("pycstore: cannot read the configuration file {}: it ", path.display());
             assert!(told.stderr.starts_with(&expected), "{name}: {told:?}");
             assert_eq!((told.code, told.stderr.lines().count()), (2, 2), "{name}: {told:?}");
             assert!(told.stderr.lines().nth(1).unwrap().starts_with("hint: "), "{told:?}");
@@ -65,7 +65,7 @@ fn a_configuration_may_be_a_link_or_the_null_device() {
     ----- stdout -----
     SIZE  FILES  OWNER
     SIZE  1  /home/me/gone (gone)
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/me/.cache/cpython/home/me/gone
     would remove 1 file and 1 directory, SIZE
     ----- stderr -----

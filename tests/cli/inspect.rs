@@ -95,7 +95,7 @@ fn a_timestamp_entry_is_laid_open() {
 
         let page = one.page(&entry, &[]);
         assert_says(&page, "status", "fresh");
-        assert_says(&page, "next", &format!("{name} 3.{minor} loads it"));
+        assert_says(&page, "next import", &format!("{name} 3.{minor} loads it"));
         assert_says(&page, "source", one.source.to_str().unwrap());
         assert_says(&page, "mtime", "1700000000 (2023-11-14 22:13:20 +00:00)");
         assert_says(&page, "size", "6 bytes");
@@ -103,8 +103,8 @@ fn a_timestamp_entry_is_laid_open() {
         assert_says(&page, "optimization", "none");
         assert_says(&page, "magic", &format!("{magic} ({name} 3.{minor})"));
         assert_says(&page, "flags", "0x0 (timestamp)");
-        assert_says(&page, "pinned mtime", "1700000000 (2023-11-14 22:13:20 +00:00)");
-        assert_says(&page, "pinned size", "6 bytes");
+        assert_says(&page, "recorded mtime", "1700000000 (2023-11-14 22:13:20 +00:00)");
+        assert_says(&page, "recorded size", "6 bytes");
         assert_says(&page, "owner (project)", project.to_str().unwrap());
 
         let length = bytes.len() - 16;
@@ -113,7 +113,7 @@ fn a_timestamp_entry_is_laid_open() {
         assert_says(&page, "body", "1 code object, lines 1-1");
         assert_says(&page, "name", "<module>");
         assert_says(&page, "compiled from", one.source.to_str().unwrap());
-        assert!(!page.iter().any(|(name, _)| name == "after the end"), "{page:#?}");
+        assert!(!page.iter().any(|(name, _)| name == "trailing data"), "{page:#?}");
     }
 }
 
@@ -130,7 +130,7 @@ fn a_body_is_laid_open() {
         let page = one.page(&entry, &[]);
         assert_says(&page, "status", "fresh");
         assert_says(&page, "body", "3 code objects, lines 1-5");
-        assert_says(&page, "after the end", "4 bytes, ignored by Python");
+        assert_says(&page, "trailing data", "4 bytes, ignored by Python");
         // Its import works, as the page says.
         answer(one.world.python(interpreter).args(["-c", "import one.a"])).exits(0);
 
@@ -140,10 +140,10 @@ fn a_body_is_laid_open() {
         let (_, minor) = pycstore::pyc::name::python_of_tag(&interpreter.tag).unwrap();
         let page = one.page(&entry, &[]);
         assert_says(&page, "status", "corrupt (body)");
-        let next = "fails at every import, until the entry is removed: pycstore verify --fix";
-        assert_says(&page, "next", &format!("{name} 3.{minor} {next}"));
+        let next = "fails at every import until the entry is removed: pycstore verify --fix";
+        assert_says(&page, "next import", &format!("{name} 3.{minor} {next}"));
         let body = page.iter().find(|(name, _)| name == "body").unwrap();
-        assert!(body.1.starts_with("none that loads: the body ends too early, at byte 2"), "{body:?}");
+        assert!(body.1.starts_with("cannot be loaded: the body ends too early, at byte 2"), "{body:?}");
         let line = one.json(&entry, &[]);
         assert_eq!((&line["status"], &line["reason"]), (&json!("corrupt"), &json!("body")));
         assert_eq!(line["body"]["fault"], "the body ends too early");
@@ -177,7 +177,7 @@ fn a_hash_is_shown_beside_the_one_that_it_is_compared_with() {
         assert_eq!(line["source_now"]["hash"], hash, "{}", interpreter.tag);
         let page = one.page(&entry, &[]);
         assert_says(&page, "flags", "0x3 (checked-hash)");
-        assert_says(&page, "pinned hash", &hash);
+        assert_says(&page, "recorded hash", &hash);
         assert_says(&page, "hash", &hash);
     }
     // Same size, same mtime: only the hash tells.
@@ -190,7 +190,7 @@ fn a_hash_is_shown_beside_the_one_that_it_is_compared_with() {
     assert!(!page.iter().any(|(name, _)| name == "hash"), "an import does not hash the source: {page:?}");
     let page = one.page(&entry, &["--check-unchecked"]);
     assert_says(&page, "status", "stale (hash)");
-    assert_says(&page, "pinned hash", &before);
+    assert_says(&page, "recorded hash", &before);
     assert_says(&page, "hash", &one.hash(newest()));
     let found = one.json(&entry, &["--check-unchecked"]);
     assert_eq!(
@@ -206,7 +206,7 @@ fn it_says_what_python_would_do_next() {
     let python = format!("Python 3.{}", pycstore::pyc::name::python_of_tag(&newest().tag).unwrap().1);
     let entry = one.compile(newest(), "TIMESTAMP");
     let good = fs::read(&entry).unwrap();
-    let again = format!("{python} compiles the source again and replaces it");
+    let again = format!("{python} recompiles the source and replaces the entry");
     let with = |at: usize, bytes: &[u8]| {
         let mut damaged = good.clone();
         damaged[at..at + bytes.len()].copy_from_slice(bytes);
@@ -215,15 +215,15 @@ fn it_says_what_python_would_do_next() {
     for (bytes, status, field, value) in [
         (with(0, &3394_u16.to_le_bytes()), "stale (magic)", "magic", "3394 (Python 3.7)"),
         (with(0, &3393_u16.to_le_bytes()), "stale (magic)", "magic", "3393 (a pre-release of Python 3.7)"),
-        (with(0, &17_u16.to_le_bytes()), "stale (magic)", "magic", "17 (no Python that is known)"),
+        (with(0, &17_u16.to_le_bytes()), "stale (magic)", "magic", "17 (unknown to this version)"),
         (with(4, &[0x80]), "stale (flags)", "flags", "0x80 (unknown flags)"),
         (
             with(8, &[1, 0, 0, 0x80]),
             "stale (mtime)",
-            "pinned mtime",
+            "recorded mtime",
             "2147483649 (2038-01-19 03:14:09 +00:00)",
         ),
-        (with(12, &[0, 0, 1, 0]), "stale (size)", "pinned size", "65 536 bytes"),
+        (with(12, &[0, 0, 1, 0]), "stale (size)", "recorded size", "65 536 bytes"),
         (with(2, b"\n\r"), "corrupt (not-bytecode)", "header", "none: bytes 2-3 are not \\r\\n"),
         (good[..15].to_vec(), "corrupt (truncated)", "header", "none: fewer than 16 bytes"),
         (Vec::new(), "corrupt (truncated)", "header", "none: fewer than 16 bytes"),
@@ -231,7 +231,7 @@ fn it_says_what_python_would_do_next() {
         fs::write(&entry, bytes).unwrap();
         let page = one.page(&entry, &[]);
         assert_says(&page, "status", status);
-        assert_says(&page, "next", &again);
+        assert_says(&page, "next import", &again);
         assert_says(&page, field, value);
         let header = &one.json(&entry, &[])["header"];
         assert_eq!(header.is_null(), field == "header", "{header}");
@@ -244,23 +244,23 @@ fn it_says_what_python_would_do_next() {
         (format!("a.{tag}.opt-2.pyc"), "fresh", format!("{python} -OO loads it")),
         (format!("a.{tag}.opt-typeguard460.pyc"), "fresh", format!("typeguard460 on {python} loads it")),
         (format!("a.{tag}-pytest-9.2.0.pyc"), "fresh", format!("pytest 9.2.0 on {python} loads it")),
-        (format!("a.{tag}.pyc.140234866"), "temporary", "nothing ever loads or removes it".into()),
-        (format!("b.{tag}.pyc"), "orphan (source)", "nothing ever loads it".into()),
-        ("README".into(), "foreign", "Python neither writes nor reads it".into()),
+        (format!("a.{tag}.pyc.140234866"), "temporary", "never loaded, and never removed by Python".into()),
+        (format!("b.{tag}.pyc"), "orphan (source)", "never loaded: its source was deleted".into()),
+        ("README".into(), "foreign", "ignored by Python".into()),
     ] {
         let other = entry.with_file_name(name);
         fs::copy(&entry, &other).unwrap();
         date_back(&other);
         let page = one.page(&other, &[]);
         assert_says(&page, "status", status);
-        assert_says(&page, "next", &next);
+        assert_says(&page, "next import", &next);
         let line = one.json(&other, &[]);
         assert_eq!(line["status"], status.split(' ').next().unwrap());
     }
     fs::remove_dir_all(one.source.parent().unwrap()).unwrap();
     let page = one.page(&entry, &[]);
     assert_says(&page, "status", "orphan (root)");
-    assert_says(&page, "next", "nothing ever loads it");
+    assert_says(&page, "next import", "never loaded: its source was deleted");
     // Without its marker the place alone tells what it was.
     let owner = page.iter().find(|(name, _)| name.starts_with("owner (")).unwrap();
     assert!(owner.0.ends_with(", gone)"), "{owner:?}");

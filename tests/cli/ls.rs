@@ -354,11 +354,11 @@ fn nothing_found_is_said() {
     };
     let missing = world.home.join("nosuch");
     for (arguments, what) in [
-        (&["--under", "nosuch"][..], format!("at or below {}\n", missing.display())),
-        (&["--tag", "3.12"], "of tag 3.12\nhint: did you mean the tag cpython-312?\n".into()),
-        (&["--status", "orphan", "--status", "stale"], "orphan, stale\n".into()),
+        (&["--under", "nosuch"][..], format!("has a source at or below {}\n", missing.display())),
+        (&["--tag", "3.12"], "has the tag 3.12\nhint: did you mean the tag cpython-312?\n".into()),
+        (&["--status", "orphan", "--status", "stale"], "matches --status orphan, --status stale\n".into()),
     ] {
-        let said = format!("pycstore: nothing in the store is {what}");
+        let said = format!("pycstore: no entry {what}");
         assert_eq!(told(arguments), said);
         assert_eq!(told(&[arguments, &["-q"]].concat()), "");
         let piped = world.pycstore([&["ls"], arguments].concat()).exits(0);
@@ -369,7 +369,7 @@ fn nothing_found_is_said() {
     assert!(!told(&["--under", "p"]).contains("pycstore: "));
     std::fs::remove_dir_all(&world.store).unwrap();
     std::fs::create_dir(&world.store).unwrap();
-    assert_eq!(told(&[]), "pycstore: nothing is in the store\n");
+    assert_eq!(told(&[]), "pycstore: the store is empty\n");
 }
 
 #[test]

@@ -403,14 +403,14 @@ fn what_cannot_be_written_is_said() {
     assert_eq!(
         world.neutral(&missing.stderr),
         "pycstore: cannot write /home/me/none/report.html: No such file or directory\n\
-         hint: name a file in a directory that you may write to, or `-`\n"
+         hint: specify a file in a directory that you can write to, or `-`\n"
     );
     insta::assert_snapshot!(write(&world, &world.home).shown(), @r"
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: cannot write /home/me: it is no regular file
-    hint: name a file in a directory that you may write to, or `-`
+    hint: specify a file in a directory that you can write to, or `-`
     ");
     let mut command = world.program();
     command.args(["report", "--html", "-"]).env("PYTHONPYCACHEPREFIX", &world.store).stdout(closed_pipe());

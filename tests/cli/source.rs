@@ -45,10 +45,10 @@ fn what_is_no_entry_is_said_and_the_others_are_answered() {
     assert_eq!(
         answer.stderr.lines().collect::<Vec<_>>(),
         [
-            format!("pycstore: {} is nothing that Python writes into a store", foreign.display()),
+            format!("pycstore: {} is not a file that Python writes to a store", foreign.display()),
             format!("pycstore: no such entry: {}", missing.display()),
             format!("pycstore: {} is not in the store {}", outside.display(), world.store.display()),
-            "hint: the entries of a source: pycstore which SOURCE; below a directory: pycstore ls --under DIR".into(),
+            "hint: to list the entries of a source: pycstore which SOURCE; of a directory: pycstore ls --under DIR".into(),
         ]
     );
 }

@@ -232,27 +232,27 @@ fn what_means_nothing_in_the_store_is_said_whoever_reads_it() {
     exit: 0
     ----- stdout -----
     ----- stderr -----
-    pycstore: nothing in the store is at or below /home/me/~/one
-    hint: a quoted `~` is not expanded: write $HOME
+    pycstore: no entry has a source at or below /home/me/~/one
+    hint: a quoted `~` is not expanded: use $HOME
     exit: 0
     ----- stdout -----
     nothing to remove
     ----- stderr -----
-    pycstore: nothing in the store is at or below /home/me/~/one
-    hint: a quoted `~` is not expanded: write $HOME
+    pycstore: no entry has a source at or below /home/me/~/one
+    hint: a quoted `~` is not expanded: use $HOME
     exit: 0
     ----- stdout -----
-    0 entries looked at: 0 faults, 0 warnings, 0 notices
+    0 entries examined: 0 faults, 0 warnings, 0 notices
     ----- stderr -----
-    pycstore: nothing in the store is at or below /home/me/~/one
-    hint: a quoted `~` is not expanded: write $HOME
+    pycstore: no entry has a source at or below /home/me/~/one
+    hint: a quoted `~` is not expanded: use $HOME
     exit: 0
     ----- stdout -----
     SIZE  FILES  RECLAIMABLE  LAST USED  TAGS  OWNER
     SIZE  0  -  total
     ----- stderr -----
-    pycstore: nothing in the store is at or below /home/me/~/one
-    hint: a quoted `~` is not expanded: write $HOME
+    pycstore: no entry has a source at or below /home/me/~/one
+    hint: a quoted `~` is not expanded: use $HOME
     ");
 }
 
@@ -277,7 +277,7 @@ fn an_entry_or_a_directory_of_the_store_means_its_source() {
         assert_eq!(run(&["ls", "--under"], entry.parent().unwrap()).stdout.lines().count(), 2);
         let before = World::snapshot(&world.store);
         let told = run(&["forget"], &entry).stderr;
-        assert!(told.ends_with(&format!("taken as its source {}\n", one.join("a.py").display())), "{told}");
+        assert!(told.ends_with(&format!("using its source {}\n", one.join("a.py").display())), "{told}");
         assert_only_gone(&before, &World::snapshot(&world.store), &[&entry]);
         run(&["forget"], entry.parent().unwrap());
         assert_only_gone(&before, &World::snapshot(&world.store), &[&world.mirror(&one)]);

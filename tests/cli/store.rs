@@ -76,24 +76,24 @@ fn no_store_says_what_was_looked_for_and_what_to_type() {
     for command in COMMANDS {
         insta::allow_duplicates! {
             insta::assert_snapshot!(says(&world, &answer(bare(&world).args(command))), @r"
-            pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, /home/me/.cache/cpython is not there
-            hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
+            pycstore: no store found: --store is not given, PYTHONPYCACHEPREFIX is not set, the configuration sets no store, and /home/me/.cache/cpython does not exist
+            hint: specify one with `pycstore --store DIR …`, or set one up: pycstore setup
             ");
         }
     }
     // Without the variable the home is that of passwd(5); a relative one is none.
     let mut homeless = bare(&world);
     insta::assert_snapshot!(says(&world, &answer(homeless.env("HOME", ".").arg("du"))), @r"
-    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, HOME is not set
-    hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
+    pycstore: no store found: --store is not given, PYTHONPYCACHEPREFIX is not set, the configuration sets no store, and HOME is not set
+    hint: specify one with `pycstore --store DIR …`, or set one up: pycstore setup
     ");
     insta::assert_snapshot!(says(&world, &answer(bare(&world).args(["du", "--store", "missing"]))), @r"
     pycstore: no store at /home/me/missing
-    hint: --store names it; Python makes it at the first import that compiles, or name another: pycstore --store DIR …
+    hint: the path comes from --store; Python creates it when it first compiles a module. To use another store: pycstore --store DIR …
     ");
     insta::assert_snapshot!(says(&world, &answer(bare(&world).env("PYTHONPYCACHEPREFIX", "/x/y").arg("du"))), @r"
     pycstore: no store at /x/y
-    hint: PYTHONPYCACHEPREFIX names it; Python makes it at the first import that compiles, or name another: pycstore --store DIR …
+    hint: the path comes from PYTHONPYCACHEPREFIX; Python creates it when it first compiles a module. To use another store: pycstore --store DIR …
     ");
 }
 
@@ -140,7 +140,7 @@ fn what_is_no_store_is_refused_by_every_command() {
                 let said = says(&world, &answer);
                 let hint =
                     said.strip_prefix(expected).unwrap_or_else(|| panic!("{}: {said}", root.display()));
-                assert!(hint.starts_with(&format!("hint: {named} names it; ")), "{said}");
+                assert!(hint.starts_with(&format!("hint: the path comes from {named}")), "{said}");
             }
         }
     }
@@ -180,7 +180,7 @@ fn any_sign_of_sources_is_enough() {
     std::fs::write(store.join("pyproject.toml"), "").unwrap();
     insta::assert_snapshot!(says(&world, &answer(bare(&world).args(["prune", "--orphans"]))), @r"
     pycstore: refused: /home/me/.cache/cpython is a source tree: it has pyproject.toml
-    hint: the default names it; a store is a directory of its own, such as ~/.cache/cpython
+    hint: the path comes from the default; use a separate directory for the store, such as ~/.cache/cpython
     ");
 }
 
@@ -194,7 +194,7 @@ fn a_quoted_tilde_is_explained() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(says(&world, &answer), @r"
             pycstore: no store at /home/me/~/.cache/cpython
-            hint: a quoted `~` is not expanded, neither by Python nor by pycstore: write $HOME
+            hint: neither Python nor pycstore expands a quoted `~`: use $HOME
             ");
         }
     }

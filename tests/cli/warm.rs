@@ -90,7 +90,7 @@ fn each_source_is_compiled_by_the_interpreter_that_imports_it() {
 
     // Sorted by the interpreters' paths, which differ between machines.
     let again = warm(&world, [&project, &loose]).exits(0);
-    assert!(again.stdout.ends_with("nothing compiled, 7 fresh already\n"), "{again:?}");
+    assert!(again.stdout.ends_with("nothing compiled, 7 already fresh\n"), "{again:?}");
     assert_eq!(identities(&world.mirror(&world.home)), before);
     // Of what changed, only that.
     let source = world.write("proj/a.py", "NAME = 'changed'\n");
@@ -130,7 +130,7 @@ fn what_cannot_be_compiled_is_one_line_each_and_the_rest_is() {
         world.write(Path::new("p").join(OsStr::from_bytes(name)), contents);
     }
     let told = warm(&world, ["p"]).exits(1);
-    assert!(told.stdout.ends_with("\ncompiled 5 sources, 3 not compiled\n"), "{told:?}");
+    assert!(told.stdout.ends_with("\ncompiled 5 sources, 3 failed\n"), "{told:?}");
     let lines: Vec<&str> = told.stderr.lines().collect();
     assert_eq!(lines.len(), 3, "{told:?}");
     for (line, name) in lines.iter().zip(["bad", "latin", "null"]) {
@@ -482,7 +482,7 @@ fn what_is_no_interpreter_that_knows_the_prefix_compiles_nothing() {
     ] {
         let told = warm(&world, ["p", "--python", python.to_str().unwrap()]).exits(1);
         assert_eq!(told.stderr.matches(said).count(), lines, "{told:?}");
-        assert!(told.stdout.ends_with("\nnothing compiled, 2 not compiled\n"), "{told:?}");
+        assert!(told.stdout.ends_with("\nnothing compiled, 2 failed\n"), "{told:?}");
     }
     // An interpreter has bounded memory (in KiB) and processor time (in seconds).
     let limits = script("limits", "#!/bin/sh\n{ ulimit -v; ulimit -t; ulimit -c; } > \"$0.told\"\nexit 3\n");
@@ -546,7 +546,7 @@ fn faults_of_usage_do_nothing() {
     ----- stdout -----
     COMPILED  FRESH  FAILED  TAG  INTERPRETER
            0  0  1  -  /bin/true
-    nothing compiled, 1 not compiled
+    nothing compiled, 1 failed
     ----- stderr -----
     pycstore: cannot run /bin/true for 1 source: it is no Python 3.N or later that works
     ");
@@ -566,8 +566,8 @@ fn faults_of_usage_do_nothing() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, /home/me/.cache/cpython is not there
-    hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
+    pycstore: no store found: --store is not given, PYTHONPYCACHEPREFIX is not set, the configuration sets no store, and /home/me/.cache/cpython does not exist
+    hint: specify one with `pycstore --store DIR …`, or set one up: pycstore setup
     ");
 }
 
@@ -799,7 +799,7 @@ fn a_directory_that_cannot_be_made_is_reported() {
     std::fs::write(mirror.join("bin"), "in the way").unwrap();
     let told = warm(&world, ["p", "-q", "--python", newest().path.to_str().unwrap()]).exits(1).stderr;
     let expected = format!(
-        "pycstore: cannot make the mirror of {} in the store: Not a directory\n",
+        "pycstore: cannot create the directory for {} in the store: Not a directory\n",
         world.home.join("p/bin").display()
     );
     assert_eq!(told, expected);

@@ -26,7 +26,7 @@ fn bash_completes() {
     };
     assert_eq!(complete("pycstore pru"), "prune\n");
     assert_eq!(complete("pycstore prune --orph"), "--orphans\n");
-    assert_eq!(complete("pycstore doctor --pat"), "--patience\n");
+    assert_eq!(complete("pycstore doctor --tim"), "--timeout\n");
     assert_eq!(complete("pycstore --color al"), "always\n");
     assert_eq!(complete("pycstore gen"), "\n", "what is hidden is not offered");
 }

@@ -63,7 +63,7 @@ fn nothing_is_wrong_where_every_shell_names_the_store() {
     let shown = run(&["doctor"]).exits(0).stdout;
     // An old interpreter on the machine that the test runs on is worth a note.
     if json.stdout.is_empty() {
-        assert!(shown.starts_with("all is well: 7 places name one store, "), "{shown}");
+        assert!(shown.starts_with("no problems found: checked 7 places and "), "{shown}");
         assert!(shown.ends_with(&format!("1 file in {}, pruned today\n", world.store.display())), "{shown}");
         assert_eq!(shown.lines().count(), 1);
     } else {
@@ -202,7 +202,7 @@ fn a_shell_that_does_not_answer_is_not_waited_for() {
     world.write(".bashrc", "sleep 600\n");
     let began = std::time::Instant::now();
     let mut command = command(&world, &["bash", "setsid", "env", "sleep"]);
-    command.env("PYTHONPYCACHEPREFIX", &world.store).args(["--patience", "2s"]);
+    command.env("PYTHONPYCACHEPREFIX", &world.store).args(["--timeout", "2s"]);
     let answer = answer(&mut command).exits(0);
     assert!(began.elapsed() < std::time::Duration::from_secs(60), "it waited");
     assert_eq!(
@@ -221,7 +221,7 @@ fn what_did_not_answer_is_not_said_to_be_missing() {
     let mut command = command(&world, &["bash", "setsid", "env", "sleep"]);
     let crontab = world.write(".bin/crontab", "#!/bin/bash\nsleep 600\n");
     std::fs::set_permissions(&crontab, PermissionsExt::from_mode(0o755)).unwrap();
-    let answer = answer(command.args(["--patience", "1s"])).exits(1);
+    let answer = answer(command.args(["--timeout", "1s"])).exits(1);
     assert_eq!(
         told(&answer),
         [
@@ -232,12 +232,12 @@ fn what_did_not_answer_is_not_said_to_be_missing() {
     let schedule = found(&answer).into_iter().find(|found| found.what.ends_with(" schedule")).unwrap();
     assert_eq!(
         schedule.detail,
-        "nobody knows whether a schedule is in place: crontab -l gave no answer within 1.0 s"
+        "cannot determine whether a schedule is installed: crontab -l gave no answer within 1.0 s"
     );
-    let refused = world.pycstore(["doctor", "--patience", "0"]).exits(2).stderr;
+    let refused = world.pycstore(["doctor", "--timeout", "0"]).exits(2).stderr;
     assert_eq!(
         refused,
-        "pycstore: invalid value '0' for '--patience <TIME>': nothing answers in no time\n\
+        "pycstore: invalid value '0' for '--timeout <TIME>': it is not longer than zero\n\
          hint: pycstore help doctor\n"
     );
 }

@@ -123,7 +123,7 @@ fn root_neither_obeys_nor_writes_what_another_user_could_have_changed() {
     nothing to remove
     ----- stderr -----
     pycstore: cannot read the history /home/me/.local/state/pycstore/HASH/history.jsonl: refused as root: /home/me/.local/state/pycstore/HASH/history.jsonl belongs to user 61001
-    pycstore: nothing in the store is at or below /nowhere
+    pycstore: no entry has a source at or below /nowhere
     pycstore: cannot record this run in /home/me/.local/state/pycstore/HASH/history.jsonl: refused as root: /home/me/.local/state/pycstore/HASH/history.jsonl belongs to user 61001
     ");
 
@@ -134,8 +134,8 @@ fn root_neither_obeys_nor_writes_what_another_user_could_have_changed() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: cannot read the configuration /home/me/.config/pycstore/config.toml: refused as root: /home/me/.config/pycstore/config.toml belongs to user 61001
-    hint: set PYCSTORE_CONFIG empty to use no configuration, or to the path of another
+    pycstore: cannot read the configuration file /home/me/.config/pycstore/config.toml: refused as root: /home/me/.config/pycstore/config.toml belongs to user 61001
+    hint: set PYCSTORE_CONFIG to an empty value to use no configuration, or to the path of another file
     ");
     assert_eq!(files(&world.store).len(), 2);
     // Who names a file answers for it.

@@ -206,13 +206,13 @@ fn as_root_no_link_of_theirs_leads_to_what_is_anothers() {
     ----- stderr -----
     pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
     pycstore: refused: /home/me/.cache/cpython belongs to user 0, not to us
-    hint: root continued as user 61001, who controls this path; name the store by another path
+    hint: root continued as user 61001, who controls this path; specify the store by another path
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: /home/roots/link/cpython belongs to user 61001: continuing as user 61001
     pycstore: refused: /home/roots/link/cpython belongs to user 0, not to us
-    hint: root continued as user 61001, who controls this path; name the store by another path
+    hint: root continued as user 61001, who controls this path; specify the store by another path
     ");
     // Root's own links and stores are root's.
     fs::remove_file(site.roots.join("link")).unwrap();
@@ -271,8 +271,8 @@ fn as_root_state_and_configuration_are_the_owners() {
     ----- stdout -----
     ----- stderr -----
     pycstore: /home/me/.cache/cpython belongs to eve: continuing as eve
-    pycstore: cannot read the configuration /home/me/.config/pycstore/config.toml: Permission denied
-    hint: set PYCSTORE_CONFIG empty to use no configuration, or to the path of another
+    pycstore: cannot read the configuration file /home/me/.config/pycstore/config.toml: Permission denied
+    hint: set PYCSTORE_CONFIG to an empty value to use no configuration, or to the path of another file
     ");
 }
 
@@ -294,9 +294,9 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     fs::write(&configured, "[prune]\nmax-files = 0\n").unwrap();
     let told = of_store("status").exits(1);
     let shown = |told: &Answer, line: &str| told.stdout.lines().any(|told| told == line);
-    let default = "orphans stale corrupt temporary (the default: the configuration has none)";
+    let default = "orphans stale corrupt temporary (default: the configuration has no policy)";
     assert!(shown(&told, &format!("policy    {default}")) && shown(&told, "runs as   eve"), "{told:?}");
-    assert!(shown(&told, "last run  none is recorded with this policy"), "{told:?}");
+    assert!(shown(&told, "last run  none recorded with this policy"), "{told:?}");
     assert_eq!(told.stderr, "", "{told:?}");
     of_store("install --print --with cron").exits(0);
     insta::assert_snapshot!(of_store("install --yes --with cron").shown(), @r"
@@ -310,8 +310,8 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     +MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet --store /home/me/.cache/cpython schedule run
     +# <<< pycstore schedule <<<
     ----- stderr -----
-    pycstore: each night as eve: orphans stale corrupt temporary (the default: the configuration has none)
-    pycstore: cron sends problems by mail, if mail is delivered on this machine
+    pycstore: every night as eve: orphans stale corrupt temporary (default: the configuration has no policy)
+    pycstore: cron sends errors by mail, if this machine delivers mail
     ");
     // What ran is in her history, and what is shown is what will run.
     of_store("run").exits(0);
@@ -321,7 +321,7 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     schedule  cron: the crontab
     next run  DATE
     last run  DATE (today): done, removed 2 files, SIZE
-    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    policy  orphans stale corrupt temporary (default: the configuration has no policy)
     runs as  eve
     store  /home/me/.cache/cpython
     ----- stderr -----
@@ -339,7 +339,8 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     fs::write(&hers, "[prune]\nmax-files = 0\n").unwrap();
     for action in ["install --yes --with cron", "install -n --with cron", "install --print --with cron"] {
         let told = of_store(action).exits(2);
-        let why = format!("refused: max-files 0 removes every entry each night ({})\nhint: ", hers.display());
+        let why =
+            format!("refused: max-files 0 would remove every entry every night ({})\nhint: ", hers.display());
         assert!(told.stderr.contains(&why), "{action}: {told:?}");
     }
     // A configuration that root names is read by her, each night too.
@@ -355,9 +356,9 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     schedule  cron: the crontab
     next run  DATE
     ----- stderr -----
-    pycstore: cannot read the configuration /home/roots/named.toml: Permission denied
-    hint: --config names it
-    pycstore: cannot find out what the owner of the store would remove each night
+    pycstore: cannot read the configuration file /home/roots/named.toml: Permission denied
+    hint: the path comes from --config
+    pycstore: cannot determine the nightly policy of the owner of the store
     ");
     // Root's own is root's.
     fs::write(&configured, "[prune]\nstale = true\n").unwrap();
@@ -367,9 +368,9 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     ----- stdout -----
     schedule  cron: the crontab
     next run  DATE
-    last run  none is recorded with this policy
+    last run  none recorded with this policy
     policy  stale (/home/roots/.config/pycstore/config.toml)
-    store  /home/roots/.cache/cpython (not there)
+    store  /home/roots/.cache/cpython (missing)
     ----- stderr -----
     ");
     assert!(shown(&told, &format!("policy    stale ({})", configured.display())), "{told:?}");
@@ -407,8 +408,8 @@ fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
     ----- stdout -----
     ----- stderr -----
     pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
-    pycstore: cannot read the configuration /home/roots/config.toml: Permission denied
-    hint: --config names it
+    pycstore: cannot read the configuration file /home/roots/config.toml: Permission denied
+    hint: the path comes from --config
     ");
     mode(&configuration, 0o644);
     site.on_store(&configured).exits(0);
@@ -447,7 +448,7 @@ fn as_root_paths_keep_their_meaning() {
     ----- stderr -----
     pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
     pycstore: cannot write page.html: Permission denied
-    hint: name a file in a directory that you may write to, or `-`
+    hint: specify a file in a directory that you can write to, or `-`
     ");
     assert!(!Path::new("/page.html").exists());
     insta::assert_snapshot!(in_closed(&["warm", "tmp"]).shown(), @r"
@@ -749,21 +750,21 @@ fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
     pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
     pycstore: cannot prepare the store /home/me/.cache/cpython: refused as root: /home/me/.cache/cpython belongs to user 61001
-    hint: name a store of your own: pycstore setup --store ~/.cache/cpython
+    hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
     pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
     pycstore: cannot prepare the store /home/me/missing: refused as root: /home/me belongs to user 61001
-    hint: name a store of your own: pycstore setup --store ~/.cache/cpython
+    hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
     pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
     pycstore: cannot prepare the store /home/roots/link: refused as root: /home/roots/link belongs to user 61001
-    hint: name a store of your own: pycstore setup --store ~/.cache/cpython
+    hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     ");
     let own = site.roots.join("store");
     site.run(&["setup", "bash", "--yes", "--store", own.to_str().unwrap()]).exits(0);
@@ -797,13 +798,13 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: refused as root: /home/me/kept belongs to 61001, /home/roots/ours to root
-    hint: name trees, and with --adopt a store, of one user at a time
+    pycstore: refused as root: /home/me/kept belongs to 61001, but /home/roots/ours belongs to root
+    hint: sweep the trees of one user at a time; with --adopt, the store must belong to that user, too
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: refused as root: /home/roots/ours belongs to root, /home/me/kept to 61001
-    hint: name trees, and with --adopt a store, of one user at a time
+    pycstore: refused as root: /home/roots/ours belongs to root, but /home/me/kept belongs to 61001
+    hint: sweep the trees of one user at a time; with --adopt, the store must belong to that user, too
     ");
     // Root's tree is root's, in the store of another nothing of it is put.
     let into_hers = ["--store", world.store.to_str().unwrap(), "sweep", mine, "--adopt"];
@@ -811,8 +812,8 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: refused as root: /home/roots/ours belongs to root, /home/me/.cache/cpython to 61001
-    hint: name trees, and with --adopt a store, of one user at a time
+    pycstore: refused as root: /home/roots/ours belongs to root, but /home/me/.cache/cpython belongs to 61001
+    hint: sweep the trees of one user at a time; with --adopt, the store must belong to that user, too
     ");
     assert_eq!(caches(&ours), 1);
     assert!(!site.run(&["sweep", mine]).exits(0).stderr.contains("continuing"));
@@ -912,7 +913,7 @@ fn as_root_nothing_is_removed_where_others_may_replace_it() {
     ] {
         let told = run(arguments).exits(2);
         let why = format!(
-            "others may write to {0}\nhint: let nobody else write there: chmod go-w {0}\n",
+            "others may write to {0}\nhint: remove write access for others: chmod go-w {0}\n",
             shared.display()
         );
         let is_refused =
@@ -965,11 +966,11 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
     SIZE  FILES  OWNER
     SIZE  1  /bobjob
     SIZE  1  /rootjob
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/roots/tmp/rootjob
     would remove 2 files and 1 directory, SIZE
     ----- stderr -----
-    pycstore: /home/roots/tmp is shared with other programs (it is a common directory); a store needs a directory of its own, such as ~/.cache/cpython
+    pycstore: /home/roots/tmp is shared with other programs (it is a common directory); use a separate directory for the store, such as ~/.cache/cpython
     ");
     insta::assert_snapshot!(site.run(&all).shown(), @r"
     exit: 0
@@ -979,7 +980,7 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
     SIZE  1  /rootjob
     removed 2 files and 1 directory, SIZE
     ----- stderr -----
-    pycstore: /home/roots/tmp is shared with other programs (it is a common directory); a store needs a directory of its own, such as ~/.cache/cpython
+    pycstore: /home/roots/tmp is shared with other programs (it is a common directory); use a separate directory for the store, such as ~/.cache/cpython
     ");
     assert!(shared.join("bobjob").exists() && !shared.join("rootjob").exists());
     assert!(files(&shared).is_empty());
@@ -1048,8 +1049,8 @@ fn as_root_without_home_all_use_the_home_of_passwd() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, HOME is not set
-    hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
+    pycstore: no store found: --store is not given, PYTHONPYCACHEPREFIX is not set, the configuration sets no store, and HOME is not set
+    hint: specify one with `pycstore --store DIR …`, or set one up: pycstore setup
     ");
     give(&world.store, BOB);
     let told = site.with_account(&format!("{stranger} --store \"$STORE\" prune --orphans")).exits(0);
@@ -1085,7 +1086,7 @@ fn as_root_a_home_that_is_partly_theirs_gives_root_neither_policy_nor_history() 
     ----- stdout -----
     ----- stderr -----
     pycstore: nothing selected: no selector is given, and the configuration has no policy
-    hint: choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE --max-size SIZE --max-files N --all; with --dry-run to look first
+    hint: specify --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE --max-size SIZE --max-files N or --all; add --dry-run to preview
     ");
     site.with_account(&format!("{passwd} pycstore --store {} prune --orphans", store.display())).exits(0);
     assert!(files(&roots.join(".local")).is_empty());

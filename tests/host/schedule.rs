@@ -51,9 +51,9 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     insta::assert_snapshot!(spool.pycstore(["schedule", "status"]).shown(), @r"
     exit: 1
     ----- stdout -----
-    schedule  none: pycstore schedule install
-    last run  none is recorded with this policy
-    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    schedule  none (to install one: pycstore schedule install)
+    last run  none recorded with this policy
+    policy  orphans stale corrupt temporary (default: the configuration has no policy)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -78,8 +78,8 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     ----- stdout -----
     schedule  cron: the crontab
     next run  DATE
-    last run  none is recorded with this policy
-    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    last run  none recorded with this policy
+    policy  orphans stale corrupt temporary (default: the configuration has no policy)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -94,7 +94,7 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     schedule  cron: the crontab
     next run  DATE
     last run  DATE (today): done, removed 1 file, SIZE
-    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    policy  orphans stale corrupt temporary (default: the configuration has no policy)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -154,7 +154,7 @@ fn run_does_what_the_configuration_says_else_the_default() {
     ----- stdout -----
     SIZE  FILES  OWNER
     SIZE  1  /home/me/gone (gone)
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/me/.cache/cpython/home/me/gone
     would remove 1 file and 1 directory, SIZE
     ----- stderr -----
@@ -346,9 +346,9 @@ fn a_timer_that_somebody_else_wrote_is_not_disabled() {
     insta::assert_snapshot!(manager.pycstore(&["schedule", "status"]).shown(), @r"
     exit: 1
     ----- stdout -----
-    schedule  none: pycstore schedule install
-    last run  none is recorded with this policy
-    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    schedule  none (to install one: pycstore schedule install)
+    last run  none recorded with this policy
+    policy  orphans stale corrupt temporary (default: the configuration has no policy)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -449,7 +449,7 @@ fn a_refused_crontab_is_in_nobodys_way() {
             lines[0].clone()
         };
         let why = told(manager.pycstore(&["schedule", "status"]).exits(1));
-        assert!(why.ends_with("; cannot tell whether cron has a schedule"), "{why}");
+        assert!(why.ends_with("; cannot determine whether cron has a schedule"), "{why}");
         let timer = world.home.join(".config/systemd/user/pycstore.timer");
         told(manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0));
         assert!(timer.exists());
@@ -500,15 +500,15 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
     world.write("refuse", "");
     let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(1);
     assert!(told.stderr.contains("it is refused\n"), "{told:?}");
-    assert!(told.stderr.contains("the schedule by cron stays\n"), "{told:?}");
+    assert!(told.stderr.contains("the cron schedule is kept\n"), "{told:?}");
     assert_eq!(line(&manager.spool), before);
     insta::assert_snapshot!(manager.pycstore(&["schedule", "status"]).shown(), @r"
     exit: 0
     ----- stdout -----
     schedule  cron: the crontab
     next run  DATE
-    last run  none is recorded with this policy
-    policy  orphans stale corrupt temporary (the default: the configuration has none)
+    last run  none recorded with this policy
+    policy  orphans stale corrupt temporary (default: the configuration has no policy)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -534,7 +534,7 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
     let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]);
     assert_eq!(told.code, 2, "{told:?}");
     assert!(told.stderr.contains("crontab says: full\n"), "{told:?}");
-    assert!(told.stderr.contains("the schedule by systemd stays\n"), "{told:?}");
+    assert!(told.stderr.contains("the systemd schedule is kept\n"), "{told:?}");
     assert!(timer.exists());
     assert!(manager.asked().iter().all(|it| !it.starts_with("disable")));
 }
@@ -562,10 +562,10 @@ fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place()
     +MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet schedule run
     +# <<< pycstore schedule <<<
     ----- stderr -----
-    pycstore: /home/me/.config/systemd/user/pycstore.timer was installed by hand, and stays
+    pycstore: /home/me/.config/systemd/user/pycstore.timer was installed by hand and is kept
     hint: systemctl --user disable --now pycstore.timer
-    pycstore: each night: orphans stale corrupt temporary (the default: the configuration has none)
-    pycstore: cron sends problems by mail, if mail is delivered on this machine
+    pycstore: every night: orphans stale corrupt temporary (default: the configuration has no policy)
+    pycstore: cron sends errors by mail, if this machine delivers mail
     ");
     assert!(directory.join("pycstore.timer").exists());
 }
@@ -674,7 +674,7 @@ fn a_configuration_by_another_name_holds_at_night_as_well() {
     ----- stdout -----
     MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet --config '/home/me/my config.toml' schedule run
     ----- stderr -----
-    pycstore: for the crontab
+    pycstore: add to the crontab
     ");
     let mut command = world.program();
     let told =
@@ -684,7 +684,7 @@ fn a_configuration_by_another_name_holds_at_night_as_well() {
     ----- stdout -----
     MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet --config /dev/null schedule run
     ----- stderr -----
-    pycstore: for the crontab
+    pycstore: add to the crontab
     ");
 }
 

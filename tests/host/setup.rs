@@ -144,7 +144,7 @@ fn snippets_are_what_their_programs_understand() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: docker is a snippet: setup only printed it, and cannot remove it
+    pycstore: docker is a snippet: setup only printed it and cannot remove it
     hint: remove it where you added it
     ");
     assert!(!world.store.exists());

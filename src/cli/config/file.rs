@@ -26,7 +26,7 @@ pub struct Configuration {
     pub store: Option<Sourced<PathBuf>>,
     /// `threads`
     pub threads: Option<Sourced<u16>>,
-    /// `keep`: globs of sources whose entries are kept; a home at their start is written out.
+    /// `keep`: globs of sources whose entries are kept; a home at the start is expanded.
     pub keep: Vec<Sourced<String>>,
     /// `assume-gone`: absolute paths.
     pub assume_gone: Vec<Sourced<PathBuf>>,
@@ -56,7 +56,7 @@ macro_rules! prune_table {
                 [$(stringify!($key)),*].map(|key| key.replace('_', "-")).to_vec()
             }
 
-            /// The value of each key as it is shown.
+            /// The value of each key, to be shown.
             pub fn values(&self) -> Vec<Sourced<ShownValue>> {
                 vec![$(self.$key.map_or(Sourced::default(<$value>::UNSET), |it| it.map(PruneSetting::shown))),*]
             }
@@ -81,7 +81,7 @@ prune_table! {
     max_runtime: Age,
 }
 
-/// A value as it is shown.
+/// A value to be shown.
 #[derive(Debug, Clone)]
 pub enum ShownValue {
     /// No value, with a description of the default.
@@ -134,7 +134,7 @@ impl PruneSetting for Size {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// It cannot be read.
-    #[error("cannot read the configuration {}", .path.display())]
+    #[error("cannot read the configuration file {}", .path.display())]
     Read {
         /// Its path.
         path: PathBuf,
@@ -152,7 +152,7 @@ pub enum ConfigurationError {
         line: usize,
         /// The column in characters, from 1.
         column: usize,
-        /// What is wrong there.
+        /// The error.
         message: String,
     },
 }
@@ -172,11 +172,11 @@ impl ConfigurationError {
                 )
             }
             ConfigurationError::Read { origin: Origin::Variable(name), .. } => {
-                format!("{name} names it; set it empty to use no configuration")
+                format!("the path comes from {name}; set {name} to an empty value to use no configuration")
             }
-            ConfigurationError::Read { origin: Origin::Flag(name), .. } => format!("{name} names it"),
+            ConfigurationError::Read { origin: Origin::Flag(name), .. } => format!("the path comes from {name}"),
             ConfigurationError::Read { .. } => {
-                "set PYCSTORE_CONFIG empty to use no configuration, or to the path of another".into()
+                "set PYCSTORE_CONFIG to an empty value to use no configuration, or to the path of another file".into()
             }
         }
     }
@@ -200,7 +200,7 @@ impl Configuration {
             }
             answer => answer.map_err(failed)?,
         };
-        // Who names a file answers for it.
+        // A file that the user named is trusted.
         if origin == Origin::Default {
             input::refuse_strangers(path).map_err(failed)?;
         }
@@ -224,11 +224,10 @@ impl Configuration {
                 message: message.replace(['\n', '\r'], " "),
             }
         };
-        let text =
-            str::from_utf8(bytes).map_err(|error| invalid(error.valid_up_to(), "this is not UTF-8"))?;
+        let text = str::from_utf8(bytes).map_err(|error| invalid(error.valid_up_to(), "not valid UTF-8"))?;
         let mut configuration: Configuration = toml::from_str(text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
-            invalid(offset, &in_our_words(error.message()))
+            invalid(offset, &translated(error.message()))
         })?;
         configuration.expand(environment).map_err(|(offset, message)| invalid(offset, &message))?;
         let newlines = newlines(bytes);
@@ -241,7 +240,7 @@ impl Configuration {
     /// Expands homes, and checks what the types do not.
     ///
     /// # Errors
-    /// The position of a wrong value, and what is wrong with it.
+    /// The position of an invalid value, and the message.
     fn expand(&mut self, environment: &Environment) -> Result<(), (usize, String)> {
         for path in self.store.iter_mut().chain(&mut self.assume_gone) {
             let absolute = absolute(&path.value.to_string_lossy(), environment);
@@ -249,7 +248,7 @@ impl Configuration {
         }
         for glob in &mut self.keep {
             let expanded = home::in_glob(&glob.value, environment);
-            // What the command line refuses the file must not pass over.
+            // The same check as for --keep.
             let checked =
                 expanded.and_then(|it| Keep::check(&it).map(|()| it).map_err(|error| error.to_string()));
             glob.value = checked.map_err(|message| (offset(glob.origin), message))?;
@@ -287,7 +286,7 @@ fn line_at(newlines: &[usize], offset: usize) -> usize {
 
 /// Replaces serde's terms (fields, sequences, Rust's types) by those of the file (keys, lists, numbers); the keys are in
 /// the hint.
-fn in_our_words(message: &str) -> String {
+fn translated(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let key = rest.split(", expected ").next().unwrap_or(rest);
         return format!("unknown key {key}");
@@ -311,7 +310,7 @@ fn absolute(text: &str, environment: &Environment) -> Result<PathBuf, String> {
     };
     if !path.is_absolute() {
         return Err(format!(
-            "the path {text:?} is relative: begin it with /, ~ or $HOME (nothing else is expanded)"
+            "the path {text:?} is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)"
         ));
     }
     Ok(environment.absolute(&path))
@@ -413,7 +412,7 @@ max-runtime = "10m"
     }
 
     #[test]
-    fn an_empty_file_says_nothing() {
+    fn an_empty_file_sets_nothing() {
         for text in ["", "\n# nothing\n", "[prune]\n", "\u{feff}# marked\n"] {
             let expected = Configuration { path: Some("/c.toml".into()), ..Configuration::default() };
             assert_eq!(parse(text).unwrap(), expected, "{text:?}");
@@ -421,7 +420,7 @@ max-runtime = "10m"
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_place() {
+    fn errors_have_a_position() {
         for (text, expected) in [
             ("stoer = \"/x\"", "1:1: unknown key `stoer`"),
             ("threads = 4\n\n[prune]\norphans = true\nold = 1", "5:1: unknown key `old`"),
@@ -456,26 +455,26 @@ max-runtime = "10m"
             ("[prune]\nmax-files = 1.5", "2:13: invalid type: floating point `1.5`, expected a whole number"),
             (
                 "# é\nstore = \"cache\"",
-                "2:9: the path \"cache\" is relative: begin it with /, ~ or $HOME (nothing else is expanded)",
+                "2:9: the path \"cache\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
             ),
             (
                 "assume-gone = [\"~you/x\"]",
-                "1:16: the path \"~you/x\" is relative: begin it with /, ~ or $HOME (nothing else is expanded)",
+                "1:16: the path \"~you/x\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
             ),
             (
                 "store = \"$HOMES/x\"",
-                "1:9: the path \"$HOMES/x\" is relative: begin it with /, ~ or $HOME (nothing else is expanded)",
+                "1:9: the path \"$HOMES/x\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
             ),
             (
                 "store = \"\"",
-                "1:9: the path \"\" is relative: begin it with /, ~ or $HOME (nothing else is expanded)",
+                "1:9: the path \"\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
             ),
         ] {
             assert_eq!(error(text), format!("/c.toml:{expected}"), "{text}");
         }
         assert!(error("threads = 1\nthreads = 2").starts_with("/c.toml:2:1: duplicate key"));
         assert!(error("threads =\n").starts_with("/c.toml:1:10: "));
-        assert_eq!(error(b"threads = 1\n# \xff"), "/c.toml:2:3: this is not UTF-8");
+        assert_eq!(error(b"threads = 1\n# \xff"), "/c.toml:2:3: not valid UTF-8");
         assert!(!error("\"a\\nb\" = 1").contains('\n'));
     }
 
@@ -493,7 +492,7 @@ max-runtime = "10m"
     }
 
     #[test]
-    fn a_home_in_a_glob_stands_for_itself() {
+    fn a_home_in_a_glob_is_escaped() {
         let glob = |home: &str, text: &str| {
             let environment = Environment::of_test(home);
             let bytes = format!("keep = [{text:?}]");
@@ -511,11 +510,11 @@ max-runtime = "10m"
     fn without_a_home_nothing_is_expanded() {
         let environment = Environment { home: None, ..Environment::of_test("/home/me") };
         let error = Configuration::parse(Path::new("/c.toml"), b"store = \"~/x\"", &environment).unwrap_err();
-        assert_eq!(error.to_string(), "/c.toml:1:9: \"~/x\" cannot be expanded: HOME is not set");
+        assert_eq!(error.to_string(), "/c.toml:1:9: cannot expand \"~/x\": HOME is not set");
     }
 
     #[test]
-    fn only_a_file_that_nobody_named_may_be_missing() {
+    fn only_the_default_file_may_be_missing() {
         let temporary = tempfile::tempdir().unwrap();
         let environment = Environment::of_test("/home/me");
         let load =
@@ -528,7 +527,7 @@ max-runtime = "10m"
         assert_eq!(load(file, Origin::Default).unwrap().threads, Some(at(1, 3)));
         for origin in [Origin::Flag("--config"), Origin::Variable("PYCSTORE_CONFIG")] {
             let error = load(missing.clone(), origin).unwrap_err();
-            assert!(error.to_string().starts_with("cannot read the configuration /"), "{error}");
+            assert!(error.to_string().starts_with("cannot read the configuration file /"), "{error}");
             assert!(error.hint().contains(&origin.short()), "{}", error.hint());
         }
         assert!(load(temporary.path().to_path_buf(), Origin::Default).is_err(), "a directory is no file");

@@ -19,7 +19,7 @@ pub fn at_start<'t, 'e>(
     match (rest, &environment.home) {
         (None, _) => Ok(None),
         (Some(rest), Some(home)) => Ok(Some((home, rest))),
-        (Some(_), None) => Err(format!("{text:?} cannot be expanded: HOME is not set")),
+        (Some(_), None) => Err(format!("cannot expand {text:?}: HOME is not set")),
     }
 }
 
@@ -32,7 +32,8 @@ pub fn in_glob(text: &str, environment: &Environment) -> Result<String, String> 
         return Err("an empty glob matches nothing".into());
     }
     let Some((home, rest)) = at_start(text, environment)? else { return Ok(text.to_string()) };
-    let home = home.to_str().ok_or("the home directory is not UTF-8: write the glob without it")?;
+    let home =
+        home.to_str().ok_or("the home directory is not valid UTF-8: write the glob without ~ and $HOME")?;
     Ok(quoted_in_glob(home.trim_end_matches('/')) + rest)
 }
 

@@ -18,7 +18,7 @@ pub enum Origin {
     Default,
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sourced<T> {
     /// The value.

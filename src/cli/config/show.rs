@@ -55,7 +55,7 @@ pub fn run(session: &Session, options: &ConfigOptions) -> anyhow::Result<Exit> {
         let Some(path) = &location.path else {
             complain::note(match location.origin {
                 Origin::Default => "no configuration: HOME is not set",
-                _ => "no configuration: PYCSTORE_CONFIG is set and empty",
+                _ => "no configuration: PYCSTORE_CONFIG is set but empty",
             });
             return Ok(Exit::Done);
         };
@@ -85,7 +85,12 @@ fn rows(session: &Session) -> Vec<ConfigRow> {
     };
     let [store, threads, keep, assume_gone] = file::KEYS;
     let mut rows = vec![
-        row(store, session.store().map(|path| path.map_or(ShownValue::Unset("no home"), ShownValue::Path))),
+        row(
+            store,
+            session
+                .store()
+                .map(|path| path.map_or(ShownValue::Unset("none: HOME is not set"), ShownValue::Path)),
+        ),
         row(
             threads,
             session.thread_count().map(|count| match count {
@@ -124,7 +129,7 @@ fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Res
     let shown = |path: &Path, is_there: bool| {
         let mut shown = path::shown(path, &session.terminal);
         if !is_there {
-            shown.extend_from_slice(b" (not there)");
+            shown.extend_from_slice(b" (missing)");
         }
         shown
     };

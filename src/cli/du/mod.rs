@@ -36,25 +36,25 @@ use std::path::PathBuf;
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Exit status: 0 success; 1 something could not be read; 2 no store.")]
 pub struct DuOptions {
-    /// What is shown, and how it is grouped.
+    /// Which files are shown, and how they are grouped.
     #[command(flatten)]
     pub view: ViewOptions,
     /// Show apparent sizes instead of disk usage
     #[arg(long)]
     pub apparent_size: bool,
-    /// How it is written.
+    /// The format.
     #[command(flatten)]
     pub format: FormatOptions,
     /// Also list other stores on this machine: those in the usual places of users and applications, and directories
     /// named `~` below the working directory
     #[arg(long, conflicts_with = "csv")]
     pub all_stores: bool,
-    /// How unchecked hashes are judged.
+    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }
 
-/// What is shown.
+/// The rows to show.
 #[derive(Debug)]
 struct Shown {
     dimensions: Vec<Dimension>,
@@ -68,7 +68,7 @@ struct Shown {
 pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let dimensions = dimensions(&options.view)?;
     let opened = session.open(Purpose::Look)?;
-    let sharing = session.say_shared(&opened.store);
+    let sharing = session.note_shared(&opened.store);
     let (under, owners) = named(session, &opened, &options.view);
     let focus = Focus { under: under.all.clone(), owners: owners.all.clone() };
     // Owners alone are counted in any case.
@@ -108,19 +108,19 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         }
     }
     out.flush()?;
-    let is_said = [&under, &owners].map(|named| named.say_missing(session)).contains(&true);
-    let asked_for = asked_for(session, &options.view);
-    if usage.total.is_empty() && !asked_for.is_empty() && !is_said {
-        session.note(&format!("nothing in the store is {}", asked_for.join(", ")));
+    let is_reported = [&under, &owners].map(|named| named.note_missing(session)).contains(&true);
+    let filters = filters(session, &options.view);
+    if usage.total.is_empty() && !filters.is_empty() && !is_reported {
+        session.note(&format!("no entry matches {}", filters.join(", ")));
     }
     Ok(complain::troubles(&usage.troubles))
 }
 
-/// The request, parsed.
-fn asked_for(session: &Session, view: &ViewOptions) -> Vec<String> {
+/// The options that limit what is counted, as text.
+fn filters(session: &Session, view: &ViewOptions) -> Vec<String> {
     let absolute = |path| session.environment.absolute(path);
-    let under = view.under.iter().map(|path| format!("under {}", absolute(path).display()));
-    let owner = view.files_of.iter().map(|path| format!("of {}", absolute(path).display()));
+    let under = view.under.iter().map(|path| format!("--under {}", absolute(path).display()));
+    let owner = view.files_of.iter().map(|path| format!("--files-of {}", absolute(path).display()));
     under.chain(owner).collect()
 }
 
@@ -137,10 +137,8 @@ fn dimensions(view: &ViewOptions) -> anyhow::Result<Vec<Dimension>> {
     }
     if view.depth.is_some() && !dimensions.contains(&Dimension::Directory) {
         if !dimensions.is_empty() {
-            let hint = "add it: --by directory --depth N";
-            return Err(
-                Complaint::new("--depth is for directories, and --by does not name them", hint).into()
-            );
+            let hint = "add directory to --by, or omit --by";
+            return Err(Complaint::new("--depth requires --by directory", hint).into());
         }
         dimensions.push(Dimension::Directory);
     }
@@ -150,7 +148,7 @@ fn dimensions(view: &ViewOptions) -> anyhow::Result<Vec<Dimension>> {
         [one, other] if one != other => Ok(dimensions),
         _ => {
             let hint = "for example: --by owner,tag";
-            Err(Complaint::new("--by takes one name, or two that differ", hint).into())
+            Err(Complaint::new("--by takes one value, or two different ones", hint).into())
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn print(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if stores.is_empty() {
-        return writeln!(out, "\nno other store on this machine");
+        return writeln!(out, "\nno other store found on this machine");
     }
     writeln!(out)?;
     let columns = vec![Column::right("SIZE", 0), Column::right("FILES", 0), Column::left("KIND", 1)];

@@ -47,9 +47,9 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     table.print(out, &session.terminal, session.style())?;
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
         let files = human::counted(usage.reclaimable.files, "file");
-        let sum = format!("{} in {files} can go:", layout.room(usage.reclaimable));
+        let sum = format!("{} reclaimable ({files}):", layout.room(usage.reclaimable));
         let command = prune_command(session.global.store.as_deref(), &shown.focus);
-        // Where they do not fit on one line the command has its own, whole: it is there to be copied.
+        // If they do not fit on one line, the command gets its own, so that it can be copied.
         let fits = session
             .terminal
             .columns()
@@ -147,7 +147,7 @@ impl TableLayout<'_> {
         let mut text = b"  ".repeat(group.depth);
         match (group.is_rest, group.keys.get(self.last)) {
             (Some(count), _) => text.extend(format!("{} more", human::count(count as u64)).into_bytes()),
-            // In a tree on a terminal the branch above says the rest of the path.
+            // In a tree on a terminal, the rows above show the rest of the path.
             (None, Some(Key::Directory(path))) if group.depth > 0 && self.session.terminal.is_terminal() => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 text.extend(pycstore::quoting::escaped(&name).into_bytes());
@@ -214,9 +214,9 @@ fn name_of_foreign(session: &Session, key: &Key) -> Vec<u8> {
 }
 
 fn tone(group: &Group) -> Tone {
-    let can_go = |key: &Key| match key {
+    let is_removable = |key: &Key| match key {
         Key::Owner(owner) => owner.life == Life::Gone,
-        // Colours as for owners: what a default prune takes.
+        // As for owners: entries that a default prune removes.
         Key::Status(name) => {
             status::NAMES.contains(name) && !matches!(*name, "fresh" | "unknown" | "foreign")
         }
@@ -224,7 +224,7 @@ fn tone(group: &Group) -> Tone {
     };
     match group.is_rest {
         Some(_) => Tone::Quiet,
-        None if group.keys.iter().any(can_go) => Tone::Gone,
+        None if group.keys.iter().any(is_removable) => Tone::Gone,
         None => Tone::Normal,
     }
 }
@@ -259,7 +259,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn shares_are_drawn_and_said() {
+    fn shares_are_drawn_and_written() {
         let drawn = |part, whole| (bar(part, whole), percentage(part, whole));
         assert_eq!(drawn(1, 1), ("██████████".into(), "100 %".into()));
         assert_eq!(drawn(43, 100), ("████▎".into(), "43 %".into()));

@@ -1,4 +1,4 @@
-//! What `inspect --json` adds to an entry's line: its header, the present values of its source, and its body.
+//! The fields that `inspect --json` adds to an entry's line: its header, the present values of its source, and its body.
 
 use super::{hexadecimal, witness_of};
 use crate::cli::output::entry::EntryLine;

@@ -36,7 +36,7 @@ pub struct InspectOptions {
     /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
-    /// How unchecked hashes are judged.
+    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }
@@ -95,7 +95,7 @@ fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBu
         found.extend(names.iter().map(|name| opened.store.shown(relative, name)));
     }
     if found.is_empty() {
-        paths::say_no_entry(opened, &absolute);
+        paths::note_no_entry(opened, &absolute);
     }
     found
 }

@@ -1,4 +1,4 @@
-//! The lines about one entry, for people.
+//! The lines about one entry, as text.
 
 use super::{hexadecimal, witness_of};
 use crate::cli::output::path;
@@ -45,7 +45,7 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Writes everything about an entry and its body.
+    /// Writes the lines of an entry and its body.
     pub(super) fn print(
         &mut self,
         inspected: &Inspected<'_>,
@@ -61,7 +61,7 @@ impl Page<'_> {
             None => status.name().to_string(),
         };
         self.line("status", &verdict)?;
-        self.line("next", &what_python_does(entry, status))?;
+        self.line("next import", &next_import(entry, status))?;
         if let Some(slot) = entry.parsed.slot() {
             self.source(entry, source)?;
             self.slot(&slot)?;
@@ -150,9 +150,9 @@ impl Page<'_> {
         let mut change = format!("{}, ", date::local(*moment)).into_bytes();
         change.extend(
             match kind {
-                ChangeKind::Names => "names in ",
-                ChangeKind::Link => "the link ",
-                ChangeKind::PutInPlace => "maybe a rename of ",
+                ChangeKind::Names => "contents of ",
+                ChangeKind::Link => "symbolic link ",
+                ChangeKind::PutInPlace => "possible rename of ",
             }
             .bytes(),
         );
@@ -164,11 +164,11 @@ impl Page<'_> {
     fn accessed(&self, metadata: &Metadata) -> String {
         let is_read = metadata.accessed > metadata.modified;
         let remark = match self.access_times {
-            AccessTimes::Lost => return "not known: the mount keeps no access times".into(),
+            AccessTimes::Lost => return "unknown: the mount does not record access times".into(),
             _ if is_read => "",
             AccessTimes::Kept => " (not read since it was written)",
             AccessTimes::Partial => {
-                " (may have been read since: this file system does not record every reading)"
+                " (may have been read since: this file system does not record every read)"
             }
         };
         format!("{}{remark}", date::local(metadata.accessed))
@@ -182,10 +182,10 @@ impl Page<'_> {
         };
         self.line("flags", &format!("{:#x} ({mode})", header.flags))?;
         if header.invalidation_mode() == InvalidationMode::Timestamp {
-            self.line("pinned mtime", &seconds(i64::from(header.source_mtime())))?;
-            self.line("pinned size", &format!("{} bytes", human::count(u64::from(header.source_size()))))
+            self.line("recorded mtime", &seconds(i64::from(header.source_mtime())))?;
+            self.line("recorded size", &format!("{} bytes", human::count(u64::from(header.source_size()))))
         } else {
-            self.line("pinned hash", &hexadecimal(&header.pin))
+            self.line("recorded hash", &hexadecimal(&header.pin))
         }
     }
 
@@ -199,8 +199,8 @@ impl Page<'_> {
     ) -> io::Result<()> {
         let walked = match body {
             Body::Loadable(walked) => walked,
-            Body::Faulty(fault) => return self.line("body", &format!("none that loads: {fault}")),
-            Body::NotChecked => return self.line("body", "not checked: the format is not known"),
+            Body::Faulty(fault) => return self.line("body", &format!("cannot be loaded: {fault}")),
+            Body::NotChecked => return self.line("body", "not checked: unknown format"),
         };
         let codes = human::counted(u64::from(walked.codes), "code object");
         let last_line = last_line.unwrap_or(walked.first_line);
@@ -215,7 +215,7 @@ impl Page<'_> {
         self.bytes_line("  compiled from", &compiled)?;
         match bytes.saturating_sub((header::LENGTH + walked.length) as u64) {
             0 => Ok(()),
-            more => self.line("  after the end", &format!("{} bytes, ignored by Python", human::count(more))),
+            more => self.line("  trailing data", &format!("{} bytes, ignored by Python", human::count(more))),
         }
     }
 
@@ -242,25 +242,25 @@ impl Page<'_> {
     }
 }
 
-/// What the interpreter of the entry's tag does at the next import of its source.
-fn what_python_does(entry: &Entry<'_>, status: Status) -> String {
+/// Describes what the interpreter of the entry's tag does at the next import of its source.
+fn next_import(entry: &Entry<'_>, status: Status) -> String {
     let loader = entry.parsed.slot().map_or_else(|| "Python".into(), |slot| loader(&slot));
     match status {
         Status::Fresh => format!("{loader} loads it"),
         Status::Corrupt(Corrupt::Body) => {
-            format!("{loader} fails at every import, until the entry is removed: pycstore verify --fix")
+            format!("{loader} fails at every import until the entry is removed: pycstore verify --fix")
         }
         Status::Stale(_) | Status::Corrupt(_) => {
-            format!("{loader} compiles the source again and replaces it")
+            format!("{loader} recompiles the source and replaces the entry")
         }
-        Status::Orphan(_) => "nothing ever loads it".into(),
+        Status::Orphan(_) => "never loaded: its source was deleted".into(),
         Status::Unknown(why) => cannot_tell(why).into(),
-        Status::Temporary => "nothing ever loads or removes it".into(),
-        Status::Foreign => "Python neither writes nor reads it".into(),
+        Status::Temporary => "never loaded, and never removed by Python".into(),
+        Status::Foreign => "ignored by Python".into(),
     }
 }
 
-/// Why it is unknown what Python does with an entry.
+/// Describes why it is unknown what Python does with an entry.
 fn cannot_tell(why: Why) -> &'static str {
     match why {
         Why::NoTrace => {
@@ -272,7 +272,7 @@ fn cannot_tell(why: Why) -> &'static str {
         Why::Magic => "unknown: its magic number or cache tag is not known to this version",
         Why::Ambiguous => "unknown: several files could be its source",
         Why::Permission | Why::Loop | Why::StaleHandle | Why::TooLarge | Why::Io => {
-            "unknown: its source cannot be looked at"
+            "unknown: its source cannot be accessed"
         }
     }
 }
@@ -300,10 +300,10 @@ fn written_by(magic: Magic) -> String {
     match magic.cpython() {
         Some((minor, Release::PreRelease)) => format!("a pre-release of Python 3.{minor}"),
         Some((minor, Release::Final)) => format!("Python 3.{minor}"),
-        Some((minor, Release::Newer)) => format!("probably Python 3.{minor}, which is not known"),
+        Some((minor, Release::Newer)) => format!("probably Python 3.{minor}, unknown to this version"),
         None => match magic.pypy() {
             Some((major, minor)) => format!("PyPy {major}.{minor}"),
-            None => "no Python that is known".into(),
+            None => "unknown to this version".into(),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! Comma-separated values (RFC 4180), one table with headings. Home of csv, beside `package.rs`.
 //!
-//! The first field says what a line is: `group`, `rest`, `directories` or `total`. All but the total sum to it, except
-//! in a tree of directories, where each has what is below it.
+//! The first field is the kind of the line: `group`, `rest`, `directories` or `total`. All but the total sum to it, except
+//! in a tree of directories, where each includes those below it.
 //!
 //! Paths are byte for byte in a pipe. They begin with `/`, so no spreadsheet reads one as a formula. A name that it would read
 //! as one gets an apostrophe before it (the advice of OWASP on CSV injection); valid names of packages and tags never do. On a
@@ -99,7 +99,7 @@ fn line(row: &str, keys: Vec<Vec<u8>>, share: &Share, terminal: &Terminal) -> Ve
     fields.map(|field| path::bytes_shown(&no_formula(field), terminal)).collect()
 }
 
-/// The field, with an apostrophe before what a spreadsheet would compute.
+/// The field, with an apostrophe before it if a spreadsheet would read it as a formula.
 fn no_formula(mut field: Vec<u8>) -> Vec<u8> {
     if let Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n') = field.first() {
         field.insert(0, b'\'');

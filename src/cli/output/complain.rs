@@ -24,12 +24,12 @@ const HINT: &str = "hint: ";
 /// The error that ends the run.
 pub fn fatal(error: &anyhow::Error) {
     let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint());
-    say(&one_line(error.as_ref()), hint);
+    print(&one_line(error.as_ref()), hint);
 }
 
 /// A problem after which the run continues.
 pub fn problem(error: &(dyn Error + 'static)) {
-    say(&one_line(error), None);
+    print(&one_line(error), None);
 }
 
 /// Several such problems.
@@ -41,12 +41,12 @@ pub fn problems<E: Error + 'static>(errors: &[E]) {
 
 /// A note that is not an error.
 pub fn note(message: &str) {
-    say(message, None);
+    print(message, None);
 }
 
 /// A note with a hint.
 pub fn advise(message: &str, hint: &str) {
-    say(message, Some(hint));
+    print(message, Some(hint));
 }
 
 /// Asks a question that the user answers on the same line.
@@ -84,8 +84,8 @@ pub fn explained(error: anyhow::Error) -> anyhow::Error {
     if is_bare { error.context("cannot write to standard output") } else { error }
 }
 
-/// What [`fatal`] would say, and its hint.
-pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
+/// Returns what [`fatal`] prints: the message and the hint.
+pub fn message_and_hint(error: &anyhow::Error) -> (String, Option<String>) {
     let hint = error.downcast_ref::<Complaint>().map(|complaint| complaint.hint().to_string());
     (one_line(error.as_ref()), hint)
 }
@@ -94,11 +94,11 @@ pub fn told(error: &anyhow::Error) -> (String, Option<String>) {
 pub fn interpreters(interpreters: &Interpreters) -> bool {
     problems(&interpreters.unreadable);
     for executable in &interpreters.unidentified {
-        note(&format!("cannot tell which Python {} is", executable.display()));
+        note(&format!("cannot determine the Python version of {}", executable.display()));
     }
     for library in &interpreters.out_of_reach {
         let path = library.directory.display();
-        note(&format!("cannot reach {path}: an interpreter of {} may be there", library.tag));
+        note(&format!("cannot access {path}: it may contain an interpreter with the tag {}", library.tag));
     }
     let any_found = interpreters.with_store().next().is_some();
     if !any_found {
@@ -107,10 +107,10 @@ pub fn interpreters(interpreters: &Interpreters) -> bool {
     any_found && interpreters.unreadable.is_empty() && interpreters.unidentified.is_empty()
 }
 
-/// The most paths that are named for one reason; a mail from cron is not the place for thousands.
+/// Maximum number of paths that are listed for one reason.
 const MOST_PATHS: usize = 10;
 
-/// Reports what was done to some paths, by reason.
+/// Reports paths that were kept or skipped, grouped by reason.
 pub fn paths<'a, Why: Ord + Copy>(
     done: &str,
     paths: impl Iterator<Item = (Why, &'a PathBuf)>,
@@ -125,12 +125,15 @@ pub fn paths<'a, Why: Ord + Copy>(
             note(&format!("{done} {}: {}", path.display(), explanation(why)));
         }
         if let Some(more) = paths.len().checked_sub(MOST_PATHS).filter(|more| *more > 0) {
-            note(&format!("{done} {} more like that; --json names them all", human::count(more as u64)));
+            note(&format!(
+                "{done} {} more for the same reason; --json lists all of them",
+                human::count(more as u64)
+            ));
         }
     }
 }
 
-/// Reports what a stopped run left.
+/// Reports how much a stopped run left.
 pub fn left(files: Tally, directories: u64) {
     if !files.is_empty() || directories > 0 {
         note(&format!("stopped early: {} left", human::sum(files, directories)));
@@ -148,7 +151,7 @@ pub fn is_read(troubles: &[Trouble]) -> bool {
     troubles.iter().all(|trouble| matches!(trouble, Trouble::MountPoint { .. }))
 }
 
-fn say(message: &str, hint: Option<&str>) {
+fn print(message: &str, hint: Option<&str>) {
     let mut stderr = io::stderr().lock();
     let columns = terminal::columns_of(&stderr);
     let shown = |head: &str, text: &str| match (escaped(text), columns) {
@@ -156,7 +159,7 @@ fn say(message: &str, hint: Option<&str>) {
         (text, None) => text,
     };
     let (message, hint) = (shown(NAME, message), hint.map(|hint| shown(HINT, hint)));
-    // Nobody is left to hear that standard error is closed.
+    // If standard error is closed, that cannot be reported.
     let _ = writeln!(stderr, "{NAME}{message}");
     if let Some(hint) = hint {
         let _ = writeln!(stderr, "{HINT}{hint}");

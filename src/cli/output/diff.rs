@@ -25,7 +25,7 @@ pub fn show(edit: &Edit, out: &mut dyn Write, terminal: &Terminal, style: Style)
             _ => Tone::Normal,
         };
         let line = if terminal.is_terminal() {
-            safe(&String::from_utf8_lossy(line)).into_bytes()
+            escaped_line(&String::from_utf8_lossy(line)).into_bytes()
         } else {
             line.to_vec()
         };
@@ -35,8 +35,8 @@ pub fn show(edit: &Edit, out: &mut dyn Write, terminal: &Terminal, style: Style)
     Ok(())
 }
 
-/// Escapes what a terminal would obey, except tabs, which indent.
-fn safe(line: &str) -> String {
+/// Escapes control characters, except tabs, which indent.
+fn escaped_line(line: &str) -> String {
     line.split('\t').map(escaped).collect::<Vec<_>>().join("\t")
 }
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_obeys_nothing_in_it() {
+    fn control_characters_are_escaped_on_a_terminal() {
         let edit = edit(Some(b"\x1b[31m\tx\xff\n"), Some(b"\x1b[31m\tx\xff\ny\n"));
         let text = shown(&edit, &Terminal::of_test(Some(80), "/home/me"));
         assert!(text.contains("\n \\x1b[31m\tx\u{fffd}\n+y\n"), "{text}");

@@ -1,4 +1,4 @@
-//! Owners, and what was removed of them, for people.
+//! Owners and sums of removed files, as text.
 
 use super::path;
 use super::terminal::Terminal;
@@ -15,7 +15,7 @@ pub fn shown(owner: &Owner, terminal: &Terminal) -> Vec<u8> {
     shown
 }
 
-/// The sum of what was removed, or in a dry run would be. `is_whole`: nothing failed or was left.
+/// The sum of the removed files, or in a dry run of those to be removed. `is_whole`: nothing failed or was left.
 pub fn removed(mode: Mode, files: Tally, directories: u64, is_whole: bool) -> String {
     match (files.is_empty() && directories == 0, mode) {
         (true, _) if is_whole => "nothing to remove".into(),

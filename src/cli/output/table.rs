@@ -1,4 +1,4 @@
-//! Tables whose last column is a path: the others are aligned by comfy-table, the path follows as it is.
+//! Tables whose last column is a path: comfy-table aligns the others, the path follows unchanged.
 //!
 //! So a path is never padded, wrapped or forced into UTF-8; in a pipe it is complete. On a terminal everything is escaped. On a
 //! narrow terminal, columns are hidden in the order of their rank, then the middle of the path is cut. Home of comfy-table.
@@ -19,7 +19,7 @@ pub struct Column {
     /// How its cells are aligned.
     pub alignment: Alignment,
     /// Columns with a higher rank are hidden first on a narrow terminal; rank zero is never hidden.
-    pub gives_way: u8,
+    pub drop_priority: u8,
 }
 
 impl Column {
@@ -27,13 +27,13 @@ impl Column {
     pub const DECORATION: u8 = 9;
 
     /// A column of text.
-    pub fn left(heading: &'static str, gives_way: u8) -> Column {
-        Column { heading, alignment: Alignment::Left, gives_way }
+    pub fn left(heading: &'static str, drop_priority: u8) -> Column {
+        Column { heading, alignment: Alignment::Left, drop_priority }
     }
 
     /// A column of numbers.
-    pub fn right(heading: &'static str, gives_way: u8) -> Column {
-        Column { heading, alignment: Alignment::Right, gives_way }
+    pub fn right(heading: &'static str, drop_priority: u8) -> Column {
+        Column { heading, alignment: Alignment::Right, drop_priority }
     }
 }
 
@@ -70,7 +70,7 @@ impl Table {
         Table { columns, path_heading, rows: Vec::new() }
     }
 
-    /// Adds a row: a cell for each column, and the path or whatever stands in its place.
+    /// Adds a row: a cell for each column, and the text of the last column, usually a path.
     pub fn row(&mut self, cells: Vec<String>, path: Vec<u8>, tone: Tone) {
         debug_assert_eq!(cells.len(), self.columns.len());
         self.rows.push(TableRow { cells, path, tone });
@@ -129,7 +129,7 @@ impl Table {
             .max()
             .unwrap_or(0);
         loop {
-            let rank = |index: &usize| self.columns[*index].gives_way;
+            let rank = |index: &usize| self.columns[*index].drop_priority;
             let is_decorated = kept.iter().any(|index| rank(index) + 1 >= Column::DECORATION);
             let wanted = if is_decorated { longest } else { longest.min(LEAST_PATH) };
             if kept.iter().map(|&index| column_width(index)).sum::<usize>() + wanted <= width {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// What is known of standard output.
+/// Properties of standard output.
 #[derive(Debug, Clone)]
 pub struct Terminal {
     columns: Option<usize>,
@@ -12,7 +12,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Standard output as it is.
+    /// Those of this process.
     pub fn of_stdout(home: Option<&Path>) -> Terminal {
         Terminal { columns: columns_of(&std::io::stdout()), home: home.map(Path::to_path_buf) }
     }

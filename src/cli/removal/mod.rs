@@ -2,9 +2,9 @@
 //!
 //! * `lock`: one prune at a time.
 //! * `whole_store`: whether a run would leave nothing.
-//! * `scan`: what is over the budget, and what is to be removed.
+//! * `scan`: finds the entries over the budget, and those to remove.
 //! * `record`: the history and the metrics.
-//! * `show`, `document`: the result, for people and as JSON.
+//! * `show`, `document`: the result, as text and as JSON.
 
 mod document;
 mod lock;
@@ -13,7 +13,7 @@ mod scan;
 mod show;
 mod whole_store;
 
-use super::consent::{Consent, agreed};
+use super::consent::{Consent, confirmed};
 use super::output::complain;
 use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
@@ -41,7 +41,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use whole_store::would_empty;
 
-/// How a removing run goes.
+/// Options of a run that removes entries.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RunOptions {
     /// Show what would be removed, and remove nothing
@@ -59,15 +59,15 @@ pub struct RunOptions {
     pub metrics: Option<PathBuf>,
     /// Which command prints the result.
     #[arg(skip)]
-    pub account: Account,
+    pub output: ResultOutput,
 }
 
 /// Whether a removing run prints its result on standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Account {
+pub enum ResultOutput {
     /// It does so.
     #[default]
-    Given,
+    Printed,
     /// The command that started it prints its own.
     LeftToCaller,
 }
@@ -102,7 +102,7 @@ pub fn carry_out(
         Mode::DryRun => Purpose::Look,
         Mode::Real => Purpose::Remove,
     })?;
-    let leftovers = match session.say_shared(&opened.store) {
+    let leftovers = match session.note_shared(&opened.store) {
         Some(_) => Leftovers::Keep,
         None => selection.policy.leftovers,
     };
@@ -130,7 +130,7 @@ struct RemovalRun<'a> {
     lock: Option<PruneLock>,
 }
 
-/// What the verdict on entries depends on.
+/// The facts that the verdict on entries depends on.
 #[derive(Clone, Copy)]
 struct Judgement<'a> {
     policy: &'a Policy,
@@ -153,7 +153,7 @@ impl RemovalRun<'_> {
     /// Gathers what the verdicts depend on, and removes. `may_empty`: the run may empty the store, and consent was not
     /// given.
     fn judge(mut self, mut consent: Consent, may_empty: bool, leftovers: Leftovers) -> anyhow::Result<Exit> {
-        // Not while the user thinks about a question: the nightly run must not wait for that.
+        // The lock is not held while a question is open: the nightly run must not wait for the answer.
         let may_ask = consent == Consent::ToBeAsked || (may_empty && io::stdin().is_terminal());
         if !may_ask && let Some(exit) = self.begin()? {
             return Ok(exit);
@@ -168,7 +168,7 @@ impl RemovalRun<'_> {
             interpreters.as_ref().is_some_and(|interpreters| interpreters.loads(tag, magic) == Loads::No)
         };
         let circumstances = self.opened.circumstances(self.session.environment.now, &is_dead);
-        self.say_once(&policy, &circumstances);
+        self.note_inaccurate_last_use(&policy, &circumstances);
         let mut cut_off = self.weigh(&policy, circumstances);
         let weighed =
             cut_off.as_mut().map(|cut_off| std::mem::take(&mut cut_off.troubles)).unwrap_or_default();
@@ -183,7 +183,7 @@ impl RemovalRun<'_> {
         {
             return Ok(exit);
         }
-        let is_stopped = (cut_off.is_some() || may_empty) && self.opened.stop.has_looked_enough();
+        let is_stopped = (cut_off.is_some() || may_empty) && self.opened.stop.is_scan_stopped();
         let weighing = if is_stopped { Weighing::Stopped } else { Weighing::Whole };
         let judgement = Judgement { policy: &policy, circumstances, cut_off, weighing, matched };
         self.remove(judgement, weighed, consent)
@@ -202,7 +202,7 @@ impl RemovalRun<'_> {
         Ok(None)
     }
 
-    /// Plans what is judged, removes it or shows what would be removed, and records the run.
+    /// Plans the removal, removes the entries or lists them (dry run), and records the run.
     fn remove(
         mut self,
         judgement: Judgement<'_>,
@@ -221,10 +221,10 @@ impl RemovalRun<'_> {
         let overflow = (consent == Consent::Given).then_some(&overflow);
         let Scanned { mut plan, mut troubles, census, look } = self.look(judgement, weighed, overflow)?;
         if plan.in_scope == 0 && look == ScanExtent::Whole {
-            self.say_nothing_in_scope(judgement);
+            self.note_nothing_in_scope(judgement);
         }
         if consent == Consent::ToBeAsked && look == ScanExtent::Whole {
-            if !has_agreed(opened, &plan)? {
+            if !confirm(opened, &plan)? {
                 complain::note("nothing was removed");
                 return Ok(Exit::Done);
             }
@@ -234,14 +234,14 @@ impl RemovalRun<'_> {
         }
         let is_stopped = opened.stop.cause().is_some();
         let has_begun = overflow.is_some_and(|overflow| overflow.taken() > 0);
-        // A part of the store says nothing of a budget; of each entry in it, it says all.
-        let is_in_vain = judgement.weighing == Weighing::Stopped
+        // A partial scan cannot decide what a budget removes, but it can decide about each entry that it read.
+        let removes_nothing = judgement.weighing == Weighing::Stopped
             || consent == Consent::ToBeAsked
             || (is_stopped && !has_begun);
         let outcome = match mode {
-            _ if look == ScanExtent::Partial && is_in_vain => Outcome::default(),
+            _ if look == ScanExtent::Partial && removes_nothing => Outcome::default(),
             Mode::DryRun => {
-                self.look_into(&mut plan);
+                self.check_contents(&mut plan);
                 troubles = both(troubles, std::mem::take(&mut plan.troubles));
                 expectation.finish(plan)
             }
@@ -250,7 +250,7 @@ impl RemovalRun<'_> {
                 execution.finish(plan, opened.threads(), |entries| progress.update(entries))
             }
         };
-        let partly = (look == ScanExtent::Partial).then(|| partly(is_in_vain, is_stopped));
+        let partly = (look == ScanExtent::Partial).then(|| partial_note(removes_nothing, is_stopped));
         Ok(self.finish(&outcome, &troubles, &census, partly))
     }
 
@@ -264,7 +264,7 @@ impl RemovalRun<'_> {
     ) -> Exit {
         let _lock = self.lock.take();
         let (session, options, opened, mode) = (self.session, self.options, self.opened, self.mode);
-        // A signal leaves work undone, the end of the allowed time is what was asked for.
+        // A signal makes the run incomplete; a time limit does not, because it was requested.
         let is_done = outcome.is_complete() && opened.stop.cause() != Some(Cause::Signal);
         let mut exit = Exit::complete_if(complain::is_read(troubles) && is_done);
         if mode == Mode::Real {
@@ -282,7 +282,7 @@ impl RemovalRun<'_> {
         if is_written { exit } else { Exit::Incomplete }
     }
 
-    /// The interpreters, where the policy asks which there are.
+    /// The interpreters, if the policy depends on them.
     fn interpreters(&self, policy: &Policy) -> Option<Interpreters> {
         let found = policy.asks_interpreters().then(|| self.session.interpreters_with(self.opened))?;
         if policy.selectors.contains(&Selector::DeadInterpreters) {
@@ -291,34 +291,40 @@ impl RemovalRun<'_> {
         Some(found)
     }
 
-    /// What the user should know before a policy is judged with it.
-    fn say_once(&self, policy: &Policy, circumstances: &Circumstances<'_>) {
-        let asks_last_use = policy.unused_for.is_some() || !policy.budget.is_unlimited();
-        if asks_last_use && circumstances.clock == Clock::Modification {
-            self.session.note("this mount keeps no access times: the time of compilation counts as last use");
+    /// Notes that the last use is inaccurate, if the policy depends on it.
+    fn note_inaccurate_last_use(&self, policy: &Policy, circumstances: &Circumstances<'_>) {
+        let needs_last_use = policy.unused_for.is_some() || !policy.budget.is_unlimited();
+        if needs_last_use && circumstances.clock == Clock::Modification {
+            self.session.note(
+                "this mount does not record access times: the time of compilation counts as the last use",
+            );
         }
     }
 
-    fn say_nothing_in_scope(&self, judgement: Judgement<'_>) {
+    fn note_nothing_in_scope(&self, judgement: Judgement<'_>) {
         if !judgement.policy.scope.is_everything() && judgement.matched == Matched::Unknown {
-            self.selection.say_nothing_in_scope(self.session);
+            self.selection.note_nothing_in_scope(self.session);
         }
     }
 }
 
 /// Asks on the terminal.
-fn has_agreed(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
+fn confirm(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
     let tally = plan.tally();
     let (files, size) = (human::counted(tally.files, "file"), human::size(tally.disk));
     let store = pycstore::quoting::escaped(&opened.store.path().to_string_lossy());
-    agreed(Consent::ToBeAsked, &format!("Remove {files} ({size}) from {store}?"))
+    confirmed(Consent::ToBeAsked, &format!("Remove {files} ({size}) from {store}?"))
 }
 
 /// The message about a run that scanned a part of the store.
-fn partly(is_in_vain: bool, is_stopped: bool) -> &'static str {
-    match (is_in_vain, is_stopped) {
-        (true, _) => "stopped before all entries were looked at: nothing was removed",
-        (false, true) => "stopped before the end: what was not looked at is left for the next run",
-        (false, false) => "half of the time is over: what was not looked at is left for the next run",
+fn partial_note(removes_nothing: bool, is_stopped: bool) -> &'static str {
+    match (removes_nothing, is_stopped) {
+        (true, _) => "stopped before the scan was complete: nothing was removed",
+        (false, true) => {
+            "stopped before the scan was complete: the remaining files are left for the next run"
+        }
+        (false, false) => {
+            "the scan took half of the maximum runtime: the remaining files are left for the next run"
+        }
     }
 }

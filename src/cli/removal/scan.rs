@@ -1,4 +1,4 @@
-//! The scans of a run: what is over the budget, what is to be removed, and what the store holds.
+//! The scans of a run: they find the entries over the budget and those to remove, and count the store for metrics.
 
 use super::{Judgement, RemovalRun};
 use crate::cli::selection::reclaimable;
@@ -13,7 +13,7 @@ use pycstore::verdict::policy::{Budget, Circumstances, Policy};
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::verdict::usage::CountedLinks;
 
-/// What a scan found.
+/// The result of a scan.
 pub(super) struct Scanned {
     pub plan: Plan,
     pub troubles: Vec<Trouble>,
@@ -36,12 +36,12 @@ impl RemovalRun<'_> {
             return None;
         }
         let new_weigher = || Weigher::new(Judge::new(policy, &self.opened.store, circumstances));
-        let mut progress = self.session.progress("weighing");
+        let mut progress = self.session.progress("measuring");
         let scan = within_scope(self.opened, policy, policy.question());
         Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
     }
 
-    /// One scan: what is to be removed, and, where metrics are written, what the store holds.
+    /// One scan: finds the entries to remove and, if metrics are written, counts the whole store.
     pub(super) fn look(
         &self,
         judgement: Judgement<'_>,
@@ -53,7 +53,7 @@ impl RemovalRun<'_> {
         let counts = self.options.metrics.is_some();
         let question = match (counts, cut_off) {
             (true, _) => Question::Everything(UncheckedHashes::Trust),
-            // Nothing is over the budget, and the rest of the policy asks for less.
+            // Nothing is over the budget, and the rest of the policy needs fewer facts.
             (false, Some(cut_off)) if cut_off.is_empty() => {
                 Policy { budget: Budget::default(), ..policy.clone() }.question()
             }
@@ -68,11 +68,11 @@ impl RemovalRun<'_> {
             (planner.with_cut_off(cut_off).with_overflow(overflow), counts.then(counting))
         };
         let (planners, countings): (Vec<_>, Vec<_>) = {
-            let mut progress = session.progress("looking at");
+            let mut progress = session.progress("scanning");
             scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
         };
-        let look = if opened.stop.has_looked_enough() { ScanExtent::Partial } else { ScanExtent::Whole };
-        // A part of the store says nothing of how much it holds.
+        let look = if opened.stop.is_scan_stopped() { ScanExtent::Partial } else { ScanExtent::Whole };
+        // A partial scan cannot count the store.
         let countings = countings.into_iter().flatten().filter(|_| look == ScanExtent::Whole);
         let census = Census::collect(countings);
         let mut plan = Plan::collect(planners);
@@ -82,12 +82,11 @@ impl RemovalRun<'_> {
     }
 
     /// Removes from the plan of a dry run the files that a real run would find not to be bytecode.
-    pub(super) fn look_into(&self, plan: &mut Plan) {
+    pub(super) fn check_contents(&self, plan: &mut Plan) {
         let unread = plan.look_into(&self.opened.store, self.opened.threads());
         if unread > 0 {
             let files = human::counted(unread, "file");
-            self.session
-                .note(&format!("{files} not looked into: what is no bytecode among them will be kept"));
+            self.session.note(&format!("{files} not read: those that are not bytecode will be kept"));
         }
     }
 }

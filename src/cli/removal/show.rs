@@ -2,7 +2,7 @@
 
 use super::document::PruneDocument;
 use super::scan::ScanExtent;
-use super::{Account, RunOptions};
+use super::{ResultOutput, RunOptions};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Column, Table};
 use crate::cli::output::{complain, owner, path};
@@ -26,7 +26,7 @@ pub(super) fn show(
     look: ScanExtent,
 ) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    if options.account == Account::LeftToCaller {
+    if options.output == ResultOutput::LeftToCaller {
         return Ok(());
     }
     if options.json {
@@ -45,7 +45,9 @@ pub(super) fn explain(outcome: &Outcome) {
     if outcome.over_budget != Tally::default() {
         let Tally { files, disk, .. } = outcome.over_budget;
         let over = if files > 0 { human::counted(files, "file") } else { human::size(disk) };
-        complain::note(&format!("still {over} over the budget: what is left is foreign, kept or too young"));
+        complain::note(&format!(
+            "still {over} over the limit: the remaining files are foreign, kept or too new"
+        ));
     }
 }
 
@@ -68,7 +70,7 @@ fn print(
     }
     // A dry run names the directories; a real run counts them.
     if mode == Mode::DryRun && !outcome.emptied.is_empty() {
-        let mut table = Table::new(vec![Column::right("DIRECTORIES", 1)], "EMPTIED, WITH ALL BELOW");
+        let mut table = Table::new(vec![Column::right("DIRECTORIES", 1)], "EMPTY DIRECTORY TREE");
         for (relative, count) in topmost(&outcome.emptied) {
             let path = store.shown(&relative, b"");
             table.row(vec![human::count(count)], path::shown(&path, &session.terminal), Tone::Normal);

@@ -15,8 +15,7 @@ pub(super) fn would_empty(
     circumstances: Circumstances<'_>,
     cut_off: Option<&CutOff>,
 ) -> bool {
-    if opened.stop.has_looked_enough()
-        || cut_off.is_some_and(|it| it.is_empty() && policy.unused_for.is_none())
+    if opened.stop.is_scan_stopped() || cut_off.is_some_and(|it| it.is_empty() && policy.unused_for.is_none())
     {
         return false;
     }
@@ -24,7 +23,7 @@ pub(super) fn would_empty(
     let scan = Scan { stop: &is_found, ..opened.scan(policy.question()) };
     let new_search = || Remainder::new(policy, &opened.store, circumstances, cut_off, &is_found);
     let check_stop = |_| {
-        if opened.stop.has_looked_enough() {
+        if opened.stop.is_scan_stopped() {
             is_found.store(true, Ordering::Relaxed);
         }
     };

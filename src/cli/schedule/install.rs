@@ -2,7 +2,7 @@
 
 use super::ScheduleOptions;
 use super::policy::{NightlyPolicy, job};
-use super::problem::{explained, say_unknown};
+use super::problem::{explained, note_unknown};
 use super::remove::{exit, remove_schedules};
 use crate::cli::edit::{self, Agreement, Confirm, EditOutcome, agree, carry_out};
 use crate::cli::output::complain;
@@ -23,7 +23,7 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
     policy.check()?;
     let new = NewSchedule::plan(environment, scheduler, &job, &found.installed).map_err(explained)?;
     for (other, error) in found.unknown.iter().filter(|(other, _)| *other != scheduler) {
-        say_unknown(*other, error);
+        note_unknown(*other, error);
     }
     let mut receipt = edit::receipt(session);
     let old = others(session, scheduler, &found.installed, &receipt)?;
@@ -34,15 +34,15 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
         Agreement::Given => {
             record(session, &new, &mut receipt);
             let exit = switch(session, &new, &old);
-            edit::say_unrecorded(receipt.settle());
+            edit::report_unwritten(receipt.settle());
             (exit, false)
         }
     };
     if exit == Exit::Done && !is_declined {
         let NightlyPolicy { names, origin, user, .. } = policy;
         let user = user.map(|user| format!(" as {user}")).unwrap_or_default();
-        session.note(&format!("each night{user}: {} ({origin})", names.join(" ")));
-        session.note(where_problems_are(scheduler));
+        session.note(&format!("every night{user}: {} ({origin})", names.join(" ")));
+        session.note(where_errors_are(scheduler));
     }
     Ok(exit)
 }
@@ -59,7 +59,7 @@ fn others(
         old.add(&session.environment, receipt, other.scheduler).map_err(explained)?;
         if !old.schedulers.contains(&other.scheduler) {
             let hint = "systemctl --user disable --now pycstore.timer";
-            complain::advise(&format!("{} was installed by hand, and stays", other.place), hint);
+            complain::advise(&format!("{} was installed by hand and is kept", other.place), hint);
         }
     }
     Ok(old)
@@ -70,7 +70,7 @@ fn record(session: &Session, new: &NewSchedule, receipt: &mut Receipt) {
     for edit in new.plan.edits() {
         receipt.add(&new.scheduler.to_string(), &edit.place, session.environment.now);
     }
-    edit::say_unrecorded(receipt.write());
+    edit::report_unwritten(receipt.write());
 }
 
 /// Adds and starts the new schedule, and removes the old one only if that succeeded.
@@ -86,18 +86,18 @@ fn switch(session: &Session, new: &NewSchedule, old: &ScheduleRemoval) -> Exit {
         return remove_schedules(old);
     };
     for scheduler in &old.schedulers {
-        complain::note(&format!("the schedule by {scheduler} stays"));
+        complain::note(&format!("the {scheduler} schedule is kept"));
     }
     exit
 }
 
-fn where_problems_are(scheduler: Scheduler) -> &'static str {
+fn where_errors_are(scheduler: Scheduler) -> &'static str {
     match scheduler {
         Scheduler::Systemd => {
-            "problems are in `journalctl --user -u pycstore`; while you are logged out it waits, unless \
-             `loginctl enable-linger` keeps your manager running"
+            "errors are logged in `journalctl --user -u pycstore`; the timer waits while you are logged out, \
+             unless you run `loginctl enable-linger`"
         }
-        Scheduler::Cron => "cron sends problems by mail, if mail is delivered on this machine",
-        Scheduler::Launchd => "problems are in ~/Library/Logs/pycstore.log",
+        Scheduler::Cron => "cron sends errors by mail, if this machine delivers mail",
+        Scheduler::Launchd => "errors are logged in ~/Library/Logs/pycstore.log",
     }
 }

@@ -60,12 +60,12 @@ pub fn prune_options(session: &Session, dry_run: bool) -> PruneOptions {
 /// Maximum length of an answer of the owner's process, in bytes.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
-/// What is removed each night, as `schedule run` decides it.
+/// The policy of `schedule run`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct NightlyPolicy {
     /// The selectors and scopes, as the history names them.
     pub names: Vec<String>,
-    /// Where they come from, for people.
+    /// Where they come from, as text.
     pub origin: String,
     /// Whether it removes every entry.
     empties_every_store: bool,
@@ -96,14 +96,14 @@ impl NightlyPolicy {
         let Selection { names, policy, .. } = prune_options(session, false).selection(session)?;
         let origin = match (Selection::is_configured(session), &session.configuration.path) {
             (true, Some(path)) => path.display().to_string(),
-            _ => "the default: the configuration has none".into(),
+            _ => "default: the configuration has no policy".into(),
         };
-        let last_run = newest_run(session, &names).map_err(|error| complain::told(&error).0);
+        let last_run = newest_run(session, &names).map_err(|error| complain::message_and_hint(&error).0);
         let empties_every_store = policy.empties_every_store();
         Ok(NightlyPolicy { names, origin, empties_every_store, last_run, user: None })
     }
 
-    /// Refuses a policy that removes every entry each night: that run needs consent, and has no terminal.
+    /// Refuses a policy that would remove every entry every night: that run needs consent, and has no terminal.
     ///
     /// # Errors
     /// If it does.
@@ -112,8 +112,8 @@ impl NightlyPolicy {
             return Ok(());
         }
         let (names, origin) = (self.names.join(", "), &self.origin);
-        let message = format!("refused: {names} removes every entry each night ({origin})");
-        Err(Complaint::new(message, "raise the limit, or let a job of your own run `pycstore prune --yes`"))
+        let message = format!("refused: {names} would remove every entry every night ({origin})");
+        Err(Complaint::new(message, "raise the limit, or run `pycstore prune --yes` from your own job"))
     }
 }
 
@@ -134,7 +134,7 @@ fn newest_run(session: &Session, names: &[String]) -> anyhow::Result<Option<Run>
 
 /// Runs `schedule policy` as the job would run `schedule run`: it continues as the owner of the store.
 fn ask_owner(session: &Session) -> anyhow::Result<NightlyPolicy> {
-    const WHY: &str = "cannot find out what the owner of the store would remove each night";
+    const WHY: &str = "cannot determine the nightly policy of the owner of the store";
     let mut arguments = job(session)?.arguments;
     arguments.pop();
     arguments.push("policy".into());

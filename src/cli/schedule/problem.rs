@@ -6,9 +6,9 @@ use pycstore::edits::{EditError, TextPlace};
 use pycstore::schedule::{ScheduleError, Scheduler};
 
 /// Reports that a schedule of this scheduler may be in place.
-pub fn say_unknown(scheduler: Scheduler, error: &EditError) {
+pub fn note_unknown(scheduler: Scheduler, error: &EditError) {
     let error = complain::one_line(error);
-    complain::note(&format!("{error}; cannot tell whether {scheduler} has a schedule"));
+    complain::note(&format!("{error}; cannot determine whether {scheduler} has a schedule"));
 }
 
 /// Adds a hint to the error, if there is one.
@@ -18,14 +18,12 @@ pub fn explained(error: impl Into<ScheduleError>) -> anyhow::Error {
         ScheduleError::Edit(error) => error,
     };
     let hint = match &error {
-        EditError::Block { place: TextPlace::Crontab, .. } => {
-            "correct it with `crontab -e`, and run this again"
-        }
+        EditError::Block { place: TextPlace::Crontab, .. } => "fix it with `crontab -e`, then run this again",
         EditError::Crontab(CrontabError::NotRun(_)) => {
             "install cron, for example: apt install cron; or start a systemd user manager"
         }
         EditError::Crontab(CrontabError::Refused(_)) => {
-            "ask for crontab(1) (cron.allow, cron.deny); or: pycstore schedule install --with systemd"
+            "ask the administrator to let you use crontab (cron.allow, cron.deny), or: pycstore schedule install --with systemd"
         }
         _ => return error.into(),
     };

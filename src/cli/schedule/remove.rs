@@ -1,7 +1,7 @@
 //! `pycstore schedule remove`, also used by `install`: removes only what pycstore wrote.
 
 use super::ScheduleOptions;
-use super::problem::{explained, say_unknown};
+use super::problem::{explained, note_unknown};
 use crate::cli::edit::{self, Agreement, Confirm, EditOutcome, agree, carry_out};
 use crate::cli::output::complain;
 use crate::cli::session::Session;
@@ -25,7 +25,7 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
             // Without cron there is no crontab.
             Err(error) if error.is_missing_crontab() => {}
             Err(error) => {
-                say_unknown(scheduler, &error);
+                note_unknown(scheduler, &error);
                 known = Exit::Incomplete;
             }
         }
@@ -35,14 +35,14 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
         Agreement::Ended(outcome) => exit(&outcome),
         Agreement::Given => {
             let exit = remove_schedules(&removal);
-            edit::say_unrecorded(receipt.settle());
+            edit::report_unwritten(receipt.settle());
             exit
         }
     };
     Ok(if exit == Exit::Done { known } else { exit })
 }
 
-/// Removes schedules, and tells their schedulers. Reports what fails.
+/// Removes schedules and stops them. Reports failures.
 pub fn remove_schedules(removal: &ScheduleRemoval) -> Exit {
     // Before the units are deleted.
     if let Err(error) = removal.stop() {
@@ -55,7 +55,7 @@ pub fn remove_schedules(removal: &ScheduleRemoval) -> Exit {
     if errors.is_empty() { exit(&outcome) } else { Exit::Incomplete }
 }
 
-/// Returns how a command ends whose plans had this outcome.
+/// Returns the exit code for this outcome of a plan.
 pub fn exit(outcome: &EditOutcome) -> Exit {
     match outcome.failures {
         0 => Exit::Done,

@@ -2,7 +2,7 @@
 
 use super::ScheduleOptions;
 use super::policy::{NightlyPolicy, job};
-use super::problem::say_unknown;
+use super::problem::note_unknown;
 use crate::cli::output::path;
 use crate::cli::session::{Session, is_absent};
 use pycstore::edits::TextPlace;
@@ -26,18 +26,18 @@ pub fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exi
         Scheduler::Systemd => {
             let units = systemd::Units::new(&session.environment)?;
             for (path, text) in [(&units.service, systemd::service(&job)), (&units.timer, systemd::timer())] {
-                say_place(session, path);
+                note_file(session, path);
                 writeln!(out, "# {}", path.file_name().unwrap_or_default().display())?;
                 out.write_all(&path::lines_shown(&text, &session.terminal))?;
             }
         }
         Scheduler::Cron => {
-            say_place(session, Path::new("the crontab"));
+            session.note("add to the crontab");
             out.write_all(&path::lines_shown(&cron::line(&job, time), &session.terminal))?;
         }
         Scheduler::Launchd => {
             let agent = Agent::new(&session.environment)?;
-            say_place(session, &agent.path);
+            note_file(session, &agent.path);
             out.write_all(&path::lines_shown(&agent.property_list(&job, time)?, &session.terminal))?;
         }
     }
@@ -45,19 +45,19 @@ pub fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-fn say_place(session: &Session, place: &Path) {
-    session.note(&format!("for {}", at_home(place, session.environment.home.as_deref())));
+fn note_file(session: &Session, file: &Path) {
+    session.note(&format!("save as {}", at_home(file, session.environment.home.as_deref())));
 }
 
 /// Prints the schedules in place, the last run and the policy.
 pub fn status(session: &Session) -> anyhow::Result<Exit> {
     let found = schedule::installed(&session.environment);
     for (scheduler, error) in &found.unknown {
-        say_unknown(*scheduler, error);
+        note_unknown(*scheduler, error);
     }
     let mut out = BufWriter::new(io::stdout().lock());
     if found.installed.is_empty() {
-        writeln!(out, "schedule  none: pycstore schedule install")?;
+        writeln!(out, "schedule  none (to install one: pycstore schedule install)")?;
     }
     for installed in &found.installed {
         write_schedule(&mut out, session, installed)?;
@@ -72,7 +72,7 @@ pub fn status(session: &Session) -> anyhow::Result<Exit> {
     if let Some(store) = session.store().value {
         out.write_all(b"store     ")?;
         out.write_all(&path::shown(&store, &session.terminal))?;
-        writeln!(out, "{}", if is_absent(&store) { " (not there)" } else { "" })?;
+        writeln!(out, "{}", if is_absent(&store) { " (missing)" } else { "" })?;
     }
     out.flush()?;
     Ok(Exit::complete_if(!found.installed.is_empty()))
@@ -97,7 +97,7 @@ fn write_schedule(out: &mut dyn Write, session: &Session, installed: &Installed)
 }
 
 fn write_last_run(out: &mut dyn Write, session: &Session, run: Option<Run>) -> io::Result<()> {
-    let Some(run) = run else { return writeln!(out, "last run  none is recorded with this policy") };
+    let Some(run) = run else { return writeln!(out, "last run  none recorded with this policy") };
     writeln!(
         out,
         "last run  {} ({}): {}, removed {}, {}",

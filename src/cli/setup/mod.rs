@@ -5,7 +5,7 @@
 mod undo;
 
 use super::config::Origin;
-use super::edit::{self, Confirm, Direction, EditOutcome, carry_through, complain_of};
+use super::edit::{self, Confirm, Direction, EditOutcome, carry_through, report_failure};
 use super::output::complain::{self, Complaint};
 use super::output::path;
 use super::session::Session;
@@ -135,11 +135,11 @@ fn set_up(
     if outcome.is_done() && !options.dry_run && !session.global.quiet {
         for target in &planned.targets {
             if let Some(reach) = target.reach() {
-                complain::note(&format!("{target} sets it for {reach}"));
+                complain::note(&format!("{target}: applies to {reach}"));
             }
         }
         if outcome.edited > 0 && prepared.iter().any(|it| it.target.sets_variable()) {
-            say_what_next(session, &prepared);
+            note_next_steps(session, &prepared);
         }
     }
     Ok(exit(&outcome, failures, false))
@@ -155,14 +155,14 @@ fn store(session: &Session) -> Result<PathBuf, Complaint> {
     };
     let origin = store.origin.long(session.configuration.path.as_deref());
     if let Some(named) = &named {
-        let hint = "name the store: pycstore setup --store \"$HOME/.cache/cpython\" …";
+        let hint = "specify the store: pycstore setup --store \"$HOME/.cache/cpython\" …";
         if named.starts_with("~") {
             let message = format!("{origin} is {}: a quoted `~` is not expanded", named.display());
             return Err(Complaint::new(message, hint));
         }
         if !named.is_absolute() && matches!(store.origin, Origin::Variable(_)) {
             let message =
-                format!("{origin} is {}: a relative path depends on the directory", named.display());
+                format!("{origin} is {}: a relative path depends on the working directory", named.display());
             return Err(Complaint::new(message, hint));
         }
     }
@@ -182,7 +182,7 @@ fn vet(session: &Session, store: &Path) -> anyhow::Result<()> {
     let Some(sharing) = sharing else { return Ok(()) };
     let message =
         format!("refused: {} is shared with other programs ({})", store.display(), sharing.explanation());
-    let hint = format!("name a directory of its own: pycstore setup --store {} …", environment.own_store());
+    let hint = format!("use a separate directory: pycstore setup --store {} …", environment.own_store());
     Err(Complaint::new(message, hint).into())
 }
 
@@ -214,7 +214,7 @@ fn plan(session: &Session, prepared: &[PreparedTarget]) -> io::Result<PlannedSet
     for PreparedTarget { target, plan } in prepared {
         let mut failures = 0;
         let mut note_failure = |error| {
-            complain_of(error, Direction::Put);
+            report_failure(error, Direction::Put);
             failures += 1;
         };
         match plan {
@@ -256,7 +256,7 @@ fn carry_out(
     let mut preparation = None;
     if prepared.iter().any(|it| it.target.sets_variable()) {
         let new = Preparation::new(store, home).map_err(|error| {
-            Complaint::caused(error, "name a store of your own: pycstore setup --store ~/.cache/cpython")
+            Complaint::caused(error, "use a store of your own: pycstore setup --store ~/.cache/cpython")
         })?;
         preparation = Some(new);
     }
@@ -280,21 +280,23 @@ fn record(session: &Session, prepared: &[PreparedTarget], planned: &[Target]) {
             receipt.add(&target.to_string(), &place, session.environment.now);
         }
     }
-    edit::say_unrecorded(receipt.write());
+    edit::report_unwritten(receipt.write());
 }
 
-/// Says what is left to the user: shells that already run, and a schedule.
-fn say_what_next(session: &Session, prepared: &[PreparedTarget]) {
+/// Prints the next steps: running shells, and a schedule.
+fn note_next_steps(session: &Session, prepared: &[PreparedTarget]) {
     for PreparedTarget { target, plan } in prepared {
         if let (Target::Bash | Target::Zsh | Target::Fish, TargetPlan::Blocks(_)) = (target, plan) {
             let line = plan.snippet();
             let line = String::from_utf8_lossy(&line);
-            complain::note(&format!("in a {target} that runs already: {}", line.trim_end()));
+            complain::note(&format!("to apply it to a running {target}: {}", line.trim_end()));
         }
     }
     let schedules = schedule::installed(&session.environment);
     if schedules.installed.is_empty() && schedules.unknown.is_empty() {
-        complain::note("Python only ever adds to the store; to keep it clean: pycstore schedule install");
+        complain::note(
+            "Python never removes files from the store; to clean it up every night: pycstore schedule install",
+        );
     }
 }
 
@@ -306,13 +308,13 @@ fn exit(outcome: &EditOutcome, failures: usize, showed_snippets: bool) -> Exit {
     }
 }
 
-/// `--print`: each snippet once, on standard output; on standard error where it would go.
+/// `--print`: each snippet once, on standard output; its place on standard error.
 fn print(session: &Session, prepared: &[PreparedTarget]) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut printed: Vec<Vec<u8>> = Vec::new();
     for PreparedTarget { target, plan } in prepared {
         for place in plan.places() {
-            session.note(&format!("{target}: for {}", shown(session, &place)));
+            session.note(&format!("{target}: add to {}", shown(session, &place)));
         }
         let text = plan.snippet();
         if !printed.contains(&text) {

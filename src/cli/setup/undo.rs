@@ -1,7 +1,7 @@
 //! `pycstore setup --undo`: removes what setup added, in this environment and in the files of the receipt.
 
 use super::{SetupOptions, exit, shown};
-use crate::cli::edit::{self, Confirm, Direction, EditOutcome, carry_through, complain_of};
+use crate::cli::edit::{self, Confirm, Direction, EditOutcome, carry_through, report_failure};
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::session::Session;
 use pycstore::edits::{EditPlan, Receipt, TextPlace};
@@ -27,9 +27,9 @@ pub(super) fn undo(
         outcome = carry_through(session, confirm, &plan, &[], || Ok(()))?;
     }
     if outcome.edited > 0 {
-        edit::say_unrecorded(receipt.settle());
+        edit::report_unwritten(receipt.settle());
         if targets.iter().any(|target| target.sets_variable()) {
-            session.note("the store stays: `pycstore prune --all` empties it");
+            session.note("the store is kept; to empty it: pycstore prune --all");
         }
     }
     Ok(exit(&outcome, failures, false))
@@ -45,7 +45,7 @@ fn plan_undo(
     plan: &mut EditPlan,
 ) -> bool {
     if target.is_snippet() {
-        let message = format!("{target} is a snippet: setup only printed it, and cannot remove it");
+        let message = format!("{target} is a snippet: setup only printed it and cannot remove it");
         complain::fatal(&Complaint::new(message, "remove it where you added it").into());
         return false;
     }
@@ -64,7 +64,7 @@ fn plan_undo(
     for place in places {
         match setup::undo(plan, target, &place) {
             Err(error) if is_named || !error.is_missing_crontab() => {
-                complain_of(error, Direction::Undo);
+                report_failure(error, Direction::Undo);
                 is_planned = false;
             }
             _ => {}

@@ -99,7 +99,7 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
 
     let (plans, troubles) = plan(session, options, roots, real_store.as_deref(), &ignored, &adoption, &stop);
     let outcome = if stop.cause().is_some() {
-        complain::note("stopped before all files were looked at: nothing was removed");
+        complain::note("stopped before the scan was complete: nothing was removed");
         SweepOutcome::default()
     } else {
         match mode {
@@ -113,7 +113,7 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
     };
 
     stop.end_work();
-    // What is done is done: an output that cannot be written is one more problem to report.
+    // The work is complete: output that cannot be written is one more problem to report.
     let is_written = complain::is_written(show(session, options, &adoption, &outcome, mode));
     explain(session, &outcome);
     let is_read = complain::troubles(&troubles) == Exit::Done;
@@ -153,7 +153,7 @@ fn plan(
         let (threads, destination) = (session.threads(), adoption.destination());
         let walk = Walk { root: &root, bounds, destination, threads, stop: stop.flag() };
         let parts = {
-            let mut progress = session.progress("looking at");
+            let mut progress = session.progress("scanning");
             walk.run(|| SweepPlanner::new(policy), |files| progress.update(files))
         };
         let mut plan = SweepPlanner::collect(parts);
@@ -221,12 +221,12 @@ fn open_roots(session: &Session, options: &SweepOptions, store: Option<&Path>) -
 fn hint(refusal: &SweepRefusal) -> &'static str {
     match refusal {
         SweepRefusal::NotFound(_) | SweepRefusal::NotADirectory(_) | SweepRefusal::Io { .. } => {
-            "name a directory of sources: pycstore sweep ~/project"
+            "specify a directory of sources: pycstore sweep ~/project"
         }
-        SweepRefusal::RootDirectory(_) => "name the trees that are yours: pycstore sweep ~/project",
-        SweepRefusal::Packaged(_) | SweepRefusal::Installation(_) => "--system sweeps it as well",
+        SweepRefusal::RootDirectory(_) => "specify your own source trees: pycstore sweep ~/project",
+        SweepRefusal::Packaged(_) | SweepRefusal::Installation(_) => "to sweep it, too: --system",
         SweepRefusal::Doubtful { .. } => {
-            "run as that user, or let nobody else write to the directories on the way"
+            "run as that user, or remove write access for others from the directories on the path"
         }
         SweepRefusal::InStore(_) => "to remove entries of the store: pycstore prune",
     }
@@ -237,7 +237,7 @@ fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Opti
     let is_there = path.try_exists().with_context(|| path.display().to_string())?;
     match mode {
         Mode::DryRun if !is_there => Ok(None),
-        // What the real run would refuse is refused.
+        // Refuses what the real run would refuse.
         Mode::DryRun => session.open(Purpose::Remove).map(Some),
         Mode::Real => session.open_to_fill("run as that user, or without --adopt").map(Some),
     }
@@ -245,7 +245,7 @@ fn open_store(session: &Session, path: &Path, mode: Mode) -> anyhow::Result<Opti
 
 /// The globs of ignored files; a name alone matches in any directory.
 fn ignored(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
-    let hint = "a glob is a name, such as 'build', or matched against absolute paths: '/home/me/work/**'";
+    let hint = "a glob is a name, such as 'build', or an absolute path, such as '/home/me/work/**'";
     let mut globs = Vec::new();
     for glob in given {
         let anywhere = if glob.contains('/') || glob.is_empty() || glob.starts_with('~') {
@@ -304,7 +304,7 @@ fn print(
     if options.adopt && outcome.failures.is_empty() && !outcome.removed.is_empty() {
         sum += &format!("; {adopted} {} of them, {}", human::count(files), human::size(disk));
     } else if options.adopt && files > 0 {
-        // What could not be removed is in both places.
+        // A file that could not be removed exists in both places.
         let remaining = outcome.failures.iter().map(|failure| failure.files).sum();
         sum += &format!("; {adopted} {}, {}", human::counted(files, "file"), human::size(disk));
         sum += &format!("; could not remove {}", human::counted(remaining, "file"));
@@ -318,7 +318,7 @@ fn explain(session: &Session, outcome: &SweepOutcome) {
     let kept = outcome.kept.iter().filter(|it| !is_quiet || it.why.is_unexpected());
     complain::paths("kept", kept.map(|it| (it.why, &it.path)), KeepReason::explanation);
     let left_alone = outcome.left_alone.iter().filter(|_| !is_quiet);
-    complain::paths("left alone", left_alone.map(|it| (it.reason, &it.path)), Reason::explanation);
+    complain::paths("skipped", left_alone.map(|it| (it.reason, &it.path)), Reason::explanation);
     complain::problems(&outcome.failures);
     complain::problems(&outcome.not_adopted);
     complain::left(outcome.left, outcome.directories_left);

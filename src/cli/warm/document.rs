@@ -37,7 +37,7 @@ struct FailureRow<'a> {
 }
 
 impl<'a> WarmDocument<'a> {
-    /// The document of what was compiled into a store.
+    /// The document of a compilation into a store.
     pub(super) fn new(store: &'a Path, compilation: &'a Compilation) -> WarmDocument<'a> {
         let rows = compilation.rows.iter().map(|(executable, row)| InterpreterRow {
             executable: PathField::new("executable", executable),

@@ -75,7 +75,7 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     };
     let are_made = make_mirrors(&opened, &plan);
     opened.stop.end_work();
-    // What is done is done: an output that cannot be written is one more problem to report.
+    // The work is complete: output that cannot be written is one more problem to report.
     let is_written = complain::is_written(show(session, options, &opened, &compilation));
     complain::problems(&compilation.failures);
     let is_stopped = opened.stop.cause().is_some();
@@ -87,7 +87,7 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(is_complete && is_written))
 }
 
-/// What to compile; `None` if every path was refused.
+/// Plans the compilation; `None` if every path was refused.
 fn plan(
     session: &Session,
     options: &WarmOptions,
@@ -100,7 +100,7 @@ fn plan(
         runners,
         interpreters: &|| session.interpreters_with(opened),
         progress: &|| {
-            let mut progress = session.progress("looking at");
+            let mut progress = session.progress("scanning");
             Box::new(move |entries| progress.update(entries))
         },
         remarks: &mut |remark| match remark {
@@ -113,7 +113,7 @@ fn plan(
     };
     if options.all_stale {
         let named = paths::named(session, opened, &options.paths);
-        named.say_missing(session);
+        named.note_missing(session);
         return Ok(Some(plan_stale(&mut planning, &named.all, &named.mirrored)));
     }
     Ok(plan_sources(&mut planning, &options.paths, options.python.as_deref())?)
@@ -128,7 +128,7 @@ fn make_mirrors(opened: &Opened, plan: &WarmPlan) -> bool {
         }
         if let Err(error) = make_mirror(&opened.store, directory) {
             are_made = false;
-            let message = format!("cannot make the mirror of {} in the store", directory.display());
+            let message = format!("cannot create the directory for {} in the store", directory.display());
             complain::problem(anyhow::Error::new(error).context(message).as_ref());
         }
     }
@@ -176,10 +176,10 @@ fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> i
         compiled => format!("compiled {}", human::counted(compiled, "source")),
     };
     if fresh > 0 {
-        sum += &format!(", {} fresh already", human::count(fresh));
+        sum += &format!(", {} already fresh", human::count(fresh));
     }
     if failed > 0 {
-        sum += &format!(", {} not compiled", human::count(failed));
+        sum += &format!(", {} failed", human::count(failed));
     }
     session.style().write_line(out, &sum, Tone::Total)
 }

@@ -402,7 +402,7 @@ fn a_store_that_is_missing_refused_or_unreadable() {
     error refused
     path: /home/me/work
     detail: refused: /home/me/work is a source tree: it has a.py
-    hint: PYTHONPYCACHEPREFIX names it; a store is a directory of its own, such as ~/.cache/cpython
+    hint: the path comes from PYTHONPYCACHEPREFIX; use a separate directory for the store, such as ~/.cache/cpython
     ");
 
     let locked = entry.parent().unwrap();

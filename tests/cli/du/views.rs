@@ -172,7 +172,7 @@ fn nothing_found_is_said() {
     };
     let missing = world.home.join("nosuch");
     for option in ["--under", "--files-of"] {
-        let said = format!("pycstore: nothing in the store is at or below {}\n", missing.display());
+        let said = format!("pycstore: no entry has a source at or below {}\n", missing.display());
         assert!(told(&[option, "nosuch"]).ends_with(&said), "{}", told(&[option, "nosuch"]));
         assert!(!told(&[option, "nosuch", "-q"]).contains("pycstore: "));
         assert!(!told(&[option, "p"]).contains("pycstore: nothing"));
@@ -306,7 +306,7 @@ fn other_stores_are_named_when_asked() {
     SIZE  N directories
     SIZE  1  -  total
 
-    no other store on this machine
+    no other store found on this machine
     ----- stderr -----
     ");
     // As Python itself does it: a tilde in quotes is a directory of that name in the working directory.

@@ -69,7 +69,7 @@ fn where_no_reading_is_recorded_nothing_is_said_of_last_use() {
         for read in [true, false] {
             let Said { last_used, accessed, page } = ask(&mounting, read);
             assert_eq!((last_used, accessed), (Value::Null, Value::Null), "{mounting}");
-            assert!(page.ends_with("not known: the mount keeps no access times"), "{mounting}: {page}");
+            assert!(page.ends_with("unknown: the mount does not record access times"), "{mounting}: {page}");
         }
     }
 }

@@ -215,7 +215,7 @@ fn every_directory_is_accounted_for() {
     ----- stdout -----
     SIZE  FILES  OWNER
     SIZE  3  /home/me/gone (gone)
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
               3  /home/me/.cache/cpython/home/me/gone
               1  /home/me/.cache/cpython/home/me/oé
     "d

@@ -63,7 +63,7 @@ fn a_large_store_is_pruned_in_portions_as_its_dry_run_says() {
     let before = World::snapshot(&world.store);
     let gone = grow(&world, DIRECTORIES, EACH);
     let shown = world.pycstore(["prune", "--orphans", "--dry-run", "--json"]).exits(0);
-    let note = "pycstore: 50 000 files not looked into: what is no bytecode among them will be kept\n";
+    let note = "pycstore: 50 000 files not read: those that are not bytecode will be kept\n";
     assert_eq!(shown.stderr, note);
     let budget = world.pycstore(["prune", "--max-files", "1", "--dry-run", "--json"]).exits(0).json();
     assert_eq!(budget["removed"]["files"], all);
@@ -83,7 +83,10 @@ fn a_large_store_is_pruned_in_portions_as_its_dry_run_says() {
     let left = count(&gone);
     assert_eq!(number_after(&told.stdout, "\nremoved ") + left, all, "{told:?}");
     let lines: Vec<&str> = told.stderr.lines().collect();
-    assert_eq!(lines[0], "pycstore: stopped before the end: what was not looked at is left for the next run");
+    assert_eq!(
+        lines[0],
+        "pycstore: stopped before the scan was complete: the remaining files are left for the next run"
+    );
     assert!(left > 0 && number_after(lines[1], "pycstore: stopped early: ") < left, "{told:?}");
     let measured = fs::read_to_string(&metrics).unwrap();
     assert!(measured.contains("pycstore_prune_removed_entries{"), "{measured}");
@@ -160,9 +163,9 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
             gone = grow(&world, 150, 150);
         } else if told.stderr.contains("nothing was removed") {
             assert_eq!(left, there);
-            let line = "pycstore: stopped before all entries were looked at: nothing was removed\n";
+            let line = "pycstore: stopped before the scan was complete: nothing was removed\n";
             assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("removed nothing\n", line));
-        } else if told.stderr.contains("half of the time is over") {
+        } else if told.stderr.contains("half of the maximum runtime") {
             // What nobody looked at is left, and is not counted.
             assert!(left > 0 && left <= there, "{told:?}");
             gone = grow(&world, 150, 150);
@@ -183,13 +186,13 @@ fn a_run_that_is_out_of_time_says_what_is_left_and_succeeds() {
     world.write(".config/pycstore/config.toml", "[prune]\norphans = true\nmax-runtime = '1us'\n");
     let told = world.pycstore(["prune"]).exits(0);
     let is_said =
-        ["pycstore: stopped ", "half of the time is over"].iter().any(|line| told.stderr.contains(line));
+        ["pycstore: stopped ", "half of the maximum runtime"].iter().any(|line| told.stderr.contains(line));
     assert!(is_said, "{}", told.stderr);
     assert!(count(&gone) > 0);
     // A budget that was not weighed to the end evicts nothing.
     let there = count(&gone);
     let told = world.pycstore(["prune", "--max-files", "1", "--max-runtime", "1us"]).exits(0);
-    let line = "pycstore: stopped before all entries were looked at: nothing was removed\n";
+    let line = "pycstore: stopped before the scan was complete: nothing was removed\n";
     assert_eq!(
         (told.stdout.as_str(), told.stderr.as_str(), count(&gone)),
         ("removed nothing\n", line, there)

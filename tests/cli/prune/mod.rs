@@ -106,7 +106,7 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
     let shown: Vec<&str> = dry.stdout.lines().collect();
     let [as_heading, as_row, directories, directory, as_total] = shown[..] else { panic!("{}", dry.stdout) };
     assert_eq!([as_heading, as_row, &as_total.replace("would remove", "removed")], [heading, row, total]);
-    assert!(directories.ends_with("EMPTIED, WITH ALL BELOW"), "{directories}");
+    assert!(directories.ends_with("EMPTY DIRECTORY TREE"), "{directories}");
     assert_eq!(directory.trim(), format!("{}  {}", going["directories"], gone.display()));
     assert!(heading.ends_with("OWNER") && row.ends_with(&format!("{} (gone)", first.display())), "{row}");
     let words = format!("removed {} files and {} directories, ", going["files"], going["directories"]);
@@ -181,8 +181,8 @@ fn without_a_selector_nothing_is_done() {
             &answer,
             "",
             "pycstore: nothing selected: no selector is given, and the configuration has no policy\n\
-             hint: choose from --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
-             --max-size SIZE --max-files N --all; with --dry-run to look first\n",
+             hint: specify --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
+             --max-size SIZE --max-files N or --all; add --dry-run to preview\n",
         );
     }
     world.pycstore(["prune", "--no-such-selector"]).exits(2);
@@ -429,7 +429,7 @@ fn a_run_that_was_killed_is_finished_by_the_next() {
         let before = store(&world);
         let elsewhere = world.home.join("elsewhere");
         let arguments = [OsStr::new("prune"), selector.as_ref(), "--under".as_ref(), elsewhere.as_os_str()];
-        let line = format!("pycstore: nothing in the store is at or below {}\n", elsewhere.display());
+        let line = format!("pycstore: no entry has a source at or below {}\n", elsewhere.display());
         says(&world.pycstore(arguments).exits(0), "nothing to remove\n", &line);
         assert_only_gone(&before, &store(&world), &[]);
         let document = world.pycstore(["prune", selector, "--json"]).exits(0).json();

@@ -307,7 +307,7 @@ fn a_read_only_file_system_is_one_problem() {
     removed nothing
     SIZE  FILES  OWNER
     SIZE  81  /home/me/gone (gone)
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
              41  /home/me/store/home/me/gone
     would remove 81 files and 41 directories, SIZE
     ----- stderr -----
@@ -382,7 +382,7 @@ fn another_users_store_is_pruned_by_that_user_alone() {
     ----- stdout -----
     SIZE  FILES  OWNER
     SIZE  1  /home/me/gone (gone)
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/me/.cache/cpython/home/me/gone
     would remove 1 file and 1 directory, SIZE
     ----- stderr -----

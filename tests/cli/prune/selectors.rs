@@ -296,11 +296,10 @@ fn a_budget_of_files_evicts_the_least_valuable() {
         let over = counted - gone as u64 - most;
         let expected = match over {
             0 => String::new(),
-            1 => {
-                "pycstore: still 1 file over the budget: what is left is foreign, kept or too young\n".into()
-            }
+            1 => "pycstore: still 1 file over the limit: the remaining files are foreign, kept or too new\n"
+                .into(),
             _ => format!(
-                "pycstore: still {over} files over the budget: what is left is foreign, kept or too young\n"
+                "pycstore: still {over} files over the limit: the remaining files are foreign, kept or too new\n"
             ),
         };
         assert_eq!(pruned.stderr, expected, "{most}");
@@ -400,7 +399,8 @@ fn where_no_access_times_are_kept_the_time_of_compilation_counts() {
         find . -type f | sort
         rmdir \"$HOME/volume\" 2> \"$HOME/log\" || true
     ";
-    let note = "pycstore: this mount keeps no access times: the time of compilation counts as last use\n";
+    let note =
+        "pycstore: this mount does not record access times: the time of compilation counts as the last use\n";
     for (options, quiet, said, gone) in [
         ("noatime", "", note, &["used", "unused", "unknown", "dead"][..]),
         ("noatime", "-q", "", &["used", "unused", "unknown", "dead"]),

@@ -138,7 +138,7 @@ fn what_was_never_deleted_here_is_kept() {
         page.contains(&format!("missing            project in {}/opt\n", world.home.display())),
         "{page}"
     );
-    assert!(page.contains(&format!("names in {}/opt\n", world.home.display())), "{page}");
+    assert!(page.contains(&format!("contents of {}/opt\n", world.home.display())), "{page}");
     let witness =
         &world.pycstore(["inspect".as_ref(), "--json".as_ref(), entry.as_os_str()]).json()["witness"];
     assert_eq!(witness["directory"], world.home.join("opt").to_str().unwrap());

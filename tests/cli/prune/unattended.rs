@@ -248,7 +248,7 @@ fn one_prune_at_a_time() {
     ----- stdout -----
     SIZE  FILES  OWNER
     SIZE  3  /home/me/gone (gone)
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
               2  /home/me/.cache/cpython/home/me/gone
     would remove 3 files and 2 directories, SIZE
     ----- stderr -----
@@ -272,7 +272,7 @@ fn what_is_to_be_fixed_and_stays_for_a_lock_is_a_fault() {
     exit: 1
     ----- stdout -----
     body  /home/me/.cache/cpython/home/me/kept/d.cpython-3.N.pyc: every import fails: the body ends too early, at byte N of the body
-    1 entry looked at: 1 fault, 0 warnings, 0 notices
+    1 entry examined: 1 fault, 0 warnings, 0 notices
     ----- stderr -----
     pycstore: nothing was done: process PID (python) holds the lock of /home/me/.cache/cpython
     ");
@@ -397,7 +397,7 @@ fn all_without_anybody_to_ask_needs_a_yes() {
             (
                 "",
                 "pycstore: --all removes every entry: not a terminal, cannot ask\n\
-                 hint: add --yes, or look first with --dry-run\n"
+                 hint: add --yes, or preview with --dry-run\n"
             )
         );
     }

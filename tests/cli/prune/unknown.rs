@@ -27,7 +27,7 @@ fn assert_unknown(world: &World, sources: &[&Path], reason: &str) {
         let entry = world.entry(source, newest(), "");
         let answer = world.pycstore_unprivileged(["inspect".as_ref(), entry.as_os_str()]);
         assert!(answer.stdout.contains(&format!("unknown ({reason})\n")), "{}", answer.stdout);
-        assert!(answer.stdout.contains("next                 unknown: its source "), "{}", answer.stdout);
+        assert!(answer.stdout.contains("next import          unknown: its source "), "{}", answer.stdout);
     }
     assert_eq!(world.pycstore_unprivileged(["du", "--json"]).json()["reclaimable"]["files"], 0);
     let before = World::snapshot(&world.store);

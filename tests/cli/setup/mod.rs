@@ -27,7 +27,7 @@ fn nothing_is_done_without_consent() {
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
     pycstore: bash: ~/.profile: bash reads it as a login shell, and it may not read ~/.bashrc
     pycstore: files would be changed: not a terminal, cannot ask
-    hint: add --yes, or look first with --dry-run
+    hint: add --yes, or preview with --dry-run
     ");
     let shown = setup(&world, &["bash", "--dry-run"]).exits(0);
     assert!(
@@ -40,8 +40,8 @@ fn nothing_is_done_without_consent() {
     ----- stdout -----
     export PYTHONPYCACHEPREFIX="$HOME/.cache/cpython"
     ----- stderr -----
-    pycstore: bash: for ~/.bashrc
-    pycstore: bash: for ~/.profile
+    pycstore: bash: add to ~/.bashrc
+    pycstore: bash: add to ~/.profile
     "#);
     for reply in ["n\n", "\n", "what?\n"] {
         let told = world.pycstore_answered(&["setup", "bash"], reply).exits(0);
@@ -69,7 +69,7 @@ fn nothing_is_done_without_consent() {
     -# <<< pycstore <<<
      theirs
     ----- stderr -----
-    pycstore: the store stays: `pycstore prune --all` empties it
+    pycstore: the store is kept; to empty it: pycstore prune --all
     "#);
     let done = setup(&world, &["bash", "--yes"]).exits(0);
     let changes = |text: &str| {
@@ -213,7 +213,7 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     ----- stderr -----
     pycstore: zsh: ~/.zshenv: every zsh reads it first, scripts included
     pycstore: not changed: /home/me/.zshenv: line 2 sets PYTHONPYCACHEPREFIX already
-    hint: change it by hand, or leave it; `--print` shows what would be added
+    hint: edit it by hand; `--print` shows what to add
     ");
     insta::assert_snapshot!(setup(&world, &["git", "--yes"]).shown(), @r"
     exit: 2
@@ -221,14 +221,14 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     ----- stderr -----
     pycstore: git: ~/.config/git/ignore: git reads it if core.excludesFile is not set
     pycstore: not changed: /home/me/.config/git/ignore: line 2: this begins a block that has no end
-    hint: correct it in an editor, and run this again
+    hint: fix it in an editor, then run this again
     ");
     insta::assert_snapshot!(setup(&world, &["git", "--undo", "--yes"]).shown(), @r"
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: not changed: /home/me/.config/git/ignore: line 2: this begins a block that has no end
-    hint: correct it in an editor, and run this again
+    hint: fix it in an editor, then run this again
     ");
     assert_eq!(World::snapshot(&world.home), before);
     insta::assert_snapshot!(setup(&world, &["bash", "--yes"]).shown(), @r"
@@ -237,10 +237,10 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     ----- stderr -----
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
     pycstore: not changed: /home/me/.bashrc has 2 names (hard links), and only one would be changed
-    hint: edit it by hand; `--print` shows what would be added
+    hint: edit it by hand; `--print` shows what to add
     pycstore: bash: ~/.bash_profile: bash reads it as a login shell, and it may not read ~/.bashrc
     pycstore: not changed: /home/me/.bash_profile is no regular file
-    hint: edit it by hand; `--print` shows what would be added
+    hint: edit it by hand; `--print` shows what to add
     ");
     // One bad file does not stop the others.
     setup(&world, &["zsh", "fish", "--yes"]).exits(1);
@@ -254,7 +254,7 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     ----- stderr -----
     pycstore: profile: ~/.profile: sh reads it at login, and so do display managers
     pycstore: not changed: /home/me/.profile is read-only
-    hint: edit it by hand; `--print` shows what would be added
+    hint: edit it by hand; `--print` shows what to add
     ");
 }
 
@@ -325,22 +325,22 @@ fn what_is_no_store_is_not_promised() {
     ----- stdout -----
     ----- stderr -----
     pycstore: refused: / is the root directory
-    hint: --store names it; a store is a directory of its own, such as ~/.cache/cpython
+    hint: the path comes from --store; use a separate directory for the store, such as ~/.cache/cpython
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: refused: /home/me is or holds the home directory /home/me
-    hint: --store names it; a store is a directory of its own, such as ~/.cache/cpython
+    hint: the path comes from --store; use a separate directory for the store, such as ~/.cache/cpython
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: refused: /home/me/p is a source tree: it has m.py
-    hint: --store names it; a store is a directory of its own, such as ~/.cache/cpython
+    hint: the path comes from --store; use a separate directory for the store, such as ~/.cache/cpython
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: --store is ~/.cache/cpython: a quoted `~` is not expanded
-    hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
+    hint: specify the store: pycstore setup --store "$HOME/.cache/cpython" …
     exit: 2
     ----- stdout -----
     ----- stderr -----
@@ -350,12 +350,12 @@ fn what_is_no_store_is_not_promised() {
     ----- stdout -----
     ----- stderr -----
     pycstore: PYTHONPYCACHEPREFIX is ~/.cache/cpython: a quoted `~` is not expanded
-    hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
+    hint: specify the store: pycstore setup --store "$HOME/.cache/cpython" …
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: PYTHONPYCACHEPREFIX is relative: a relative path depends on the directory
-    hint: name the store: pycstore setup --store "$HOME/.cache/cpython" …
+    pycstore: PYTHONPYCACHEPREFIX is relative: a relative path depends on the working directory
+    hint: specify the store: pycstore setup --store "$HOME/.cache/cpython" …
     "#);
     assert!(!world.home.join(".zshenv").exists());
 }
@@ -523,13 +523,13 @@ fn root_follows_nobody_elses_link_and_makes_nothing_at_somebody_elses() {
     ----- stderr -----
     pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
     pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir/.zshenv belongs to user 65534
-    hint: run it as that user
+    hint: run this as that user
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
     pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir belongs to user 65534
-    hint: run it as that user
+    hint: run this as that user
     ");
     std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
     let store = directory.join("store");
@@ -541,7 +541,7 @@ fn root_follows_nobody_elses_link_and_makes_nothing_at_somebody_elses() {
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
     pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
     pycstore: cannot prepare the store /home/me/zdotdir/store: refused as root: /home/me/zdotdir belongs to user 65534
-    hint: name a store of your own: pycstore setup --store ~/.cache/cpython
+    hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     ");
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
     std::os::unix::fs::chown(&directory, Some(0), None).unwrap();

@@ -318,7 +318,7 @@ fn root_moves_nothing_into_the_store_of_somebody_else() {
     for dry in [&["-n"][..], &[]] {
         let told = sweep(&world, [&["proj", "--adopt"], dry].concat()).exits(2);
         assert!(
-            told.stderr.contains("refused as root: ") && told.stderr.contains("\nhint: name trees"),
+            told.stderr.contains("refused as root: ") && told.stderr.contains("\nhint: sweep the trees"),
             "{told:?}"
         );
     }
@@ -349,8 +349,8 @@ fn root_makes_no_store_where_somebody_else_decides_what_is_there() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: refused as root: /home/me/proj belongs to root, /home/me/.cache/cpython to nobody
-    hint: name trees, and with --adopt a store, of one user at a time
+    pycstore: refused as root: /home/me/proj belongs to root, but /home/me/.cache/cpython belongs to nobody
+    hint: sweep the trees of one user at a time; with --adopt, the store must belong to that user, too
     ");
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
     // Nor through a link of theirs.
@@ -365,7 +365,7 @@ fn root_makes_no_store_where_somebody_else_decides_what_is_there() {
     ----- stdout -----
     ----- stderr -----
     pycstore: /home/me/link/cpython belongs to nobody: continuing as nobody
-    pycstore: cannot make the store /home/me/link/cpython: Permission denied
+    pycstore: cannot create the store /home/me/link/cpython: Permission denied
     ");
     assert!(!world.store.exists());
 }

@@ -373,8 +373,8 @@ fn what_others_manage_is_left_alone_unless_it_is_named() {
     );
     assert_eq!(
         world.neutral(&told.stderr),
-        "pycstore: left alone /home/me/p/.venv: it is an environment; name it, or say --include-environments\n\
-         pycstore: left alone /home/me/p/conda: it is an environment; name it, or say --include-environments\n"
+        "pycstore: skipped /home/me/p/.venv: it is an environment; name it, or say --include-environments\n\
+         pycstore: skipped /home/me/p/conda: it is an environment; name it, or say --include-environments\n"
     );
     let kept = cached(&deep.join("keep_me.py"), newest(), "");
     takes(&world, [project.to_str().unwrap(), "--ignore", "keep_me.*", "--ignore", "build"], &[]);
@@ -395,7 +395,7 @@ fn what_others_manage_is_left_alone_unless_it_is_named() {
     ----- stdout -----
     ----- stderr -----
     pycstore: the glob `a/b` matches nothing: it begins neither with / nor with **
-    hint: a glob is a name, such as 'build', or matched against absolute paths: '/home/me/work/**'
+    hint: a glob is a name, such as 'build', or an absolute path, such as '/home/me/work/**'
     ");
 }
 
@@ -534,7 +534,7 @@ fn what_belongs_to_the_system_is_refused() {
     ----- stdout -----
     ----- stderr -----
     pycstore: refused: / is the root directory
-    hint: name the trees that are yours: pycstore sweep ~/project
+    hint: specify your own source trees: pycstore sweep ~/project
     ");
     // What a real installation consists of, in small.
     let library = world.home.join("py/lib/python3.12");
@@ -552,7 +552,7 @@ fn what_belongs_to_the_system_is_refused() {
     ----- stdout -----
     ----- stderr -----
     pycstore: refused: /home/me/py/lib/python3.N/site-packages belongs to an installation of Python
-    hint: --system sweeps it as well
+    hint: to sweep it, too: --system
     ");
     // One that is refused does not stop the others.
     compile_in_tree(&world, newest(), &[], &[&root.join("tool")]);
@@ -597,7 +597,7 @@ find /mnt/gnu -type f",
     removed 1 file and 1 directory, SIZE
     /mnt/gnu/store/x/__pycache__/m.cpython-3.N.pyc
     ----- stderr -----
-    pycstore: left alone /gnu/store: it belongs to the package manager; --system sweeps it
+    pycstore: skipped /gnu/store: it belongs to the package manager; --system sweeps it
     ");
     let files: Vec<&str> = told.stdout.lines().filter(|line| line.starts_with('/')).collect();
     assert_eq!(files, ["/mnt/gnu/store/x/__pycache__/m.cpython-312.pyc"], "{told:?}");
@@ -756,20 +756,20 @@ fn faults_of_usage_do_nothing() {
     ----- stdout -----
     ----- stderr -----
     pycstore: nothing at /home/me/missing
-    hint: name a directory of sources: pycstore sweep ~/project
+    hint: specify a directory of sources: pycstore sweep ~/project
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: not a directory: /home/me/file
-    hint: name a directory of sources: pycstore sweep ~/project
+    hint: specify a directory of sources: pycstore sweep ~/project
     ");
     let mut command = world.program();
     insta::assert_snapshot!(answer(command.args(["sweep", ".", "--adopt"])).shown(), @r"
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: no store found: no --store given, PYTHONPYCACHEPREFIX is not set, the configuration names none, /home/me/.cache/cpython is not there
-    hint: name one with `pycstore --store DIR …`, or put one in place: pycstore setup
+    pycstore: no store found: --store is not given, PYTHONPYCACHEPREFIX is not set, the configuration sets no store, and /home/me/.cache/cpython does not exist
+    hint: specify one with `pycstore --store DIR …`, or set one up: pycstore setup
     ");
 }
 
