@@ -129,78 +129,64 @@ mod tests {
     use crate::cli::Arguments;
     use clap::Parser;
 
+    const LINES: [&[&str]; 15] = [
+        &["inspect", "-x"],
+        &["verify", "--fix", "-n"],
+        &["verify", "--dry-run"],
+        &["pruen"],
+        &["du", "--jsn"],
+        &["report"],
+        &["du", "--by", "x"],
+        &["du", "--sort", "nam"],
+        &["setup", "--print", "--undo", "--yes"],
+        &["du", "--json", "--json"],
+        &["ls", "--top=3"],
+        &["history", "-n", "x"],
+        &["--store"],
+        &["a\n\n  tip: b\n\nUsage: c"],
+        &["du", "--by", "x\n\n  tip: b"],
+    ];
+
     #[test]
     fn errors_of_usage_are_a_line_and_a_hint() {
-        let lines: [&[&str]; 15] = [
-            &["inspect", "-x"],
-            &["verify", "--fix", "-n"],
-            &["verify", "--dry-run"],
-            &["pruen"],
-            &["du", "--jsn"],
-            &["report"],
-            &["du", "--by", "x"],
-            &["du", "--sort", "nam"],
-            &["setup", "--print", "--undo", "--yes"],
-            &["du", "--json", "--json"],
-            &["ls", "--top=3"],
-            &["history", "-n", "x"],
-            &["--store"],
-            &["a\n\n  tip: b\n\nUsage: c"],
-            &["du", "--by", "x\n\n  tip: b"],
-        ];
         let mut shown = String::new();
-        for line in lines {
+        for line in LINES {
             let arguments = ["pycstore"].iter().chain(line).map(OsString::from);
             let error = Arguments::try_parse_from(arguments.clone()).unwrap_err();
             let complaint = complaint(&error, arguments);
-            shown += &format!("{line:?}\n{complaint}\nhint: {}\n", complaint.hint());
+            shown += &format!("{line:?}: {complaint}\n  hint: {}\n", complaint.hint());
         }
         insta::assert_snapshot!(shown, @r#"
-        ["inspect", "-x"]
-        unexpected argument '-x' found
-        hint: pycstore inspect [OPTIONS] <ENTRY>...; more: pycstore help inspect
-        ["verify", "--fix", "-n"]
-        unexpected argument '-n' found
-        hint: without --fix, verify changes nothing; more: pycstore help verify
-        ["verify", "--dry-run"]
-        unexpected argument '--dry-run' found
-        hint: without --fix, verify changes nothing; more: pycstore help verify
-        ["pruen"]
-        unrecognized subcommand 'pruen'
-        hint: a similar subcommand exists: 'prune'
-        ["du", "--jsn"]
-        unexpected argument '--jsn' found
-        hint: a similar argument exists: '--json'
-        ["report"]
-        the following required arguments were not provided: --html <FILE>
-        hint: pycstore report --html <FILE>; more: pycstore help report
-        ["du", "--by", "x"]
-        invalid value 'x' for '--by <WHAT>' [possible values: owner, package, tag, status, kind, directory]
-        hint: pycstore help du
-        ["du", "--sort", "nam"]
-        invalid value 'nam' for '--sort <WHAT>' [possible values: size, files, reclaimable, last-used, name]
-        hint: a similar value exists: 'name'
-        ["setup", "--print", "--undo", "--yes"]
-        the argument '--print' cannot be used with '--undo', '--yes'
-        hint: pycstore setup --print [TARGET]...; more: pycstore help setup
-        ["du", "--json", "--json"]
-        the argument '--json' cannot be used multiple times
-        hint: pycstore du [OPTIONS]; more: pycstore help du
-        ["ls", "--top=3"]
-        unexpected argument '--top' found
-        hint: pycstore ls [OPTIONS]; more: pycstore help ls
-        ["history", "-n", "x"]
-        invalid value 'x' for '--top <N>': it is not a whole number, such as 10
-        hint: pycstore help history
-        ["--store"]
-        a value is required for '--store <DIR>' but none was supplied
-        hint: pycstore --help
-        ["a\n\n  tip: b\n\nUsage: c"]
-        unrecognized subcommand 'a\n\n  tip: b\n\nUsage: c'
-        hint: pycstore [OPTIONS] <COMMAND>; more: pycstore --help
-        ["du", "--by", "x\n\n  tip: b"]
-        invalid value 'x\n\n  tip: b' for '--by <WHAT>' [possible values: owner, package, tag, status, kind, directory]
-        hint: pycstore help du
+        ["inspect", "-x"]: unexpected argument '-x' found
+          hint: pycstore inspect [OPTIONS] <ENTRY>...; more: pycstore help inspect
+        ["verify", "--fix", "-n"]: unexpected argument '-n' found
+          hint: without --fix, verify changes nothing; more: pycstore help verify
+        ["verify", "--dry-run"]: unexpected argument '--dry-run' found
+          hint: without --fix, verify changes nothing; more: pycstore help verify
+        ["pruen"]: unrecognized subcommand 'pruen'
+          hint: a similar subcommand exists: 'prune'
+        ["du", "--jsn"]: unexpected argument '--jsn' found
+          hint: a similar argument exists: '--json'
+        ["report"]: the following required arguments were not provided: --html <FILE>
+          hint: pycstore report --html <FILE>; more: pycstore help report
+        ["du", "--by", "x"]: invalid value 'x' for '--by <WHAT>' [possible values: owner, package, tag, status, kind, directory]
+          hint: pycstore help du
+        ["du", "--sort", "nam"]: invalid value 'nam' for '--sort <WHAT>' [possible values: size, files, reclaimable, last-used, name]
+          hint: a similar value exists: 'name'
+        ["setup", "--print", "--undo", "--yes"]: the argument '--print' cannot be used with '--undo', '--yes'
+          hint: pycstore setup --print [TARGET]...; more: pycstore help setup
+        ["du", "--json", "--json"]: the argument '--json' cannot be used multiple times
+          hint: pycstore du [OPTIONS]; more: pycstore help du
+        ["ls", "--top=3"]: unexpected argument '--top' found
+          hint: pycstore ls [OPTIONS]; more: pycstore help ls
+        ["history", "-n", "x"]: invalid value 'x' for '--top <N>': it is not a whole number, such as 10
+          hint: pycstore help history
+        ["--store"]: a value is required for '--store <DIR>' but none was supplied
+          hint: pycstore --help
+        ["a\n\n  tip: b\n\nUsage: c"]: unrecognized subcommand 'a\n\n  tip: b\n\nUsage: c'
+          hint: pycstore [OPTIONS] <COMMAND>; more: pycstore --help
+        ["du", "--by", "x\n\n  tip: b"]: invalid value 'x\n\n  tip: b' for '--by <WHAT>' [possible values: owner, package, tag, status, kind, directory]
+          hint: pycstore help du
         "#);
     }
 }

@@ -419,57 +419,54 @@ max-runtime = "10m"
         }
     }
 
+    /// Invalid contents, and the error after the name of the file.
+    const INVALID: [(&str, &str); 23] = [
+        ("stoer = \"/x\"", "1:1: unknown key `stoer`"),
+        ("threads = 4\n\n[prune]\norphans = true\nold = 1", "5:1: unknown key `old`"),
+        ("orphans = true", "1:1: unknown key `orphans`"),
+        ("[prun]", "1:2: unknown key `prun`"),
+        ("threads = \"four\"", "1:11: invalid type: string \"four\", expected a whole number from 1 to 512"),
+        ("threads = 0", "1:11: invalid value: integer `0`, expected a whole number from 1 to 512"),
+        ("threads = 513", "1:11: invalid value: integer `513`, expected a whole number from 1 to 512"),
+        ("threads = -1", "1:11: invalid value: integer `-1`, expected a whole number from 1 to 512"),
+        ("store = 3", "1:9: invalid type: integer `3`, expected a string"),
+        ("keep = \"x\"", "1:8: invalid type: string \"x\", expected a list"),
+        ("keep = [\"x\", 3]", "1:14: invalid type: integer `3`, expected a string"),
+        ("keep = [\"\"]", "1:9: an empty glob matches nothing"),
+        ("prune = 3", "1:9: invalid type: integer `3`, expected the table [prune]"),
+        ("[prune]\nstale = \"yes\"", "2:9: invalid type: string \"yes\", expected a boolean"),
+        ("[prune]\nunused-for = 90", "2:14: invalid type: integer `90`, expected a string"),
+        (
+            "[prune]\nunused-for = \"90\"",
+            "2:14: 90 has no unit: write for example 90d for days or 90h for hours",
+        ),
+        ("[prune]\nmin-interval = \"3M\"", "2:16: the unit M may mean minutes or months: write m or months"),
+        (
+            "[prune]\nmax-size = \"big\"",
+            "2:12: a size is a number and a unit (k, M, G, T; KiB, MiB, GiB, TiB), for example 5GiB",
+        ),
+        ("[prune]\nmax-files = 1.5", "2:13: invalid type: floating point `1.5`, expected a whole number"),
+        (
+            "# é\nstore = \"cache\"",
+            "2:9: the path \"cache\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
+        ),
+        (
+            "assume-gone = [\"~you/x\"]",
+            "1:16: the path \"~you/x\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
+        ),
+        (
+            "store = \"$HOMES/x\"",
+            "1:9: the path \"$HOMES/x\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
+        ),
+        (
+            "store = \"\"",
+            "1:9: the path \"\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
+        ),
+    ];
+
     #[test]
     fn errors_have_a_position() {
-        for (text, expected) in [
-            ("stoer = \"/x\"", "1:1: unknown key `stoer`"),
-            ("threads = 4\n\n[prune]\norphans = true\nold = 1", "5:1: unknown key `old`"),
-            ("orphans = true", "1:1: unknown key `orphans`"),
-            ("[prun]", "1:2: unknown key `prun`"),
-            (
-                "threads = \"four\"",
-                "1:11: invalid type: string \"four\", expected a whole number from 1 to 512",
-            ),
-            ("threads = 0", "1:11: invalid value: integer `0`, expected a whole number from 1 to 512"),
-            ("threads = 513", "1:11: invalid value: integer `513`, expected a whole number from 1 to 512"),
-            ("threads = -1", "1:11: invalid value: integer `-1`, expected a whole number from 1 to 512"),
-            ("store = 3", "1:9: invalid type: integer `3`, expected a string"),
-            ("keep = \"x\"", "1:8: invalid type: string \"x\", expected a list"),
-            ("keep = [\"x\", 3]", "1:14: invalid type: integer `3`, expected a string"),
-            ("keep = [\"\"]", "1:9: an empty glob matches nothing"),
-            ("prune = 3", "1:9: invalid type: integer `3`, expected the table [prune]"),
-            ("[prune]\nstale = \"yes\"", "2:9: invalid type: string \"yes\", expected a boolean"),
-            ("[prune]\nunused-for = 90", "2:14: invalid type: integer `90`, expected a string"),
-            (
-                "[prune]\nunused-for = \"90\"",
-                "2:14: 90 has no unit: write for example 90d for days or 90h for hours",
-            ),
-            (
-                "[prune]\nmin-interval = \"3M\"",
-                "2:16: the unit M may mean minutes or months: write m or months",
-            ),
-            (
-                "[prune]\nmax-size = \"big\"",
-                "2:12: a size is a number and a unit (k, M, G, T; KiB, MiB, GiB, TiB), for example 5GiB",
-            ),
-            ("[prune]\nmax-files = 1.5", "2:13: invalid type: floating point `1.5`, expected a whole number"),
-            (
-                "# é\nstore = \"cache\"",
-                "2:9: the path \"cache\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
-            ),
-            (
-                "assume-gone = [\"~you/x\"]",
-                "1:16: the path \"~you/x\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
-            ),
-            (
-                "store = \"$HOMES/x\"",
-                "1:9: the path \"$HOMES/x\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
-            ),
-            (
-                "store = \"\"",
-                "1:9: the path \"\" is not absolute: it must start with /, ~ or $HOME (nothing else is expanded)",
-            ),
-        ] {
+        for (text, expected) in INVALID {
             assert_eq!(error(text), format!("/c.toml:{expected}"), "{text}");
         }
         assert!(error("threads = 1\nthreads = 2").starts_with("/c.toml:2:1: duplicate key"));
