@@ -18,7 +18,7 @@
 //!                                                          └─► execute ─► Outcome ─► shown
 //! ```
 //!
-//! The folders are listed in that order, and each uses only those above it. The single files beside them (JSON, quoting,
+//! The folders are listed in that order, and each uses only those above it. The small modules beside them (JSON, quoting,
 //! crontabs, errors, exit codes, the surroundings as data) stand between `effect` and `edits`:
 //!
 //! ```text
