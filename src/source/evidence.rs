@@ -15,6 +15,7 @@ pub use crate::host::directory::is_missing;
 use crate::host::directory::{self, Access, Directory, FileKind, Links, ListBuffer, Metadata};
 use crate::host::volumes::{Mounts, VolumeDoubt};
 use crate::pyc::header::python_mtime;
+use crate::source::listing::{Listing, UnknownKinds};
 use crate::source::witness::{self, Wanted, Witness};
 use crate::units::Moment;
 use std::cell::OnceCell;
@@ -364,17 +365,11 @@ impl PresentDirectory {
     ///
     /// # Errors
     /// What listing the directory answers.
-    pub fn names(&self, buffer: &mut ListBuffer) -> io::Result<Vec<Vec<u8>>> {
+    pub fn listing(&self, buffer: &mut ListBuffer) -> io::Result<Listing> {
         // An `O_PATH` descriptor cannot be listed.
         let directory = Directory::open(&self.path, Access::List)?;
-        let mut names = Vec::new();
-        directory.list(buffer, |name, kind| {
-            if kind != FileKind::Directory {
-                names.push(name.to_vec());
-            }
-        })?;
-        names.sort();
-        Ok(names)
+        let mut listing = Listing::default();
+        listing.read(&directory, buffer, UnknownKinds::Keep).map(|()| listing)
     }
 
     /// The directory's path as it is spelled in the store.
@@ -747,9 +742,10 @@ mod tests {
             }
             assert_eq!(here.is_file(name.as_bytes()), found == Some(true), "{name}");
         }
-        let names = here.names(&mut ListBuffer::default()).unwrap();
+        let listing = here.listing(&mut ListBuffer::default()).unwrap();
+        let names: Vec<&[u8]> = listing.files().map(|(name, _)| name).collect();
         let expected = ["below.py", "directory.py", "keep", "link.py", "loop.py", "m.py"];
-        assert_eq!(names, expected.map(|name| name.as_bytes().to_vec()));
+        assert_eq!(names, expected.map(str::as_bytes));
         assert_eq!(here.path(), base);
     }
 }
