@@ -30,7 +30,7 @@ pub enum PathOwner {
 #[derive(Debug, thiserror::Error)]
 pub enum PathDoubt {
     /// Something on the way, or the end, belongs to another user.
-    #[error("user {0} decides what is there")]
+    #[error("user {0} controls this path")]
     User(u32),
     /// Others may write to a directory on the way.
     #[error("others may write to {}", .0.display())]
@@ -39,7 +39,7 @@ pub enum PathDoubt {
     #[error("it was replaced while it was opened")]
     Replaced,
     /// The system reports an error.
-    #[error("it cannot be found out who decides what is there")]
+    #[error("it is unknown who controls this path")]
     Io(#[source] io::Error),
 }
 
@@ -299,7 +299,7 @@ mod tests {
         let replaced = Err("it was replaced while it was opened".to_string());
         assert_eq!(doubt(&store, identity(&base)), replaced);
         assert_eq!(doubt(&base.join("ours/missing"), identity(&store)), replaced);
-        let hers = Err(format!("user {EVE} decides what is there"));
+        let hers = Err(format!("user {EVE} controls this path"));
         assert_eq!(doubt(&base.join("eve/.cache"), identity(&store)), hers);
         mode(&base.join("ours"), 0o777);
         let anyone = Err(format!("others may write to {}", base.join("ours").display()));
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(path_owner(&base.join("eve/.cache"), &accounts).unwrap(), PathOwner::Root);
         let checked = |path: &Path| check(path, identity(path), &accounts).map_err(|doubt| doubt.to_string());
         assert_eq!(checked(&base.join("eve/.cache")), Ok(()));
-        assert_eq!(checked(&base.join("eve")), Err(format!("user {EVE} decides what is there")));
+        assert_eq!(checked(&base.join("eve")), Err(format!("user {EVE} controls this path")));
         lchown(base.join("ours"), Some(BOB), None).unwrap();
         assert_eq!(path_owner(&base.join("ours/store"), &accounts).unwrap(), PathOwner::User(BOB));
     }

@@ -261,7 +261,7 @@ mod tests {
         assert!(refused(&hers).ends_with("belongs to user 61001, not to us"));
         let refusal = refused(&below_hers);
         assert!(
-            refusal.starts_with("refused as root: ") && refusal.ends_with("user 61001 decides what is there")
+            refusal.starts_with("refused as root: ") && refusal.ends_with("user 61001 controls this path")
         );
     }
 

@@ -185,7 +185,7 @@ pub enum Trouble {
         source: io::Error,
     },
     /// A source, or a directory of sources.
-    #[error("cannot look at the source {}", .path.display())]
+    #[error("cannot read the metadata of the source {}", .path.display())]
     Source {
         /// Its path.
         path: PathBuf,
