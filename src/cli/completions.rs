@@ -1,4 +1,4 @@
-//! `pycstore completions`: completion scripts for shells. Home of clap_complete.
+//! `pycstore completions`: completion scripts for shells. Home of clap_complete and clap_complete_nushell.
 //!
 //! For fish, clap_complete completes options only. It does not complete the values of arguments, and no command after `help`:
 //! its condition for them excludes a line with the word `help`. The script therefore ends with lines for both.
