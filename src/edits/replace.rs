@@ -195,7 +195,7 @@ fn value_of(file: &File, name: &CStr) -> rustix::io::Result<Option<Vec<u8>>> {
 fn written(path: &Path, contents: &[u8], permissions: Option<Permissions>) -> io::Result<NamedTempFile> {
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -271,7 +271,7 @@ impl Directory {
         Ok(is_known.then_some(Moment { seconds: stamp.tv_sec, nanoseconds: stamp.tv_nsec }))
     }
 
-    /// The metadata and the first bytes of a file, as many as fit; a link is not followed. Of what is no regular file
+    /// The metadata and the first bytes of a file, as many as fit; a link is not followed. Of what is not a regular file
     /// nothing is read: something may have taken a file's name since it was listed.
     ///
     /// # Errors
@@ -405,7 +405,7 @@ pub fn open_file(path: &Path) -> io::Result<(std::fs::File, Metadata)> {
 fn reopen(found: &OwnedFd) -> io::Result<(std::fs::File, Metadata)> {
     let metadata = Metadata::from(rustix::fs::fstat(found)?);
     if metadata.kind != FileKind::Regular {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let link = format!("/proc/self/fd/{}", found.as_raw_fd());
     Ok((rustix::fs::open(link, READ | OFlags::NONBLOCK, Mode::empty())?.into(), metadata))

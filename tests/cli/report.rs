@@ -409,7 +409,7 @@ fn what_cannot_be_written_is_said() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: cannot write /home/me: it is no regular file
+    pycstore: cannot write /home/me: it is not a regular file
     hint: specify a file in a directory that you can write to, or `-`
     ");
     let mut command = world.program();

@@ -23,9 +23,10 @@ pub mod runner;
 pub use acl::{Acl, Grant};
 
 use crate::host::accounts::Accounts;
+use crate::host::resolution::{Advance, Resolution};
 use std::cell::OnceCell;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// A component of a path, with links followed; the last component of the path to a link is the link itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,39 +244,14 @@ fn step(path: &Path, metadata: &std::fs::Metadata) -> Step {
 
 /// Returns the links that the kernel follows in an absolute path, and the resolved path up to the last component that exists.
 fn followed(path: &Path) -> (Vec<PathBuf>, PathBuf) {
-    /// The number of links that the kernel follows.
-    const MOST_LINKS: usize = 40;
     let mut links = Vec::new();
-    let mut real = PathBuf::from("/");
-    let mut rest = path.to_path_buf();
-    'links: loop {
-        let mut components = rest.components();
-        while let Some(component) = components.next() {
-            match component {
-                Component::Normal(name) => {
-                    let next = real.join(name);
-                    let target = match next.symlink_metadata() {
-                        Err(_) => return (links, real),
-                        Ok(metadata) if metadata.is_symlink() => next.read_link(),
-                        Ok(_) => {
-                            real = next;
-                            continue;
-                        }
-                    };
-                    let (Ok(target), true) = (target, links.len() < MOST_LINKS) else { return (links, real) };
-                    links.push(next);
-                    rest = target.join(components.as_path());
-                    continue 'links;
-                }
-                Component::ParentDir => {
-                    real.pop();
-                }
-                Component::RootDir => real = PathBuf::from("/"),
-                Component::CurDir | Component::Prefix(_) => {}
-            }
+    let Ok(mut resolution) = Resolution::of(path) else { return (links, PathBuf::from("/")) };
+    while let Some(Ok(advance)) = resolution.advance() {
+        if let Advance::Link(link) = advance {
+            links.push(link.path);
         }
-        return (links, real);
     }
+    (links, resolution.current().path.clone())
 }
 
 #[cfg(test)]

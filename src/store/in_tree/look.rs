@@ -1,12 +1,13 @@
 //! The look from bytecode in a `__pycache__` at its source, and at what the store has in its place: facts for a verdict, by
 //! the same rules as for the store's own entries ([`crate::store::scan`]).
 
-use super::found::{DirectoryNames, InStore};
+use super::found::InStore;
 use super::place::SourcePlace;
 use super::root::Root;
 use crate::host::directory::{Directory, FileKind, Links, Metadata};
 use crate::pyc::name::{Slot, joined};
 use crate::pyc::{Loads, Magic, UncheckedHashes, header};
+use crate::source::listing::Listing;
 use crate::source::{Gone, Source, SourceFile, Why, is_missing};
 use crate::store::entry::{Content, Entry};
 use crate::store::scan::{compiled_name, hash_source};
@@ -35,7 +36,7 @@ pub(crate) type Hashes = RefCell<HashMap<(Vec<u8>, Magic), Result<[u8; 8], Why>>
 /// The look from a file in a `__pycache__` at its source.
 pub(crate) struct SourceLook<'a> {
     pub(crate) sources: &'a Directory,
-    pub(crate) source_names: &'a DirectoryNames,
+    pub(crate) source_names: &'a Listing,
     pub(crate) cache: &'a Directory,
     /// Those that are known: any number of entries may have the same source.
     pub(crate) hashes: Hashes,
@@ -52,7 +53,7 @@ impl SourceLook<'_> {
             && let Some(compiled) = compiled_name(self.cache, entry.name, slot)
             && compiled != usual
             && slot.holds(&compiled)
-            && self.source_names.has_file(&compiled)
+            && self.source_names.kind(&compiled).is_some()
         {
             entry.source = self.named(&compiled);
             entry.other_name = Some(compiled.into());
@@ -62,7 +63,7 @@ impl SourceLook<'_> {
 
     fn named(&self, name: &[u8]) -> Source {
         // A case-insensitive file system would find a source for `Widget.cpython-312.pyc` in `widget.py`.
-        if !self.source_names.has_file(name) {
+        if self.source_names.kind(name).is_none() {
             return Source::Absent(Gone::Source);
         }
         match self.sources.metadata(name, Links::Follow) {

@@ -6,11 +6,11 @@
 //!   package manager or to an installation of Python is opened only for who asks for it ([`System`]).
 //! * A [`Root`] holds a descriptor; the path is not resolved again, except to tell its owner.
 
-use crate::host::directory::{self, Access, Directory, FileKind, Links};
+use crate::host::directory::{self, FileKind, Links};
 use crate::host::path_owner::{PathDoubt, check_root_alone};
 use crate::pyc::name::PYCACHE;
 use crate::source::owner::{OwnerKind, Ownership, prefix_of_library};
-use crate::store::tree::Tree;
+use crate::store::tree::{OpenedRoot, Tree};
 use std::ffi::OsStr;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -99,13 +99,9 @@ impl Root {
             io::ErrorKind::NotADirectory => SweepRefusal::NotADirectory(named.clone()),
             _ => SweepRefusal::Io { path: named.clone(), source },
         };
-        let directory = Directory::open(path, Access::List).map_err(failed)?;
-        let metadata = directory.own_metadata().map_err(failed)?;
-        let real_path = directory.real_path().or_else(|_| path.canonicalize()).map_err(failed)?;
-        let is_root = Directory::open(Path::new("/"), Access::LookUp)
-            .and_then(|root| root.own_metadata())
-            .map_or(true, |root| root.identity == metadata.identity);
-        if is_root {
+        let opened = OpenedRoot::open(path).map_err(failed)?;
+        let OpenedRoot { directory, metadata, real_path } = &opened;
+        if opened.may_be_root_directory() {
             return Err(SweepRefusal::RootDirectory(named));
         }
         if only_cache {
@@ -122,14 +118,15 @@ impl Root {
             return Err(SweepRefusal::InStore(named));
         }
         if system == System::Leave {
-            if is_packaged(&real_path) {
+            if is_packaged(real_path) {
                 return Err(SweepRefusal::Packaged(named));
             }
-            if library_around(&real_path).is_some() {
+            if library_around(real_path).is_some() {
                 return Err(SweepRefusal::Installation(named));
             }
         }
-        Ok(Root { tree: Tree::new(directory, path.to_path_buf()), real_path, only_cache })
+        let real_path = real_path.clone();
+        Ok(Root { tree: opened.into_tree(path), real_path, only_cache })
     }
 }
 

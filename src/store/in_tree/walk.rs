@@ -7,7 +7,7 @@
 //! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is
 //! to be ignored ([`Bounds`]).
 
-use super::found::{Companion, DirectoryNames, InTreeFile, InTreeForm, Seen, has_source, legacy_stem};
+use super::found::{Companion, InTreeFile, InTreeForm, Seen, has_source, legacy_stem};
 use super::look::{Hashes, Mirror, SourceLook, mirror_of, read_start};
 use super::place::SourcePlace;
 use super::repository::Tracking;
@@ -15,6 +15,7 @@ use super::root::{LIBRARY, Root, System, is_packaged, is_standard_library_by_pla
 use crate::host::directory::{Directory, FileKind, LONGEST_PATH, ListBuffer, name_too_long};
 use crate::host::pool::{self, Jobs, Threads};
 use crate::pyc::name::{Name, PYCACHE, joined};
+use crate::source::listing::{Listing, UnknownKinds};
 use crate::source::walk::NOT_SOURCES;
 use crate::source::{Why, is_missing};
 use crate::store::Store;
@@ -179,13 +180,13 @@ impl Walk<'_> {
             return 0;
         }
         let files = if only_cache { Vec::new() } else { self.legacy(place, directory, names, worker) };
-        let has_cache = names.directories.iter().any(|name| name == PYCACHE);
+        let has_cache = names.directories().any(|name| name == PYCACHE);
         let is_meant = has_cache && (only_cache || self.is_meant(relative, PYCACHE));
         let cache = if is_meant { self.open(&joined(relative, PYCACHE), worker) } else { None };
-        if names.files.iter().any(|(name, kind)| name == PYCACHE && *kind == FileKind::Link) {
+        if names.kind(PYCACHE) == Some(FileKind::Link) {
             worker.visitor.left_alone(self.shown(relative, PYCACHE), Reason::Link);
         }
-        let cached = cache.as_ref().map_or(0, |cache| cache.names.files.len());
+        let cached = cache.as_ref().map_or(0, |cache| cache.names.files().len());
         place.settle(!files.is_empty() || cached > 0);
         if let Some(cache) = &cache {
             self.visit_cache(place, &opened, cache, worker);
@@ -199,11 +200,11 @@ impl Walk<'_> {
             place,
             is_cache: false,
             files: &files,
-            others: names.files.len() - files.len() + usize::from(!is_whole),
-            directories: names.directories.len(),
+            others: names.files().len() - files.len() + usize::from(!is_whole),
+            directories: names.directories().len(),
         });
         self.go_on(place, names, worker, jobs);
-        (names.files.len() + cached) as u64
+        (names.files().len() + cached) as u64
     }
 
     /// Hands a `__pycache__` to the visitor.
@@ -222,7 +223,7 @@ impl Walk<'_> {
             is_cache: true,
             files: &files,
             others: usize::from(!cache.is_whole),
-            directories: cache.names.directories.len(),
+            directories: cache.names.directories().len(),
         });
     }
 
@@ -230,11 +231,11 @@ impl Walk<'_> {
     fn go_on<V: WalkVisitor>(
         &self,
         place: &Arc<SourcePlace>,
-        names: &DirectoryNames,
+        names: &Listing,
         worker: &mut WalkWorker<V>,
         jobs: &mut Jobs<Arc<SourcePlace>>,
     ) {
-        for name in names.directories.iter().filter(|name| self.is_entered(place, name)) {
+        for name in names.directories().filter(|name| self.is_entered(place, name)) {
             let below = SourcePlace::below(place, name);
             if below.relative.len() > LONGEST_PATH {
                 let path = self.shown(&below.relative, b"");
@@ -260,7 +261,7 @@ impl Walk<'_> {
     }
 
     /// Why a directory is left alone, as what is in it tells. A root is what was named.
-    fn reason_to_leave(&self, place: &SourcePlace, names: &DirectoryNames) -> Option<Reason> {
+    fn reason_to_leave(&self, place: &SourcePlace, names: &Listing) -> Option<Reason> {
         if place.relative.is_empty() {
             return None;
         }
@@ -284,11 +285,11 @@ impl Walk<'_> {
         &self,
         place: &SourcePlace,
         directory: &Directory,
-        names: &'n DirectoryNames,
+        names: &'n Listing,
         worker: &mut WalkWorker<V>,
     ) -> Vec<InTreeFile<'n>> {
         let mut files = Vec::new();
-        for (name, kind) in names.files.iter().filter(|(_, kind)| *kind == FileKind::Regular) {
+        for (name, kind) in names.files().filter(|(_, kind)| *kind == FileKind::Regular) {
             let Some((stem, is_temporary)) = legacy_stem(name) else { continue };
             if (self.bounds.is_ignored)(&self.shown(&place.relative, name)) {
                 continue;
@@ -299,7 +300,7 @@ impl Walk<'_> {
             };
             let form = if is_temporary { InTreeForm::BesideTemporary } else { InTreeForm::Beside }(companion);
             let entry = Entry::named(name, Name::Foreign);
-            let mut file = InTreeFile::new(entry, *kind, form);
+            let mut file = InTreeFile::new(entry, kind, form);
             file.tracking = self.tracking(place, &place.relative, name, &mut worker.visitor);
             files.extend(self.read(&place.relative, directory, file, &mut worker.visitor));
         }
@@ -336,7 +337,8 @@ impl Walk<'_> {
                 return None;
             }
         };
-        let (names, listed) = DirectoryNames::of(&directory, &mut worker.buffer);
+        let mut names = Listing::default();
+        let listed = names.read(&directory, &mut worker.buffer, UnknownKinds::LookUp);
         let is_whole = listed.is_ok();
         if let Err(error) = listed {
             report(error);
@@ -349,7 +351,7 @@ impl Walk<'_> {
         &self,
         place: &SourcePlace,
         sources: &Directory,
-        source_names: &DirectoryNames,
+        source_names: &Listing,
         cache: &'n Listed,
         visitor: &mut V,
     ) -> Vec<InTreeFile<'n>> {
@@ -357,14 +359,14 @@ impl Walk<'_> {
         let mirror = self.mirror(place);
         let look = SourceLook { sources, source_names, cache: &cache.directory, hashes: Hashes::default() };
         let mut files = Vec::new();
-        for (name, kind) in &cache.names.files {
+        for (name, kind) in cache.names.files() {
             if (self.bounds.is_ignored)(&self.shown(&relative, name)) {
                 let entry = Entry::named(name, Name::Foreign);
-                files.push(InTreeFile::new(entry, *kind, InTreeForm::Ignored));
+                files.push(InTreeFile::new(entry, kind, InTreeForm::Ignored));
                 continue;
             }
-            let parsed = if *kind == FileKind::Regular { Name::parse(name) } else { Name::Foreign };
-            let mut file = InTreeFile::new(Entry::named(name, parsed), *kind, InTreeForm::Cached);
+            let parsed = if kind == FileKind::Regular { Name::parse(name) } else { Name::Foreign };
+            let mut file = InTreeFile::new(Entry::named(name, parsed), kind, InTreeForm::Cached);
             let Some(mut file) = (match parsed {
                 Name::Foreign => Some(file),
                 _ => {
@@ -421,6 +423,6 @@ impl Walk<'_> {
 /// An open `__pycache__`.
 struct Listed {
     directory: Directory,
-    names: DirectoryNames,
+    names: Listing,
     is_whole: bool,
 }

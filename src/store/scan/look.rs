@@ -6,8 +6,9 @@ use super::recorded::{self, Unread};
 use super::sources::{Sources, is_fault};
 use super::{Question, Scan, Trouble, Visitor};
 use crate::host::directory::{Directory, FileKind, Links, ListBuffer, Metadata};
-use crate::pyc::name::{Form, Name, Slot, SourceIndex};
+use crate::pyc::name::{Form, Name, Slot};
 use crate::pyc::{Loads, Magic, header};
+use crate::source::listing::Listing;
 use crate::source::witness::real_path;
 use crate::source::{Answer, Fate, Gone, Source, Why, is_missing};
 use crate::store::entry::{Content, Entry};
@@ -50,16 +51,11 @@ pub(super) enum Looked {
 pub(super) struct Known {
     /// The sources hashed, by name or recorded path and magic.
     hashes: HashMap<(Vec<u8>, Magic), Result<[u8; 8], Why>>,
-    /// The order of the listed sources.
-    listed: Option<SourceIndex>,
     /// All names beside the sources, read when the first source is missing.
-    source_names: Option<Result<Indexed, Why>>,
+    source_names: Option<Result<Listing, Why>>,
     /// The usual sources that were missing where there were other names, and whether another file maps to their slots.
     has_others: HashMap<Vec<u8>, bool>,
 }
-
-/// Names, and their order by the slots that hold them.
-type Indexed = (Vec<Vec<u8>>, SourceIndex);
 
 impl<'a, V: Visitor> EntryLook<'a, V> {
     pub(super) fn new(
@@ -297,8 +293,8 @@ impl<V: Visitor> EntryLook<'_, V> {
             Sources::LookUp(present) => present.look_up(self.usual, evidence),
             Sources::Listed(present, names) => match names.kind(self.usual) {
                 Some(FileKind::Regular) => return Looked::Source(Source::Exists),
+                Some(FileKind::Other) | None => present.missing(evidence, self.usual),
                 Some(_) => present.look_up(self.usual, evidence),
-                None => present.missing(evidence, self.usual),
             },
         };
         match answer {
@@ -347,19 +343,16 @@ impl<V: Visitor> EntryLook<'_, V> {
         }
         let present = match &self.sources {
             Sources::LookUp(present) => present,
-            Sources::Listed(present, names) if names.has_source_of(slot, &mut self.known.listed) => present,
+            Sources::Listed(present, names) if names.sources_of(slot).next().is_some() => present,
             Sources::Listed(..) | Sources::Settled(_) => return None,
         };
         let directory = present.path();
         if self.known.source_names.is_none() {
-            let names = present.names(self.buffer).map(|names| {
-                let index = SourceIndex::new(names.len(), |at| &names[at]);
-                (names, index)
-            });
-            self.known.source_names = Some(names.map_err(|error| self.report_source(directory, error)));
+            let listing = present.listing(self.buffer);
+            self.known.source_names = Some(listing.map_err(|error| self.report_source(directory, error)));
         }
-        let (names, index) = match &self.known.source_names {
-            Some(Ok((names, index))) => (names, index),
+        let names = match &self.known.source_names {
+            Some(Ok(names)) => names,
             Some(Err(why)) => return Some((Vec::new(), Source::Unreachable(*why))),
             None => return None,
         };
@@ -368,7 +361,7 @@ impl<V: Visitor> EntryLook<'_, V> {
         let has_others = match self.known.has_others.get(self.usual) {
             Some(has_others) => *has_others,
             None => {
-                let has_others = index.sources_of(slot, |at| &names[at]).any(is_other);
+                let has_others = names.sources_of(slot).any(is_other);
                 self.known.has_others.insert(self.usual.clone(), has_others);
                 has_others
             }
@@ -376,7 +369,7 @@ impl<V: Visitor> EntryLook<'_, V> {
         if !has_others {
             return None;
         }
-        let is_listed = |name: &Vec<u8>| slot.holds(name) && names.binary_search(name).is_ok();
+        let is_listed = |name: &[u8]| slot.holds(name) && names.kind(name).is_some();
         // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
         match compiled_name(self.directory, name, slot) {
             Some(compiled) if is_listed(&compiled) && is_other(&compiled) => {
