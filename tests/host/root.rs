@@ -81,7 +81,7 @@ impl Site {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_every_command_continues_as_the_owner_of_the_store() {
     let site = Site::new();
     let kept = &site.kept;
@@ -153,7 +153,7 @@ fn as_root_every_command_continues_as_the_owner_of_the_store() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_no_link_of_theirs_leads_to_what_is_anothers() {
     let site = Site::new();
     let world = &site.world;
@@ -224,7 +224,7 @@ fn as_root_no_link_of_theirs_leads_to_what_is_anothers() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_state_and_configuration_are_the_owners() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;
@@ -277,7 +277,7 @@ fn as_root_state_and_configuration_are_the_owners() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     let site = Site::new();
     let Site { world, roots, .. } = &site;
@@ -376,7 +376,7 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;
@@ -425,7 +425,7 @@ fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_paths_keep_their_meaning() {
     let site = Site::new();
     let Site { world, roots, kept, .. } = &site;
@@ -471,7 +471,7 @@ fn as_root_paths_keep_their_meaning() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_nothing_of_roots_is_handed_on() {
     let site = Site::new();
     let Site { world, roots, .. } = &site;
@@ -566,7 +566,7 @@ fn with_default_signals(command: &Command) -> Command {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
     const COUNT: usize = 20_000;
     let site = Site::new();
@@ -602,7 +602,7 @@ fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_neither_process_outlives_the_other() {
     const COUNT: usize = 20_000;
     let site = Site::new();
@@ -636,7 +636,7 @@ fn as_root_neither_process_outlives_the_other() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_a_stopped_job_stops_and_goes_on() {
     const COUNT: usize = 20_000;
     let site = Site::new();
@@ -663,7 +663,7 @@ fn as_root_a_stopped_job_stops_and_goes_on() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
     const COUNT: usize = 20_000;
     let site = Site::new();
@@ -700,7 +700,7 @@ fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_a_terminal_is_used_as_before() {
     let site = Site::new();
     let store = site.world.store.to_str().unwrap().to_string();
@@ -729,7 +729,7 @@ fn as_root_a_terminal_is_used_as_before() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
     let site = Site::new();
     let store = site.world.store.clone();
@@ -771,7 +771,7 @@ fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_sweep_becomes_the_owner_of_the_tree() {
     let site = Site::new();
     let Site { world, roots, kept, .. } = &site;
@@ -849,7 +849,7 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_warm_and_verify_work_as_the_owner() {
     let site = Site::new();
     let Site { world, kept, .. } = &site;
@@ -891,7 +891,7 @@ fn as_root_warm_and_verify_work_as_the_owner() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_nothing_is_removed_where_others_may_replace_it() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;
@@ -942,7 +942,7 @@ fn as_root_nothing_is_removed_where_others_may_replace_it() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_directories_of_others_in_a_shared_store_stay() {
     let site = Site::new();
     let Site { world, roots, .. } = &site;
@@ -987,7 +987,7 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_who_cannot_become_the_owner_does_nothing() {
     let site = Site::new();
     let store = site.world.store.clone();
@@ -1018,7 +1018,7 @@ fn as_root_who_cannot_become_the_owner_does_nothing() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_without_home_all_use_the_home_of_passwd() {
     let site = Site::new();
     let Site { world, .. } = &site;
@@ -1057,7 +1057,7 @@ fn as_root_without_home_all_use_the_home_of_passwd() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_a_home_that_is_partly_theirs_gives_root_neither_policy_nor_history() {
     let site = Site::new();
     let Site { world, roots, .. } = &site;
