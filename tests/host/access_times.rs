@@ -53,7 +53,7 @@ fn copied(kind: &str, options: &str) -> String {
 const NEVER_READ: &str = "(not read since it was written)";
 
 #[test]
-#[ignore = "needs a mount namespace"]
+#[ignore = "needs root and a mount namespace"]
 fn where_readings_are_recorded_last_use_is_known() {
     for mounting in
         [bind("relatime"), bind("strictatime"), bind("relatime,nodiratime"), copied("tmpfs", "lazytime")]
@@ -67,7 +67,7 @@ fn where_readings_are_recorded_last_use_is_known() {
 }
 
 #[test]
-#[ignore = "needs a mount namespace"]
+#[ignore = "needs root and a mount namespace"]
 fn where_no_reading_is_recorded_nothing_is_said_of_last_use() {
     for mounting in [bind("noatime"), bind("ro"), bind("ro,noatime"), copied("tmpfs", "noatime")] {
         for read in [true, false] {

@@ -75,7 +75,7 @@ fn a_store_that_is_a_mount_point_itself_is_pruned() {
 }
 
 #[test]
-#[ignore = "needs a mount namespace"]
+#[ignore = "needs root and a mount namespace"]
 fn a_read_only_file_system_is_one_problem() {
     let Site { world, gone, .. } = site();
     for number in 0..40 {

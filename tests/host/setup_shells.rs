@@ -254,7 +254,7 @@ fn job(world: &World, spool: &Spool<'_>) -> String {
 }
 
 #[test]
-#[ignore = "needs cron and a mount namespace"]
+#[ignore = "needs root and cron"]
 fn the_jobs_of_cron_are_reached() {
     let world = World::new();
     let spool = Spool::new(&world);

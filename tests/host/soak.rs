@@ -92,7 +92,7 @@ fn assert_only_kept(stderr: &str) {
 }
 
 #[test]
-#[ignore = "may take minutes: TMPDIR=/dev/shm cargo test --release --test host soak -- --ignored --nocapture"]
+#[ignore = "needs minutes: TMPDIR=/dev/shm cargo test --release --test host soak -- --ignored --nocapture"]
 fn a_million_files_beside_importing_interpreters() {
     let amount = Amount { files: 1_000_000, limit: Duration::from_secs(270) };
     soak(&World::new(), &chosen(), &amount);
