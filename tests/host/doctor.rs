@@ -1,22 +1,9 @@
 //! `pycstore doctor` on other file systems, with other groups, and on what belongs to other users.
 
-use crate::support::findings::{Site, mode, none, one, programs, site};
+use crate::support::findings::{Site, command, doctor, mode, none, one, programs, site};
 use crate::support::{Answer, NOBODY, World, answer};
 use std::os::unix::fs::lchown;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
-
-/// `doctor --json` where no shell, no cron and no systemd is to be asked.
-fn command(world: &World) -> Command {
-    let mut command = world.program();
-    command.env("PATH", programs(world, &[])).env("PYTHONPYCACHEPREFIX", &world.store);
-    command.args(["doctor", "--json"]);
-    command
-}
-
-fn doctor(world: &World) -> Answer {
-    answer(&mut command(world))
-}
 
 /// In a mount namespace, after this script.
 fn doctor_after(world: &World, script: &str, store: &str) -> Answer {

@@ -12,31 +12,43 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+
+/// A store with three orphans and one living entry, which other users may list.
+fn open_world() -> World {
+    let world = World::of_projects(&["a.py", "b.py", "sub/c.py"], &["d.py"]);
+    for directory in world.store.ancestors().take(5) {
+        fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    world
+}
+
+/// Asserts that a prune removes the orphans though this program of another user holds the lock of the store.
+#[track_caller]
+fn assert_lock_is_passed_over(world: &World, holder: &mut Child, program: &str) {
+    let mut line = String::new();
+    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    let pruned = world.pycstore(["prune", "--orphans"]).exits(0);
+    let (process, store) = (holder.id(), world.store.display());
+    let line = format!(
+        "pycstore: process {process} ({program} of user 61001) holds the lock of {store} but is not a prune: continuing without that lock\n"
+    );
+    assert_eq!(pruned.stderr, line);
+    assert_eq!(files(&world.store).len(), 1, "the orphans are removed");
+}
 
 /// Any user who may list a store can hold the lock of its root.
 #[test]
-#[ignore = "needs root"]
+#[ignore = "needs root and flock"]
 fn a_lock_of_another_user_does_not_stop_a_prune() {
     for kind in ["--shared", "--exclusive"] {
-        let world = World::of_projects(&["a.py", "b.py", "sub/c.py"], &["d.py"]);
-        for directory in world.store.ancestors().take(5) {
-            fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
-        }
+        let world = open_world();
         let mut command = world.command("flock");
         command.arg(kind).arg(&world.store).args(["-c", "echo held; read line"]).uid(61_001).gid(61_001);
         let mut holder =
             command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "held\n");
-        let told = world.pycstore(["prune", "--orphans"]).exits(0);
-        let (process, store) = (holder.id(), world.store.display());
-        let line = format!(
-            "pycstore: process {process} (flock of user 61001) holds the lock of {store} but is not a prune: continuing without that lock\n"
-        );
-        assert_eq!(told.stderr, line);
-        assert_eq!(files(&world.store).len(), 1, "it removed what it should");
+        assert_lock_is_passed_over(&world, &mut holder, "flock");
         // Our own runs still exclude each other.
         let state = fs::read_dir(world.home.join(".local/state/pycstore")).unwrap().next().unwrap().unwrap();
         let mut prune = lock_holder(&world, &state.path().join("lock"));
@@ -60,10 +72,7 @@ os.set_inheritable(directory, True)
 os.execv(sys.argv[2], ['cat'])
 ";
     let python = fs::canonicalize("/usr/bin/python3").expect("a Python that every user may run");
-    let world = World::of_projects(&["a.py", "b.py", "sub/c.py"], &["d.py"]);
-    for directory in world.store.ancestors().take(5) {
-        fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
-    }
+    let world = open_world();
     // With the set-user-ID bit it stands for su(1), which waits for a password.
     let cat = world.home.join("cat");
     answer(world.command("cp").arg("/bin/cat").arg(&cat)).exits(0);
@@ -73,16 +82,7 @@ os.execv(sys.argv[2], ['cat'])
     command.uid(61_001).gid(61_001).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut holder = command.spawn().unwrap();
     std::io::Write::write_all(holder.stdin.as_mut().unwrap(), b"held\n").unwrap();
-    let mut line = String::new();
-    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "held\n");
-    let told = world.pycstore(["prune", "--orphans"]).exits(0);
-    let (process, store) = (holder.id(), world.store.display());
-    let line = format!(
-        "pycstore: process {process} (cat of user 61001) holds the lock of {store} but is not a prune: continuing without that lock\n"
-    );
-    assert_eq!(told.stderr, line);
-    assert_eq!(files(&world.store).len(), 1, "it removed what it should");
+    assert_lock_is_passed_over(&world, &mut holder, "cat");
     holder.kill().unwrap();
     holder.wait().unwrap();
 }

@@ -142,9 +142,7 @@ fn an_empty_subvolume_stays() {
         let other = stage.mirror("a/plain");
         fs::remove_dir(&other).unwrap();
         run("btrfs", &["subvolume".as_ref(), "create".as_ref(), &other]);
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
-        assert_only_gone(&before, &stage.tree(), &[]);
+        let outcome = stage.carry_out(&store, plan, &[]);
         assert_eq!((outcome.directories, outcome.is_complete()), (0, true));
         drop(store);
         for entry in fs::read_dir(&stage.base).unwrap() {
@@ -203,9 +201,7 @@ fn the_empty_directories_of_others_stay_in_roots_store() {
         let named: Vec<Vec<u8>> = plan.emptied.iter().flat_map(|it| it.names().map(<[u8]>::to_vec)).collect();
         assert_eq!(named, [b"own".to_vec(), b"since".to_vec()]);
         give(&stage.mirror("a/since"));
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
-        assert_only_gone(&before, &stage.tree(), &[&stage.mirror("a/own")]);
+        let outcome = stage.carry_out(&store, plan, &[&stage.mirror("a/own")]);
         assert_eq!((outcome.directories, outcome.is_complete()), (1, true));
     }
 }

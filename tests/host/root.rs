@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Users whom no passwd(5) knows.
@@ -509,6 +509,9 @@ fn as_root_nothing_of_roots_is_handed_on() {
     assert!(told.lines().any(|line| line == "TTY=0"), "no terminal: {told}");
 }
 
+/// Orphans that take a while to remove.
+const ORPHANS: usize = 20_000;
+
 /// Makes a plan that takes a while: orphans in one directory, all links to one file.
 fn grow(site: &Site, count: usize) -> PathBuf {
     let mirror = site.world.mirror(&site.gone);
@@ -524,6 +527,20 @@ fn grow(site: &Site, count: usize) -> PathBuf {
     }
     give(&site.world.home, EVE);
     mirror
+}
+
+/// How many names are in a directory, which need not be there.
+fn names(directory: &Path) -> usize {
+    fs::read_dir(directory).map_or(0, |names| names.count())
+}
+
+/// Starts a prune as root of the orphans in `mirror`, made by [`grow`], and waits until it has removed one.
+fn start_prune(site: &Site, mirror: &Path) -> Child {
+    let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
+    command.arg(&site.world.store).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().unwrap();
+    wait_for("it removes nothing", || names(mirror) < ORPHANS);
+    child
 }
 
 /// The histories in a directory of state; the lock is beside each.
@@ -568,13 +585,12 @@ fn with_default_signals(command: &Command) -> Command {
 #[test]
 #[ignore = "needs root"]
 fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
-    const COUNT: usize = 20_000;
     let site = Site::new();
     let store = site.world.store.clone();
     for (signal, by_owner) in
         [(Signal::INT, true), (Signal::INT, false), (Signal::TERM, false), (Signal::HUP, false)]
     {
-        let mirror = grow(&site, COUNT);
+        let mirror = grow(&site, ORPHANS);
         let mut command = site.command(&["--threads", "1", "prune", "--orphans"]);
         command.arg("--store").arg(&store);
         if by_owner {
@@ -589,8 +605,8 @@ fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
             command.uid(EVE).gid(EVE);
         }
         let child = command.spawn().unwrap();
-        let left = || fs::read_dir(&mirror).map_or(0, |names| names.count());
-        wait_for("it removes nothing", || left() < COUNT - 100);
+        let left = || names(&mirror);
+        wait_for("it removes nothing", || left() < ORPHANS - 100);
         kill_process(Pid::from_child(&child), signal).unwrap();
         let output = child.wait_with_output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -604,17 +620,10 @@ fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
 #[test]
 #[ignore = "needs root"]
 fn as_root_neither_process_outlives_the_other() {
-    const COUNT: usize = 20_000;
     let site = Site::new();
     let store = site.world.store.clone();
-    let start = |mirror: &Path| {
-        let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
-        let child = command.arg(&store).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_for("it removes nothing", || fs::read_dir(mirror).unwrap().count() < COUNT);
-        child
-    };
-    let mirror = grow(&site, COUNT);
-    let mut child = start(&mirror);
+    let mirror = grow(&site, ORPHANS);
+    let mut child = start_prune(&site, &mirror);
     let theirs = processes(&store);
     assert_eq!(theirs.len(), 1);
     // It is not to be traced by others of hers, and is called what it is.
@@ -628,8 +637,8 @@ fn as_root_neither_process_outlives_the_other() {
     wait_for("it outlives root's", || processes(&store).is_empty());
     assert!(fs::read_dir(&mirror).unwrap().count() > 0);
 
-    let mirror = grow(&site, COUNT);
-    let mut child = start(&mirror);
+    let mirror = grow(&site, ORPHANS);
+    let mut child = start_prune(&site, &mirror);
     let theirs = processes(&store);
     kill_process(Pid::from_raw(theirs[0]).unwrap(), Signal::KILL).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -638,15 +647,12 @@ fn as_root_neither_process_outlives_the_other() {
 #[test]
 #[ignore = "needs root"]
 fn as_root_a_stopped_job_stops_and_goes_on() {
-    const COUNT: usize = 20_000;
     let site = Site::new();
     let store = site.world.store.clone();
-    let mirror = grow(&site, COUNT);
-    let left = || fs::read_dir(&mirror).map_or(0, |names| names.count());
-    let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
-    let mut child = command.arg(&store).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mirror = grow(&site, ORPHANS);
+    let left = || names(&mirror);
+    let mut child = start_prune(&site, &mirror);
     let ours = Pid::from_child(&child);
-    wait_for("it removes nothing", || left() < COUNT);
     kill_process(ours, Signal::TSTP).unwrap();
     let theirs = processes(&store)[0];
     let state = |process: i32| {
@@ -665,14 +671,11 @@ fn as_root_a_stopped_job_stops_and_goes_on() {
 #[test]
 #[ignore = "needs root"]
 fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
-    const COUNT: usize = 20_000;
     let site = Site::new();
     let store = site.world.store.clone();
-    let mirror = grow(&site, COUNT);
-    let left = || fs::read_dir(&mirror).map_or(0, |names| names.count());
-    let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
-    let mut child = command.arg(&store).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("it removes nothing", || left() < COUNT);
+    let mirror = grow(&site, ORPHANS);
+    let left = || names(&mirror);
+    let mut child = start_prune(&site, &mirror);
     let theirs = Pid::from_raw(processes(&store)[0]).unwrap();
     for _ in 0..3 {
         let _ = kill_process(theirs, Signal::STOP);
@@ -686,9 +689,8 @@ fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
     assert!(status.unwrap().success() && left() == 0);
 
     // Who does nothing but stop it has it killed.
-    let mirror = grow(&site, COUNT);
-    let mut child = command.spawn().unwrap();
-    wait_for("it removes nothing", || fs::read_dir(&mirror).map_or(0, |names| names.count()) < COUNT);
+    let mirror = grow(&site, ORPHANS);
+    let mut child = start_prune(&site, &mirror);
     let theirs = Pid::from_raw(processes(&store)[0]).unwrap();
     let theirs = rustix::process::pidfd_open(theirs, rustix::process::PidfdFlags::empty()).unwrap();
     wait_for("it does not end", || {
@@ -700,7 +702,7 @@ fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
 }
 
 #[test]
-#[ignore = "needs root"]
+#[ignore = "needs root, script and bash"]
 fn as_root_a_terminal_is_used_as_before() {
     let site = Site::new();
     let store = site.world.store.to_str().unwrap().to_string();
@@ -987,7 +989,7 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
 }
 
 #[test]
-#[ignore = "needs root"]
+#[ignore = "needs root, unshare and setpriv"]
 fn as_root_who_cannot_become_the_owner_does_nothing() {
     let site = Site::new();
     let store = site.world.store.clone();

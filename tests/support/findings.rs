@@ -1,9 +1,10 @@
 //! The findings of `pycstore doctor`, and what it finds on `PATH`.
 
 use super::shown::neutral;
-use super::{Answer, World, newest, tool};
+use super::{Answer, World, answer, newest, tool};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One finding of `doctor --json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,4 +108,16 @@ pub fn site() -> Site {
 
 pub fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// `doctor --json` where no shell, no cron and no systemd is to be asked.
+pub fn command(world: &World) -> Command {
+    let mut command = world.program();
+    command.env("PATH", programs(world, &[])).env("PYTHONPYCACHEPREFIX", &world.store);
+    command.args(["doctor", "--json"]);
+    command
+}
+
+pub fn doctor(world: &World) -> Answer {
+    answer(&mut command(world))
 }

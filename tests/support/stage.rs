@@ -1,6 +1,6 @@
 //! The library's own steps on a small store: open, scan, plan, execute.
 
-use super::{HEADER, date_back};
+use super::{HEADER, assert_only_gone, date_back};
 use pycstore::effect::outcome::Outcome;
 use pycstore::effect::remove;
 use pycstore::host::directory::Resolver;
@@ -110,6 +110,15 @@ impl Stage {
 
     pub fn tree(&self) -> Tree {
         tree(&self.base)
+    }
+
+    /// Carries out a plan; asserts that exactly these paths and what is below them are gone.
+    #[track_caller]
+    pub fn carry_out(&self, store: &Store, plan: Plan, gone: &[&Path]) -> Outcome {
+        let before = self.tree();
+        let outcome = carry_out(store, plan);
+        assert_only_gone(&before, &self.tree(), gone);
+        outcome
     }
 
     /// A living source, and its entry with this body, which Python would load as far as the header tells.

@@ -1,22 +1,9 @@
 //! `pycstore doctor`: the store, the way to it and what lies around it. What it says of the variable is in
 //! `tests/host/doctor_variable.rs`.
 
-use crate::support::findings::{Site, found, mode, none, one, programs, scheduled, site};
-use crate::support::{Answer, World, answer, newest};
+use crate::support::findings::{Site, command, doctor, found, mode, none, one, programs, scheduled, site};
+use crate::support::{World, answer, newest};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// `doctor --json` where no shell, no cron and no systemd is to be asked.
-fn command(world: &World) -> Command {
-    let mut command = world.program();
-    command.env("PATH", programs(world, &[])).env("PYTHONPYCACHEPREFIX", &world.store);
-    command.args(["doctor", "--json"]);
-    command
-}
-
-fn doctor(world: &World) -> Answer {
-    answer(&mut command(world))
-}
 
 #[test]
 fn a_store_that_is_in_order_has_no_fault() {
