@@ -303,18 +303,8 @@ mod tests {
         value
     }
 
-    /// Sets an attribute; `false` where the file system has no such.
-    fn set(path: &Path, name: &CStr, value: &[u8]) -> bool {
-        match rustix::fs::setxattr(path, name, value, XattrFlags::empty()) {
-            Err(Errno::OPNOTSUPP) => {
-                eprintln!("not tested: no {name:?} at {}", path.display());
-                false
-            }
-            answer => {
-                answer.unwrap();
-                true
-            }
-        }
+    fn set(path: &Path, name: &CStr, value: &[u8]) {
+        rustix::fs::setxattr(path, name, value, XattrFlags::empty()).unwrap();
     }
 
     fn like(path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
@@ -326,15 +316,15 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs a file system with access control lists"]
     fn acl_and_attributes_go_over_to_the_new_file() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("bashrc");
         std::fs::write(&path, "one").unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        if !set(&path, ACL, &acl(6)) || !set(&path, c"user.note", b"mine") || !set(&path, c"user.empty", b"")
-        {
-            return;
-        }
+        set(&path, ACL, &acl(6));
+        set(&path, c"user.note", b"mine");
+        set(&path, c"user.empty", b"");
         assert_eq!(mode(&path), 0o664, "the mask takes the place of the group's bits");
         let old = File::open(&path).unwrap();
         like(&path, b"two").unwrap();
@@ -347,14 +337,13 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs a file system with access control lists"]
     fn a_directory_with_a_default_acl_widens_nothing() {
         let temporary = tempfile::tempdir().unwrap();
         let [old, new] = ["old", "new"].map(|name| temporary.path().join(name));
         std::fs::write(&old, "one").unwrap();
         std::fs::set_permissions(&old, Permissions::from_mode(0o664)).unwrap();
-        if !set(temporary.path(), c"system.posix_acl_default", &acl(7)) {
-            return;
-        }
+        set(temporary.path(), c"system.posix_acl_default", &acl(7));
         like(&old, b"two").unwrap();
         assert_eq!((value_of(&File::open(&old).unwrap(), ACL).unwrap(), mode(&old)), (None, 0o664));
         // A new one gets what the directory has for new files, and no more than was asked for.

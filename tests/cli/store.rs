@@ -251,8 +251,9 @@ fn a_reader_that_stops_is_no_error() {
     let store = store_of(&world, ".cache/cpython", 4000);
     let program = env!("CARGO_BIN_EXE_pycstore");
     for arguments in ["ls", "ls --json", "ls -0", "ls --status orphan"] {
-        let script = format!("'{program}' {arguments} | head -c 100 > /dev/null; echo ${{PIPESTATUS[0]}}");
-        let piped = answer(world.command("bash").args(["-c", &script])).exits(0);
+        let script =
+            format!("{{ {{ '{program}' {arguments}; echo $? >&3; }} | head -c 100 > /dev/null; }} 3>&1");
+        let piped = answer(world.command("sh").args(["-c", &script])).exits(0);
         assert_eq!((piped.stdout.as_str(), piped.stderr.as_str()), ("0\n", ""), "{arguments}");
     }
     let before = World::snapshot(&store);

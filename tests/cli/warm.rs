@@ -1,7 +1,7 @@
 //! `pycstore warm`: what it compiled, the interpreters that it was compiled for load as it is.
 
 use crate::support::{
-    Answer, HOUR, Interpreter, NOBODY, World, age, answer, files, give, implementations, interpreters, newest,
+    Answer, HOUR, Interpreter, World, age, answer, files, implementations, interpreters, newest,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -569,122 +569,6 @@ fn faults_of_usage_do_nothing() {
     pycstore: no store found: --store is not given, PYTHONPYCACHEPREFIX is not set, the configuration sets no store, and /home/me/.cache/cpython does not exist
     hint: specify one with `pycstore --store DIR …`, or set one up: pycstore setup
     ");
-}
-
-#[test]
-fn root_runs_nobody_elses_interpreter_and_compiles_nobody_elses_tree() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("not tested, for only root can give a directory to somebody else");
-        return;
-    }
-    let world = World::new();
-    let ran = world.home.join("RAN");
-    let theirs = world.project("theirs", &["a.py"]);
-    let ours = world.project("ours", &["b.py"]);
-    world.write("ours/theirs/c.py", "");
-    // An environment of somebody else's beside our sources; its interpreter is a trap.
-    for place in ["ours/.venv", "theirs/.venv"] {
-        world.write(format!("{place}/pyvenv.cfg"), "");
-        let trap =
-            world.write(format!("{place}/bin/python"), format!("#!/bin/sh\ntouch {}\n", ran.display()));
-        std::fs::set_permissions(&trap, PermissionsExt::from_mode(0o755)).unwrap();
-    }
-    give(&theirs, NOBODY);
-    give(&ours.join("theirs"), NOBODY);
-    let mut shown = String::new();
-    for given in ["ours/.venv", "ours/.venv/bin", "ours/.venv/bin/python"] {
-        let path = world.home.join(given);
-        give(&path, NOBODY);
-        shown += &warm(&world, ["ours"]).exits(1).shown();
-        give(&path, 0);
-    }
-    insta::assert_snapshot!(shown, @r"
-    exit: 1
-    ----- stdout -----
-    nothing compiled
-    ----- stderr -----
-    pycstore: not entered as root: 2 directories of other users
-    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv belongs to user 65534
-    exit: 1
-    ----- stdout -----
-    nothing compiled
-    ----- stderr -----
-    pycstore: not entered as root: 2 directories of other users
-    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv/bin belongs to user 65534
-    exit: 1
-    ----- stdout -----
-    nothing compiled
-    ----- stderr -----
-    pycstore: not entered as root: 1 directory of other users
-    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv/bin/python belongs to user 65534
-    ");
-    // What its link leads to counts, and what everybody may change.
-    let target = world.home.join("python");
-    std::fs::rename(ours.join(".venv/bin/python"), &target).unwrap();
-    symlink(&target, ours.join(".venv/bin/python")).unwrap();
-    give(&target, NOBODY);
-    insta::assert_snapshot!(warm(&world, ["ours"]).shown(), @r"
-    exit: 1
-    ----- stdout -----
-    nothing compiled
-    ----- stderr -----
-    pycstore: not entered as root: 1 directory of other users
-    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv/bin/python belongs to user 65534
-    ");
-    give(&target, 0);
-    // And each link in between, wherever it lies.
-    let between = world.home.join("between");
-    std::fs::create_dir(&between).unwrap();
-    symlink(&newest().path, between.join("python")).unwrap();
-    std::fs::remove_file(ours.join(".venv/bin/python")).unwrap();
-    symlink(between.join("python"), ours.join(".venv/bin/python")).unwrap();
-    give(&between, NOBODY);
-    insta::assert_snapshot!(warm(&world, ["ours"]).shown(), @r"
-    exit: 1
-    ----- stdout -----
-    nothing compiled
-    ----- stderr -----
-    pycstore: not entered as root: 1 directory of other users
-    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/between belongs to user 65534
-    ");
-    give(&between, 0);
-    std::fs::set_permissions(ours.join(".venv"), PermissionsExt::from_mode(0o777)).unwrap();
-    insta::assert_snapshot!(warm(&world, ["ours"]).shown(), @r"
-    exit: 1
-    ----- stdout -----
-    nothing compiled
-    ----- stderr -----
-    pycstore: not entered as root: 1 directory of other users
-    pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv may be written to by everybody
-    ");
-    insta::assert_snapshot!(warm(&world, ["theirs"]).shown(), @r"
-    exit: 2
-    ----- stdout -----
-    ----- stderr -----
-    pycstore: refused as root: /home/me/theirs belongs to user 65534
-    hint: run as that user: sudo -u nobody pycstore warm …
-    ");
-    assert!(!ran.exists(), "the trap was run");
-    std::fs::create_dir_all(&world.store).unwrap();
-    give(&world.store, NOBODY);
-    // A store of theirs is filled by them, if they can.
-    let told = warm(&world, ["ours"]).exits(1);
-    assert!(told.stderr.contains(": continuing as "), "{told:?}");
-    give(&world.store, 0);
-    // What of theirs is in root's store is left.
-    world.compile(newest(), &[], &[&theirs.join("a.py"), &ours.join("b.py")]);
-    age(&theirs.join("a.py"), HOUR);
-    age(&ours.join("b.py"), HOUR);
-    insta::assert_snapshot!(warm(&world, ["--all-stale"]).shown(), @r"
-    exit: 1
-    ----- stdout -----
-    COMPILED  FRESH  FAILED  TAG  INTERPRETER
-           1  0  0  cpython-3.N  PYTHON
-    compiled 1 source
-    ----- stderr -----
-    pycstore: 1 entry left: root compiles no sources in other users' directories
-    ");
-    assert!(!ran.exists(), "the trap was run");
 }
 
 #[test]

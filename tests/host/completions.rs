@@ -11,6 +11,7 @@ fn script(world: &World, shell: &str, path: &str) -> PathBuf {
 }
 
 #[test]
+#[ignore = "needs bash"]
 fn bash_completes() {
     let world = World::new();
     programs(&world, &["bash"]);
@@ -32,6 +33,7 @@ fn bash_completes() {
 }
 
 #[test]
+#[ignore = "needs zsh"]
 fn zsh_completes() {
     let world = World::new();
     programs(&world, &["zsh"]);

@@ -3,7 +3,7 @@
 /// What `tests/confined.sh` promises to the whole suite: nothing outside the temporary directory and the build can be
 /// written to, so that a test that touches a real place fails.
 #[test]
-#[ignore = "needs tests/confined.sh, as .ci/run starts the tests"]
+#[ignore = "needs root and tests/confined.sh"]
 fn no_test_can_touch_a_real_place() {
     assert_eq!(
         std::env::var_os("PYCSTORE_TESTS_CONFINED").as_deref(),

@@ -145,7 +145,7 @@ impl Layouts {
 macro_rules! layout {
     ($name:ident, $test:expr) => {
         #[test]
-        #[ignore = "needs a package index; .ci/run runs it"]
+        #[ignore = "needs a package index"]
         fn $name() {
             let test: fn(&Layouts) = $test;
             test(&Layouts::new());

@@ -8,19 +8,25 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
+mod access_times;
 mod browser;
 mod case_insensitive;
 mod completions;
 mod confined;
+mod doctor;
 mod doctor_variable;
 mod edited_files;
 mod encrypted;
+mod git;
 mod layouts;
+mod mounts;
 mod other_users;
 mod packages;
+mod plan_and_execute;
 mod root;
 mod schedule;
 mod setup;
 mod setup_shells;
+mod signals;
 mod soak;
 mod strangers;

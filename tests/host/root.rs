@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Users whom no passwd(5) knows.
@@ -81,7 +81,7 @@ impl Site {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_every_command_continues_as_the_owner_of_the_store() {
     let site = Site::new();
     let kept = &site.kept;
@@ -153,7 +153,7 @@ fn as_root_every_command_continues_as_the_owner_of_the_store() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_no_link_of_theirs_leads_to_what_is_anothers() {
     let site = Site::new();
     let world = &site.world;
@@ -224,7 +224,7 @@ fn as_root_no_link_of_theirs_leads_to_what_is_anothers() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_state_and_configuration_are_the_owners() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;
@@ -277,7 +277,7 @@ fn as_root_state_and_configuration_are_the_owners() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     let site = Site::new();
     let Site { world, roots, .. } = &site;
@@ -377,7 +377,7 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;
@@ -426,7 +426,7 @@ fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_paths_keep_their_meaning() {
     let site = Site::new();
     let Site { world, roots, kept, .. } = &site;
@@ -472,7 +472,7 @@ fn as_root_paths_keep_their_meaning() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_nothing_of_roots_is_handed_on() {
     let site = Site::new();
     let Site { world, roots, .. } = &site;
@@ -510,6 +510,9 @@ fn as_root_nothing_of_roots_is_handed_on() {
     assert!(told.lines().any(|line| line == "TTY=0"), "no terminal: {told}");
 }
 
+/// Orphans that take a while to remove.
+const ORPHANS: usize = 20_000;
+
 /// Makes a plan that takes a while: orphans in one directory, all links to one file.
 fn grow(site: &Site, count: usize) -> PathBuf {
     let mirror = site.world.mirror(&site.gone);
@@ -525,6 +528,20 @@ fn grow(site: &Site, count: usize) -> PathBuf {
     }
     give(&site.world.home, EVE);
     mirror
+}
+
+/// How many names are in a directory, which need not be there.
+fn names(directory: &Path) -> usize {
+    fs::read_dir(directory).map_or(0, |names| names.count())
+}
+
+/// Starts a prune as root of the orphans in `mirror`, made by [`grow`], and waits until it has removed one.
+fn start_prune(site: &Site, mirror: &Path) -> Child {
+    let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
+    command.arg(&site.world.store).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().unwrap();
+    wait_for("it removes nothing", || names(mirror) < ORPHANS);
+    child
 }
 
 /// The histories in a directory of state; the lock is beside each.
@@ -567,15 +584,14 @@ fn with_default_signals(command: &Command) -> Command {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
-    const COUNT: usize = 20_000;
     let site = Site::new();
     let store = site.world.store.clone();
     for (signal, by_owner) in
         [(Signal::INT, true), (Signal::INT, false), (Signal::TERM, false), (Signal::HUP, false)]
     {
-        let mirror = grow(&site, COUNT);
+        let mirror = grow(&site, ORPHANS);
         let mut command = site.command(&["--threads", "1", "prune", "--orphans"]);
         command.arg("--store").arg(&store);
         if by_owner {
@@ -590,8 +606,8 @@ fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
             command.uid(EVE).gid(EVE);
         }
         let child = command.spawn().unwrap();
-        let left = || fs::read_dir(&mirror).map_or(0, |names| names.count());
-        wait_for("it removes nothing", || left() < COUNT - 100);
+        let left = || names(&mirror);
+        wait_for("it removes nothing", || left() < ORPHANS - 100);
         kill_process(Pid::from_child(&child), signal).unwrap();
         let output = child.wait_with_output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -603,19 +619,12 @@ fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_neither_process_outlives_the_other() {
-    const COUNT: usize = 20_000;
     let site = Site::new();
     let store = site.world.store.clone();
-    let start = |mirror: &Path| {
-        let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
-        let child = command.arg(&store).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_for("it removes nothing", || fs::read_dir(mirror).unwrap().count() < COUNT);
-        child
-    };
-    let mirror = grow(&site, COUNT);
-    let mut child = start(&mirror);
+    let mirror = grow(&site, ORPHANS);
+    let mut child = start_prune(&site, &mirror);
     let theirs = processes(&store);
     assert_eq!(theirs.len(), 1);
     // It is not to be traced by others of hers, and is called what it is.
@@ -629,25 +638,22 @@ fn as_root_neither_process_outlives_the_other() {
     wait_for("it outlives root's", || processes(&store).is_empty());
     assert!(fs::read_dir(&mirror).unwrap().count() > 0);
 
-    let mirror = grow(&site, COUNT);
-    let mut child = start(&mirror);
+    let mirror = grow(&site, ORPHANS);
+    let mut child = start_prune(&site, &mirror);
     let theirs = processes(&store);
     kill_process(Pid::from_raw(theirs[0]).unwrap(), Signal::KILL).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_a_stopped_job_stops_and_goes_on() {
-    const COUNT: usize = 20_000;
     let site = Site::new();
     let store = site.world.store.clone();
-    let mirror = grow(&site, COUNT);
-    let left = || fs::read_dir(&mirror).map_or(0, |names| names.count());
-    let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
-    let mut child = command.arg(&store).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mirror = grow(&site, ORPHANS);
+    let left = || names(&mirror);
+    let mut child = start_prune(&site, &mirror);
     let ours = Pid::from_child(&child);
-    wait_for("it removes nothing", || left() < COUNT);
     kill_process(ours, Signal::TSTP).unwrap();
     let theirs = processes(&store)[0];
     let state = |process: i32| {
@@ -664,16 +670,13 @@ fn as_root_a_stopped_job_stops_and_goes_on() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
-    const COUNT: usize = 20_000;
     let site = Site::new();
     let store = site.world.store.clone();
-    let mirror = grow(&site, COUNT);
-    let left = || fs::read_dir(&mirror).map_or(0, |names| names.count());
-    let mut command = site.command(&["--threads", "1", "prune", "--orphans", "--store"]);
-    let mut child = command.arg(&store).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("it removes nothing", || left() < COUNT);
+    let mirror = grow(&site, ORPHANS);
+    let left = || names(&mirror);
+    let mut child = start_prune(&site, &mirror);
     let theirs = Pid::from_raw(processes(&store)[0]).unwrap();
     for _ in 0..3 {
         let _ = kill_process(theirs, Signal::STOP);
@@ -687,9 +690,8 @@ fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
     assert!(status.unwrap().success() && left() == 0);
 
     // Who does nothing but stop it has it killed.
-    let mirror = grow(&site, COUNT);
-    let mut child = command.spawn().unwrap();
-    wait_for("it removes nothing", || fs::read_dir(&mirror).map_or(0, |names| names.count()) < COUNT);
+    let mirror = grow(&site, ORPHANS);
+    let mut child = start_prune(&site, &mirror);
     let theirs = Pid::from_raw(processes(&store)[0]).unwrap();
     let theirs = rustix::process::pidfd_open(theirs, rustix::process::PidfdFlags::empty()).unwrap();
     wait_for("it does not end", || {
@@ -701,7 +703,7 @@ fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root, script and bash"]
 fn as_root_a_terminal_is_used_as_before() {
     let site = Site::new();
     let store = site.world.store.to_str().unwrap().to_string();
@@ -730,7 +732,7 @@ fn as_root_a_terminal_is_used_as_before() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
     let site = Site::new();
     let store = site.world.store.clone();
@@ -772,7 +774,7 @@ fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_sweep_becomes_the_owner_of_the_tree() {
     let site = Site::new();
     let Site { world, roots, kept, .. } = &site;
@@ -850,7 +852,7 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_warm_and_verify_work_as_the_owner() {
     let site = Site::new();
     let Site { world, kept, .. } = &site;
@@ -892,7 +894,7 @@ fn as_root_warm_and_verify_work_as_the_owner() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_nothing_is_removed_where_others_may_replace_it() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;
@@ -943,7 +945,7 @@ fn as_root_nothing_is_removed_where_others_may_replace_it() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_directories_of_others_in_a_shared_store_stay() {
     let site = Site::new();
     let Site { world, roots, .. } = &site;
@@ -988,7 +990,7 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root, unshare and setpriv"]
 fn as_root_who_cannot_become_the_owner_does_nothing() {
     let site = Site::new();
     let store = site.world.store.clone();
@@ -1019,7 +1021,7 @@ fn as_root_who_cannot_become_the_owner_does_nothing() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_without_home_all_use_the_home_of_passwd() {
     let site = Site::new();
     let Site { world, .. } = &site;
@@ -1058,7 +1060,7 @@ fn as_root_without_home_all_use_the_home_of_passwd() {
 }
 
 #[test]
-#[ignore = "needs root: it gives files away and becomes their owner"]
+#[ignore = "needs root"]
 fn as_root_a_home_that_is_partly_theirs_gives_root_neither_policy_nor_history() {
     let site = Site::new();
     let Site { world, roots, .. } = &site;

@@ -1,7 +1,7 @@
 //! `pycstore schedule`.
 
 use crate::support::spool::Spool;
-use crate::support::{Answer, World, answer, date_back, newest, tool};
+use crate::support::{Answer, World, answer, date_back, files, newest, tool};
 use std::path::{Path, PathBuf};
 
 /// A world with an orphan in its store.
@@ -18,11 +18,15 @@ fn add_orphan(world: &World, name: &str) {
 }
 
 fn entries(world: &World) -> usize {
-    crate::support::files(&world.store).len()
+    files(&world.store).len()
 }
 
 fn schedule(world: &World, arguments: &[&str]) -> Answer {
     answer(world.program().arg("schedule").args(arguments))
+}
+
+fn install(spool: &Spool<'_>) -> Answer {
+    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"])
 }
 
 /// The line in the crontab, without its markers.
@@ -42,6 +46,7 @@ fn run_line(world: &World, line: &str) -> Answer {
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     let world = world();
     let spool = Spool::new(&world);
@@ -60,7 +65,7 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     spool.pycstore(["schedule", "install", "--with", "cron"]).exits(2);
     assert_eq!(spool.contents().unwrap(), CRONTAB.as_bytes());
     let printed = spool.pycstore(["schedule", "install", "--with", "cron", "--print"]).exits(0).stdout;
-    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    install(&spool).exits(0);
     let with = spool.contents().unwrap();
     assert!(with.starts_with(CRONTAB.as_bytes()));
     assert!(String::from_utf8_lossy(&with).contains(&printed), "what was shown is what was done: {printed}");
@@ -104,15 +109,16 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn a_crontab_that_was_made_goes_again() {
     let world = world();
     let spool = Spool::new(&world);
-    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    install(&spool).exits(0);
     spool.pycstore(["schedule", "remove", "--yes"]).exits(0);
     assert_eq!(spool.contents(), None);
     // Beside the environment of `setup cron`, in either order.
     spool.pycstore(["setup", "cron", "--yes"]).exits(0);
-    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    install(&spool).exits(0);
     spool.pycstore(["setup", "cron", "--undo", "--yes"]).exits(0);
     assert!(line(&spool).ends_with("schedule run"));
     spool.pycstore(["schedule", "remove", "--yes"]).exits(0);
@@ -120,6 +126,7 @@ fn a_crontab_that_was_made_goes_again() {
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn odd_names_reach_the_job_through_cron() {
     let world = World::new();
     let spool = Spool::new(&world);
@@ -143,7 +150,7 @@ fn odd_names_reach_the_job_through_cron() {
     );
     run_line(&world, &line).exits(0);
     assert!(!entry.exists());
-    assert!(crate::support::files(&state).iter().any(|file| file.ends_with("history.jsonl")));
+    assert!(files(&state).iter().any(|file| file.ends_with("history.jsonl")));
 }
 
 #[test]
@@ -188,6 +195,7 @@ fn units(world: &World, arguments: &[&str]) -> [PathBuf; 2] {
 }
 
 #[test]
+#[ignore = "needs systemd"]
 fn systemd_understands_the_units() {
     tool("systemd-analyze", "systemd");
     let world = World::new();
@@ -269,6 +277,10 @@ esac
         answer(command.env("PATH", path).args(arguments))
     }
 
+    fn install(&self, with: &str) -> Answer {
+        self.pycstore(&["schedule", "install", "--with", with, "--yes"])
+    }
+
     fn asked(&self) -> Vec<String> {
         let file = self.world.home.join("asked");
         let asked = std::fs::read_to_string(&file).unwrap_or_default();
@@ -278,6 +290,7 @@ esac
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn where_a_user_manager_runs_it_gets_a_timer() {
     let world = world();
     let manager = Manager::new(&world);
@@ -293,21 +306,22 @@ fn where_a_user_manager_runs_it_gets_a_timer() {
     let told = manager.pycstore(&["schedule", "status"]).exits(0).stdout;
     assert!(told.starts_with("schedule  systemd: /") && told.contains("\nnext run  2026-11-2"), "{told}");
     // Another kind takes its place, and gives it back.
-    manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    manager.install("cron").exits(0);
     assert_eq!(manager.asked(), ["disable --now pycstore.timer", "daemon-reload"]);
     assert!(!timer.exists());
     assert!(line(&manager.spool).ends_with("schedule run"));
-    manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0);
+    manager.install("systemd").exits(0);
     assert!(timer.is_file());
     assert_eq!(manager.spool.contents(), None);
     manager.asked();
     manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
     assert_eq!(manager.asked(), ["disable --now pycstore.timer", "daemon-reload"]);
-    let units = crate::support::files(&world.home.join(".config/systemd"));
+    let units = files(&world.home.join(".config/systemd"));
     assert!(units.is_empty(), "{units:?}");
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn units_that_somebody_else_wrote_are_left_alone() {
     let theirs = "[Service]\nExecStart=/usr/local/bin/pycstore --quiet prune --max-size 2g\n";
     let mut shown = String::new();
@@ -315,12 +329,12 @@ fn units_that_somebody_else_wrote_are_left_alone() {
         let world = world();
         let manager = Manager::new(&world);
         let unit = world.write(format!(".config/systemd/user/{name}"), theirs);
-        let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]);
+        let told = manager.install("systemd");
         shown += &told.exits(2).shown();
         assert!(manager.asked().is_empty());
         manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
         assert_eq!(std::fs::read_to_string(&unit).unwrap(), theirs);
-        let units = crate::support::files(&world.home.join(".config/systemd"));
+        let units = files(&world.home.join(".config/systemd"));
         assert_eq!(units.len(), 1, "{units:?}");
     }
     insta::assert_snapshot!(shown, @r"
@@ -338,6 +352,7 @@ fn units_that_somebody_else_wrote_are_left_alone() {
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn a_timer_that_somebody_else_wrote_is_not_disabled() {
     let world = world();
     let manager = Manager::new(&world);
@@ -352,12 +367,13 @@ fn a_timer_that_somebody_else_wrote_is_not_disabled() {
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
-    manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    manager.install("cron").exits(0);
     manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
     assert!(manager.asked().is_empty());
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn units_that_are_only_partly_ours_are_not_made_ours() {
     let drop_in = "[Service]\nEnvironment=A=1\n";
     let mut shown = String::new();
@@ -366,14 +382,14 @@ fn units_that_are_only_partly_ours_are_not_made_ours() {
         let manager = Manager::new(&world);
         // An empty unit is a masked one.
         let unit = world.write(".config/systemd/user/pycstore.service", text);
-        let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]);
+        let told = manager.install("systemd");
         shown += &told.exits(2).shown();
         assert_eq!(std::fs::read_to_string(unit).unwrap(), text);
     }
     for name in ["pycstore.service", "pycstore.timer"] {
         let world = world();
         let manager = Manager::new(&world);
-        manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0);
+        manager.install("systemd").exits(0);
         let path = world.home.join(".config/systemd/user").join(name);
         let ours = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{ours}{drop_in}")).unwrap();
@@ -431,6 +447,7 @@ const REFUSALS: [&str; 3] = [
 ];
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn a_refused_crontab_is_in_nobodys_way() {
     for refusal in REFUSALS {
         let world = world();
@@ -451,7 +468,7 @@ fn a_refused_crontab_is_in_nobodys_way() {
         let why = told(manager.pycstore(&["schedule", "status"]).exits(1));
         assert!(why.ends_with("; cannot determine whether cron has a schedule"), "{why}");
         let timer = world.home.join(".config/systemd/user/pycstore.timer");
-        told(manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0));
+        told(manager.install("systemd").exits(0));
         assert!(timer.exists());
         let status = manager.pycstore(&["schedule", "status"]).exits(0);
         assert!(status.stdout.starts_with("schedule  systemd: "), "{status:?}");
@@ -469,6 +486,7 @@ fn a_refused_crontab_is_in_nobodys_way() {
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn no_crontab_at_all_is_no_trouble() {
     // BusyBox says so of a user who has none.
     let none =
@@ -480,7 +498,7 @@ cat > \"$HOME/crontab\"";
     let told = manager.pycstore(&["schedule", "remove", "--yes"]).exits(0);
     assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("nothing to do\n", ""));
     assert_eq!(manager.pycstore(&["schedule", "status"]).exits(1).stderr, "");
-    manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    manager.install("cron").exits(0);
     assert!(std::fs::read_to_string(world.home.join("crontab")).unwrap().contains("schedule run"));
     // Where there is no such program, nothing is in its crontab.
     for arguments in [&["schedule", "remove", "--yes"][..], &["setup", "--undo", "--yes"]] {
@@ -491,14 +509,15 @@ cat > \"$HOME/crontab\"";
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn the_old_schedule_stays_until_the_new_one_runs() {
     let world = world();
     let manager = Manager::new(&world);
-    manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    manager.install("cron").exits(0);
     let before = line(&manager.spool);
     // The manager does not start the new one.
     world.write("refuse", "");
-    let told = manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(1);
+    let told = manager.install("systemd").exits(1);
     assert!(told.stderr.contains("it is refused\n"), "{told:?}");
     assert!(told.stderr.contains("the cron schedule is kept\n"), "{told:?}");
     assert_eq!(line(&manager.spool), before);
@@ -518,7 +537,7 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
     let script = std::fs::read_to_string(world.home.join("bin/systemctl")).unwrap();
     let crontab = "crontab -l 2>/dev/null | grep -c 'schedule run' >> \"$HOME/asked\"";
     world.write("bin/systemctl", script.replacen('\n', &format!("\n{crontab}\n"), 1));
-    manager.pycstore(&["schedule", "install", "--with", "systemd", "--yes"]).exits(0);
+    manager.install("systemd").exits(0);
     let asked = manager.asked();
     assert!(
         asked.contains(&"enable --now pycstore.timer".into()) && !asked.contains(&"0".into()),
@@ -531,7 +550,7 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
         "test \"$1\" = -l && { echo 'no crontab for me' >&2; exit 1; }; echo full >&2; exit 1",
     );
     let timer = world.home.join(".config/systemd/user/pycstore.timer");
-    let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]);
+    let told = manager.install("cron");
     assert_eq!(told.code, 2, "{told:?}");
     assert!(told.stderr.contains("crontab says: full\n"), "{told:?}");
     assert!(told.stderr.contains("the systemd schedule is kept\n"), "{told:?}");
@@ -540,6 +559,7 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place() {
     let world = world();
     let manager = Manager::new(&world);
@@ -550,7 +570,7 @@ fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place()
     std::fs::copy(timer, directory.join("pycstore.timer")).unwrap();
     std::os::unix::fs::symlink("../pycstore.timer", directory.join("timers.target.wants/pycstore.timer"))
         .unwrap();
-    let told = manager.pycstore(&["schedule", "install", "--with", "cron", "--yes"]);
+    let told = manager.install("cron");
     insta::assert_snapshot!(told.shown(), @r"
     exit: 0
     ----- stdout -----
@@ -571,6 +591,7 @@ fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place()
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn the_job_has_the_global_options_of_install() {
     let world = World::new();
     let options = ["--threads", "3", "--assume-gone", "old disk", "--assume-gone", "/mnt/x"];
@@ -595,7 +616,7 @@ fn the_job_has_the_global_options_of_install() {
     std::fs::create_dir(world.home.join("disk")).unwrap();
     let spool = Spool::new(&world);
     let disk = world.home.join("disk");
-    spool.pycstore(["schedule", "install", "--with", "cron", "--yes"]).exits(0);
+    install(&spool).exits(0);
     run_line(&world, &line(&spool));
     let kept = entries(&world);
     let gone = ["schedule", "install", "--yes", "--assume-gone", disk.to_str().unwrap()];
@@ -689,11 +710,8 @@ fn a_configuration_by_another_name_holds_at_night_as_well() {
 }
 
 #[test]
+#[ignore = "needs root and cron"]
 fn root_schedules_no_program_that_others_may_change() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("not tested, for only root can give a directory to somebody else");
-        return;
-    }
     let world = world();
     let spool = Spool::new(&world);
     let bin = world.home.join("bin");

@@ -5,6 +5,7 @@ use crate::support::{World, answer, tool};
 use std::path::PathBuf;
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn a_block_parts_nothing_that_belongs_together() {
     let managed = "# BEGIN ANSIBLE MANAGED BLOCK\nexport A=1\n# END ANSIBLE MANAGED BLOCK\n";
     let world = World::new();
@@ -28,6 +29,7 @@ fn a_block_parts_nothing_that_belongs_together() {
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn a_crontab_comes_back_as_it_was() {
     let world = World::new();
     let spool = Spool::new(&world);
@@ -66,6 +68,7 @@ fn a_crontab_comes_back_as_it_was() {
 }
 
 #[test]
+#[ignore = "needs cron and a mount namespace"]
 fn undo_without_a_target_takes_everything_back() {
     let world = World::new();
     let spool = Spool::new(&world);
@@ -94,6 +97,7 @@ fn undo_without_a_target_takes_everything_back() {
 }
 
 #[test]
+#[ignore = "needs fish"]
 fn the_shell_in_use_is_set_up_when_none_is_named() {
     let world = World::new();
     let mut command = world.program();
@@ -120,6 +124,7 @@ fn the_shell_in_use_is_set_up_when_none_is_named() {
 }
 
 #[test]
+#[ignore = "needs make"]
 fn snippets_are_what_their_programs_understand() {
     let world = World::new();
     let snippet = |target: &str| world.pycstore_without_prefix(["setup", target]).exits(0).stdout;

@@ -64,6 +64,7 @@ const BASH: [&[&str]; 3] = [&["bash", "-l"], &["bash", "-i"], &["bash", "-l", "-
 const SSH: &[(&str, &str)] = &[("SSH_CLIENT", "192.0.2.1 1 22")];
 
 #[test]
+#[ignore = "needs bash"]
 fn bash_is_reached_as_login_and_interactive_shell_and_under_ssh() {
     let homes: [&[(&str, &str)]; 6] = [
         &[],
@@ -99,6 +100,7 @@ fn bash_is_reached_as_login_and_interactive_shell_and_under_ssh() {
 const ZSH: [&[&str]; 4] = [&["zsh"], &["zsh", "-l"], &["zsh", "-i"], &["zsh", "-l", "-i"]];
 
 #[test]
+#[ignore = "needs zsh"]
 fn every_zsh_is_reached() {
     let world = World::new();
     setup(&world, &[], &["zsh"]);
@@ -122,6 +124,7 @@ fn every_zsh_is_reached() {
 const FISH: [&[&str]; 3] = [&["fish"], &["fish", "-l"], &["fish", "-i"]];
 
 #[test]
+#[ignore = "needs fish"]
 fn every_fish_is_reached() {
     let world = World::new();
     setup(&world, &[], &["fish"]);
@@ -134,6 +137,7 @@ fn every_fish_is_reached() {
 }
 
 #[test]
+#[ignore = "needs bash and zsh"]
 fn the_profile_is_the_one_that_the_login_shell_reads() {
     let cases: [(&str, &[&str], &str, &[&str]); 5] = [
         ("/bin/sh", &[], ".profile", &["sh", "-l"]),
@@ -161,6 +165,7 @@ fn the_profile_is_the_one_that_the_login_shell_reads() {
 }
 
 #[test]
+#[ignore = "needs bash, zsh and fish"]
 fn odd_names_are_quoted_in_every_language() {
     let world = World::new();
     let outside = world.home.parent().unwrap().join(ODD);
@@ -201,6 +206,7 @@ fn session(world: &World) -> String {
 }
 
 #[test]
+#[ignore = "needs systemd"]
 fn systemd_sessions_are_reached() {
     let world = World::new();
     setup(&world, &[], &["environment.d"]);
@@ -248,6 +254,7 @@ fn job(world: &World, spool: &Spool<'_>) -> String {
 }
 
 #[test]
+#[ignore = "needs root and cron"]
 fn the_jobs_of_cron_are_reached() {
     let world = World::new();
     let spool = Spool::new(&world);

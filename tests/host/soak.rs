@@ -92,21 +92,21 @@ fn assert_only_kept(stderr: &str) {
 }
 
 #[test]
-#[ignore = "may take minutes: TMPDIR=/dev/shm cargo test --release --test host soak -- --ignored --nocapture"]
+#[ignore = "needs minutes: TMPDIR=/dev/shm cargo test --release --test host soak -- --ignored --nocapture"]
 fn a_million_files_beside_importing_interpreters() {
     let amount = Amount { files: 1_000_000, limit: Duration::from_secs(270) };
     soak(&World::new(), &chosen(), &amount);
 }
 
 #[test]
-#[ignore = "needs root: the store is another user's"]
+#[ignore = "needs root"]
 fn as_root_a_hundred_thousand_files_on_another_users_store() {
     let amount = Amount { files: 100_000, limit: Duration::from_secs(120) };
     soak(&World::of_user(61001), &[for_everybody()], &amount);
 }
 
 #[test]
-#[ignore = "needs root: the store is another user's"]
+#[ignore = "needs root"]
 fn as_root_killed_a_hundred_times_on_another_users_store() {
     kill_storm(&World::of_user(61001), &[for_everybody()]);
 }

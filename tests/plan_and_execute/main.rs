@@ -6,33 +6,28 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test panics where something is wrong")]
 
-mod disk;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 mod sweep;
 
-use disk::{RESOLVERS, Tree, link_all, tree};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use pycstore::effect::outcome::Outcome;
 use pycstore::effect::remove::{self, Execution, Expectation};
 use pycstore::host::directory::Resolver;
 use pycstore::host::pool::Threads;
-use pycstore::host::volumes::Mounts;
-use pycstore::pyc::{Loads, Magic, StatedMagics};
-use pycstore::source::Evidence;
+use pycstore::pyc::Loads;
 use pycstore::source::interpreter::{Interpreters, Places};
 use pycstore::store::entry::SeenEntry;
-use pycstore::store::scan::{Scan, Trouble, Visit, Visitor};
-use pycstore::store::{Purpose, Store};
+use pycstore::store::scan::{Trouble, Visit, Visitor};
 use pycstore::units::{Moment, Tally};
 use pycstore::verdict::budget::{CutOff, Weigher};
 use pycstore::verdict::census::{Census, Counting};
 use pycstore::verdict::emptied::{EmptiedIn, Leftovers};
 use pycstore::verdict::judge::Judge;
 use pycstore::verdict::plan::{MOST_LOOKED_INTO, Overflow, Plan, PlannedDirectory, Planner};
-use pycstore::verdict::policy::{Budget, Circumstances, Clock, Policy, Selector, Spared};
+use pycstore::verdict::policy::{Budget, Policy, Selector, Spared};
 use pycstore::verdict::remainder::Remainder;
 use pycstore::verdict::scope::Scope;
 use pycstore::verdict::usage::CountedLinks;
@@ -41,116 +36,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use support::compiled::compiled_by;
 use support::ordinary::as_ordinary_user;
+use support::stage::{
+    RESOLVERS, Stage, Tree, carry_out, circumstances, look, orphans, plan, plan_where, tree,
+};
 use support::{HEADER, assert_only_gone, date_back};
-
-/// A store, sources that are gone, and a place outside.
-struct Stage {
-    _temporary: tempfile::TempDir,
-    base: PathBuf,
-    store: PathBuf,
-    outside: PathBuf,
-}
-
-impl Stage {
-    fn new() -> Stage {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
-        let [store, outside] = ["store", "outside"].map(|name| base.join(name));
-        fs::create_dir(&store).unwrap();
-        fs::create_dir(&outside).unwrap();
-        Stage { _temporary: temporary, base, store, outside }
-    }
-
-    /// The directory of the store that mirrors `gone/…`, where no source is.
-    fn mirror(&self, directory: &str) -> PathBuf {
-        self.store.join(self.base.strip_prefix("/").unwrap()).join("gone").join(directory)
-    }
-
-    /// Makes an orphan; returns its path.
-    fn orphan(&self, directory: &str, stem: &str) -> PathBuf {
-        let path = self.mirror(directory).join(format!("{stem}.cpython-312.pyc"));
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, [&HEADER[..], stem.as_bytes()].concat()).unwrap();
-        date_back(&path);
-        path
-    }
-
-    /// Makes a directory of sources below `gone` and deletes it with all above it.
-    fn delete_sources(&self, directory: &str) {
-        let sources = self.base.join("gone");
-        fs::create_dir_all(sources.join(directory)).unwrap();
-        fs::remove_dir_all(sources).unwrap();
-    }
-
-    /// Gives the place outside a hard link of each file of a directory of the store, and those below it.
-    fn link_outside(&self, directory: &Path) {
-        link_all(directory, &self.outside);
-    }
-
-    fn open(&self, resolver: Option<Resolver>) -> Store {
-        let mut store = Store::open(&self.store, &[], Purpose::Remove).unwrap();
-        if let Some(resolver) = resolver {
-            store.set_resolver(resolver);
-        }
-        store
-    }
-
-    fn tree(&self) -> Tree {
-        tree(&self.base)
-    }
-}
-
-fn now() -> Moment {
-    SystemTime::now().into()
-}
-
-/// The plan that a policy comes to.
-fn plan(store: &Store, policy: &Policy) -> Plan {
-    plan_where(store, policy, &|_, _| false)
-}
-
-/// The plan that a policy comes to where these tags and magics are dead.
-fn plan_where(store: &Store, policy: &Policy, is_dead: &(dyn Fn(&str, Magic) -> bool + Sync)) -> Plan {
-    let circumstances = Circumstances { now: now(), clock: Clock::Access, is_dead };
-    Plan::collect(look(store, policy, || Planner::new(policy, store, circumstances)))
-}
-
-/// Nobody's tags and magics are dead.
-fn circumstances() -> Circumstances<'static> {
-    Circumstances { now: now(), clock: Clock::Access, is_dead: &|_, _| false }
-}
-
-/// A scan that asks what the policy does.
-fn look<V: Visitor>(store: &Store, policy: &Policy, new_visitor: impl Fn() -> V + Sync) -> Vec<V> {
-    let evidence = Evidence {
-        mounts: Mounts::default(),
-        store: store.real_path().to_path_buf(),
-        assumed_gone: Vec::new(),
-    };
-    let scan = Scan {
-        store,
-        evidence: &evidence,
-        magics: &StatedMagics::default(),
-        question: policy.question(),
-        threads: Threads::exactly(2),
-        within: &[],
-        stop: &AtomicBool::new(false),
-    };
-    scan.run(new_visitor, |_| {})
-}
-
-fn orphans() -> Policy {
-    Policy::of([Selector::Orphans])
-}
-
-fn carry_out(store: &Store, plan: Plan) -> Outcome {
-    remove::execute(store, plan, Threads::exactly(2), &AtomicBool::new(false), |_| {})
-}
 
 #[test]
 fn dead_entries_go_only_where_the_interpreters_are_known() {
@@ -231,9 +124,7 @@ fn a_directory_swapped_for_a_link_is_not_followed() {
             stage.link_outside(&swapped);
             fs::rename(&swapped, stage.base.join("aside")).unwrap();
             symlink(&stage.outside, &swapped).unwrap();
-            let before = stage.tree();
-            let outcome = carry_out(&store, plan);
-            assert_only_gone(&before, &stage.tree(), &[&stage.mirror("z")]);
+            let outcome = stage.carry_out(&store, plan, &[&stage.mirror("z")]);
             assert_eq!(outcome.removed.files, 1, "{resolver:?}");
             let of_files = outcome.failures.iter().filter(|failure| failure.directories == 0);
             let failed: Vec<_> = of_files.map(|it| (it.path.clone(), it.files)).collect();
@@ -347,9 +238,7 @@ fn a_file_that_is_not_the_planned_one_any_more_stays() {
             let store = stage.open(resolver);
             let plan = plan(&store, &policy);
             change(&stage, &changed);
-            let before = stage.tree();
-            let outcome = carry_out(&store, plan);
-            assert_only_gone(&before, &stage.tree(), &[&other]);
+            let outcome = stage.carry_out(&store, plan, &[&other]);
             assert_eq!(kept(&outcome), [(changed, Spared::Changed)], "{what}");
             assert_eq!((outcome.removed.files, outcome.is_complete()), (1, true), "{what}");
         }
@@ -367,9 +256,7 @@ fn contents_that_were_not_read_are_read_at_the_end() {
         let length = fs::metadata(&path).unwrap().len() as usize;
         fs::write(&path, "x".repeat(length)).unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
-        assert_only_gone(&before, &stage.tree(), &[]);
+        let outcome = stage.carry_out(&store, plan, &[]);
         assert_eq!(kept(&outcome), [(path, Spared::NotBytecode)]);
     }
 }
@@ -438,9 +325,7 @@ fn a_directory_that_was_made_again_keeps_its_new_files() {
         let plan = plan(&store, &orphans());
         fs::rename(stage.mirror("a"), stage.base.join("aside")).unwrap();
         stage.orphan("a", "one");
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
-        assert_only_gone(&before, &stage.tree(), &[]);
+        let outcome = stage.carry_out(&store, plan, &[]);
         assert_eq!(kept(&outcome), [(one, Spared::Changed)]);
         assert!(!two.exists() && outcome.is_complete());
     }
@@ -974,10 +859,8 @@ fn an_orphan_whose_source_is_back_stays() {
         let store = stage.open(resolver);
         let plan = plan(&store, &orphans());
         change(&sources.join("one.py"));
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
         let gone: &[&Path] = if spared.is_some() { &[&other] } else { &[&path, &other] };
-        assert_only_gone(&before, &stage.tree(), gone);
+        let outcome = stage.carry_out(&store, plan, gone);
         assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
     }
 }
@@ -999,10 +882,8 @@ fn an_orphan_whose_directory_of_sources_is_back_stays() {
         let plan = plan(&store, &orphans());
         assert_eq!(plan.tally().files, 1);
         change(&stage.base.join("gone"));
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
         let gone: &[&Path] = if spared.is_some() { &[] } else { &[path.parent().unwrap()] };
-        assert_only_gone(&before, &stage.tree(), gone);
+        let outcome = stage.carry_out(&store, plan, gone);
         assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
     }
 }
@@ -1064,10 +945,8 @@ fn a_stale_entry_whose_source_changed_stays() {
         let plan = plan(&store, &Policy::of([Selector::Stale]));
         assert_eq!(plan.tally().files, 2);
         change(&sources.join("one.py"));
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
         let gone: &[&Path] = if spared.is_some() { &[&other] } else { &[&path, &other] };
-        assert_only_gone(&before, &stage.tree(), gone);
+        let outcome = stage.carry_out(&store, plan, gone);
         assert_eq!(kept(&outcome), spared.map(|why| (path, why)).into_iter().collect::<Vec<_>>(), "{what}");
     }
 }
@@ -1283,188 +1162,6 @@ fn what_cannot_be_read_any_more_stays() {
     }
 }
 
-/// Runs the test of this name in a mount namespace of its own. Answers true in there, false outside once it passed.
-fn enters_namespace(test: &str) -> bool {
-    const INSIDE: &str = "PYCSTORE_TEST_IN_NAMESPACE";
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let options = if rustix::process::geteuid().is_root() { "-m" } else { "-Urm" };
-    let allowed = Command::new("unshare").args([options, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status();
-    assert!(
-        allowed.is_ok_and(|status| status.success()),
-        "this test mounts in a namespace of its own, which this user may not: run it as root, or allow user namespaces \
-         (sysctl user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1 \
-         kernel.apparmor_restrict_unprivileged_userns=0), and have `unshare` and `mount` (util-linux)"
-    );
-    let mut inside = Command::new("unshare");
-    inside.arg(options).arg(std::env::current_exe().unwrap()).args([
-        "--exact",
-        test,
-        "--include-ignored",
-        "--nocapture",
-    ]);
-    let output = inside.env(INSIDE, "1").output().unwrap();
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    false
-}
-
-#[test]
-fn a_mount_made_after_the_plan_is_not_crossed() {
-    if !enters_namespace("a_mount_made_after_the_plan_is_not_crossed") {
-        return;
-    }
-    let mount = |options: &[&str], from: &Path, to: &Path| {
-        assert!(Command::new("mount").args(options).arg(from).arg(to).status().unwrap().success());
-    };
-    for resolver in RESOLVERS {
-        // On the directory of the victims, on its parent, and on itself: the same files at the same place.
-        for (covered, from) in [("a/b", None), ("a", None), ("a/b", Some("a/b")), ("a", Some("a"))] {
-            let stage = Stage::new();
-            stage.orphan("a/b", "one");
-            stage.orphan("a/b", "two");
-            stage.orphan("z", "other");
-            let store = stage.open(resolver);
-            let plan = plan(&store, &orphans());
-            let covered = stage.mirror(covered);
-            if from.is_none() {
-                stage.link_outside(&covered);
-            }
-            let from = from.map_or(stage.outside.clone(), |from| stage.mirror(from));
-            mount(&["--bind"], &from, &covered);
-            let before = stage.tree();
-            let outcome = carry_out(&store, plan);
-            let after = stage.tree();
-            assert!(Command::new("umount").arg(&covered).status().unwrap().success());
-            assert_only_gone(&before, &after, &[&stage.mirror("z")]);
-            let failed: Vec<_> = outcome.failures.iter().map(|it| (it.path.clone(), it.files)).collect();
-            assert!(failed.contains(&(stage.mirror("a/b"), 2)), "{failed:?}");
-        }
-    }
-}
-
-#[test]
-fn a_file_system_that_became_read_only_is_one_failure() {
-    if !enters_namespace("a_file_system_that_became_read_only_is_one_failure") {
-        return;
-    }
-    let run = |program: &str, arguments: &[&str], at: &Path| {
-        assert!(Command::new(program).args(arguments).arg(at).status().unwrap().success());
-    };
-    for resolver in RESOLVERS {
-        for (files, failed) in [(4, (4, 0)), (0, (0, 4))] {
-            let stage = Stage::new();
-            run("mount", &["--bind", stage.store.to_str().unwrap()], &stage.store);
-            for (number, directory) in ["a", "a", "b", "c"].into_iter().enumerate().take(files) {
-                stage.orphan(directory, &format!("m{number}"));
-            }
-            for directory in ["a", "b", "c"] {
-                fs::create_dir_all(stage.mirror(directory)).unwrap();
-            }
-            stage.delete_sources("a");
-            let store = stage.open(resolver);
-            let plan = plan(&store, &orphans());
-            assert_eq!(plan.emptied.iter().map(EmptiedIn::count).sum::<u64>(), 4);
-            run("mount", &["-o", "remount,bind,ro"], &stage.store);
-            let before = stage.tree();
-            let outcome = remove::execute(&store, plan, Threads::exactly(1), &AtomicBool::new(false), |_| {});
-            let after = stage.tree();
-            run("umount", &["--lazy"], &stage.store);
-            assert_only_gone(&before, &after, &[]);
-            let failures: Vec<_> =
-                outcome.failures.iter().map(|it| (&*it.path, it.files, it.directories)).collect();
-            assert_eq!(failures, [(&*stage.store, failed.0, failed.1)]);
-            assert_eq!((outcome.left.files, outcome.directories_left, outcome.directories), (0, 0, 0));
-        }
-    }
-}
-
-#[test]
-fn a_mount_made_on_an_emptied_directory_stays() {
-    if !enters_namespace("a_mount_made_on_an_emptied_directory_stays") {
-        return;
-    }
-    for resolver in RESOLVERS {
-        let stage = Stage::new();
-        stage.orphan("a/b", "one");
-        let store = stage.open(resolver);
-        let mut plan = plan(&store, &orphans());
-        // As if the files had been removed already.
-        plan.directories.clear();
-        fs::remove_file(stage.mirror("a/b/one.cpython-312.pyc")).unwrap();
-        let covered = stage.mirror("a/b");
-        assert!(
-            Command::new("mount").arg("--bind").arg(&stage.outside).arg(&covered).status().unwrap().success()
-        );
-        let outcome = carry_out(&store, plan);
-        assert!(Command::new("umount").arg(&covered).status().unwrap().success());
-        assert!(covered.is_dir() && stage.outside.is_dir());
-        assert_eq!(outcome.directories, 0);
-    }
-}
-
-#[test]
-#[ignore = "needs root, a loop device, mkfs.btrfs and btrfs: apt install btrfs-progs"]
-fn an_empty_subvolume_stays() {
-    if !enters_namespace("an_empty_subvolume_stays") {
-        return;
-    }
-    let run = |program: &str, arguments: &[&Path]| {
-        let output = Command::new(program).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let elsewhere = tempfile::tempdir().unwrap();
-    let image = elsewhere.path().join("image");
-    fs::File::create(&image).unwrap().set_len(200 << 20).unwrap();
-    run("mkfs.btrfs", &["-q".as_ref(), &image]);
-    for resolver in RESOLVERS {
-        let stage = Stage::new();
-        run("mount", &["-o".as_ref(), "loop".as_ref(), &image, &stage.base]);
-        fs::create_dir(&stage.store).unwrap();
-        let subvolume = stage.mirror("a/sub");
-        fs::create_dir_all(stage.mirror("a/plain")).unwrap();
-        run("btrfs", &["subvolume".as_ref(), "create".as_ref(), &subvolume]);
-        stage.delete_sources("a/sub");
-        let store = stage.open(resolver);
-        let plan = plan(&store, &orphans());
-        let named = |plan: &Plan| plan.emptied.iter().map(EmptiedIn::count).sum::<u64>();
-        assert_eq!(named(&plan), 1, "a dry run names the other directory");
-        // A subvolume takes the place of the other since.
-        let other = stage.mirror("a/plain");
-        fs::remove_dir(&other).unwrap();
-        run("btrfs", &["subvolume".as_ref(), "create".as_ref(), &other]);
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
-        assert_only_gone(&before, &stage.tree(), &[]);
-        assert_eq!((outcome.directories, outcome.is_complete()), (0, true));
-        drop(store);
-        for entry in fs::read_dir(&stage.base).unwrap() {
-            fs::remove_dir_all(entry.unwrap().path()).unwrap();
-        }
-        run("umount", &[&stage.base]);
-    }
-}
-
-impl Stage {
-    /// A living source, and its entry with this body, which Python would load as far as the header tells.
-    fn living(&self, stem: &str, body: &[u8]) -> (PathBuf, PathBuf) {
-        let source = self.base.join("living").join(format!("{stem}.py"));
-        let entry = self.store.join(self.base.strip_prefix("/").unwrap()).join("living");
-        let entry = entry.join(format!("{stem}.cpython-312.pyc"));
-        for path in [&source, &entry] {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-        }
-        fs::write(&source, "").unwrap();
-        let file = fs::File::options().write(true).open(&source).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        fs::write(&entry, [HEADER, body].concat()).unwrap();
-        date_back(&entry);
-        (source, entry)
-    }
-}
-
 /// What Python loads without an error.
 fn loadable() -> Vec<u8> {
     compiled_by(HEADER, Path::new("m.py")).split_off(HEADER.len())
@@ -1636,38 +1333,6 @@ fn no_file_loses_a_name_in_vain_to_a_budget_of_bytes() {
 }
 
 #[test]
-fn a_mount_point_in_the_store_is_said_and_a_path_leads_through_it() {
-    if !enters_namespace("a_mount_point_in_the_store_is_said_and_a_path_leads_through_it") {
-        return;
-    }
-    for resolver in RESOLVERS {
-        let stage = Stage::new();
-        let (_, entry) = stage.living("m", b"");
-        // CPython opened it by `living/link/../m.py`, which is `real/m.py`.
-        let real = stage.base.join("real");
-        fs::create_dir_all(real.join("deep")).unwrap();
-        fs::rename(stage.base.join("living/m.py"), real.join("m.py")).unwrap();
-        symlink(real.join("deep"), stage.base.join("living/link")).unwrap();
-        fs::write(&entry, compiled_by(HEADER, &stage.base.join("living/link/../m.py"))).unwrap();
-        date_back(&entry);
-        let point = entry.with_file_name("link");
-        fs::create_dir(&point).unwrap();
-        let run = |program: &str, arguments: &[&Path]| {
-            assert!(Command::new(program).args(arguments).status().unwrap().success());
-        };
-        run("mount", &["--bind".as_ref(), &stage.outside, &point]);
-        let store = stage.open(resolver);
-        let there = plan(&store, &orphans());
-        fs::remove_file(real.join("m.py")).unwrap();
-        let gone = plan(&store, &orphans());
-        run("umount", &[&point]);
-        assert_eq!((there.tally().files, gone.tally().files), (0, 1), "{resolver:?}");
-        let [Trouble::MountPoint { path }] = &gone.troubles[..] else { panic!("{:?}", gone.troubles) };
-        assert_eq!(path, &point);
-    }
-}
-
-#[test]
 fn empty_directories_go_from_the_store_of_an_ordinary_user() {
     let stage = Stage::new();
     fs::create_dir_all(stage.mirror("a/b")).unwrap();
@@ -1677,29 +1342,6 @@ fn empty_directories_go_from_the_store_of_an_ordinary_user() {
         carry_out(&store, plan(&store, &orphans()))
     });
     assert_eq!((outcome.directories, stage.mirror("").exists()), (3, false));
-}
-
-#[test]
-#[ignore = "needs root: it gives directories to another user"]
-fn the_empty_directories_of_others_stay_in_roots_store() {
-    for resolver in RESOLVERS {
-        let stage = Stage::new();
-        for directory in ["a/own", "a/since", "a/theirs"] {
-            fs::create_dir_all(stage.mirror(directory)).unwrap();
-        }
-        stage.delete_sources("a/own");
-        let give = |path: &Path| std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
-        give(&stage.mirror("a/theirs"));
-        let store = stage.open(resolver);
-        let plan = plan(&store, &orphans());
-        let named: Vec<Vec<u8>> = plan.emptied.iter().flat_map(|it| it.names().map(<[u8]>::to_vec)).collect();
-        assert_eq!(named, [b"own".to_vec(), b"since".to_vec()]);
-        give(&stage.mirror("a/since"));
-        let before = stage.tree();
-        let outcome = carry_out(&store, plan);
-        assert_only_gone(&before, &stage.tree(), &[&stage.mirror("a/own")]);
-        assert_eq!((outcome.directories, outcome.is_complete()), (1, true));
-    }
 }
 
 /// Somebody who owns the store swaps a directory for a link all the time, while somebody else prunes it.

@@ -4,7 +4,7 @@
 //! for both ways of resolving paths. What could be removed by mistake is a hard link of what was planned, so that no
 //! comparison of inodes saves it: only the rule under test does.
 
-use crate::disk::{RESOLVERS, link_all, tree};
+use crate::support::stage::{RESOLVERS, link_all, tree};
 use pycstore::effect::sweep::{SweepOutcome, execute};
 use pycstore::host::directory::{Resolver, effective_user};
 use pycstore::host::pool::Threads;

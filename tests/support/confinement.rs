@@ -86,6 +86,23 @@ impl World {
     }
 }
 
+/// Runs the test of this name again in a mount namespace. Returns true in there, and false outside once it has passed.
+///
+/// # Panics
+/// Where the test fails, or this user may make no such namespace.
+pub fn enters_namespace(test: &str) -> bool {
+    const INSIDE: &str = "PYCSTORE_TEST_IN_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let namespace = namespace();
+    let mut inside = Command::new(namespace[0]);
+    inside.args(&namespace[1..]).arg(std::env::current_exe().unwrap()).env(INSIDE, "1");
+    let passed = answer(inside.args(["--exact", test, "--include-ignored", "--nocapture"]));
+    assert!(passed.code == 0 && passed.stdout.contains("1 passed"), "{passed:?}");
+    false
+}
+
 /// The command that gives a program its own mount namespace: as root, or as root of a user namespace.
 fn namespace() -> &'static [&'static str] {
     let ways: [&[&str]; 2] = [&["unshare", "-m"], &["unshare", "-Urm"]];

@@ -1,8 +1,10 @@
 //! The findings of `pycstore doctor`, and what it finds on `PATH`.
 
 use super::shown::neutral;
-use super::{Answer, World, tool};
-use std::path::PathBuf;
+use super::{Answer, World, answer, newest, tool};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One finding of `doctor --json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,4 +78,46 @@ pub fn scheduled(world: &World) {
     let wanted = world.home.join(units).join("timers.target.wants");
     std::fs::create_dir_all(&wanted).unwrap();
     std::os::unix::fs::symlink(timer, wanted.join("pycstore.timer")).unwrap();
+}
+
+#[track_caller]
+pub fn none(answer: &Answer, kind: &str) {
+    let found = found(answer);
+    assert!(found.iter().all(|it| !it.what.ends_with(&format!(" {kind}"))), "{kind} in {found:#?}");
+}
+
+/// A world with a store, in which every directory on the way is open to others.
+pub struct Site {
+    pub world: World,
+    pub source: PathBuf,
+    pub entry: PathBuf,
+}
+
+pub fn site() -> Site {
+    let world = World::new();
+    let project = world.project("work", &["a.py", "b.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let homes = world.home.parent().unwrap();
+    for directory in [homes, homes.parent().unwrap(), &world.home] {
+        mode(directory, 0o755);
+    }
+    let source = project.join("a.py");
+    let entry = world.entry(&source, newest(), "");
+    Site { world, source, entry }
+}
+
+pub fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// `doctor --json` where no shell, no cron and no systemd is to be asked.
+pub fn command(world: &World) -> Command {
+    let mut command = world.program();
+    command.env("PATH", programs(world, &[])).env("PYTHONPYCACHEPREFIX", &world.store);
+    command.args(["doctor", "--json"]);
+    command
+}
+
+pub fn doctor(world: &World) -> Answer {
+    answer(&mut command(world))
 }

@@ -3,12 +3,15 @@
 pub mod compiled;
 pub mod confinement;
 pub mod findings;
+pub mod in_tree;
 pub mod lock;
 pub mod memory;
 pub mod ordinary;
 pub mod random;
 pub mod shown;
+pub mod site;
 pub mod spool;
+pub mod stage;
 pub mod storm;
 pub mod terminal;
 
@@ -288,6 +291,18 @@ impl World {
         }
         found
     }
+}
+
+/// What `ls --json` says of the only entry whose source has this name, as `status reason`.
+#[track_caller]
+pub fn status(world: &World, source: &str) -> String {
+    let lines = world.pycstore(["ls", "--json"]).json_lines();
+    let is_of =
+        |line: &&serde_json::Value| line["source"].as_str().is_some_and(|path| path.ends_with(source));
+    let found: Vec<_> = lines.iter().filter(is_of).collect();
+    let [line] = found[..] else { panic!("{source} in {lines:#?}") };
+    let text = |field: &str| line[field].as_str().unwrap_or("-").to_string();
+    format!("{} {}", text("status"), text("reason"))
 }
 
 /// Lets an interpreter compile a tree as it does without a prefix: into `__pycache__`.

@@ -17,7 +17,6 @@ impl<'w> Spool<'w> {
     /// An empty spool.
     pub fn new(world: &'w World) -> Spool<'w> {
         tool("crontab", "cron");
-        tool("unshare", "util-linux");
         let directory = world.home.parent().unwrap().join("spool");
         std::fs::create_dir_all(directory.join("crontabs")).unwrap();
         // crontab(1) is of that group, where it may be.
@@ -28,7 +27,8 @@ impl<'w> Spool<'w> {
 
     /// A command that sees this spool, with `before` run by a shell in front of it.
     pub fn command(&self, flags: &[&str], before: &str, program: impl AsRef<OsStr>) -> Command {
-        let mut command = self.world.command("unshare");
+        let unshare = tool("unshare", "util-linux");
+        let mut command = self.world.command(&unshare);
         command.arg("--mount").args(flags);
         if !rustix::process::geteuid().is_root() {
             command.arg("--map-root-user");
@@ -39,12 +39,9 @@ impl<'w> Spool<'w> {
         if !rustix::process::geteuid().is_root() {
             // Ourselves again: to root in there everything of the machine's root would be a stranger's.
             let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-            command.args([
-                "unshare",
-                "--user",
-                &format!("--map-user={user}"),
-                &format!("--map-group={group}"),
-            ]);
+            // `before` may have changed PATH.
+            command.arg(&unshare).arg("--user");
+            command.args([format!("--map-user={user}"), format!("--map-group={group}")]);
         }
         command.arg(program);
         command

@@ -1,8 +1,6 @@
 //! Directories of the store: one goes with the directory that it mirrors, and no other does.
 
-use crate::support::{
-    Snapshot, World, answer, assert_only_gone, implementations, interpreters, newest, tool,
-};
+use crate::support::{Snapshot, World, answer, assert_only_gone, implementations, interpreters, newest};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,14 +49,15 @@ fn what_other_programs_made_stays() {
     }
     // A repository below a directory that is no store.
     let repository = world.store.join("code/app");
-    answer(world.command(tool("git", "git")).args(["init", "-q"]).arg(&repository)).exits(0);
+    for directory in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
+        fs::create_dir_all(repository.join(".git").join(directory)).unwrap();
+    }
+    fs::write(repository.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
     let before = store(&world);
     for selectors in SELECTORS.into_iter().rev() {
         world.pycstore(["prune"].iter().chain(selectors)).exits(0);
     }
     assert_only_gone(&before, &store(&world), &[&gone]);
-    let mut status = world.command(tool("git", "git"));
-    answer(status.args(["rev-parse", "--git-dir"]).current_dir(&repository)).exits(0);
 }
 
 #[test]

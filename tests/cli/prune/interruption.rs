@@ -1,6 +1,6 @@
 //! Runs that do not come to their end: killed at any moment, told to stop, out of time. What they leave is a store.
 
-use crate::support::storm::{Chance, chosen, count, ended, grow, kill_storm, start, with_default_signals};
+use crate::support::storm::{Chance, chosen, count, ended, grow, kill_storm, start};
 use crate::support::{World, assert_only_gone, newest};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -253,35 +253,6 @@ fn a_signal_ends_a_run_whose_output_is_not_read_and_it_is_recorded() {
     let status = child.wait().unwrap();
     assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
     assert!(began.elapsed() < Duration::from_secs(30));
-}
-
-/// A shell ends a loop when a command was ended by the signal, not when it has an exit status.
-#[test]
-fn a_signal_ends_the_loop_of_a_shell_as_well() {
-    const DIRECTORIES: usize = 150;
-    let world = World::new();
-    let gone = grow(&world, DIRECTORIES, 150);
-    // Of its own, so that the signal of a terminal reaches all of them and not us.
-    let mut command = with_default_signals(&world, "setsid");
-    let script = "trap 'echo the shell goes on >&2' EXIT; for round in 1 2 3; do echo \"$round\" >&2; \"$0\" --threads 1 prune --orphans; done; echo done >&2";
-    command.args(["bash", "-c", script, env!("CARGO_BIN_EXE_pycstore")]);
-    command.env("PYTHONPYCACHEPREFIX", &world.store);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let first = |number| gone.join(format!("d{number:03}/m000.cpython-312.pyc"));
-    let began = Instant::now();
-    while (0..DIRECTORIES).all(|number| first(number).exists()) {
-        assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
-    }
-    rustix::process::kill_process_group(Pid::from_child(&child), Signal::INT).unwrap();
-    let (told, by_signal) = ended(child);
-    assert_eq!(by_signal, Some(Signal::INT.as_raw()), "{told:?}");
-    let lines: Vec<&str> = told.stderr.lines().collect();
-    assert!(
-        matches!(lines[..], ["1", stopped, "the shell goes on"] if stopped.contains("stopped")),
-        "{told:?}"
-    );
-    let history = world.pycstore(["history", "--json"]).exits(0).json_lines();
-    assert_eq!((history.len(), &history[0]["left"]["files"]), (1, &count(&gone).into()));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `pycstore prune`: exactly what is named goes; the rest of the tree stays byte for byte.
 
-mod access_times;
 mod directories;
 mod hard_links;
 mod interruption;

@@ -387,51 +387,6 @@ fn a_budget_holds_for_its_scope() {
 }
 
 #[test]
-fn where_no_access_times_are_kept_the_time_of_compilation_counts() {
-    let site = Site::new();
-    let script = "
-        mkdir \"$HOME/volume\"
-        mount -t tmpfs -o OPTIONS tmpfs \"$HOME/volume\"
-        cp -a \"$STORE/.\" \"$HOME/volume/\"
-        pycstore --store \"$HOME/volume\" prune --orphans -n > \"$HOME/log\"
-        pycstore --store \"$HOME/volume\" QUIET prune --unused-for 250d --max-files 100
-        cd \"$HOME/volume\"
-        find . -type f | sort
-        rmdir \"$HOME/volume\" 2> \"$HOME/log\" || true
-    ";
-    let note =
-        "pycstore: this mount does not record access times: the time of compilation counts as the last use\n";
-    for (options, quiet, said, gone) in [
-        ("noatime", "", note, &["used", "unused", "unknown", "dead"][..]),
-        ("noatime", "-q", "", &["used", "unused", "unknown", "dead"]),
-        ("relatime", "", "", &["dead"]),
-        ("strictatime", "", "", &["dead"]),
-    ] {
-        site.restore();
-        let script = script.replace("OPTIONS", options).replace("QUIET", quiet).replace("  prune", " prune");
-        let before = World::snapshot(&site.world.store);
-        site.restore();
-        let pruned = answer(&mut site.world.in_namespace("", &script)).exits(0);
-        assert_only_gone(&before, &World::snapshot(&site.world.store), &[]);
-        assert_eq!(pruned.stderr, said, "{options}");
-        let left: BTreeSet<PathBuf> = pruned
-            .stdout
-            .lines()
-            .filter_map(|line| line.strip_prefix("./"))
-            .map(|relative| site.world.store.join(relative))
-            .collect();
-        let expected: BTreeSet<PathBuf> = site
-            .files
-            .iter()
-            .filter(|(name, _)| !gone.contains(name))
-            .map(|(_, (path, ..))| path.clone())
-            .collect();
-        assert_eq!(left, expected, "{options}");
-        let _ = fs::remove_dir(site.world.home.join("volume"));
-    }
-}
-
-#[test]
 fn what_the_command_line_selects_stands_in_the_place_of_the_files_policy() {
     let site = Site::new();
     let policy =

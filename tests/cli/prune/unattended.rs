@@ -366,6 +366,7 @@ fn quiet_says_what_went_wrong_and_nothing_else() {
     let kept = world.mirror(&world.home.join("kept")).join(format!("odd.{}.pyc", newest().tag));
     let locked = world.mirror(&world.home.join("gone/sub"));
     std::fs::write(&kept, [0; 400]).unwrap();
+    crate::support::date_back(&kept);
     let mut program = world.unprivileged();
     std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o555)).unwrap();
     let told = answer(program.args(["-q", "prune", "--orphans"]));

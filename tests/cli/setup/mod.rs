@@ -2,9 +2,9 @@
 
 mod receipt;
 
-use crate::support::{Answer, World, answer, assert_only_gone, newest, tool};
+use crate::support::{Answer, World, answer, newest};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 fn setup(world: &World, arguments: &[&str]) -> Answer {
     let mut command = world.program();
@@ -291,10 +291,6 @@ fn the_store_is_made_for_its_owner_and_tagged() {
     world.pycstore(["prune", "--all", "--yes"]).exits(0);
     let left: Vec<PathBuf> = crate::support::files(&world.store).into_iter().collect();
     assert_eq!(left, [world.store.join("CACHEDIR.TAG")]);
-    // tar passes it by, as backup programs do.
-    let packed =
-        answer(world.command("tar").args(["--exclude-caches", "-cf", "-", "."]).current_dir(&world.store));
-    assert!(!packed.stdout.contains(".pyc"));
     // A store that is open to others is closed, one that may be shared is not.
     std::fs::set_permissions(&world.store, PermissionsExt::from_mode(0o755)).unwrap();
     let told = setup(&world, &["zsh", "--yes"]).exits(0).stdout;
@@ -376,58 +372,6 @@ fn the_store_is_the_one_in_force() {
     assert_eq!(line(&[("PYTHONPYCACHEPREFIX", "/of/variable")], &["--store", "flag"]), "\"$HOME/flag\"");
 }
 
-fn git(world: &World, directory: &Path, arguments: &[&str]) -> Answer {
-    tool("git", "git");
-    answer(world.command("git").args(["-C", directory.to_str().unwrap()]).args(arguments))
-}
-
-#[test]
-fn git_ignores_bytecode_in_every_repository() {
-    for configuration in ["", "[core]\n\texcludesFile = ~/my ignore\n"] {
-        let world = World::new();
-        if !configuration.is_empty() {
-            world.write(".gitconfig", configuration);
-            world.write("my ignore", "*~");
-        }
-        let repository = world.home.join("repository");
-        git(&world, &world.home, &["init", "-q", "repository"]).exits(0);
-        world.write("repository/__pycache__/m.cpython-312.pyc", "x");
-        world.write("repository/old.pyc", "x");
-        let status = || git(&world, &repository, &["status", "--porcelain"]).exits(0).stdout;
-        assert_eq!(status(), "?? __pycache__/\n?? old.pyc\n");
-        setup(&world, &["git", "--yes"]).exits(0);
-        assert_eq!(status(), "");
-        let checked = git(&world, &repository, &["check-ignore", "-v", "__pycache__"]).exits(0).stdout;
-        let file = if configuration.is_empty() { ".config/git/ignore" } else { "my ignore" };
-        assert!(checked.contains(&format!("{file}:")) && checked.contains("__pycache__/"), "{checked}");
-        assert!(!world.store.exists(), "no store was promised");
-        setup(&world, &["git", "--undo", "--yes"]).exits(0);
-        assert_eq!(status(), "?? __pycache__/\n?? old.pyc\n");
-        if !configuration.is_empty() {
-            assert_eq!(read(&world, "my ignore"), "*~");
-        }
-    }
-}
-
-#[test]
-fn a_repository_says_nothing_about_the_others() {
-    let world = World::new();
-    git(&world, &world.home, &["init", "-q", "repository"]).exits(0);
-    let repository = world.home.join("repository");
-    git(&world, &repository, &["config", "core.excludesFile", "/elsewhere"]).exits(0);
-    let mut command = world.program();
-    answer(command.current_dir(repository).args(["setup", "git", "--yes"])).exits(0);
-    assert!(world.home.join(".config/git/ignore").is_file());
-    world.write(".gitconfig", "[core]\n\texcludesFile = relative\n");
-    insta::assert_snapshot!(setup(&world, &["git", "--yes"]).shown(), @r"
-    exit: 2
-    ----- stdout -----
-    ----- stderr -----
-    pycstore: git: core.excludesFile is the relative path relative
-    hint: git config --global core.excludesFile '~/relative'
-    ");
-}
-
 #[test]
 fn vscode_keeps_comments_and_order() {
     let world = World::new();
@@ -473,78 +417,4 @@ fn vscode_keeps_comments_and_order() {
     }
     ----- stderr -----
     "#);
-}
-
-#[test]
-fn another_users_home_is_left_alone() {
-    // Only root can get there; who is not root has no other user's home.
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let world = World::new();
-    std::os::unix::fs::chown(&world.home, Some(65534), Some(65534)).unwrap();
-    insta::assert_snapshot!(setup(&world, &["bash", "--yes"]).shown(), @r"
-    exit: 2
-    ----- stdout -----
-    ----- stderr -----
-    pycstore: refused: /home/me is the home of user 65534, and pycstore runs as user 0
-    hint: run it as that user
-    ");
-    // As that user it works.
-    world.pycstore_unprivileged(["setup", "zsh", "--yes"]).exits(0);
-    assert_eq!(world.home.join(".zshenv").metadata().unwrap().uid(), 65534);
-}
-
-#[test]
-fn root_follows_nobody_elses_link_and_makes_nothing_at_somebody_elses() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("not tested, for only root can give a directory to somebody else");
-        return;
-    }
-    let world = World::new();
-    let system = world.write("etc/system", "theirs\n");
-    let directory = world.home.join("zdotdir");
-    std::fs::create_dir(&directory).unwrap();
-    symlink(&system, directory.join(".zshenv")).unwrap();
-    let before = World::snapshot(&world.home);
-    let zsh = |arguments: &[&str]| {
-        let mut command = world.program();
-        answer(command.env("ZDOTDIR", &directory).args(["setup", "zsh", "--yes"]).args(arguments))
-    };
-    let mut shown = String::new();
-    for given in [directory.join(".zshenv"), directory.clone()] {
-        std::os::unix::fs::lchown(&given, Some(65534), None).unwrap();
-        shown += &zsh(&[]).exits(2).shown();
-        std::os::unix::fs::lchown(&given, Some(0), None).unwrap();
-    }
-    insta::assert_snapshot!(shown, @r"
-    exit: 2
-    ----- stdout -----
-    ----- stderr -----
-    pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
-    pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir/.zshenv belongs to user 65534
-    hint: run this as that user
-    exit: 2
-    ----- stdout -----
-    ----- stderr -----
-    pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
-    pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir belongs to user 65534
-    hint: run this as that user
-    ");
-    std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
-    let store = directory.join("store");
-    let told = setup(&world, &["bash", "--yes", "--store", store.to_str().unwrap()]);
-    insta::assert_snapshot!(told.shown(), @r"
-    exit: 2
-    ----- stdout -----
-    ----- stderr -----
-    pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
-    pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
-    pycstore: cannot prepare the store /home/me/zdotdir/store: refused as root: /home/me/zdotdir belongs to user 65534
-    hint: use a store of your own: pycstore setup --store ~/.cache/cpython
-    ");
-    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
-    std::os::unix::fs::chown(&directory, Some(0), None).unwrap();
-    zsh(&[]).exits(0);
-    assert!(std::fs::read_to_string(&system).unwrap().contains("PYTHONPYCACHEPREFIX"));
 }

@@ -1,11 +1,11 @@
 //! `pycstore sweep --adopt`: bytecode moves into the store, and the interpreters load it from there as it is.
 
 use crate::support::confinement::REFUSALS;
+use crate::support::in_tree::{cached, caches, compile_everything, paths, sweep};
 use crate::support::{
-    HEADER, HOUR, Interpreter, Snapshot, World, age, answer, assert_only_gone, compile_in_tree, files,
-    implementations, interpreters, newest,
+    HEADER, HOUR, Interpreter, World, age, answer, assert_only_gone, compile_in_tree, files, implementations,
+    interpreters, newest,
 };
-use crate::sweep::{cached, caches, compile_everything, paths, sweep};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -246,131 +246,6 @@ fn the_place_is_that_of_the_path_as_it_is_spelled() {
 }
 
 #[test]
-fn a_store_on_another_file_system_is_adopted_into() {
-    let world = World::new();
-    let project = world.project("proj", &["a.py", "pkg/b.py"]);
-    compile_in_tree(&world, newest(), &[], &[&project]);
-    std::fs::create_dir_all(&world.store).unwrap();
-    let script = "\
-mount -t tmpfs tmpfs \"$STORE\"
-pycstore sweep proj --adopt
-pycstore ls
-mkdir small
-mount -t tmpfs -o size=4k tmpfs small
-pycstore sweep other --adopt --store small || echo failed
-mount -t tmpfs -o ro tmpfs small
-pycstore sweep other --adopt --store small || echo failed
-umount small
-find small -type f";
-    let other = world.project("other", &["big.py", "pkg/big.py"]);
-    for big in ["big.py", "pkg/big.py"] {
-        std::fs::write(other.join(big), format!("BIG = {:?}\n", "x".repeat(100_000))).unwrap();
-    }
-    compile_in_tree(&world, newest(), &[], &[&other]);
-    let before = World::snapshot(&world.home);
-    let told = answer(&mut world.in_namespace("", script)).exits(0);
-    // Where there is no room, the original stays and nothing half-written is left.
-    insta::assert_snapshot!(told.shown(), @r"
-    exit: 0
-    ----- stdout -----
-    SIZE  FILES  ADOPTED  OWNER
-    SIZE  2  2  /home/me/proj
-    removed 2 files and 2 directories, SIZE; adopted 2 of them, SIZE
-    fresh  - SIZE  /home/me/.cache/cpython/home/me/proj/a.cpython-3.N.pyc
-    fresh  - SIZE  /home/me/.cache/cpython/home/me/proj/pkg/b.cpython-3.N.pyc
-    removed nothing
-    failed
-    removed nothing
-    failed
-    ----- stderr -----
-    pycstore: cannot adopt /home/me/other (2 files): No space left on device
-    pycstore: cannot adopt /home/me/other (2 files): Read-only file system
-    ");
-    assert_only_gone(
-        &before,
-        &{
-            let mut after = World::snapshot(&world.home);
-            after.remove(&world.home.join("small"));
-            after
-        },
-        &paths(&caches_of(&before, &project)),
-    );
-}
-
-fn caches_of(snapshot: &Snapshot, root: &Path) -> Vec<PathBuf> {
-    let is_cache = |path: &&PathBuf| path.starts_with(root) && path.ends_with("__pycache__");
-    snapshot.keys().filter(is_cache).cloned().collect()
-}
-
-#[test]
-fn root_moves_nothing_into_the_store_of_somebody_else() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("not tested, for only root can give a directory to somebody else");
-        return;
-    }
-    let world = World::new();
-    let project = world.project("proj", &["mine.py", "theirs.py"]);
-    compile_in_tree(&world, newest(), &[], &[&project]);
-    std::fs::create_dir_all(&world.store).unwrap();
-    let give = |path: &Path, user| std::os::unix::fs::chown(path, Some(user), None).unwrap();
-    give(&world.store, 65534);
-    let before = World::snapshot(&world.home);
-    for dry in [&["-n"][..], &[]] {
-        let told = sweep(&world, [&["proj", "--adopt"], dry].concat()).exits(2);
-        assert!(
-            told.stderr.contains("refused as root: ") && told.stderr.contains("\nhint: sweep the trees"),
-            "{told:?}"
-        );
-    }
-    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
-    give(&world.store, 0);
-    // Nor do we vouch for what somebody else compiled.
-    give(&cached(&project.join("theirs.py"), newest(), ""), 65534);
-    sweep(&world, ["proj", "--adopt"]).exits(0);
-    assert!(world.entry(&project.join("mine.py"), newest(), "").exists());
-    assert!(!world.entry(&project.join("theirs.py"), newest(), "").exists());
-    assert!(caches(&project).is_empty());
-}
-
-#[test]
-fn root_makes_no_store_where_somebody_else_decides_what_is_there() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("not tested, for only root can give a directory to somebody else");
-        return;
-    }
-    let world = World::new();
-    let project = world.project("proj", &["m.py"]);
-    compile_in_tree(&world, newest(), &[], &[&project]);
-    let cache = world.store.parent().unwrap();
-    std::fs::create_dir_all(cache).unwrap();
-    std::os::unix::fs::chown(cache, Some(65534), None).unwrap();
-    let before = World::snapshot(&world.home);
-    insta::assert_snapshot!(world.pycstore(["sweep", "proj", "--adopt"]).shown(), @r"
-    exit: 2
-    ----- stdout -----
-    ----- stderr -----
-    pycstore: refused as root: /home/me/proj belongs to root, but /home/me/.cache/cpython belongs to nobody
-    hint: sweep the trees of one user at a time; with --adopt, the store must belong to that user, too
-    ");
-    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
-    // Nor through a link of theirs.
-    std::os::unix::fs::chown(cache, Some(0), None).unwrap();
-    let link = world.home.join("link");
-    symlink(cache, &link).unwrap();
-    std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
-    let store = link.join("cpython");
-    let told = world.pycstore(["--store", store.to_str().unwrap(), "warm", "proj"]);
-    insta::assert_snapshot!(told.shown(), @r"
-    exit: 2
-    ----- stdout -----
-    ----- stderr -----
-    pycstore: /home/me/link/cpython belongs to nobody: continuing as nobody
-    pycstore: cannot create the store /home/me/link/cpython: Permission denied
-    ");
-    assert!(!world.store.exists());
-}
-
-#[test]
 fn who_may_not_read_the_original_may_not_read_the_copy() {
     let world = World::new();
     let project = world.project("proj", &["m.py"]);
@@ -507,44 +382,4 @@ fn what_was_adopted_but_cannot_be_removed_is_told() {
     assert_eq!((&document["adopted"]["files"], &document["removed"]["files"]), (&json!(2), &json!(0)));
     assert_eq!(document["owners"][0]["adopted"]["files"], json!(2), "{document}");
     assert_eq!(document["failures"][0]["files"], json!(2), "{document}");
-}
-
-/// What a sweep writes into the store is young until it has its name, however old the original is: a prune that runs
-/// meanwhile leaves it alone.
-#[test]
-fn what_is_being_adopted_is_no_old_temporary() {
-    let world = World::new();
-    let project = world.project("proj", &["m.py"]);
-    compile_in_tree(&world, newest(), &[], &[&project]);
-    age(&cached(&project.join("m.py"), newest(), ""), 48 * HOUR);
-    let mirror = world.mirror(&project);
-    std::fs::create_dir_all(&mirror).unwrap();
-    // In a directory that only grows, a file can be written but neither renamed nor removed.
-    let grows =
-        |flag: &str| Command::new("chattr").arg(flag).arg(&mirror).status().is_ok_and(|it| it.success());
-    if !grows("+a") {
-        eprintln!("not tested, for only root can make a directory append-only, and not on every file system");
-        return;
-    }
-    insta::assert_snapshot!(sweep(&world, ["proj", "--adopt"]).shown(), @r"
-    exit: 1
-    ----- stdout -----
-    removed nothing
-    ----- stderr -----
-    pycstore: cannot adopt /home/me/proj/__pycache__/m.cpython-3.N.pyc: Operation not permitted
-    ");
-    let left = files(&mirror);
-    let prune = world.pycstore(["prune", "--temporary"]);
-    assert!(grows("-a"));
-    assert_eq!((left.len(), prune.code), (1, 0), "{left:?} {prune:?}");
-    assert!(
-        left.iter().all(|it| it.extension().unwrap().to_str().unwrap().parse::<u64>().is_ok()),
-        "{left:?}"
-    );
-    world.pycstore(["prune", "--temporary"]).exits(0);
-    assert_eq!(files(&mirror), left, "a prune took it");
-    sweep(&world, ["proj", "--adopt"]).exits(0);
-    let entry = world.entry(&project.join("m.py"), newest(), "");
-    let age = entry.metadata().unwrap().modified().unwrap().elapsed().unwrap();
-    assert!(age > 47 * HOUR, "the entry is as old as the original: {age:?}");
 }

@@ -1,63 +1,18 @@
 //! `pycstore sweep`: of trees of sources exactly the superfluous bytecode goes. `adopt` has what moves.
 
 mod adopt;
-mod git;
 
 use crate::support::confinement::REFUSALS;
+use crate::support::in_tree::{cached, caches, compile_everything, paths, sweep, takes};
 use crate::support::{
-    Answer, HEADER, HOUR, Interpreter, World, age, answer, assert_only_gone, closed_pipe, compile_in_tree,
-    files, implementations, newest,
+    HEADER, HOUR, World, age, answer, assert_only_gone, closed_pipe, compile_in_tree, files, implementations,
+    newest,
 };
 use serde_json::json;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-
-/// The same in every optimization, by every interpreter.
-pub(crate) fn compile_everything(world: &World, paths: &[&Path]) {
-    for interpreter in implementations() {
-        for flags in [&["-B"][..], &["-B", "-O"], &["-B", "-OO"]] {
-            let mut command = world.command(&interpreter.path);
-            answer(command.args(flags).args(["-m", "compileall", "-q"]).args(paths)).exits(0);
-        }
-    }
-}
-
-/// The `__pycache__` directories below a path.
-pub(crate) fn caches(root: &Path) -> Vec<PathBuf> {
-    let entries = walkdir::WalkDir::new(root).into_iter().map(Result::unwrap);
-    entries.filter(|it| it.file_name() == "__pycache__").map(walkdir::DirEntry::into_path).collect()
-}
-
-pub(crate) fn paths(of: &[PathBuf]) -> Vec<&Path> {
-    of.iter().map(PathBuf::as_path).collect()
-}
-
-/// Where an interpreter keeps the bytecode of a source without a prefix.
-pub(crate) fn cached(source: &Path, interpreter: &Interpreter, optimization: &str) -> PathBuf {
-    let name = pycstore::pyc::name::entry_name(
-        source.file_name().unwrap().as_bytes(),
-        &interpreter.tag,
-        optimization,
-    );
-    source.parent().unwrap().join("__pycache__").join(OsStr::from_bytes(&name))
-}
-
-pub(crate) fn sweep<I: AsRef<OsStr>>(world: &World, arguments: impl IntoIterator<Item = I>) -> Answer {
-    let mut all: Vec<OsString> = vec!["sweep".into()];
-    all.extend(arguments.into_iter().map(|argument| argument.as_ref().to_os_string()));
-    world.pycstore(all)
-}
-
-/// Asserts that a sweep with these arguments takes exactly these paths of the home.
-#[track_caller]
-fn takes<I: AsRef<OsStr>>(world: &World, arguments: impl IntoIterator<Item = I>, gone: &[&Path]) -> Answer {
-    let before = World::snapshot(&world.home);
-    let answer = sweep(world, arguments).exits(0);
-    assert_only_gone(&before, &World::snapshot(&world.home), gone);
-    answer
-}
 
 #[test]
 fn the_accident_of_the_one_liner_does_not_happen() {
@@ -431,87 +386,6 @@ fn no_link_is_followed_out_of_the_tree() {
 }
 
 #[test]
-fn root_is_led_by_nobody_elses_link_to_what_is_not_theirs() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("not tested, for only root can give a directory to somebody else");
-        return;
-    }
-    let world = World::new();
-    let ours = world.project("ours", &["m.py"]);
-    let theirs = world.project("theirs", &["m.py"]);
-    let own = world.project("theirs/own", &["m.py"]);
-    compile_in_tree(&world, newest(), &[], &[&ours, &theirs]);
-    symlink(&ours, theirs.join("link")).unwrap();
-    symlink(&own, theirs.join("honest")).unwrap();
-    for entry in walkdir::WalkDir::new(&theirs) {
-        std::os::unix::fs::lchown(entry.unwrap().path(), Some(65534), None).unwrap();
-    }
-    let before = World::snapshot(&world.home);
-    // Who decides where it leads may not remove there.
-    insta::assert_snapshot!(sweep(&world, ["theirs/link"]).shown(), @r"
-    exit: 1
-    ----- stdout -----
-    removed nothing
-    ----- stderr -----
-    pycstore: /home/me/theirs/link belongs to nobody: continuing as nobody
-    pycstore: cannot remove /home/me/theirs/link/__pycache__: Permission denied
-    pycstore: cannot remove /home/me/theirs/link/__pycache__/m.cpython-3.N.pyc: Permission denied
-    ");
-    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
-    takes(&world, ["theirs/honest"], &[&own.join("__pycache__")]);
-    // A link of ours leads wherever we want.
-    symlink(&ours, world.home.join("link")).unwrap();
-    takes(&world, ["link"], &[&ours.join("__pycache__")]);
-}
-
-#[test]
-fn a_mount_point_is_not_crossed() {
-    for refusals in REFUSALS {
-        let world = World::new();
-        let tree = world.project("tree", &["m.py"]);
-        let other = world.project("other", &["o.py"]);
-        compile_in_tree(&world, newest(), &[], &[&tree, &other]);
-        for directory in ["tree/package", "tree/module/__pycache__"] {
-            std::fs::create_dir_all(world.home.join(directory)).unwrap();
-        }
-        // A bind mount has the device of what it is mounted on: only the mount itself tells.
-        let script = "\
-mount --bind other tree/package
-mount --bind other/__pycache__ tree/module/__pycache__
-pycstore sweep tree --empty-directories";
-        let before = World::snapshot(&world.home);
-        let told = answer(&mut world.in_namespace(refusals, script)).exits(0);
-        assert_only_gone(&before, &World::snapshot(&world.home), &[&tree.join("__pycache__")]);
-        assert_eq!(told.stderr.matches("is a mount point").count(), 2, "{}", told.stderr);
-    }
-}
-
-#[test]
-fn bytecode_that_is_nobodys_is_told_by_the_topmost_directory_with_some() {
-    let world = World::new();
-    let bytecode = world.write("m.cpython-312.pyc", HEADER);
-    // No temporary directory, and no home: there whatever lies in it has an owner.
-    let script = format!(
-        "\
-mount -t tmpfs tmpfs /mnt
-for directory in cached cached/deep beside/deep; do
-    mkdir -p /mnt/src/$directory/__pycache__
-    cp {0} /mnt/src/$directory/__pycache__
-done
-: > /mnt/src/beside/m.py
-cp {0} /mnt/src/beside/m.pyc
-pycstore sweep --dry-run --json /mnt/src",
-        bytecode.display()
-    );
-    let document = answer(&mut world.in_namespace("", &script)).exits(0).json();
-    let owners = document["owners"].as_array().unwrap().iter();
-    let mut rows: Vec<_> =
-        owners.map(|row| (row["root"].as_str().unwrap(), row["files"].as_u64().unwrap())).collect();
-    rows.sort_unstable();
-    assert_eq!(rows, [("/mnt/src/beside", 2), ("/mnt/src/cached", 2)], "{document}");
-}
-
-#[test]
 fn what_belongs_to_the_system_is_refused() {
     let world = World::new();
     // Dry runs, for if they were not refused there is much to lose.
@@ -564,43 +438,6 @@ fn what_belongs_to_the_system_is_refused() {
     let real =
         sweep(&world, [OsStr::new("-n"), newest().path.parent().unwrap().parent().unwrap().as_os_str()]);
     assert!(real.code == 2 || real.stderr.contains("it belongs to an installation of Python"), "{real:?}");
-}
-
-#[test]
-fn what_belongs_to_the_package_manager_is_left_alone_below_a_root_as_well() {
-    let world = World::new();
-    let bytecode = world.write("m.cpython-312.pyc", [&HEADER[..], b"body"].concat());
-    // The system as it is, with a store of Guix's in it.
-    let script = format!(
-        "\
-mount -t tmpfs tmpfs /mnt
-for top in /*; do
-    case $top in /mnt|/gnu) continue;; esac
-    if [ -L $top ]; then cp -P $top /mnt$top; elif [ -d $top ]; then mkdir /mnt$top; mount --rbind $top /mnt$top; fi
-done
-for directory in store/x profile; do
-    mkdir -p /mnt/gnu/$directory/__pycache__
-    cp {} /mnt/gnu/$directory/__pycache__
-done
-chroot /mnt pycstore sweep /gnu
-find /mnt/gnu -type f
-chroot /mnt pycstore sweep /gnu --system --quiet
-find /mnt/gnu -type f",
-        bytecode.display()
-    );
-    let told = answer(&mut world.in_namespace("", &script)).exits(0);
-    insta::assert_snapshot!(told.shown(), @r"
-    exit: 0
-    ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  1  /gnu/profile
-    removed 1 file and 1 directory, SIZE
-    /mnt/gnu/store/x/__pycache__/m.cpython-3.N.pyc
-    ----- stderr -----
-    pycstore: skipped /gnu/store: it belongs to the package manager; --system sweeps it
-    ");
-    let files: Vec<&str> = told.stdout.lines().filter(|line| line.starts_with('/')).collect();
-    assert_eq!(files, ["/mnt/gnu/store/x/__pycache__/m.cpython-312.pyc"], "{told:?}");
 }
 
 #[test]

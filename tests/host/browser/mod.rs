@@ -63,7 +63,7 @@ fn text(browser: &Browser, selector: &str) -> String {
 }
 
 #[test]
-#[ignore = "needs Chromium: .ci/run installs it"]
+#[ignore = "needs chromium and chromedriver"]
 fn it_renders_and_shows_the_totals_of_du() {
     let world = store();
     let du = world.pycstore(["du", "--json"]).exits(0).json();
@@ -115,7 +115,7 @@ fn it_renders_and_shows_the_totals_of_du() {
 }
 
 #[test]
-#[ignore = "needs Chromium: .ci/run installs it"]
+#[ignore = "needs chromium and chromedriver"]
 fn it_sorts_by_mouse_and_keyboard() {
     const ENTER: char = '\u{e007}';
     const TAB: char = '\u{e004}';
@@ -160,7 +160,7 @@ fn it_sorts_by_mouse_and_keyboard() {
 }
 
 #[test]
-#[ignore = "needs Chromium: .ci/run installs it"]
+#[ignore = "needs chromium and chromedriver"]
 fn it_filters() {
     let world = store();
     let du = world.pycstore(["du", "--json"]).exits(0).json();
@@ -210,7 +210,7 @@ fn it_filters() {
 }
 
 #[test]
-#[ignore = "needs Chromium: .ci/run installs it"]
+#[ignore = "needs chromium and chromedriver"]
 fn hostile_names_run_nothing() {
     let world = World::new();
     let hostile = [
@@ -253,7 +253,7 @@ fn hostile_names_run_nothing() {
 }
 
 #[test]
-#[ignore = "needs Chromium: .ci/run installs it"]
+#[ignore = "needs chromium and chromedriver"]
 fn it_can_be_read_in_light_and_dark_on_wide_and_narrow_screens() {
     const CONTRAST: &str = "
         const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
@@ -305,7 +305,7 @@ fn it_can_be_read_in_light_and_dark_on_wide_and_narrow_screens() {
 }
 
 #[test]
-#[ignore = "needs Chromium: .ci/run installs it"]
+#[ignore = "needs chromium and chromedriver"]
 fn no_label_is_cut_at_any_width() {
     const CUT: &str = "
         const map = [...document.querySelectorAll('.treemap')].find(map => map.checkVisibility());
@@ -338,7 +338,7 @@ fn no_label_is_cut_at_any_width() {
 }
 
 #[test]
-#[ignore = "needs Chromium: .ci/run installs it"]
+#[ignore = "needs chromium and chromedriver"]
 fn five_thousand_owners_are_no_trouble() {
     const OWNERS: usize = 5000;
     let world = World::new();

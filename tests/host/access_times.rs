@@ -1,7 +1,10 @@
-//! What is said of last use on mounts that do not keep it.
+//! The time of last use on mounts that record access times, and on mounts that do not.
 
-use crate::support::{World, answer, newest};
+use crate::support::{HOUR, World, answer, assert_only_gone, newest};
 use serde_json::Value;
+use std::fs::{File, FileTimes};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// What `du --json`, `inspect --json` and `inspect` say of a store with one entry, mounted in some way.
 struct Said {
@@ -17,10 +20,9 @@ fn ask(mounting: &str, read: bool) -> Said {
     world.compile(newest(), &[], &[&project]);
     let entry = world.entry(&project.join("m.py"), newest(), "");
     let modified = entry.metadata().unwrap().modified().unwrap();
-    let hour = std::time::Duration::from_secs(3600);
-    let accessed = if read { modified + hour } else { modified };
-    let times = std::fs::FileTimes::new().set_accessed(accessed).set_modified(modified);
-    std::fs::File::options().write(true).open(&entry).unwrap().set_times(times).unwrap();
+    let accessed = if read { modified + HOUR } else { modified };
+    let times = FileTimes::new().set_accessed(accessed).set_modified(modified);
+    File::options().write(true).open(&entry).unwrap().set_times(times).unwrap();
     let script = format!(
         "{mounting}
         pycstore du --json --sort name; pycstore inspect --json '{0}'; pycstore inspect '{0}'",
@@ -51,6 +53,7 @@ fn copied(kind: &str, options: &str) -> String {
 const NEVER_READ: &str = "(not read since it was written)";
 
 #[test]
+#[ignore = "needs root and a mount namespace"]
 fn where_readings_are_recorded_last_use_is_known() {
     for mounting in
         [bind("relatime"), bind("strictatime"), bind("relatime,nodiratime"), copied("tmpfs", "lazytime")]
@@ -64,6 +67,7 @@ fn where_readings_are_recorded_last_use_is_known() {
 }
 
 #[test]
+#[ignore = "needs root and a mount namespace"]
 fn where_no_reading_is_recorded_nothing_is_said_of_last_use() {
     for mounting in [bind("noatime"), bind("ro"), bind("ro,noatime"), copied("tmpfs", "noatime")] {
         for read in [true, false] {
@@ -76,6 +80,7 @@ fn where_no_reading_is_recorded_nothing_is_said_of_last_use() {
 
 /// A file of a lower layer is read without a trace; one that was read before has its time.
 #[test]
+#[ignore = "needs a mount namespace"]
 fn on_an_overlay_only_a_reading_that_shows_counts() {
     let mounting = "mkdir \"$STORE.upper\" \"$STORE.work\"; mount -t tmpfs tmpfs \"$STORE.work\";
         mkdir \"$STORE.work/upper\" \"$STORE.work/work\"
@@ -85,4 +90,49 @@ fn on_an_overlay_only_a_reading_that_shows_counts() {
     let Said { last_used, page, .. } = ask(mounting, false);
     assert_eq!(last_used, Value::Null);
     assert!(!page.contains(NEVER_READ) && page.contains("(may have been read since"), "{page}");
+}
+
+/// Without access times, `--unused-for` goes by the time of compilation, and says so.
+#[test]
+#[ignore = "needs a mount namespace"]
+fn where_no_access_times_are_kept_the_time_of_compilation_counts() {
+    let world = World::new();
+    let project = world.project("proj", &["young.py", "used.py", "unused.py"]);
+    world.compile(newest(), &[], &[&project]);
+    let entry = |stem: &str| world.entry(&project.join(format!("{stem}.py")), newest(), "");
+    // Each copy and each snapshot reads the entries.
+    let now = SystemTime::now();
+    let set_times = || {
+        for (stem, written, read) in [("young", 200, 100), ("used", 300, 20), ("unused", 300, 280)] {
+            let [written, read] = [written, read].map(|days| now - 24 * days * HOUR);
+            let times = FileTimes::new().set_modified(written).set_accessed(read);
+            File::options().write(true).open(entry(stem)).unwrap().set_times(times).unwrap();
+        }
+    };
+    let script = "
+        mkdir -p \"$HOME/volume\"
+        mount -t tmpfs -o OPTIONS tmpfs \"$HOME/volume\"
+        cp -a \"$STORE/.\" \"$HOME/volume/\"
+        pycstore --store \"$HOME/volume\" prune --orphans -n > \"$HOME/log\"
+        pycstore --store \"$HOME/volume\" QUIET prune --unused-for 250d > \"$HOME/log\"
+        cd \"$HOME/volume\"
+        find . -type f | sort
+    ";
+    let note = "pycstore: this mount keeps no access times: the time of compilation counts as last use\n";
+    set_times();
+    let before = World::snapshot(&world.store);
+    for (options, quiet, stderr, left) in [
+        ("noatime", "", note, &["young"][..]),
+        ("noatime", "-q", "", &["young"]),
+        ("relatime", "", "", &["used", "young"]),
+        ("strictatime", "", "", &["used", "young"]),
+    ] {
+        let script = script.replace("OPTIONS", options).replace("QUIET", quiet);
+        set_times();
+        let pruned = answer(&mut world.in_namespace("", &script)).exits(0);
+        assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+        assert_eq!(pruned.stderr, stderr, "{options}");
+        let found: Vec<PathBuf> = pruned.stdout.lines().map(|path| world.store.join(&path[2..])).collect();
+        assert_eq!(found, left.iter().map(|stem| entry(stem)).collect::<Vec<_>>(), "{options}");
+    }
 }

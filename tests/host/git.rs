@@ -1,7 +1,7 @@
-//! `pycstore sweep` in work trees of git, made by git itself: what it tracks stays.
+//! Work trees of git, made by git itself: what it tracks stays where `sweep` runs, and `setup git` hides the rest.
 
-use crate::support::{Answer, HEADER, HOUR, World, age, answer, tool};
-use crate::sweep::sweep;
+use crate::support::in_tree::sweep;
+use crate::support::{Answer, HEADER, HOUR, World, age, answer, files, newest, tool};
 use rustix::fs::{FileType, Mode};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,10 @@ fn git(world: &World, directory: &Path, arguments: &[&str]) -> Answer {
     command.env("GIT_CONFIG_NOSYSTEM", "1").arg("-C").arg(directory);
     command.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]);
     answer(command.args(arguments)).exits(0)
+}
+
+fn setup(world: &World, arguments: &[&str]) -> Answer {
+    world.pycstore_without_prefix([&["setup"], arguments].concat())
 }
 
 /// Bytecode of every form below a directory: what is tracked when all of it is added but what is called `other`.
@@ -76,6 +80,7 @@ fn repository(world: &World, name: &str, init: &[&str]) -> (PathBuf, Files) {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn what_git_tracks_stays_in_every_format_of_the_index() {
     type Arguments<'a> = &'a [&'a str];
     let formats: [(&str, Arguments<'_>, &[Arguments<'_>]); 7] = [
@@ -108,6 +113,7 @@ fn what_git_tracks_stays_in_every_format_of_the_index() {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn bytecode_in_a_sparse_directory_stays() {
     let world = World::new();
     let (root, files) = repository(&world, "project", &[]);
@@ -125,6 +131,7 @@ fn bytecode_in_a_sparse_directory_stays() {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn linked_work_trees_submodules_and_nested_repositories_have_their_own_index() {
     let world = World::new();
     let (root, files) = repository(&world, "project", &[]);
@@ -157,6 +164,7 @@ fn linked_work_trees_submodules_and_nested_repositories_have_their_own_index() {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn a_part_of_a_work_tree_and_a_link_to_one_are_swept_alike() {
     for name in ["project/pkg", "link", "link/pkg", "project/pkg/__pycache__"] {
         let world = World::new();
@@ -169,6 +177,7 @@ fn a_part_of_a_work_tree_and_a_link_to_one_are_swept_alike() {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn what_git_does_not_track_any_more_goes() {
     let world = World::new();
     let (root, mut files) = repository(&world, "project", &[]);
@@ -180,6 +189,7 @@ fn what_git_does_not_track_any_more_goes() {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn tracked_bytecode_is_not_moved_into_the_store_either() {
     let world = World::new();
     let (root, files) = repository(&world, "project", &[]);
@@ -188,6 +198,7 @@ fn tracked_bytecode_is_not_moved_into_the_store_either() {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn where_the_index_cannot_be_read_all_bytecode_stays() {
     type Damage = fn(&Path);
     let damages: [(&str, Damage); 6] = [
@@ -234,6 +245,7 @@ fn where_the_index_cannot_be_read_all_bytecode_stays() {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn a_work_tree_whose_repository_is_missing_keeps_its_bytecode() {
     let world = World::new();
     let root = world.home.join("copied");
@@ -253,6 +265,7 @@ fn a_work_tree_whose_repository_is_missing_keeps_its_bytecode() {
 }
 
 #[test]
+#[ignore = "needs git"]
 fn nothing_that_a_repository_names_is_run() {
     let world = World::new();
     let (root, files) = repository(&world, "project", &[]);
@@ -262,4 +275,75 @@ fn nothing_that_a_repository_names_is_run() {
     git(&world, &root, &["config", "core.fsmonitor", script.to_str().unwrap()]);
     files.are_swept(&world, &[&root]);
     assert!(!ran.exists());
+}
+
+#[test]
+#[ignore = "needs git"]
+fn git_ignores_bytecode_in_every_repository() {
+    for configuration in ["", "[core]\n\texcludesFile = ~/my ignore\n"] {
+        let world = World::new();
+        if !configuration.is_empty() {
+            world.write(".gitconfig", configuration);
+            world.write("my ignore", "*~");
+        }
+        let repository = world.home.join("repository");
+        git(&world, &world.home, &["init", "-q", "repository"]).exits(0);
+        world.write("repository/__pycache__/m.cpython-312.pyc", "x");
+        world.write("repository/old.pyc", "x");
+        let status = || git(&world, &repository, &["status", "--porcelain"]).stdout;
+        assert_eq!(status(), "?? __pycache__/\n?? old.pyc\n");
+        setup(&world, &["git", "--yes"]).exits(0);
+        assert_eq!(status(), "");
+        let checked = git(&world, &repository, &["check-ignore", "-v", "__pycache__"]).stdout;
+        let file = if configuration.is_empty() { ".config/git/ignore" } else { "my ignore" };
+        assert!(checked.contains(&format!("{file}:")) && checked.contains("__pycache__/"), "{checked}");
+        assert!(!world.store.exists(), "no store was promised");
+        setup(&world, &["git", "--undo", "--yes"]).exits(0);
+        assert_eq!(status(), "?? __pycache__/\n?? old.pyc\n");
+        if !configuration.is_empty() {
+            assert_eq!(std::fs::read_to_string(world.home.join("my ignore")).unwrap(), "*~");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs git"]
+fn a_repository_says_nothing_about_the_others() {
+    let world = World::new();
+    git(&world, &world.home, &["init", "-q", "repository"]);
+    let repository = world.home.join("repository");
+    git(&world, &repository, &["config", "core.excludesFile", "/elsewhere"]).exits(0);
+    let mut command = world.program();
+    answer(command.current_dir(repository).args(["setup", "git", "--yes"])).exits(0);
+    assert!(world.home.join(".config/git/ignore").is_file());
+    world.write(".gitconfig", "[core]\n\texcludesFile = relative\n");
+    insta::assert_snapshot!(setup(&world, &["git", "--yes"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: git: core.excludesFile is the relative path relative
+    hint: git config --global core.excludesFile '~/relative'
+    ");
+}
+
+#[test]
+#[ignore = "needs git"]
+fn sources_that_another_branch_does_not_have_are_deleted() {
+    let world = World::new();
+    let project = world.project("project", &["a.py", "pkg/b.py", "pkg/deep/c.py"]);
+    world.write("keep", "");
+    world.compile(newest(), &[], &[&project]);
+    for step in [
+        &["init", "-q"][..],
+        &["add", "-A"],
+        &["commit", "-q", "-m", "one"],
+        &["checkout", "-q", "--orphan", "other"],
+        &["rm", "-r", "-q", "-f", "."],
+    ] {
+        git(&world, &project, step);
+    }
+    let lines = world.pycstore(["ls", "--json"]).json_lines();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line["status"] == "orphan"), "{lines:#?}");
+    world.pycstore(["prune", "--orphans"]).exits(0);
+    assert_eq!(files(&world.store).len(), 0);
 }
