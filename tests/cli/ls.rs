@@ -1,5 +1,6 @@
 //! `pycstore ls`: every file of the store once, each with its status and its reason.
 
+use crate::support::special::make_pipe;
 use crate::support::{World, age, answer, files, interpreters, newest};
 use base64::Engine;
 use serde_json::{Value, json};
@@ -115,8 +116,7 @@ fn cases() -> Cases {
     symlink(entry("fresh"), named("link.TAG.pyc")).unwrap();
     symlink(&world.home, named("linked")).unwrap();
     let pipe = named("pipe.TAG.pyc");
-    let mode = rustix::fs::Mode::from_raw_mode(0o644);
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    make_pipe(&pipe).unwrap();
     for path in [named("link.TAG.pyc"), named("linked"), pipe] {
         expected.insert(path, ("foreign", None));
     }

@@ -663,6 +663,7 @@ fn as_root_a_stopped_job_stops_and_goes_on() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 #[ignore = "needs root: it gives files away and becomes their owner"]
 fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
     const COUNT: usize = 20_000;
