@@ -162,6 +162,7 @@ fn unchecked_hashes_are_checked_on_request() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn the_json_contract_is_kept() {
     let Cases { world, project, .. } = cases();
     let lines = world.pycstore(["ls", "--json"]).exits(0).json_lines();
@@ -373,6 +374,7 @@ fn nothing_found_is_said() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn looking_leaves_last_use_as_it_was() {
     let world = World::new();
     let project = world.project("p", &["a.py", "b.py"]);

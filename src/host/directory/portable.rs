@@ -1,7 +1,7 @@
 //! The same as `linux` by POSIX alone: `openat`, `fstatat`, `fstat`, `readdir`, one component of a path at a time.
 //!
-//! * A mount is known by its device number. Only Linux mounts one file system at two places, so elsewhere it tells all
-//!   mounts apart, and also the two volumes that a firmlink of macOS joins.
+//! * A mount is known by its device number, which on macOS tells all mounts apart, and also the two volumes that a firmlink
+//!   joins. Where one file system can be mounted at two places, rename(2) tells them apart.
 //! * A file that is read has been accessed: there is no `O_NOATIME`.
 
 use super::{BELOW, FileKind, Metadata, READ, no_regular_file};
@@ -28,7 +28,7 @@ pub(super) const SEARCH: OFlags = {
 
 /// Nothing: readdir(3) has its own room.
 #[derive(Default)]
-pub struct ListBuffer;
+pub struct ListBuffer(());
 
 /// Without `openat2` the kernel resolves no path for us.
 pub(super) fn open_beneath(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<OwnedFd> {
@@ -39,10 +39,23 @@ pub(super) fn open_beneath(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<OwnedFd> {
 pub(super) fn open_on(mount: u64, parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     // The kernel refuses what is no directory before it opens it; `O_NONBLOCK` is for one that would not.
     let opened = rustix::fs::openat(parent, name, BELOW | OFlags::NONBLOCK, Mode::empty())?;
-    if mount_of(opened.as_fd())? != mount {
+    if mount_of(opened.as_fd())? != mount || is_mounted_again(parent, opened.as_fd()) {
         return Err(Errno::XDEV.into());
     }
     Ok(opened)
+}
+
+/// Whether a directory is on another mount of its parent's file system (`mount --bind`, nullfs). rename(2) refuses to rename
+/// from mount to mount before it looks at the names, and never renames `.`.
+#[cfg(not(target_vendor = "apple"))]
+fn is_mounted_again(parent: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> bool {
+    rustix::fs::renameat(parent, ".", directory, ".") == Err(Errno::XDEV)
+}
+
+/// macOS mounts no file system twice.
+#[cfg(target_vendor = "apple")]
+fn is_mounted_again(_: BorrowedFd<'_>, _: BorrowedFd<'_>) -> bool {
+    false
 }
 
 /// The device that a descriptor is on.

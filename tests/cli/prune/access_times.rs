@@ -51,6 +51,7 @@ fn copied(kind: &str, options: &str) -> String {
 const NEVER_READ: &str = "(not read since it was written)";
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn where_readings_are_recorded_last_use_is_known() {
     for mounting in
         [bind("relatime"), bind("strictatime"), bind("relatime,nodiratime"), copied("tmpfs", "lazytime")]
