@@ -79,12 +79,15 @@ pub struct Places<'a> {
     pub own: Option<&'a Path>,
 }
 
+/// Below a home, the store of Apple's own Python.
+pub const OF_APPLE: &str = "Library/Caches/com.apple.python";
+
 /// Below a home.
 const IN_HOME: [(Origin, &str); 4] = [
     (Origin::Convention, ".cache/cpython"),
     (Origin::Convention, ".cache/python"),
     (Origin::Convention, ".pycache"),
-    (Origin::Apple, "Library/Caches/com.apple.python"),
+    (Origin::Apple, OF_APPLE),
 ];
 
 /// Where applications keep their caches, below a home.
