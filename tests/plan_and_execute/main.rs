@@ -668,6 +668,7 @@ fn what_is_no_bytecode_goes_by_some_selectors_alone() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn a_budget_of_bytes_evicts_all_names_of_a_file_or_none() {
     let bytes = [&HEADER[..], &[7; 9000]].concat();
     // Of each file its names and when it was last used, in days; what may stay; what goes. `old.77` is a temporary that

@@ -72,9 +72,15 @@ pub(super) fn list(
     // A copy of the descriptor, not `.` opened anew: that cannot be opened where the directory may not be searched.
     let mut entries = Dir::new(directory.try_clone_to_owned()?)?;
     entries.rewind();
+    let mut is_empty = true;
     for entry in entries {
         let entry = entry?;
+        is_empty = false;
         each(entry.file_name().to_bytes(), entry.file_type());
+    }
+    // readdir(3) ends as if a removed directory were an empty one.
+    if is_empty && Metadata::from(rustix::fs::fstat(directory)?).links == 0 {
+        return Err(Errno::NOENT.into());
     }
     Ok(())
 }

@@ -512,6 +512,7 @@ fn what_was_adopted_but_cannot_be_removed_is_told() {
 /// What a sweep writes into the store is young until it has its name, however old the original is: a prune that runs
 /// meanwhile leaves it alone.
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs renameat2")]
 fn what_is_being_adopted_is_no_old_temporary() {
     let world = World::new();
     let project = world.project("proj", &["m.py"]);
