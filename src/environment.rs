@@ -89,7 +89,7 @@ impl Environment {
             source_date_epoch: None,
             working_directory: home.clone(),
             continued_for: None,
-            default_stores: default_stores(&home, System::Other),
+            default_stores: default_stores(&home, Platform::Other),
             homes: vec![home.clone()],
             home: Some(home),
             now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
@@ -160,21 +160,21 @@ impl Environment {
 
 /// An operating system, as far as it has a Python of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum System {
+pub enum Platform {
     /// Its Python has a store unless a variable names another.
     MacOs,
     /// Its Python has no store by default.
     Other,
 }
 
-impl System {
+impl Platform {
     /// The one that this program is built for.
-    pub const THIS: System = if cfg!(target_os = "macos") { System::MacOs } else { System::Other };
+    pub const THIS: Platform = if cfg!(target_os = "macos") { Platform::MacOs } else { Platform::Other };
 }
 
 /// The stores of a home where nothing names one.
-pub fn default_stores(home: &Path, system: System) -> Vec<PathBuf> {
-    let of_apple = (system == System::MacOs).then(|| home.join(others::OF_APPLE));
+pub fn default_stores(home: &Path, platform: Platform) -> Vec<PathBuf> {
+    let of_apple = (platform == Platform::MacOs).then(|| home.join(others::OF_APPLE));
     [home.join(".cache/cpython")].into_iter().chain(of_apple).collect()
 }
 
@@ -186,20 +186,20 @@ mod tests {
     fn on_macos_the_store_of_apples_python_is_the_default_unless_there_is_another() {
         let temporary = tempfile::tempdir().unwrap();
         let home = temporary.path();
-        let default = |system: System| {
-            let default_stores = default_stores(home, system);
+        let default = |platform: Platform| {
+            let default_stores = default_stores(home, platform);
             let environment = Environment { default_stores, ..Environment::of_test("/nowhere") };
             let store = environment.default_store().unwrap();
             store.strip_prefix(home).unwrap().to_str().unwrap().to_string()
         };
         assert_eq!(
-            (default(System::Other), default(System::MacOs)),
+            (default(Platform::Other), default(Platform::MacOs)),
             (".cache/cpython".into(), ".cache/cpython".into())
         );
         std::fs::create_dir_all(home.join("Library/Caches/com.apple.python")).unwrap();
-        assert_eq!(default(System::Other), ".cache/cpython");
-        assert_eq!(default(System::MacOs), "Library/Caches/com.apple.python");
+        assert_eq!(default(Platform::Other), ".cache/cpython");
+        assert_eq!(default(Platform::MacOs), "Library/Caches/com.apple.python");
         std::fs::create_dir_all(home.join(".cache/cpython")).unwrap();
-        assert_eq!(default(System::MacOs), ".cache/cpython");
+        assert_eq!(default(Platform::MacOs), ".cache/cpython");
     }
 }

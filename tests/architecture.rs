@@ -486,6 +486,28 @@ fn each_dependency_has_one_home() {
 }
 
 #[test]
+fn every_type_has_a_name_of_its_own() {
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let sources = sources();
+    for file in &sources {
+        for line in file.code.lines().filter(|line| !line.starts_with(' ')) {
+            let mut words = line
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .skip_while(|word| word.is_empty() || ["pub", "crate", "super", "in"].contains(word));
+            if words.next().is_some_and(|word| ["struct", "enum", "trait", "type"].contains(&word)) {
+                files.entry(words.next().unwrap()).or_default().push(&file.path);
+            }
+        }
+    }
+    assert!(files.len() > 300, "{}", files.len());
+    files.retain(|_, files| files.len() > 1);
+    assert_none(
+        files.iter().map(|(name, files)| format!("{name}: {files:?}")).collect(),
+        "one name, one type",
+    );
+}
+
+#[test]
 fn files_are_named_after_nouns_of_the_domain() {
     let vague = ["util", "utils", "common", "helper", "helpers", "misc", "shared", "types"];
     for file in sources() {

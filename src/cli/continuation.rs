@@ -20,7 +20,7 @@ use super::session::Session;
 use anyhow::Context;
 use pycstore::environment::Environment;
 use pycstore::host::accounts::{Accounts, User};
-use pycstore::host::contained::{Containment, Identity, Parent, tie_to_parent};
+use pycstore::host::contained::{Containment, Parent, UserAndGroup, tie_to_parent};
 use pycstore::host::directory::effective_user;
 use pycstore::host::path_owner::{PathOwner, path_owner};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process, waitid};
@@ -70,7 +70,7 @@ pub fn continue_as_owner(
         return Ok(());
     }
     let accounts = Accounts::read();
-    let object = Object::of(global, command, environment)?;
+    let object = CommandObject::of(global, command, environment)?;
     let Some((path, user)) = object.owner(&accounts)? else { return Ok(()) };
     let name = name_of(&accounts, user);
     if !cfg!(target_os = "linux") {
@@ -94,7 +94,7 @@ pub fn other_owner(global: &Global, environment: &Environment) -> anyhow::Result
         return Ok(None);
     }
     let accounts = Accounts::read();
-    let object = Object::store(global, environment)?;
+    let object = CommandObject::store(global, environment)?;
     Ok(object.owner(&accounts)?.map(|(_, user)| name_of(&accounts, user)))
 }
 
@@ -103,7 +103,7 @@ fn name_of(accounts: &Accounts, user: u32) -> String {
 }
 
 /// What a command reads or changes.
-enum Object {
+enum CommandObject {
     /// Nothing that may belong to another user.
     Nothing,
     /// The store at this path.
@@ -112,8 +112,8 @@ enum Object {
     Trees { roots: Vec<PathBuf>, store: Option<PathBuf> },
 }
 
-impl Object {
-    fn of(global: &Global, command: &Command, environment: &Environment) -> anyhow::Result<Object> {
+impl CommandObject {
+    fn of(global: &Global, command: &Command, environment: &Environment) -> anyhow::Result<CommandObject> {
         let is_named = global.store.is_some();
         match command {
             Command::Du(_)
@@ -126,18 +126,20 @@ impl Object {
             | Command::Inspect(_)
             | Command::Verify(_)
             | Command::Warm(_)
-            | Command::Interpreters(_) => Object::store(global, environment),
-            Command::Schedule(options) if options.continues_as_owner() => Object::store(global, environment),
+            | Command::Interpreters(_) => CommandObject::store(global, environment),
+            Command::Schedule(options) if options.continues_as_owner() => {
+                CommandObject::store(global, environment)
+            }
             // Without the option they are about root's own history, environment and configuration.
             Command::History(_) | Command::Doctor(_) | Command::Config(_) if is_named => {
-                Object::store(global, environment)
+                CommandObject::store(global, environment)
             }
             Command::Sweep(options) => {
                 let roots = options.paths.iter().map(|path| environment.absolute(path)).collect();
                 // Only --adopt changes the store. The default store is that of the user who sweeps.
                 let is_changed = options.adopt && (is_named || environment.prefix.is_some());
                 let store = if is_changed { named_store(global, environment)? } else { None };
-                Ok(Object::Trees { roots, store })
+                Ok(CommandObject::Trees { roots, store })
             }
             Command::Schedule(_)
             | Command::History(_)
@@ -146,12 +148,12 @@ impl Object {
             | Command::Setup(_)
             | Command::Demo(_)
             | Command::Completions(_)
-            | Command::Launch(_) => Ok(Object::Nothing),
+            | Command::Launch(_) => Ok(CommandObject::Nothing),
         }
     }
 
-    fn store(global: &Global, environment: &Environment) -> anyhow::Result<Object> {
-        Ok(named_store(global, environment)?.map_or(Object::Nothing, Object::Store))
+    fn store(global: &Global, environment: &Environment) -> anyhow::Result<CommandObject> {
+        Ok(named_store(global, environment)?.map_or(CommandObject::Nothing, CommandObject::Store))
     }
 
     /// Returns the path that belongs to another user, and that user; `None` if root owns everything.
@@ -160,9 +162,9 @@ impl Object {
     /// When the paths belong to different users, or an owner cannot be found.
     fn owner(&self, accounts: &Accounts) -> anyhow::Result<Option<(&Path, u32)>> {
         let paths: Vec<&PathBuf> = match self {
-            Object::Nothing => Vec::new(),
-            Object::Store(store) => vec![store],
-            Object::Trees { roots, store } => roots.iter().chain(store).collect(),
+            CommandObject::Nothing => Vec::new(),
+            CommandObject::Store(store) => vec![store],
+            CommandObject::Trees { roots, store } => roots.iter().chain(store).collect(),
         };
         let mut owners = Vec::new();
         for path in paths {
@@ -189,9 +191,9 @@ impl Object {
     /// The store to pass to the child.
     fn store_to_name(&self) -> Option<&Path> {
         match self {
-            Object::Nothing => None,
-            Object::Store(store) => Some(store),
-            Object::Trees { store, .. } => store.as_deref(),
+            CommandObject::Nothing => None,
+            CommandObject::Store(store) => Some(store),
+            CommandObject::Trees { store, .. } => store.as_deref(),
         }
     }
 }
@@ -219,7 +221,7 @@ fn run_as(
     let why = || format!("cannot continue as user {user}");
     let program = env::this_program().with_context(why)?;
     let group = account.map_or(NO_GROUP, |account| account.group);
-    let containment = Containment { identity: Some(Identity { user, group }), ..Containment::default() };
+    let containment = Containment { identity: Some(UserAndGroup { user, group }), ..Containment::default() };
     let mut command = containment.command(&program, &program);
     command.args(arguments(store)).env_clear().envs(variables(account, environment)).current_dir("/");
     if is_in_background() {

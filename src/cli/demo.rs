@@ -75,7 +75,7 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
         tempfile::Builder::new().prefix("pycstore-demo-").tempdir().context("cannot make a directory")?;
     let home = temporary.path().canonicalize().context("cannot make a directory")?.join("home");
     let store = home.join(".cache/cpython");
-    let stage = Stage { session, home: home.clone(), store: store.clone() };
+    let stage = DemoDirectories { session, home: home.clone(), store: store.clone() };
     // Told to stop, it still removes what it made: the directory goes with this function.
     let stop = Stop::default();
     stop.on_signals()?;
@@ -130,13 +130,13 @@ pub fn run(session: &Session, options: &DemoOptions) -> anyhow::Result<Exit> {
 }
 
 /// The directories of the demo.
-struct Stage<'a> {
+struct DemoDirectories<'a> {
     session: &'a Session,
     home: PathBuf,
     store: PathBuf,
 }
 
-impl Stage<'_> {
+impl DemoDirectories<'_> {
     /// Creates the projects and fills the store with Python, or without one with generated entries.
     fn build(&self) -> anyhow::Result<()> {
         for (project, modules) in PROJECTS {

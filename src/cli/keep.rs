@@ -39,7 +39,7 @@ pub fn keep(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
 fn resolved(glob: &str, most: usize) -> Result<Vec<String>, Complaint> {
     let mut resolving = Resolving { left: most, found: Vec::new() };
     let components: Vec<&str> = glob.split('/').filter(|component| !component.is_empty()).collect();
-    resolving.follow(PathBuf::from("/"), &components, Way::Spelled).map_err(|TooMany| {
+    resolving.follow(PathBuf::from("/"), &components, LinkSpelling::Spelled).map_err(|TooMany| {
         let message = format!(
             "nothing is removed: the wildcards of the glob `{glob}` match more than {most} directories, and what it keeps \
              may lie behind a link among them"
@@ -54,7 +54,7 @@ struct TooMany;
 
 /// Whether the directory that was reached is a link as it is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum LinkSpelling {
     Spelled,
     Linked,
 }
@@ -67,13 +67,13 @@ struct Resolving {
 
 impl Resolving {
     /// Continues from a directory without links on its path.
-    fn follow(&mut self, directory: PathBuf, components: &[&str], way: Way) -> Result<(), TooMany> {
+    fn follow(&mut self, directory: PathBuf, components: &[&str], way: LinkSpelling) -> Result<(), TooMany> {
         let is_special = |component: &&str| component.contains(['*', '?', '[', '{', '\\']);
         let literal = components.iter().take_while(|component| !is_special(component)).count();
         let (literal, rest) = components.split_at(literal);
         let spelled = literal.iter().fold(directory, |path, component| path.join(component));
         let real = real_path(&spelled);
-        if way == Way::Linked || real != spelled {
+        if way == LinkSpelling::Linked || real != spelled {
             self.add(&real, rest);
         }
         let [wildcard, below @ ..] = rest else { return Ok(()) };
@@ -86,7 +86,7 @@ impl Resolving {
             if is_match && entry.path().is_dir() {
                 self.left = self.left.checked_sub(1).ok_or(TooMany)?;
                 let target = real_path(&entry.path());
-                let way = if target == entry.path() { Way::Spelled } else { Way::Linked };
+                let way = if target == entry.path() { LinkSpelling::Spelled } else { LinkSpelling::Linked };
                 self.follow(target, below, way)?;
             }
         }

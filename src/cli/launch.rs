@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 use pycstore::exit::Exit;
-use pycstore::host::contained::{Containment, Identity};
+use pycstore::host::contained::{Containment, UserAndGroup};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -32,11 +32,11 @@ pub struct LaunchOptions {
 /// Runs `pycstore launch`. Returns only if the program cannot be started.
 pub fn run(options: &LaunchOptions) -> anyhow::Result<Exit> {
     let LaunchOptions { user, group, memory, processor_seconds, program, arguments } = options;
-    let identity = user.zip(*group).map(|(user, group)| Identity { user, group });
+    let identity = user.zip(*group).map(|(user, group)| UserAndGroup { user, group });
     let containment = Containment { identity, memory: *memory, processor_seconds: *processor_seconds };
     let error = containment.launch(program, arguments);
     Err(error).with_context(|| match identity {
         None => format!("cannot start {}", program.display()),
-        Some(Identity { user, .. }) => format!("cannot start {} as user {user}", program.display()),
+        Some(UserAndGroup { user, .. }) => format!("cannot start {} as user {user}", program.display()),
     })
 }

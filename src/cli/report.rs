@@ -7,7 +7,7 @@ use super::output::path;
 use super::selection::{prune_command, reclaimable};
 use super::session::Session;
 use clap::Args;
-use pycstore::edits::replace::{Original, Ownership, ReplaceError, replace, replace_like};
+use pycstore::edits::replace::{KeepOwner, Original, ReplaceError, replace, replace_like};
 use pycstore::exit::Exit;
 use pycstore::host::directory::{effective_user, open_file};
 use pycstore::store::Purpose;
@@ -93,7 +93,7 @@ fn put(path: &Path, page: &[u8]) -> Result<(), ReplaceError> {
     let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
     match open_file(path) {
         Ok((old, metadata)) if is_file && !is_planted(path, metadata.user) => {
-            replace_like(path, page, &Original::new(old)?, Ownership::KeptIfPossible)
+            replace_like(path, page, &Original::new(old)?, KeepOwner::KeptIfPossible)
         }
         _ => Ok(replace(path, page, PRIVATE)?),
     }

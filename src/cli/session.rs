@@ -11,7 +11,7 @@ use anyhow::Context;
 use pycstore::effect::new_entry::make_store;
 use pycstore::environment::Environment;
 use pycstore::host::directory::effective_user;
-use pycstore::host::path_owner::Doubt;
+use pycstore::host::path_owner::PathDoubt;
 use pycstore::host::pool::Threads;
 use pycstore::host::trust;
 use pycstore::host::volumes::{AccessTimes, Mounts};
@@ -270,7 +270,7 @@ impl Session {
                 effective_user()
             ),
             Refusal::NotOurs { .. } => "run as that user, or as root".into(),
-            Refusal::Doubtful { doubt: Doubt::Anyone(directory), .. } => {
+            Refusal::Doubtful { doubt: PathDoubt::Anyone(directory), .. } => {
                 format!("let nobody else write there: chmod go-w {}", directory.display())
             }
             Refusal::Doubtful { .. } => "run as that user".into(),

@@ -18,7 +18,7 @@ use pycstore::store::Purpose;
 use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::units::human;
-use pycstore::verdict::finding::{Finding, Severity, What};
+use pycstore::verdict::finding::{EntryFinding, EntrySeverity, What};
 use pycstore::verdict::inspector::{Inspection, Inspector};
 use pycstore::verdict::status::UncheckedHashes;
 use serde::Serialize;
@@ -115,12 +115,12 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     if !is_whole {
         complain::note("stopped before all entries were looked at");
     }
-    let is_sound = fixed.is_some_and(|exit| exit == Exit::Done) || report.count(Severity::Fault) == 0;
+    let is_sound = fixed.is_some_and(|exit| exit == Exit::Done) || report.count(EntrySeverity::Fault) == 0;
     Ok(Exit::complete_if(is_written && is_read && is_proved && is_whole && is_sound))
 }
 
 /// The findings of inspection and recompilation, without doubts that the recompilation decided.
-fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<Finding> {
+fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<EntryFinding> {
     let mut decided = BTreeSet::new();
     if let Some(proof) = proof {
         decided.extend(proof.sound.iter().cloned());
@@ -168,7 +168,7 @@ fn complain_of(proof: &Proof) -> bool {
 
 /// What a verification reports.
 struct Verification {
-    findings: Vec<Finding>,
+    findings: Vec<EntryFinding>,
     troubles: Vec<Trouble>,
     entries: u64,
     not_checked: u64,
@@ -176,13 +176,13 @@ struct Verification {
 }
 
 impl Verification {
-    fn count(&self, severity: Severity) -> u64 {
+    fn count(&self, severity: EntrySeverity) -> u64 {
         self.findings.iter().filter(|finding| finding.what.severity() == severity).count() as u64
     }
 
     /// The entries with a fault, each once.
     fn removable(&self) -> Vec<SeenEntry> {
-        let faults = self.findings.iter().filter(|finding| finding.what.severity() == Severity::Fault);
+        let faults = self.findings.iter().filter(|finding| finding.what.severity() == EntrySeverity::Fault);
         let mut entries: Vec<SeenEntry> = faults.filter_map(|finding| finding.entry.clone()).collect();
         // The findings are sorted by path.
         entries.dedup();
@@ -204,19 +204,20 @@ impl Verification {
             return Ok(());
         }
         let mut out = BufWriter::new(io::stdout().lock());
-        let is_shown = |finding: &&Finding| options.notices || finding.what.severity() != Severity::Notice;
+        let is_shown =
+            |finding: &&EntryFinding| options.notices || finding.what.severity() != EntrySeverity::Notice;
         for finding in self.findings.iter().filter(is_shown) {
             let tone = match finding.what.severity() {
-                Severity::Fault => Tone::Heading,
-                Severity::Warning => Tone::Gone,
-                Severity::Notice => Tone::Quiet,
+                EntrySeverity::Fault => Tone::Heading,
+                EntrySeverity::Warning => Tone::Gone,
+                EntrySeverity::Notice => Tone::Quiet,
             };
             let name = format!("{:<INDENT$}", finding.what.name());
             out.write_all(&session.style().paint(name.as_bytes(), tone))?;
             out.write_all(&path::shown(&finding.path, &session.terminal))?;
             let text = pycstore::quoting::escaped(&finding.what.to_string());
             // --fix removes every fault: no command has to be typed for it.
-            let is_fixed = options.fix && finding.what.severity() == Severity::Fault;
+            let is_fixed = options.fix && finding.what.severity() == EntrySeverity::Fault;
             let remedy = (!is_fixed).then(|| finding.what.remedy());
             write_text(&text, remedy, session.terminal.columns(), &mut out)?;
         }
@@ -225,12 +226,12 @@ impl Verification {
     }
 
     fn sum(&self, options: &VerifyOptions) -> String {
-        let notices = self.count(Severity::Notice);
+        let notices = self.count(EntrySeverity::Notice);
         let mut sum = format!(
             "{} looked at: {}, {}, {}",
             human::counted(self.entries, "entry"),
-            human::counted(self.count(Severity::Fault), "fault"),
-            human::counted(self.count(Severity::Warning), "warning"),
+            human::counted(self.count(EntrySeverity::Fault), "fault"),
+            human::counted(self.count(EntrySeverity::Warning), "warning"),
             human::counted(notices, "notice"),
         );
         if let Some(proved) = self.proved {
@@ -283,8 +284,8 @@ struct FindingLine<'a> {
     removed: bool,
 }
 
-impl<'a> From<&'a Finding> for FindingLine<'a> {
-    fn from(finding: &'a Finding) -> FindingLine<'a> {
+impl<'a> From<&'a EntryFinding> for FindingLine<'a> {
+    fn from(finding: &'a EntryFinding) -> FindingLine<'a> {
         FindingLine {
             schema: SCHEMA,
             path: PathField::new("path", &finding.path),

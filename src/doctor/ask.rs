@@ -44,7 +44,7 @@ pub struct Inquiry {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct InquiryAnswer {
     /// Standard output.
     pub output: Vec<u8>,
     /// Whether the program ended by itself and successfully.
@@ -66,9 +66,9 @@ pub enum AskError {
 }
 
 /// An inquiry that waits for a worker, and its answer.
-struct Slot {
+struct InquirySlot {
     question: Option<Inquiry>,
-    answer: Result<Answer, AskError>,
+    answer: Result<InquiryAnswer, AskError>,
 }
 
 /// Finds the first program of this name on `PATH` that only the user and root may change.
@@ -84,9 +84,9 @@ pub fn apart(setsid: &Path, program: &Path) -> Command {
 }
 
 /// Asks all of them, some at a time; the answers are in the order of the questions.
-pub fn ask_all(questions: Vec<Inquiry>, timeout: Duration) -> Vec<Result<Answer, AskError>> {
-    let slot = |question| Mutex::new(Slot { question: Some(question), answer: Err(AskError::Ended) });
-    let slots: Vec<Mutex<Slot>> = questions.into_iter().map(slot).collect();
+pub fn ask_all(questions: Vec<Inquiry>, timeout: Duration) -> Vec<Result<InquiryAnswer, AskError>> {
+    let slot = |question| Mutex::new(InquirySlot { question: Some(question), answer: Err(AskError::Ended) });
+    let slots: Vec<Mutex<InquirySlot>> = questions.into_iter().map(slot).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -105,7 +105,7 @@ pub fn ask_all(questions: Vec<Inquiry>, timeout: Duration) -> Vec<Result<Answer,
 }
 
 /// Asks one.
-pub fn ask(question: Inquiry, timeout: Duration) -> Result<Answer, AskError> {
+pub fn ask(question: Inquiry, timeout: Duration) -> Result<InquiryAnswer, AskError> {
     let deadline = Instant::now() + timeout;
     let Inquiry { mut command, mark } = question;
     let not_started = |error: io::Error| AskError::NotStarted(complaint::one_line(&error));
@@ -145,7 +145,7 @@ pub fn ask(question: Inquiry, timeout: Duration) -> Result<Answer, AskError> {
     };
     let grace = if heard.is_ok() { GRACE } else { Duration::ZERO };
     let succeeded = end(&mut child, grace);
-    heard.map(|()| Answer { output, succeeded })
+    heard.map(|()| InquiryAnswer { output, succeeded })
 }
 
 fn ends_with_mark(output: &[u8], mark: &[u8]) -> bool {
@@ -190,7 +190,7 @@ mod tests {
             Inquiry { command: Command::new("/no/such/program"), mark: None },
         ];
         let answers = ask_all(questions, timeout);
-        let said = |output: &[u8], succeeded| Ok(Answer { output: output.to_vec(), succeeded });
+        let said = |output: &[u8], succeeded| Ok(InquiryAnswer { output: output.to_vec(), succeeded });
         assert_eq!(answers[0], said(b"noise\nyes:over", false));
         assert_eq!(answers[1], said(b"all\n", true));
         assert_eq!(answers[2], Err(AskError::Ended));

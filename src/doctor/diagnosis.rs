@@ -10,7 +10,7 @@ use crate::host::directory::Room;
 use crate::quoting::quoted;
 use crate::schedule::Scheduler;
 use crate::source::interpreter::StoreUse;
-use crate::store::others::Origin;
+use crate::store::others::StoreOrigin;
 use crate::store::scan::Trouble;
 use crate::units::Tally;
 use crate::units::{date, human};
@@ -330,14 +330,14 @@ fn around(facts: &Facts) -> Vec<Finding> {
         let size = format!("{}, {}", human::counted(files, "file"), human::size(disk));
         let look = format!("pycstore du --store {path}; to empty it: pycstore prune --all --store {path}");
         findings.push(match other.origin {
-            Origin::LiteralTilde => Finding::new(
+            StoreOrigin::LiteralTilde => Finding::new(
                 Severity::Warning,
                 Kind::LiteralTilde,
                 format!("{} was made by a prefix whose `~` nobody expanded: {size}", other.path.display()),
                 format!("write the whole path into the variable, then: rm -r -- {path}"),
             )
             .at(&other.path),
-            Origin::Convention | Origin::Apple | Origin::Application => Finding::new(
+            StoreOrigin::Convention | StoreOrigin::Apple | StoreOrigin::Application => Finding::new(
                 Severity::Note,
                 Kind::OtherStore,
                 format!("another store is at {}: {size}", other.path.display()),
@@ -588,7 +588,7 @@ mod tests {
     #[test]
     fn what_lies_around() {
         let other = |origin| OtherStore { path: "/home/me/x".into(), origin, tally: Tally::file(1, 1) };
-        let others = vec![other(Origin::Convention), other(Origin::LiteralTilde)];
+        let others = vec![other(StoreOrigin::Convention), other(StoreOrigin::LiteralTilde)];
         let in_tree = InTree { directories: 2, tally: Tally::file(1, 1), example: None };
         let project = Some((PathBuf::from("/home/me/work"), in_tree));
         assert_eq!(

@@ -14,7 +14,7 @@ use crate::schedule::Scheduler;
 use crate::source::interpreter::Interpreters;
 use crate::source::walk::{self, InTree, Unreadable};
 use crate::store::exposure::{Exposure, Guard, Watch};
-use crate::store::others::{OtherStore, Places, Reach};
+use crate::store::others::{HomeReach, OtherStore, StoreSearch};
 use crate::store::scan::Scan;
 use crate::store::sharing::Sharing;
 use crate::units::Moment;
@@ -274,11 +274,11 @@ impl Facts {
         let project = project.map(|root| (root.clone(), walk::in_tree(&root, &mut unreadable)));
         let own = store.path().map(|path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf()));
         let (working_directory, reach) = match &project {
-            Some((root, _)) => (root, Reach::Below),
+            Some((root, _)) => (root, HomeReach::Below),
             // Anything may be below a directory that is no project, a home with all that is in it included.
-            None => (&environment.working_directory, Reach::Itself),
+            None => (&environment.working_directory, HomeReach::Itself),
         };
-        let others = Places {
+        let others = StoreSearch {
             home: environment.own_home.as_deref(),
             user: environment.user.as_deref(),
             working_directory,

@@ -7,7 +7,7 @@
 //! * None writes bytecode (`-B`), or imports `site` (`-S`).
 
 use super::ask::{Inquiry, ask_all};
-use crate::host::contained::{Containment, Identity};
+use crate::host::contained::{Containment, UserAndGroup};
 use crate::host::trust::runner::Runners;
 use crate::source::interpreter::{Interpreters, StoreUse};
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ pub fn ask(found: &Interpreters, launcher: &Path, timeout: Duration) -> Vec<Aske
     asked
 }
 
-fn question(launcher: &Path, identity: Option<Identity>, executable: &Path) -> Inquiry {
+fn question(launcher: &Path, identity: Option<UserAndGroup>, executable: &Path) -> Inquiry {
     const MEMORY: u64 = 2 << 30;
     let containment = Containment { identity, memory: Some(MEMORY), processor_seconds: Some(60) };
     let mut command = containment.command(launcher, executable);

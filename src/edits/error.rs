@@ -30,7 +30,7 @@ pub enum EditError {
         source: io::Error,
     },
     /// It is a directory, a device, a pipe.
-    #[error("not changed: {} is no regular file", .0.display())]
+    #[error("not changed: {} is not a regular file", .0.display())]
     NoFile(PathBuf),
     /// We are root, and another user could replace the file.
     #[error("not changed as root: {}: {stranger}", .path.display())]

@@ -11,7 +11,7 @@ use super::place::TextPlace;
 use super::plan::Edit;
 use super::text::{Text, may_replace, read_file};
 use crate::crontab;
-use crate::edits::replace::{Ownership, ReplaceError, create, replace_like};
+use crate::edits::replace::{KeepOwner, ReplaceError, create, replace_like};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -49,7 +49,7 @@ fn write(edit: &Edit, real: &Path, path: &Path) -> Result<(), EditError> {
     }
     match (&edit.after, old) {
         (Some(after), Some(old)) => {
-            replace_like(real, after, &old, Ownership::Kept).map_err(|error| match error {
+            replace_like(real, after, &old, KeepOwner::Kept).map_err(|error| match error {
                 ReplaceError::Io(source) => failed(source),
                 ReplaceError::Changed => EditError::Changed(edit.place.clone()),
                 ReplaceError::Lost { what, source } => {

@@ -1,5 +1,6 @@
 //! Where a text is: a file, which may be behind symbolic links, or the user's crontab.
 
+use crate::host::resolution::Resolution;
 use std::fmt::{self, Display};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,20 +38,12 @@ impl TextPlace {
 /// # Errors
 /// Those of the system; too many links in a row.
 pub fn resolved(path: &Path) -> io::Result<PathBuf> {
-    /// Maximum number of links in a row that the kernel follows.
-    const MOST_LINKS: usize = 40;
-    let mut path = path.to_path_buf();
-    for _ in 0..MOST_LINKS {
-        match path.canonicalize() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            answer => return answer,
-        }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path) };
-        match path.read_link() {
-            // The links of the parent first: a relative target starts in the real directory.
-            Ok(target) => path = resolved(parent)?.join(target),
-            Err(_) => return Ok(resolved(parent)?.join(name)),
+    let mut resolution = Resolution::of(path)?;
+    while let Some(advance) = resolution.advance() {
+        match advance {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(resolution.rest_in_place()),
+            advance => advance.map(drop)?,
         }
     }
-    Err(io::Error::other("too many symbolic links"))
+    Ok(resolution.current().path.clone())
 }

@@ -182,7 +182,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = metadata_of(&file)?;
     let by_others = 0o022;
     if metadata.kind != FileKind::Regular {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     if metadata.user != effective_user() || metadata.mode & by_others != 0 {
         return Err(io::Error::other("another user could have written it"));
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(refused(), "it is larger than 1048576 bytes");
         std::fs::remove_file(&path).unwrap();
         crate::special_files::make_pipe(&path).unwrap();
-        assert_eq!(refused(), "it is no regular file");
+        assert_eq!(refused(), "it is not a regular file");
         std::fs::remove_file(&path).unwrap();
         symlink("elsewhere", &path).unwrap();
         std::fs::write(temporary.path().join("elsewhere"), line).unwrap();

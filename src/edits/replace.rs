@@ -43,7 +43,7 @@ impl Original {
 
 /// Whether a replaced file must keep its owner and group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ownership {
+pub enum KeepOwner {
     /// Keeps them, or replaces nothing.
     Kept,
     /// Keeps them if the system allows it. If the group differs, the new group gets no permissions.
@@ -102,7 +102,7 @@ pub fn replace_like(
     path: &Path,
     contents: &[u8],
     original: &Original,
-    ownership: Ownership,
+    ownership: KeepOwner,
 ) -> Result<(), ReplaceError> {
     let Original { file: old, metadata: before } = original;
     let temporary = written(path, contents, None)?;
@@ -113,9 +113,9 @@ pub fn replace_like(
         && let Err(source) = fchown(new, Some(before.uid()), Some(before.gid()))
     {
         match ownership {
-            Ownership::Kept => return Err(ReplaceError::Lost { what: "owner and group".into(), source }),
-            Ownership::KeptIfPossible if ours.gid() != before.gid() => mode &= 0o707,
-            Ownership::KeptIfPossible => mode &= 0o777,
+            KeepOwner::Kept => return Err(ReplaceError::Lost { what: "owner and group".into(), source }),
+            KeepOwner::KeptIfPossible if ours.gid() != before.gid() => mode &= 0o707,
+            KeepOwner::KeptIfPossible => mode &= 0o777,
         }
     }
     copy_attributes(old, new)?;
@@ -195,7 +195,7 @@ fn value_of(file: &File, name: &CStr) -> rustix::io::Result<Option<Vec<u8>>> {
 fn written(path: &Path, contents: &[u8], permissions: Option<Permissions>) -> io::Result<NamedTempFile> {
     match path.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -318,7 +318,7 @@ mod tests {
     }
 
     fn like(path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
-        replace_like(path, contents, &original(path), Ownership::Kept)
+        replace_like(path, contents, &original(path), KeepOwner::Kept)
     }
 
     fn original(path: &Path) -> Original {
@@ -380,7 +380,7 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(20));
             change(&path);
             let (contents, mode_then) = (std::fs::read(&path).unwrap(), mode(&path));
-            let told = replace_like(&path, b"two", &old, Ownership::Kept);
+            let told = replace_like(&path, b"two", &old, KeepOwner::Kept);
             assert!(matches!(told, Err(ReplaceError::Changed)), "{told:?}");
             assert_eq!((std::fs::read(&path).unwrap(), mode(&path)), (contents, mode_then));
             assert_eq!(names(temporary.path()), ["bashrc"]);

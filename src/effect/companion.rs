@@ -4,7 +4,8 @@
 //! when the sweep was planned may be gone by now: a build removes the sources before it ships, a checkout switches.
 
 use crate::host::directory::{Directory, ListBuffer};
-use crate::store::in_tree::found::{Names, has_source, legacy_stem};
+use crate::source::listing::{Listing, UnknownKinds};
+use crate::store::in_tree::found::{has_source, legacy_stem};
 use crate::verdict::plan::PlannedDirectory;
 use crate::verdict::victim::Victim;
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What the directories under work list. Each is listed once, before the first of its files goes.
 #[derive(Default)]
 pub(crate) struct Companions {
-    listed: Mutex<HashMap<Box<[u8]>, Arc<Names>>>,
+    listed: Mutex<HashMap<Box<[u8]>, Arc<Listing>>>,
 }
 
 impl Companions {
@@ -39,15 +40,15 @@ impl Companions {
         directory: &Directory,
         planned: &PlannedDirectory,
         victim: &Victim,
-    ) -> Option<Arc<Names>> {
+    ) -> Option<Arc<Listing>> {
         let known = || self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let found = known().get(&planned.relative).cloned();
         let names = match found {
             Some(names) => names,
             None => {
                 // The lock is not held meanwhile: other directories are under work.
-                let (names, listed) = Names::of(directory, &mut ListBuffer::default());
-                listed.ok()?;
+                let mut names = Listing::default();
+                names.read(directory, &mut ListBuffer::default(), UnknownKinds::LookUp).ok()?;
                 let names = Arc::new(names);
                 known().insert(planned.relative.clone(), names.clone());
                 names

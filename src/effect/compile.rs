@@ -6,7 +6,7 @@
 
 use crate::effect::new_entry;
 use crate::host::directory;
-use crate::host::isolated::{Greeting, Interpreter, Start, framed};
+use crate::host::isolated::{Greeting, InterpreterStart, IsolatedInterpreter, framed};
 use crate::host::pool::{self, Threads};
 use crate::host::trust::runner::Runners;
 use crate::pyc::InvalidationMode;
@@ -203,7 +203,7 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn compile(&self, tasks: &[Task], part: &mut Compilation) {
         let executable = &self.group.executable;
-        let mut interpreter = Interpreter::new(self.start(), Greeting::Expected);
+        let mut interpreter = IsolatedInterpreter::new(self.start(), Greeting::Expected);
         let mut row = CompiledSources::default();
         for (index, task) in tasks.iter().enumerate() {
             if self.stop.load(Ordering::Relaxed) {
@@ -251,11 +251,11 @@ impl Batch<'_> {
         task: &Task,
         size: u64,
         tag: &str,
-        interpreter: &mut Interpreter<'_>,
+        interpreter: &mut IsolatedInterpreter<'_>,
     ) -> Result<(), CompileFailure> {
         let path = || task.source.clone();
         let source =
-            Source::read(task).map_err(|source| CompileFailure::Unreadable { path: path(), source })?;
+            ReadSource::read(task).map_err(|source| CompileFailure::Unreadable { path: path(), source })?;
         // Not the size of a source that has grown: another process would wait for memory while this thread holds the lock.
         let why = match interpreter.ask(size, source.question) {
             Ok(answer) => match answer.split_first() {
@@ -280,11 +280,11 @@ impl Batch<'_> {
         Err(CompileFailure::Source { path: path(), why })
     }
 
-    fn start(&self) -> Start<'_> {
+    fn start(&self) -> InterpreterStart<'_> {
         let executable = &self.group.executable;
         let identity = self.runners.unprivileged(executable);
         let launcher = self.runners.launcher();
-        Start { executable, identity, launcher, script: SCRIPT, argument: OsString::new() }
+        InterpreterStart { executable, identity, launcher, script: SCRIPT, argument: OsString::new() }
     }
 
     /// The interpreter's cache tag, which it says first.
@@ -331,7 +331,7 @@ fn place(task: &Task, tag: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// A source that was read for an interpreter.
-struct Source {
+struct ReadSource {
     question: Vec<u8>,
     /// Its `st_mode`.
     mode: u32,
@@ -339,8 +339,8 @@ struct Source {
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
-impl Source {
-    fn read(task: &Task) -> io::Result<Source> {
+impl ReadSource {
+    fn read(task: &Task) -> io::Result<ReadSource> {
         let (file, metadata) = directory::open_file(&task.source)?;
         if metadata.bytes > LARGEST_SOURCE {
             let message = format!("larger than {} MiB", LARGEST_SOURCE >> 20);
@@ -368,6 +368,6 @@ impl Source {
             return Err(io::Error::other("it grew while it was read"));
         }
         question[length..length + 4].copy_from_slice(&(bytes as u32).to_le_bytes());
-        Ok(Source { question, mode: metadata.mode, _alone: alone })
+        Ok(ReadSource { question, mode: metadata.mode, _alone: alone })
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn write(
     let directory = make_directories(store, relative)?;
     match directory.metadata(name, Links::Keep) {
         Ok(metadata) if metadata.kind != FileKind::Regular => {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is no regular file"));
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a regular file"));
         }
         _ => {}
     }

@@ -57,7 +57,7 @@ fn of_names(files: u64, directories: u64) -> String {
 
 /// What one worker removed.
 #[derive(Debug, Default)]
-pub(crate) struct Part {
+pub(crate) struct WorkerOutcome {
     pub(crate) owners: BTreeMap<Owner, Tally>,
     pub(crate) emptied: Vec<EmptiedIn>,
     pub(crate) skipped: Vec<Skipped>,
@@ -78,7 +78,7 @@ impl Outcome {
             all_skipped.extend(skipped);
             all_directories += directories;
             let owners = owners.into_iter().collect();
-            Part { owners, failures, left, directories_left, ..Part::default() }
+            WorkerOutcome { owners, failures, left, directories_left, ..WorkerOutcome::default() }
         };
         let parts = outcomes.into_iter().map(part).collect();
         Outcome { directories: all_directories, ..Outcome::collect(parts, all_skipped) }
@@ -106,7 +106,7 @@ impl Outcome {
     }
 
     /// Adds up what all workers removed.
-    pub(crate) fn collect(parts: Vec<Part>, skipped: Vec<Skipped>) -> Outcome {
+    pub(crate) fn collect(parts: Vec<WorkerOutcome>, skipped: Vec<Skipped>) -> Outcome {
         let mut outcome = Outcome { skipped, ..Outcome::default() };
         let mut owners: BTreeMap<Owner, Tally> = BTreeMap::new();
         let spellings = Spellings::of(parts.iter().flat_map(|part| part.owners.keys()));
@@ -133,7 +133,7 @@ impl Outcome {
     }
 }
 
-impl Part {
+impl WorkerOutcome {
     /// Adds what was removed of an owner.
     pub(crate) fn count(&mut self, owner: &Owner, tally: Tally) {
         match self.owners.get_mut(owner) {
@@ -149,7 +149,7 @@ impl Part {
     }
 
     /// Adds what another worker removed.
-    pub(crate) fn merge(&mut self, other: Part) {
+    pub(crate) fn merge(&mut self, other: WorkerOutcome) {
         other.owners.iter().for_each(|(owner, tally)| self.count(owner, *tally));
         self.emptied.extend(other.emptied);
         self.skipped.extend(other.skipped);
@@ -202,7 +202,7 @@ mod tests {
             ("s/c/five", NEEDS_CLEANING),
             ("s/c/six", NEEDS_CLEANING),
         ];
-        let mut part = Part::default();
+        let mut part = WorkerOutcome::default();
         for (path, number) in failures {
             part.fail(path.into(), io::Error::from_raw_os_error(number));
         }
@@ -236,7 +236,7 @@ mod tests {
         let owner = |path: &str| directory_owner(Path::new(path));
         let skipped = |path: &str| Skipped { path: path.into(), why: Spared::Changed };
         let part = |count: u64, name: &str| {
-            let mut part = Part::default();
+            let mut part = WorkerOutcome::default();
             part.count(&owner("/a"), Tally { files: count, bytes: 10 * count, disk: 100 * count });
             part.count(&owner(&format!("/{name}")), Tally::file(7, 70));
             // What removed nothing names no owner.
@@ -251,7 +251,7 @@ mod tests {
             part
         };
         let parts = || vec![part(4, "z"), part(1, "y")];
-        let merged = parts().into_iter().fold(Part::default(), |mut sum, part| {
+        let merged = parts().into_iter().fold(WorkerOutcome::default(), |mut sum, part| {
             sum.merge(part);
             sum
         });

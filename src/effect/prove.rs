@@ -11,14 +11,14 @@
 //! compile differently: so every installation with the entry's magic is asked until one makes the same.
 
 use crate::host::directory;
-use crate::host::isolated::{Greeting, Interpreter, Start, framed};
+use crate::host::isolated::{Greeting, InterpreterStart, IsolatedInterpreter, framed};
 use crate::host::pool::{self, Threads};
 use crate::host::trust::Stranger;
 use crate::host::trust::runner::{Runners, UNPRIVILEGED};
 use crate::source::interpreter::Interpreters;
 use crate::store::Store;
 use crate::store::body::Bodies;
-use crate::verdict::finding::{Finding, What};
+use crate::verdict::finding::{EntryFinding, What};
 use crate::verdict::inspector::Candidate;
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -39,7 +39,7 @@ const LARGEST_SOURCE: u64 = 16 << 20;
 #[derive(Debug, Default)]
 pub struct Proof {
     /// Entries that are not what their sources compile to.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<EntryFinding>,
     /// Entries that could not be proved.
     pub unproved: Vec<Unproved>,
     /// Those that are what their sources compile to.
@@ -86,7 +86,7 @@ pub enum Doubt {
 
 /// An answer to one question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Answer {
+enum ProofAnswer {
     Same,
     Differs,
     Unknown(Doubt),
@@ -142,9 +142,9 @@ fn prove(
         .with_store()
         .filter(|(tag, it)| *tag == &*first.tag && it.magic.is_none_or(|magic| magic == first.magic));
     let executables = able.filter_map(|(_, it)| it.executable.as_deref());
-    let mut nobody = Answer::Unknown(Doubt::NoInterpreter(first.tag.clone()));
+    let mut nobody = ProofAnswer::Unknown(Doubt::NoInterpreter(first.tag.clone()));
     let starts = executables.filter_map(|executable| match runners.identity(executable) {
-        Ok(identity) => Some(Start {
+        Ok(identity) => Some(InterpreterStart {
             executable,
             identity,
             launcher: runners.launcher(),
@@ -153,15 +153,17 @@ fn prove(
         }),
         Err(stranger) => {
             let executable = executable.to_path_buf();
-            nobody = Answer::Unknown(Doubt::NotRun { executable, stranger });
+            nobody = ProofAnswer::Unknown(Doubt::NotRun { executable, stranger });
             None
         }
     });
-    let starts: Vec<Start<'_>> = starts.collect();
+    let starts: Vec<InterpreterStart<'_>> = starts.collect();
     let mut answers = vec![nobody; batch.len()];
     for start in starts {
         // What is too much for one installation is for the others.
-        let is_open = |answer: &Answer| !matches!(answer, Answer::Same | Answer::Unknown(Doubt::TooMuch(_)));
+        let is_open = |answer: &ProofAnswer| {
+            !matches!(answer, ProofAnswer::Same | ProofAnswer::Unknown(Doubt::TooMuch(_)))
+        };
         let open: Vec<usize> = (0..batch.len()).filter(|&index| is_open(&answers[index])).collect();
         if open.is_empty() {
             break;
@@ -169,7 +171,7 @@ fn prove(
         let questions: Vec<&Candidate> = open.iter().map(|&index| &batch[index]).collect();
         for (index, answer) in open.into_iter().zip(ask(store, &start, &questions)) {
             // One installation's difference stands until another makes the same.
-            if answers[index] != Answer::Differs || answer == Answer::Same {
+            if answers[index] != ProofAnswer::Differs || answer == ProofAnswer::Same {
                 answers[index] = answer;
             }
         }
@@ -177,49 +179,49 @@ fn prove(
     for (candidate, answer) in batch.iter().zip(answers) {
         let path = store.shown(&candidate.entry.relative, &candidate.entry.name);
         match answer {
-            Answer::Same => drop(proof.sound.insert(path)),
-            Answer::Differs => {
+            ProofAnswer::Same => drop(proof.sound.insert(path)),
+            ProofAnswer::Differs => {
                 let entry = Some(candidate.entry.clone());
-                proof.findings.push(Finding { path, what: What::Mismatch, entry });
+                proof.findings.push(EntryFinding { path, what: What::Mismatch, entry });
             }
-            Answer::Unknown(why) => proof.unproved.push(Unproved { path, why }),
+            ProofAnswer::Unknown(why) => proof.unproved.push(Unproved { path, why }),
         }
     }
 }
 
 /// Asks one interpreter: an answer to each question.
-fn ask(store: &Store, start: &Start<'_>, questions: &[&Candidate]) -> Vec<Answer> {
+fn ask(store: &Store, start: &InterpreterStart<'_>, questions: &[&Candidate]) -> Vec<ProofAnswer> {
     let mut bodies = Bodies::of(store);
     let mut answers = Vec::with_capacity(questions.len());
-    let mut interpreter = Interpreter::new(start.clone(), Greeting::None);
+    let mut interpreter = IsolatedInterpreter::new(start.clone(), Greeting::None);
     let mut is_given_up = false;
     for candidate in questions {
-        let no_answer = || Answer::Unknown(Doubt::NoAnswer(start.executable.to_path_buf()));
+        let no_answer = || ProofAnswer::Unknown(Doubt::NoAnswer(start.executable.to_path_buf()));
         if is_given_up {
             answers.push(no_answer());
             continue;
         }
         let Ok(body) = bodies.read(&candidate.entry.relative, &candidate.entry.name) else {
-            answers.push(Answer::Unknown(Doubt::Entry));
+            answers.push(ProofAnswer::Unknown(Doubt::Entry));
             continue;
         };
-        let Ok(source) = Source::of(candidate, start) else {
-            answers.push(Answer::Unknown(Doubt::Source));
+        let Ok(source) = ProofSource::of(candidate, start) else {
+            answers.push(ProofAnswer::Unknown(Doubt::Source));
             continue;
         };
         let size = body.len() as u64 + source.size;
         let answer = interpreter.ask(size, question(candidate, &source, body)).ok();
         answers.push(match answer.as_deref() {
-            Some(b"S") => Answer::Same,
-            Some(b"D") => Answer::Differs,
-            Some(b"M") => Answer::Unknown(Doubt::NoInterpreter(candidate.tag.clone())),
-            Some(b"U") => Answer::Unknown(Doubt::Source),
-            Some(b"B") => Answer::Unknown(Doubt::Entry),
+            Some(b"S") => ProofAnswer::Same,
+            Some(b"D") => ProofAnswer::Differs,
+            Some(b"M") => ProofAnswer::Unknown(Doubt::NoInterpreter(candidate.tag.clone())),
+            Some(b"U") => ProofAnswer::Unknown(Doubt::Source),
+            Some(b"B") => ProofAnswer::Unknown(Doubt::Entry),
             _ => {
                 // No source and no body: either this question is at fault, or the interpreter.
                 let simplest = [&[0, b'S'][..], &framed(b""), &framed(b"")].concat();
                 is_given_up = interpreter.ask(0, simplest).is_err();
-                let too_much = || Answer::Unknown(Doubt::TooMuch(start.executable.to_path_buf()));
+                let too_much = || ProofAnswer::Unknown(Doubt::TooMuch(start.executable.to_path_buf()));
                 if is_given_up { no_answer() } else { too_much() }
             }
         });
@@ -228,7 +230,7 @@ fn ask(store: &Store, start: &Start<'_>, questions: &[&Candidate]) -> Vec<Answer
 }
 
 /// A source, as an interpreter gets it.
-struct Source {
+struct ProofSource {
     /// `P` before a path, `S` before the source.
     kind: u8,
     bytes: Vec<u8>,
@@ -236,12 +238,12 @@ struct Source {
     size: u64,
 }
 
-impl Source {
-    fn of(candidate: &Candidate, start: &Start<'_>) -> io::Result<Source> {
+impl ProofSource {
+    fn of(candidate: &Candidate, start: &InterpreterStart<'_>) -> io::Result<ProofSource> {
         let path = &candidate.source;
         if start.identity != Some(UNPRIVILEGED) {
             let size = path.metadata().map_or(0, |metadata| metadata.len());
-            return Ok(Source { kind: b'P', bytes: path.as_os_str().as_bytes().to_vec(), size });
+            return Ok(ProofSource { kind: b'P', bytes: path.as_os_str().as_bytes().to_vec(), size });
         }
         let (file, _) = directory::open_file(path)?;
         let mut bytes = Vec::new();
@@ -249,12 +251,12 @@ impl Source {
         if size > LARGEST_SOURCE {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        Ok(Source { kind: b'S', bytes, size })
+        Ok(ProofSource { kind: b'S', bytes, size })
     }
 }
 
 /// A question: the optimization, the source or its path, and the entry's body.
-fn question(candidate: &Candidate, source: &Source, body: &[u8]) -> Vec<u8> {
+fn question(candidate: &Candidate, source: &ProofSource, body: &[u8]) -> Vec<u8> {
     let optimization: u8 = candidate.optimization.parse().unwrap_or(0);
     let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
     // Both may be long, and are copied once.
@@ -304,7 +306,7 @@ mod tests {
         let write = r##"printf '#!/bin/sh\necho >> %s/starts\n' "$1" > "$0" && chmod 755 "$0""##;
         let mut shell = std::process::Command::new("sh");
         assert!(shell.arg("-c").arg(write).arg(&executable).arg(base).status().unwrap().success());
-        let start = Start {
+        let start = InterpreterStart {
             executable: &executable,
             identity: None,
             launcher: None,
@@ -312,7 +314,7 @@ mod tests {
             argument: "00".into(),
         };
         let answers = ask(&store, &start, &candidates.iter().collect::<Vec<_>>());
-        assert_eq!(answers, vec![Answer::Unknown(Doubt::NoAnswer(executable.clone())); 9]);
+        assert_eq!(answers, vec![ProofAnswer::Unknown(Doubt::NoAnswer(executable.clone())); 9]);
         assert_eq!(std::fs::read(base.join("starts")).unwrap().len(), 2);
     }
 }

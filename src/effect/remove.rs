@@ -2,7 +2,7 @@
 //!
 //! [`crate::effect`] has the rules that deletion follows. `sweep` deletes by the same steps: `execute_in`.
 
-use super::outcome::{Failure, Outcome, Part};
+use super::outcome::{Failure, Outcome, WorkerOutcome};
 use crate::host::directory::{Directory, Links};
 use crate::host::pool::{self, Threads};
 use crate::pyc::name;
@@ -38,7 +38,7 @@ pub(crate) type Prepare<'a> = dyn Fn(&Directory, &PlannedDirectory, &Victim) -> 
 /// What is added early has no bytes of files with several links; [`Plan::linked`] knows of those as well.
 #[derive(Debug, Default)]
 pub struct Expectation {
-    part: Mutex<Part>,
+    part: Mutex<WorkerOutcome>,
 }
 
 impl Expectation {
@@ -58,7 +58,7 @@ impl Expectation {
 
     /// What is freed of files with several links, where the links of one may lie in several trees.
     pub(crate) fn of_linked(linked: &LinkedVictims) -> Outcome {
-        let mut part = Part::default();
+        let mut part = WorkerOutcome::default();
         part.count_freed(linked);
         Outcome::collect(vec![part], Vec::new())
     }
@@ -69,7 +69,7 @@ impl Expectation {
 /// It ends early when `stop` becomes true. A stop comes between two files; what is left of the plan is counted.
 pub struct Execution<'a> {
     removal: Removal<'a>,
-    early: Mutex<Part>,
+    early: Mutex<WorkerOutcome>,
 }
 
 impl std::fmt::Debug for Execution<'_> {
@@ -95,7 +95,7 @@ impl<'a> Execution<'a> {
 
     /// Removes one directory's victims, before the plan is whole.
     pub fn remove(&self, planned: &PlannedDirectory) {
-        let mut part = Part::default();
+        let mut part = WorkerOutcome::default();
         self.removal.empty(&mut part, planned);
         lock(&self.early).merge(part);
     }
@@ -108,7 +108,7 @@ impl<'a> Execution<'a> {
         let mut parts = pool::run(
             threads.for_jobs(directories.len()),
             directories,
-            Part::default,
+            WorkerOutcome::default,
             |part, directory, _| removal.empty(part, &directory),
             || progress(removal.seen.load(Ordering::Relaxed)),
         );
@@ -117,7 +117,7 @@ impl<'a> Execution<'a> {
             parts.extend(pool::run(
                 threads.for_jobs(level.len()),
                 level.iter().collect(),
-                Part::default,
+                WorkerOutcome::default,
                 |part, emptied, _| removal.remove_emptied(part, emptied),
                 || {},
             ));
@@ -203,7 +203,7 @@ impl Removal<'_> {
     }
 
     /// Removes one directory's victims.
-    fn empty(&self, part: &mut Part, planned: &PlannedDirectory) {
+    fn empty(&self, part: &mut WorkerOutcome, planned: &PlannedDirectory) {
         if self.is_stopped() {
             planned.victims.iter().for_each(|victim| part.left += self.left(victim));
             return;
@@ -231,9 +231,9 @@ impl Removal<'_> {
             }
             let path = || self.tree.shown(&planned.relative, &victim.name);
             match self.remove(&directory, victim, &mirrored) {
-                Ok(Removed::Yes(freed)) => removed += freed,
-                Ok(Removed::Vanished) => {}
-                Ok(Removed::Kept(why)) => part.skipped.push(Skipped { path: path(), why }),
+                Ok(RemovedEntry::Yes(freed)) => removed += freed,
+                Ok(RemovedEntry::Vanished) => {}
+                Ok(RemovedEntry::Kept(why)) => part.skipped.push(Skipped { path: path(), why }),
                 Err(error) => {
                     self.note_fatal(&error);
                     part.fail(path(), error);
@@ -254,21 +254,21 @@ impl Removal<'_> {
 
     /// Looks at the victim and its source again, and removes it if it is still the file that was planned and for the same
     /// reason. `mirrored` is the directory of sources that its directory mirrors.
-    fn remove(&self, directory: &Directory, victim: &Victim, mirrored: &Path) -> io::Result<Removed> {
+    fn remove(&self, directory: &Directory, victim: &Victim, mirrored: &Path) -> io::Result<RemovedEntry> {
         let vanished = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Ok(Removed::Vanished),
+            io::ErrorKind::NotFound => Ok(RemovedEntry::Vanished),
             _ => Err(error),
         };
         match victim.look_again(directory) {
             Ok(None) => {}
-            Ok(Some(why)) => return Ok(Removed::Kept(why)),
+            Ok(Some(why)) => return Ok(RemovedEntry::Kept(why)),
             Err(error) => return vanished(error),
         }
         match victim.look_at_recorded(directory, mirrored) {
             Ok(None) => {}
-            Ok(Some(why)) => return Ok(Removed::Kept(why)),
+            Ok(Some(why)) => return Ok(RemovedEntry::Kept(why)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Ok(Removed::Kept(Spared::Unreadable));
+                return Ok(RemovedEntry::Kept(Spared::Unreadable));
             }
             Err(error) => return vanished(error),
         }
@@ -284,13 +284,13 @@ impl Removal<'_> {
         }
         // The last look before the file goes: its source may be there again.
         if let Some(why) = victim.look_at_source(mirrored) {
-            return Ok(Removed::Kept(why));
+            return Ok(RemovedEntry::Kept(why));
         }
-        directory.remove_file(&victim.name).map_or_else(vanished, |()| Ok(Removed::Yes(freed)))
+        directory.remove_file(&victim.name).map_or_else(vanished, |()| Ok(RemovedEntry::Yes(freed)))
     }
 
     /// Removes the emptied directories of one parent. One that has something in it again simply stays.
-    fn remove_emptied(&self, part: &mut Part, emptied: &EmptiedIn) {
+    fn remove_emptied(&self, part: &mut WorkerOutcome, emptied: &EmptiedIn) {
         if self.is_stopped() {
             part.directories_left += emptied.count();
             return;
@@ -373,7 +373,7 @@ fn is_still_missing(sources: &Path) -> io::Result<bool> {
     }
 }
 
-enum Removed {
+enum RemovedEntry {
     /// It is removed; this was freed.
     Yes(Tally),
     Vanished,

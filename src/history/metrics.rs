@@ -11,7 +11,7 @@
 
 use crate::edits::replace::replace;
 use crate::history::Run;
-use crate::verdict::census::{Census, Share};
+use crate::verdict::census::{Census, TagShare};
 use crate::verdict::status;
 use std::fmt::Write;
 use std::io;
@@ -86,7 +86,7 @@ fn text(census: &Census, store: &str, measured: Measured<'_>) -> String {
 /// A name, its help and where its value is taken from.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> String);
 
-const BY_STATUS_AND_TAG: [Metric<Share>; 6] = [
+const BY_STATUS_AND_TAG: [Metric<TagShare>; 6] = [
     ("pycstore_entries", "Files in the store when the last prune began.", |share| {
         share.tally.files.to_string()
     }),
@@ -177,14 +177,14 @@ fn escaped(value: &str) -> String {
 }
 
 /// The census with at most [`MOST_TAGS`] tags.
-fn bounded(census: &Census) -> Vec<(String, [Share; status::NAMES.len()])> {
+fn bounded(census: &Census) -> Vec<(String, [TagShare; status::NAMES.len()])> {
     let mut tags: Vec<_> = census.tags.iter().map(|(tag, shares)| (tag.clone(), *shares)).collect();
     if tags.len() <= MOST_TAGS {
         return tags;
     }
-    let count = |shares: &[Share]| shares.iter().map(|share| share.tally.files).sum::<u64>();
+    let count = |shares: &[TagShare]| shares.iter().map(|share| share.tally.files).sum::<u64>();
     tags.sort_by_key(|(_, shares)| std::cmp::Reverse(count(shares)));
-    let mut other = [Share::default(); status::NAMES.len()];
+    let mut other = [TagShare::default(); status::NAMES.len()];
     for (_, shares) in tags.drain(MOST_TAGS..) {
         for (sum, share) in other.iter_mut().zip(shares) {
             sum.tally += share.tally;

@@ -32,7 +32,7 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Containment {
     /// The user; `None`: that of this process.
-    pub identity: Option<Identity>,
+    pub identity: Option<UserAndGroup>,
     /// Maximum address space, in bytes (`RLIMIT_AS`); not every system enforces it.
     pub memory: Option<u64>,
     /// Maximum processor time, in seconds (`RLIMIT_CPU`).
@@ -41,7 +41,7 @@ pub struct Containment {
 
 /// A user and its only group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub struct UserAndGroup {
     /// The user id.
     pub user: u32,
     /// The group id.
@@ -85,7 +85,7 @@ impl Containment {
                     None => Command::new(program),
                 };
                 command.args(arguments);
-                if let Some(Identity { user, group }) = self.identity {
+                if let Some(UserAndGroup { user, group }) = self.identity {
                     // std drops the supplementary groups too when root changes the user.
                     command.gid(group).uid(user);
                 }

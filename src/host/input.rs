@@ -52,7 +52,7 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
         answer => File::from(answer?),
     };
     if !file.metadata()?.is_file() {
-        return Err(refused("it is no regular file"));
+        return Err(refused("it is not a regular file"));
     }
     Ok(file)
 }

@@ -12,7 +12,7 @@
 //! and a process that has used half of its time is replaced before the next question. All processes together are limited
 //! to half of the machine's memory. The length of an answer is limited too.
 
-use crate::host::contained::{Containment, Identity};
+use crate::host::contained::{Containment, UserAndGroup};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -26,11 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How an interpreter is started.
 #[derive(Debug, Clone)]
-pub struct Start<'a> {
+pub struct InterpreterStart<'a> {
     /// The interpreter's executable.
     pub executable: &'a Path,
     /// The user; `None`: that of this process.
-    pub identity: Option<Identity>,
+    pub identity: Option<UserAndGroup>,
     /// The launcher ([`Containment::command`]); without one there are no limits and no other user.
     pub launcher: Option<&'a Path>,
     /// The script's text.
@@ -77,23 +77,23 @@ fn total_memory() -> u64 {
 
 /// A part of that memory; freed when dropped.
 #[derive(Debug)]
-struct Share(u64);
+struct MemoryShare(u64);
 
 static TAKEN: Mutex<u64> = Mutex::new(0);
 static GIVEN_BACK: Condvar = Condvar::new();
 
-impl Share {
+impl MemoryShare {
     /// Waits until this much is free.
-    fn take(bytes: u64) -> Share {
+    fn take(bytes: u64) -> MemoryShare {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         let is_short = |taken: &mut u64| *taken > 0 && *taken + bytes > total_memory();
         let mut taken = GIVEN_BACK.wait_while(taken, is_short).unwrap_or_else(PoisonError::into_inner);
         *taken += bytes;
-        Share(bytes)
+        MemoryShare(bytes)
     }
 }
 
-impl Drop for Share {
+impl Drop for MemoryShare {
     fn drop(&mut self) {
         *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
         GIVEN_BACK.notify_all();
@@ -102,8 +102,8 @@ impl Drop for Share {
 
 /// An interpreter that answers many questions, in one process after another.
 #[derive(Debug)]
-pub struct Interpreter<'a> {
-    start: Start<'a>,
+pub struct IsolatedInterpreter<'a> {
+    start: InterpreterStart<'a>,
     /// The process and its greeting.
     running: Option<(Isolated, Vec<u8>)>,
     greeting: Greeting,
@@ -118,16 +118,16 @@ pub enum Greeting {
     None,
 }
 
-impl<'a> Interpreter<'a> {
+impl<'a> IsolatedInterpreter<'a> {
     /// Creates one; the process starts with the first question.
-    pub fn new(start: Start<'a>, greeting: Greeting) -> Interpreter<'a> {
-        Interpreter { start, running: None, greeting }
+    pub fn new(start: InterpreterStart<'a>, greeting: Greeting) -> IsolatedInterpreter<'a> {
+        IsolatedInterpreter { start, running: None, greeting }
     }
 
     /// Starts a process for a question of this size in bytes, unless the current one can answer it; returns its greeting.
     ///
     /// # Errors
-    /// Those of the system and of [`Interpreter::ask`].
+    /// Those of the system and of [`IsolatedInterpreter::ask`].
     pub fn prepare(&mut self, size: u64) -> io::Result<&[u8]> {
         let needed = Allowance::of(size);
         let has_enough = |running: &(Isolated, Vec<u8>)| running.0.has_left(needed);
@@ -172,14 +172,14 @@ struct Isolated {
     answers: Receiver<Vec<u8>>,
     allowance: Allowance,
     worked: Duration,
-    _memory: Share,
+    _memory: MemoryShare,
 }
 
 impl Isolated {
     /// Starts an interpreter that runs a script with one argument. Its limit is twice the processor time of the question.
-    fn start(start: &Start<'_>, needed: Allowance) -> io::Result<Isolated> {
+    fn start(start: &InterpreterStart<'_>, needed: Allowance) -> io::Result<Isolated> {
         let allowance = Allowance { seconds: 2 * needed.seconds, ..needed };
-        let memory = Share::take(allowance.memory);
+        let memory = MemoryShare::take(allowance.memory);
         crate::host::contained::may_execute(start.executable)?;
         let mut command = match start.launcher {
             Some(launcher) => {
@@ -286,7 +286,7 @@ mod tests {
         let write = r##"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 755 "$0""##;
         let written = Command::new("sh").arg("-c").arg(write).arg(&executable).arg(script).status().unwrap();
         assert!(written.success());
-        let start = Start {
+        let start = InterpreterStart {
             executable: &executable,
             identity: None,
             launcher: None,
@@ -302,7 +302,7 @@ mod tests {
         assert!(small.memory < 1 << 30 && small.seconds <= 3, "{small:?}");
         assert!(large.memory > 1 << 30 && large.seconds >= 30, "{large:?}");
         assert_eq!(Allowance::of(u64::MAX).memory, (2 << 30).min(total_memory()));
-        let start = Start {
+        let start = InterpreterStart {
             executable: Path::new("/bin/cat"),
             identity: None,
             launcher: None,
@@ -319,8 +319,8 @@ mod tests {
 
     #[test]
     fn memory_is_waited_for() {
-        let all = Share::take(total_memory());
-        let waiting = std::thread::spawn(|| Share::take(1));
+        let all = MemoryShare::take(total_memory());
+        let waiting = std::thread::spawn(|| MemoryShare::take(1));
         std::thread::sleep(Duration::from_millis(50));
         assert!(!waiting.is_finished());
         drop(all);

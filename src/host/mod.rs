@@ -10,5 +10,6 @@ pub mod isolated;
 pub mod path_owner;
 pub mod pool;
 pub mod program;
+pub mod resolution;
 pub mod trust;
 pub mod volumes;

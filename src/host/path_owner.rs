@@ -7,11 +7,13 @@
 //! not belong to root: nothing that another user could change during the walk affects the result for the components before it.
 
 use crate::host::accounts::Accounts;
+use crate::host::directory::{is_link_loop, is_missing};
+use crate::host::resolution::{Advance, PathComponent, Resolution};
 use crate::host::trust::{Acl, Intruder, writers};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The user who controls a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +28,9 @@ pub enum PathOwner {
 
 /// Why root changes nothing at a path.
 #[derive(Debug, thiserror::Error)]
-pub enum Doubt {
+pub enum PathDoubt {
     /// Something on the way, or the end, belongs to another user.
-    #[error("user {0} decides what is there")]
+    #[error("user {0} controls this path")]
     User(u32),
     /// Others may write to a directory on the way.
     #[error("others may write to {}", .0.display())]
@@ -37,7 +39,7 @@ pub enum Doubt {
     #[error("it was replaced while it was opened")]
     Replaced,
     /// The system reports an error.
-    #[error("it cannot be found out who decides what is there")]
+    #[error("it is unknown who controls this path")]
     Io(#[source] io::Error),
 }
 
@@ -56,91 +58,61 @@ pub fn path_owner(path: &Path, accounts: &Accounts) -> io::Result<PathOwner> {
 /// is still there: nobody redirected root before or during the opening.
 ///
 /// # Errors
-/// A [`Doubt`].
-pub fn check_root_alone(path: &Path, identity: (u64, u64)) -> Result<(), Doubt> {
+/// A [`PathDoubt`].
+pub fn check_root_alone(path: &Path, identity: (u64, u64)) -> Result<(), PathDoubt> {
     check(path, identity, &Accounts::read())
 }
 
-fn check(path: &Path, identity: (u64, u64), accounts: &Accounts) -> Result<(), Doubt> {
-    let found = walk(path, accounts).map_err(Doubt::Io)?;
+fn check(path: &Path, identity: (u64, u64), accounts: &Accounts) -> Result<(), PathDoubt> {
+    let found = walk(path, accounts).map_err(PathDoubt::Io)?;
     match (found.owner, found.end) {
-        (PathOwner::User(user), _) => Err(Doubt::User(user)),
-        (PathOwner::Anyone(directory), _) => Err(Doubt::Anyone(directory)),
-        (PathOwner::Root, Some(end)) if (end.dev(), end.ino()) != identity => Err(Doubt::Replaced),
-        (PathOwner::Root, Some(end)) if end.uid() != 0 => Err(Doubt::User(end.uid())),
+        (PathOwner::User(user), _) => Err(PathDoubt::User(user)),
+        (PathOwner::Anyone(directory), _) => Err(PathDoubt::Anyone(directory)),
+        (PathOwner::Root, Some(end)) if (end.dev(), end.ino()) != identity => Err(PathDoubt::Replaced),
+        (PathOwner::Root, Some(end)) if end.uid() != 0 => Err(PathDoubt::User(end.uid())),
         (PathOwner::Root, Some(_)) => Ok(()),
-        (PathOwner::Root, None) => Err(Doubt::Replaced),
+        (PathOwner::Root, None) => Err(PathDoubt::Replaced),
     }
 }
 
 /// Where a walk ended.
-struct Found {
+struct WalkEnd {
     owner: PathOwner,
     /// What is at the path; `None` if nothing is, or another user controls it.
     end: Option<Metadata>,
 }
 
-fn walk(path: &Path, accounts: &Accounts) -> io::Result<Found> {
-    /// The number of links that the kernel follows.
-    const MOST_LINKS: usize = 40;
+fn walk(path: &Path, accounts: &Accounts) -> io::Result<WalkEnd> {
     let is_roots = |metadata: &Metadata| metadata.uid() == 0 || Some(metadata.uid()) == accounts.unmapped;
+    let of_user = |user: u32| WalkEnd { owner: PathOwner::User(user), end: None };
     let mut anyone: Option<PathBuf> = None;
-    let mut links = 0;
-    let mut current = PathBuf::from("/");
-    let mut metadata = current.symlink_metadata()?;
-    let mut rest: Vec<PathBuf> = components(path);
+    let mut resolution = Resolution::of(path)?;
     let end = loop {
+        let PathComponent { path: current, metadata } = resolution.current().clone();
         if !is_roots(&metadata) {
-            return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
+            return Ok(of_user(metadata.uid()));
         }
-        let Some(component) = rest.pop() else { break Some(metadata) };
+        if resolution.next_name().is_none() {
+            break Some(metadata);
+        }
         let is_open = may_be_written_by_others(&current, &metadata, accounts);
         if is_open && !is_sticky(&metadata) {
             anyone.get_or_insert_with(|| current.clone());
         }
-        if component == Path::new("..") {
-            current.pop();
-            metadata = current.symlink_metadata()?;
-            continue;
-        }
-        let next = current.join(&component);
-        metadata = match next.symlink_metadata() {
-            Ok(metadata) => metadata,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                break None;
+        match resolution.advance() {
+            Some(Ok(Advance::Link(link))) if !is_roots(&link.metadata) => {
+                return Ok(of_user(link.metadata.uid()));
             }
-            Err(error) => return Err(error),
-        };
-        if !metadata.is_symlink() {
-            current = next;
-            continue;
+            // Unless `fs.protected_hardlinks` is set, anyone can make a hard link to root's symbolic link here.
+            Some(Ok(Advance::Link(link))) if is_open && link.metadata.nlink() > 1 => {
+                anyone.get_or_insert(current);
+            }
+            Some(Err(error)) if is_missing(&error) || is_link_loop(&error) => break None,
+            Some(Err(error)) => return Err(error),
+            Some(Ok(_)) | None => {}
         }
-        if !is_roots(&metadata) {
-            return Ok(Found { owner: PathOwner::User(metadata.uid()), end: None });
-        }
-        // Unless `fs.protected_hardlinks` is set, anyone can make a hard link to root's symbolic link here.
-        if is_open && metadata.nlink() > 1 {
-            anyone.get_or_insert_with(|| current.clone());
-        }
-        links += 1;
-        if links > MOST_LINKS {
-            break None;
-        }
-        let target = next.read_link()?;
-        rest.extend(components(&target));
-        if target.is_absolute() {
-            current = PathBuf::from("/");
-        }
-        metadata = current.symlink_metadata()?;
     };
-    Ok(Found { owner: anyone.map_or(PathOwner::Root, PathOwner::Anyone), end })
-}
-
-/// Returns the names and `..` of a path, in reverse order.
-fn components(path: &Path) -> Vec<PathBuf> {
-    let is_name =
-        |component: &Component<'_>| matches!(component, Component::Normal(_) | Component::ParentDir);
-    path.components().filter(is_name).map(|component| PathBuf::from(component.as_os_str())).rev().collect()
+    Ok(WalkEnd { owner: anyone.map_or(PathOwner::Root, PathOwner::Anyone), end })
 }
 
 /// Whether users can rename only their own entries in this directory (`/tmp`).
@@ -327,7 +299,7 @@ mod tests {
         let replaced = Err("it was replaced while it was opened".to_string());
         assert_eq!(doubt(&store, identity(&base)), replaced);
         assert_eq!(doubt(&base.join("ours/missing"), identity(&store)), replaced);
-        let hers = Err(format!("user {EVE} decides what is there"));
+        let hers = Err(format!("user {EVE} controls this path"));
         assert_eq!(doubt(&base.join("eve/.cache"), identity(&store)), hers);
         mode(&base.join("ours"), 0o777);
         let anyone = Err(format!("others may write to {}", base.join("ours").display()));
@@ -343,7 +315,7 @@ mod tests {
         assert_eq!(path_owner(&base.join("eve/.cache"), &accounts).unwrap(), PathOwner::Root);
         let checked = |path: &Path| check(path, identity(path), &accounts).map_err(|doubt| doubt.to_string());
         assert_eq!(checked(&base.join("eve/.cache")), Ok(()));
-        assert_eq!(checked(&base.join("eve")), Err(format!("user {EVE} decides what is there")));
+        assert_eq!(checked(&base.join("eve")), Err(format!("user {EVE} controls this path")));
         lchown(base.join("ours"), Some(BOB), None).unwrap();
         assert_eq!(path_owner(&base.join("ours/store"), &accounts).unwrap(), PathOwner::User(BOB));
     }

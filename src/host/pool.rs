@@ -61,19 +61,19 @@ impl<J> Jobs<J> {
 }
 
 struct Shared<J> {
-    state: Mutex<State<J>>,
+    state: Mutex<PoolState<J>>,
     wake: Condvar,
     idle: AtomicUsize,
     finished: AtomicBool,
 }
 
-struct State<J> {
+struct PoolState<J> {
     waiting: Vec<J>,
     busy: usize,
 }
 
 impl<J> Shared<J> {
-    fn lock(&self) -> MutexGuard<'_, State<J>> {
+    fn lock(&self) -> MutexGuard<'_, PoolState<J>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,7 +131,7 @@ pub fn run<J: Send, S: Send>(
     mut watch: impl FnMut(),
 ) -> Vec<S> {
     let shared = Shared {
-        state: Mutex::new(State { waiting: jobs, busy: 0 }),
+        state: Mutex::new(PoolState { waiting: jobs, busy: 0 }),
         wake: Condvar::new(),
         idle: AtomicUsize::new(0),
         finished: AtomicBool::new(false),

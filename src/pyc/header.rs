@@ -50,6 +50,10 @@ pub enum UncheckedHashes {
 }
 
 impl InvalidationMode {
+    /// All of them.
+    pub const ALL: [InvalidationMode; 3] =
+        [InvalidationMode::Timestamp, InvalidationMode::CheckedHash, InvalidationMode::UncheckedHash];
+
     /// The name in `ls`, `inspect` and JSON.
     pub fn name(self) -> &'static str {
         match self {

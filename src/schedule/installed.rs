@@ -53,9 +53,9 @@ pub fn installed_with(environment: &Environment, crontab: Result<Vec<u8>, EditEr
 
 fn in_units(environment: &Environment) -> Result<Option<Installed>, EditError> {
     let Ok(units) = Units::new(environment) else { return Ok(None) };
-    let is_enabled = units.are_enabled()?;
-    let place = TextPlace::File(units.timer);
-    Ok(is_enabled.then_some(Installed { scheduler: Scheduler::Systemd, place, time: None }))
+    let installed =
+        |timer| Installed { scheduler: Scheduler::Systemd, place: TextPlace::File(timer), time: None };
+    Ok(units.enabled()?.map(installed))
 }
 
 fn in_crontab(crontab: &[u8]) -> Result<Option<Installed>, EditError> {

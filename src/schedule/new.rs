@@ -64,7 +64,7 @@ impl NewSchedule {
                 systemd::check_manager()?;
                 let units = Units::new(environment)?;
                 units.plan(&mut new.plan, job)?;
-                if !new.plan.is_empty() || !units.are_enabled()? {
+                if !new.plan.is_empty() || units.enabled()?.is_none() {
                     new.lines.push("enable and start pycstore.timer (systemctl --user)".into());
                 }
             }

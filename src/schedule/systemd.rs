@@ -53,17 +53,24 @@ impl Units {
         })
     }
 
-    /// Whether our timer exists and is enabled: one with our block, or as `--print` shows it. Another timer with that name is not
-    /// ours.
+    /// Returns the path of our timer if it is enabled: one with our block, or as `--print` shows it and the Debian package has it.
+    /// Another timer with that name is not ours.
     ///
     /// # Errors
     /// If the timer cannot be read.
-    pub fn are_enabled(&self) -> Result<bool, EditError> {
+    pub fn enabled(&self) -> Result<Option<PathBuf>, EditError> {
         if self.wanted.symlink_metadata().is_err() {
-            return Ok(false);
+            return Ok(None);
         }
-        let timer = Text::read(&TextPlace::File(self.timer.clone()))?.contents;
-        Ok(timer.is_some_and(|timer| is_ours(&timer) || has(&timer, MANUAL.as_bytes())))
+        let packaged = std::fs::read_link(&self.wanted).map(|link| self.wanted.with_file_name(link));
+        // The user's timer takes precedence over a package's.
+        for path in std::iter::once(self.timer.clone()).chain(packaged.ok()) {
+            if let Some(timer) = Text::read(&TextPlace::File(path.clone()))?.contents {
+                let is_ours = is_ours(&timer) || has(&timer, MANUAL.as_bytes());
+                return Ok(is_ours.then_some(path));
+            }
+        }
+        Ok(None)
     }
 
     /// Plans both units.
@@ -267,6 +274,25 @@ mod tests {
         assert_eq!(seconds("Tue 2023-11-14 22:13:20 UTC\n"), Some(1_700_000_000));
         assert_eq!(seconds("n/a"), None);
         assert_eq!(seconds(""), None);
+    }
+
+    #[test]
+    fn the_timer_of_a_package_is_found_if_it_is_enabled() {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().canonicalize().unwrap();
+        let units = Units::new(&Environment::of_test(home.to_str().unwrap())).unwrap();
+        let packaged = home.join("usr/lib/systemd/user").join(TIMER);
+        for directory in [&packaged, &units.wanted].map(|path| path.parent().unwrap()) {
+            std::fs::create_dir_all(directory).unwrap();
+        }
+        std::fs::write(&packaged, timer()).unwrap();
+        assert_eq!(units.enabled().unwrap(), None);
+        std::os::unix::fs::symlink(&packaged, &units.wanted).unwrap();
+        assert_eq!(units.enabled().unwrap(), Some(packaged));
+        std::fs::write(&units.timer, timer()).unwrap();
+        assert_eq!(units.enabled().unwrap().as_ref(), Some(&units.timer));
+        std::fs::write(&units.timer, "[Timer]\nOnCalendar=daily\n").unwrap();
+        assert_eq!(units.enabled().unwrap(), None);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub enum Inexpressible {
     #[error("its name is not UTF-8, which environment.d(5) does not take")]
     NotUtf8,
     /// cron drops the end of it.
-    #[error("its name ends in a blank, which cron drops")]
+    #[error("its name ends in a space, which cron drops")]
     Blank,
     /// crontab(5) takes no line of that length.
     #[error("its name is too long for a line of crontab(5)")]

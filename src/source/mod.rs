@@ -4,6 +4,7 @@
 
 pub mod evidence;
 pub mod interpreter;
+pub mod listing;
 pub mod owner;
 pub mod package;
 pub mod walk;

@@ -29,7 +29,7 @@ static READING: Mutex<()> = Mutex::new(());
 
 /// Where a source is, as far as packages go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum PackagePlace {
     /// In this package.
     In(Arc<str>),
     /// In no site-packages: no package's, unless an editable installation has it.
@@ -57,7 +57,7 @@ struct Site {
 
 impl Packages {
     /// Where the source `name` in `directory` is, whose owner is known.
-    pub fn place(&self, directory: &Path, name: &[u8], owner: &Owner) -> Place {
+    pub fn place(&self, directory: &Path, name: &[u8], owner: &Owner) -> PackagePlace {
         let Some(root) = site_around(directory) else {
             if owner.kind == OwnerKind::Project {
                 let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +65,7 @@ impl Packages {
                     projects.insert(owner.root.clone());
                 }
             }
-            return Place::Elsewhere;
+            return PackagePlace::Elsewhere;
         };
         let relative = directory.strip_prefix(root).unwrap_or(Path::new(""));
         let path = relative.join(OsStr::from_bytes(name)).into_os_string().into_vec();
@@ -73,7 +73,7 @@ impl Packages {
         let site = site.get_or_init(|| Site::read(root));
         let top = path.split(|&byte| byte == b'/').next().unwrap_or_default();
         let package = site.files.get(&path).or_else(|| site.tops.get(top)?.as_ref());
-        Place::In(package.cloned().unwrap_or_else(|| import_name(top).into()))
+        PackagePlace::In(package.cloned().unwrap_or_else(|| import_name(top).into()))
     }
 
     /// The package whose editable installation has its sources in or above this directory. The environments are those
@@ -257,8 +257,8 @@ mod tests {
         let of = |directory: &str, name: &str| {
             let directory = site.join(directory);
             match packages.place(&directory, name.as_bytes(), &directory_owner(&directory)) {
-                Place::In(package) => package.to_string(),
-                Place::Elsewhere => "elsewhere".to_string(),
+                PackagePlace::In(package) => package.to_string(),
+                PackagePlace::Elsewhere => "elsewhere".to_string(),
             }
         };
         assert_eq!(of("yaml", "loader.py"), "PyYAML");
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(of("cloud", "nobodys.py"), "cloud");
         assert_eq!((of("gone/deep", "m.py"), of("", "single.py")), ("gone".into(), "single".into()));
         let library = site.parent().unwrap();
-        assert_eq!(packages.place(library, b"os.py", &directory_owner(library)), Place::Elsewhere);
+        assert_eq!(packages.place(library, b"os.py", &directory_owner(library)), PackagePlace::Elsewhere);
     }
 
     #[test]

@@ -10,16 +10,13 @@
 //! (path_resolution(7)).
 
 use crate::host::directory::{self, Access, Directory, ListBuffer, is_missing};
+use crate::host::resolution::{Advance, PathComponent, Resolution};
 use crate::host::volumes::Mounts;
 use crate::units::Moment;
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
-
-/// The most symbolic links that are followed in one path: the kernel's own limit.
-const MOST_LINKS: usize = 40;
+use std::path::{Path, PathBuf};
 
 /// Seconds by which a time stamp without a fraction may be too early: FAT counts in steps of two.
 const GRACE: i64 = 2;
@@ -88,31 +85,36 @@ impl Witness {
     /// # Errors
     /// What `lstat` or `readlink` answers, except that a name is missing; ELOOP for too many links.
     pub fn find(path: &Path, wanted: Wanted) -> io::Result<Witness> {
-        let mut way = Way::from_root()?;
-        way.push_ahead(path);
-        while let Some(name) = way.ahead.pop_front() {
-            if name == ".." {
-                way.leave();
-                continue;
-            }
-            let next = way.current().join(&name);
-            let metadata = match std::fs::symlink_metadata(&next) {
-                Ok(metadata) => metadata,
-                Err(error) if is_missing(&error) => return Ok(way.stop(Some(name), None)),
-                Err(error) => return Err(error),
-            };
-            let changed = moment_of_change(&metadata);
-            if metadata.is_symlink() {
-                way.follow(&next, changed)?;
-            } else if metadata.is_dir() {
-                way.enter(next, changed);
-            } else if way.ahead.is_empty() && wanted == Wanted::Anything {
-                return Ok(way.stop(None, None));
-            } else {
-                return Ok(way.stop(Some(name), Some(next)));
+        let mut resolution = Resolution::of(path)?;
+        let mut last_change = LastChange(None);
+        while let Some(name) = resolution.next_name() {
+            let name = name.to_os_string();
+            match resolution.advance() {
+                Some(Ok(Advance::Link(link))) => {
+                    last_change.note(moment_of_change(&link.metadata), &link.path, ChangeKind::Link);
+                }
+                Some(Ok(Advance::Entered)) if !resolution.current().metadata.is_dir() => {
+                    let is_wanted = resolution.next_name().is_none() && wanted == Wanted::Anything;
+                    let file = resolution.current().path.clone();
+                    let (missing, blocker) = if is_wanted { (None, None) } else { (Some(name), Some(file)) };
+                    let directory = resolution.parent().unwrap_or(resolution.current());
+                    return Ok(last_change.witness(directory, missing, blocker));
+                }
+                Some(Ok(Advance::Entered)) => {
+                    let changed = |component: &PathComponent| moment_of_change(&component.metadata);
+                    let (directory, parent) = (resolution.current(), resolution.parent());
+                    let moment =
+                        parent.map_or(changed(directory), |parent| changed(parent).min(changed(directory)));
+                    last_change.note(moment, &directory.path, ChangeKind::PutInPlace);
+                }
+                Some(Err(error)) if is_missing(&error) => {
+                    return Ok(last_change.witness(resolution.current(), Some(name), None));
+                }
+                Some(Err(error)) => return Err(error),
+                Some(Ok(Advance::Parent)) | None => {}
             }
         }
-        Ok(way.stop(None, None))
+        Ok(last_change.witness(resolution.current(), None, None))
     }
 
     /// The path that is missing, with symbolic links resolved.
@@ -121,77 +123,27 @@ impl Witness {
     }
 }
 
-/// The way to a path, followed as far as it leads.
-struct Way {
-    /// The directories from `/` to the current one, with the moment of their last change.
-    directories: Vec<(PathBuf, Moment)>,
-    ahead: VecDeque<OsString>,
-    links: usize,
-    last_change: Option<Change>,
-}
+/// The last change on a path, as far as it was followed.
+struct LastChange(Option<Change>);
 
-impl Way {
-    fn from_root() -> io::Result<Way> {
-        let root = PathBuf::from("/");
-        let changed = moment_of_change(&std::fs::symlink_metadata(&root)?);
-        Ok(Way { directories: vec![(root, changed)], ahead: VecDeque::new(), links: 0, last_change: None })
-    }
-
-    fn current(&self) -> &Path {
-        self.directories.last().map_or(Path::new("/"), |(path, _)| path)
-    }
-
-    fn push_ahead(&mut self, path: &Path) {
-        for component in path.components().rev() {
-            match component {
-                Component::Normal(name) => self.ahead.push_front(name.to_os_string()),
-                Component::ParentDir => self.ahead.push_front(OsString::from("..")),
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-            }
-        }
-    }
-
-    /// Goes back to the parent; that of `/` is `/`.
-    fn leave(&mut self) {
-        if self.directories.len() > 1 {
-            self.directories.pop();
-        }
-    }
-
-    fn enter(&mut self, directory: PathBuf, changed: Moment) {
-        if let Some((_, parent_changed)) = self.directories.last() {
-            let moment = changed.min(*parent_changed);
-            self.note(moment, &directory, ChangeKind::PutInPlace);
-        }
-        self.directories.push((directory, changed));
-    }
-
-    fn follow(&mut self, link: &Path, changed: Moment) -> io::Result<()> {
-        self.links += 1;
-        if self.links > MOST_LINKS {
-            return Err(directory::link_loop());
-        }
-        self.note(changed, link, ChangeKind::Link);
-        let target = std::fs::read_link(link)?;
-        if target.is_absolute() {
-            self.directories.truncate(1);
-        }
-        self.push_ahead(&target);
-        Ok(())
-    }
-
+impl LastChange {
     /// Keeps the latest change; of several at one moment the one that is nearest to the path's end.
     fn note(&mut self, changed: Moment, path: &Path, kind: ChangeKind) {
         let moment = with_grace(changed);
-        if self.last_change.as_ref().is_none_or(|last| last.moment <= moment) {
-            self.last_change = Some(Change { moment, path: path.to_path_buf(), kind });
+        if self.0.as_ref().is_none_or(|last| last.moment <= moment) {
+            self.0 = Some(Change { moment, path: path.to_path_buf(), kind });
         }
     }
 
-    fn stop(mut self, missing: Option<OsString>, blocker: Option<PathBuf>) -> Witness {
-        let (directory, changed) = self.directories.pop().unwrap_or_default();
+    fn witness(
+        self,
+        directory: &PathComponent,
+        missing: Option<OsString>,
+        blocker: Option<PathBuf>,
+    ) -> Witness {
+        let (directory, changed) = (directory.path.clone(), moment_of_change(&directory.metadata));
         let own = Change { moment: with_grace(changed), path: directory.clone(), kind: ChangeKind::Names };
-        let last_change = self.last_change.filter(|last| last.moment > own.moment).unwrap_or(own);
+        let last_change = self.0.filter(|last| last.moment > own.moment).unwrap_or(own);
         Witness { directory, missing, blocker, last_change }
     }
 }
@@ -276,6 +228,7 @@ fn is_text(path: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::resolution::MOST_LINKS;
     use std::os::unix::fs::symlink;
     use std::time::Duration;
 

@@ -32,7 +32,7 @@ pub struct Aliases {
 
 /// One worker's links, and its buffer for listings.
 #[derive(Default)]
-struct Worker {
+struct AliasWorker {
     links: Vec<(PathBuf, PathBuf)>,
     unknown: Vec<(PathBuf, Trouble)>,
     buffer: ListBuffer,
@@ -43,8 +43,8 @@ impl Aliases {
     /// Walks the directories of a store. Errors are kept ([`Aliases::take_troubles`]): what only may not be looked at is no
     /// error, for nothing below it can be shown either.
     pub fn find(store: &Store, threads: Threads) -> Aliases {
-        let work = |worker: &mut Worker, relative: Vec<u8>, jobs: &mut pool::Jobs<Vec<u8>>| {
-            let Worker { links, unknown, buffer, names } = worker;
+        let work = |worker: &mut AliasWorker, relative: Vec<u8>, jobs: &mut pool::Jobs<Vec<u8>>| {
+            let AliasWorker { links, unknown, buffer, names } = worker;
             names.clear();
             let listed = store.directory(&relative).and_then(|directory| {
                 directory.list(buffer, |name, kind| {
@@ -75,7 +75,7 @@ impl Aliases {
                 jobs.push(path);
             }
         };
-        let workers = pool::run(threads, vec![Vec::new()], Worker::default, work, || {});
+        let workers = pool::run(threads, vec![Vec::new()], AliasWorker::default, work, || {});
         let (mut links, mut unknown, mut troubles) = (BTreeMap::new(), Vec::new(), Vec::new());
         for worker in workers {
             links.extend(worker.links);

@@ -3,7 +3,7 @@
 pub use crate::host::directory::{FileKind, Metadata};
 
 use crate::pyc::name::Name;
-use crate::pyc::{Header, Loads, Malformed, header};
+use crate::pyc::{Header, InvalidationMode, Loads, Malformed, header};
 use crate::source::{Source, Why};
 use crate::units::Moment;
 use std::ffi::OsStr;
@@ -33,6 +33,14 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// How its header ties it to its source; `None` where there is no header.
+    pub fn invalidation_mode(&self) -> Option<InvalidationMode> {
+        match self.content {
+            Content::Read(Ok(header), _) => Some(header.invalidation_mode()),
+            _ => None,
+        }
+    }
+
     /// An entry of which only the name is known.
     pub fn named(name: &'a [u8], parsed: Name<'a>) -> Entry<'a> {
         let (content, loads, source) = (Content::NotRead, Loads::CannotTell, Source::NotAsked);

@@ -8,7 +8,7 @@ use crate::pyc::name::{self, Name, Slot};
 use crate::source::interpreter::environment::CONFIGURATION;
 use crate::source::interpreter::library::{MirroredLibrary, Sign};
 use crate::source::interpreter::version::LibraryName;
-use crate::source::interpreter::{Interpreters, Places, Reach, Unreadable};
+use crate::source::interpreter::{Interpreters, Places, Reach, UnreadablePlace};
 use crate::store::Store;
 use crate::units::Moment;
 use std::ffi::OsStr;
@@ -91,7 +91,7 @@ struct Found {
     libraries: Vec<MirroredLibrary>,
     /// Where the `pyvenv.cfg` of a virtualenv would be; it need not be there.
     configurations: Vec<PathBuf>,
-    unreadable: Vec<Unreadable>,
+    unreadable: Vec<UnreadablePlace>,
 }
 
 /// Adds to the places what the store reveals. Its directories are listed, and nothing more; `progress` hears how many
@@ -101,7 +101,7 @@ fn add_those_of(
     places: &mut Places,
     threads: Threads,
     mut progress: impl FnMut(u64),
-) -> Vec<Unreadable> {
+) -> Vec<UnreadablePlace> {
     let seen = AtomicU64::new(0);
     let root: Vec<u8> = Vec::new();
     let look = |found: &mut Found, relative: Vec<u8>, jobs: &mut Jobs<Vec<u8>>| {
@@ -153,7 +153,7 @@ impl Found {
             // Gone meanwhile; or another file system, which is no part of the store.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::CrossesDevices) => {
             }
-            Err(source) => self.unreadable.push(Unreadable { path: store.shown(relative, b""), source }),
+            Err(source) => self.unreadable.push(UnreadablePlace { path: store.shown(relative, b""), source }),
         }
         if is_library {
             let directory = name::source_directory(relative);

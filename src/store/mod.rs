@@ -24,10 +24,10 @@ pub mod tree;
 
 pub use crate::host::volumes::AccessTimes;
 
-use crate::host::directory::{self, Access, Directory, Metadata};
-use crate::host::path_owner::{Doubt, check_root_alone};
+use crate::host::directory::{self, Metadata};
+use crate::host::path_owner::{PathDoubt, check_root_alone};
 use crate::source::walk;
-use crate::store::tree::Tree;
+use crate::store::tree::{OpenedRoot, Tree};
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -100,7 +100,7 @@ pub enum Refusal {
         /// The path given.
         path: PathBuf,
         /// Who decides.
-        doubt: Doubt,
+        doubt: PathDoubt,
     },
     /// It could not be opened.
     #[error("cannot open {}", .path.display())]
@@ -139,28 +139,29 @@ impl Store {
             io::ErrorKind::NotADirectory => Refusal::NotADirectory(path.to_path_buf()),
             _ => Refusal::Io { path: path.to_path_buf(), source },
         };
-        let root = Directory::open(path, Access::List).map_err(failed)?;
-        let metadata = root.own_metadata().map_err(failed)?;
-        let real_path = root.real_path().or_else(|_| path.canonicalize()).map_err(failed)?;
-        if is_same(&metadata, Path::new("/")) {
+        let opened = OpenedRoot::open(path).map_err(failed)?;
+        if opened.may_be_root_directory() {
             return Err(Refusal::RootDirectory(path.to_path_buf()));
         }
         if let Some(home) = homes.iter().find(|home| {
             // Links in the home's own path count as well: `/home/me` may be `/data/home/me`.
-            home.canonicalize().is_ok_and(|home| home.starts_with(&real_path)) || is_same(&metadata, home)
+            home.canonicalize().is_ok_and(|home| home.starts_with(&opened.real_path))
+                || opened.is_at(home).unwrap_or(false)
         }) {
             return Err(Refusal::Home { path: path.to_path_buf(), home: home.clone() });
         }
-        if is_home_by_place(&real_path) {
-            return Err(Refusal::Home { path: path.to_path_buf(), home: real_path });
+        if is_home_by_place(&opened.real_path) {
+            return Err(Refusal::Home { path: path.to_path_buf(), home: opened.real_path });
         }
-        if let Some(sign) = walk::sign_of_sources(&real_path) {
+        if let Some(sign) = walk::sign_of_sources(&opened.real_path) {
             return Err(Refusal::SourceTree { path: path.to_path_buf(), sign });
         }
         if purpose == Purpose::Remove {
-            check_ours(path, &metadata)?;
+            check_ours(path, &opened.metadata)?;
         }
-        Ok(Store { tree: Tree::new(root, path.to_path_buf()), real_path, metadata })
+        let OpenedRoot { real_path, metadata, .. } = &opened;
+        let (real_path, metadata) = (real_path.clone(), *metadata);
+        Ok(Store { tree: opened.into_tree(path), real_path, metadata })
     }
 
     /// The path with links resolved, at the time of opening.
@@ -193,12 +194,6 @@ fn check_ours(path: &Path, metadata: &Metadata) -> Result<(), Refusal> {
         check_root_alone(&path, metadata.identity).map_err(|doubt| Refusal::Doubtful { path, doubt })?;
     }
     Ok(())
-}
-
-fn is_same(metadata: &Metadata, other: &Path) -> bool {
-    Directory::open(other, Access::LookUp)
-        .and_then(|directory| directory.own_metadata())
-        .is_ok_and(|other| other.identity == metadata.identity)
 }
 
 /// `/root`, `/home`, `/home/<user>`, and of macOS `/Users`, `/Users/<user>`, `/var/root`: homes that no variable needs to
@@ -267,7 +262,7 @@ mod tests {
         assert!(refused(&hers).ends_with("belongs to user 61001, not to us"));
         let refusal = refused(&below_hers);
         assert!(
-            refusal.starts_with("refused as root: ") && refusal.ends_with("user 61001 decides what is there")
+            refusal.starts_with("refused as root: ") && refusal.ends_with("user 61001 controls this path")
         );
     }
 

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 /// Why a place is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum StoreOrigin {
     /// Where people put a store.
     Convention,
     /// Apple's own Python.
@@ -32,14 +32,14 @@ pub enum Origin {
     LiteralTilde,
 }
 
-impl Origin {
+impl StoreOrigin {
     /// The name in tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
-            Origin::Convention => "convention",
-            Origin::Apple => "apple",
-            Origin::Application => "application",
-            Origin::LiteralTilde => "literal-tilde",
+            StoreOrigin::Convention => "convention",
+            StoreOrigin::Apple => "apple",
+            StoreOrigin::Application => "application",
+            StoreOrigin::LiteralTilde => "literal-tilde",
         }
     }
 }
@@ -50,14 +50,14 @@ pub struct OtherStore {
     /// Its path.
     pub path: PathBuf,
     /// Why it was looked at.
-    pub origin: Origin,
+    pub origin: StoreOrigin,
     /// Its files; the disk usage is with its directories.
     pub tally: Tally,
 }
 
 /// How far directories called `~` are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum HomeReach {
     /// In the working directory itself.
     Itself,
     /// Everywhere below it.
@@ -66,7 +66,7 @@ pub enum Reach {
 
 /// Where to look.
 #[derive(Debug, Clone, Copy)]
-pub struct Places<'a> {
+pub struct StoreSearch<'a> {
     /// The user's home.
     pub home: Option<&'a Path>,
     /// The user's name.
@@ -74,7 +74,7 @@ pub struct Places<'a> {
     /// The working directory: directories called `~` are looked for there.
     pub working_directory: &'a Path,
     /// How far.
-    pub reach: Reach,
+    pub reach: HomeReach,
     /// The store that is managed, links resolved: it is no other.
     pub own: Option<&'a Path>,
 }
@@ -83,11 +83,11 @@ pub struct Places<'a> {
 pub const OF_APPLE: &str = "Library/Caches/com.apple.python";
 
 /// Below a home.
-const IN_HOME: [(Origin, &str); 4] = [
-    (Origin::Convention, ".cache/cpython"),
-    (Origin::Convention, ".cache/python"),
-    (Origin::Convention, ".pycache"),
-    (Origin::Apple, OF_APPLE),
+const IN_HOME: [(StoreOrigin, &str); 4] = [
+    (StoreOrigin::Convention, ".cache/cpython"),
+    (StoreOrigin::Convention, ".cache/python"),
+    (StoreOrigin::Convention, ".pycache"),
+    (StoreOrigin::Apple, OF_APPLE),
 ];
 
 /// Where applications keep their caches, below a home.
@@ -96,29 +96,30 @@ const CACHES: [&str; 2] = [".cache", "Library/Caches"];
 /// What they call a store there.
 const IN_APPLICATION: [&str; 5] = ["pycache", "__pycache__", "cpython", "python", "bytecode"];
 
-impl Places<'_> {
+impl StoreSearch<'_> {
     /// The stores in these places, the most room first, and what could not be read on the way.
     pub fn search(&self) -> (Vec<OtherStore>, Vec<walk::Unreadable>) {
-        let mut places: Vec<(Origin, PathBuf)> = Vec::new();
+        let mut places: Vec<(StoreOrigin, PathBuf)> = Vec::new();
         if let Some(home) = self.home {
             places.extend(IN_HOME.map(|(origin, path)| (origin, home.join(path))));
             for cache in CACHES {
                 for application in walk::directories_in(&home.join(cache)) {
                     let names = IN_APPLICATION.iter();
-                    places.extend(names.map(|name| (Origin::Application, application.join(name))));
+                    places.extend(names.map(|name| (StoreOrigin::Application, application.join(name))));
                 }
             }
         }
-        places
-            .extend(self.user.map(|user| (Origin::Convention, Path::new("/tmp").join(user).join("pycache"))));
+        places.extend(
+            self.user.map(|user| (StoreOrigin::Convention, Path::new("/tmp").join(user).join("pycache"))),
+        );
         let mut unreadable = Vec::new();
         let depth = match self.reach {
-            Reach::Itself => 1,
-            Reach::Below => usize::MAX,
+            HomeReach::Itself => 1,
+            HomeReach::Below => usize::MAX,
         };
         let name = OsStr::new("~");
         let tildes = walk::directories_named(self.working_directory, name, depth, &mut unreadable);
-        places.extend(tildes.into_iter().map(|path| (Origin::LiteralTilde, path)));
+        places.extend(tildes.into_iter().map(|path| (StoreOrigin::LiteralTilde, path)));
         let mut stores: Vec<OtherStore> = Vec::new();
         for (origin, path) in places {
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -167,8 +168,8 @@ mod tests {
         symlink(base.join("elsewhere"), home.join("work/link")).unwrap();
         let own = home.join(".cache/cpython");
         let working_directory = &home.join("work");
-        let reach = Reach::Below;
-        let places = Places { home: Some(&home), user: None, working_directory, reach, own: Some(&own) };
+        let reach = HomeReach::Below;
+        let places = StoreSearch { home: Some(&home), user: None, working_directory, reach, own: Some(&own) };
         let (stores, unreadable) = places.search();
         let found = stores.iter().map(|store| {
             let path = store.path.strip_prefix(&home).unwrap().to_str().unwrap().to_string();
@@ -186,9 +187,9 @@ mod tests {
         assert!(unreadable.is_empty(), "{unreadable:?}");
         let deep = &working_directory.join("deep");
         for (working_directory, tildes) in [(working_directory, 0), (deep, 1)] {
-            let places = Places { working_directory, reach: Reach::Itself, ..places };
+            let places = StoreSearch { working_directory, reach: HomeReach::Itself, ..places };
             let stores = places.search().0;
-            let found = stores.iter().filter(|store| store.origin == Origin::LiteralTilde).count();
+            let found = stores.iter().filter(|store| store.origin == StoreOrigin::LiteralTilde).count();
             assert_eq!(found, tildes, "{}", working_directory.display());
         }
     }

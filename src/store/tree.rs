@@ -2,7 +2,7 @@
 //!
 //! What removes from them needs no more than this, so that there is one executor for all.
 
-use crate::host::directory::{Directory, Resolver};
+use crate::host::directory::{Access, Directory, Metadata, Resolver};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +14,46 @@ pub struct Tree {
     root: Directory,
     path: PathBuf,
     resolver: Resolver,
+}
+
+/// A directory that was opened by a path to become the root of a tree, before it is vetted.
+pub(crate) struct OpenedRoot {
+    pub(crate) directory: Directory,
+    pub(crate) metadata: Metadata,
+    /// The path without symbolic links.
+    pub(crate) real_path: PathBuf,
+}
+
+impl OpenedRoot {
+    /// Opens the directory at the absolute path `path`; symbolic links are resolved.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub(crate) fn open(path: &Path) -> io::Result<OpenedRoot> {
+        let directory = Directory::open(path, Access::List)?;
+        let metadata = directory.own_metadata()?;
+        let real_path = directory.real_path().or_else(|_| path.canonicalize())?;
+        Ok(OpenedRoot { directory, metadata, real_path })
+    }
+
+    /// Whether it is the directory at another path.
+    ///
+    /// # Errors
+    /// What opening that directory answers.
+    pub(crate) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let other = Directory::open(path, Access::LookUp)?.own_metadata()?;
+        Ok(other.identity == self.metadata.identity)
+    }
+
+    /// Whether it is `/`, which cannot be excluded if `/` cannot be opened.
+    pub(crate) fn may_be_root_directory(&self) -> bool {
+        self.is_at(Path::new("/")).unwrap_or(true)
+    }
+
+    /// The tree below it; `path` is the path that it is shown under.
+    pub(crate) fn into_tree(self, path: &Path) -> Tree {
+        Tree::new(self.directory, path.to_path_buf())
+    }
 }
 
 impl Tree {

@@ -31,25 +31,25 @@ const BLOCK: u64 = 512;
 
 /// An entry that a budget may evict, by rank: the lowest is evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
+struct EvictionCandidate {
     value: Value,
     /// Disk usage in blocks of 512 bytes. Of equally valuable entries the largest go first: a tie keeps the smaller.
     blocks: Reverse<u32>,
     /// The file. Decides between equally large ones: arbitrary, but the same in each run.
-    file: File,
+    file: RankedFile,
 }
 
 /// A file as it was ranked: a hash of its identity, length and last modification, and in the lower half a hash of its
 /// path. So the names of an inode are adjacent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct File(u64);
+pub(crate) struct RankedFile(u64);
 
-impl File {
+impl RankedFile {
     /// The file of an entry; `None` if its metadata is unknown.
-    pub(crate) fn of(visit: &Visit<'_>, entry: &Entry<'_>) -> Option<File> {
+    pub(crate) fn of(visit: &Visit<'_>, entry: &Entry<'_>) -> Option<RankedFile> {
         let Metadata { identity, bytes, modified, .. } = entry.metadata?;
         let inode = hash((identity, bytes, modified.seconds, modified.nanoseconds));
-        Some(File(inode >> 32 << 32 | hash((visit.relative, entry.name)) >> 32))
+        Some(RankedFile(inode >> 32 << 32 | hash((visit.relative, entry.name)) >> 32))
     }
 }
 
@@ -65,45 +65,47 @@ struct LinkedEntries {
     /// Disk usage.
     disk: u64,
     /// Those that may be evicted, with their values.
-    names: Vec<(File, Value)>,
+    names: Vec<(RankedFile, Value)>,
     /// Whether there is another one that may not be evicted.
     stays: bool,
 }
 
 impl LinkedEntries {
-    fn candidates(&self, budget: &Budget) -> impl Iterator<Item = Candidate> {
+    fn candidates(&self, budget: &Budget) -> impl Iterator<Item = EvictionCandidate> {
         // Nothing is freed while one of them stays.
         let room = if self.stays { 0 } else { self.disk };
         let most_valuable = self.names.iter().map(|(_, value)| *value).max();
         let together = most_valuable.filter(|_| budget.disk.is_some());
-        self.names.iter().map(move |(file, own)| Candidate::new(together.unwrap_or(*own), room, *file))
+        self.names
+            .iter()
+            .map(move |(file, own)| EvictionCandidate::new(together.unwrap_or(*own), room, *file))
     }
 }
 
 /// The number of names left, for inodes with several links whose names may all be evicted.
 #[derive(Debug, Default)]
 struct NamesLeft {
-    inode: HashMap<File, usize>,
+    inode: HashMap<RankedFile, usize>,
     left: Vec<usize>,
 }
 
 impl NamesLeft {
-    fn add(&mut self, names: &[(File, Value)]) {
+    fn add(&mut self, names: &[(RankedFile, Value)]) {
         self.inode.extend(names.iter().map(|(file, _)| (*file, self.left.len())));
         self.left.push(names.len());
     }
 
     /// Evicts a name; returns whether no name of its inode is left.
-    fn evict(&mut self, file: File) -> bool {
+    fn evict(&mut self, file: RankedFile) -> bool {
         let Some(&inode) = self.inode.get(&file) else { return true };
         self.left[inode] -= 1;
         self.left[inode] == 0
     }
 }
 
-impl Candidate {
-    fn new(value: Value, disk: u64, file: File) -> Candidate {
-        Candidate { value, blocks: Reverse(u32::try_from(disk / BLOCK).unwrap_or(u32::MAX)), file }
+impl EvictionCandidate {
+    fn new(value: Value, disk: u64, file: RankedFile) -> EvictionCandidate {
+        EvictionCandidate { value, blocks: Reverse(u32::try_from(disk / BLOCK).unwrap_or(u32::MAX)), file }
     }
 
     fn disk(&self) -> u64 {
@@ -115,7 +117,7 @@ impl Candidate {
 #[derive(Debug)]
 pub struct Weigher<'a> {
     judge: Judge<'a>,
-    candidates: Vec<Candidate>,
+    candidates: Vec<EvictionCandidate>,
     linked: HashMap<(u64, u64), LinkedEntries>,
     /// The total if nothing is evicted, without the bytes of files with several links.
     staying: Tally,
@@ -128,7 +130,7 @@ impl<'a> Weigher<'a> {
     }
 
     /// Adds one of several names of an inode that stays if nothing is evicted.
-    fn weigh_linked(&mut self, metadata: &Metadata, file: Option<File>, verdict: Verdict) {
+    fn weigh_linked(&mut self, metadata: &Metadata, file: Option<RankedFile>, verdict: Verdict) {
         self.staying += Tally::file(0, 0);
         let linked = self.linked.entry(metadata.identity).or_default();
         linked.disk = metadata.disk;
@@ -148,13 +150,13 @@ impl Visitor for Weigher<'_> {
                 continue;
             }
             if metadata.links > 1 {
-                self.weigh_linked(&metadata, File::of(visit, entry), verdict);
+                self.weigh_linked(&metadata, RankedFile::of(visit, entry), verdict);
                 continue;
             }
             self.staying += Tally::file(metadata.bytes, metadata.disk);
             if let Verdict::Evictable(value) = verdict {
-                let file = File::of(visit, entry);
-                self.candidates.extend(file.map(|file| Candidate::new(value, metadata.disk, file)));
+                let file = RankedFile::of(visit, entry);
+                self.candidates.extend(file.map(|file| EvictionCandidate::new(value, metadata.disk, file)));
             }
         }
     }
@@ -168,7 +170,7 @@ impl Visitor for Weigher<'_> {
 #[derive(Debug)]
 pub struct CutOff {
     /// The evicted files, sorted.
-    evicted: Vec<File>,
+    evicted: Vec<RankedFile>,
     /// By how much the budget is exceeded although everything evictable is evicted.
     pub over_budget: Tally,
     /// What could not be read.
@@ -205,7 +207,7 @@ impl CutOff {
     }
 
     fn among(
-        mut candidates: Vec<Candidate>,
+        mut candidates: Vec<EvictionCandidate>,
         mut names_left: NamesLeft,
         staying: Tally,
         budget: &Budget,
@@ -224,7 +226,7 @@ impl CutOff {
             }
             goes
         });
-        let mut evicted: Vec<File> = candidates.into_iter().map(|candidate| candidate.file).collect();
+        let mut evicted: Vec<RankedFile> = candidates.into_iter().map(|candidate| candidate.file).collect();
         evicted.sort_unstable();
         let over_budget =
             Tally { files: files.saturating_sub(most_files), bytes: 0, disk: disk.saturating_sub(most_disk) };
@@ -237,7 +239,7 @@ impl CutOff {
     }
 
     /// Whether a file is evicted.
-    pub(crate) fn evicts(&self, file: File) -> bool {
+    pub(crate) fn evicts(&self, file: RankedFile) -> bool {
         self.evicted.binary_search(&file).is_ok()
     }
 }
@@ -257,14 +259,14 @@ mod tests {
             blocks in proptest::option::of(0..40_u64),
         ) {
             let disk = blocks.map(|blocks| blocks * BLOCK);
-            let all: Vec<Candidate> = entries
+            let all: Vec<EvictionCandidate> = entries
                 .iter()
                 .zip(0..)
                 .map(|(&(class, used, blocks), number)| {
-                    Candidate::new(Value::of_test(class, used), blocks * BLOCK, File(number))
+                    EvictionCandidate::new(Value::of_test(class, used), blocks * BLOCK, RankedFile(number))
                 })
                 .collect();
-            let room = |entries: &[Candidate]| entries.iter().map(Candidate::disk).sum::<u64>();
+            let room = |entries: &[EvictionCandidate]| entries.iter().map(EvictionCandidate::disk).sum::<u64>();
             let staying = Tally {
                 files: kept.0 + all.len() as u64,
                 bytes: 0,
@@ -311,7 +313,7 @@ mod tests {
                     disk: blocks * BLOCK,
                     names: (0..)
                         .zip(names)
-                        .map(|(name, (class, used))| (File(inode << 32 | name), Value::of_test(*class, *used)))
+                        .map(|(name, (class, used))| (RankedFile(inode << 32 | name), Value::of_test(*class, *used)))
                         .collect(),
                     stays: *stays,
                 })
@@ -345,6 +347,6 @@ mod tests {
 
     #[test]
     fn a_candidate_is_small() {
-        assert_eq!(size_of::<Candidate>(), 16);
+        assert_eq!(size_of::<EvictionCandidate>(), 16);
     }
 }

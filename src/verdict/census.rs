@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// The files of one status and tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Share {
+pub struct TagShare {
     /// All of them.
     pub tally: Tally,
     /// What a default prune may remove of them.
@@ -26,7 +26,7 @@ pub struct Share {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Census {
     /// By tag.
-    pub tags: BTreeMap<String, [Share; status::NAMES.len()]>,
+    pub tags: BTreeMap<String, [TagShare; status::NAMES.len()]>,
 }
 
 /// One worker's part of a [`Census`]. The scan must ask foreverything ([`crate::store::scan::Question::Everything`]): what

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// A finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct EntryFinding {
     /// The entry as shown; the root of the owner for all its entries, or the store for those of a tag.
     pub path: PathBuf,
     /// What was found.
@@ -17,7 +17,7 @@ pub struct Finding {
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum EntrySeverity {
     /// Imports fail, or the code is not that of the source.
     Fault,
     /// Old code may run.
@@ -26,13 +26,13 @@ pub enum Severity {
     Notice,
 }
 
-impl Severity {
+impl EntrySeverity {
     /// The name in tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
-            Severity::Fault => "fault",
-            Severity::Warning => "warning",
-            Severity::Notice => "notice",
+            EntrySeverity::Fault => "fault",
+            EntrySeverity::Warning => "warning",
+            EntrySeverity::Notice => "notice",
         }
     }
 }
@@ -111,11 +111,11 @@ impl What {
     }
 
     /// How bad it is.
-    pub fn severity(&self) -> Severity {
+    pub fn severity(&self) -> EntrySeverity {
         match self {
-            What::Body(_) | What::Unchecked | What::Mismatch => Severity::Fault,
-            What::Racy | What::Changed | What::ManyChanged(_) => Severity::Warning,
-            What::Frozen { .. } | What::Moved(_) | What::NotChecked { .. } => Severity::Notice,
+            What::Body(_) | What::Unchecked | What::Mismatch => EntrySeverity::Fault,
+            What::Racy | What::Changed | What::ManyChanged(_) => EntrySeverity::Warning,
+            What::Frozen { .. } | What::Moved(_) | What::NotChecked { .. } => EntrySeverity::Notice,
         }
     }
 

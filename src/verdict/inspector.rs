@@ -18,7 +18,7 @@
 //! Only fresh entries are checked: Python recompiles the others anyway. Entries with an unknown magic or format are not
 //! checked.
 
-use super::finding::{Finding, What};
+use super::finding::{EntryFinding, What};
 use crate::pyc::{Header, InvalidationMode, Magic};
 use crate::source::owner::Owner;
 use crate::source::{Source, SourceFile, Why};
@@ -56,7 +56,7 @@ pub struct Inspection<'a> {
 pub struct Inspector<'a> {
     inspection: Inspection<'a>,
     /// What was found.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<EntryFinding>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
     /// The entries that a recompilation can check: their bodies seem loadable.
@@ -89,7 +89,7 @@ struct Suspects {
     /// How many sources have each mtime of [`FROZEN`].
     frozen: BTreeMap<i64, u64>,
     /// The entries whose sources' inodes were changed after they were written.
-    changed: Vec<Finding>,
+    changed: Vec<EntryFinding>,
 }
 
 impl<'a> Inspector<'a> {
@@ -129,11 +129,11 @@ impl<'a> Inspector<'a> {
 
     /// The findings, sorted by path, without the doubts about entries in `decided`: those that a recompilation compared
     /// with their sources.
-    pub fn into_findings(mut self, decided: &BTreeSet<PathBuf>) -> Vec<Finding> {
+    pub fn into_findings(mut self, decided: &BTreeSet<PathBuf>) -> Vec<EntryFinding> {
         self.findings.retain(|finding| !finding.what.is_doubt() || !decided.contains(&finding.path));
         for (root, mut suspects) in self.owners {
             suspects.changed.retain(|finding| !decided.contains(&finding.path));
-            let about = |what| Finding { path: root.clone(), what, entry: None };
+            let about = |what| EntryFinding { path: root.clone(), what, entry: None };
             let frozen = suspects.frozen.into_iter();
             self.findings.extend(frozen.map(|(mtime, sources)| about(What::Frozen { mtime, sources })));
             match suspects.changed.len() {
@@ -142,7 +142,7 @@ impl<'a> Inspector<'a> {
             }
         }
         let store = self.inspection.store.shown(b"", b"");
-        self.findings.extend(self.not_checked.into_iter().map(|(tag, entries)| Finding {
+        self.findings.extend(self.not_checked.into_iter().map(|(tag, entries)| EntryFinding {
             path: store.clone(),
             what: What::NotChecked { tag, entries },
             entry: None,
@@ -163,7 +163,7 @@ impl<'a> Inspector<'a> {
         let Content::Read(Ok(header), _) = entry.content else { return None };
         let seen = SeenEntry::new(visit.relative, entry)?;
         let path = self.inspection.store.shown(visit.relative, entry.name);
-        let finding = |what| Finding { path: path.clone(), what, entry: Some(seen.clone()) };
+        let finding = |what| EntryFinding { path: path.clone(), what, entry: Some(seen.clone()) };
         let is_loadable = match visit.body(entry) {
             Ok(Some(Body::Loadable(walked))) => {
                 let moved = moved(&walked.filename, source_path).filter(|_| entry.recorded.is_none());

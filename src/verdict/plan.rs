@@ -4,7 +4,7 @@
 //! ([`Overflow`]), so that memory does not grow with the store. This is possible because each entry is decided alone;
 //! directories are removed at the end.
 
-use super::budget::{CutOff, File};
+use super::budget::{CutOff, RankedFile};
 use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories, Leftovers, owner_of_directories};
 use super::judge::Judge;
 use super::links::LinkedVictims;
@@ -178,7 +178,7 @@ impl<'a> Planner<'a> {
         match verdict {
             Verdict::Condemn => victim(),
             Verdict::Evictable(_) => {
-                let file = File::of(visit, entry)?;
+                let file = RankedFile::of(visit, entry)?;
                 self.cut_off.filter(|cut_off| cut_off.evicts(file)).and_then(|_| victim())
             }
             Verdict::Spare(why) => {

@@ -3,7 +3,7 @@
 //! Only some policies can ([`Policy::may_empty_a_store`]). Orphans, stale, corrupt and temporary entries and those of dead
 //! interpreters are of no use to any Python: a nightly run removes them even if the store has nothing else.
 
-use super::budget::{CutOff, File};
+use super::budget::{CutOff, RankedFile};
 use super::judge::Judge;
 use super::policy::{Circumstances, Policy, Selector, Verdict};
 use crate::pyc::name::Name;
@@ -92,7 +92,7 @@ impl<'a> Remainder<'a> {
             Some((Verdict::Condemn, _)) => true,
             Some((Verdict::Evictable(_), _)) => {
                 let is_evicted =
-                    |cut_off: &CutOff| File::of(visit, entry).is_some_and(|it| cut_off.evicts(it));
+                    |cut_off: &CutOff| RankedFile::of(visit, entry).is_some_and(|it| cut_off.evicts(it));
                 self.cut_off.is_some_and(is_evicted)
             }
             // Kept because it cannot be judged, not because the policy leaves it.

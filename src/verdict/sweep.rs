@@ -5,12 +5,12 @@ use crate::source::owner::Owner;
 use crate::store::body;
 use crate::store::entry::FileKind;
 use crate::store::entry::{Bytecode, Content};
-use crate::store::in_tree::found::{Companion, File, Form, InStore, Seen};
+use crate::store::in_tree::found::{Companion, InStore, InTreeFile, InTreeForm, Seen};
 use crate::store::in_tree::look::mirror_of;
-use crate::store::in_tree::place::Place;
+use crate::store::in_tree::place::SourcePlace;
 use crate::store::in_tree::repository::Tracking;
 use crate::store::in_tree::root::Root;
-use crate::store::in_tree::walk::{Reason, Visitor};
+use crate::store::in_tree::walk::{Reason, WalkVisitor};
 use crate::store::scan::Trouble;
 use crate::units::Moment;
 use crate::units::Tally;
@@ -253,8 +253,8 @@ impl SweepPlanner {
     fn adoption(
         &self,
         root: &Root,
-        place: &Place,
-        file: &File<'_>,
+        place: &SourcePlace,
+        file: &InTreeFile<'_>,
         replaces: Option<(u64, u64)>,
     ) -> Option<Adoption> {
         let source = file.entry.source_name()?.into();
@@ -262,7 +262,7 @@ impl SweepPlanner {
     }
 }
 
-impl Visitor for SweepPlanner {
+impl WalkVisitor for SweepPlanner {
     fn directory(&mut self, seen: &Seen<'_>) {
         let shown = |name: &[u8]| seen.root.shown(seen.relative, name);
         let mut victims = Vec::new();
@@ -315,27 +315,29 @@ impl Visitor for SweepPlanner {
 }
 
 /// What is to become of a file.
-fn judge(file: &File<'_>, policy: &SweepPolicy) -> SweepVerdict {
+fn judge(file: &InTreeFile<'_>, policy: &SweepPolicy) -> SweepVerdict {
     let is_young = || !file.entry.metadata.is_some_and(|metadata| is_old_temporary(&metadata, policy.now));
     match (file.form, file.entry.parsed) {
-        (Form::Ignored, _) => return SweepVerdict::Ignore,
-        (Form::Cached, Name::Foreign) => {
+        (InTreeForm::Ignored, _) => return SweepVerdict::Ignore,
+        (InTreeForm::Cached, Name::Foreign) => {
             let is_numbas = [&b".nbi"[..], b".nbc"].iter().any(|suffix| file.entry.name.ends_with(suffix));
             let is_numbas = is_numbas && file.kind == FileKind::Regular;
             return SweepVerdict::Keep(if is_numbas { KeepReason::Numba } else { KeepReason::Foreign });
         }
-        (Form::Cached, Name::Temporary(_)) if is_young() => return SweepVerdict::Keep(KeepReason::Young),
-        (Form::Cached, _) => {}
-        (Form::Beside(Companion::Missing) | Form::BesideTemporary(Companion::Missing), _)
+        (InTreeForm::Cached, Name::Temporary(_)) if is_young() => {
+            return SweepVerdict::Keep(KeepReason::Young);
+        }
+        (InTreeForm::Cached, _) => {}
+        (InTreeForm::Beside(Companion::Missing) | InTreeForm::BesideTemporary(Companion::Missing), _)
             if policy.sourceless == Sourceless::Keep =>
         {
             return match file.form {
-                Form::Beside(_) => SweepVerdict::Keep(KeepReason::Sourceless),
+                InTreeForm::Beside(_) => SweepVerdict::Keep(KeepReason::Sourceless),
                 _ => SweepVerdict::Ignore,
             };
         }
-        (Form::BesideTemporary(_), _) if is_young() => return SweepVerdict::Keep(KeepReason::Young),
-        (Form::Beside(_) | Form::BesideTemporary(_), _) => {}
+        (InTreeForm::BesideTemporary(_), _) if is_young() => return SweepVerdict::Keep(KeepReason::Young),
+        (InTreeForm::Beside(_) | InTreeForm::BesideTemporary(_), _) => {}
     }
     match file.tracking {
         Tracking::Tracked => return SweepVerdict::Keep(KeepReason::Tracked),
@@ -354,7 +356,7 @@ fn judge(file: &File<'_>, policy: &SweepPolicy) -> SweepVerdict {
 }
 
 /// Moves bytecode that Python would load, unless the store already has an equivalent entry.
-fn adopt_or_remove(file: &File<'_>, policy: &SweepPolicy) -> SweepVerdict {
+fn adopt_or_remove(file: &InTreeFile<'_>, policy: &SweepPolicy) -> SweepVerdict {
     let Some(in_store) = &file.in_store else { return SweepVerdict::Remove };
     let is_fresh = |entry| status::judge(entry, UncheckedHashes::Trust) == Some(Status::Fresh);
     let knows_prefix = file.entry.parsed.slot().and_then(|slot| slot.python()) >= Some(FIRST_WITH_PREFIX);
@@ -388,7 +390,7 @@ mod tests {
     const USER: u32 = 1000;
 
     /// Old bytecode of 3.12 that is fresh, in this form.
-    fn file(name: &'static str, form: Form) -> File<'static> {
+    fn file(name: &'static str, form: InTreeForm) -> InTreeFile<'static> {
         let source = SourceFile {
             python_mtime: 7,
             pinned_mtime: 7,
@@ -412,8 +414,8 @@ mod tests {
             changed: OLD,
         };
         let parsed = match form {
-            Form::Cached | Form::Ignored => Name::parse(name.as_bytes()),
-            Form::Beside(_) | Form::BesideTemporary(_) => Name::Foreign,
+            InTreeForm::Cached | InTreeForm::Ignored => Name::parse(name.as_bytes()),
+            InTreeForm::Beside(_) | InTreeForm::BesideTemporary(_) => Name::Foreign,
         };
         let header = Header { magic: Magic::of(3531), flags: 0, pin: [7, 0, 0, 0, 9, 0, 0, 0] };
         let entry = Entry {
@@ -423,14 +425,14 @@ mod tests {
             loads: Loads::Yes,
             ..Entry::named(name.as_bytes(), parsed)
         };
-        File::new(entry, FileKind::Regular, form)
+        InTreeFile::new(entry, FileKind::Regular, form)
     }
 
-    fn verdict(file: &File<'_>, sourceless: Sourceless) -> SweepVerdict {
+    fn verdict(file: &InTreeFile<'_>, sourceless: Sourceless) -> SweepVerdict {
         judge(file, &SweepPolicy { sourceless, emptied: Emptied::Keep, user: USER, now: NOW })
     }
 
-    fn young(mut file: File<'static>) -> File<'static> {
+    fn young(mut file: InTreeFile<'static>) -> InTreeFile<'static> {
         let metadata = file.entry.metadata.as_mut().unwrap();
         (metadata.modified, metadata.changed) = (NOW, NOW);
         file
@@ -439,9 +441,9 @@ mod tests {
     #[test]
     fn each_form_stays_for_its_own_reason() {
         use Companion::{Missing, Present};
-        use Form::{Beside, BesideTemporary, Cached, Ignored};
+        use InTreeForm::{Beside, BesideTemporary, Cached, Ignored};
         let keep = SweepVerdict::Keep;
-        let odd = |name, kind| File { kind, ..file(name, Cached) };
+        let odd = |name, kind| InTreeFile { kind, ..file(name, Cached) };
         for (file, kept, removed) in [
             (file("m.cpython-312.pyc", Ignored), SweepVerdict::Ignore, SweepVerdict::Ignore),
             (file("m.cpython-312.pyc", Cached), SweepVerdict::Remove, SweepVerdict::Remove),
@@ -477,12 +479,12 @@ mod tests {
     #[test]
     fn what_git_tracks_and_what_is_no_bytecode_stays() {
         let with = |tracking, content, bytes| {
-            let mut file = file("m.cpython-312.pyc", Form::Cached);
+            let mut file = file("m.cpython-312.pyc", InTreeForm::Cached);
             (file.tracking, file.entry.content) = (tracking, content);
             file.entry.metadata.as_mut().unwrap().bytes = bytes;
             verdict(&file, Sourceless::Keep)
         };
-        let good = file("m.cpython-312.pyc", Form::Cached).entry.content;
+        let good = file("m.cpython-312.pyc", InTreeForm::Cached).entry.content;
         for (tracking, content, bytes, expected) in [
             (Tracking::Untracked, good, 100, SweepVerdict::Remove),
             (Tracking::Tracked, good, 100, SweepVerdict::Keep(KeepReason::Tracked)),
@@ -528,20 +530,20 @@ mod tests {
             ("m.cpython-38.pyc", of_user[1], adopt),
             ("m.cpython-37.pyc", of_user[1], SweepVerdict::Remove),
         ] {
-            let mut file = file(name, Form::Cached);
+            let mut file = file(name, InTreeForm::Cached);
             change(&mut file.entry);
             file.in_store = Some(InStore::Nothing);
             assert_eq!(verdict(&file, Sourceless::Keep), expected, "{file:?}");
             file.in_store = None;
             assert_eq!(verdict(&file, Sourceless::Keep), SweepVerdict::Remove, "{file:?}");
         }
-        let mut stored = file(name, Form::Cached).entry;
+        let mut stored = file(name, InTreeForm::Cached).entry;
         for (is_stale, expected) in [(false, SweepVerdict::Remove), (true, SweepVerdict::Adopt(Some((1, 2))))]
         {
             if is_stale {
                 stale(&mut stored);
             }
-            let mut file = file(name, Form::Cached);
+            let mut file = file(name, InTreeForm::Cached);
             file.in_store = Some(InStore::Entry(Box::new(stored.clone())));
             assert_eq!(verdict(&file, Sourceless::Keep), expected, "{is_stale}");
         }

@@ -120,11 +120,11 @@ impl Row {
 
 /// Files with several hard links that were counted already, by device and inode; shared by the workers of a scan.
 #[derive(Debug, Clone, Default)]
-pub struct CountedLinks(Arc<Mutex<HashMap<(u64, u64), Links>>>);
+pub struct CountedLinks(Arc<Mutex<HashMap<(u64, u64), LinkCount>>>);
 
 /// The links of a file that were counted so far.
 #[derive(Debug, Clone, Copy)]
-struct Links {
+struct LinkCount {
     /// The number of links when the first was found.
     all: u64,
     /// The number of found links that are reclaimable.
@@ -144,7 +144,7 @@ impl CountedLinks {
     /// Whether the file with this device and inode is found for the first time.
     pub(crate) fn is_first(&self, identity: (u64, u64)) -> bool {
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        met.insert(identity, Links { all: 0, reclaimable: 0 }).is_none()
+        met.insert(identity, LinkCount { all: 0, reclaimable: 0 }).is_none()
     }
 
     /// Returns what one name of a file adds to the total and to the reclaimable part.
@@ -163,7 +163,7 @@ impl CountedLinks {
         if is_first && file.links < 2 {
             return (whole, is_reclaimable.then_some(whole));
         }
-        let links = met.entry(file.identity).or_insert(Links { all: file.links, reclaimable: 0 });
+        let links = met.entry(file.identity).or_insert(LinkCount { all: file.links, reclaimable: 0 });
         links.reclaimable += u64::from(is_reclaimable);
         let is_freed = links.reclaimable == links.all;
         let sum = if is_first { whole } else { name };

@@ -12,7 +12,7 @@
 use super::share::Share;
 use crate::pyc::name::Name;
 use crate::source::owner::{Owner, OwnerKind, Spellings};
-use crate::source::package::{Packages, Place};
+use crate::source::package::{PackagePlace, Packages};
 use crate::store::entry::Entry;
 use crate::store::scan::Visit;
 use crate::units::Moment;
@@ -149,8 +149,8 @@ impl View {
                 Some(name) => {
                     let sources = visit.source_directory();
                     match self.packages.place(&sources, &name, &visit.owner()) {
-                        Place::In(package) => Key::Package(Some(package)),
-                        Place::Elsewhere => Key::Unpackaged(sources),
+                        PackagePlace::In(package) => Key::Package(Some(package)),
+                        PackagePlace::Elsewhere => Key::Unpackaged(sources),
                     }
                 }
             },

@@ -11,10 +11,12 @@ use crate::complaint::Complaint;
 use crate::effect::compile::SourceGroup;
 use crate::environment::Environment;
 use crate::host::trust::runner::Runners;
+use crate::pyc::InvalidationMode;
 use crate::source::interpreter::Interpreters;
 use crate::source::walk::Unreadable;
 use crate::store::Store;
-use crate::store::scan::{Scan, Trouble, Visit, Visitor};
+use crate::store::entry::Entry;
+use crate::store::scan::{Question, Scan, Trouble, Visit, Visitor};
 use crate::verdict::status::{self, Status, UncheckedHashes};
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -30,6 +32,15 @@ pub struct WarmPlan {
     pub program_directories: BTreeSet<PathBuf>,
     /// Whether everything requested is planned.
     pub is_whole: bool,
+}
+
+/// Which entries are made of each source.
+#[derive(Debug, Clone)]
+pub struct EntryChoice {
+    /// How they are tied to it; a fresh entry of another mode is replaced. `None`: by timestamp, where no entry is fresh.
+    pub invalidation: Option<InvalidationMode>,
+    /// The optimizations: 0, 1 or 2.
+    pub optimizations: BTreeSet<u8>,
 }
 
 /// A message about a plan.
@@ -72,15 +83,18 @@ impl Planning<'_> {
 /// Collects the paths of the fresh entries.
 struct Fresh<'a> {
     store: &'a Store,
+    invalidation: Option<InvalidationMode>,
     entries: Vec<PathBuf>,
     troubles: Vec<Trouble>,
 }
 
 impl Visitor for Fresh<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
-        let is_fresh = |status| status == Some(Status::Fresh);
-        let fresh =
-            visit.entries.iter().filter(|entry| is_fresh(status::judge(entry, UncheckedHashes::Trust)));
+        let is_fresh = |entry: &&Entry<'_>| {
+            status::judge(entry, unchecked_hashes(self.invalidation)) == Some(Status::Fresh)
+                && self.invalidation.is_none_or(|wanted| entry.invalidation_mode() == Some(wanted))
+        };
+        let fresh = visit.entries.iter().filter(is_fresh);
         self.entries.extend(fresh.map(|entry| self.store.shown(visit.relative, entry.name)));
     }
 
@@ -89,10 +103,24 @@ impl Visitor for Fresh<'_> {
     }
 }
 
-/// The fresh entries of sources at or below these paths, and whether all could be read.
-fn fresh_below(planning: &mut Planning<'_>, paths: &[PathBuf]) -> (HashSet<PathBuf>, bool) {
-    let scan = Scan { within: paths, ..planning.scan };
-    let new_part = || Fresh { store: scan.store, entries: Vec::new(), troubles: Vec::new() };
+/// Imports trust an unchecked hash; whoever asks for one wants it of the source as it is.
+fn unchecked_hashes(invalidation: Option<InvalidationMode>) -> UncheckedHashes {
+    match invalidation {
+        Some(InvalidationMode::UncheckedHash) => UncheckedHashes::Check,
+        _ => UncheckedHashes::Trust,
+    }
+}
+
+/// The fresh entries, of this invalidation mode if one is asked for, of sources at or below these paths, and whether all
+/// could be read.
+fn fresh_below(
+    planning: &mut Planning<'_>,
+    paths: &[PathBuf],
+    invalidation: Option<InvalidationMode>,
+) -> (HashSet<PathBuf>, bool) {
+    let question = Question::Everything(unchecked_hashes(invalidation));
+    let scan = Scan { within: paths, question, ..planning.scan };
+    let new_part = || Fresh { store: scan.store, invalidation, entries: Vec::new(), troubles: Vec::new() };
     let parts = scan.run(new_part, (planning.progress)());
     let (mut all, mut is_whole) = (HashSet::new(), true);
     for Fresh { entries, troubles: of_part, .. } in parts {

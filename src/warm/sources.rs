@@ -1,6 +1,6 @@
 //! The sources below paths, grouped by the interpreter that is to compile them.
 
-use super::{Planning, Remark, WarmPlan, fresh_below};
+use super::{EntryChoice, Planning, Remark, WarmPlan, fresh_below};
 use crate::complaint::{self, Complaint};
 use crate::effect::compile::{SourceGroup, Task};
 use crate::environment::Environment;
@@ -23,8 +23,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Returns what to compile below the paths, with the interpreter `python` for sources outside environments; `None` if every
-/// path was refused.
+/// Returns what to compile below the paths: these entries of each source, with the interpreter `python` for sources outside
+/// environments; `None` if every path was refused.
 ///
 /// # Errors
 /// If `python` names no interpreter, or one that may not be run.
@@ -32,6 +32,7 @@ pub fn plan_sources(
     planning: &mut Planning<'_>,
     paths: &[PathBuf],
     python: Option<&Path>,
+    choice: &EntryChoice,
 ) -> Result<Option<WarmPlan>, Complaint> {
     let default = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &default[..] } else { paths };
@@ -58,8 +59,8 @@ pub fn plan_sources(
     plan.program_directories.extend(program_directories);
     sources.sort();
     sources.dedup();
-    plan.groups = groups(planning, sources, python, &mut plan.is_whole)?;
-    let (fresh, is_read) = fresh_below(planning, &taken);
+    plan.groups = groups(planning, sources, python, choice, &mut plan.is_whole)?;
+    let (fresh, is_read) = fresh_below(planning, &taken, choice.invalidation);
     plan.fresh = fresh;
     plan.is_whole &= is_read;
     Ok(Some(plan))
@@ -70,6 +71,7 @@ fn groups(
     planning: &mut Planning<'_>,
     sources: Vec<PathBuf>,
     python: Option<&Path>,
+    choice: &EntryChoice,
     is_whole: &mut bool,
 ) -> Result<Vec<SourceGroup>, Complaint> {
     let mut deciders = Deciders::default();
@@ -94,7 +96,7 @@ fn groups(
     let group = |(executable, sources): (PathBuf, Vec<PathBuf>)| SourceGroup {
         executable,
         tag: None,
-        tasks: sources.into_iter().map(task).collect(),
+        tasks: sources.iter().flat_map(|source| choice.tasks(source)).collect(),
     };
     Ok(groups.into_iter().map(group).collect())
 }
@@ -117,8 +119,13 @@ fn left_by_dots(path: &Path) -> Vec<PathBuf> {
     left
 }
 
-fn task(source: PathBuf) -> Task {
-    Task { source, optimization: 0, invalidation: InvalidationMode::Timestamp }
+impl EntryChoice {
+    /// The tasks of one source.
+    fn tasks(&self, source: &Path) -> impl Iterator<Item = Task> {
+        let invalidation = self.invalidation.unwrap_or(InvalidationMode::Timestamp);
+        let optimizations = self.optimizations.iter();
+        optimizations.map(move |&optimization| Task { source: source.into(), optimization, invalidation })
+    }
 }
 
 /// Why a path is not compiled.

@@ -5,7 +5,6 @@ use super::{Planning, Remark, WarmPlan, troubles};
 use crate::effect::compile::{SourceGroup, Task};
 use crate::pyc::InvalidationMode;
 use crate::pyc::name::Name;
-use crate::store::entry::Content;
 use crate::store::scan::{Scan, Trouble, Visit, Visitor};
 use crate::units::human;
 use crate::verdict::status::{self, Status, UncheckedHashes};
@@ -43,10 +42,7 @@ impl Visitor for StaleEntries<'_> {
                 self.rewritten += 1;
                 continue;
             };
-            let invalidation = match entry.content {
-                Content::Read(Ok(header), _) => header.invalidation_mode(),
-                _ => InvalidationMode::Timestamp,
-            };
+            let invalidation = entry.invalidation_mode().unwrap_or(InvalidationMode::Timestamp);
             self.tasks.push((slot.tag.to_string(), Task { source, optimization, invalidation }));
         }
     }

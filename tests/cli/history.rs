@@ -106,7 +106,7 @@ fn what_cannot_be_read_is_said_and_the_rest_is_shown() {
     assert_eq!(shown.stdout, format!("{whole}\n"));
     assert_eq!(
         shown.stderr,
-        format!("pycstore: cannot read the history {}: it is no regular file\n", broken.display())
+        format!("pycstore: cannot read the history {}: it is not a regular file\n", broken.display())
     );
 }
 

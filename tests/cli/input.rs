@@ -136,8 +136,10 @@ fn metrics_replace_files_only() {
         let metrics = world.home.join("pycstore.prom");
         put(&metrics);
         let told = ends(&world, &["prune", "--orphans", "--metrics", metrics.to_str().unwrap()]).exits(1);
-        let line =
-            format!("pycstore: cannot write the metrics to {}: it is no regular file\n", metrics.display());
+        let line = format!(
+            "pycstore: cannot write the metrics to {}: it is not a regular file\n",
+            metrics.display()
+        );
         assert_eq!(told.stderr, line, "{name}");
         assert!(!fs::symlink_metadata(&metrics).unwrap().is_file());
         assert_eq!(files(&world.store).len(), 1, "the run went on");

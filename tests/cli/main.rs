@@ -31,6 +31,7 @@ mod which;
 
 // Several commands.
 mod input;
+mod json;
 mod layout;
 mod memory;
 mod output;

@@ -411,7 +411,7 @@ fn what_cannot_be_written_is_said() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: cannot write /home/me: it is no regular file
+    pycstore: cannot write /home/me: it is not a regular file
     hint: name a file in a directory that you may write to, or `-`
     ");
     let mut command = world.program();

@@ -805,3 +805,48 @@ fn a_directory_that_cannot_be_made_is_reported() {
     assert_eq!(told, expected);
     assert!(world.entry(&world.home.join("p/lib/n1.py"), newest(), "").is_file());
 }
+
+#[test]
+fn entries_with_a_checked_hash_outlive_a_checkout_that_touches_every_mtime() {
+    let world = World::new();
+    let project = world.project("p", &["a.py", "b.py"]);
+    let python = newest().path.to_str().unwrap();
+    let warm_as = |options: &[&str]| {
+        let all = [&["p", "--json", "--python", python], options].concat();
+        let document = warm(&world, all).exits(0).json();
+        ["compiled", "fresh"].map(|count| document[count].as_u64().unwrap())
+    };
+    let modes = || -> BTreeSet<String> {
+        let lines = world.pycstore(["ls", "--json"]).exits(0).json_lines();
+        lines.iter().map(|line| format!("{} {}", line["invalidation"], line["status"])).collect()
+    };
+    let hashed = ["--invalidation-mode", "checked-hash", "-o", "0,2"];
+    assert_eq!(warm_as(&hashed), [4, 0]);
+    assert_eq!(modes(), BTreeSet::from([r#""checked-hash" "fresh""#.to_string()]));
+    let entries = identities(&world.store);
+    for source in ["a.py", "b.py"] {
+        age(&project.join(source), 100 * HOUR);
+    }
+    // Neither Python nor warm has anything to write.
+    for flags in [&[][..], &["-OO"]] {
+        world.import(newest(), flags, &["p.a", "p.b"]);
+    }
+    let still = identities(&world.store);
+    assert!(entries.iter().all(|(path, identity)| still.get(path) == Some(identity)), "{still:?}");
+    assert_eq!(warm_as(&hashed), [0, 4]);
+    assert_eq!(warm_as(&[]), [0, 2], "an entry that is fresh is kept, whatever its mode");
+    assert_eq!(warm_as(&["--invalidation-mode", "timestamp"]), [2, 0]);
+
+    // What nothing checks is compared here, or an edited source would never be compiled.
+    let unchecked = ["--invalidation-mode", "unchecked-hash"];
+    assert_eq!(warm_as(&unchecked), [2, 0]);
+    world.write("p/a.py", "NAME = 'another'\n");
+    assert_eq!(warm_as(&unchecked), [1, 1]);
+
+    let mut command = world.program();
+    command.env("PYTHONPYCACHEPREFIX", &world.store).env("SOURCE_DATE_EPOCH", "1700000000");
+    answer(command.args(["warm", "p", "--python", python])).exits(0);
+    let of_a = world.entry(&project.join("a.py"), newest(), "");
+    let line = world.pycstore(["inspect".as_ref(), "--json".as_ref(), of_a.as_os_str()]).exits(0).json();
+    assert_eq!(line["invalidation"], "checked-hash", "as py_compile does");
+}

@@ -64,11 +64,13 @@ complete 'pycstore completions powe' 'pycstore completions powershell '
 }
 
 #[test]
+#[ignore = "needs fish"]
 fn fish_completes() {
     let world = World::new();
     programs(&world, &["fish"]);
     let path = script(&world, "fish", ".config/fish/completions/pycstore.fish");
     answer(world.command("fish").arg("-n").arg(&path)).exits(0);
+    world.write("notes.txt", "");
     let complete = |line: &str| {
         let code = format!("complete -C '{line}'");
         // fish loads what completes a command when there is the command.
@@ -78,13 +80,39 @@ fn fish_completes() {
             std::iter::once(program.parent().unwrap().into()).chain(std::env::split_paths(&path));
         let mut fish = world.command("fish");
         fish.args(["-c", &code]).env("PATH", std::env::join_paths(directories).unwrap());
-        let answer = answer(&mut fish).exits(0);
-        let words = answer.stdout.lines().map(|line| line.split('\t').next().unwrap().to_string());
-        words.collect::<Vec<_>>()
+        let mut words: Vec<String> = Vec::new();
+        for line in answer(&mut fish).exits(0).stdout.lines() {
+            words.push(line.split('\t').next().unwrap().to_string());
+        }
+        words.sort();
+        words.join(" ")
     };
-    assert_eq!(complete("pycstore pru"), ["prune"]);
-    assert_eq!(complete("pycstore prune --orph"), ["--orphans"]);
-    assert_eq!(complete("pycstore gen"), [""; 0]);
+    let shells = "bash elvish fish nushell powershell zsh";
+    let table = [
+        ("pru", "prune"),
+        ("gen", ""),
+        ("prune --orph", "--orphans"),
+        ("schedule ", "install remove run status"),
+        ("schedule in", "install"),
+        ("schedule install ", ""),
+        ("schedule --with cron ", "install remove run status"),
+        ("completions ", shells),
+        ("--quiet completions ", shells),
+        ("completions zsh ", ""),
+        ("setup zs", "zsh"),
+        ("setup env", "environment.d"),
+        ("setup zsh fi", "fish"),
+        ("setup zsh z", ""),
+        ("setup --print --yes v", "vscode"),
+        ("help pr", "prune"),
+        ("help s", "schedule setup source sweep"),
+        ("help prune ", ""),
+        ("doctor ", ""),
+        ("which not", "notes.txt"),
+    ];
+    for (words, expected) in table {
+        assert_eq!(complete(&format!("pycstore {words}")), expected, "pycstore {words}");
+    }
 }
 
 /// No PowerShell runs where these tests do: that its script is there, and names every command.
@@ -98,6 +126,20 @@ fn powershell_gets_a_script() {
     }
 }
 
+/// Neither Elvish nor Nushell runs where these tests do: their scripts name every command, and Nushell's the values of arguments.
+#[test]
+fn elvish_and_nushell_get_scripts() {
+    let world = World::new();
+    let script = |shell: &str| world.pycstore(["completions", shell]).exits(0).stdout;
+    let (elvish, nushell) = (script("elvish"), script("nushell"));
+    assert!(elvish.contains("set edit:completion:arg-completer[pycstore] = "), "{elvish}");
+    assert!(nushell.contains("[ \"bash\" \"zsh\" \"fish\" "), "{nushell}");
+    for command in ["prune", "doctor", "completions"] {
+        assert!(elvish.contains(&format!("cand {command} '")), "{command}");
+        assert!(nushell.contains(&format!("export extern \"pycstore {command}\"")), "{command}");
+    }
+}
+
 #[test]
 fn another_shell_is_an_error_of_usage() {
     let world = World::new();
@@ -105,7 +147,7 @@ fn another_shell_is_an_error_of_usage() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: invalid value 'tcsh' for '<SHELL>' [possible values: bash, zsh, fish, powershell]
+    pycstore: invalid value 'tcsh' for '<SHELL>' [possible values: bash, zsh, fish, powershell, elvish, nushell]
     hint: a similar value exists: 'zsh'
     ");
     let mut command = world.program();

@@ -17,6 +17,7 @@ mod edited_files;
 mod encrypted;
 mod layouts;
 mod other_users;
+mod packages;
 mod root;
 mod schedule;
 mod setup;

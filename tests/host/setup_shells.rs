@@ -265,7 +265,7 @@ fn the_jobs_of_cron_are_reached() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: cron: cannot write /home/me/blank : its name ends in a blank, which cron drops
+    pycstore: cron: cannot write /home/me/blank : its name ends in a space, which cron drops
     hint: choose another directory: pycstore setup --store DIR …
     ");
 }

@@ -62,8 +62,8 @@ macro_rules! prune_table {
             }
 
             /// The value of each key as it is shown.
-            pub fn values(&self) -> Vec<Sourced<Value>> {
-                vec![$(self.$key.map_or(Sourced::default(<$value>::UNSET), |it| it.map(Setting::shown))),*]
+            pub fn values(&self) -> Vec<Sourced<ShownValue>> {
+                vec![$(self.$key.map_or(Sourced::default(<$value>::UNSET), |it| it.map(PruneSetting::shown))),*]
             }
 
             fn origins(&mut self) -> impl Iterator<Item = &mut Origin> {
@@ -92,7 +92,7 @@ prune_table! {
 
 /// A value as it is shown.
 #[derive(Debug, Clone)]
-pub enum Value {
+pub enum ShownValue {
     /// No value, with a description of the default.
     Unset(&'static str),
     /// `true` or `false`.
@@ -106,30 +106,30 @@ pub enum Value {
 }
 
 /// A value of the table `[prune]`.
-trait Setting: Copy {
+trait PruneSetting: Copy {
     /// The text that is shown if the key is missing.
-    const UNSET: Value = Value::Unset("none");
+    const UNSET: ShownValue = ShownValue::Unset("none");
 
-    fn shown(self) -> Value;
+    fn shown(self) -> ShownValue;
 }
 
-impl Setting for bool {
-    const UNSET: Value = Value::Switch(false);
+impl PruneSetting for bool {
+    const UNSET: ShownValue = ShownValue::Switch(false);
 
-    fn shown(self) -> Value {
-        Value::Switch(self)
+    fn shown(self) -> ShownValue {
+        ShownValue::Switch(self)
     }
 }
 
-impl Setting for u64 {
-    fn shown(self) -> Value {
-        Value::Count(self)
+impl PruneSetting for u64 {
+    fn shown(self) -> ShownValue {
+        ShownValue::Count(self)
     }
 }
 
-impl<T: Spelling> Setting for T {
-    fn shown(self) -> Value {
-        Value::Text(self.to_string())
+impl<T: Spelling> PruneSetting for T {
+    fn shown(self) -> ShownValue {
+        ShownValue::Text(self.to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! `pycstore config`: the effective values, and where each comes from.
 
-use super::file::{self, Configuration, PruneTable, Value};
+use super::file::{self, Configuration, PruneTable, ShownValue};
 use super::location::Location;
 use super::origin::{Origin, Sourced};
 use crate::cli::output::complain;
@@ -73,37 +73,42 @@ pub fn run(session: &Session, options: &ConfigOptions) -> anyhow::Result<Exit> {
 /// One value.
 struct ConfigRow {
     key: String,
-    value: Value,
+    value: ShownValue,
     origin: Origin,
 }
 
 fn rows(session: &Session) -> Vec<ConfigRow> {
-    let row = |key: &str, sourced: Sourced<Value>| ConfigRow {
+    let row = |key: &str, sourced: Sourced<ShownValue>| ConfigRow {
         key: key.into(),
         value: sourced.value,
         origin: sourced.origin,
     };
     let [store, threads, keep, assume_gone] = file::KEYS;
     let mut rows = vec![
-        row(store, session.store().map(|path| path.map_or(Value::Unset("no home"), Value::Path))),
+        row(store, session.store().map(|path| path.map_or(ShownValue::Unset("no home"), ShownValue::Path))),
         row(
             threads,
             session.thread_count().map(|count| match count {
-                Some(count) => Value::Count(u64::from(count)),
-                None => Value::Unset("as many as the disk can use"),
+                Some(count) => ShownValue::Count(u64::from(count)),
+                None => ShownValue::Unset("as many as the disk can use"),
             }),
         ),
     ];
     let lists = [
         (
             keep,
-            session.configuration.keep.iter().map(|glob| glob.clone().map(Value::Text)).collect::<Vec<_>>(),
+            session
+                .configuration
+                .keep
+                .iter()
+                .map(|glob| glob.clone().map(ShownValue::Text))
+                .collect::<Vec<_>>(),
         ),
-        (assume_gone, session.assumed_gone().into_iter().map(|path| path.map(Value::Path)).collect()),
+        (assume_gone, session.assumed_gone().into_iter().map(|path| path.map(ShownValue::Path)).collect()),
     ];
     for (key, values) in lists {
         if values.is_empty() {
-            rows.push(row(key, Sourced::default(Value::Unset("none"))));
+            rows.push(row(key, Sourced::default(ShownValue::Unset("none"))));
         }
         rows.extend(values.into_iter().map(|value| row(key, value)));
     }
@@ -131,14 +136,14 @@ fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Res
     for row in rows(session) {
         let tone = if row.origin == Origin::Default { Tone::Quiet } else { Tone::Normal };
         let value = match &row.value {
-            Value::Unset(meaning) => meaning.as_bytes().to_vec(),
-            Value::Switch(is_on) => is_on.to_string().into_bytes(),
-            Value::Count(count) => count.to_string().into_bytes(),
-            Value::Text(text) if session.terminal.is_terminal() => {
+            ShownValue::Unset(meaning) => meaning.as_bytes().to_vec(),
+            ShownValue::Switch(is_on) => is_on.to_string().into_bytes(),
+            ShownValue::Count(count) => count.to_string().into_bytes(),
+            ShownValue::Text(text) if session.terminal.is_terminal() => {
                 pycstore::quoting::escaped(text).into_bytes()
             }
-            Value::Text(text) => text.clone().into_bytes(),
-            Value::Path(path) => shown(path, row.key != "store" || !is_absent(path)),
+            ShownValue::Text(text) => text.clone().into_bytes(),
+            ShownValue::Path(path) => shown(path, row.key != "store" || !is_absent(path)),
         };
         table.row(vec![row.key, row.origin.short()], value, tone);
     }
@@ -204,11 +209,11 @@ impl<'a> ConfigDocument<'a> {
     fn new(location: &'a Location, rows: &[ConfigRow], configuration: &Configuration) -> ConfigDocument<'a> {
         let values = rows.iter().map(|row| {
             let (value, value_bytes) = match &row.value {
-                Value::Unset(_) => (ValueField::Null, None),
-                Value::Switch(is_on) => (ValueField::Switch(*is_on), None),
-                Value::Count(count) => (ValueField::Count(*count), None),
-                Value::Text(text) => (ValueField::Text(text.clone()), None),
-                Value::Path(path) => (ValueField::Text(json::text(path)), json::bytes(path)),
+                ShownValue::Unset(_) => (ValueField::Null, None),
+                ShownValue::Switch(is_on) => (ValueField::Switch(*is_on), None),
+                ShownValue::Count(count) => (ValueField::Count(*count), None),
+                ShownValue::Text(text) => (ValueField::Text(text.clone()), None),
+                ShownValue::Path(path) => (ValueField::Text(json::text(path)), json::bytes(path)),
             };
             ValueLine { key: row.key.clone(), value, value_bytes, origin: row.origin.into() }
         });

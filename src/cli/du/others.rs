@@ -5,7 +5,7 @@ use crate::cli::output::table::{Column, Table};
 use crate::cli::output::{complain, path};
 use crate::cli::session::Session;
 use pycstore::store::Store;
-use pycstore::store::others::{OtherStore, Places, Reach};
+use pycstore::store::others::{HomeReach, OtherStore, StoreSearch};
 use pycstore::units::human;
 use pycstore::verdict::view::Measure;
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use std::io::{self, Write};
 /// Finds them. Errors below the working directory are reported, but do not change the exit status.
 pub(super) fn find(session: &Session, store: &Store) -> Vec<OtherStore> {
     let environment = &session.environment;
-    let places = Places {
+    let places = StoreSearch {
         home: environment.home.as_deref(),
         user: environment.user.as_deref(),
         working_directory: &environment.working_directory,
-        reach: Reach::Below,
+        reach: HomeReach::Below,
         own: Some(store.real_path()),
     };
     let (stores, unreadable) = places.search();

@@ -6,7 +6,7 @@ use crate::cli::output::owner;
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Column, Table};
-use crate::cli::output::tags::{self, Names};
+use crate::cli::output::tags::{self, TagNames};
 use crate::cli::selection::prune_command;
 use crate::cli::session::Session;
 use pycstore::source::owner::Life;
@@ -122,7 +122,7 @@ impl TableLayout<'_> {
             self.reclaimable(share.reclaimable),
             share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, now)),
         ]);
-        let names = if self.has_bars { Names::Once } else { Names::Each };
+        let names = if self.has_bars { TagNames::Once } else { TagNames::Each };
         cells.extend(self.has_tags.then(|| tags::shown(share.tags.iter().map(String::as_str), names)));
         let other = self.other.map(|index| self.key(group, index));
         cells.extend(other.map(|name| String::from_utf8_lossy(&name).into_owned()));

@@ -11,7 +11,7 @@
 
 use super::json;
 use super::path;
-use super::tags::{self, Names};
+use super::tags::{self, TagNames};
 use super::usage::UsageDocument;
 use crate::cli::output::treemap::{self, Rectangle};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -84,16 +84,16 @@ impl<'a> ReportDocument<'a> {
 
 /// The size of a treemap in pixels. The page uses percentages of it; the pixels only determine which labels fit. It is
 /// the smallest size that is shown, so that no label is cut.
-struct Shape {
+struct TreemapSize {
     class: &'static str,
     width: f64,
     height: f64,
 }
 
-const SHAPES: [Shape; 3] = [
-    Shape { class: "wide", width: 1200.0, height: 480.0 },
-    Shape { class: "middle", width: 608.0, height: 480.0 },
-    Shape { class: "tall", width: 360.0, height: 448.0 },
+const SHAPES: [TreemapSize; 3] = [
+    TreemapSize { class: "wide", width: 1200.0, height: 480.0 },
+    TreemapSize { class: "middle", width: 608.0, height: 480.0 },
+    TreemapSize { class: "tall", width: 360.0, height: 448.0 },
 ];
 
 /// Minimum area of an owner's tile, in square pixels.
@@ -249,7 +249,7 @@ fn legend(usage: &Usage) -> Markup {
 }
 
 /// One treemap. Its edges are percentages, so that it has any size and no inline style.
-fn map(report: Report<'_>, shape: &Shape) -> Markup {
+fn map(report: Report<'_>, shape: &TreemapSize) -> Markup {
     let Report { usage, home, .. } = report;
     let label = format!(
         "Treemap of {} by disk usage, coloured by status. The table below has the same figures.",
@@ -328,20 +328,20 @@ fn parts(row: &Row, whole: Rectangle) -> impl Iterator<Item = (&'static str, Rec
     })
 }
 
-fn rect(class: &str, rectangle: Rectangle, shape: &Shape) -> Markup {
+fn rect(class: &str, rectangle: Rectangle, shape: &TreemapSize) -> Markup {
     let [x, y, width, height] = place(rectangle, shape);
     html! { rect class=(class) x=(x) y=(y) width=(width) height=(height) {} }
 }
 
 /// A rectangle's place in its map: x, y, width and height.
-fn place(rectangle: Rectangle, shape: &Shape) -> [String; 4] {
+fn place(rectangle: Rectangle, shape: &TreemapSize) -> [String; 4] {
     let Rectangle { x, y, width, height } = rectangle;
     let part = |length: f64, whole: f64| format!("{:.3}%", length * 100.0 / whole);
     [part(x, shape.width), part(y, shape.height), part(width, shape.width), part(height, shape.height)]
 }
 
 /// A name, and a size below it, if there is space for them.
-fn caption(name: &str, disk: u64, rectangle: Rectangle, shape: &Shape) -> Markup {
+fn caption(name: &str, disk: u64, rectangle: Rectangle, shape: &TreemapSize) -> Markup {
     let columns = ((rectangle.width - 12.0) / LETTER).max(0.0) as usize;
     let shown = label(name, columns).filter(|_| rectangle.height >= 22.0);
     let size = Some(human::size(disk)).filter(|size| rectangle.height >= 40.0 && size.len() <= columns);
@@ -415,7 +415,7 @@ fn owners(report: Report<'_>) -> Markup {
 
 fn owner(report: Report<'_>, index: usize, row: &Row, largest: u64) -> Markup {
     let is_gone = row.owner.life == Life::Gone;
-    let tags = tags::shown(row.tags.iter().map(String::as_str), Names::Once);
+    let tags = tags::shown(row.tags.iter().map(String::as_str), TagNames::Once);
     html! {
         tr id={ "owner-" (index) } class=[is_gone.then_some("gone")] {
             th scope="row" { bdi { (name(row, report.home)) } }

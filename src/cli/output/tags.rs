@@ -4,7 +4,7 @@ use pycstore::pyc::name::python_of_tag;
 
 /// How often the name of an implementation is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Names {
+pub enum TagNames {
     /// With every tag, for programs that look for one: `cpython-39 cpython-311`.
     Each,
     /// Before the first of its tags: `cpython-39 311 312`.
@@ -12,7 +12,7 @@ pub enum Names {
 }
 
 /// Cache tags in order of their versions.
-pub fn shown<'a>(tags: impl Iterator<Item = &'a str>, names: Names) -> String {
+pub fn shown<'a>(tags: impl Iterator<Item = &'a str>, names: TagNames) -> String {
     let implementation = |tag: &'a str| tag.trim_end_matches(|character: char| character.is_ascii_digit());
     let mut tags: Vec<&str> = tags.collect();
     tags.sort_by_key(|tag| (implementation(tag), python_of_tag(tag)));
@@ -20,7 +20,7 @@ pub fn shown<'a>(tags: impl Iterator<Item = &'a str>, names: Names) -> String {
     let mut last = "";
     for tag in tags {
         let name = implementation(tag);
-        let is_repeated = names == Names::Once && name == last && !name.is_empty();
+        let is_repeated = names == TagNames::Once && name == last && !name.is_empty();
         if !shown.is_empty() {
             shown.push(' ');
         }
@@ -37,8 +37,8 @@ mod tests {
     #[test]
     fn tags_are_in_order_of_their_versions() {
         let tags = ["pypy39", "cpython-312", "cpython-39", "cpython-311", "7"];
-        assert_eq!(shown(tags.into_iter(), Names::Once), "7 cpython-39 311 312 pypy39");
-        assert_eq!(shown(tags.into_iter(), Names::Each), "7 cpython-39 cpython-311 cpython-312 pypy39");
-        assert_eq!(shown(std::iter::empty(), Names::Once), "");
+        assert_eq!(shown(tags.into_iter(), TagNames::Once), "7 cpython-39 311 312 pypy39");
+        assert_eq!(shown(tags.into_iter(), TagNames::Each), "7 cpython-39 cpython-311 cpython-312 pypy39");
+        assert_eq!(shown(std::iter::empty(), TagNames::Once), "");
     }
 }

@@ -156,12 +156,12 @@ struct Scanned {
     troubles: Vec<Trouble>,
     /// Of the whole store, where metrics are written.
     census: Census,
-    look: Look,
+    look: ScanExtent,
 }
 
 /// How much of the store was scanned.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum ScanExtent {
     Whole,
     Partial,
 }
@@ -237,10 +237,10 @@ impl RemovalRun<'_> {
         // A user who is asked is shown the whole plan first: nothing is removed while it is made.
         let overflow = (consent == Consent::Given).then_some(&overflow);
         let Scanned { mut plan, mut troubles, census, look } = self.look(judgement, weighed, overflow)?;
-        if plan.in_scope == 0 && look == Look::Whole {
+        if plan.in_scope == 0 && look == ScanExtent::Whole {
             self.say_nothing_in_scope(judgement);
         }
-        if consent == Consent::ToBeAsked && look == Look::Whole {
+        if consent == Consent::ToBeAsked && look == ScanExtent::Whole {
             if !has_agreed(opened, &plan)? {
                 complain::note("nothing was removed");
                 return Ok(Exit::Done);
@@ -256,7 +256,7 @@ impl RemovalRun<'_> {
             || consent == Consent::ToBeAsked
             || (is_stopped && !has_begun);
         let outcome = match mode {
-            _ if look == Look::Partial && is_in_vain => Outcome::default(),
+            _ if look == ScanExtent::Partial && is_in_vain => Outcome::default(),
             Mode::DryRun => {
                 self.look_into(&mut plan);
                 troubles = both(troubles, std::mem::take(&mut plan.troubles));
@@ -267,7 +267,7 @@ impl RemovalRun<'_> {
                 execution.finish(plan, opened.threads(), |entries| progress.update(entries))
             }
         };
-        let partly = (look == Look::Partial).then(|| partly(is_in_vain, is_stopped));
+        let partly = (look == ScanExtent::Partial).then(|| partly(is_in_vain, is_stopped));
         Ok(self.finish(&outcome, &troubles, &census, partly))
     }
 
@@ -291,7 +291,7 @@ impl RemovalRun<'_> {
         if let Some(partly) = partly {
             complain::note(partly);
         }
-        let look = if partly.is_some() { Look::Partial } else { Look::Whole };
+        let look = if partly.is_some() { ScanExtent::Partial } else { ScanExtent::Whole };
         // The removal is complete: output that cannot be written is one more problem to report.
         let is_written = complain::is_written(show::show(session, options, opened, outcome, mode, look));
         show::explain(outcome);
@@ -329,9 +329,9 @@ impl RemovalRun<'_> {
             let mut progress = session.progress("looking at");
             scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
         };
-        let look = if opened.stop.has_looked_enough() { Look::Partial } else { Look::Whole };
+        let look = if opened.stop.has_looked_enough() { ScanExtent::Partial } else { ScanExtent::Whole };
         // A part of the store says nothing of how much it holds.
-        let countings = countings.into_iter().flatten().filter(|_| look == Look::Whole);
+        let countings = countings.into_iter().flatten().filter(|_| look == ScanExtent::Whole);
         let census = Census::collect(countings);
         let mut plan = Plan::collect(planners);
         let troubles = both(std::mem::take(&mut plan.troubles), weighed);

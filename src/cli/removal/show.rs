@@ -1,7 +1,7 @@
 //! The result of a run: data on standard output, failures and kept files on standard error.
 
 use super::document::PruneDocument;
-use super::{Account, Look, RunOptions};
+use super::{Account, RunOptions, ScanExtent};
 use crate::cli::output::json::{self, Mode};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Column, Table};
@@ -24,7 +24,7 @@ pub(super) fn show(
     opened: &Opened,
     outcome: &Outcome,
     mode: Mode,
-    look: Look,
+    look: ScanExtent,
 ) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     if options.account == Account::LeftToCaller {
@@ -63,7 +63,7 @@ fn print(
     store: &Store,
     outcome: &Outcome,
     mode: Mode,
-    look: Look,
+    look: ScanExtent,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if !outcome.owners.is_empty() {
@@ -89,7 +89,7 @@ fn print(
         Mode::Real => "removed",
     };
     let sum = match (outcome.removed.is_empty(), outcome.directories) {
-        (true, 0) if look == Look::Partial || !outcome.is_complete() || !outcome.left.is_empty() => {
+        (true, 0) if look == ScanExtent::Partial || !outcome.is_complete() || !outcome.left.is_empty() => {
             "removed nothing".to_string()
         }
         (true, 0) => "nothing to remove".to_string(),

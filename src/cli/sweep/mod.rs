@@ -18,7 +18,7 @@ use pycstore::exit::Exit;
 use pycstore::host::directory;
 use pycstore::source::owner::Life;
 use pycstore::store::Purpose;
-use pycstore::store::in_tree::root::{Refusal, Root, System};
+use pycstore::store::in_tree::root::{Root, SweepRefusal, System};
 use pycstore::store::in_tree::walk::{Bounds, Destination, Environments, Reason, Walk};
 use pycstore::store::scan::Trouble;
 use pycstore::units::Tally;
@@ -92,8 +92,8 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
         return Ok(Exit::Nothing);
     }
     let adoption = match store_path.filter(|_| options.adopt) {
-        Some(path) => Adoption::Into(open_store(session, &path, mode)?.map(Box::new), path),
-        None => Adoption::None,
+        Some(path) => AdoptTarget::Into(open_store(session, &path, mode)?.map(Box::new), path),
+        None => AdoptTarget::None,
     };
     let stop = Stop::default();
     stop.on_signals()?;
@@ -130,7 +130,7 @@ fn plan(
     roots: Vec<Root>,
     store: Option<&Path>,
     ignored: &Keep,
-    adoption: &Adoption,
+    adoption: &AdoptTarget,
     stop: &Stop,
 ) -> (Vec<(Root, SweepPlan)>, Vec<Trouble>) {
     let targets: Vec<PathBuf> = roots.iter().map(Root::target).collect();
@@ -165,33 +165,33 @@ fn plan(
 }
 
 /// Whether and where bytecode is moved to.
-enum Adoption {
+enum AdoptTarget {
     /// Nowhere.
     None,
     /// Into this store; in a dry run it need not exist yet.
     Into(Option<Box<Opened>>, PathBuf),
 }
 
-impl Adoption {
+impl AdoptTarget {
     fn store(&self) -> Option<&pycstore::store::Store> {
         match self {
-            Adoption::Into(Some(opened), _) => Some(&opened.store),
-            Adoption::Into(None, _) | Adoption::None => None,
+            AdoptTarget::Into(Some(opened), _) => Some(&opened.store),
+            AdoptTarget::Into(None, _) | AdoptTarget::None => None,
         }
     }
 
     fn destination(&self) -> Destination<'_> {
         match self {
-            Adoption::None => Destination::Nowhere,
-            Adoption::Into(None, _) => Destination::Empty,
-            Adoption::Into(Some(opened), _) => Destination::Store(&opened.store),
+            AdoptTarget::None => Destination::Nowhere,
+            AdoptTarget::Into(None, _) => Destination::Empty,
+            AdoptTarget::Into(Some(opened), _) => Destination::Store(&opened.store),
         }
     }
 
     fn path(&self) -> Option<&Path> {
         match self {
-            Adoption::Into(_, path) => Some(path),
-            Adoption::None => None,
+            AdoptTarget::Into(_, path) => Some(path),
+            AdoptTarget::None => None,
         }
     }
 }
@@ -219,17 +219,17 @@ fn open_roots(session: &Session, options: &SweepOptions, store: Option<&Path>) -
     (roots, all_taken)
 }
 
-fn hint(refusal: &Refusal) -> &'static str {
+fn hint(refusal: &SweepRefusal) -> &'static str {
     match refusal {
-        Refusal::NotFound(_) | Refusal::NotADirectory(_) | Refusal::Io { .. } => {
+        SweepRefusal::NotFound(_) | SweepRefusal::NotADirectory(_) | SweepRefusal::Io { .. } => {
             "name a directory of sources: pycstore sweep ~/project"
         }
-        Refusal::RootDirectory(_) => "name the trees that are yours: pycstore sweep ~/project",
-        Refusal::Packaged(_) | Refusal::Installation(_) => "--system sweeps it as well",
-        Refusal::Doubtful { .. } => {
+        SweepRefusal::RootDirectory(_) => "name the trees that are yours: pycstore sweep ~/project",
+        SweepRefusal::Packaged(_) | SweepRefusal::Installation(_) => "--system sweeps it as well",
+        SweepRefusal::Doubtful { .. } => {
             "run as that user, or let nobody else write to the directories on the way"
         }
-        Refusal::InStore(_) => "to remove entries of the store: pycstore prune",
+        SweepRefusal::InStore(_) => "to remove entries of the store: pycstore prune",
     }
 }
 
@@ -264,7 +264,7 @@ fn ignored(session: &Session, given: &[String]) -> anyhow::Result<Keep> {
 fn show(
     session: &Session,
     options: &SweepOptions,
-    adoption: &Adoption,
+    adoption: &AdoptTarget,
     outcome: &SweepOutcome,
     mode: Mode,
 ) -> io::Result<()> {

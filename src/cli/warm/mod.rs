@@ -10,15 +10,17 @@ use super::output::{complain, path};
 use super::paths;
 use super::session::{Opened, Session};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use document::WarmDocument;
 use pycstore::effect::compile::{Compilation, compile};
 use pycstore::effect::new_entry::make_mirror;
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
+use pycstore::pyc::InvalidationMode;
 use pycstore::store::scan::Question;
 use pycstore::units::human;
 use pycstore::verdict::status::UncheckedHashes;
-use pycstore::warm::{Planning, Remark, WarmPlan, plan_sources, plan_stale};
+use pycstore::warm::{EntryChoice, Planning, Remark, WarmPlan, plan_sources, plan_stale};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -52,9 +54,25 @@ pub struct WarmOptions {
     /// The interpreter for sources that belong to no environment: a path, or a program on $PATH
     #[arg(long, value_name = "PYTHON")]
     pub python: Option<PathBuf>,
+    /// The invalidation mode of the entries [default: timestamp, or checked-hash if SOURCE_DATE_EPOCH is set]
+    ///
+    /// Fresh entries of another mode are replaced. Entries with a checked hash stay fresh if a checkout changes the mtimes
+    /// of the sources. The default is that of py_compile, and then a fresh entry of any mode is kept.
+    #[arg(long, value_name = "MODE", conflicts_with = "all_stale", value_parser = invalidation_modes())]
+    pub invalidation_mode: Option<InvalidationMode>,
+    /// The optimization level: 1 for python -O, 2 for -OO; several such as 0,2 give several entries for each source
+    #[arg(short, long, value_name = "LEVEL", value_delimiter = ',', default_value = "0", conflicts_with = "all_stale", value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub optimization: Vec<u8>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+fn invalidation_modes() -> impl TypedValueParser<Value = InvalidationMode> {
+    PossibleValuesParser::new(InvalidationMode::ALL.map(InvalidationMode::name)).map(|name| {
+        let is_named = |mode: &InvalidationMode| mode.name() == name;
+        InvalidationMode::ALL.into_iter().find(is_named).expect("the parser knows the names")
+    })
 }
 
 /// Runs `pycstore warm`.
@@ -118,7 +136,12 @@ fn plan(
         named.say_missing(session);
         return Ok(Some(plan_stale(&mut planning, &named.all, &named.mirrored)));
     }
-    Ok(plan_sources(&mut planning, &options.paths, options.python.as_deref())?)
+    let of_epoch = session.environment.source_date_epoch.map(|_| InvalidationMode::CheckedHash);
+    let choice = EntryChoice {
+        invalidation: options.invalidation_mode.or(of_epoch),
+        optimizations: options.optimization.iter().copied().collect(),
+    };
+    Ok(plan_sources(&mut planning, &options.paths, options.python.as_deref(), &choice)?)
 }
 
 /// Creates the mirrors of directories with programs; returns whether all exist.

@@ -1,6 +1,6 @@
 //! The system calls that Linux alone has: `openat2`, `statx`, `getdents64`, `O_NOATIME`, `O_PATH` and `/proc`.
 
-use super::{BELOW, FileKind, Metadata, READ, no_regular_file};
+use super::{BELOW, FileKind, ListBuffer, Metadata, READ, no_regular_file};
 use crate::units::Moment;
 use rustix::fs::{
     Advice, AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, StatxAttributes, StatxFlags,
@@ -21,14 +21,8 @@ pub(super) const SEARCH: OFlags = OFlags::PATH;
 const BENEATH: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_XDEV);
 
-/// Room for the kernel's listing, kept by a thread from directory to directory.
-pub struct ListBuffer(Vec<MaybeUninit<u8>>);
-
-impl Default for ListBuffer {
-    fn default() -> ListBuffer {
-        ListBuffer(vec![MaybeUninit::uninit(); 32 << 10])
-    }
-}
+/// How much the kernel lists at once, in bytes.
+const LISTED_AT_ONCE: usize = 32 << 10;
 
 /// Opens the directory at `relative` by one system call (Linux 5.6).
 pub(super) fn open_beneath(root: BorrowedFd<'_>, relative: &[u8]) -> io::Result<OwnedFd> {
@@ -78,6 +72,7 @@ pub(super) fn list(
     buffer: &mut ListBuffer,
     mut each: impl FnMut(&[u8], FileType),
 ) -> io::Result<()> {
+    buffer.0.resize(LISTED_AT_ONCE, MaybeUninit::uninit());
     let mut entries = RawDir::new(directory, &mut buffer.0);
     while let Some(entry) = entries.next() {
         let entry = entry?;

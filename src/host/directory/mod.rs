@@ -29,12 +29,12 @@ mod portable;
 use portable as platform;
 
 pub use metadata::{FileKind, Metadata};
-pub use platform::ListBuffer;
 
 use crate::units::Moment;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode};
 use rustix::io::Errno;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -82,6 +82,11 @@ impl Access {
         }
     }
 }
+
+/// Room for listings, kept by a thread from directory to directory.
+#[derive(Default)]
+#[cfg_attr(not(all(target_os = "linux", not(feature = "portable"))), allow(dead_code))]
+pub struct ListBuffer(Vec<MaybeUninit<u8>>);
 
 /// An open directory.
 #[derive(Debug)]
@@ -192,7 +197,7 @@ impl Directory {
         platform::made(self.descriptor.as_fd())
     }
 
-    /// The metadata and the first bytes of a file, as many as fit; a link is not followed. Of what is no regular file
+    /// The metadata and the first bytes of a file, as many as fit; a link is not followed. Of what is not a regular file
     /// nothing is read: something may have taken a file's name since it was listed.
     ///
     /// # Errors
@@ -318,7 +323,7 @@ pub fn open_file(path: &Path) -> io::Result<(std::fs::File, Metadata)> {
 
 /// The error for something other than a regular file where one is wanted.
 fn no_regular_file() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 /// What `stat` says of an open file.

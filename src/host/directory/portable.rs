@@ -4,7 +4,7 @@
 //!   joins. Where one file system can be mounted at two places, rename(2) tells them apart.
 //! * A file that is read has been accessed: there is no `O_NOATIME`.
 
-use super::{BELOW, FileKind, Metadata, READ, no_regular_file};
+use super::{BELOW, FileKind, ListBuffer, Metadata, READ, no_regular_file};
 use crate::units::Moment;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -25,10 +25,6 @@ pub(super) const SEARCH: OFlags = {
     let flag = OFlags::RDONLY;
     flag
 };
-
-/// Nothing: readdir(3) has its own room.
-#[derive(Default)]
-pub struct ListBuffer(());
 
 /// Without `openat2` the kernel resolves no path for us.
 pub(super) fn open_beneath(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<OwnedFd> {
@@ -63,7 +59,7 @@ pub(super) fn mount_of(descriptor: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(Metadata::from(rustix::fs::fstat(descriptor)?).identity.0)
 }
 
-/// Calls `each` with every name, `.` and `..` included.
+/// Calls `each` with every name, `.` and `..` included. readdir(3) has a buffer of its own.
 pub(super) fn list(
     directory: BorrowedFd<'_>,
     _: &mut ListBuffer,

@@ -13,7 +13,7 @@
 //! So both count: who may change the files that exist, and who may create those that are missing. The search paths of all
 //! versions are checked forevery interpreter. A script that starts an interpreter is not parsed, only its path is checked.
 
-use super::{Judge, Stranger, linked};
+use super::{PathJudge, Stranger, linked};
 use crate::host::directory::open_file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -40,15 +40,15 @@ const MOST_PLACES: usize = 100;
 /// Checks interpreters for one user, and remembers the libraries that were checked.
 #[derive(Debug)]
 pub struct Libraries {
-    judge: Judge,
+    judge: PathJudge,
     known: BTreeMap<PathBuf, Option<Stranger>>,
 }
 
 /// The [`Libraries`] of each user.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<BTreeMap<u32, Libraries>>);
+pub struct KnownLibraries(Mutex<BTreeMap<u32, Libraries>>);
 
-impl Known {
+impl KnownLibraries {
     /// Returns someone other than `user` and root who may change what an interpreter executes.
     pub fn stranger(&self, executable: &Path, user: u32) -> Option<Stranger> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +59,7 @@ impl Known {
 impl Libraries {
     /// Starts with no library checked.
     pub fn new(user: u32) -> Libraries {
-        Libraries { judge: Judge::new(user), known: BTreeMap::new() }
+        Libraries { judge: PathJudge::new(user), known: BTreeMap::new() }
     }
 
     /// Returns someone other than the user and root who may change what an interpreter executes.
@@ -86,7 +86,8 @@ impl Libraries {
         }
         let found = self.judge.of_lookup(library).or_else(|| {
             let real = library.canonicalize().unwrap_or_else(|_| library.to_path_buf());
-            Tree { judge: &self.judge, seen: BTreeSet::new(), left: MOST_ENTRIES }.stranger(&real, DEEPEST)
+            LibraryTree { judge: &self.judge, seen: BTreeSet::new(), left: MOST_ENTRIES }
+                .stranger(&real, DEEPEST)
         });
         self.known.insert(library.to_path_buf(), found.clone());
         found
@@ -94,15 +95,15 @@ impl Libraries {
 }
 
 /// A library that is being looked at. It may be another user's, with links that lead round and round.
-struct Tree<'a> {
-    judge: &'a Judge,
+struct LibraryTree<'a> {
+    judge: &'a PathJudge,
     /// The directories that were looked at.
     seen: BTreeSet<PathBuf>,
     /// How many more names are looked at.
     left: usize,
 }
 
-impl Tree<'_> {
+impl LibraryTree<'_> {
     /// Who else may change something in a directory without links on the way, of which the way is known to be safe.
     fn stranger(&mut self, path: &Path, depth: usize) -> Option<Stranger> {
         use super::{Sought, step};
@@ -342,9 +343,10 @@ mod tests {
     #[test]
     fn a_library_of_more_files_than_any_has_is_unknown() {
         let (_temporary, base) = world(&[("lib/a.py", ""), ("lib/b.py", "")]);
-        let judge = Judge::new(crate::host::directory::effective_user());
-        let look =
-            |left| Tree { judge: &judge, seen: BTreeSet::new(), left }.stranger(&base.join("lib"), DEEPEST);
+        let judge = PathJudge::new(crate::host::directory::effective_user());
+        let look = |left| {
+            LibraryTree { judge: &judge, seen: BTreeSet::new(), left }.stranger(&base.join("lib"), DEEPEST)
+        };
         assert_eq!(look(3), None);
         assert!(matches!(look(2), Some(Stranger::Unknown(_))));
     }

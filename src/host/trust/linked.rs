@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The names in an executable or a library.
 #[derive(Debug, Default)]
-struct Names {
+struct LinkedNames {
     needed: Vec<PathBuf>,
     directories: Vec<PathBuf>,
     interpreter: Option<PathBuf>,
@@ -54,12 +54,12 @@ pub(super) fn libraries(executable: &Path) -> Option<BTreeSet<PathBuf>> {
 }
 
 /// What a file names, which is nothing if it is no ELF file; `None` where that cannot be told.
-fn names(path: &Path) -> Option<Names> {
+fn names(path: &Path) -> Option<LinkedNames> {
     let (mut file, _) = open_file(path).ok()?;
     match is_plain(&mut file) {
         Some(true) => {}
         Some(false) => return None,
-        None => return Some(Names::default()),
+        None => return Some(LinkedNames::default()),
     }
     file.rewind().ok()?;
     let mut elf = ElfStream::<AnyEndian, _>::open_stream(file).ok()?;
@@ -68,7 +68,7 @@ fn names(path: &Path) -> Option<Names> {
     if segments.map(|it| it.p_filesz).chain(sections.map(|it| it.sh_size)).any(|size| size > LONGEST_PART) {
         return None;
     }
-    let mut names = Names::default();
+    let mut names = LinkedNames::default();
     let interpreter = elf.segments().iter().find(|segment| segment.p_type == PT_INTERP).copied();
     if let Some(segment) = interpreter {
         let bytes = elf.segment_data(&segment).ok()?;

@@ -23,9 +23,10 @@ pub mod runner;
 pub use acl::{Acl, Grant};
 
 use crate::host::accounts::Accounts;
+use crate::host::resolution::{Advance, Resolution};
 use std::cell::OnceCell;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// A component of a path, with links followed; the last component of the path to a link is the link itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,17 +156,17 @@ pub enum Stranger {
 
 /// Returns someone other than `user` and root who owns a component of these paths or may write to it.
 pub fn stranger(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
-    Judge::new(user).of_ways(ways)
+    PathJudge::new(user).of_ways(ways)
 }
 
 /// Returns someone other than `user` and root who may change the file at this path or, if it is missing, create it.
 pub fn stranger_to_lookup(path: &Path, user: u32) -> Option<Stranger> {
-    Judge::new(user).of_lookup(path)
+    PathJudge::new(user).of_lookup(path)
 }
 
 /// Judges who may change paths, for one user.
 #[derive(Debug)]
-struct Judge {
+struct PathJudge {
     user: u32,
     accounts: OnceCell<Accounts>,
 }
@@ -179,9 +180,9 @@ enum Sought {
     Missing,
 }
 
-impl Judge {
-    fn new(user: u32) -> Judge {
-        Judge { user, accounts: OnceCell::new() }
+impl PathJudge {
+    fn new(user: u32) -> PathJudge {
+        PathJudge { user, accounts: OnceCell::new() }
     }
 
     fn of_ways(&self, ways: &[Vec<Step>]) -> Option<Stranger> {
@@ -243,39 +244,14 @@ fn step(path: &Path, metadata: &std::fs::Metadata) -> Step {
 
 /// Returns the links that the kernel follows in an absolute path, and the resolved path up to the last component that exists.
 fn followed(path: &Path) -> (Vec<PathBuf>, PathBuf) {
-    /// The number of links that the kernel follows.
-    const MOST_LINKS: usize = 40;
     let mut links = Vec::new();
-    let mut real = PathBuf::from("/");
-    let mut rest = path.to_path_buf();
-    'links: loop {
-        let mut components = rest.components();
-        while let Some(component) = components.next() {
-            match component {
-                Component::Normal(name) => {
-                    let next = real.join(name);
-                    let target = match next.symlink_metadata() {
-                        Err(_) => return (links, real),
-                        Ok(metadata) if metadata.is_symlink() => next.read_link(),
-                        Ok(_) => {
-                            real = next;
-                            continue;
-                        }
-                    };
-                    let (Ok(target), true) = (target, links.len() < MOST_LINKS) else { return (links, real) };
-                    links.push(next);
-                    rest = target.join(components.as_path());
-                    continue 'links;
-                }
-                Component::ParentDir => {
-                    real.pop();
-                }
-                Component::RootDir => real = PathBuf::from("/"),
-                Component::CurDir | Component::Prefix(_) => {}
-            }
+    let Ok(mut resolution) = Resolution::of(path) else { return (links, PathBuf::from("/")) };
+    while let Some(Ok(advance)) = resolution.advance() {
+        if let Advance::Link(link) = advance {
+            links.push(link.path);
         }
-        return (links, real);
     }
+    (links, resolution.current().path.clone())
 }
 
 #[cfg(test)]
@@ -372,7 +348,7 @@ mod tests {
         };
         let judged = |accounts: Accounts, user, owner, group| {
             let step = Step { path: "/x".into(), user: owner, group, mode: 0o100_775, acl: Acl::None };
-            Judge { user, accounts: OnceCell::from(accounts) }.of_step(&step, Sought::Present)
+            PathJudge { user, accounts: OnceCell::from(accounts) }.of_step(&step, Sought::Present)
         };
         let theirs = |user| Some(Stranger::Owner { path: "/x".into(), user });
         for (user, owner, expected) in

@@ -4,10 +4,10 @@
 //! (below `/root`) it runs as root, and then nobody else may be able to change anything that it executes. Other users run, as
 //! themselves, interpreters that nobody but they and root may change.
 
-use super::interpreter::{Known, owners};
+use super::interpreter::{KnownLibraries, owners};
 use super::{Stranger, stranger, ways};
 use crate::host::accounts::Accounts;
-use crate::host::contained::{Containment, Identity};
+use crate::host::contained::{Containment, UserAndGroup};
 use crate::host::directory::effective_user;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 /// The user without rights (`nobody`; the kernel uses the same id for unmapped users), with a group that no process of this
 /// user has: so none of them can trace the interpreter and change what it returns, for user and group have to be the same
 /// (ptrace(2), "Ptrace access mode checking"). No convention assigns 65530 (systemd's "Users, Groups, UIDs and GIDs").
-pub const UNPRIVILEGED: Identity = Identity { user: 65534, group: 65530 };
+pub const UNPRIVILEGED: UserAndGroup = UserAndGroup { user: 65534, group: 65530 };
 
 /// The group of a user that passwd(5) does not have: `nogroup`.
 const NO_GROUP: u32 = 65534;
@@ -26,9 +26,9 @@ const NO_GROUP: u32 = 65534;
 #[derive(Debug, Default)]
 pub struct Runners {
     launcher: Option<PathBuf>,
-    trusted: Known,
-    known: Mutex<BTreeMap<PathBuf, Result<Option<Identity>, Stranger>>>,
-    unprivileged: Mutex<BTreeMap<PathBuf, Option<Identity>>>,
+    trusted: KnownLibraries,
+    known: Mutex<BTreeMap<PathBuf, Result<Option<UserAndGroup>, Stranger>>>,
+    unprivileged: Mutex<BTreeMap<PathBuf, Option<UserAndGroup>>>,
 }
 
 impl Runners {
@@ -59,7 +59,7 @@ impl Runners {
     ///
     /// # Errors
     /// Who else may change it, if it must not be run.
-    pub fn identity(&self, executable: &Path) -> Result<Option<Identity>, Stranger> {
+    pub fn identity(&self, executable: &Path) -> Result<Option<UserAndGroup>, Stranger> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get(executable) {
             return known.clone();
@@ -72,12 +72,12 @@ impl Runners {
         identity
     }
 
-    fn identity_for_root(&self, executable: &Path) -> Result<Option<Identity>, Stranger> {
+    fn identity_for_root(&self, executable: &Path) -> Result<Option<UserAndGroup>, Stranger> {
         let owners: Vec<u32> = owners(executable).into_iter().collect();
         match owners[..] {
             [user] if self.trusted.stranger(executable, user).is_none() => {
                 let group = Accounts::read().user(user).map_or(NO_GROUP, |user| user.group);
-                Ok(Some(Identity { user, group }))
+                Ok(Some(UserAndGroup { user, group }))
             }
             _ => {
                 self.trust(executable)?;
@@ -88,7 +88,7 @@ impl Runners {
 
     /// Returns the user that runs a trusted interpreter whose bytecode will be used: as root [`UNPRIVILEGED`], if that user can
     /// start it; `None`: that of this process. Never another owner: root would run what that user's process returns.
-    pub fn unprivileged(&self, executable: &Path) -> Option<Identity> {
+    pub fn unprivileged(&self, executable: &Path) -> Option<UserAndGroup> {
         let launcher = self.launcher.as_deref().filter(|_| effective_user() == 0)?;
         let mut known = self.unprivileged.lock().unwrap_or_else(PoisonError::into_inner);
         let identity = || starts(launcher, executable, UNPRIVILEGED).then_some(UNPRIVILEGED);
@@ -97,7 +97,7 @@ impl Runners {
 }
 
 /// Whether an interpreter starts as this user, who may lack the permission to read it or its library.
-fn starts(launcher: &Path, executable: &Path, identity: Identity) -> bool {
+fn starts(launcher: &Path, executable: &Path, identity: UserAndGroup) -> bool {
     let containment = Containment { identity: Some(identity), memory: None, processor_seconds: Some(10) };
     let mut command = containment.command(launcher, executable);
     command.args(["-I", "-S", "-B", "-c", "import marshal, os, sys, types"]).env_clear().current_dir("/");

@@ -56,7 +56,7 @@ fn with_firmlinks(mounted: Vec<Mount>, firmlinks: &[u8]) -> Vec<Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::volumes::{AccessTimes, Doubt, Mounts};
+    use crate::host::volumes::{AccessTimes, Mounts, VolumeDoubt};
 
     /// A Mac with an external disk, a share and the automounter, as getfsstat(2) lists them.
     fn mac(firmlinks: &[u8]) -> Mounts {
@@ -110,10 +110,10 @@ mod tests {
             ("/Users/me/p", Ok(())),
             ("/private/tmp", Ok(())),
             ("/Volumes/Disk", Ok(())),
-            ("/Volumes", Err(Doubt::Unmounted)),
-            ("/Volumes/Other", Err(Doubt::Unmounted)),
-            ("/System/Volumes/Data/home", Err(Doubt::Unmounted)),
-            ("/", Err(Doubt::OtherHost)),
+            ("/Volumes", Err(VolumeDoubt::Unmounted)),
+            ("/Volumes/Other", Err(VolumeDoubt::Unmounted)),
+            ("/System/Volumes/Data/home", Err(VolumeDoubt::Unmounted)),
+            ("/", Err(VolumeDoubt::OtherHost)),
         ] {
             assert_eq!(mounts.vouches(Path::new(ancestor), None, store), expected, "{ancestor}");
         }

@@ -65,7 +65,7 @@ pub struct Mounts {
 
 /// Why a place cannot vouch for what is missing below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub enum VolumeDoubt {
     /// A volume may belong here that is not mounted now.
     Unmounted,
     /// The path belongs to another machine or a container.
@@ -165,11 +165,11 @@ impl Mounts {
     /// sources are not to be seen from here.
     ///
     /// # Errors
-    /// The [`Doubt`] that stands against it.
-    pub fn vouches(&self, ancestor: &Path, missing: Option<&Path>, store: &Path) -> Result<(), Doubt> {
+    /// The [`VolumeDoubt`] that stands against it.
+    pub fn vouches(&self, ancestor: &Path, missing: Option<&Path>, store: &Path) -> Result<(), VolumeDoubt> {
         if ancestor == Path::new("/") {
             // A first component that does not exist here: a container's `/app`, another host's `/scratch`.
-            return Err(Doubt::OtherHost);
+            return Err(VolumeDoubt::OtherHost);
         }
         let is_volume_place =
             self.below_volume_place(ancestor).is_some_and(|(depth, levels)| depth <= levels);
@@ -182,10 +182,10 @@ impl Mounts {
         });
         let is_autofs = self.of(ancestor).is_some_and(|mount| mount.kind == "autofs");
         if is_volume_place || awaits_mount || is_autofs {
-            return Err(Doubt::Unmounted);
+            return Err(VolumeDoubt::Unmounted);
         }
         if self.is_network(store) && !self.is_network(ancestor) {
-            return Err(Doubt::OtherHost);
+            return Err(VolumeDoubt::OtherHost);
         }
         Ok(())
     }
@@ -268,7 +268,7 @@ not a line
 ";
     const FSTAB: &[u8] = b"# comment\n/dev/vda / ext4 defaults 0 1\nUUID=1 /data ext4 noauto 0 0\n/dev/sdb /srv/my\\040disk ext4 nofail 0 0\nnone swap swap sw 0 0\n";
 
-    fn vouches(ancestor: &str) -> Result<(), Doubt> {
+    fn vouches(ancestor: &str) -> Result<(), VolumeDoubt> {
         let store = Path::new("/home/me/.cache/cpython");
         Mounts::parse(MOUNTINFO, FSTAB).vouches(Path::new(ancestor), None, store)
     }
@@ -346,20 +346,20 @@ not a line
             "/auto",
             "/auto/key",
         ] {
-            assert_eq!(vouches(ancestor), Err(Doubt::Unmounted), "{ancestor}");
+            assert_eq!(vouches(ancestor), Err(VolumeDoubt::Unmounted), "{ancestor}");
         }
     }
 
     #[test]
     fn the_root_directory_never_vouches() {
-        assert_eq!(vouches("/"), Err(Doubt::OtherHost));
+        assert_eq!(vouches("/"), Err(VolumeDoubt::OtherHost));
     }
 
     #[test]
     fn a_store_on_the_network_cannot_speak_of_local_sources() {
         let mounts = Mounts::parse(MOUNTINFO, FSTAB);
         let store = Path::new("/home/net/me/.cache/cpython");
-        assert_eq!(mounts.vouches(Path::new("/opt"), None, store), Err(Doubt::OtherHost));
+        assert_eq!(mounts.vouches(Path::new("/opt"), None, store), Err(VolumeDoubt::OtherHost));
         assert_eq!(mounts.vouches(Path::new("/home/net/me"), None, store), Ok(()));
     }
 
@@ -372,7 +372,7 @@ not a line
             mounts.vouches(missing.parent().unwrap(), Some(missing), Path::new("/store"))
         };
         for missing in ["/srv/volumes", "/srv/volumes/one", "/srv/volumes/one/project"] {
-            assert_eq!(vouches(missing), Err(Doubt::Unmounted), "{missing}");
+            assert_eq!(vouches(missing), Err(VolumeDoubt::Unmounted), "{missing}");
         }
         assert_eq!((vouches("/srv/volumes/two"), vouches("/srv/other")), (Ok(()), Ok(())));
     }

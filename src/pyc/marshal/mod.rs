@@ -97,22 +97,22 @@ pub enum Wrong {
     #[error("an unknown type code")]
     TypeCode,
     /// A reference to nothing, or to what is not finished.
-    #[error("a reference to nothing")]
+    #[error("a reference to an object that is not there")]
     Reference,
     /// A negative length.
-    #[error("an impossible length")]
+    #[error("an invalid length")]
     Length,
     /// A string that is not UTF-8.
     #[error("a string that is not UTF-8")]
     Text,
     /// The digits of an integer.
-    #[error("an integer with impossible digits")]
+    #[error("an integer with invalid digits")]
     Digits,
     /// The text of a float.
-    #[error("a float that is none")]
+    #[error("an invalid float")]
     Float,
     /// NULL where an object has to be.
-    #[error("nothing where an object is expected")]
+    #[error("an object is missing")]
     Null,
     /// An element of a set, or a key, that has no hash.
     #[error("an unhashable element or key")]
@@ -121,10 +121,10 @@ pub enum Wrong {
     #[error("objects nested too deeply")]
     Depth,
     /// A code object that its constructor refuses.
-    #[error("a code object that is none")]
+    #[error("an invalid code object")]
     Code(CodeFault),
     /// Something, but no code object.
-    #[error("no code object")]
+    #[error("not a code object")]
     NotCode,
     /// 4 GiB or more.
     #[error("a body of 4 GiB or more")]

@@ -24,13 +24,13 @@ pub(super) fn most_references(bytes: usize) -> usize {
 
 /// A container whose contents are being read.
 struct Open {
-    kind: Kind,
+    kind: ContainerKind,
     object: Object,
     /// Its place among the references.
     reference: Option<usize>,
 }
 
-enum Kind {
+enum ContainerKind {
     /// A tuple or list: so many objects are still to come.
     Sequence(u32),
     /// A set: so many are still to come, and each is hashed.
@@ -43,7 +43,7 @@ enum Kind {
 }
 
 /// Whether the objects in a container go on.
-enum Step {
+enum ContainerStep {
     Finished(Object),
     Opened,
 }
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         loop {
             let mut step = self.begin()?;
             // A finished object may finish the container around it, and so on outwards.
-            while let Step::Finished(finished) = step {
+            while let ContainerStep::Finished(finished) = step {
                 let Some(container) = self.open.pop() else { return Ok(finished) };
                 step = self.put(container, finished)?;
             }
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one object, a container only as far as its contents.
-    fn begin(&mut self) -> Result<Step, Wrong> {
+    fn begin(&mut self) -> Result<ContainerStep, Wrong> {
         let code = self.byte()?;
         if self.open.len() >= DEEPEST {
             return Err(Wrong::Depth);
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
                 if is_referenced && self.is_pypy() {
                     self.refer(Object::ATOM)?;
                 }
-                return Ok(Step::Finished(Object::ATOM));
+                return Ok(ContainerStep::Finished(Object::ATOM));
             }
             b'i' => self.skip(4)?,
             b'I' | b'g' => self.skip(8)?,
@@ -172,44 +172,44 @@ impl<'a> Reader<'a> {
         } else if is_referenced && self.is_pypy() {
             self.refer(Object::RESERVED)?;
         }
-        Ok(Step::Finished(object))
+        Ok(ContainerStep::Finished(object))
     }
 
     /// Reads a reference to an object that was read before.
-    fn reference(&mut self, is_referenced: bool) -> Result<Step, Wrong> {
+    fn reference(&mut self, is_referenced: bool) -> Result<ContainerStep, Wrong> {
         let index = usize::try_from(self.number()?).map_err(|_| Wrong::Reference)?;
         let object = self.references.get(index).filter(|object| object.shape != Shape::Reserved);
         let object = *object.ok_or(Wrong::Reference)?;
         if is_referenced && self.is_pypy() {
             self.refer(object)?;
         }
-        Ok(Step::Finished(object))
+        Ok(ContainerStep::Finished(object))
     }
 
     /// Reads the start of a container.
-    fn open(&mut self, kind: u8, is_referenced: bool) -> Result<Step, Wrong> {
+    fn open(&mut self, kind: u8, is_referenced: bool) -> Result<ContainerStep, Wrong> {
         // What a reference finds while the container is read.
         let mut meanwhile = Object::UNFINISHED;
         let (kind, object) = match kind {
             b')' | b'(' => {
                 let length = if kind == b')' { u32::from(self.byte()?) } else { self.length()? as u32 };
                 meanwhile = Object::UNFINISHED_TUPLE;
-                (Kind::Sequence(length), Object::container(Shape::Tuple, length))
+                (ContainerKind::Sequence(length), Object::container(Shape::Tuple, length))
             }
-            b'[' => (Kind::Sequence(self.length()? as u32), Object::COLLECTION),
-            b'<' => (Kind::Set(self.length()? as u32), Object::COLLECTION),
+            b'[' => (ContainerKind::Sequence(self.length()? as u32), Object::COLLECTION),
+            b'<' => (ContainerKind::Set(self.length()? as u32), Object::COLLECTION),
             b'>' => {
                 meanwhile = Object::RESERVED;
-                (Kind::Set(self.length()? as u32), Object::of(Shape::Collection))
+                (ContainerKind::Set(self.length()? as u32), Object::of(Shape::Collection))
             }
-            b'{' => (Kind::Dictionary(None), Object::COLLECTION),
+            b'{' => (ContainerKind::Dictionary(None), Object::COLLECTION),
             b'}' if matches!(self.dialect, Dialect::CPython(15..)) => {
                 meanwhile = Object::RESERVED;
-                (Kind::Dictionary(None), Object::ATOM)
+                (ContainerKind::Dictionary(None), Object::ATOM)
             }
             b':' if matches!(self.dialect, Dialect::CPython(14..)) => {
                 meanwhile = Object::RESERVED;
-                (Kind::Slice(3), Object::ATOM)
+                (ContainerKind::Slice(3), Object::ATOM)
             }
             b'c' => {
                 // PyPy makes the object first and fills it then; to hash it before is the end of PyPy.
@@ -221,20 +221,20 @@ impl<'a> Reader<'a> {
                 }
                 let fields = [Object::NULL; MOST_FIELDS];
                 (
-                    Kind::Code(Box::new(Draft { numbers, first_line: 0, fields, read: 0 })),
+                    ContainerKind::Code(Box::new(Draft { numbers, first_line: 0, fields, read: 0 })),
                     Object::of(Shape::Code),
                 )
             }
             _ => return Err(Wrong::TypeCode),
         };
-        if let Kind::Sequence(0) | Kind::Set(0) = kind {
+        if let ContainerKind::Sequence(0) | ContainerKind::Set(0) = kind {
             if is_referenced {
                 self.refer(object)?;
             }
-            return Ok(Step::Finished(object));
+            return Ok(ContainerStep::Finished(object));
         }
         // An object has at least one byte.
-        if let Kind::Sequence(length) | Kind::Set(length) = kind
+        if let ContainerKind::Sequence(length) | ContainerKind::Set(length) = kind
             && length as usize > self.bytes.len() - self.at
         {
             return Err(Wrong::End);
@@ -244,29 +244,29 @@ impl<'a> Reader<'a> {
         }
         let reference = if is_referenced { Some(self.refer(meanwhile)?) } else { None };
         self.open.push(Open { kind, object, reference });
-        Ok(Step::Opened)
+        Ok(ContainerStep::Opened)
     }
 
     /// Puts a finished object into its container; finishes that if it is complete.
-    fn put(&mut self, mut container: Open, object: Object) -> Result<Step, Wrong> {
+    fn put(&mut self, mut container: Open, object: Object) -> Result<ContainerStep, Wrong> {
         let is_null = object.shape == Shape::Null;
         let finished = match &mut container.kind {
-            Kind::Sequence(_) | Kind::Set(_) if is_null => return Err(Wrong::Null),
-            Kind::Sequence(left) => {
+            ContainerKind::Sequence(_) | ContainerKind::Set(_) if is_null => return Err(Wrong::Null),
+            ContainerKind::Sequence(left) => {
                 container.object.take_in(&object);
                 *left -= 1;
                 *left == 0
             }
-            Kind::Set(_) if !object.is_hashable() => return Err(Wrong::Unhashable),
-            Kind::Set(left) => {
+            ContainerKind::Set(_) if !object.is_hashable() => return Err(Wrong::Unhashable),
+            ContainerKind::Set(left) => {
                 container.object.take_in(&object);
                 *left -= 1;
                 *left == 0
             }
             // A NULL in a value's place ends CPython's dictionary as well, and its key is forgotten.
-            Kind::Dictionary(Some(_)) if is_null && self.is_pypy() => return Err(Wrong::Null),
-            Kind::Dictionary(_) if is_null => true,
-            Kind::Dictionary(key) => {
+            ContainerKind::Dictionary(Some(_)) if is_null && self.is_pypy() => return Err(Wrong::Null),
+            ContainerKind::Dictionary(_) if is_null => true,
+            ContainerKind::Dictionary(key) => {
                 match key.take() {
                     None => *key = Some(object),
                     Some(key) if !key.is_hashable() => return Err(Wrong::Unhashable),
@@ -281,18 +281,18 @@ impl<'a> Reader<'a> {
                 false
             }
             // With a NULL in them they are NULL themselves, and no reference leads to them.
-            Kind::Slice(_) | Kind::Code(_) if is_null => {
+            ContainerKind::Slice(_) | ContainerKind::Code(_) if is_null => {
                 if self.is_pypy() {
                     return Err(Wrong::Null);
                 }
-                return Ok(Step::Finished(Object::NULL));
+                return Ok(ContainerStep::Finished(Object::NULL));
             }
-            Kind::Slice(left) => {
+            ContainerKind::Slice(left) => {
                 container.object.take_in(&object);
                 *left -= 1;
                 *left == 0
             }
-            Kind::Code(draft) => {
+            ContainerKind::Code(draft) => {
                 let fields = Fields::of(self.dialect);
                 draft.fields[draft.read] = object;
                 draft.read += 1;
@@ -304,14 +304,14 @@ impl<'a> Reader<'a> {
         };
         if !finished {
             self.open.push(container);
-            return Ok(Step::Opened);
+            return Ok(ContainerStep::Opened);
         }
         self.finish(container)
     }
 
     /// Finishes a complete container: checks a code object, and lets references find it.
-    fn finish(&mut self, mut container: Open) -> Result<Step, Wrong> {
-        if let Kind::Code(draft) = container.kind {
+    fn finish(&mut self, mut container: Open) -> Result<ContainerStep, Wrong> {
+        if let ContainerKind::Code(draft) = container.kind {
             draft.check(self.dialect, self.bytes).map_err(Wrong::Code)?;
             // Its hash is that of its constants, among others.
             container.object.take_in(&draft.fields[1]);
@@ -322,7 +322,7 @@ impl<'a> Reader<'a> {
         if let Some(index) = container.reference {
             self.references[index] = container.object;
         }
-        Ok(Step::Finished(container.object))
+        Ok(ContainerStep::Finished(container.object))
     }
 
     /// The last line of one code object. Compilers let code objects share equal line tables; a body in which thousands

@@ -7,7 +7,7 @@ use super::environment;
 use super::version::{
     Build, ExecutableName, Implementation, LibraryName, Stage, Version, magic_in_header, magic_in_library,
 };
-use super::{FoundBy, Interpreter, Interpreters, StoreUse, Unreadable};
+use super::{FoundBy, Interpreter, Interpreters, StoreUse, UnreadablePlace};
 use crate::host::directory;
 use crate::pyc::Magic;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,7 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// What tells two interpreters apart: where they are and what they are.
-type Key = (PathBuf, Implementation, u8, u8, Build);
+type InstallationKey = (PathBuf, Implementation, u8, u8, Build);
 
 /// How many virtualenvs may be made from one another before it counts as a circle.
 const DEEPEST_ENVIRONMENT: u8 = 8;
@@ -36,12 +36,12 @@ struct Library {
 /// Collects interpreters, each once.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
-    interpreters: BTreeMap<Key, Interpreter>,
+    interpreters: BTreeMap<InstallationKey, Interpreter>,
     unidentified: BTreeSet<PathBuf>,
-    unreadable: Vec<Unreadable>,
+    unreadable: Vec<UnreadablePlace>,
     libraries: HashMap<PathBuf, Vec<Library>>,
-    executables: HashMap<PathBuf, Vec<Key>>,
-    roots: HashMap<PathBuf, Vec<Key>>,
+    executables: HashMap<PathBuf, Vec<InstallationKey>>,
+    roots: HashMap<PathBuf, Vec<InstallationKey>>,
 }
 
 impl Finder {
@@ -77,7 +77,7 @@ impl Finder {
                 let harmless =
                     [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::PermissionDenied];
                 if !harmless.contains(&source.kind()) {
-                    self.unreadable.push(Unreadable { path: directory.to_path_buf(), source });
+                    self.unreadable.push(UnreadablePlace { path: directory.to_path_buf(), source });
                 }
                 Vec::new()
             }
@@ -89,7 +89,7 @@ impl Finder {
         if let Err(source) = std::fs::read_dir(directory)
             && source.kind() == io::ErrorKind::PermissionDenied
         {
-            self.unreadable.push(Unreadable { path: directory.to_path_buf(), source });
+            self.unreadable.push(UnreadablePlace { path: directory.to_path_buf(), source });
         }
     }
 
@@ -213,7 +213,7 @@ impl Finder {
         }
     }
 
-    fn found_again(&mut self, keys: &[Key], by: FoundBy) {
+    fn found_again(&mut self, keys: &[InstallationKey], by: FoundBy) {
         for key in keys {
             if let Some(interpreter) = self.interpreters.get_mut(key) {
                 interpreter.found_by.insert(by);
@@ -221,7 +221,7 @@ impl Finder {
         }
     }
 
-    fn add(&mut self, library: &Library, executable: Option<&Path>, by: FoundBy) -> Key {
+    fn add(&mut self, library: &Library, executable: Option<&Path>, by: FoundBy) -> InstallationKey {
         let LibraryName { implementation, major, minor, build } = library.name;
         let key = (library.prefix.clone(), implementation, major, minor, build);
         let interpreter = self.interpreters.entry(key.clone()).or_insert_with(|| describe(library));

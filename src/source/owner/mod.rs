@@ -112,7 +112,7 @@ pub enum Presence {
 }
 
 /// What the store itself tells of a directory that is gone: the names in its mirror.
-pub trait Mirror {
+pub trait MirrorNames {
     /// The names in the store's directory that mirrors `directory`; none when it cannot be read.
     fn names(&self, directory: &Path) -> Vec<Vec<u8>>;
 }
@@ -168,7 +168,7 @@ impl Ownership {
 
     /// The ownership of `directory`, which is the topmost that is missing on its path.
     #[must_use]
-    pub fn enter_absent(&self, directory: &Path, mirror: &dyn Mirror) -> Ownership {
+    pub fn enter_absent(&self, directory: &Path, mirror: &dyn MirrorNames) -> Ownership {
         if let Ownership::Settled(_) = self {
             return self.clone();
         }
@@ -300,7 +300,7 @@ mod tests {
     /// A mirror made of the store's directories and files, one path a line.
     struct Listing(&'static [&'static str]);
 
-    impl Mirror for Listing {
+    impl MirrorNames for Listing {
         fn names(&self, directory: &Path) -> Vec<Vec<u8>> {
             let below = |path: &&str| {
                 let rest = Path::new(path).strip_prefix(directory).ok()?;

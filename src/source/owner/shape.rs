@@ -1,7 +1,7 @@
 //! What paths look like: libraries, caches of tools, build directories; and what the mirror of a vanished directory
 //! still tells of its kind.
 
-use super::{Mirror, OwnerKind};
+use super::{MirrorNames, OwnerKind};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -93,7 +93,7 @@ fn interpreter(directory: &Path) -> bool {
 }
 
 /// What a vanished directory was, as far as its path and its mirror tell.
-pub(super) fn kind_of_gone(directory: &Path, mirror: &dyn Mirror) -> Option<OwnerKind> {
+pub(super) fn kind_of_gone(directory: &Path, mirror: &dyn MirrorNames) -> Option<OwnerKind> {
     if build_root(directory) {
         return Some(OwnerKind::Build);
     }
@@ -123,7 +123,7 @@ pub(super) fn kind_of_gone(directory: &Path, mirror: &dyn Mirror) -> Option<Owne
 }
 
 /// The kind of a prefix that has `lib/python3.*` in its mirror.
-fn library_below(prefix: &Path, mirror: &dyn Mirror) -> Option<OwnerKind> {
+fn library_below(prefix: &Path, mirror: &dyn MirrorNames) -> Option<OwnerKind> {
     ["lib", "lib64"].iter().find_map(|library| {
         let library = prefix.join(library);
         let python = mirror.names(&library).into_iter().find(|name| is_python_directory(name))?;
@@ -132,7 +132,7 @@ fn library_below(prefix: &Path, mirror: &dyn Mirror) -> Option<OwnerKind> {
 }
 
 /// An installation's library has the standard library in it, an environment's only site-packages.
-fn kind_of_library(library: &Path, mirror: &dyn Mirror) -> OwnerKind {
+fn kind_of_library(library: &Path, mirror: &dyn MirrorNames) -> OwnerKind {
     let is_stdlib = |name: &Vec<u8>| name.starts_with(b"os.") || name == b"encodings";
     if mirror.names(library).iter().any(is_stdlib) { OwnerKind::Interpreter } else { OwnerKind::Environment }
 }
@@ -144,7 +144,7 @@ mod tests {
     /// A store that has nothing to tell.
     struct Silent;
 
-    impl Mirror for Silent {
+    impl MirrorNames for Silent {
         fn names(&self, _: &Path) -> Vec<Vec<u8>> {
             Vec::new()
         }

@@ -25,7 +25,7 @@ pub const LARGEST: u64 = workspace::LARGE as u64;
 
 /// As much of a file as was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum ReadPart {
     /// The start of it, and there is more.
     Start,
     /// All that is ever read.
@@ -40,7 +40,7 @@ pub(crate) enum Part {
 pub(crate) fn read_for<T>(
     file: &File,
     length: u64,
-    mut answer: impl FnMut(&[u8], Part, &mut Memory) -> Option<T>,
+    mut answer: impl FnMut(&[u8], ReadPart, &mut Memory) -> Option<T>,
 ) -> io::Result<Option<T>> {
     let length = usize::try_from(length.min(LARGEST)).unwrap_or(workspace::LARGE);
     for most in [workspace::SMALL, workspace::MEDIUM, workspace::LARGE] {
@@ -49,9 +49,9 @@ pub(crate) fn read_for<T>(
         let (bytes, memory) = workspace.parts();
         let read = read_start(file, bytes, wanted)?;
         // It was cut short meanwhile, or this is all.
-        let part = if read < wanted || wanted == length { Part::All } else { Part::Start };
+        let part = if read < wanted || wanted == length { ReadPart::All } else { ReadPart::Start };
         let answer = answer(bytes, part, memory);
-        if answer.is_some() || part == Part::All {
+        if answer.is_some() || part == ReadPart::All {
             return Ok(answer);
         }
     }
@@ -141,7 +141,7 @@ pub(crate) fn walk(directory: &Directory, name: &[u8], tag: &str, magic: Magic) 
         let body = bytes.get(header::LENGTH..).unwrap_or_default();
         match walk_with(body, dialect, memory) {
             Ok(walked) => Some(Body::Loadable(owned(walked))),
-            Err(fault) if fault.is_for_want_of_bytes() && part == Part::Start => None,
+            Err(fault) if fault.is_for_want_of_bytes() && part == ReadPart::Start => None,
             Err(fault) if fault.is_for_want_of_bytes() && length < metadata.bytes => None,
             Err(fault) if !dialect.is_sure_of(&fault, body) => Some(Body::NotChecked),
             Err(fault) => Some(Body::Faulty(fault)),
@@ -196,20 +196,20 @@ mod tests {
             });
             (answer.unwrap().is_some(), parts)
         };
-        let starts = [(SMALL, Part::Start), (MEDIUM, Part::Start)];
-        let all = [starts[0], starts[1], (whole, Part::All)];
+        let starts = [(SMALL, ReadPart::Start), (MEDIUM, ReadPart::Start)];
+        let all = [starts[0], starts[1], (whole, ReadPart::All)];
         assert_eq!(read(whole, 1), (true, starts[..1].to_vec()));
         assert_eq!(read(whole, MEDIUM), (true, starts.to_vec()));
         assert_eq!(read(whole, whole), (true, all.to_vec()));
         assert_eq!(read(whole, whole + 1), (false, all.to_vec()));
-        assert_eq!(read(100, 101), (false, vec![(100, Part::All)]));
-        assert_eq!(read(SMALL, SMALL + 1), (false, vec![(SMALL, Part::All)]));
-        assert_eq!(read(MEDIUM, whole), (false, vec![starts[0], (MEDIUM, Part::All)]));
+        assert_eq!(read(100, 101), (false, vec![(100, ReadPart::All)]));
+        assert_eq!(read(SMALL, SMALL + 1), (false, vec![(SMALL, ReadPart::All)]));
+        assert_eq!(read(MEDIUM, whole), (false, vec![starts[0], (MEDIUM, ReadPart::All)]));
         // It was longer when somebody asked.
         assert_eq!(read(whole + 1, whole + 1), (false, all.to_vec()));
         assert_eq!(read(2 * LARGE, whole + 1), (false, all.to_vec()));
         File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
-        assert_eq!(read(whole, whole), (false, vec![(100, Part::All)]));
+        assert_eq!(read(whole, whole), (false, vec![(100, ReadPart::All)]));
     }
 
     #[test]

@@ -23,13 +23,13 @@ static LARGE_POOL: Pool = Pool::new(1);
 
 #[derive(Debug)]
 struct Pool {
-    state: Mutex<State>,
+    state: Mutex<WorkspaceState>,
     is_freed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
-    kept: Vec<Buffers>,
+struct WorkspaceState {
+    kept: Vec<WorkspaceBuffers>,
     /// How many may still be allocated.
     unmade: usize,
     /// How many threads wait for one: to notify without waiting threads would cost a system call.
@@ -37,22 +37,22 @@ struct State {
 }
 
 #[derive(Debug, Default)]
-struct Buffers {
+struct WorkspaceBuffers {
     bytes: Vec<u8>,
     memory: Memory,
 }
 
 impl Pool {
     const fn new(most: usize) -> Pool {
-        let state = State { kept: Vec::new(), unmade: most, waiting: 0 };
+        let state = WorkspaceState { kept: Vec::new(), unmade: most, waiting: 0 };
         Pool { state: Mutex::new(state), is_freed: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WorkspaceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, length: usize) -> Buffers {
+    fn take(&self, length: usize) -> WorkspaceBuffers {
         let mut state = self.lock();
         loop {
             if let Some(buffers) = state.kept.pop() {
@@ -61,7 +61,10 @@ impl Pool {
             if state.unmade > 0 {
                 state.unmade -= 1;
                 // Full length at once: unused pages take no memory, while growing would fragment the heap.
-                return Buffers { bytes: Vec::with_capacity(length), memory: Memory::for_length(length) };
+                return WorkspaceBuffers {
+                    bytes: Vec::with_capacity(length),
+                    memory: Memory::for_length(length),
+                };
             }
             state.waiting += 1;
             state = self.is_freed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +72,7 @@ impl Pool {
         }
     }
 
-    fn give_back(&self, buffers: Buffers) {
+    fn give_back(&self, buffers: WorkspaceBuffers) {
         let mut state = self.lock();
         state.kept.push(buffers);
         if state.waiting > 0 {
@@ -81,7 +84,7 @@ impl Pool {
 /// Buffers for one thread, returned to the pool when dropped.
 #[derive(Debug)]
 pub(super) struct Workspace {
-    buffers: Buffers,
+    buffers: WorkspaceBuffers,
     /// The pool that they return to; `None` for small buffers.
     pool: Option<&'static Pool>,
 }
@@ -90,7 +93,7 @@ impl Workspace {
     /// Returns buffers for a file of this length, at most [`LARGE`] bytes. Waits until some are free.
     pub(super) fn new(length: usize) -> Workspace {
         if length <= SMALL {
-            return Workspace { buffers: Buffers::default(), pool: None };
+            return Workspace { buffers: WorkspaceBuffers::default(), pool: None };
         }
         let (pool, most) = if length <= MEDIUM { (&MEDIUM_POOL, MEDIUM) } else { (&LARGE_POOL, LARGE) };
         Workspace { buffers: pool.take(most), pool: Some(pool) }

@@ -1,13 +1,12 @@
-//! What a walk finds: the files of a directory that may be bytecode, and the names that they have.
+//! What a walk finds: the files of a directory that may be bytecode.
 
-use super::place::Place;
+use super::place::SourcePlace;
 use super::repository::Tracking;
 use super::root::Root;
-use crate::host::directory::{Directory, FileKind, Links, ListBuffer};
-use crate::pyc::name::{Name, Slot, SourceIndex};
+use crate::host::directory::{Directory, FileKind, Links};
+use crate::pyc::name::Name;
+use crate::source::listing::Listing;
 use crate::store::entry::Entry;
-use std::io;
-use std::sync::OnceLock;
 
 /// One directory, as the walk saw it.
 pub struct Seen<'a> {
@@ -16,11 +15,11 @@ pub struct Seen<'a> {
     /// The path from the root, without a leading slash.
     pub relative: &'a [u8],
     /// The directory of sources: this one, or that of this `__pycache__`.
-    pub place: &'a Place,
+    pub place: &'a SourcePlace,
     /// Whether this is a `__pycache__`.
     pub is_cache: bool,
     /// What may be bytecode, sorted by name; in a `__pycache__` everything that is no directory.
-    pub files: &'a [File<'a>],
+    pub files: &'a [InTreeFile<'a>],
     /// How many other files it has: they stay.
     pub others: usize,
     /// How many directories it has, entered or not.
@@ -29,29 +28,29 @@ pub struct Seen<'a> {
 
 /// A file that may be bytecode.
 #[derive(Debug)]
-pub struct File<'a> {
+pub struct InTreeFile<'a> {
     /// All that is known of it. In a directory of sources its name says nothing of a slot.
     pub entry: Entry<'a>,
     /// What kind of file it is.
     pub kind: FileKind,
     /// The way in which it is kept.
-    pub form: Form,
+    pub form: InTreeForm,
     /// What the store has in its place; `None` where nobody asked.
     pub in_store: Option<InStore<'a>>,
     /// Whether git tracks it: asked of what may be removed.
     pub tracking: Tracking,
 }
 
-impl<'a> File<'a> {
+impl<'a> InTreeFile<'a> {
     /// A file of which only this is known.
-    pub(crate) fn new(entry: Entry<'a>, kind: FileKind, form: Form) -> File<'a> {
-        File { entry, kind, form, in_store: None, tracking: Tracking::Untracked }
+    pub(crate) fn new(entry: Entry<'a>, kind: FileKind, form: InTreeForm) -> InTreeFile<'a> {
+        InTreeFile { entry, kind, form, in_store: None, tracking: Tracking::Untracked }
     }
 }
 
 /// The way in which bytecode is kept in a tree of sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum InTreeForm {
     /// In a `__pycache__` (PEP 3147).
     Cached,
     /// There as well, and to be ignored.
@@ -80,56 +79,10 @@ pub enum InStore<'a> {
     Entry(Box<Entry<'a>>),
 }
 
-/// The names in a directory.
-#[derive(Default)]
-pub(crate) struct Names {
-    pub(crate) files: Vec<(Vec<u8>, FileKind)>,
-    pub(crate) directories: Vec<Vec<u8>>,
-    /// The order of the files by what slot holds them.
-    index: OnceLock<SourceIndex>,
-}
-
-impl Names {
-    pub(crate) fn of(directory: &Directory, buffer: &mut ListBuffer) -> (Names, io::Result<()>) {
-        let mut names = Names::default();
-        let listed = directory.list(buffer, |name, kind| {
-            let kind = match kind {
-                FileKind::Unknown => {
-                    directory.metadata(name, Links::Keep).map_or(kind, |metadata| metadata.kind)
-                }
-                kind => kind,
-            };
-            match kind {
-                FileKind::Directory => names.directories.push(name.to_vec()),
-                kind => names.files.push((name.to_vec(), kind)),
-            }
-        });
-        names.files.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        names.directories.sort_unstable();
-        (names, listed)
-    }
-
-    /// The files that a slot holds.
-    pub(crate) fn sources_of(&self, slot: &Slot<'_>) -> impl Iterator<Item = &[u8]> {
-        let name = |at: usize| self.files[at].0.as_slice();
-        self.index.get_or_init(|| SourceIndex::new(self.files.len(), name)).sources_of(slot, name)
-    }
-
-    /// Whether something that is no directory is listed by exactly this name. A case-insensitive file system finds more.
-    pub(crate) fn has_file(&self, name: &[u8]) -> bool {
-        self.files.binary_search_by(|(own, _)| own.as_slice().cmp(name)).is_ok()
-    }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.has_file(name.as_bytes())
-            || self.directories.binary_search_by(|own| own.as_slice().cmp(name.as_bytes())).is_ok()
-    }
-}
-
 /// Whether a directory has the source of a stem: a regular file, or a link to one, whose listed name is exactly this.
-pub(crate) fn has_source(directory: &Directory, names: &Names, stem: &[u8]) -> bool {
+pub(crate) fn has_source(directory: &Directory, names: &Listing, stem: &[u8]) -> bool {
     let source = [stem, b".py"].concat();
-    names.has_file(&source)
+    names.kind(&source).is_some()
         && directory.metadata(&source, Links::Follow).is_ok_and(|metadata| metadata.kind == FileKind::Regular)
 }
 
@@ -157,16 +110,6 @@ pub(crate) fn legacy_stem(name: &[u8]) -> Option<(&[u8], bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_compared_as_they_are_listed() {
-        let files = [&b"Case.pyc"[..], b"widget.py"].map(|name| (name.to_vec(), FileKind::Regular)).to_vec();
-        let names = Names { files, directories: vec![b"case.py".to_vec()], ..Names::default() };
-        assert!(names.has_file(b"widget.py"));
-        for name in ["Widget.py", "WIDGET.PY", "case.py", "Case.py", "widget.p"] {
-            assert!(!names.has_file(name.as_bytes()), "{name}");
-        }
-    }
 
     #[test]
     fn names_of_bytecode_beside_sources() {

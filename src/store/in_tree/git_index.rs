@@ -48,7 +48,7 @@ impl GitIndex {
     /// # Errors
     /// What reading answers; `InvalidData` where it is no index, or one that this reader does not understand.
     pub(crate) fn read(file: impl BufRead, length: u64, name: ObjectName) -> io::Result<GitIndex> {
-        let mut reader = Reader { file, left: length, object: name.bytes() };
+        let mut reader = IndexReader { file, left: length, object: name.bytes() };
         let mut index = GitIndex::default();
         let header: [u8; 12] = reader.array()?;
         let [version, entries] = [&header[4..8], &header[8..]].map(number);
@@ -117,7 +117,7 @@ impl EntryPath {
 const DIRECTORY: u32 = 0o4;
 const KINDS: [u32; 4] = [DIRECTORY, 0o10, 0o12, 0o16];
 
-struct Reader<R> {
+struct IndexReader<R> {
     file: R,
     /// The bytes that are still to be read.
     left: u64,
@@ -125,7 +125,7 @@ struct Reader<R> {
     object: usize,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: BufRead> IndexReader<R> {
     fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(truncated)?;
         self.file.read_exact(bytes)

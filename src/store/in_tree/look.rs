@@ -1,12 +1,13 @@
 //! The look from bytecode in a `__pycache__` at its source, and at what the store has in its place: facts for a verdict, by
 //! the same rules as for the store's own entries ([`crate::store::scan`]).
 
-use super::found::{InStore, Names};
-use super::place::Place;
+use super::found::InStore;
+use super::place::SourcePlace;
 use super::root::Root;
 use crate::host::directory::{Directory, FileKind, Links, Metadata};
 use crate::pyc::name::{Slot, joined};
 use crate::pyc::{Loads, Magic, UncheckedHashes, header};
+use crate::source::listing::Listing;
 use crate::source::{Gone, Source, SourceFile, Why, is_missing};
 use crate::store::entry::{Content, Entry};
 use crate::store::scan::{compiled_name, hash_source};
@@ -23,7 +24,7 @@ pub(crate) enum Mirror {
 }
 
 /// The path, from the store's root, of the directory that mirrors a place: by the path as it is spelled, as Python does.
-pub fn mirror_of(root: &Root, place: &Place) -> Vec<u8> {
+pub fn mirror_of(root: &Root, place: &SourcePlace) -> Vec<u8> {
     let path = root.path().as_os_str().as_bytes();
     let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
     joined(&path[start..], &place.relative)
@@ -33,15 +34,15 @@ pub fn mirror_of(root: &Root, place: &Place) -> Vec<u8> {
 pub(crate) type Hashes = RefCell<HashMap<(Vec<u8>, Magic), Result<[u8; 8], Why>>>;
 
 /// The look from a file in a `__pycache__` at its source.
-pub(crate) struct Look<'a> {
+pub(crate) struct SourceLook<'a> {
     pub(crate) sources: &'a Directory,
-    pub(crate) source_names: &'a Names,
+    pub(crate) source_names: &'a Listing,
     pub(crate) cache: &'a Directory,
     /// Those that are known: any number of entries may have the same source.
     pub(crate) hashes: Hashes,
 }
 
-impl Look<'_> {
+impl SourceLook<'_> {
     /// Adds to an entry what became of its source.
     pub(crate) fn source(&self, entry: &mut Entry<'_>, slot: &Slot<'_>) {
         let usual = slot.usual_source();
@@ -52,7 +53,7 @@ impl Look<'_> {
             && let Some(compiled) = compiled_name(self.cache, entry.name, slot)
             && compiled != usual
             && slot.holds(&compiled)
-            && self.source_names.has_file(&compiled)
+            && self.source_names.kind(&compiled).is_some()
         {
             entry.source = self.named(&compiled);
             entry.other_name = Some(compiled.into());
@@ -62,7 +63,7 @@ impl Look<'_> {
 
     fn named(&self, name: &[u8]) -> Source {
         // A case-insensitive file system would find a source for `Widget.cpython-312.pyc` in `widget.py`.
-        if !self.source_names.has_file(name) {
+        if self.source_names.kind(name).is_none() {
             return Source::Absent(Gone::Source);
         }
         match self.sources.metadata(name, Links::Follow) {

@@ -11,10 +11,10 @@ use std::sync::{Arc, OnceLock};
 
 /// A directory of sources. It lives as long as one below it is still to be looked at.
 #[derive(Debug)]
-pub struct Place {
+pub struct SourcePlace {
     /// The path from the root of the sweep, without a leading slash; empty for the root.
     pub relative: Box<[u8]>,
-    parent: Option<Arc<Place>>,
+    parent: Option<Arc<SourcePlace>>,
     /// Whether bytecode lies directly in it or in its `__pycache__`.
     holds_bytecode: OnceLock<bool>,
     ownership: OnceLock<Ownership>,
@@ -23,19 +23,23 @@ pub struct Place {
     repository: OnceLock<Option<Arc<Repository>>>,
 }
 
-impl Place {
-    pub(crate) fn root(root: &Root) -> Place {
-        Place::new(Box::default(), None, Repository::around(&root.real_path))
+impl SourcePlace {
+    pub(crate) fn root(root: &Root) -> SourcePlace {
+        SourcePlace::new(Box::default(), None, Repository::around(&root.real_path))
     }
 
-    pub(crate) fn below(parent: &Arc<Place>, name: &[u8]) -> Place {
+    pub(crate) fn below(parent: &Arc<SourcePlace>, name: &[u8]) -> SourcePlace {
         let around = parent.repository().cloned();
-        Place::new(joined(&parent.relative, name).into(), Some(parent.clone()), around)
+        SourcePlace::new(joined(&parent.relative, name).into(), Some(parent.clone()), around)
     }
 
-    fn new(relative: Box<[u8]>, parent: Option<Arc<Place>>, around: Option<Arc<Repository>>) -> Place {
+    fn new(
+        relative: Box<[u8]>,
+        parent: Option<Arc<SourcePlace>>,
+        around: Option<Arc<Repository>>,
+    ) -> SourcePlace {
         let (holds_bytecode, ownership, repository) = Default::default();
-        Place { relative, parent, holds_bytecode, ownership, around, repository }
+        SourcePlace { relative, parent, holds_bytecode, ownership, around, repository }
     }
 
     /// Records that it is the root of a work tree; before anybody asks for the repository.
@@ -57,8 +61,8 @@ impl Place {
     /// Whose the bytecode here is; found out when first asked for.
     pub fn owner(&self, root: &Root) -> Arc<Owner> {
         // Downwards in a loop, not by recursion: the chain may be longer than a thread's stack.
-        let unasked = |place: &&Place| place.ownership.get().is_none();
-        let chain: Vec<&Place> =
+        let unasked = |place: &&SourcePlace| place.ownership.get().is_none();
+        let chain: Vec<&SourcePlace> =
             std::iter::successors(Some(self), |place| place.parent.as_deref()).take_while(unasked).collect();
         for place in chain.into_iter().rev() {
             place.ownership.get_or_init(|| place.own_territory(root));

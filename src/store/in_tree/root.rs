@@ -6,11 +6,11 @@
 //!   package manager or to an installation of Python is opened only for who asks for it ([`System`]).
 //! * A [`Root`] holds a descriptor; the path is not resolved again, except to tell its owner.
 
-use crate::host::directory::{self, Access, Directory, FileKind, Links};
-use crate::host::path_owner::{Doubt, check_root_alone};
+use crate::host::directory::{self, FileKind, Links};
+use crate::host::path_owner::{PathDoubt, check_root_alone};
 use crate::pyc::name::PYCACHE;
 use crate::source::owner::{OwnerKind, Ownership, prefix_of_library};
-use crate::store::tree::Tree;
+use crate::store::tree::{OpenedRoot, Tree};
 use std::ffi::OsStr;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -45,7 +45,7 @@ pub struct Root {
 
 /// Why a directory is not swept.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum SweepRefusal {
     /// There is nothing at the path.
     #[error("nothing at {}", .0.display())]
     NotFound(PathBuf),
@@ -70,7 +70,7 @@ pub enum Refusal {
         /// The path given.
         path: PathBuf,
         /// Who decides.
-        doubt: Doubt,
+        doubt: PathDoubt,
     },
     /// It could not be opened.
     #[error("cannot open {}", .path.display())]
@@ -89,47 +89,44 @@ impl Root {
     /// `store` is the store's real path.
     ///
     /// # Errors
-    /// A [`Refusal`].
-    pub fn open(path: &Path, store: Option<&Path>, system: System) -> Result<Root, Refusal> {
+    /// A [`SweepRefusal`].
+    pub fn open(path: &Path, store: Option<&Path>, system: System) -> Result<Root, SweepRefusal> {
         let named = path.to_path_buf();
         let only_cache = path.file_name().is_some_and(|name| name.as_bytes() == PYCACHE);
         let path = path.parent().filter(|_| only_cache).unwrap_or(path);
         let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => Refusal::NotFound(named.clone()),
-            io::ErrorKind::NotADirectory => Refusal::NotADirectory(named.clone()),
-            _ => Refusal::Io { path: named.clone(), source },
+            io::ErrorKind::NotFound => SweepRefusal::NotFound(named.clone()),
+            io::ErrorKind::NotADirectory => SweepRefusal::NotADirectory(named.clone()),
+            _ => SweepRefusal::Io { path: named.clone(), source },
         };
-        let directory = Directory::open(path, Access::List).map_err(failed)?;
-        let metadata = directory.own_metadata().map_err(failed)?;
-        let real_path = directory.real_path().or_else(|_| path.canonicalize()).map_err(failed)?;
-        let is_root = Directory::open(Path::new("/"), Access::LookUp)
-            .and_then(|root| root.own_metadata())
-            .map_or(true, |root| root.identity == metadata.identity);
-        if is_root {
-            return Err(Refusal::RootDirectory(named));
+        let opened = OpenedRoot::open(path).map_err(failed)?;
+        let OpenedRoot { directory, metadata, real_path } = &opened;
+        if opened.may_be_root_directory() {
+            return Err(SweepRefusal::RootDirectory(named));
         }
         if only_cache {
             let found = directory.metadata(PYCACHE, Links::Keep).map_err(failed)?;
             if found.kind != FileKind::Directory {
-                return Err(Refusal::NotADirectory(named));
+                return Err(SweepRefusal::NotADirectory(named));
             }
         }
         if directory::effective_user() == 0 {
             check_root_alone(path, metadata.identity)
-                .map_err(|doubt| Refusal::Doubtful { path: named.clone(), doubt })?;
+                .map_err(|doubt| SweepRefusal::Doubtful { path: named.clone(), doubt })?;
         }
         if store.is_some_and(|store| real_path.starts_with(store)) {
-            return Err(Refusal::InStore(named));
+            return Err(SweepRefusal::InStore(named));
         }
         if system == System::Leave {
-            if is_packaged(&real_path) {
-                return Err(Refusal::Packaged(named));
+            if is_packaged(real_path) {
+                return Err(SweepRefusal::Packaged(named));
             }
-            if library_around(&real_path).is_some() {
-                return Err(Refusal::Installation(named));
+            if library_around(real_path).is_some() {
+                return Err(SweepRefusal::Installation(named));
             }
         }
-        Ok(Root { tree: Tree::new(directory, path.to_path_buf()), real_path, only_cache })
+        let real_path = real_path.clone();
+        Ok(Root { tree: opened.into_tree(path), real_path, only_cache })
     }
 }
 

@@ -7,14 +7,15 @@
 //! libraries of installations, what belongs to a package manager, the store, other roots of the same sweep, and what is
 //! to be ignored ([`Bounds`]).
 
-use super::found::{Companion, File, Form, Names, Seen, has_source, legacy_stem};
-use super::look::{Hashes, Look, Mirror, mirror_of, read_start};
-use super::place::Place;
+use super::found::{Companion, InTreeFile, InTreeForm, Seen, has_source, legacy_stem};
+use super::look::{Hashes, Mirror, SourceLook, mirror_of, read_start};
+use super::place::SourcePlace;
 use super::repository::Tracking;
 use super::root::{LIBRARY, Root, System, is_packaged, is_standard_library_by_place};
 use crate::host::directory::{Directory, FileKind, LONGEST_PATH, ListBuffer, name_too_long};
 use crate::host::pool::{self, Jobs, Threads};
 use crate::pyc::name::{Name, PYCACHE, joined};
+use crate::source::listing::{Listing, UnknownKinds};
 use crate::source::walk::NOT_SOURCES;
 use crate::source::{Why, is_missing};
 use crate::store::Store;
@@ -108,7 +109,7 @@ pub struct Walk<'a> {
 }
 
 /// Takes what a walk finds. Each worker has its own; they are returned when all is done.
-pub trait Visitor: Send {
+pub trait WalkVisitor: Send {
     /// One directory: a `__pycache__`, or one of sources.
     fn directory(&mut self, seen: &Seen<'_>);
     /// A directory that was not entered.
@@ -117,23 +118,23 @@ pub trait Visitor: Send {
     fn trouble(&mut self, trouble: Trouble);
 }
 
-struct Worker<V> {
+struct WalkWorker<V> {
     visitor: V,
     buffer: ListBuffer,
 }
 
 impl Walk<'_> {
     /// Walks the tree. `new_visitor` makes one visitor a worker; `progress` hears how many files were seen so far.
-    pub fn run<V: Visitor>(
+    pub fn run<V: WalkVisitor>(
         &self,
         new_visitor: impl Fn() -> V + Sync,
         mut progress: impl FnMut(u64),
     ) -> Vec<V> {
         let seen = AtomicU64::new(0);
-        let new_worker = || Worker { visitor: new_visitor(), buffer: ListBuffer::default() };
+        let new_worker = || WalkWorker { visitor: new_visitor(), buffer: ListBuffer::default() };
         let workers = pool::run(
             self.threads,
-            vec![Arc::new(Place::root(self.root))],
+            vec![Arc::new(SourcePlace::root(self.root))],
             new_worker,
             |worker, place, jobs| {
                 if !self.stop.load(Ordering::Relaxed) {
@@ -161,11 +162,11 @@ impl Walk<'_> {
     }
 
     /// One directory of sources and its `__pycache__`; returns how many files they have.
-    fn enter<V: Visitor>(
+    fn enter<V: WalkVisitor>(
         &self,
-        place: &Arc<Place>,
-        worker: &mut Worker<V>,
-        jobs: &mut Jobs<Arc<Place>>,
+        place: &Arc<SourcePlace>,
+        worker: &mut WalkWorker<V>,
+        jobs: &mut Jobs<Arc<SourcePlace>>,
     ) -> u64 {
         let relative = &*place.relative;
         let Some(opened) = self.open(relative, worker) else { return 0 };
@@ -179,13 +180,13 @@ impl Walk<'_> {
             return 0;
         }
         let files = if only_cache { Vec::new() } else { self.legacy(place, directory, names, worker) };
-        let has_cache = names.directories.iter().any(|name| name == PYCACHE);
+        let has_cache = names.directories().any(|name| name == PYCACHE);
         let is_meant = has_cache && (only_cache || self.is_meant(relative, PYCACHE));
         let cache = if is_meant { self.open(&joined(relative, PYCACHE), worker) } else { None };
-        if names.files.iter().any(|(name, kind)| name == PYCACHE && *kind == FileKind::Link) {
+        if names.kind(PYCACHE) == Some(FileKind::Link) {
             worker.visitor.left_alone(self.shown(relative, PYCACHE), Reason::Link);
         }
-        let cached = cache.as_ref().map_or(0, |cache| cache.names.files.len());
+        let cached = cache.as_ref().map_or(0, |cache| cache.names.files().len());
         place.settle(!files.is_empty() || cached > 0);
         if let Some(cache) = &cache {
             self.visit_cache(place, &opened, cache, worker);
@@ -199,20 +200,20 @@ impl Walk<'_> {
             place,
             is_cache: false,
             files: &files,
-            others: names.files.len() - files.len() + usize::from(!is_whole),
-            directories: names.directories.len(),
+            others: names.files().len() - files.len() + usize::from(!is_whole),
+            directories: names.directories().len(),
         });
         self.go_on(place, names, worker, jobs);
-        (names.files.len() + cached) as u64
+        (names.files().len() + cached) as u64
     }
 
     /// Hands a `__pycache__` to the visitor.
-    fn visit_cache<V: Visitor>(
+    fn visit_cache<V: WalkVisitor>(
         &self,
-        place: &Arc<Place>,
+        place: &Arc<SourcePlace>,
         sources: &Listed,
         cache: &Listed,
-        worker: &mut Worker<V>,
+        worker: &mut WalkWorker<V>,
     ) {
         let files = self.cached_files(place, &sources.directory, &sources.names, cache, &mut worker.visitor);
         worker.visitor.directory(&Seen {
@@ -222,20 +223,20 @@ impl Walk<'_> {
             is_cache: true,
             files: &files,
             others: usize::from(!cache.is_whole),
-            directories: cache.names.directories.len(),
+            directories: cache.names.directories().len(),
         });
     }
 
     /// Makes a job of each directory that is entered.
-    fn go_on<V: Visitor>(
+    fn go_on<V: WalkVisitor>(
         &self,
-        place: &Arc<Place>,
-        names: &Names,
-        worker: &mut Worker<V>,
-        jobs: &mut Jobs<Arc<Place>>,
+        place: &Arc<SourcePlace>,
+        names: &Listing,
+        worker: &mut WalkWorker<V>,
+        jobs: &mut Jobs<Arc<SourcePlace>>,
     ) {
-        for name in names.directories.iter().filter(|name| self.is_entered(place, name)) {
-            let below = Place::below(place, name);
+        for name in names.directories().filter(|name| self.is_entered(place, name)) {
+            let below = SourcePlace::below(place, name);
             if below.relative.len() > LONGEST_PATH {
                 let path = self.shown(&below.relative, b"");
                 worker.visitor.trouble(Trouble::Directory { path, source: name_too_long() });
@@ -246,7 +247,7 @@ impl Walk<'_> {
     }
 
     /// Whether a directory is entered, as far as its name and its path tell.
-    fn is_entered(&self, place: &Place, name: &[u8]) -> bool {
+    fn is_entered(&self, place: &SourcePlace, name: &[u8]) -> bool {
         let holds_sources = name != PYCACHE && !NOT_SOURCES.iter().any(|foreign| foreign.as_bytes() == name);
         holds_sources && self.is_meant(&place.relative, name)
     }
@@ -260,7 +261,7 @@ impl Walk<'_> {
     }
 
     /// Why a directory is left alone, as what is in it tells. A root is what was named.
-    fn reason_to_leave(&self, place: &Place, names: &Names) -> Option<Reason> {
+    fn reason_to_leave(&self, place: &SourcePlace, names: &Listing) -> Option<Reason> {
         if place.relative.is_empty() {
             return None;
         }
@@ -280,15 +281,15 @@ impl Walk<'_> {
     }
 
     /// Bytecode that lies beside sources.
-    fn legacy<'n, V: Visitor>(
+    fn legacy<'n, V: WalkVisitor>(
         &self,
-        place: &Place,
+        place: &SourcePlace,
         directory: &Directory,
-        names: &'n Names,
-        worker: &mut Worker<V>,
-    ) -> Vec<File<'n>> {
+        names: &'n Listing,
+        worker: &mut WalkWorker<V>,
+    ) -> Vec<InTreeFile<'n>> {
         let mut files = Vec::new();
-        for (name, kind) in names.files.iter().filter(|(_, kind)| *kind == FileKind::Regular) {
+        for (name, kind) in names.files().filter(|(_, kind)| *kind == FileKind::Regular) {
             let Some((stem, is_temporary)) = legacy_stem(name) else { continue };
             if (self.bounds.is_ignored)(&self.shown(&place.relative, name)) {
                 continue;
@@ -297,9 +298,9 @@ impl Walk<'_> {
                 true => Companion::Present,
                 false => Companion::Missing,
             };
-            let form = if is_temporary { Form::BesideTemporary } else { Form::Beside }(companion);
+            let form = if is_temporary { InTreeForm::BesideTemporary } else { InTreeForm::Beside }(companion);
             let entry = Entry::named(name, Name::Foreign);
-            let mut file = File::new(entry, *kind, form);
+            let mut file = InTreeFile::new(entry, kind, form);
             file.tracking = self.tracking(place, &place.relative, name, &mut worker.visitor);
             files.extend(self.read(&place.relative, directory, file, &mut worker.visitor));
         }
@@ -307,7 +308,13 @@ impl Walk<'_> {
     }
 
     /// Whether git tracks a file; reports an index that cannot be read.
-    fn tracking<V: Visitor>(&self, place: &Place, relative: &[u8], name: &[u8], visitor: &mut V) -> Tracking {
+    fn tracking<V: WalkVisitor>(
+        &self,
+        place: &SourcePlace,
+        relative: &[u8],
+        name: &[u8],
+        visitor: &mut V,
+    ) -> Tracking {
         let Some(repository) = place.repository() else { return Tracking::Untracked };
         let path = self.root.real_path.join(OsStr::from_bytes(&joined(relative, name)));
         let tracking = repository.tracking(&path);
@@ -320,7 +327,7 @@ impl Walk<'_> {
     }
 
     /// Opens and lists a directory.
-    fn open<V: Visitor>(&self, relative: &[u8], worker: &mut Worker<V>) -> Option<Listed> {
+    fn open<V: WalkVisitor>(&self, relative: &[u8], worker: &mut WalkWorker<V>) -> Option<Listed> {
         let mut report =
             |error| self.trouble(relative, error).into_iter().for_each(|it| worker.visitor.trouble(it));
         let directory = match self.root.directory(relative) {
@@ -330,7 +337,8 @@ impl Walk<'_> {
                 return None;
             }
         };
-        let (names, listed) = Names::of(&directory, &mut worker.buffer);
+        let mut names = Listing::default();
+        let listed = names.read(&directory, &mut worker.buffer, UnknownKinds::LookUp);
         let is_whole = listed.is_ok();
         if let Err(error) = listed {
             report(error);
@@ -339,26 +347,26 @@ impl Walk<'_> {
     }
 
     /// The files of a `__pycache__`, and what the store has in their places.
-    fn cached_files<'n, V: Visitor>(
+    fn cached_files<'n, V: WalkVisitor>(
         &self,
-        place: &Place,
+        place: &SourcePlace,
         sources: &Directory,
-        source_names: &Names,
+        source_names: &Listing,
         cache: &'n Listed,
         visitor: &mut V,
-    ) -> Vec<File<'n>> {
+    ) -> Vec<InTreeFile<'n>> {
         let relative = joined(&place.relative, PYCACHE);
         let mirror = self.mirror(place);
-        let look = Look { sources, source_names, cache: &cache.directory, hashes: Hashes::default() };
+        let look = SourceLook { sources, source_names, cache: &cache.directory, hashes: Hashes::default() };
         let mut files = Vec::new();
-        for (name, kind) in &cache.names.files {
+        for (name, kind) in cache.names.files() {
             if (self.bounds.is_ignored)(&self.shown(&relative, name)) {
                 let entry = Entry::named(name, Name::Foreign);
-                files.push(File::new(entry, *kind, Form::Ignored));
+                files.push(InTreeFile::new(entry, kind, InTreeForm::Ignored));
                 continue;
             }
-            let parsed = if *kind == FileKind::Regular { Name::parse(name) } else { Name::Foreign };
-            let mut file = File::new(Entry::named(name, parsed), *kind, Form::Cached);
+            let parsed = if kind == FileKind::Regular { Name::parse(name) } else { Name::Foreign };
+            let mut file = InTreeFile::new(Entry::named(name, parsed), kind, InTreeForm::Cached);
             let Some(mut file) = (match parsed {
                 Name::Foreign => Some(file),
                 _ => {
@@ -378,7 +386,7 @@ impl Walk<'_> {
     }
 
     /// What is known of the store's directory that mirrors a place; nothing where nobody asks.
-    fn mirror(&self, place: &Place) -> Option<Mirror> {
+    fn mirror(&self, place: &SourcePlace) -> Option<Mirror> {
         match self.destination {
             Destination::Nowhere => None,
             Destination::Empty => Some(Mirror::Nothing),
@@ -390,13 +398,13 @@ impl Walk<'_> {
     }
 
     /// A file with its metadata and what it begins with; `None` when it vanished meanwhile.
-    fn read<'n, V: Visitor>(
+    fn read<'n, V: WalkVisitor>(
         &self,
         relative: &[u8],
         directory: &Directory,
-        mut file: File<'n>,
+        mut file: InTreeFile<'n>,
         visitor: &mut V,
-    ) -> Option<File<'n>> {
+    ) -> Option<InTreeFile<'n>> {
         match read_start(directory, file.entry.name) {
             Ok(None) => return None,
             Ok(Some((metadata, content))) => {
@@ -415,6 +423,6 @@ impl Walk<'_> {
 /// An open `__pycache__`.
 struct Listed {
     directory: Directory,
-    names: Names,
+    names: Listing,
     is_whole: bool,
 }

@@ -1,28 +1,27 @@
 //! One directory of the store: list it, look at what the question needs, hand it to the visitor.
 
-use super::look::Look;
-use super::place::{Facts, Mirrored, Place};
-use super::sources::{SourceNames, Sources, append};
-use super::{Listing, Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
+use super::look::EntryLook;
+use super::place::{Mirrored, Place, PlaceFacts};
+use super::sources::Sources;
+use super::{Question, Scan, Trouble, Visit, Visitor, trouble_with_directory};
 use crate::host::directory::{Directory, FileKind, Links, ListBuffer, Metadata, is_link_loop};
 use crate::pyc::name::{self, Name};
 use crate::source::is_missing;
+use crate::source::listing::{Listing, UnknownKinds};
 use crate::source::owner::Presence;
 use crate::store::entry::Entry;
 use crate::units::Moment;
 use std::cell::OnceCell;
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// What a worker keeps from directory to directory, so that a scan allocates little.
 #[derive(Default)]
 pub(super) struct Buffers {
+    buffer: ListBuffer,
     store: Listing,
-    files: Vec<(Range<usize>, FileKind)>,
-    directories: Vec<Range<usize>>,
-    sources: SourceNames,
+    sources: Listing,
     usual: Vec<u8>,
     held: Option<Held>,
 }
@@ -38,7 +37,7 @@ struct Held {
 impl Buffers {
     /// The names of the directories found by the last [`scan`].
     pub(super) fn directories(&self) -> impl Iterator<Item = &[u8]> {
-        self.directories.iter().map(|range| &self.store.names[range.clone()])
+        self.store.directories()
     }
 }
 
@@ -50,7 +49,7 @@ pub(super) fn scan<V: Visitor>(
     visitor: &mut V,
 ) -> u64 {
     // Where this directory cannot be opened, those of the last one are not its.
-    buffers.directories.clear();
+    buffers.store.clear();
     let parent = buffers.held.as_ref().filter(|held| place.is_in(&held.place));
     let directory = match open(scan, place, parent) {
         Ok(directory) => directory,
@@ -59,38 +58,38 @@ pub(super) fn scan<V: Visitor>(
             return 0;
         }
     };
-    let Buffers { store: listing, files, directories, sources, usual, .. } = buffers;
-    if let Err(error) = list(&directory, listing, files, directories) {
+    let Buffers { buffer, store: listing, sources, usual, .. } = buffers;
+    if let Err(error) = listing.read(&directory, buffer, UnknownKinds::LookUp) {
         report(scan, place, error, visitor);
     }
-    let names = &listing.names;
-    let parse =
-        |(range, kind): &(Range<usize>, FileKind)| parse(&place.relative, &names[range.clone()], *kind);
-    let bytecode = files.iter().filter(|file| matches!(parse(file), Name::Bytecode(_))).count();
+    let parsed = listing.files().map(|(name, kind)| (name, parse(&place.relative, name, kind)));
+    let bytecode = parsed.clone().filter(|(_, parsed)| matches!(parsed, Name::Bytecode(_))).count();
     let above = parent.and_then(|parent| parent.sources.as_ref());
-    let sources =
-        Sources::open(scan, place, above, bytecode, sources, &mut |trouble| visitor.trouble(trouble));
-    place.settle(Facts { mirrored: sources.mirrored(), holds_entries: bytecode > 0 });
+    let sources = Sources::open(scan, place, above, bytecode, (sources, buffer), &mut |trouble| {
+        visitor.trouble(trouble)
+    });
+    place.settle(PlaceFacts { mirrored: sources.mirrored(), holds_entries: bytecode > 0 });
 
-    let mut look = Look::new(scan, place, &directory, sources, &mut listing.buffer, usual, visitor);
-    let mut entries = Vec::with_capacity(files.len());
-    for file in files.iter() {
+    let mut look = EntryLook::new(scan, place, &directory, sources, buffer, usual, visitor);
+    let (files, directories) = (listing.files().len(), listing.directories().len());
+    let mut entries = Vec::with_capacity(files);
+    for (name, parsed) in parsed {
         if scan.stop.load(Ordering::Relaxed) {
             return 0;
         }
-        entries.extend(look.entry(&names[file.0.clone()], parse(file)));
+        entries.extend(look.entry(name, parsed));
     }
-    let is_empty = files.is_empty() && directories.is_empty();
+    let is_empty = files == 0 && directories == 0;
     let presence = match look.sources.mirrored() {
         Mirrored::Absent(last_change) if is_empty => presence_by_age(&directory, last_change),
         mirrored => mirrored.presence(),
     };
-    let Look { sources, visitor, .. } = look;
+    let EntryLook { sources, visitor, .. } = look;
     let visit = Visit {
         relative: &place.relative,
         metadata: metadata(scan, place, &directory, presence, visitor),
         entries: &entries,
-        directories: directories.len(),
+        directories,
         sources: presence,
         place,
         store: scan.store,
@@ -99,10 +98,10 @@ pub(super) fn scan<V: Visitor>(
     };
     visitor.directory(&visit);
     let sources = sources.into_directory();
-    if !directories.is_empty() {
+    if directories > 0 {
         buffers.held = Some(Held { place: place.clone(), store: directory, sources });
     }
-    buffers.files.len() as u64
+    files as u64
 }
 
 /// Opens the directory, from its parent if that is held.
@@ -121,31 +120,6 @@ fn report<V: Visitor>(scan: &Scan<'_>, place: &Place, error: io::Error, visitor:
             .into_iter()
             .for_each(|it| visitor.trouble(it));
     }
-}
-
-/// Lists the directory: its files, sorted by name, and its directories, as ranges of the listing's names.
-fn list(
-    directory: &Directory,
-    listing: &mut Listing,
-    files: &mut Vec<(Range<usize>, FileKind)>,
-    directories: &mut Vec<Range<usize>>,
-) -> io::Result<()> {
-    let Listing { buffer, names } = listing;
-    names.clear();
-    files.clear();
-    directories.clear();
-    let listed = directory.list(buffer, |name, kind| {
-        let kind = match kind {
-            FileKind::Unknown => directory.metadata(name, Links::Keep).map_or(kind, |metadata| metadata.kind),
-            kind => kind,
-        };
-        match kind {
-            FileKind::Directory => directories.push(append(names, name)),
-            kind => files.push((append(names, name), kind)),
-        }
-    });
-    files.sort_unstable_by(|(one, _), (other, _)| names[one.clone()].cmp(&names[other.clone()]));
-    listed
 }
 
 /// What the name of a file in the directory `relative` says.
@@ -198,9 +172,9 @@ pub(super) fn one<R>(
         None => (&b""[..], relative),
     };
     let failed = |source| trouble_with_directory(scan.store, parent, source).map_or(Ok(None), Err);
-    let mut names = SourceNames::default();
+    let (mut names, mut buffer) = (Listing::default(), ListBuffer::default());
     let mut troubles = OneTrouble(None);
-    let place = match find_place(scan, parent, &mut names, &mut troubles) {
+    let place = match find_place(scan, parent, &mut troubles) {
         Ok(place) => place,
         Err(error) => return failed(error),
     };
@@ -217,10 +191,15 @@ pub(super) fn one<R>(
         return Ok(None);
     }
     let parsed = parse(parent, name, kind);
-    let sources = Sources::open(scan, &place, None, 1, &mut names, &mut |trouble| troubles.trouble(trouble));
-    place.settle(Facts { mirrored: sources.mirrored(), holds_entries: matches!(parsed, Name::Bytecode(_)) });
-    let (mut buffer, mut usual) = (ListBuffer::default(), Vec::new());
-    let mut look = Look::new(scan, &place, &directory, sources, &mut buffer, &mut usual, &mut troubles);
+    let sources = Sources::open(scan, &place, None, 1, (&mut names, &mut buffer), &mut |trouble| {
+        troubles.trouble(trouble)
+    });
+    place.settle(PlaceFacts {
+        mirrored: sources.mirrored(),
+        holds_entries: matches!(parsed, Name::Bytecode(_)),
+    });
+    let mut usual = Vec::new();
+    let mut look = EntryLook::new(scan, &place, &directory, sources, &mut buffer, &mut usual, &mut troubles);
     let entry = look.entry(name, parsed);
     let sources = look.sources.mirrored().presence();
     let Some(entry) = entry else { return troubles.0.map_or(Ok(None), Err) };
@@ -240,19 +219,17 @@ pub(super) fn one<R>(
 }
 
 /// The place of a directory, by the directories on the way to it.
-fn find_place(
-    scan: &Scan<'_>,
-    relative: &[u8],
-    names: &mut SourceNames,
-    troubles: &mut OneTrouble,
-) -> io::Result<Arc<Place>> {
+fn find_place(scan: &Scan<'_>, relative: &[u8], troubles: &mut OneTrouble) -> io::Result<Arc<Place>> {
+    let (mut names, mut buffer) = (Listing::default(), ListBuffer::default());
     let mut place = Arc::new(Place::root());
     for component in relative.split(|&byte| byte == b'/').filter(|component| !component.is_empty()) {
         let directory = scan.store.directory(&place.relative)?;
-        let sources = Sources::open(scan, &place, None, 0, names, &mut |trouble| troubles.trouble(trouble));
+        let sources = Sources::open(scan, &place, None, 0, (&mut names, &mut buffer), &mut |trouble| {
+            troubles.trouble(trouble)
+        });
         // A scan would know whether files lie here; it matters for owners of loose directories only.
         let holds_entries = holds_bytecode(&directory);
-        place.settle(Facts { mirrored: sources.mirrored(), holds_entries });
+        place.settle(PlaceFacts { mirrored: sources.mirrored(), holds_entries });
         place = Arc::new(Place::below(&place, component));
     }
     Ok(place)

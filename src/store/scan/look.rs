@@ -6,8 +6,9 @@ use super::recorded::{self, Unread};
 use super::sources::{Sources, is_fault};
 use super::{Question, Scan, Trouble, Visitor};
 use crate::host::directory::{Directory, FileKind, Links, ListBuffer, Metadata};
-use crate::pyc::name::{Form, Name, Slot, SourceIndex};
+use crate::pyc::name::{Form, Name, Slot};
 use crate::pyc::{Loads, Magic, header};
+use crate::source::listing::Listing;
 use crate::source::witness::real_path;
 use crate::source::{Answer, Fate, Gone, Source, Why, is_missing};
 use crate::store::entry::{Content, Entry};
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The look at a directory's entries, one after another in the order of their names.
-pub(super) struct Look<'a, V> {
+pub(super) struct EntryLook<'a, V> {
     pub(super) scan: &'a Scan<'a>,
     pub(super) place: &'a Arc<Place>,
     pub(super) directory: &'a Directory,
@@ -50,18 +51,13 @@ pub(super) enum Looked {
 pub(super) struct Known {
     /// The sources hashed, by name or recorded path and magic.
     hashes: HashMap<(Vec<u8>, Magic), Result<[u8; 8], Why>>,
-    /// The order of the listed sources.
-    listed: Option<SourceIndex>,
     /// All names beside the sources, read when the first source is missing.
-    source_names: Option<Result<Indexed, Why>>,
+    source_names: Option<Result<Listing, Why>>,
     /// The usual sources that were missing where there were other names, and whether another file maps to their slots.
     has_others: HashMap<Vec<u8>, bool>,
 }
 
-/// Names, and their order by the slots that hold them.
-type Indexed = (Vec<Vec<u8>>, SourceIndex);
-
-impl<'a, V: Visitor> Look<'a, V> {
+impl<'a, V: Visitor> EntryLook<'a, V> {
     pub(super) fn new(
         scan: &'a Scan<'a>,
         place: &'a Arc<Place>,
@@ -70,14 +66,25 @@ impl<'a, V: Visitor> Look<'a, V> {
         buffer: &'a mut ListBuffer,
         usual: &'a mut Vec<u8>,
         visitor: &'a mut V,
-    ) -> Look<'a, V> {
+    ) -> EntryLook<'a, V> {
         let known = Known::default();
         let (last, may_be_reached_by_dots) = (None, None);
-        Look { scan, place, directory, sources, buffer, usual, last, may_be_reached_by_dots, known, visitor }
+        EntryLook {
+            scan,
+            place,
+            directory,
+            sources,
+            buffer,
+            usual,
+            last,
+            may_be_reached_by_dots,
+            known,
+            visitor,
+        }
     }
 }
 
-impl<V: Visitor> Look<'_, V> {
+impl<V: Visitor> EntryLook<'_, V> {
     /// The facts of one file; `None` when it vanished meanwhile.
     pub(super) fn entry<'n>(&mut self, name: &'n [u8], parsed: Name<'n>) -> Option<Entry<'n>> {
         let mut entry = Entry::named(name, parsed);
@@ -286,8 +293,8 @@ impl<V: Visitor> Look<'_, V> {
             Sources::LookUp(present) => present.look_up(self.usual, evidence),
             Sources::Listed(present, names) => match names.kind(self.usual) {
                 Some(FileKind::Regular) => return Looked::Source(Source::Exists),
+                Some(FileKind::Other) | None => present.missing(evidence, self.usual),
                 Some(_) => present.look_up(self.usual, evidence),
-                None => present.missing(evidence, self.usual),
             },
         };
         match answer {
@@ -336,19 +343,16 @@ impl<V: Visitor> Look<'_, V> {
         }
         let present = match &self.sources {
             Sources::LookUp(present) => present,
-            Sources::Listed(present, names) if names.has_source_of(slot, &mut self.known.listed) => present,
+            Sources::Listed(present, names) if names.sources_of(slot).next().is_some() => present,
             Sources::Listed(..) | Sources::Settled(_) => return None,
         };
         let directory = present.path();
         if self.known.source_names.is_none() {
-            let names = present.names(self.buffer).map(|names| {
-                let index = SourceIndex::new(names.len(), |at| &names[at]);
-                (names, index)
-            });
-            self.known.source_names = Some(names.map_err(|error| self.report_source(directory, error)));
+            let listing = present.listing(self.buffer);
+            self.known.source_names = Some(listing.map_err(|error| self.report_source(directory, error)));
         }
-        let (names, index) = match &self.known.source_names {
-            Some(Ok((names, index))) => (names, index),
+        let names = match &self.known.source_names {
+            Some(Ok(names)) => names,
             Some(Err(why)) => return Some((Vec::new(), Source::Unreachable(*why))),
             None => return None,
         };
@@ -357,7 +361,7 @@ impl<V: Visitor> Look<'_, V> {
         let has_others = match self.known.has_others.get(self.usual) {
             Some(has_others) => *has_others,
             None => {
-                let has_others = index.sources_of(slot, |at| &names[at]).any(is_other);
+                let has_others = names.sources_of(slot).any(is_other);
                 self.known.has_others.insert(self.usual.clone(), has_others);
                 has_others
             }
@@ -365,7 +369,7 @@ impl<V: Visitor> Look<'_, V> {
         if !has_others {
             return None;
         }
-        let is_listed = |name: &Vec<u8>| slot.holds(name) && names.binary_search(name).is_ok();
+        let is_listed = |name: &[u8]| slot.holds(name) && names.kind(name).is_some();
         // Any file of that stem maps to the slot, a `x.txt` as well: the entry itself says which was compiled.
         match compiled_name(self.directory, name, slot) {
             Some(compiled) if is_listed(&compiled) && is_other(&compiled) => {

@@ -43,7 +43,7 @@ mod place;
 mod recorded;
 mod sources;
 
-use crate::host::directory::{Directory, LONGEST_PATH, ListBuffer, Metadata, name_too_long};
+use crate::host::directory::{Directory, LONGEST_PATH, Metadata, name_too_long};
 use crate::host::pool::{self, Threads};
 use crate::pyc::{StatedMagics, UncheckedHashes};
 use crate::source::owner::{Life, Owner, Presence};
@@ -185,7 +185,7 @@ pub enum Trouble {
         source: io::Error,
     },
     /// A source, or a directory of sources.
-    #[error("cannot look at the source {}", .path.display())]
+    #[error("cannot read the metadata of the source {}", .path.display())]
     Source {
         /// Its path.
         path: PathBuf,
@@ -213,7 +213,7 @@ impl Trouble {
 }
 
 /// What a worker keeps from directory to directory.
-struct Worker<V> {
+struct ScanWorker<V> {
     visitor: V,
     buffers: directory::Buffers,
 }
@@ -226,7 +226,7 @@ impl Scan<'_> {
         mut progress: impl FnMut(u64),
     ) -> Vec<V> {
         let seen = AtomicU64::new(0);
-        let new_worker = || Worker { visitor: new_visitor(), buffers: directory::Buffers::default() };
+        let new_worker = || ScanWorker { visitor: new_visitor(), buffers: directory::Buffers::default() };
         let workers = pool::run(
             self.threads,
             vec![Arc::new(Place::root())],
@@ -287,11 +287,4 @@ fn trouble_with_directory(store: &Store, relative: &[u8], source: io::Error) -> 
         io::ErrorKind::CrossesDevices => Some(Trouble::MountPoint { path }),
         _ => Some(Trouble::Directory { path, source }),
     }
-}
-
-/// Room for listings, kept by a worker.
-#[derive(Default)]
-struct Listing {
-    buffer: ListBuffer,
-    names: Vec<u8>,
 }

@@ -2,7 +2,7 @@
 
 use crate::host::directory::FileKind;
 use crate::pyc::name;
-use crate::source::owner::{Mirror, Owner, Ownership, Presence};
+use crate::source::owner::{MirrorNames, Owner, Ownership, Presence};
 use crate::source::{Why, is_missing};
 use crate::store::Store;
 use crate::units::Moment;
@@ -17,7 +17,7 @@ pub(super) struct Place {
     /// The path from the store's root, without a leading slash; empty for the root.
     pub relative: Box<[u8]>,
     parent: Option<Arc<Place>>,
-    facts: OnceLock<Facts>,
+    facts: OnceLock<PlaceFacts>,
     ownership: OnceLock<Ownership>,
     /// Whether a directory here mirrors a symbolic link.
     has_links: OnceLock<bool>,
@@ -27,7 +27,7 @@ pub(super) struct Place {
 
 /// What the scan found out about a place, before those below it are begun.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts {
+pub(super) struct PlaceFacts {
     /// What became of the directory of sources that it mirrors.
     pub mirrored: Mirrored,
     /// Whether it has entries of its own.
@@ -137,7 +137,7 @@ impl Place {
     }
 
     /// Records the facts; once, by the scan, before those below are begun.
-    pub(super) fn settle(&self, facts: Facts) {
+    pub(super) fn settle(&self, facts: PlaceFacts) {
         let _ = self.facts.set(facts);
     }
 
@@ -184,7 +184,7 @@ impl Place {
 /// The store as it answers for vanished sources.
 struct StoreMirror<'a>(&'a Store);
 
-impl Mirror for StoreMirror<'_> {
+impl MirrorNames for StoreMirror<'_> {
     fn names(&self, directory: &Path) -> Vec<Vec<u8>> {
         let relative = name::mirror_of(directory);
         let mut names = Vec::new();

@@ -13,7 +13,7 @@ use crate::pyc::{Header, Magic, header};
 use crate::source::witness::Wanted;
 use crate::source::{Evidence, Fate, Gone, Source, SourceFile, Why, is_missing};
 use crate::store::Store;
-use crate::store::body::{self, Part};
+use crate::store::body::{self, ReadPart};
 use crate::units::Moment;
 use std::ffi::OsStr;
 use std::io;
@@ -108,8 +108,8 @@ pub(super) fn path_with_dots(
         _ => metadata_of(&file)?.readable_bytes(),
     };
     let answer = body::read_for(&file, length, |bytes, part, memory| match part {
-        Part::Start => path_in_start(bytes, slot, memory),
-        Part::All => Some(path_in(bytes, slot, memory)),
+        ReadPart::Start => path_in_start(bytes, slot, memory),
+        ReadPart::All => Some(path_in(bytes, slot, memory)),
     })?;
     answer.unwrap_or(Ok(None))
 }

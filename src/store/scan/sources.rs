@@ -1,12 +1,12 @@
 //! The directory of sources that a directory of the store mirrors.
 
 use super::place::{Mirrored, Place};
-use super::{Listing, Question, Scan, Trouble};
-use crate::host::directory::{Access, Directory, FileKind};
-use crate::pyc::name::{self, Slot, SourceIndex};
+use super::{Question, Scan, Trouble};
+use crate::host::directory::{Access, Directory, ListBuffer};
+use crate::pyc::name;
+use crate::source::listing::{Listing, UnknownKinds};
 use crate::source::{PresentDirectory, SourceDirectory, Why, is_missing};
 use std::io;
-use std::ops::Range;
 
 /// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
 const LIST_FROM: usize = 3;
@@ -28,55 +28,12 @@ fn lists(names: Names, question: Question, bytecode: usize) -> bool {
     question == Question::Orphans && bytecode >= LIST_FROM && names == Names::Listed
 }
 
-/// The regular files and links of a directory of sources, sorted.
-#[derive(Default)]
-pub(super) struct SourceNames {
-    listing: Listing,
-    sorted: Vec<(Range<usize>, FileKind)>,
-}
-
-impl SourceNames {
-    fn read(&mut self, directory: &Directory) -> io::Result<()> {
-        let Listing { buffer, names } = &mut self.listing;
-        names.clear();
-        self.sorted.clear();
-        directory.list(buffer, |name, kind| {
-            if kind != FileKind::Directory && kind != FileKind::Other {
-                self.sorted.push((append(names, name), kind));
-            }
-        })?;
-        self.sorted.sort_unstable_by(|(one, _), (other, _)| names[one.clone()].cmp(&names[other.clone()]));
-        Ok(())
-    }
-
-    fn name(&self, at: usize) -> &[u8] {
-        &self.listing.names[self.sorted[at].0.clone()]
-    }
-
-    pub(super) fn has_source_of(&self, slot: &Slot<'_>, index: &mut Option<SourceIndex>) -> bool {
-        let index = index.get_or_insert_with(|| SourceIndex::new(self.sorted.len(), |at| self.name(at)));
-        index.sources_of(slot, |at| self.name(at)).next().is_some()
-    }
-
-    pub(super) fn kind(&self, name: &[u8]) -> Option<FileKind> {
-        let found =
-            self.sorted.binary_search_by(|(range, _)| self.listing.names[range.clone()].cmp(name)).ok()?;
-        Some(self.sorted[found].1)
-    }
-}
-
-pub(super) fn append(names: &mut Vec<u8>, name: &[u8]) -> Range<usize> {
-    let start = names.len();
-    names.extend_from_slice(name);
-    start..names.len()
-}
-
 /// The directory of sources that a place mirrors, as far as the question needs it.
 pub(super) enum Sources<'a> {
     /// Names are looked up one by one.
     LookUp(PresentDirectory),
     /// Its names are known.
-    Listed(PresentDirectory, &'a SourceNames),
+    Listed(PresentDirectory, &'a Listing),
     /// An answer foreverything in it and below it.
     Settled(Mirrored),
 }
@@ -87,7 +44,7 @@ impl<'a> Sources<'a> {
         place: &Place,
         parent: Option<&Directory>,
         bytecode: usize,
-        names: &'a mut SourceNames,
+        (names, buffer): (&'a mut Listing, &mut ListBuffer),
         report: &mut dyn FnMut(Trouble),
     ) -> Sources<'a> {
         if let Some(handed_down) = place.handed_down() {
@@ -110,7 +67,9 @@ impl<'a> Sources<'a> {
                 Sources::Settled(Mirrored::Unreachable(why))
             }
             // A directory that may be entered but not read cannot be listed: then names are looked up.
-            SourceDirectory::Present(present) if lists && names.read(&present.directory).is_ok() => {
+            SourceDirectory::Present(present)
+                if lists && names.read(&present.directory, buffer, UnknownKinds::Keep).is_ok() =>
+            {
                 Sources::Listed(present, names)
             }
             SourceDirectory::Present(present) => Sources::LookUp(present),

@@ -239,7 +239,7 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     pycstore: not changed: /home/me/.bashrc has 2 names (hard links), and only one would be changed
     hint: edit it by hand; `--print` shows what would be added
     pycstore: bash: ~/.bash_profile: bash reads it as a login shell, and it may not read ~/.bashrc
-    pycstore: not changed: /home/me/.bash_profile is no regular file
+    pycstore: not changed: /home/me/.bash_profile is not a regular file
     hint: edit it by hand; `--print` shows what would be added
     ");
     // One bad file does not stop the others.

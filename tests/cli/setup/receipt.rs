@@ -175,7 +175,7 @@ fn a_receipt_that_others_may_write_or_that_is_none_is_ignored_and_said() {
     ignored("it is larger than 1048576 bytes");
     std::fs::remove_file(&path).unwrap();
     answer(world.command("mkfifo").arg(&path)).exits(0);
-    ignored("it is no regular file");
+    ignored("it is not a regular file");
     // Nor is it in the way of a setup.
     let told = pycstore(&world, &[], &["setup", "zsh", "--yes"]).exits(0).stderr;
     assert!(told.contains(&format!("cannot record the edited files in {}: ", path.display())), "{told}");
