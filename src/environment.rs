@@ -2,8 +2,10 @@
 
 use crate::host::directory::effective_user;
 use crate::source::interpreter::Places;
+use crate::store::others;
 use crate::units::Moment;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The environment as the program uses it. An empty variable counts as unset, as it does for Python.
@@ -11,6 +13,9 @@ use std::path::{Path, PathBuf};
 pub struct Environment {
     /// `HOME`; where that is unset, the user's home in passwd(5), as Python and shells take it.
     pub home: Option<PathBuf>,
+    /// The stores that Python uses where nothing names one, and `setup` proposes: the first that exists counts, else the
+    /// first. Empty without a home.
+    pub default_stores: Vec<PathBuf>,
     /// The homes of all users that `/etc/passwd` knows, and `HOME`: no store is or holds one.
     pub homes: Vec<PathBuf>,
     /// `USER`, else `LOGNAME`.
@@ -84,6 +89,7 @@ impl Environment {
             source_date_epoch: None,
             working_directory: home.clone(),
             continued_for: None,
+            default_stores: default_stores(&home, Platform::Other),
             homes: vec![home.clone()],
             home: Some(home),
             now: Moment { seconds: 1_700_000_000, nanoseconds: 0 },
@@ -104,6 +110,15 @@ impl Environment {
         let below =
             |place: &str| std::fs::read_dir(place).into_iter().flatten().flatten().map(|home| home.path());
         ["/home", "/Users"].into_iter().flat_map(below).chain([PathBuf::from("/root")]).collect()
+    }
+
+    /// The store where nothing names one; it need not exist. `None` without a home.
+    pub fn default_store(&self) -> Option<&PathBuf> {
+        let may_exist = |path: &&PathBuf| match path.symlink_metadata() {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        self.default_stores.iter().find(may_exist).or(self.default_stores.first())
     }
 
     /// A directory that a store can have to itself, for hints.
@@ -140,5 +155,51 @@ impl Environment {
             }
         }
         absolute
+    }
+}
+
+/// An operating system, as far as it has a Python of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// Its Python has a store unless a variable names another.
+    MacOs,
+    /// Its Python has no store by default.
+    Other,
+}
+
+impl Platform {
+    /// The one that this program is built for.
+    pub const THIS: Platform = if cfg!(target_os = "macos") { Platform::MacOs } else { Platform::Other };
+}
+
+/// The stores of a home where nothing names one.
+pub fn default_stores(home: &Path, platform: Platform) -> Vec<PathBuf> {
+    let of_apple = (platform == Platform::MacOs).then(|| home.join(others::OF_APPLE));
+    [home.join(".cache/cpython")].into_iter().chain(of_apple).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_macos_the_store_of_apples_python_is_the_default_unless_there_is_another() {
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path();
+        let default = |platform: Platform| {
+            let default_stores = default_stores(home, platform);
+            let environment = Environment { default_stores, ..Environment::of_test("/nowhere") };
+            let store = environment.default_store().unwrap();
+            store.strip_prefix(home).unwrap().to_str().unwrap().to_string()
+        };
+        assert_eq!(
+            (default(Platform::Other), default(Platform::MacOs)),
+            (".cache/cpython".into(), ".cache/cpython".into())
+        );
+        std::fs::create_dir_all(home.join("Library/Caches/com.apple.python")).unwrap();
+        assert_eq!(default(Platform::Other), ".cache/cpython");
+        assert_eq!(default(Platform::MacOs), "Library/Caches/com.apple.python");
+        std::fs::create_dir_all(home.join(".cache/cpython")).unwrap();
+        assert_eq!(default(Platform::MacOs), ".cache/cpython");
     }
 }

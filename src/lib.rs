@@ -81,6 +81,11 @@ pub mod warm;
 #[path = "../tests/hostile/library.rs"]
 pub mod hostile;
 
+/// Makes pipes and sockets, for tests.
+#[cfg(test)]
+#[path = "../tests/support/special.rs"]
+mod special_files;
+
 // The fuzzer (`tests/fuzz`) links the library alone; this is the binary's half for it.
 #[cfg(fuzzing)]
 #[allow(missing_docs, dead_code, reason = "the binary uses the rest")]

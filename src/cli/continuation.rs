@@ -72,8 +72,13 @@ pub fn continue_as_owner(
     let accounts = Accounts::read();
     let object = CommandObject::of(global, command, environment)?;
     let Some((path, user)) = object.owner(&accounts)? else { return Ok(()) };
+    let name = name_of(&accounts, user);
+    if !cfg!(target_os = "linux") {
+        // Only Linux keeps the user from tracing the process, and with it from writing to root's terminal.
+        let message = format!("refused as root: {} belongs to {name}", path.display());
+        return Err(Complaint::new(message, format!("run as that user: sudo -u '#{user}' pycstore …")).into());
+    }
     if !global.quiet {
-        let name = name_of(&accounts, user);
         complain::note(&format!("{} belongs to {name}: continuing as {name}", path.display()));
     }
     let status = run_as(user, accounts.user(user), object.store_to_name(), environment)?;

@@ -1,6 +1,6 @@
 //! Reads the environment of the process; no other module does.
 
-use pycstore::environment::Environment;
+use pycstore::environment::{Environment, Platform, default_stores};
 use pycstore::host::accounts::{Accounts, User};
 use pycstore::host::contained::THIS_PROGRAM;
 use pycstore::host::directory::effective_user;
@@ -102,6 +102,7 @@ pub fn of_process() -> Environment {
         // The home of some system users does not exist (`/nonexistent`), and is not created.
         state_directory: ours("XDG_STATE_HOME", ".local/state")
             .filter(|_| variable("XDG_STATE_HOME").is_some() || home.as_ref().is_some_and(|it| it.is_dir())),
+        default_stores: home.as_deref().map_or_else(Vec::new, |home| default_stores(home, Platform::THIS)),
         homes: home.iter().cloned().chain(homes_in_passwd(&accounts)).collect(),
         common_directories: common_directories(variable, home.as_deref()),
         source_date_epoch: variable("SOURCE_DATE_EPOCH").and_then(|epoch| epoch.to_str()?.parse().ok()),

@@ -22,7 +22,11 @@ const ENVIRONMENT: [(&str, &str); 8] = [
         "The directory of pycstore/config.toml and of the files that setup and schedule edit, instead of ~/.config.",
     ),
     ("XDG_STATE_HOME", "The directory of pycstore's history of past runs, instead of ~/.local/state."),
-    ("HOME", "The default store is $HOME/.cache/cpython. The home itself is never used as a store."),
+    (
+        "HOME",
+        "The default store is $HOME/.cache/cpython; on macOS, if that does not exist, \
+         $HOME/Library/Caches/com.apple.python, where Apple's Python writes. The home itself is never used as a store.",
+    ),
     ("SHELL", "The login shell, for setup without a target."),
     ("ZDOTDIR", "The directory of zsh's files, for setup."),
     ("NO_COLOR", "No colours, unless --color asks for them."),

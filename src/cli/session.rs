@@ -78,8 +78,8 @@ impl Session {
         Ok(Session { configuration, ..Session::new(global, environment) })
     }
 
-    /// The store: `--store`, else `PYTHONPYCACHEPREFIX`, else the configuration, else `~/.cache/cpython`. It need not
-    /// exist. `None` without a home.
+    /// The store: `--store`, else `PYTHONPYCACHEPREFIX`, else the configuration, else
+    /// [`Environment::default_store`]. It need not exist. `None` without a home.
     pub fn store(&self) -> Sourced<Option<PathBuf>> {
         let environment = &self.environment;
         if let Some(path) = &self.global.store {
@@ -91,7 +91,7 @@ impl Session {
         }
         match &self.configuration.store {
             Some(store) => store.clone().map(Some),
-            None => Sourced::default(environment.home.as_ref().map(|home| home.join(".cache/cpython"))),
+            None => Sourced::default(environment.default_store().cloned()),
         }
     }
 

@@ -282,8 +282,7 @@ mod tests {
         std::os::unix::fs::chown(&path, Some(effective_user()), None).unwrap();
         assert_eq!(refused(), "it is larger than 1048576 bytes");
         std::fs::remove_file(&path).unwrap();
-        let pipe = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, pipe, 0).unwrap();
+        crate::special_files::make_pipe(&path).unwrap();
         assert_eq!(refused(), "it is not a regular file");
         std::fs::remove_file(&path).unwrap();
         symlink("elsewhere", &path).unwrap();

@@ -77,7 +77,7 @@ pub fn refuse_strangers(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use rustix::fs::{CWD, FileType};
+    use crate::special_files::make_pipe;
     use std::io::Write;
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
@@ -86,7 +86,7 @@ pub(crate) mod tests {
     /// file, and links to some of them.
     pub fn hostile_files(directory: &Path) -> Vec<PathBuf> {
         let at = |name: &str| directory.join(name);
-        rustix::fs::mknodat(CWD, at("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        make_pipe(&at("pipe")).unwrap();
         std::fs::create_dir(at("directory")).unwrap();
         File::create(at("sparse")).unwrap().set_len(1 << 40).unwrap();
         // Its name goes with the test's directory.

@@ -13,6 +13,7 @@ use crate::environment::Environment;
 use crate::host::directory::effective_user;
 use crate::host::program;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -125,7 +126,7 @@ impl Agent {
     /// # Errors
     /// If launchd refuses.
     pub fn load(&self) -> Result<(), SchedulerError> {
-        // Otherwise launchd keeps an old agent; there may be none.
+        // Otherwise launchd keeps an old agent. If that cannot be removed, the next call fails and says why.
         let _ = unload();
         let domain = format!("gui/{}", effective_user());
         tell(&["bootstrap".as_ref(), domain.as_ref(), self.path.as_ref()])
@@ -139,13 +140,37 @@ fn text(path: &Path) -> Result<String, Complaint> {
     Ok(text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"))
 }
 
-/// Removes the agent from launchd.
+/// Checks that launchd runs here: launchctl(1) is on `PATH`.
+///
+/// # Errors
+/// If there is none, or others may change it.
+pub fn check_launchctl() -> Result<(), Complaint> {
+    let hint = "pycstore schedule install --print --with launchd shows its property list";
+    match program::command("launchctl") {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Complaint::new("launchd exists only on macOS", hint))
+        }
+        Err(error) => Err(Complaint::caused(error, hint)),
+    }
+}
+
+/// Removes the agent from launchd, if launchd has it.
 ///
 /// # Errors
 /// If launchd refuses.
 pub fn unload() -> Result<(), SchedulerError> {
-    let service = format!("gui/{}/{LABEL}", effective_user());
-    tell(&["bootout".as_ref(), service.as_ref()])
+    if is_loaded() { tell(&["bootout".as_ref(), service().as_ref()]) } else { Ok(()) }
+}
+
+/// Whether launchd has the agent.
+pub fn is_loaded() -> bool {
+    tell(&["print".as_ref(), service().as_ref()]).is_ok()
+}
+
+/// The name by which launchd knows the agent.
+fn service() -> String {
+    format!("gui/{}/{LABEL}", effective_user())
 }
 
 fn tell(arguments: &[&OsStr]) -> Result<(), SchedulerError> {

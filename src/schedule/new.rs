@@ -4,10 +4,9 @@ use super::cron;
 use super::error::ScheduleError;
 use super::installed::Installed;
 use super::job::Job;
-use super::launchd::Agent;
+use super::launchd::{self, Agent};
 use super::scheduler::{Scheduler, SchedulerError};
 use super::systemd::{self, Units};
-use crate::complaint::Complaint;
 use crate::crontab::DailyTime;
 use crate::edits::{EditPlan, Placement, TextPlace};
 use crate::environment::Environment;
@@ -74,13 +73,13 @@ impl NewSchedule {
                 new.plan.insert_block(&TextPlace::Crontab, &cron::BLOCK, &line, Placement::End)?;
             }
             Scheduler::Launchd => {
-                if !cfg!(target_os = "macos") {
-                    let hint = "pycstore schedule install --print --with launchd shows its property list";
-                    return Err(Complaint::new("launchd exists only on macOS", hint).into());
-                }
+                launchd::check_launchctl()?;
                 let agent = Agent::new(environment)?;
                 let list = agent.property_list(job, time(installed, scheduler))?;
                 agent.plan(&mut new.plan, list)?;
+                if !new.plan.is_empty() || !launchd::is_loaded() {
+                    new.lines.push("load the agent into launchd (launchctl bootstrap)".into());
+                }
             }
         }
         Ok(new)

@@ -196,10 +196,11 @@ fn check_ours(path: &Path, metadata: &Metadata) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// `/root`, `/home`, `/home/<user>`, `/Users`, `/Users/<user>`: homes that no variable needs to name.
+/// `/root`, `/home`, `/home/<user>`, and of macOS `/Users`, `/Users/<user>`, `/var/root`: homes that no variable needs to
+/// name. The path is as the system tells it, in the case that a name has on the disk.
 fn is_home_by_place(path: &Path) -> bool {
     let parent = path.parent();
-    path == Path::new("/root")
+    ["/root", "/var/root", "/private/var/root"].iter().any(|home| path == Path::new(home))
         || ["/home", "/Users"]
             .iter()
             .any(|homes| path == Path::new(homes) || parent == Some(Path::new(homes)))
@@ -277,6 +278,8 @@ mod tests {
             ("/Users", true),
             ("/Users/me", true),
             ("/Users/me/Library", false),
+            ("/private/var/root", true),
+            ("/private/var/root/Library", false),
             ("/srv/home", false),
             ("/srv/home/me", false),
             ("/", false),

@@ -79,12 +79,15 @@ pub struct StoreSearch<'a> {
     pub own: Option<&'a Path>,
 }
 
+/// Below a home, the store of Apple's own Python.
+pub const OF_APPLE: &str = "Library/Caches/com.apple.python";
+
 /// Below a home.
 const IN_HOME: [(StoreOrigin, &str); 4] = [
     (StoreOrigin::Convention, ".cache/cpython"),
     (StoreOrigin::Convention, ".cache/python"),
     (StoreOrigin::Convention, ".pycache"),
-    (StoreOrigin::Apple, "Library/Caches/com.apple.python"),
+    (StoreOrigin::Apple, OF_APPLE),
 ];
 
 /// Where applications keep their caches, below a home.

@@ -26,6 +26,9 @@ pub struct Scope {
 }
 
 /// Globs over absolute source paths. `*` stays within a component, `**` crosses them.
+///
+/// On macOS the case of ASCII letters does not matter, because most volumes ignore it: a glob keeps rather too much. What
+/// selects (`under`, `owners`) is compared as it is spelled everywhere: rather too little is removed.
 #[derive(Debug, Clone, Default)]
 pub struct Keep {
     globs: GlobSet,
@@ -71,16 +74,30 @@ const MOST_GLOB_BYTES: usize = 64 << 10;
 /// How deep braces may be nested in a glob: globset reads them by recursion.
 const DEEPEST_BRACES: usize = 32;
 
+/// Whether the case of letters matters in a glob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Matters,
+    Ignored,
+}
+
+/// On this system.
+const CASE: Case = if cfg!(target_os = "macos") { Case::Ignored } else { Case::Matters };
+
 impl Keep {
     /// The set of these globs.
     ///
     /// # Errors
     /// The first invalid one.
     pub fn of<'a>(globs: impl IntoIterator<Item = &'a str>) -> Result<Keep, BadGlob> {
+        Keep::built(globs, CASE)
+    }
+
+    fn built<'a>(globs: impl IntoIterator<Item = &'a str>, case: Case) -> Result<Keep, BadGlob> {
         let mut set = GlobSetBuilder::new();
         let mut bytes = 0;
         for glob in globs {
-            for built in built(glob)? {
+            for built in built(glob, case)? {
                 set.add(built);
             }
             bytes += glob.len();
@@ -98,7 +115,7 @@ impl Keep {
     /// # Errors
     /// What is wrong with it.
     pub fn check(glob: &str) -> Result<(), BadGlob> {
-        built(glob).map(drop)
+        built(glob, Case::Matters).map(drop)
     }
 
     /// The same; a source matches by any of its spellings.
@@ -134,7 +151,7 @@ impl Keep {
 }
 
 /// The pattern of a glob: a glob that matches a directory also matches everything below it.
-fn built(glob: &str) -> Result<[Glob; 2], BadGlob> {
+fn built(glob: &str, case: Case) -> Result<[Glob; 2], BadGlob> {
     let depth = |(deepest, depth): (usize, usize), byte| match byte {
         b'{' => (deepest.max(depth + 1), depth + 1),
         b'}' => (deepest, depth.saturating_sub(1)),
@@ -147,7 +164,8 @@ fn built(glob: &str) -> Result<[Glob; 2], BadGlob> {
         return Err(BadGlob::Relative { glob: glob.to_string() });
     }
     let build = |pattern: &str| {
-        let built = GlobBuilder::new(pattern).literal_separator(true).build();
+        let mut builder = GlobBuilder::new(pattern);
+        let built = builder.literal_separator(true).case_insensitive(case == Case::Ignored).build();
         built.map_err(|source| BadGlob::Syntax { glob: glob.to_string(), source })
     };
     Ok([build(glob)?, build(&format!("{}/**", glob.trim_end_matches('/')))?])
@@ -212,6 +230,18 @@ mod tests {
         assert!(!admits(&owner, "/a/p/m.py"));
         let both = Scope { under: vec!["/a".into()], owners: vec!["/a/p".into()], ..Scope::default() };
         assert!(admits(&both, "/a/p/m.py"));
+    }
+
+    #[test]
+    fn on_macos_globs_keep_in_any_case() {
+        let keeps = |case: Case, source: &str| {
+            let keep = Keep::built(["/Users/me/Work/**"], case).unwrap();
+            keep.matches(Path::new(source))
+        };
+        for case in [Case::Matters, Case::Ignored] {
+            assert!(keeps(case, "/Users/me/Work/m.py") && !keeps(case, "/Users/me/Works/m.py"));
+        }
+        assert!(keeps(Case::Ignored, "/users/me/work/m.py") && !keeps(Case::Matters, "/users/me/work/m.py"));
     }
 
     #[test]

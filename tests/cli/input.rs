@@ -1,8 +1,7 @@
 //! Configuration, history and metrics are input and output of the user: whatever lies at their paths, a run ends, says so
 //! in one line, and writes nowhere else.
 
-use crate::support::{World, ends, files, history_of};
-use rustix::fs::{CWD, FileType, Mode};
+use crate::support::{World, ends, files, history_of, special};
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -13,7 +12,7 @@ fn world() -> World {
 }
 
 fn make_pipe(path: &Path) {
-    rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    special::make_pipe(path).unwrap();
 }
 
 /// What is put at a path, with its name.

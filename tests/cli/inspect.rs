@@ -283,6 +283,7 @@ fn several_are_answered_and_what_is_missing_is_said() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn looking_does_not_count_as_use() {
     let one = One::new();
     let entry = one.compile(newest(), "TIMESTAMP");

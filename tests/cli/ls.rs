@@ -1,5 +1,6 @@
 //! `pycstore ls`: every file of the store once, each with its status and its reason.
 
+use crate::support::special::make_pipe;
 use crate::support::{World, age, answer, files, interpreters, newest};
 use base64::Engine;
 use serde_json::{Value, json};
@@ -115,8 +116,7 @@ fn cases() -> Cases {
     symlink(entry("fresh"), named("link.TAG.pyc")).unwrap();
     symlink(&world.home, named("linked")).unwrap();
     let pipe = named("pipe.TAG.pyc");
-    let mode = rustix::fs::Mode::from_raw_mode(0o644);
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    make_pipe(&pipe).unwrap();
     for path in [named("link.TAG.pyc"), named("linked"), pipe] {
         expected.insert(path, ("foreign", None));
     }
@@ -162,6 +162,7 @@ fn unchecked_hashes_are_checked_on_request() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn the_json_contract_is_kept() {
     let Cases { world, project, .. } = cases();
     let lines = world.pycstore(["ls", "--json"]).exits(0).json_lines();
@@ -373,6 +374,7 @@ fn nothing_found_is_said() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn looking_leaves_last_use_as_it_was() {
     let world = World::new();
     let project = world.project("p", &["a.py", "b.py"]);

@@ -21,6 +21,7 @@ mod ls;
 mod man;
 mod prune;
 mod report;
+mod schedule;
 mod setup;
 mod source;
 mod sweep;

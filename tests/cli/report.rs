@@ -157,6 +157,7 @@ fn the_page_needs_nothing_but_itself() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn the_totals_are_those_of_du() {
     let world = varied();
     let du = world.pycstore(["du", "--json"]).exits(0).json();
@@ -282,6 +283,7 @@ fn a_reader_who_does_not_see_is_told_what_is_what() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn hostile_names_are_shown_and_do_nothing() {
     let world = World::new();
     // A slash is a directory's end; over two directories a name can close an element all the same.

@@ -115,6 +115,7 @@ fn only_a_deep_prune_reads_bodies() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn verify_does_not_disturb_last_use() {
     let (world, interpreter) = (World::new(), newest());
     let project = project(&world, interpreter, &["a"]);

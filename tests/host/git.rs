@@ -1,8 +1,8 @@
 //! Work trees of git, made by git itself: what it tracks stays where `sweep` runs, and `setup git` hides the rest.
 
 use crate::support::in_tree::sweep;
+use crate::support::special::make_pipe;
 use crate::support::{Answer, HEADER, HOUR, World, age, answer, files, newest, tool};
-use rustix::fs::{FileType, Mode};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -214,8 +214,7 @@ fn where_the_index_cannot_be_read_all_bytecode_stays() {
         ("empty", |index| std::fs::write(index, "").unwrap()),
         ("a pipe", |index| {
             std::fs::remove_file(index).unwrap();
-            rustix::fs::mknodat(rustix::fs::CWD, index, FileType::Fifo, Mode::from_raw_mode(0o644), 0)
-                .unwrap();
+            make_pipe(index).unwrap();
         }),
         ("a directory", |index| {
             std::fs::remove_file(index).unwrap();

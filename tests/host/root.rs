@@ -670,6 +670,7 @@ fn as_root_a_stopped_job_stops_and_goes_on() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 #[ignore = "needs root"]
 fn as_root_an_owner_who_stops_it_does_not_hold_root_up() {
     let site = Site::new();

@@ -119,16 +119,7 @@ fn a_file_in_a_directorys_place_is_no_witness_unless_it_is_a_text() {
         let directory = evidence.open(file, None, Access::LookUp);
         assert_eq!(matches!(directory, SourceDirectory::Deleted(_)), is_text, "{name}: {directory:?}");
     }
-    assert!(
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            base.join("pipe"),
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RWXU,
-            0
-        )
-        .is_ok()
-    );
+    crate::special::make_pipe(&base.join("pipe")).unwrap();
     assert_eq!(
         fate(&evidence, &base.join("pipe/m.py")),
         Fate::Doubtful(Why::Archive),

@@ -40,6 +40,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use support::compiled::compiled_by;
 use support::ordinary::as_ordinary_user;
+use support::special::{make_pipe, make_socket};
 use support::stage::{
     RESOLVERS, Stage, Tree, carry_out, circumstances, look, orphans, plan, plan_where, tree,
 };
@@ -215,13 +216,11 @@ fn a_file_that_is_not_the_planned_one_any_more_stays() {
         }),
         ("a pipe", |_, path| {
             fs::remove_file(path).unwrap();
-            let mode = rustix::fs::Mode::from_raw_mode(0o644);
-            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+            make_pipe(path).unwrap();
         }),
         ("a socket", |_, path| {
             fs::remove_file(path).unwrap();
-            let mode = rustix::fs::Mode::from_raw_mode(0o644);
-            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Socket, mode, 0).unwrap();
+            make_socket(path).unwrap();
         }),
         ("an empty directory", |_, path| {
             fs::remove_file(path).unwrap();
@@ -554,6 +553,7 @@ fn what_is_no_bytecode_goes_by_some_selectors_alone() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn a_budget_of_bytes_evicts_all_names_of_a_file_or_none() {
     let bytes = [&HEADER[..], &[7; 9000]].concat();
     // Of each file its names and when it was last used, in days; what may stay; what goes. `old.77` is a temporary that
@@ -1453,10 +1453,7 @@ fn change(stage: &Stage, change: Change) {
         Change::Link(index) => {
             fs::remove_file(file(index)).and_then(|()| symlink(stage.outside.join("x"), file(index)))
         }
-        Change::Pipe(index) => fs::remove_file(file(index)).and_then(|()| {
-            let (cwd, kind) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
-            Ok(rustix::fs::mknodat(cwd, file(index), kind, rustix::fs::Mode::from_raw_mode(0o644), 0)?)
-        }),
+        Change::Pipe(index) => fs::remove_file(file(index)).and_then(|()| make_pipe(&file(index))),
         Change::Add(index) => fs::write(directory(index).join("new.cpython-312.pyc"), HEADER),
         Change::AddDirectory(index) => fs::create_dir(directory(index).join("new")),
         Change::SwapDirectory(index) => {

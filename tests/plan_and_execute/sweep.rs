@@ -4,6 +4,7 @@
 //! for both ways of resolving paths. What could be removed by mistake is a hard link of what was planned, so that no
 //! comparison of inodes saves it: only the rule under test does.
 
+use crate::support::special::make_pipe;
 use crate::support::stage::{RESOLVERS, link_all, tree};
 use pycstore::effect::sweep::{SweepOutcome, execute};
 use pycstore::host::directory::{Resolver, effective_user};
@@ -128,11 +129,6 @@ fn plan_ignoring(
     let stop = AtomicBool::new(false);
     let walk = Walk { root, bounds, destination, threads: Threads::exactly(2), stop: &stop };
     SweepPlanner::collect(walk.run(|| SweepPlanner::new(policy), |_| {}))
-}
-
-fn pipe(path: &Path) {
-    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
-    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
 }
 
 fn carry_out(root: Root, plan: SweepPlan, store: Option<&Store>) -> SweepOutcome {
@@ -298,7 +294,7 @@ fn what_is_no_bytecode_in_a_cache_is_named_and_keeps_it() {
             0 => fs::write(&other, "").unwrap(),
             1 => symlink(&stage.outside, &other).unwrap(),
             2 => symlink("nowhere", &other).unwrap(),
-            3 => pipe(&other),
+            3 => make_pipe(&other).unwrap(),
             // Directories are told by the cache that they are in.
             _ => {
                 fs::create_dir(&other).unwrap();
@@ -631,7 +627,7 @@ fn nothing_is_adopted_of_a_source_that_is_no_file_or_over_what_is_none() {
         match number {
             0 => fs::create_dir(&entry).unwrap(),
             1 => symlink(&stage.outside, &entry).unwrap(),
-            _ => pipe(&entry),
+            _ => make_pipe(&entry).unwrap(),
         }
         let (root, store) = (stage.root(None), stage.store(None));
         let planned = plan(&root, Destination::Store(&store));

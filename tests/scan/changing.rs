@@ -2,10 +2,10 @@
 
 use crate::hostile::assert_same;
 use crate::record::{QUESTIONS, Recorded, manners, scan};
+use crate::support::special::{make_pipe, make_socket};
 use crate::tree::{Tree, bytecode};
 use crate::walk::walk;
 use pycstore::store::scan::Question;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -90,7 +90,6 @@ fn become_another(name: &Path, turn: u64) {
     if fs::remove_file(name).is_err() {
         fs::remove_dir_all(name).ok();
     }
-    let special = |kind| mknodat(CWD, name, kind, Mode::from_raw_mode(0o644), 0).ok();
     match turn % 7 {
         0 | 1 => put(name),
         2 => {
@@ -99,8 +98,8 @@ fn become_another(name: &Path, turn: u64) {
         }
         3 => drop(symlink("/", name)),
         4 => drop(symlink("no-such-file", name)),
-        5 => drop(special(FileType::Fifo)),
-        _ => drop(special(FileType::Socket)),
+        5 => drop(make_pipe(name)),
+        _ => drop(make_socket(name)),
     }
 }
 

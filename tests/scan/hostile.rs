@@ -2,10 +2,10 @@
 
 use crate::record::{Found, Known, QUESTIONS, manners, scan};
 use crate::support::ordinary::as_ordinary_user;
+use crate::support::special::{make_pipe, make_socket};
 use crate::tree::{Tree, bytecode, name};
 use crate::walk::walk;
 use pycstore::store::scan::Question;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -17,10 +17,6 @@ const DEPTH: usize = 130;
 const WIDTH: usize = 5000;
 /// How many directories another one has.
 const DIRECTORIES: usize = 700;
-
-fn special(path: &Path, kind: FileType) {
-    mknodat(CWD, path, kind, Mode::from_raw_mode(0o644), 0).unwrap();
-}
 
 /// Entries of every status that needs no permission bits.
 pub fn statuses(tree: &Tree) {
@@ -77,7 +73,7 @@ pub fn sources(tree: &Tree) {
     symlink(target, directory.join("link.py")).unwrap();
     symlink("no-such-file", directory.join("dangling.py")).unwrap();
     symlink("loop.py", directory.join("loop.py")).unwrap();
-    special(&directory.join("pipe.py"), FileType::Fifo);
+    make_pipe(&directory.join("pipe.py")).unwrap();
     // The last two are those of other slots.
     for other in ["windowed.pyw", ".hidden", "trailing.", "long.name.py", "longer.pyw"] {
         fs::write(directory.join(other), "").unwrap();
@@ -102,8 +98,8 @@ pub fn special_files(tree: &Tree) {
     symlink("there", mirror.join("back")).unwrap();
     symlink("back", mirror.join("there")).unwrap();
     symlink("/", mirror.join("everything")).unwrap();
-    special(&mirror.join("pipe.cpython-312.pyc"), FileType::Fifo);
-    special(&mirror.join("socket.cpython-312.pyc"), FileType::Socket);
+    make_pipe(&mirror.join("pipe.cpython-312.pyc")).unwrap();
+    make_socket(&mirror.join("socket.cpython-312.pyc")).unwrap();
 }
 
 pub fn names(tree: &Tree) {

@@ -10,6 +10,7 @@ pub mod ordinary;
 pub mod random;
 pub mod shown;
 pub mod site;
+pub mod special;
 pub mod spool;
 pub mod stage;
 pub mod storm;
@@ -95,19 +96,10 @@ impl World {
 
     /// Does something as the user whose home it is. The kernel knows a user by the thread.
     pub fn as_owner<R: Send>(&self, act: impl FnOnce() -> R + Send) -> R {
-        use rustix::process::{Gid, Uid};
-        let Some(owner) = self.owner else { return act() };
-        let (user, group) = (Uid::from_raw(owner), Gid::from_raw(owner));
-        let as_owner = || {
-            rustix::thread::set_thread_groups(&[]).unwrap();
-            rustix::thread::set_thread_res_gid(group, group, group).unwrap();
-            rustix::thread::set_thread_res_uid(user, user, user).unwrap();
-            act()
-        };
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(as_owner);
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        match self.owner {
+            Some(owner) => ordinary::as_user(owner, act),
+            None => act(),
+        }
     }
 
     /// Writes a file below the home, with its directories; returns its path.

@@ -1,7 +1,6 @@
 //! Permission bits mean nothing to root: what is about them runs as somebody else.
 
 use super::NOBODY;
-use rustix::process::{Gid, Uid};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -18,18 +17,31 @@ pub fn as_ordinary_user<R: Send>(directory: &Path, act: impl FnOnce() -> R + Sen
     for entry in walkdir::WalkDir::new(directory) {
         std::os::unix::fs::lchown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
     }
-    let become_nobody = || {
-        let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-        rustix::thread::set_thread_groups(&[]).unwrap();
-        rustix::thread::set_thread_res_gid(group, group, group).unwrap();
-        rustix::thread::set_thread_res_uid(user, user, user).unwrap();
-        assert_eq!(rustix::process::geteuid(), user);
-    };
+    as_user(NOBODY, act)
+}
+
+/// Runs `act` as another user, in a thread of its own. Only root can, and only on Linux.
+pub fn as_user<R: Send>(user: u32, act: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            become_nobody();
+            become_user(user);
             act()
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+#[cfg(target_os = "linux")]
+fn become_user(user: u32) {
+    use rustix::process::{Gid, Uid};
+    let (user, group) = (Uid::from_raw(user), Gid::from_raw(user));
+    rustix::thread::set_thread_groups(&[]).unwrap();
+    rustix::thread::set_thread_res_gid(group, group, group).unwrap();
+    rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+    assert_eq!(rustix::process::geteuid(), user);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn become_user(_: u32) {
+    panic!("only Linux changes the user of one thread: run the tests as an ordinary user");
 }

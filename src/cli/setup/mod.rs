@@ -166,7 +166,12 @@ fn store(session: &Session) -> Result<PathBuf, Complaint> {
             return Err(Complaint::new(message, hint));
         }
     }
-    store.value.ok_or_else(|| Complaint::new("no store: HOME is not set", "pycstore setup --store DIR …"))
+    let value = match store.origin {
+        // Not the store of Apple's Python: the variable is for all Pythons.
+        Origin::Default => session.environment.default_stores.first().cloned(),
+        _ => store.value,
+    };
+    value.ok_or_else(|| Complaint::new("no store: HOME is not set", "pycstore setup --store DIR …"))
 }
 
 /// Refuses a directory that no command takes for a store, or that other programs use too.

@@ -158,9 +158,13 @@ impl<V: Visitor> EntryLook<'_, V> {
                 Err(Unread::Refused) if !matches!(entry.content, Content::Read(..)) => {}
                 Err(Unread::Refused) => entry.source = Source::Unreachable(Why::Permission),
                 Err(Unread::UnknownFormat) => entry.source = Source::Unreachable(Why::Magic),
-                // It vanished, or a directory took its name: the removal looks again.
+                // It vanished, or a directory or a pipe took its name: the removal looks again.
                 Err(Unread::Failed(error))
-                    if is_missing(&error) || error.kind() == io::ErrorKind::IsADirectory => {}
+                    if is_missing(&error)
+                        || matches!(
+                            error.kind(),
+                            io::ErrorKind::IsADirectory | io::ErrorKind::NotSeekable
+                        ) => {}
                 Err(Unread::Failed(error)) => entry.source = Source::Unreachable(self.unread(entry, error)),
             }
         }

@@ -11,6 +11,23 @@ use std::io;
 /// Below this many entries it is cheaper to look their sources up one by one than to list the sources' directory.
 const LIST_FROM: usize = 3;
 
+/// By which names a file system finds a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// By the one that a listing has.
+    Listed,
+    /// By others as well: most volumes of macOS ignore case, HFS+ also the Unicode normalization.
+    Equivalent,
+}
+
+/// What has to be expected of volumes on this system.
+const NAMES: Names = if cfg!(target_os = "macos") { Names::Equivalent } else { Names::Listed };
+
+/// Whether a directory of sources is listed for so many entries: only where a listing tells which names are missing.
+fn lists(names: Names, question: Question, bytecode: usize) -> bool {
+    question == Question::Orphans && bytecode >= LIST_FROM && names == Names::Listed
+}
+
 /// The directory of sources that a place mirrors, as far as the question needs it.
 pub(super) enum Sources<'a> {
     /// Names are looked up one by one.
@@ -36,7 +53,7 @@ impl<'a> Sources<'a> {
         if !name::mirrors_sources(&place.relative) {
             return Sources::Settled(Mirrored::Nothing);
         }
-        let lists = scan.question == Question::Orphans && bytecode >= LIST_FROM;
+        let lists = lists(NAMES, scan.question, bytecode);
         let access = if lists { Access::List } else { Access::LookUp };
         let path = place.sources();
         match scan.evidence.open(path.clone(), parent.map(|parent| (parent, place.name())), access) {
@@ -79,4 +96,16 @@ impl<'a> Sources<'a> {
 /// it was looked at is none.
 pub(super) fn is_fault(error: &io::Error) -> bool {
     matches!(Why::of(error), Why::Io | Why::StaleHandle) && !is_missing(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_name_is_found_in_another_case_a_listing_tells_nothing() {
+        assert!(lists(Names::Listed, Question::Orphans, LIST_FROM));
+        assert!(!lists(Names::Equivalent, Question::Orphans, LIST_FROM));
+        assert!(!lists(Names::Listed, Question::Orphans, LIST_FROM - 1));
+    }
 }

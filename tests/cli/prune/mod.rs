@@ -10,6 +10,7 @@ mod unattended;
 mod unknown;
 mod whole_store;
 
+use crate::support::special::make_pipe;
 use crate::support::{
     Answer, HOUR, Snapshot, World, age, answer, assert_only_gone, closed_pipe, date_back, files,
     interpreters, newest,
@@ -351,14 +352,7 @@ fn what_python_does_not_write_is_never_touched() {
     std::fs::create_dir(&named).unwrap();
     std::fs::write(named.join("note"), "x").unwrap();
     let pipe = gone.join(format!("pipe.{tag}.pyc"));
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &pipe,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::from_raw_mode(0o644),
-        0,
-    )
-    .unwrap();
+    make_pipe(&pipe).unwrap();
     let before = store(&world);
     world.pycstore(["prune", "--orphans", "--stale", "--corrupt", "--temporary"]).exits(0);
     assert_only_gone(&before, &store(&world), &[&entry]);

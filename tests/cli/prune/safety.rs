@@ -3,6 +3,7 @@
 
 use crate::support::confinement::REFUSALS;
 use crate::support::site::{Site, named, site};
+use crate::support::special::{make_pipe, make_socket};
 use crate::support::{World, answer, assert_only_gone, date_back, files, newest};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -20,15 +21,6 @@ const EVERYTHING: [&str; 9] = [
     "--max-size=0",
 ];
 
-fn make(kind: rustix::fs::FileType, path: &Path) {
-    let mode = rustix::fs::Mode::from_raw_mode(0o644);
-    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
-}
-
-fn mkfifo(path: &Path) {
-    make(rustix::fs::FileType::Fifo, path);
-}
-
 #[test]
 fn nothing_is_followed_out_of_the_store() {
     for refusals in REFUSALS {
@@ -40,8 +32,8 @@ fn nothing_is_followed_out_of_the_store() {
             symlink("..", directory.join("up")).unwrap();
             symlink(".", directory.join("loop")).unwrap();
             symlink(&outside, directory.join(named("directory"))).unwrap();
-            mkfifo(&directory.join(named("pipe")));
-            make(rustix::fs::FileType::Socket, &directory.join(named("socket")));
+            make_pipe(&directory.join(named("pipe"))).unwrap();
+            make_socket(&directory.join(named("socket"))).unwrap();
         }
         let before = World::snapshot(&world.home);
         let pruned = world.pycstore_refused(refusals, ["prune", "--orphans"]).exits(0);
@@ -108,7 +100,7 @@ fn a_source_that_is_no_file_to_read_is_not_read() {
     for name in ["pipe.py", "device.py"] {
         std::fs::remove_file(project.join(name)).unwrap();
     }
-    mkfifo(&project.join("pipe.py"));
+    make_pipe(&project.join("pipe.py")).unwrap();
     symlink("/dev/zero", project.join("device.py")).unwrap();
     std::fs::File::options().write(true).open(project.join("huge.py")).unwrap().set_len(1 << 42).unwrap();
     let before = World::snapshot(&world.store);
@@ -131,10 +123,10 @@ fn a_pipe_among_the_interpreters_is_not_waited_for() {
     let Site { world, gone, .. } = site();
     let before = World::snapshot(&world.store);
     std::fs::create_dir_all(world.home.join(".conda")).unwrap();
-    mkfifo(&world.home.join(".conda/environments.txt"));
+    make_pipe(&world.home.join(".conda/environments.txt")).unwrap();
     std::fs::create_dir_all(world.home.join(".pyenv/versions/3.12.1/lib/python3.12")).unwrap();
     std::fs::create_dir_all(world.home.join(".pyenv/versions/3.12.1/include/python3.12")).unwrap();
-    mkfifo(&world.home.join(".pyenv/versions/3.12.1/include/python3.12/patchlevel.h"));
+    make_pipe(&world.home.join(".pyenv/versions/3.12.1/include/python3.12/patchlevel.h")).unwrap();
     world.write(".pyenv/versions/3.12.1/lib/python3.12/os.py", "");
     let mut command = world.command("timeout");
     command.args(["20", env!("CARGO_BIN_EXE_pycstore"), "--store"]).arg(&world.store);

@@ -387,6 +387,7 @@ fn a_budget_holds_for_its_scope() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn what_the_command_line_selects_stands_in_the_place_of_the_files_policy() {
     let site = Site::new();
     let policy =

@@ -4,6 +4,7 @@ mod adopt;
 
 use crate::support::confinement::REFUSALS;
 use crate::support::in_tree::{cached, caches, compile_everything, paths, sweep, takes};
+use crate::support::special::make_pipe;
 use crate::support::{
     HEADER, HOUR, World, age, answer, assert_only_gone, closed_pipe, compile_in_tree, files, implementations,
     newest,
@@ -191,10 +192,7 @@ fn what_python_did_not_write_stays_with_its_directory() {
     let named = |stem: &str| format!("{stem}.{tag}.pyc");
     type Make<'a> = (&'a str, &'a str, &'a dyn Fn(&Path));
     let write = |contents: &'static [u8]| move |path: &Path| std::fs::write(path, contents).unwrap();
-    let fifo = |path: &Path| {
-        let mode = rustix::fs::Mode::from_raw_mode(0o644);
-        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-    };
+    let fifo = |path: &Path| make_pipe(path).unwrap();
     let link = |path: &Path| symlink(tree.join("outside"), path).unwrap();
     let directory = |path: &Path| std::fs::create_dir(path).unwrap();
     let (header, text, empty) = (write(HEADER), write(b"plain text, all of it"), write(b""));

@@ -1,33 +1,12 @@
-//! Reads access control lists: which users and groups they give write access to.
+//! POSIX ACLs (acl(5)), in the format of the kernel's `linux/posix_acl_xattr.h`.
 //!
-//! Parses POSIX ACLs (acl(5)), in the format of the kernel's `linux/posix_acl_xattr.h`. If a file has one, the group bits of
-//! its mode are the ACL's mask and say nothing about the owning group. Other ACLs (NFSv4, richacl) are detected but not read.
-//! On systems other than Linux no ACL is detected.
+//! If a file has one, the group bits of its mode are the ACL's mask and say nothing about the owning group. Other ACLs
+//! (NFSv4, richacl) are detected but not read. On systems other than Linux no ACL is detected here.
 
-use super::Intruder;
+use super::{Acl, Grant};
+use crate::host::trust::Intruder;
 use rustix::io::Errno;
 use std::path::Path;
-
-/// A file's access control list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Acl {
-    /// It has none.
-    #[default]
-    None,
-    /// It gives write access to these; for a directory, its default ACL counts too.
-    Posix(Vec<Grant>),
-    /// It has one that cannot be read.
-    Unknown,
-}
-
-/// A user or group that an ACL gives write access to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grant {
-    /// The members of the file's group.
-    OwningGroup,
-    /// A user or group that the ACL names.
-    To(Intruder),
-}
 
 const ACCESS: &str = "system.posix_acl_access";
 const DEFAULT: &str = "system.posix_acl_default";
@@ -38,25 +17,23 @@ const OTHERS: [&str; 2] = ["system.nfs4_acl", "system.richacl"];
 /// Maximum length of a list of names and of a value, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX` of `linux/limits.h`).
 const LONGEST: usize = 64 << 10;
 
-impl Acl {
-    /// Reads the ACL of a file; follows links.
-    pub fn of(path: &Path) -> Acl {
-        let Ok(names) = names(path) else { return Acl::Unknown };
-        let has = |wanted: &&str| names.split(|&byte| byte == 0).any(|name| name == wanted.as_bytes());
-        if OTHERS.iter().any(&has) {
-            return Acl::Unknown;
-        }
-        let mut all = Vec::new();
-        let mut found = Acl::None;
-        for name in [ACCESS, DEFAULT].into_iter().filter(|name| has(name)) {
-            let mut bytes = vec![0; LONGEST];
-            let Ok(length) = rustix::fs::getxattr(path, name, &mut bytes[..]) else { return Acl::Unknown };
-            let Some(grants) = parse(&bytes[..length]) else { return Acl::Unknown };
-            all.extend(grants);
-            found = Acl::Posix(Vec::new());
-        }
-        if found == Acl::None { found } else { Acl::Posix(all) }
+/// Reads the ACL of a file; follows links.
+pub(super) fn read(path: &Path) -> Acl {
+    let Ok(names) = names(path) else { return Acl::Unknown };
+    let has = |wanted: &&str| names.split(|&byte| byte == 0).any(|name| name == wanted.as_bytes());
+    if OTHERS.iter().any(&has) {
+        return Acl::Unknown;
     }
+    let mut all = Vec::new();
+    let mut found = Acl::None;
+    for name in [ACCESS, DEFAULT].into_iter().filter(|name| has(name)) {
+        let mut bytes = vec![0; LONGEST];
+        let Ok(length) = rustix::fs::getxattr(path, name, &mut bytes[..]) else { return Acl::Unknown };
+        let Some(grants) = parse(&bytes[..length]) else { return Acl::Unknown };
+        all.extend(grants);
+        found = Acl::Posix(Vec::new());
+    }
+    if found == Acl::None { found } else { Acl::Posix(all) }
 }
 
 /// Returns the names of a file's extended attributes, each followed by a zero byte; none if the file system has no

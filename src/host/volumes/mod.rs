@@ -1,7 +1,10 @@
 //! What is mounted, and what ought to be: the facts behind "missing is not gone".
 //!
-//! Read once from `/proc/self/mountinfo` (proc(5)) and `/etc/fstab` (fstab(5)), then passed as data, so that
-//! tests supply their own. No mounted network file system is touched: `stat` on a dead NFS server blocks.
+//! Read once from `/proc/self/mountinfo` (proc(5); on macOS see `macos`) and `/etc/fstab` (fstab(5)), then passed as data,
+//! so that tests supply their own. No mounted network file system is touched: `stat` on a dead NFS server blocks.
+
+#[cfg(any(target_os = "macos", test))]
+mod macos;
 
 use std::ffi::OsString;
 use std::io;
@@ -15,11 +18,11 @@ const VOLUME_PLACES: [(&str, usize); 6] =
 
 /// File system types whose files live on this machine. All others are doubted: there is a new network file system every
 /// year, and one that is not known here must not be taken for a local disk.
-const LOCAL_TYPES: [&str; 34] = [
-    "aufs", "bcachefs", "btrfs", "devtmpfs", "ecryptfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs",
-    "fuseblk", "hfs", "hfsplus", "iso9660", "jffs2", "jfs", "minix", "msdos", "nilfs2", "ntfs", "ntfs3",
-    "overlay", "ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "ubifs", "udf", "ufs", "vfat", "xfs",
-    "zfs",
+const LOCAL_TYPES: [&str; 36] = [
+    "apfs", "aufs", "bcachefs", "btrfs", "devfs", "devtmpfs", "ecryptfs", "erofs", "exfat", "ext2", "ext3",
+    "ext4", "f2fs", "fuseblk", "hfs", "hfsplus", "iso9660", "jffs2", "jfs", "minix", "msdos", "nilfs2",
+    "ntfs", "ntfs3", "overlay", "ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "ubifs", "udf", "ufs",
+    "vfat", "xfs", "zfs",
 ];
 
 /// File system types that record the first reading of a file after it was written, unless the mount forbids it. Others
@@ -40,7 +43,7 @@ pub enum AccessTimes {
     Lost,
 }
 
-/// One line of mountinfo.
+/// A mounted file system: one line of mountinfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// Where it is mounted.
@@ -54,7 +57,7 @@ pub struct Mount {
 /// What is mounted and what fstab expects. Empty: nothing is known, and nothing stands against a verdict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mounts {
-    /// In mountinfo's order: a later mount hides an earlier one at the same point.
+    /// In the order of mounting: a later mount hides an earlier one at the same point.
     pub mounted: Vec<Mount>,
     /// Mount points that fstab names, mounted or not.
     pub expected: Vec<PathBuf>,
@@ -73,15 +76,18 @@ impl Mounts {
     /// Reads this machine's tables. A missing fstab expects nothing.
     ///
     /// # Errors
-    /// When mountinfo cannot be read: then nobody knows what is mounted.
+    /// When the table of mounts cannot be read: then nobody knows what is mounted.
     pub fn read() -> io::Result<Mounts> {
-        let mountinfo = std::fs::read("/proc/self/mountinfo")?;
+        #[cfg(target_os = "macos")]
+        let mounted = macos::mounted()?;
+        #[cfg(not(target_os = "macos"))]
+        let mounted = parse_mountinfo(&std::fs::read("/proc/self/mountinfo")?);
         let fstab = match std::fs::read("/etc/fstab") {
             Ok(fstab) => fstab,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        Ok(Mounts::parse(&mountinfo, &fstab).with_real_points())
+        Ok(Mounts { mounted, expected: parse_fstab(&fstab) }.with_real_points())
     }
 
     /// Adds to the expected mount points those that symbolic links in them lead to: `/data/home` of `/home`. What is
@@ -98,15 +104,9 @@ impl Mounts {
         self
     }
 
-    /// Reads the two tables' texts. A line that does not parse is passed over.
+    /// Reads the texts of Linux's two tables. A line that does not parse is passed over.
     pub fn parse(mountinfo: &[u8], fstab: &[u8]) -> Mounts {
-        let mounted = lines(mountinfo).filter_map(parse_mountinfo_line).collect();
-        let expected = lines(fstab)
-            .filter(|line| !line.starts_with(b"#"))
-            .filter_map(|line| words(line).nth(1).map(unescape))
-            .filter(|point| point.is_absolute() && point != Path::new("/"))
-            .collect();
-        Mounts { mounted, expected }
+        Mounts { mounted: parse_mountinfo(mountinfo), expected: parse_fstab(fstab) }
     }
 
     /// The mount that a path without symbolic links is on.
@@ -135,11 +135,6 @@ impl Mounts {
             Some(mount) if RECORDING_TYPES.contains(&mount.kind.as_str()) => AccessTimes::Kept,
             Some(_) | None => AccessTimes::Partial,
         }
-    }
-
-    /// Whether something is mounted below a directory.
-    pub fn has_below(&self, directory: &Path) -> bool {
-        self.mounted.iter().any(|mount| mount.point != directory && mount.point.starts_with(directory))
     }
 
     /// Whether something is mounted at a path or below it.
@@ -194,6 +189,19 @@ impl Mounts {
         }
         Ok(())
     }
+}
+
+fn parse_mountinfo(text: &[u8]) -> Vec<Mount> {
+    lines(text).filter_map(parse_mountinfo_line).collect()
+}
+
+/// The mount points of fstab(5), except `/`.
+fn parse_fstab(text: &[u8]) -> Vec<PathBuf> {
+    lines(text)
+        .filter(|line| !line.starts_with(b"#"))
+        .filter_map(|line| words(line).nth(1).map(unescape))
+        .filter(|point| point.is_absolute() && point != Path::new("/"))
+        .collect()
 }
 
 /// `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
