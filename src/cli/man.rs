@@ -44,6 +44,8 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
         let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let is_program = command.get_version().is_some();
         let has_commands = command.has_subcommands();
+        let prints_json =
+            is_program || command.get_arguments().any(|option| option.get_long() == Some("json"));
         let page = Man::new(command.override_usage(usage).subcommand_help_heading("COMMANDS"))
             .date(" ") // an empty one is left out, and what follows takes its place
             .source(concat!("pycstore ", env!("CARGO_PKG_VERSION")))
@@ -66,9 +68,13 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
             for (name, meaning) in ENVIRONMENT {
                 last.control("TP", []).text([bold(name)]).text([roman(meaning)]);
             }
-        } else {
-            last.control("SH", ["SEE ALSO"]).text([bold("pycstore"), roman("(1)")]);
         }
+        let others = [("pycstore", "(1)", !is_program), ("pycstore-json", "(5)", prints_json)];
+        let others = others.iter().filter(|(_, _, is_other)| *is_other);
+        let mut see_also: Vec<_> =
+            others.flat_map(|(name, section, _)| [bold(*name), roman(*section), roman(", ")]).collect();
+        see_also.pop();
+        last.control("SH", ["SEE ALSO"]).text(see_also);
         last.to_writer(&mut text)?;
         pages.insert(page.get_filename(), String::from_utf8(text).map_err(io::Error::other)?);
     }

@@ -8,6 +8,7 @@ fn pages(directory: &Path) -> BTreeMap<String, String> {
     let entries =
         std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names.filter(|name| name.ends_with(".1"));
     names.map(|name| (name.clone(), std::fs::read_to_string(directory.join(&name)).unwrap())).collect()
 }
 
