@@ -126,7 +126,8 @@ impl CommandObject {
             | Command::Inspect(_)
             | Command::Verify(_)
             | Command::Warm(_)
-            | Command::Interpreters(_) => CommandObject::store(global, environment),
+            | Command::Interpreters(_)
+            | Command::Overview => CommandObject::store(global, environment),
             Command::Schedule(options) if options.continues_as_owner() => {
                 CommandObject::store(global, environment)
             }

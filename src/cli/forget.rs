@@ -8,7 +8,7 @@ use clap::Args;
 use pycstore::exit::Exit;
 use std::path::PathBuf;
 
-/// Remove all entries of a project, environment or interpreter, even if already deleted.
+/// Remove all entries of a project, environment or interpreter
 ///
 /// Use it after `rm -rf .venv`, `pip uninstall` or `uv cache clean`. Removes every entry whose source is, or was, at or
 /// below one of the paths, whatever its status, and the directories that become empty. Python recompiles the sources

@@ -133,7 +133,7 @@ mod tests {
         let run = Run { locked: Some(locked), ..past_runs::run(&store, NOW - 1, 0, Exit::Done) };
         Journal::of_store(&environment, &store).unwrap().record(&run).unwrap();
         let Arguments { global, command } = Arguments::try_parse_from(["pycstore", "history"]).unwrap();
-        let Command::History(options) = command else { panic!("another command") };
+        let Some(Command::History(options)) = command else { panic!("another command") };
         let mut out = Vec::new();
         assert_eq!(write(&Session::new(global, environment), &options, &mut out).unwrap(), Exit::Done);
         let text = String::from_utf8(out).unwrap();

@@ -16,6 +16,7 @@ mod du;
 mod edit;
 mod env;
 mod forget;
+mod help;
 mod history;
 #[cfg(any(test, fuzzing))]
 #[path = "../../tests/hostile/terminal.rs"]
@@ -29,6 +30,7 @@ mod ls;
 mod man;
 mod options;
 mod output;
+mod overview;
 #[cfg(test)]
 #[path = "../history/tests.rs"]
 mod past_runs;
@@ -48,7 +50,7 @@ mod verify;
 mod warm;
 mod which;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use options::Global;
 use output::complain;
 use pycstore::exit::Exit;
@@ -71,7 +73,6 @@ use std::process::ExitCode;
     name = "pycstore",
     version,
     max_term_width = 100,
-    subcommand_required = true,
     after_help = "Exit status: 0 success, also if there was nothing to do; 1 something could not be read or removed; \
                   2 nothing was done: wrong usage, or the store is missing or refused."
 )]
@@ -79,9 +80,9 @@ pub struct Arguments {
     /// Options of every command.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// What to do; without a command, an overview.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 impl Arguments {
@@ -90,7 +91,10 @@ impl Arguments {
     /// # Errors
     /// If they are wrong, with a hint; or if the help cannot be written.
     pub fn of_process() -> anyhow::Result<Arguments> {
-        Arguments::try_parse().or_else(|error| {
+        let parsed = help::grouped(Arguments::command())
+            .try_get_matches()
+            .and_then(|matches| Arguments::from_arg_matches(&matches));
+        parsed.or_else(|error| {
             if usage::is_help(&error) {
                 error.print()?;
                 std::process::exit(error.exit_code());
@@ -124,6 +128,9 @@ pub enum Command {
     Completions(completions::CompletionsOptions),
     #[command(hide = true)]
     Launch(launch::LaunchOptions),
+    /// No command.
+    #[command(skip)]
+    Overview,
 }
 
 /// Runs the program on this process's arguments and environment.
@@ -143,6 +150,7 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let Arguments { global, command } = arguments;
+    let command = command.unwrap_or(Command::Overview);
     if let Command::Launch(options) = &command {
         return launch::run(options);
     }
@@ -180,6 +188,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Doctor(options) => doctor::run(session.global, session.environment, &options),
         Command::Completions(options) => completions::run(&options),
         Command::Launch(options) => launch::run(&options),
+        Command::Overview => overview::run(&session),
     }
 }
 

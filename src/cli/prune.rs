@@ -10,8 +10,8 @@ use pycstore::units::Age;
 
 /// Remove entries that Python cannot use any more.
 ///
-/// Each selector adds entries to remove, and scopes limit them. Without a selector, the configuration's policy applies;
-/// without a policy, nothing is done. An entry is an orphan only if its source was definitely deleted: something on the
+/// Without a selector, the configuration's policy applies; without a policy, what du calls reclaimable is removed, as with
+/// --orphans --stale --corrupt --temporary. Each selector adds entries to remove, and scopes limit them. An entry is an orphan only if its source was definitely deleted: something on the
 /// source's path changed after the entry was written. If the source is on an unmounted disk, in a container or cannot
 /// be looked up, the entry is unknown, and only --unused-for, budgets, --dead-interpreters and --all remove it. A file
 /// that is not bytecode is kept and reported, unless --corrupt is given. Each file and its source are checked again
@@ -55,7 +55,7 @@ impl PruneOptions {
     /// Returns what `pycstore prune` with these options removes.
     ///
     /// # Errors
-    /// If nothing is selected, or a glob is wrong.
+    /// If a glob is wrong.
     pub fn selection(&self, session: &Session) -> anyhow::Result<Selection> {
         let intervals = Intervals { min_interval: self.min_interval, max_runtime: self.run.max_runtime };
         Selection::of_prune(session, &self.selectors, &self.scope, intervals)

@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Write an HTML page that shows the disk usage of the store, by owner and status.
+/// Write an HTML page of the disk usage of the store
 ///
 /// The page has a treemap, the totals of `pycstore du --json` and a table to sort and filter. It is one file that
 /// loads nothing from the network or the disk. It contains its data as JSON: that of `du --json`, the time (generated),
@@ -52,7 +52,7 @@ pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
         usage: &usage,
         home: session.environment.home.as_deref(),
         now: session.environment.now,
-        prune_command: &prune_command(store, &Focus::default()),
+        prune_command: &prune_command(session, store, &Focus::default()),
     })?;
     if options.html == Path::new("-") {
         let mut out = io::stdout().lock();

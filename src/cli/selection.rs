@@ -3,7 +3,7 @@
 use super::config::Sourced;
 use super::keep::keep;
 use super::options::whole;
-use super::output::complain::{self, Complaint};
+use super::output::complain;
 use super::paths;
 use super::session::{Opened, Session};
 use clap::Args;
@@ -123,6 +123,17 @@ impl SelectorOptions {
         }
     }
 
+    /// The selectors of what `du` calls reclaimable.
+    fn reclaimable() -> SelectorOptions {
+        SelectorOptions {
+            orphans: true,
+            stale: true,
+            corrupt: true,
+            temporary: true,
+            ..SelectorOptions::default()
+        }
+    }
+
     /// The selectors without a value.
     fn selectors(&self) -> impl Iterator<Item = Selector> {
         let flags = [
@@ -162,7 +173,8 @@ impl Selection {
         !SelectorOptions::configured(session).names().is_empty()
     }
 
-    /// The selection of `pycstore prune` with these options: that of the command line, else that of the configuration.
+    /// The selection of `pycstore prune` with these options: that of the command line, else that of the configuration, else
+    /// what is reclaimable.
     pub fn of_prune(
         session: &Session,
         selectors: &SelectorOptions,
@@ -170,17 +182,12 @@ impl Selection {
         intervals: Intervals,
     ) -> anyhow::Result<Selection> {
         let is_given = !selectors.names().is_empty();
-        let configured = SelectorOptions::configured(session);
-        let chosen = if is_given { selectors } else { &configured };
+        let chosen = match (is_given, Selection::is_configured(session)) {
+            (true, _) => selectors.clone(),
+            (false, true) => SelectorOptions::configured(session),
+            (false, false) => SelectorOptions::reclaimable(),
+        };
         let mut names = chosen.names();
-        if names.is_empty() {
-            return Err(Complaint::new(
-                "nothing selected: no selector is given, and the configuration has no policy",
-                "specify --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
-                 --max-size SIZE --max-files N or --all; add --dry-run to preview",
-            )
-            .into());
-        }
         let scope = scope(session, scopes)?;
         let paths = |what: &str, paths: &[PathBuf]| -> Vec<String> {
             let absolute = paths.iter().map(|path| session.environment.absolute(path));
@@ -314,8 +321,10 @@ pub fn count(
 }
 
 /// The command that removes what was counted as reclaimable: `store` is the one that `--store` named.
-pub fn prune_command(store: Option<&Path>, focus: &Focus) -> String {
-    format!("pycstore prune --orphans --stale --corrupt --temporary{}", scopes(store, focus))
+pub fn prune_command(session: &Session, store: Option<&Path>, focus: &Focus) -> String {
+    let selectors =
+        if Selection::is_configured(session) { " --orphans --stale --corrupt --temporary" } else { "" };
+    format!("pycstore prune{selectors}{}", scopes(store, focus))
 }
 
 /// The options of `prune` that make it remove only what was counted.

@@ -19,6 +19,7 @@ mod inspect;
 mod interpreters;
 mod ls;
 mod man;
+mod overview;
 mod prune;
 mod report;
 mod schedule;

@@ -17,9 +17,8 @@ fn every_command_has_a_page_that_names_its_options() {
     let world = World::new();
     let pages = pages(&Path::new(env!("CARGO_MANIFEST_DIR")).join("man"));
     let help = world.pycstore(["--help"]).exits(0).stdout;
-    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    // What is said of a command may go on in the next line, further to the right.
-    let commands = commands.lines().filter(|line| !line.starts_with("   "));
+    let commands = help.split("Usage:").nth(1).unwrap().split("Options:\n").next().unwrap();
+    let commands = commands.lines().filter(|line| line.starts_with("  "));
     let commands = commands.filter_map(|line| line.split_whitespace().next());
     let commands: Vec<&str> = commands.filter(|command| *command != "help").collect();
     assert_eq!(pages.len(), commands.len() + 1, "{commands:?}: one each, and one for the program");

@@ -211,7 +211,7 @@ fn the_command_that_it_advises_is_about_the_same_store() {
         let mut code = page.all("code").filter_map(|code| code["text"].as_str().map(String::from));
         code.find(|text| text.starts_with("pycstore prune")).unwrap()
     };
-    assert_eq!(advised(&[]), "pycstore prune --orphans --stale --corrupt --temporary");
+    assert_eq!(advised(&[]), "pycstore prune");
     let named = world.home.join("a & <b>'s");
     std::fs::rename(&world.store, &named).unwrap();
     // From another directory too.

@@ -47,7 +47,7 @@ fn launchd_gets_an_agent_and_loses_it_again() {
     schedule(&world, &["install", "--with", "launchd", "-n"]).exits(0);
     assert!(!world.home.join("Library").exists() && asked(&world).is_empty());
     let told = schedule(&world, &["install", "--with", "launchd", "--yes"]).exits(0);
-    assert!(told.stderr.contains("problems are in ~/Library/Logs/pycstore.log"), "{told:?}");
+    assert!(told.stderr.contains("errors are logged in ~/Library/Logs/pycstore.log"), "{told:?}");
     let printed = schedule(&world, &["install", "--with", "launchd", "--print"]).exits(0).stdout;
     assert_eq!(std::fs::read_to_string(world.home.join(AGENT)).unwrap(), printed);
     assert_eq!(asked(&world), [PRINT, BOOTSTRAP]);

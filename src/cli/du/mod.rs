@@ -28,7 +28,7 @@ use std::path::PathBuf;
 ///
 /// An owner is the project, environment or interpreter that a source belongs to. Sizes are disk usage as GNU du counts
 /// it, in units of 1024; the total includes the directories and equals `du -s -B1 STORE`. Reclaimable is what `pycstore
-/// prune --orphans --stale --corrupt --temporary` removes.
+/// prune` removes, unless the configuration has another policy.
 ///
 /// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
 /// at once. The total includes the rows that are not shown. The last use is unknown (-) on a mount without access times

@@ -48,7 +48,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
         let files = human::counted(usage.reclaimable.files, "file");
         let sum = format!("{} reclaimable ({files}):", layout.room(usage.reclaimable));
-        let command = prune_command(session.global.store.as_deref(), &shown.focus);
+        let command = prune_command(session, session.global.store.as_deref(), &shown.focus);
         // If they do not fit on one line, the command gets its own, so that it can be copied.
         let fits = session
             .terminal

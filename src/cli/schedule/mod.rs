@@ -14,7 +14,7 @@ mod show;
 pub use policy::last_run;
 
 use super::output::complain::Complaint;
-use super::prune;
+use super::prune::{self, PruneOptions};
 use super::session::Session;
 use clap::{Args, ValueEnum};
 use pycstore::exit::Exit;
@@ -87,7 +87,11 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
         );
     }
     match options.action {
-        Action::Run => prune::run(session, &policy::prune_options(session, options.dry_run)),
+        Action::Run => {
+            let mut prune = PruneOptions::default();
+            prune.run.dry_run = options.dry_run;
+            prune::run(session, &prune)
+        }
         Action::Status => show::status(session),
         Action::Policy => policy::print(session),
         Action::Install if options.print => show::print(session, options),

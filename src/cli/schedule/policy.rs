@@ -5,7 +5,7 @@ use crate::cli::continuation;
 use crate::cli::env::this_program;
 use crate::cli::output::complain::{self, Complaint};
 use crate::cli::prune::PruneOptions;
-use crate::cli::selection::{Selection, SelectorOptions};
+use crate::cli::selection::Selection;
 use crate::cli::session::Session;
 use anyhow::Context;
 use pycstore::exit::Exit;
@@ -35,26 +35,6 @@ pub fn job(session: &Session) -> Result<Job, Complaint> {
         assume_gone: session.global.assume_gone.iter().map(|path| environment.absolute(path)).collect(),
     };
     Job::new(environment, options)
-}
-
-/// Returns the options of the nightly `prune`: the configuration's policy, else orphans, stale, corrupt and temporary.
-pub fn prune_options(session: &Session, dry_run: bool) -> PruneOptions {
-    let mut options = PruneOptions::default();
-    options.run.dry_run = dry_run;
-    if !Selection::is_configured(session) {
-        options.selectors = SelectorOptions {
-            orphans: true,
-            stale: true,
-            corrupt: true,
-            temporary: true,
-            ..SelectorOptions::default()
-        };
-        // Intervals belong to the policy; here it is the default one.
-        let table = &session.configuration.prune;
-        options.min_interval = table.min_interval.as_ref().map(|age| age.value);
-        options.run.max_runtime = table.max_runtime.as_ref().map(|age| age.value);
-    }
-    options
 }
 
 /// Maximum length of an answer of the owner's process, in bytes.
@@ -93,7 +73,7 @@ impl NightlyPolicy {
     /// # Errors
     /// If the configuration has an invalid policy.
     fn of_this_user(session: &Session) -> anyhow::Result<NightlyPolicy> {
-        let Selection { names, policy, .. } = prune_options(session, false).selection(session)?;
+        let Selection { names, policy, .. } = PruneOptions::default().selection(session)?;
         let origin = match (Selection::is_configured(session), &session.configuration.path) {
             (true, Some(path)) => path.display().to_string(),
             _ => "default: the configuration has no policy".into(),

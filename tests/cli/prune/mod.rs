@@ -172,21 +172,22 @@ fn quiet_removes_without_a_word() {
 }
 
 #[test]
-fn without_a_selector_nothing_is_done() {
-    let (world, ..) = small();
+fn without_a_selector_what_du_calls_reclaimable_is_removed() {
+    let (world, _, gone) = small();
     let before = store(&world);
-    for arguments in [&["prune"][..], &["prune", "--dry-run"], &["prune", "--json"], &["prune", "-q"]] {
-        let answer = world.pycstore(arguments).exits(2);
-        says(
-            &answer,
-            "",
-            "pycstore: nothing selected: no selector is given, and the configuration has no policy\n\
-             hint: specify --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE \
-             --max-size SIZE --max-files N or --all; add --dry-run to preview\n",
-        );
-    }
+    let reclaimable = world.pycstore(["du", "--json"]).exits(0).json()["reclaimable"]["files"].clone();
+    let dry = world.pycstore(["prune", "--dry-run", "--json"]).exits(0).json();
+    assert_eq!(dry["removed"]["files"], reclaimable);
     world.pycstore(["prune", "--no-such-selector"]).exits(2);
+    world.pycstore(["prune", "--tag", "cpython-300"]).exits(0);
     assert_only_gone(&before, &store(&world), &[]);
+    let explicit = ["prune", "--orphans", "--stale", "--corrupt", "--temporary", "--dry-run", "--json"];
+    assert_eq!(world.pycstore(explicit).exits(0).json(), dry);
+    let pruned = world.pycstore(["prune", "--json"]).exits(0).json();
+    assert_eq!(pruned["removed"], dry["removed"]);
+    assert_only_gone(&before, &store(&world), &[&gone]);
+    let runs = world.pycstore(["history", "--json"]).exits(0).json_lines();
+    assert_eq!(runs[0]["selectors"], serde_json::json!(["orphans", "stale", "corrupt", "temporary"]));
 }
 
 #[test]
