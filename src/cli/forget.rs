@@ -24,7 +24,7 @@ pub struct ForgetOptions {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Do not ask before removing every entry of the store
-    #[arg(long)]
+    #[arg(short, long)]
     pub yes: bool,
     /// Only entries with this cache tag, such as cpython-39 (may be repeated)
     #[arg(long, value_name = "TAG")]

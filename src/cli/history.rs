@@ -27,7 +27,7 @@ use std::path::Path;
 )]
 pub struct HistoryOptions {
     /// Show only the newest N runs
-    #[arg(short = 'n', long = "top", value_name = "N", value_parser = whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
     pub top: Option<usize>,
     /// Print one JSON object per line
     #[arg(long)]

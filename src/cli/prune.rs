@@ -35,7 +35,7 @@ use pycstore::units::Age;
 pub struct PruneOptions {
     // The help shows what follows a group under the group's heading: so the groups come last.
     /// Do not ask before removing every entry of the store
-    #[arg(long)]
+    #[arg(short, long)]
     pub yes: bool,
     /// Do nothing if the last successful run with the same selectors and scopes was less than AGE ago
     #[arg(long, value_name = "AGE")]

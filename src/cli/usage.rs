@@ -26,6 +26,9 @@ pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>)
         let hint = format!("without --fix, verify changes nothing; more: {help}");
         return Complaint::new(message(error), hint);
     }
+    if let Some(own) = own_name(error) {
+        return Complaint::new(message(error), format!("{own}; more: {help}"));
+    }
     let hint = match (suggestion(error), error.get(ContextKind::Usage)) {
         (Some(suggestion), _) => suggestion,
         (None, Some(ContextValue::StyledStr(usage))) => {
@@ -36,6 +39,38 @@ pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>)
         (None, _) => help,
     };
     Complaint::new(message(error), hint)
+}
+
+/// Names that other programs have for what pycstore calls differently.
+const OTHER_NAMES: [(&[&str], &str); 10] = [
+    (&["clean", "gc", "purge", "clear"], "to remove what Python cannot use any more: pycstore prune"),
+    (&["remove", "rm", "delete"], "to remove the entries of a project: pycstore forget PATH"),
+    (&["status", "info"], "for an overview: pycstore; for the nightly prune: pycstore schedule status"),
+    (&["list"], "to list the files of the store: pycstore ls"),
+    (&["size", "stats", "usage"], "to show the disk usage: pycstore du"),
+    (
+        &["install", "init", "enable"],
+        "to set PYTHONPYCACHEPREFIX: pycstore setup; to prune every night: pycstore schedule install",
+    ),
+    (
+        &["upgrade", "update", "self-update"],
+        "pycstore is upgraded by what installed it, such as: uv tool upgrade pycstore",
+    ),
+    (
+        &["--older-than", "--age", "--days"],
+        "to select entries by their last use: --unused-for AGE, such as 90d",
+    ),
+    (&["--force", "-f", "--no-confirm", "--assume-yes"], "to run without a question: --yes"),
+    (&["--format", "--output"], "for programs: --json, and with du also --csv"),
+];
+
+/// What pycstore has in place of a name that it does not know.
+fn own_name(error: &clap::Error) -> Option<&'static str> {
+    let unknown =
+        [ContextKind::InvalidArg, ContextKind::InvalidSubcommand].map(|kind| texts(error, kind)).concat();
+    let unknown = unknown.first()?.split('=').next()?;
+    let names = OTHER_NAMES.iter().find(|(names, _)| names.contains(&unknown))?;
+    matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand).then_some(names.1)
 }
 
 /// Whether the unknown argument is the option of other commands for a dry run.
@@ -129,7 +164,7 @@ mod tests {
     use crate::cli::Arguments;
     use clap::Parser;
 
-    const LINES: [&[&str]; 15] = [
+    const LINES: [&[&str]; 21] = [
         &["inspect", "-x"],
         &["verify", "--fix", "-n"],
         &["verify", "--dry-run"],
@@ -141,7 +176,13 @@ mod tests {
         &["setup", "--print", "--undo", "--yes"],
         &["du", "--json", "--json"],
         &["ls", "--top=3"],
-        &["history", "-n", "x"],
+        &["history", "--top", "x"],
+        &["clean"],
+        &["gc", "--all"],
+        &["upgrade"],
+        &["prune", "--older-than", "90d"],
+        &["prune", "--older-than=90d"],
+        &["setup", "--force"],
         &["--store"],
         &["a\n\n  tip: b\n\nUsage: c"],
         &["du", "--by", "x\n\n  tip: b"],
@@ -179,12 +220,24 @@ mod tests {
           hint: pycstore du [OPTIONS]; more: pycstore help du
         ["ls", "--top=3"]: unexpected argument '--top' found
           hint: pycstore ls [OPTIONS]; more: pycstore help ls
-        ["history", "-n", "x"]: invalid value 'x' for '--top <N>': it is not a whole number, such as 10
+        ["history", "--top", "x"]: invalid value 'x' for '--top <N>': it is not a whole number, such as 10
           hint: pycstore help history
+        ["clean"]: unrecognized subcommand 'clean'
+          hint: to remove what Python cannot use any more: pycstore prune; more: pycstore --help
+        ["gc", "--all"]: unrecognized subcommand 'gc'
+          hint: to remove what Python cannot use any more: pycstore prune; more: pycstore --help
+        ["upgrade"]: unrecognized subcommand 'upgrade'
+          hint: pycstore is upgraded by what installed it, such as: uv tool upgrade pycstore; more: pycstore --help
+        ["prune", "--older-than", "90d"]: unexpected argument '--older-than' found
+          hint: to select entries by their last use: --unused-for AGE, such as 90d; more: pycstore help prune
+        ["prune", "--older-than=90d"]: unexpected argument '--older-than' found
+          hint: to select entries by their last use: --unused-for AGE, such as 90d; more: pycstore help prune
+        ["setup", "--force"]: unexpected argument '--force' found
+          hint: to run without a question: --yes; more: pycstore help setup
         ["--store"]: a value is required for '--store <DIR>' but none was supplied
           hint: pycstore --help
         ["a\n\n  tip: b\n\nUsage: c"]: unrecognized subcommand 'a\n\n  tip: b\n\nUsage: c'
-          hint: pycstore [OPTIONS] <COMMAND>; more: pycstore --help
+          hint: pycstore [OPTIONS] [COMMAND]; more: pycstore --help
         ["du", "--by", "x\n\n  tip: b"]: invalid value 'x\n\n  tip: b' for '--by <WHAT>' [possible values: owner, package, tag, status, kind, directory]
           hint: pycstore help du
         "#);

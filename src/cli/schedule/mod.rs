@@ -52,7 +52,7 @@ pub struct ScheduleOptions {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Do not ask
-    #[arg(long)]
+    #[arg(short, long)]
     pub yes: bool,
 }
 

@@ -49,7 +49,7 @@ pub struct SetupOptions {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Do not ask
-    #[arg(long)]
+    #[arg(short, long)]
     pub yes: bool,
     /// Remove exactly what setup added, for all targets if no TARGET is given: files get their original bytes back, and
     /// directories that were created for them are removed if they are empty. The store stays

@@ -79,9 +79,8 @@ pub(super) fn scan<V: Visitor>(
         }
         entries.extend(look.entry(name, parsed));
     }
-    let is_empty = files == 0 && directories == 0;
     let presence = match look.sources.mirrored() {
-        Mirrored::Absent(last_change) if is_empty => presence_by_age(&directory, last_change),
+        Mirrored::Absent(last_change) if files + directories == 0 => presence_by_age(&directory, last_change),
         mirrored => mirrored.presence(),
     };
     let EntryLook { sources, visitor, .. } = look;
