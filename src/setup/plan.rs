@@ -57,6 +57,7 @@ impl TargetPlan {
             Target::NvimTree => return Ok(TargetPlan::Snippet(snippet::NVIM_TREE)),
             Target::Nerdtree => return Ok(TargetPlan::Snippet(snippet::NERDTREE)),
             Target::Docker => return Ok(TargetPlan::Snippet(snippet::DOCKER)),
+            Target::GithubActions => return Ok(TargetPlan::Snippet(snippet::GITHUB_ACTIONS)),
             Target::Make => return Ok(TargetPlan::Snippet(snippet::MAKE)),
         }))
     }

@@ -27,8 +27,10 @@ pub enum Target {
     NvimTree,
     /// A snippet for NERDTree
     Nerdtree,
-    /// Lines for a Dockerfile
+    /// A Dockerfile whose image has the bytecode
     Docker,
+    /// Steps of a GitHub Actions workflow that cache the store
+    GithubActions,
     /// A target for a Makefile
     Make,
 }

@@ -51,7 +51,7 @@ fn the_newest_run_comes_first() {
     assert!(lines[2].ends_with("  done        /s/old  orphans unused-for 90d"), "{}", lines[2]);
     // As JSON it is the line that was recorded, byte for byte.
     assert_eq!(history(&world, &["--json"]).exits(0).stdout, format!("{new}\n{old}\n"));
-    assert_eq!(history(&world, &["--json", "-n1"]).exits(0).stdout, format!("{new}\n"));
+    assert_eq!(history(&world, &["--json", "--top=1"]).exits(0).stdout, format!("{new}\n"));
     assert_eq!(history(&world, &["--json", "--store", "/s/old"]).exits(0).stdout, format!("{old}\n"));
     assert_eq!(history(&world, &["--json", "--store", "/s"]).exits(0).stdout, "");
     assert_eq!(history(&world, &["--json", "--top", "x"]).exits(2).stdout, "");

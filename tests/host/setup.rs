@@ -1,7 +1,9 @@
 //! `pycstore setup` beside cron, make and the shell that started it.
 
 use crate::support::spool::Spool;
-use crate::support::{World, answer, tool};
+use crate::support::{HOUR, NOBODY, World, age, answer, for_everybody, tool};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 
 #[test]
@@ -133,14 +135,6 @@ fn snippets_are_what_their_programs_understand() {
         snippet("nerdtree")
             .contains("let NERDTreeIgnore = get(g:, 'NERDTreeIgnore', []) + ['^__pycache__$[[dir]]'")
     );
-    let docker = snippet("docker");
-    for line in [
-        "ENV PYTHONDONTWRITEBYTECODE=1",
-        "ENV PYTHONPYCACHEPREFIX=/var/cache/cpython",
-        "RUN --mount=type=cache,target=/var/cache/cpython",
-    ] {
-        assert!(docker.lines().any(|it| it.starts_with(line)), "{docker}");
-    }
     tool("make", "make");
     world.write("Makefile", snippet("make"));
     let made = answer(world.command("make").args(["-n", "clean"])).exits(0).stdout;
@@ -153,4 +147,70 @@ fn snippets_are_what_their_programs_understand() {
     hint: remove it where you added it
     ");
     assert!(!world.store.exists());
+}
+
+/// Runs the steps twice, as two runs of a workflow would: the second finds the store of the first.
+#[test]
+#[ignore = "needs bash and /usr/bin/python3 with python3-yaml"]
+fn the_store_in_the_cache_of_github_actions_survives_a_checkout_and_does_not_grow() {
+    let world = World::new();
+    let printed = world.pycstore_without_prefix(["setup", "github-actions"]).exits(0).stdout;
+    let mut parser = world.command("/usr/bin/python3");
+    parser.args([
+        "-c",
+        "import json, sys, yaml; json.dump(yaml.safe_load(sys.argv[1]), sys.stdout)",
+        &printed,
+    ]);
+    let steps = answer(&mut parser).exits(0).json();
+    let steps = steps.as_array().unwrap();
+    let cache = steps.iter().find(|step| step["uses"].as_str().is_some_and(|it| it.contains("/cache@")));
+    let cache = &cache.unwrap()["with"];
+    assert_eq!(cache["path"].as_str().map(|it| it.replace('~', world.home.to_str().unwrap())), {
+        world.store.to_str().map(String::from)
+    });
+    let [key, restored] = ["key", "restore-keys"].map(|name| cache[name].as_str().unwrap());
+    assert!(key.starts_with(restored) && key.len() > restored.len(), "{cache}");
+
+    // What the runner has. The modules have no dependencies, so pip has nothing to do.
+    let interpreter = for_everybody();
+    let python = interpreter.path.display();
+    for (name, script) in [("python", format!("exec {python} \"$@\"")), ("pip", "exit 0".into())] {
+        let program = world.write(format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(program, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let project = world.project("p", &["kept.py", "edited.py", "deleted.py"]);
+    world.write("p/invalid.py", "x = (\n");
+    world.write(
+        "p/test_modules.py",
+        "import unittest, kept, edited\nclass T(unittest.TestCase):\n    def test(self): pass\n",
+    );
+    let environment = world.write("environment", "");
+    // As root, another user: pycstore runs no copy of an interpreter below /tmp as root.
+    let program = world.unprivileged();
+    symlink(program.get_program(), world.home.join("bin/pycstore")).unwrap();
+    let run = || {
+        std::fs::write(&environment, "").unwrap();
+        for script in steps.iter().filter_map(|step| step["run"].as_str()) {
+            let mut bash = world.command("bash");
+            bash.current_dir(&project).env("GITHUB_ENV", &environment);
+            if rustix::process::geteuid().is_root() {
+                bash.uid(NOBODY).gid(NOBODY);
+            }
+            bash.env("PATH", format!("{}:/usr/bin:/bin", world.home.join("bin").display()));
+            let script = format!("set -a; . \"$GITHUB_ENV\"; set +a\n{script}");
+            answer(bash.args(["-e", "-c", &script])).exits(0);
+        }
+        ["kept", "edited", "deleted"].map(|name| {
+            let entry = world.entry(&project.join(name).with_extension("py"), &interpreter, "");
+            entry.metadata().ok().map(|entry| (entry.ino(), entry.mtime(), entry.mtime_nsec()))
+        })
+    };
+    let [kept, edited, deleted] = run();
+    assert!(kept.is_some() && edited.is_some() && deleted.is_some());
+    world.write("p/edited.py", "NAME = 'edited again'\n");
+    std::fs::remove_file(project.join("deleted.py")).unwrap();
+    age(&project.join("kept.py"), HOUR);
+    let [kept_again, edited_again, deleted] = run();
+    assert_eq!((kept_again, deleted), (kept, None));
+    assert_ne!(edited_again, edited);
 }

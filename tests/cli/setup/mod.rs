@@ -2,7 +2,7 @@
 
 mod receipt;
 
-use crate::support::{Answer, World, answer, newest};
+use crate::support::{Answer, HOUR, World, age, answer, newest};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
@@ -417,4 +417,52 @@ fn vscode_keeps_comments_and_order() {
     }
     ----- stderr -----
     "#);
+}
+
+/// Runs the command that fills the store of the image, twice as in two builds with one cache mount. `tests/docker-recipe.sh` builds
+/// the whole recipe.
+#[test]
+fn the_store_of_a_docker_image_has_what_this_build_needs_and_its_user_cannot_change_it() {
+    let world = World::new();
+    let printed = world.pycstore_without_prefix(["setup", "docker"]).exits(0).stdout;
+    let command = printed.split_once(",sharing=locked \\\n").unwrap().1.split_once("\n\n").unwrap().0;
+    let store = world.home.join("store");
+    let command = command
+        .replace("/var/cache/cpython", world.store.to_str().unwrap())
+        .replace(" /store", &format!(" {}", store.display()));
+    // The standard library takes long: another directory stands for it.
+    world.write("library/library.py", "");
+    let python = world.write("bin/python", "#!/bin/sh\necho \"$HOME/library\"\n");
+    std::fs::set_permissions(python, PermissionsExt::from_mode(0o755)).unwrap();
+    symlink(env!("CARGO_BIN_EXE_pycstore"), world.home.join("bin/pycstore")).unwrap();
+    std::fs::create_dir_all(&world.store).unwrap();
+    let project = world.project("app", &["kept.py", "edited.py", "deleted.py"]);
+    world.write("app/invalid.py", "x = (\n");
+    let build = || {
+        let mut shell = world.command("sh");
+        let path = std::env::join_paths([world.home.join("bin"), "/usr/bin".into(), "/bin".into()]).unwrap();
+        answer(shell.current_dir(&project).env("PATH", path).args(["-c", &command])).exits(0)
+    };
+    assert!(build().stdout.contains("compiled 4 sources, 1 failed\n"));
+    std::fs::remove_dir_all(&store).unwrap();
+    world.write("app/edited.py", "NAME = 'edited again'\n");
+    std::fs::remove_file(project.join("deleted.py")).unwrap();
+    age(&project.join("kept.py"), HOUR);
+    let built = build();
+    assert!(built.stdout.contains("compiled 1 source, 2 already fresh, 1 failed\n"), "{built:?}");
+
+    for entry in walkdir::WalkDir::new(&store) {
+        let (path, metadata) = entry.map(|it| (it.path().to_path_buf(), it.metadata().unwrap())).unwrap();
+        assert!(!path.to_str().unwrap().contains("deleted"), "{path:?}");
+        let expected = if metadata.is_dir() { 0o755 } else { 0o644 };
+        assert_eq!(metadata.permissions().mode() & 0o777, expected, "{path:?}");
+    }
+    age(&project.join("edited.py"), HOUR);
+    let mut import = world.python(newest());
+    import.current_dir(&project).env("PYTHONPYCACHEPREFIX", &store);
+    let imported = answer(import.args(["-v", "-c", "import kept, edited"])).exits(0).stderr;
+    for name in ["kept", "edited"] {
+        let matches = format!("{name}.{}.pyc matches {}", newest().tag, project.join(name).display());
+        assert!(imported.contains(&matches), "{imported}");
+    }
 }
