@@ -30,8 +30,11 @@ use std::sync::Arc;
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 success; 1 something could not be read; 2 no store.")]
 pub struct LsOptions {
-    /// Only entries with this status (may be repeated)
-    #[arg(long, value_name = "STATUS", value_parser = clap::builder::PossibleValuesParser::new(pycstore::verdict::status::NAMES))]
+    /// Only entries whose source is, or would be, at or below PATH, as with --under
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Only entries with this status; several such as stale,orphan
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(pycstore::verdict::status::NAMES))]
     pub status: Vec<String>,
     /// Only entries with this cache tag, such as cpython-312 (may be repeated)
     #[arg(long, value_name = "TAG")]
@@ -48,6 +51,14 @@ pub struct LsOptions {
     /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
+}
+
+impl LsOptions {
+    /// The options with the paths among those of `--under`.
+    pub fn with_paths(mut self) -> LsOptions {
+        self.under.append(&mut self.paths);
+        self
+    }
 }
 
 /// Which entries are listed.

@@ -168,9 +168,9 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         _ => Session::configured(global, environment)?,
     };
     match command {
-        Command::Du(options) => du::run(&session, &options),
+        Command::Du(options) => du::run(&session, &options.with_paths()),
         Command::Report(options) => report::run(&session, &options),
-        Command::Ls(options) => ls::run(&session, &options),
+        Command::Ls(options) => ls::run(&session, &options.with_paths()),
         Command::Prune(options) => prune::run(&session, &options),
         Command::Forget(options) => forget::run(&session, &options),
         Command::Which(options) => which::run(&session, &options),

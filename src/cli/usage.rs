@@ -217,9 +217,9 @@ mod tests {
         ["setup", "--print", "--undo", "--yes"]: the argument '--print' cannot be used with '--undo', '--yes'
           hint: pycstore setup --print [TARGET]...; more: pycstore help setup
         ["du", "--json", "--json"]: the argument '--json' cannot be used multiple times
-          hint: pycstore du [OPTIONS]; more: pycstore help du
+          hint: pycstore du [OPTIONS] [PATH]...; more: pycstore help du
         ["ls", "--top=3"]: unexpected argument '--top' found
-          hint: pycstore ls [OPTIONS]; more: pycstore help ls
+          hint: pycstore ls [OPTIONS] [PATH]...; more: pycstore help ls
         ["history", "--top", "x"]: invalid value 'x' for '--top <N>': it is not a whole number, such as 10
           hint: pycstore help history
         ["clean"]: unrecognized subcommand 'clean'

@@ -111,6 +111,7 @@ mod tests {
     use crate::units::Moment;
     use crate::verdict::policy::Clock;
     use crate::verdict::usage::{Survey, Usage};
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::AtomicBool;
 
     /// A timestamp entry's header with this magic; mtime and size are those of no source.
@@ -118,26 +119,33 @@ mod tests {
         [&magic.to_le_bytes()[..], b"\r\n", &[0; 12]].concat()
     }
 
-    #[test]
-    fn every_file_is_counted_once_under_its_status_and_tag() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
-        let sources = base.join("sources");
-        let root = base.join("store");
+    /// A store of `base/sources` with entries of every status; returns its root.
+    fn store_with_every_status(base: &Path) -> PathBuf {
+        let (sources, root) = (base.join("sources"), base.join("store"));
         let mirror = root.join(sources.strip_prefix("/").unwrap());
         std::fs::create_dir_all(&sources).unwrap();
         std::fs::create_dir_all(&mirror).unwrap();
         std::fs::write(sources.join("a.py"), "a = 1\n").unwrap();
-        let put = |name: &str, contents: &[u8]| std::fs::write(mirror.join(name), contents).unwrap();
-        put("a.cpython-312.pyc", &header(3531));
-        put("a.cpython-313.pyc", &header(3571));
-        put("b.cpython-313.pyc", &header(3571));
-        put("c.cpython-313.pyc", &header(3571));
-        put("a.cpython-311.pyc", b"short");
-        put("a.cpython-312.pyc.17", &header(3531));
-        put("notes.txt", b"mine");
+        for (name, contents) in [
+            ("a.cpython-312.pyc", header(3531)),
+            ("a.cpython-313.pyc", header(3571)),
+            ("b.cpython-313.pyc", header(3571)),
+            ("c.cpython-313.pyc", header(3571)),
+            ("a.cpython-311.pyc", b"short".to_vec()),
+            ("a.cpython-312.pyc.17", header(3531)),
+            ("notes.txt", b"mine".to_vec()),
+        ] {
+            std::fs::write(mirror.join(name), contents).unwrap();
+        }
         std::fs::hard_link(mirror.join("notes.txt"), root.join("again.txt")).unwrap();
+        root
+    }
 
+    #[test]
+    fn every_file_is_counted_once_under_its_status_and_tag() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        let root = store_with_every_status(&base);
         let store = Store::open(&root, &[], Purpose::Look).unwrap();
         let evidence = Evidence {
             mounts: Mounts::read().unwrap(),

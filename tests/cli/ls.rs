@@ -317,7 +317,9 @@ fn filters_narrow_the_list() {
     for status in ["stale", "orphan", "unknown", "temporary", "foreign"] {
         assert_eq!(listed(&["--status", status]), of_status(&[status]), "{status}");
     }
-    assert_eq!(listed(&["--status=orphan", "--status=foreign"]), of_status(&["orphan", "foreign"]));
+    for options in [&["--status=orphan", "--status=foreign"][..], &["--status", "orphan,foreign"]] {
+        assert_eq!(listed(options), of_status(&["orphan", "foreign"]));
+    }
 
     assert_eq!(listed(&["--tag", "cpython-36"]), [other_tag.clone()].into());
     let entry = world.entry(&elsewhere.join("m.py"), newest(), "");
@@ -334,6 +336,7 @@ fn filters_narrow_the_list() {
     assert_eq!(listed(&["--under", "vanished", "--status", "fresh"]), BTreeSet::new());
     let both = listed(&["--under", "elsewhere", "--under", "p"]);
     assert_eq!(both, &below | &listed(&["--under", project.to_str().unwrap()]));
+    assert_eq!(listed(&["elsewhere", "p"]), both);
 
     insta::assert_snapshot!(world.pycstore(["ls", "--status", "rotten"]).shown(), @r"
     exit: 2

@@ -54,6 +54,14 @@ pub struct DuOptions {
     pub unchecked: Unchecked,
 }
 
+impl DuOptions {
+    /// The options with the paths among those of `--under`.
+    pub fn with_paths(mut self) -> DuOptions {
+        self.view.under.append(&mut self.view.paths);
+        self
+    }
+}
+
 /// The rows to show.
 #[derive(Debug)]
 struct Shown {
@@ -125,7 +133,7 @@ fn filters(session: &Session, view: &ViewOptions) -> Vec<String> {
 }
 
 fn is_default(view: &ViewOptions) -> bool {
-    let ViewOptions { by, depth, sort, top, under, files_of } = view;
+    let ViewOptions { by, depth, sort, top, under, files_of, paths: _ } = view;
     let is_by_size = *sort == Order::Size;
     by.is_empty() && depth.is_none() && is_by_size && top.is_none() && under.is_empty() && files_of.is_none()
 }

@@ -21,6 +21,9 @@ pub struct FormatOptions {
 /// Which files `pycstore du` shows, and how they are grouped.
 #[derive(Debug, Default, Args)]
 pub struct ViewOptions {
+    /// Only entries whose source is, or would be, at or below PATH, as with --under
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
     /// Group by one of these, or by two separated by a comma [default: owner]
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = values(&DIMENSIONS, Dimension::name), help_heading = "View")]
     pub by: Vec<Dimension>,

@@ -288,7 +288,7 @@ fn record(session: &Session, prepared: &[PreparedTarget], planned: &[Target]) {
     edit::report_unwritten(receipt.write());
 }
 
-/// Prints the next steps: running shells, and a schedule.
+/// Prints the next steps: running shells, the bytecode in source trees, and a schedule.
 fn note_next_steps(session: &Session, prepared: &[PreparedTarget]) {
     for PreparedTarget { target, plan } in prepared {
         if let (Target::Bash | Target::Zsh | Target::Fish, TargetPlan::Blocks(_)) = (target, plan) {
@@ -296,6 +296,12 @@ fn note_next_steps(session: &Session, prepared: &[PreparedTarget]) {
             let line = String::from_utf8_lossy(&line);
             complain::note(&format!("to apply it to a running {target}: {}", line.trim_end()));
         }
+    }
+    if prepared.iter().any(|it| matches!(it.plan, TargetPlan::Blocks(_))) {
+        complain::note(
+            "existing __pycache__ directories are kept; to move their files into the store: pycstore sweep --adopt \
+             --include-environments DIR",
+        );
     }
     let schedules = schedule::installed(&session.environment);
     if schedules.installed.is_empty() && schedules.unknown.is_empty() {
