@@ -1,4 +1,4 @@
-//! The help of the program: its commands in groups, which clap cannot do by itself.
+//! What clap does not do for the help: the commands in groups, and examples for each command.
 
 use clap::Command;
 use clap::builder::Styles;
@@ -14,7 +14,109 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Other", &["config", "completions", "demo", "help"]),
 ];
 
-/// The command line with the commands in groups.
+/// Examples of each command and what they do. A test parses them.
+const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
+    (
+        "setup",
+        &[
+            ("pycstore setup", "the variable in your shell"),
+            ("pycstore setup git vscode", "hide __pycache__ there"),
+            ("pycstore setup docker", "print a recipe"),
+            ("pycstore setup --undo", "restore the files"),
+        ],
+    ),
+    (
+        "prune",
+        &[
+            ("pycstore prune -n", "show what would be removed"),
+            ("pycstore prune --orphans --under ~/work", "only deleted sources there"),
+            ("pycstore prune --unused-for 90d", "by last use"),
+            ("pycstore prune --max-size 5GiB", "the least recently used"),
+        ],
+    ),
+    (
+        "schedule",
+        &[
+            ("pycstore schedule install", "prune every night"),
+            ("pycstore schedule status", "next and last run"),
+            ("pycstore schedule remove", "as before"),
+        ],
+    ),
+    ("doctor", &[("pycstore doctor", "all findings, the worst first")]),
+    (
+        "du",
+        &[
+            ("pycstore du --by package --top 10", "the ten largest packages"),
+            ("pycstore du --by owner,tag ~/work", "the projects below a directory"),
+            ("pycstore du --depth 3", "as a tree"),
+        ],
+    ),
+    (
+        "ls",
+        &[
+            ("pycstore ls --status stale,orphan", "entries of no use"),
+            ("pycstore ls -0 --tag cpython-39 | xargs -0 ls -l", "paths for a program"),
+        ],
+    ),
+    ("report", &[("pycstore report --html store.html", "a page to open in a browser")]),
+    ("history", &[("pycstore history --top 7", "the last seven runs")]),
+    (
+        "forget",
+        &[
+            ("pycstore forget .venv", "after rm -rf .venv"),
+            ("pycstore forget -n ~/old", "show what would be removed"),
+        ],
+    ),
+    (
+        "sweep",
+        &[
+            ("pycstore sweep -n ~/work", "show what would be removed"),
+            ("pycstore sweep --adopt --include-environments ~/work", "move it into the store"),
+        ],
+    ),
+    (
+        "which",
+        &[
+            ("pycstore which src/app.py", "its entries"),
+            ("pycstore which --expected src/app.py", "where they would be"),
+        ],
+    ),
+    ("source", &[("pycstore source ~/.cache/cpython/srv/app.cpython-313.pyc", "its source")]),
+    ("inspect", &[("pycstore inspect src/app.py", "why Python loads or recompiles it")]),
+    (
+        "verify",
+        &[
+            ("pycstore verify --fix", "remove entries that break imports"),
+            ("pycstore verify --recompile src", "compare with the sources"),
+        ],
+    ),
+    (
+        "warm",
+        &[
+            ("pycstore warm ~/work/app", "a project and its environment"),
+            ("pycstore warm --all-stale", "what Python would recompile"),
+            ("pycstore warm --invalidation-mode checked-hash .", "for a cache in CI"),
+        ],
+    ),
+    ("interpreters", &[("pycstore interpreters", "with their cache tags")]),
+    ("config", &[("pycstore config", "each value and its origin"), ("pycstore config --path", "the file")]),
+    ("completions", &[("pycstore completions fish", "a script, on standard output")]),
+    ("demo", &[("pycstore demo", "in a temporary directory")]),
+];
+
+/// The examples of a command.
+pub fn examples(command: &str) -> &'static [(&'static str, &'static str)] {
+    EXAMPLES.iter().find(|(name, _)| *name == command).map_or(&[], |(_, examples)| examples)
+}
+
+/// The examples as the help shows them, each with its meaning in the same column.
+fn examples_shown(command: &str) -> String {
+    let examples = examples(command);
+    let width = examples.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
+    examples.iter().map(|(line, meaning)| format!("  {line:<width$}   {meaning}\n")).collect()
+}
+
+/// The command line with the commands in groups, and examples in each command's help.
 pub fn grouped(command: Command) -> Command {
     let header = Styles::styled().get_header().to_owned();
     let literal = Styles::styled().get_literal().to_owned();
@@ -31,12 +133,19 @@ pub fn grouped(command: Command) -> Command {
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{header}Options:{header:#}\n{{options}}{{after-help}}"
     );
-    command.help_template(template)
+    EXAMPLES.iter().fold(command.help_template(template), |command, (name, _)| {
+        command.mut_subcommand(name, |command| {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = examples_shown(name);
+            command.after_help(format!("{header}Examples:{header:#}\n{examples}\n{after}"))
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
     use std::collections::BTreeSet;
 
     #[test]
@@ -47,5 +156,19 @@ mod tests {
         let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, commands)| commands.iter().copied()).collect();
         assert_eq!(grouped.len(), names.len());
         assert_eq!(grouped.into_iter().collect::<BTreeSet<_>>(), names);
+        names.remove("help");
+        assert_eq!(EXAMPLES.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>(), names);
+    }
+
+    #[test]
+    fn examples_are_command_lines() {
+        for (name, examples) in EXAMPLES {
+            for (line, _) in examples {
+                let own = line.split(" | ").next().unwrap();
+                let parsed = super::super::Arguments::try_parse_from(own.split(' '));
+                assert!(parsed.is_ok() && own.split(' ').nth(1) == Some(name), "{line}");
+            }
+            assert!(examples_shown(name).lines().all(|line| line.len() <= 90), "{name}");
+        }
     }
 }

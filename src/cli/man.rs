@@ -60,6 +60,14 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
         }
         page.render_options_section(&mut text)?;
         let mut last = Roff::new();
+        let name = page.get_filename();
+        let examples = super::help::examples(name.trim_start_matches("pycstore-").trim_end_matches(".1"));
+        if !examples.is_empty() {
+            last.control("SH", ["EXAMPLES"]);
+            for (line, meaning) in examples {
+                last.control("TP", []).text([bold(*line)]).text([roman(*meaning)]);
+            }
+        }
         if let Some((heading, said)) = after.split_once(": ") {
             last.control("SH", [heading.to_uppercase().as_str()]).text([roman(said)]);
         }

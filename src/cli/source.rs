@@ -5,8 +5,10 @@ use super::paths::with_entry;
 use super::session::Session;
 use clap::Args;
 use pycstore::exit::Exit;
+use pycstore::json::{self, PathField, SCHEMA};
 use pycstore::store::Purpose;
 use pycstore::store::scan::Question;
+use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -20,6 +22,19 @@ pub struct SourceOptions {
     /// Entries of the store
     #[arg(required = true, value_name = "ENTRY")]
     pub entries: Vec<PathBuf>,
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One line of `source --json`.
+#[derive(Debug, Serialize)]
+struct SourceLine<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    path: PathField<'a>,
+    #[serde(flatten)]
+    source: PathField<'a>,
 }
 
 /// Runs `pycstore source`.
@@ -32,6 +47,11 @@ pub fn run(session: &Session, options: &SourceOptions) -> anyhow::Result<Exit> {
             entry.source_path(&visit.source_directory())
         });
         match found {
+            Some(Some(source)) if options.json => {
+                let path = session.environment.absolute(path_given);
+                let (path, source) = (PathField::new("path", &path), PathField::new("source", &source));
+                json::print(&mut out, &SourceLine { schema: SCHEMA, path, source })?;
+            }
             Some(Some(source)) => {
                 out.write_all(&path::shown(&source, &session.terminal))?;
                 out.write_all(b"\n")?;

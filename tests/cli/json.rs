@@ -4,7 +4,7 @@
 //! or that no command printed here.
 
 use crate::support::lock::lock_holder;
-use crate::support::{Answer, World, newest};
+use crate::support::{Answer, World, answer, newest};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -216,6 +216,9 @@ fn what_is_printed_is_what_the_page_says() {
         let entry = world.entry(&world.home.join(path), newest, "");
         comparison.lines("pycstore inspect", &world.pycstore(["inspect", "--json", entry.to_str().unwrap()]));
     }
+    let of_b = world.entry(&kept.join("b.py"), newest, "");
+    comparison
+        .lines("pycstore source", &world.pycstore(["source", "--json", of_b.to_str().unwrap()]).exits(0));
     comparison.lines("pycstore verify", &world.pycstore(["verify", "--json"]).exits(1));
     comparison.lines("pycstore interpreters", &world.pycstore(["interpreters", "--json"]));
     comparison.document("pycstore config", &world.pycstore(["config", "--json"]).exits(0).json());
@@ -226,6 +229,16 @@ fn what_is_printed_is_what_the_page_says() {
         comparison.document("pycstore prune, pycstore forget", &answer.json());
     }
     comparison.lines("pycstore history", &world.pycstore(["history", "--json"]).exits(0));
+    let units = world.pycstore(["schedule", "install", "--print", "--with", "systemd"]).exits(0).stdout;
+    let timer = units.split_once("# pycstore.timer\n").unwrap().1;
+    let timer = world.write(".config/systemd/user/pycstore.timer", timer);
+    let wanted = world.write(".config/systemd/user/timers.target.wants/link", "");
+    std::os::unix::fs::symlink(timer, wanted.with_file_name("pycstore.timer")).unwrap();
+    // Without crontab(1).
+    let mut status = world.program();
+    status.env("PYTHONPYCACHEPREFIX", &world.store).env("PATH", world.home.join("bin"));
+    let status = answer(status.args(["schedule", "status", "--json"])).exits(0);
+    comparison.document("pycstore schedule status", &status.json());
     let broken = world.write("broken/m.py", "def\n");
     let python = newest.path.to_str().unwrap();
     let warmed = world

@@ -54,6 +54,9 @@ pub struct ScheduleOptions {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    /// With status: print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl ScheduleOptions {
@@ -86,12 +89,16 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
             Complaint::new("--print works only with install", "pycstore schedule install --print").into()
         );
     }
+    if options.json && options.action != Action::Status {
+        return Err(Complaint::new("--json works only with status", "pycstore schedule status --json").into());
+    }
     match options.action {
         Action::Run => {
             let mut prune = PruneOptions::default();
             prune.run.dry_run = options.dry_run;
             prune::run(session, &prune)
         }
+        Action::Status if options.json => show::status_as_json(session),
         Action::Status => show::status(session),
         Action::Policy => policy::print(session),
         Action::Install if options.print => show::print(session, options),

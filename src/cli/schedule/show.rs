@@ -8,9 +8,11 @@ use crate::cli::session::{Session, is_absent};
 use pycstore::edits::TextPlace;
 use pycstore::exit::Exit;
 use pycstore::history::Run;
+use pycstore::json::{self, PathField, SCHEMA};
 use pycstore::quoting::{at_home, escaped};
 use pycstore::schedule::{self, Agent, Installed, Scheduler, cron, systemd};
-use pycstore::units::{date, human};
+use pycstore::units::{Moment, date, human};
+use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -78,8 +80,74 @@ pub fn status(session: &Session) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(!found.installed.is_empty()))
 }
 
+/// `schedule status --json`.
+#[derive(Debug, Serialize)]
+struct StatusDocument<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    store: PathField<'a>,
+    schedules: Vec<ScheduleFields>,
+    /// The schedulers that could not be asked.
+    unknown: Vec<String>,
+    policy: Vec<String>,
+    policy_from: String,
+    user: Option<String>,
+    last_run: Option<Run>,
+}
+
+#[derive(Debug, Serialize)]
+struct ScheduleFields {
+    scheduler: String,
+    place: String,
+    next_run: Option<String>,
+}
+
+/// Prints the schedules in place, the last run and the policy as JSON.
+pub fn status_as_json(session: &Session) -> anyhow::Result<Exit> {
+    let found = schedule::installed(&session.environment);
+    for (scheduler, error) in &found.unknown {
+        note_unknown(*scheduler, error);
+    }
+    let NightlyPolicy { names, origin, last_run, user, .. } = NightlyPolicy::new(session)?;
+    let store = session.store().value;
+    let document = StatusDocument {
+        schema: SCHEMA,
+        store: PathField { name: "store", path: store.as_deref() },
+        schedules: found.installed.iter().map(|installed| ScheduleFields::of(session, installed)).collect(),
+        unknown: found.unknown.iter().map(|(scheduler, _)| scheduler.to_string()).collect(),
+        policy: names,
+        policy_from: origin,
+        user,
+        last_run: last_run.map_err(anyhow::Error::msg)?,
+    };
+    json::print(&mut io::stdout().lock(), &document)?;
+    Ok(Exit::complete_if(!found.installed.is_empty()))
+}
+
+impl ScheduleFields {
+    fn of(session: &Session, installed: &Installed) -> ScheduleFields {
+        let next = next_run(session, installed);
+        ScheduleFields {
+            scheduler: installed.scheduler.to_string(),
+            place: installed.place.to_string(),
+            next_run: next.map(date::rfc3339),
+        }
+    }
+}
+
+/// When a schedule runs next; `None` if that is unknown.
+fn next_run(session: &Session, installed: &Installed) -> Option<Moment> {
+    match installed.scheduler {
+        Scheduler::Systemd => systemd::next_elapse(),
+        Scheduler::Cron | Scheduler::Launchd => {
+            let time = installed.time?;
+            date::next_daily(session.environment.now, time.hour, time.minute)
+        }
+    }
+}
+
 fn write_schedule(out: &mut dyn Write, session: &Session, installed: &Installed) -> io::Result<()> {
-    let Installed { scheduler, place, time } = installed;
+    let Installed { scheduler, place, .. } = installed;
     let place = match place {
         TextPlace::File(file) if session.terminal.is_terminal() => {
             escaped(&at_home(file, session.environment.home.as_deref()))
@@ -87,12 +155,7 @@ fn write_schedule(out: &mut dyn Write, session: &Session, installed: &Installed)
         place => path::text_shown(&place.to_string(), &session.terminal),
     };
     writeln!(out, "schedule  {scheduler}: {place}")?;
-    let next = match scheduler {
-        Scheduler::Systemd => systemd::next_elapse(),
-        Scheduler::Cron | Scheduler::Launchd => {
-            time.and_then(|time| date::next_daily(session.environment.now, time.hour, time.minute))
-        }
-    };
+    let next = next_run(session, installed);
     writeln!(out, "next run  {}", next.map_or("unknown".into(), date::local_minute))
 }
 
