@@ -49,6 +49,9 @@ pub fn run(session: &Session) -> anyhow::Result<Exit> {
 }
 
 fn sum(disk: u64, files: u64) -> String {
+    if files == 0 {
+        return "nothing".into();
+    }
     format!("{} in {}", human::size(disk), human::counted(files, "file"))
 }
 

@@ -23,7 +23,7 @@ fn the_overview_names_the_next_command() {
     ----- stdout -----
     Store  ~/.cache/cpython
     Disk usage SIZE in 1 file
-    Reclaimable SIZE in 0 files
+    Reclaimable  nothing
     Last prune  today, removed SIZE in 1 file
     Schedule  none
     Next  pycstore schedule install  prunes every night
