@@ -156,7 +156,7 @@ fn directories_are_a_tree() {
 fn what_is_under_a_path_is_all_that_counts() {
     let (world, project) = motley();
     let document = view(&world, &["--under", "project"]).0;
-    assert_eq!(view(&world, &["project"]).0, document);
+    assert_eq!(view(&world, &["project"]).0["total"], document["total"]);
     let du = answer(world.command("du").args(["-s", "-B1"]).arg(world.mirror(&project))).exits(0);
     let gnu: u64 = du.stdout.split_whitespace().next().unwrap().parse().unwrap();
     assert_eq!(document["total"]["disk"], gnu);
