@@ -118,7 +118,8 @@ fn where_no_access_times_are_kept_the_time_of_compilation_counts() {
         cd \"$HOME/volume\"
         find . -type f | sort
     ";
-    let note = "pycstore: this mount keeps no access times: the time of compilation counts as last use\n";
+    let note =
+        "pycstore: this mount does not record access times: the time of compilation counts as the last use\n";
     set_times();
     let before = World::snapshot(&world.store);
     for (options, quiet, stderr, left) in [

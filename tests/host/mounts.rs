@@ -103,7 +103,7 @@ fn a_read_only_file_system_is_one_problem() {
     removed nothing
     SIZE  FILES  OWNER
     SIZE  81  /home/me/gone (gone)
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
              41  /home/me/store/home/me/gone
     would remove 81 files and 41 directories, SIZE
     ----- stderr -----
@@ -176,7 +176,7 @@ fn what_was_never_deleted_here_is_kept() {
         page.contains(&format!("missing            project in {}/opt\n", world.home.display())),
         "{page}"
     );
-    assert!(page.contains(&format!("names in {}/opt\n", world.home.display())), "{page}");
+    assert!(page.contains(&format!("contents of {}/opt\n", world.home.display())), "{page}");
     let witness =
         &world.pycstore(["inspect".as_ref(), "--json".as_ref(), entry.as_os_str()]).json()["witness"];
     assert_eq!(witness["directory"], world.home.join("opt").to_str().unwrap());
@@ -290,7 +290,7 @@ find /mnt/gnu -type f",
     removed 1 file and 1 directory, SIZE
     /mnt/gnu/store/x/__pycache__/m.cpython-3.N.pyc
     ----- stderr -----
-    pycstore: left alone /gnu/store: it belongs to the package manager; --system sweeps it
+    pycstore: skipped /gnu/store: it belongs to the package manager; --system sweeps it
     ");
     let files: Vec<&str> = told.stdout.lines().filter(|line| line.starts_with('/')).collect();
     assert_eq!(files, ["/mnt/gnu/store/x/__pycache__/m.cpython-312.pyc"], "{told:?}");

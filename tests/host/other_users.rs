@@ -212,7 +212,8 @@ fn root_adopts_nothing_into_another_users_store() {
     for dry in [&["-n"][..], &[]] {
         let told = sweep(&world, [&["proj", "--adopt"], dry].concat()).exits(2);
         assert!(
-            told.stderr.contains("refused as root: ") && told.stderr.contains("\nhint: name trees"),
+            told.stderr.contains("refused as root: ")
+                && told.stderr.contains("\nhint: sweep the trees of one user"),
             "{told:?}"
         );
     }
@@ -240,8 +241,8 @@ fn root_makes_no_store_below_another_users_directory() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: refused as root: /home/me/proj belongs to root, /home/me/.cache/cpython to nobody
-    hint: name trees, and with --adopt a store, of one user at a time
+    pycstore: refused as root: /home/me/proj belongs to root, but /home/me/.cache/cpython belongs to nobody
+    hint: sweep the trees of one user at a time; with --adopt, the store must belong to that user, too
     ");
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
     // Nor through a link of theirs.
@@ -256,7 +257,7 @@ fn root_makes_no_store_below_another_users_directory() {
     ----- stdout -----
     ----- stderr -----
     pycstore: /home/me/link/cpython belongs to nobody: continuing as nobody
-    pycstore: cannot make the store /home/me/link/cpython: Permission denied
+    pycstore: cannot create the store /home/me/link/cpython: Permission denied
     ");
     assert!(!world.store.exists());
 }
@@ -416,13 +417,13 @@ fn root_sets_up_nothing_through_links_and_directories_of_other_users() {
     ----- stderr -----
     pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
     pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir/.zshenv belongs to user 65534
-    hint: run it as that user
+    hint: run this as that user
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
     pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir belongs to user 65534
-    hint: run it as that user
+    hint: run this as that user
     ");
     chown(&directory, Some(65534), None).unwrap();
     let store = directory.join("store");
@@ -434,7 +435,7 @@ fn root_sets_up_nothing_through_links_and_directories_of_other_users() {
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
     pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
     pycstore: cannot prepare the store /home/me/zdotdir/store: refused as root: /home/me/zdotdir belongs to user 65534
-    hint: name a store of your own: pycstore setup --store ~/.cache/cpython
+    hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     ");
     assert_only_gone(&before, &World::snapshot(&world.home), &[]);
     chown(&directory, Some(0), None).unwrap();
@@ -473,7 +474,7 @@ fn another_users_store_is_pruned_by_that_user_alone() {
     ----- stdout -----
     SIZE  FILES  OWNER
     SIZE  1  /home/me/gone (gone)
-    DIRECTORIES  EMPTIED, WITH ALL BELOW
+    DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/me/.cache/cpython/home/me/gone
     would remove 1 file and 1 directory, SIZE
     ----- stderr -----

@@ -1085,13 +1085,17 @@ fn as_root_a_home_that_is_partly_theirs_gives_root_neither_policy_nor_history() 
     );
     let told = site.with_account(&format!("{passwd} pycstore --store {} prune", store.display()));
     insta::assert_snapshot!(told.shown(), @r"
-    exit: 2
+    exit: 0
     ----- stdout -----
+    SIZE  FILES  OWNER
+    SIZE  2  /home/me/gone (gone)
+    removed 2 files and 2 directories, SIZE
     ----- stderr -----
-    pycstore: nothing selected: no selector is given, and the configuration has no policy
-    hint: specify --orphans --stale --corrupt --temporary --dead-interpreters --unused-for AGE --max-size SIZE --max-files N or --all; add --dry-run to preview
     ");
-    site.with_account(&format!("{passwd} pycstore --store {} prune --orphans", store.display())).exits(0);
     assert!(files(&roots.join(".local")).is_empty());
-    assert_eq!(histories(&own.join(".local/state/pycstore")).len(), 1);
+    let histories = histories(&own.join(".local/state/pycstore"));
+    assert_eq!(histories.len(), 1);
+    let run = fs::read_to_string(&histories[0]).unwrap();
+    let default = r#""selectors":["orphans","stale","corrupt","temporary"]"#;
+    assert!(run.contains(default), "not the policy in her directory: {run}");
 }
