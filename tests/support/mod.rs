@@ -498,7 +498,10 @@ pub fn for_everybody() -> Interpreter {
     const CODE: &str = "import sys; print(sys.implementation.cache_tag)";
     let asked = |path: PathBuf| {
         let mut command = Command::new(&path);
-        command.env_clear().current_dir("/").args(["-I", "-c", CODE]).uid(NOBODY).gid(NOBODY);
+        command.env_clear().current_dir("/").args(["-I", "-c", CODE]);
+        if rustix::process::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
         let output = command.output().ok().filter(|output| output.status.success())?;
         Some(Interpreter { tag: String::from_utf8(output.stdout).unwrap().trim().into(), path })
     };
