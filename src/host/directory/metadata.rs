@@ -14,7 +14,7 @@ pub enum FileKind {
     Link,
     /// A device, socket or pipe.
     Other,
-    /// The file system does not say in listings; ask [`Directory::metadata`].
+    /// The file system does not say in listings; ask [`super::Directory::metadata`].
     Unknown,
 }
 
