@@ -2,7 +2,7 @@
 
 use super::output::complain;
 use super::output::path;
-use super::selection::count;
+use super::selection::{count, prune_command};
 use super::session::Session;
 use pycstore::exit::Exit;
 use pycstore::history::Journal;
@@ -43,7 +43,9 @@ pub fn run(session: &Session) -> anyhow::Result<Exit> {
             None => "none".into(),
         },
     )?;
-    row("Next", next(&usage, installed.is_some() || is_unknown))?;
+    if let Some(next) = next(session, &usage, installed.is_some() || is_unknown) {
+        row("Next", &next)?;
+    }
     out.flush()?;
     Ok(complain::troubles(&usage.troubles))
 }
@@ -63,13 +65,18 @@ fn last_run(session: &Session, store: &Store) -> Option<String> {
     Some(format!("{ago}, removed {}", sum(run.removed.disk, run.removed.files)))
 }
 
-/// The command that most users want next.
-fn next(usage: &Usage, is_scheduled: bool) -> &'static str {
+/// The command that most users want next, about the same store.
+fn next(session: &Session, usage: &Usage, is_scheduled: bool) -> Option<String> {
+    let store = session.global.store.as_deref();
     if usage.reclaimable.files > 0 {
-        "pycstore prune --dry-run    shows what prune removes"
-    } else if !is_scheduled {
-        "pycstore schedule install   prunes every night"
-    } else {
-        "pycstore du                 shows the owners of the files"
+        let prune = prune_command(session, store, &Focus::default());
+        return Some(format!("{prune} --dry-run    shows what prune removes"));
     }
+    // A store that was only looked at is not what the user's schedule is for.
+    let next = if is_scheduled {
+        "pycstore du                 shows the owners of the files"
+    } else {
+        "pycstore schedule install   prunes every night"
+    };
+    store.is_none().then(|| next.into())
 }

@@ -16,6 +16,10 @@ fn the_overview_names_the_next_command() {
     Next  pycstore prune --dry-run  shows what prune removes
     ----- stderr -----
     ");
+    let store = world.store.to_str().unwrap();
+    let mut command = world.program();
+    let named = answer(command.args(["--store", store])).exits(0).stdout;
+    assert!(named.contains(&format!("pycstore prune --store {store} --dry-run")), "{named}");
     world.pycstore(["prune", "--dry-run"]).exits(0);
     world.pycstore(["prune"]).exits(0);
     insta::assert_snapshot!(overview(), @r"
