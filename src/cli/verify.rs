@@ -14,6 +14,7 @@ use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
 use pycstore::json::{self, PathField, SCHEMA};
 use pycstore::paragraph::wrapped;
+use pycstore::pyc::tags;
 use pycstore::store::Purpose;
 use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan, Trouble};
@@ -143,18 +144,18 @@ fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> anyhow::Res
 
 /// Reports what could not be proved; returns whether everything was.
 fn report_unproved(proof: &Proof) -> bool {
-    let mut without: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut without: BTreeMap<_, u64> = BTreeMap::new();
     let mut not_run: BTreeMap<String, u64> = BTreeMap::new();
     for unproved in &proof.unproved {
         match &unproved.why {
-            Doubt::NoInterpreter(tag) => *without.entry(tag).or_default() += 1,
+            Doubt::NoInterpreter(tag) => *without.entry(tags::order(tag)).or_default() += 1,
             why @ Doubt::NotRun { .. } => *not_run.entry(why.to_string()).or_default() += 1,
             Doubt::Source | Doubt::Entry | Doubt::NoAnswer(_) | Doubt::TooMuch(_) => {
                 complain::problem(unproved);
             }
         }
     }
-    for (tag, entries) in without {
+    for ((.., tag), entries) in without {
         complain::note(&format!(
             "{} not recompiled: no interpreter found for {tag}",
             human::counted(entries, "entry")

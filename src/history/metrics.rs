@@ -11,6 +11,7 @@
 
 use crate::edits::replace::replace;
 use crate::history::Run;
+use crate::pyc::tags::Tag;
 use crate::verdict::census::{Census, TagShare};
 use crate::verdict::status;
 use std::fmt::Write;
@@ -177,8 +178,9 @@ fn escaped(value: &str) -> String {
 }
 
 /// The census with at most [`MOST_TAGS`] tags.
-fn bounded(census: &Census) -> Vec<(String, [TagShare; status::NAMES.len()])> {
-    let mut tags: Vec<_> = census.tags.iter().map(|(tag, shares)| (tag.clone(), *shares)).collect();
+fn bounded(census: &Census) -> Vec<(Tag, [TagShare; status::NAMES.len()])> {
+    let mut tags: Vec<_> = census.tags.iter().map(|(tag, shares)| (Tag::from(&**tag), *shares)).collect();
+    tags.sort_by(|one, another| one.0.cmp(&another.0));
     if tags.len() <= MOST_TAGS {
         return tags;
     }

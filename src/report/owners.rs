@@ -58,7 +58,7 @@ pub(super) fn table(report: Report<'_>) -> Markup {
 
 fn owner(report: Report<'_>, index: usize, row: &Row, largest: u64) -> Markup {
     let is_gone = row.owner.life == Life::Gone;
-    let tags = tags::shown(row.tags.iter().map(String::as_str), TagNames::Once);
+    let tags = tags::shown(&row.tags, TagNames::Once);
     html! {
         tr id={ "owner-" (index) } class=[is_gone.then_some("gone")] {
             th scope="row" { bdi { (name(row, report.home)) } }

@@ -1,6 +1,7 @@
 //! The JSON document of a store's disk usage: what `du --json` prints, and what the page of `report` has within it.
 
 use crate::json::{OwnerHead, PathField, SCHEMA, Sum, Total};
+use crate::pyc::tags;
 use crate::units::{Tally, date};
 use crate::verdict::status;
 use crate::verdict::usage::Usage;
@@ -40,7 +41,7 @@ impl<'a> UsageDocument<'a> {
             sum: row.tally.into(),
             reclaimable: row.reclaimable.into(),
             statuses: statuses(row.statuses).filter(|(_, tally)| tally.files > 0).map(sum).collect(),
-            tags: row.tags.iter().map(String::as_str).collect(),
+            tags: tags::ordered(&row.tags),
             last_used: row.last_used.map(date::rfc3339),
         });
         UsageDocument {

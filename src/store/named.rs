@@ -7,6 +7,7 @@ use super::Store;
 use super::aliases::Aliases;
 use crate::host::directory::{FileKind, ListBuffer};
 use crate::pyc::name::{self, Name};
+use crate::pyc::tags::Tag;
 use crate::source::witness::real_path;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -35,7 +36,7 @@ impl Store {
         self.directory(relative).is_ok() || !self.names_of_entries(path).unwrap_or_default().is_empty()
     }
 
-    /// The names of the entries of a source, in the store's mirror of its directory.
+    /// The names of the entries of a source, in the store's mirror of its directory, in order of their tags.
     ///
     /// # Errors
     /// Where that cannot be read.
@@ -51,7 +52,8 @@ impl Store {
                 names.push(name.to_vec());
             }
         })?;
-        names.sort();
+        let tag = |name: &[u8]| Name::parse(name).slot().map(|slot| Tag::from(slot.tag));
+        names.sort_by_cached_key(|name| (tag(name), name.clone()));
         debug_assert!(name::source_directory(relative) == parent);
         Ok(names)
     }

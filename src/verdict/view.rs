@@ -11,6 +11,7 @@
 
 use super::share::Share;
 use crate::pyc::name::Name;
+use crate::pyc::tags::Tag;
 use crate::source::owner::{Owner, OwnerKind, Spellings};
 use crate::source::package::{PackagePlace, Packages};
 use crate::store::entry::Entry;
@@ -66,7 +67,7 @@ pub enum Key {
     /// The package; none for files outside packages.
     Package(Option<Arc<str>>),
     /// The cache tag; none for foreign files.
-    Tag(Option<Arc<str>>),
+    Tag(Option<Tag>),
     /// The status, by name.
     Status(&'static str),
     /// The kind of owner.

@@ -5,6 +5,7 @@ use super::{Planning, Remark, WarmPlan, troubles};
 use crate::effect::compile::{SourceGroup, Task};
 use crate::pyc::InvalidationMode;
 use crate::pyc::name::Name;
+use crate::pyc::tags::Tag;
 use crate::store::scan::{Scan, Trouble, Visit, Visitor};
 use crate::units::human;
 use crate::verdict::status::{self, Status, UncheckedHashes};
@@ -59,7 +60,7 @@ pub fn plan_stale(planning: &mut Planning<'_>, under: &[PathBuf], mirrored: &[Pa
     let parts = scan.run(new_part, (planning.progress)());
     let mut is_whole = true;
     let (mut rewritten, mut others) = (0, 0);
-    let mut by_tag: BTreeMap<String, Vec<Task>> = BTreeMap::new();
+    let mut by_tag: BTreeMap<Tag, Vec<Task>> = BTreeMap::new();
     for part in parts {
         is_whole &= troubles(planning, part.troubles);
         rewritten += part.rewritten;
@@ -68,7 +69,7 @@ pub fn plan_stale(planning: &mut Planning<'_>, under: &[PathBuf], mirrored: &[Pa
             if directory.is_some_and(|directory| is_anothers(&directory)) {
                 others += 1;
             } else {
-                by_tag.entry(tag).or_default().push(task);
+                by_tag.entry(Tag::from(&*tag)).or_default().push(task);
             }
         }
     }
@@ -90,7 +91,7 @@ pub fn plan_stale(planning: &mut Planning<'_>, under: &[PathBuf], mirrored: &[Pa
 /// Chooses the interpreter of each tag; says for which tags there is none.
 fn groups(
     planning: &mut Planning<'_>,
-    by_tag: BTreeMap<String, Vec<Task>>,
+    by_tag: BTreeMap<Tag, Vec<Task>>,
     is_whole: &mut bool,
 ) -> Vec<SourceGroup> {
     let mut groups = Vec::new();
@@ -100,14 +101,14 @@ fn groups(
     let interpreters = (planning.interpreters)();
     for (tag, mut tasks) in by_tag {
         tasks.sort_by(|one, other| (&one.source, one.optimization).cmp(&(&other.source, other.optimization)));
-        let of_tag = interpreters.with_store().filter(|(own, _)| *own == tag && uses_store(own));
+        let of_tag = interpreters.with_store().filter(|(own, _)| *own == &*tag && uses_store(own));
         let mut executables = of_tag.filter_map(|(_, it)| it.executable.clone());
-        let mut why = format!("no interpreter found for {tag}");
+        let mut why = format!("no interpreter found for {}", &*tag);
         let is_trusted = |executable: &PathBuf| {
             trusted(planning.runners, executable).inspect_err(|untrusted| why.clone_from(untrusted)).is_ok()
         };
         match executables.find(is_trusted) {
-            Some(executable) => groups.push(SourceGroup { executable, tag: Some(tag.into()), tasks }),
+            Some(executable) => groups.push(SourceGroup { executable, tag: Some((*tag).into()), tasks }),
             None => {
                 *is_whole = false;
                 let entries = human::counted(tasks.len() as u64, "entry");

@@ -2,6 +2,7 @@
 //! `other_stores`, and why the directory counts as shared.
 
 use pycstore::json::{OwnerHead, PathField, Sum};
+use pycstore::pyc::tags;
 use pycstore::report::UsageDocument;
 use pycstore::store::others::OtherStore;
 use pycstore::units::date;
@@ -75,7 +76,7 @@ impl<'a> ViewRow<'a> {
             rest: group.is_rest,
             sum: share.tally.into(),
             reclaimable: share.reclaimable.into(),
-            tags: share.tags.iter().map(String::as_str).collect(),
+            tags: tags::ordered(&share.tags),
             last_used: share.last_used.map(date::rfc3339),
             ..ViewRow::default()
         };

@@ -127,7 +127,7 @@ impl TableLayout<'_> {
             share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, now)),
         ]);
         let names = if self.has_bars { TagNames::Once } else { TagNames::Each };
-        cells.extend(self.has_tags.then(|| tags::shown(share.tags.iter().map(String::as_str), names)));
+        cells.extend(self.has_tags.then(|| tags::shown(&share.tags, names)));
         let other = self.other.map(|index| self.key(group, index));
         cells.extend(other.map(|name| String::from_utf8_lossy(&name).into_owned()));
         cells
@@ -187,7 +187,8 @@ fn name(session: &Session, key: &Key) -> Vec<u8> {
     match key {
         Key::Owner(it) => owner::shown(it, &session.terminal),
         Key::Package(None) | Key::Tag(None) => b"-".to_vec(),
-        Key::Package(Some(name)) | Key::Tag(Some(name)) => text(name),
+        Key::Package(Some(name)) => text(name),
+        Key::Tag(Some(tag)) => text(tag),
         Key::Status(name) => text(name),
         Key::Kind(kind) => text(kind.name()),
         Key::Directory(path) | Key::Source(path) | Key::Unpackaged(path) => {

@@ -9,6 +9,7 @@
 
 use super::path;
 use super::terminal::Terminal;
+use pycstore::pyc::tags::{self, TagNames};
 use pycstore::source::owner::Life;
 use pycstore::units::Tally;
 use pycstore::units::date;
@@ -82,7 +83,8 @@ fn fields(key: &Key, depth: usize) -> Vec<Vec<u8>> {
             owner.root.as_os_str().as_bytes().to_vec(),
             text(if owner.life == Life::Gone { "true" } else { "false" }),
         ],
-        Key::Package(name) | Key::Tag(name) => vec![text(name.as_deref().unwrap_or_default())],
+        Key::Package(name) => vec![text(name.as_deref().unwrap_or_default())],
+        Key::Tag(tag) => vec![text(tag.as_deref().unwrap_or_default())],
         Key::Status(name) => vec![text(name)],
         Key::Kind(kind) => vec![text(kind.name())],
         Key::Directory(path) => vec![text(&depth.to_string()), path.as_os_str().as_bytes().to_vec()],
@@ -92,9 +94,11 @@ fn fields(key: &Key, depth: usize) -> Vec<Vec<u8>> {
 
 fn line(row: &str, keys: Vec<Vec<u8>>, share: &Share, terminal: &Terminal) -> Vec<Vec<u8>> {
     let sums = |tally: Tally| [tally.files, tally.bytes, tally.disk].map(|number| number.to_string());
-    let tags: Vec<&str> = share.tags.iter().map(String::as_str).collect();
     let rest = sums(share.tally).into_iter().chain(sums(share.reclaimable));
-    let rest = rest.chain([tags.join(" "), share.last_used.map(date::rfc3339).unwrap_or_default()]);
+    let rest = rest.chain([
+        tags::shown(&share.tags, TagNames::Each),
+        share.last_used.map(date::rfc3339).unwrap_or_default(),
+    ]);
     let fields = std::iter::once(row.as_bytes().to_vec()).chain(keys).chain(rest.map(String::into_bytes));
     fields.map(|field| path::bytes_shown(&no_formula(field), terminal)).collect()
 }

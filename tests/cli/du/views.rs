@@ -356,3 +356,22 @@ proptest! {
         prop_assert_eq!(&document["reclaimable"], &plain["reclaimable"]);
     }
 }
+
+#[test]
+fn tags_are_in_order_of_their_versions() {
+    let world = World::new();
+    let source = world.project("one", &[]).join("a.py");
+    let mirror = world.mirror(source.parent().unwrap());
+    std::fs::create_dir_all(&mirror).unwrap();
+    let tags = ["cpython-39", "cpython-310", "pypy39", "pypy310"];
+    for tag in tags {
+        std::fs::write(mirror.join(format!("a.{tag}.pyc")), "").unwrap();
+    }
+    let (document, rows) = view(&world, &["--by", "tag"]);
+    assert_eq!(rows.iter().map(|row| row["tag"].clone()).collect::<Vec<_>>(), tags);
+    assert_eq!(document["owners"][0]["tags"], json!(tags));
+    let csv = world.pycstore(["du", "--by", "owner", "--csv"]).exits(0);
+    assert!(csv.stdout.contains(&format!(",{},", tags.join(" "))), "{}", csv.stdout);
+    let which = world.pycstore(["which".as_ref(), "--json".as_ref(), source.as_os_str()]).exits(0);
+    assert_eq!(which.json_lines().iter().map(|line| line["tag"].clone()).collect::<Vec<_>>(), tags);
+}
