@@ -36,14 +36,11 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
     }
     if usage.directories.files > 0 && shown.measure == Measure::Disk {
         let name = human::counted(usage.directories.files, "directory").into_bytes();
-        table.row(
-            layout.sums(layout.room(usage.directories), String::new(), String::new()),
-            name,
-            Tone::Quiet,
-        );
+        let cells = layout.sums((usage.directories.disk, all), String::new(), String::new());
+        table.row(cells, name, Tone::Quiet);
     }
     let (files, reclaimable) = (human::count(usage.total.files), layout.reclaimable(usage.reclaimable));
-    table.row(layout.sums(human::size(all), files, reclaimable), b"total".to_vec(), Tone::Total);
+    table.row(layout.sums((all, all), files, reclaimable), b"total".to_vec(), Tone::Total);
     table.print(out, &session.terminal, session.style())?;
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
         let files = human::counted(usage.reclaimable.files, "file");
@@ -158,11 +155,15 @@ impl TableLayout<'_> {
     }
 
     /// The cells of a row that is not a group.
-    fn sums(&self, size: String, files: String, reclaimable: String) -> Vec<String> {
-        let bars = if self.has_bars { 2 } else { 0 };
+    fn sums(&self, (part, all): (u64, u64), files: String, reclaimable: String) -> Vec<String> {
+        let share = self.has_bars.then(|| [String::new(), percentage(part, all)]);
         let after = 1 + usize::from(self.has_tags) + usize::from(self.other.is_some());
         let blank = |count| std::iter::repeat_n(String::new(), count);
-        std::iter::once(size).chain(blank(bars)).chain([files, reclaimable]).chain(blank(after)).collect()
+        std::iter::once(human::size(part))
+            .chain(share.into_iter().flatten())
+            .chain([files, reclaimable])
+            .chain(blank(after))
+            .collect()
     }
 }
 
@@ -238,10 +239,12 @@ fn bar(part: u64, whole: u64) -> String {
     "█".repeat(length / 8) + EIGHTHS[length % 8]
 }
 
-/// `43 %`; shares above zero and below one percent are `<1 %`.
+/// `43 %`, rounded; but only nothing is `0 %`, and only everything `100 %`.
 fn percentage(part: u64, whole: u64) -> String {
-    match (u128::from(part) * 100).checked_div(u128::from(whole)) {
+    let (part, whole) = (u128::from(part), u128::from(whole));
+    match (part * 100 + whole / 2).checked_div(whole) {
         Some(0) if part > 0 => "<1 %".into(),
+        Some(100) if part < whole => ">99 %".into(),
         Some(share) => format!("{share} %"),
         None => "-".into(),
     }
@@ -265,6 +268,10 @@ mod tests {
         assert_eq!(drawn(1, 1), ("██████████".into(), "100 %".into()));
         assert_eq!(drawn(43, 100), ("████▎".into(), "43 %".into()));
         assert_eq!(drawn(1, 1000), (String::new(), "<1 %".into()));
+        assert_eq!(
+            [(5, 1000), (437, 1000), (996, 1000)].map(|(part, all)| drawn(part, all).1),
+            ["1 %", "44 %", ">99 %"]
+        );
         assert_eq!(drawn(0, 10), (String::new(), "0 %".into()));
         assert_eq!(drawn(0, 0), (String::new(), "-".into()));
         assert_eq!(drawn(u64::MAX, u64::MAX).1, "100 %");
