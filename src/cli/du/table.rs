@@ -87,7 +87,7 @@ impl TableLayout<'_> {
         }
         columns.extend([
             Column::right("FILES", 3),
-            Column::right("RECLAIMABLE", 2),
+            Column::right("RECLAIMABLE", 1),
             Column::left("LAST USED", 5),
         ]);
         columns.extend(self.has_tags.then(|| Column::left("TAGS", 4)));

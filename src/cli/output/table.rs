@@ -61,8 +61,10 @@ struct TableRow {
     tone: Tone,
 }
 
-/// The minimum width of the path, in terminal columns, before a table column is hidden.
+/// The minimum width of the path, in terminal columns, before a table column is hidden; for the last one, of rank 1,
+/// the path becomes shorter still.
 const LEAST_PATH: usize = 24;
+const SHORTEST_PATH: usize = 12;
 
 impl Table {
     /// An empty table.
@@ -131,7 +133,12 @@ impl Table {
         loop {
             let rank = |index: &usize| self.columns[*index].drop_priority;
             let is_decorated = kept.iter().any(|index| rank(index) + 1 >= Column::DECORATION);
-            let wanted = if is_decorated { longest } else { longest.min(LEAST_PATH) };
+            let is_last = kept.iter().all(|index| rank(index) <= 1);
+            let wanted = match (is_decorated, is_last) {
+                (true, _) => longest,
+                (false, true) => longest.min(SHORTEST_PATH),
+                (false, false) => longest.min(LEAST_PATH),
+            };
             if kept.iter().map(|&index| column_width(index)).sum::<usize>() + wanted <= width {
                 break;
             }
