@@ -232,6 +232,15 @@ pub enum Measure {
     Length,
 }
 
+/// Directories of a tree that have nothing in them but one directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chains {
+    /// One row and one level together with that directory.
+    Folded,
+    /// A row and a level for each.
+    Whole,
+}
+
 /// How groups are arranged.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrangement {
@@ -243,6 +252,8 @@ pub struct Arrangement {
     pub top: Option<usize>,
     /// How many levels of directories are told apart.
     pub depth: Option<usize>,
+    /// Whether each directory of a tree has its row.
+    pub chains: Chains,
 }
 
 impl Arrangement {
@@ -262,7 +273,9 @@ impl Arrangement {
             Some(base) if common.starts_with(base) => base.to_path_buf(),
             _ => common,
         };
-        let is_tree = groups[0].keys.len() == 1;
+        if groups[0].keys.len() == 1 {
+            return self.tree(groups, &base);
+        }
         let mut folded: BTreeMap<Vec<Key>, Share> = BTreeMap::new();
         for Group { mut keys, share, .. } in groups {
             let Key::Directory(path) = &mut keys[at] else { continue };
@@ -270,36 +283,48 @@ impl Arrangement {
             for _ in self.depth.unwrap_or(usize::MAX).min(depth)..depth {
                 path.pop();
             }
-            if !is_tree {
-                folded.entry(keys).or_default().join(share);
-                continue;
-            }
-            let mut path = path.clone();
-            while path != base {
-                folded.entry(vec![Key::Directory(path.clone())]).or_default().join(share.clone());
-                path.pop();
-            }
-            folded.entry(vec![Key::Directory(base.clone())]).or_default().join(share);
+            folded.entry(keys).or_default().join(share);
         }
         let groups = folded.into_iter().map(|(keys, share)| Group { keys, share, depth: 0, is_rest: None });
-        if is_tree { self.tree(groups.collect(), base) } else { self.ordered(groups.collect()) }
+        self.ordered(groups.collect())
     }
 
-    fn tree(&self, groups: Vec<Group>, base: PathBuf) -> Vec<Group> {
-        let mut below: HashMap<Option<PathBuf>, Vec<Group>> = HashMap::new();
+    /// The directories from `base` downwards, each with everything below it.
+    fn tree(&self, groups: Vec<Group>, base: &Path) -> Vec<Group> {
+        let mut sums: BTreeMap<PathBuf, Share> = BTreeMap::new();
         for group in groups {
-            let [Key::Directory(path)] = group.keys.as_slice() else { continue };
-            let parent = if *path == base { None } else { path.parent().map(Path::to_path_buf) };
-            below.entry(parent).or_default().push(group);
+            if let Some(Key::Directory(path)) = group.keys.into_iter().next() {
+                sums.entry(path).or_default().join(group.share);
+            }
         }
-        let mut tree = Vec::new();
+        let mut below: HashMap<Option<PathBuf>, Vec<Group>> = HashMap::new();
+        // A directory comes before all that is below it, so the last is complete.
+        while let Some((path, share)) = sums.pop_last() {
+            let parent = path.parent().filter(|_| path != base).map(Path::to_path_buf);
+            if let Some(parent) = &parent {
+                sums.entry(parent.clone()).or_default().join(share.clone());
+            }
+            let keys = vec![Key::Directory(path)];
+            below.entry(parent).or_default().push(Group { keys, share, depth: 0, is_rest: None });
+        }
         let mut waiting = below.remove(&None).unwrap_or_default();
-        while let Some(group) = waiting.pop() {
-            if let [Key::Directory(path)] = group.keys.as_slice()
-                && let Some(children) = below.remove(&Some(path.clone()))
+        let mut children = |group: &Group| match group.keys.as_slice() {
+            [Key::Directory(path)] => below.remove(&Some(path.clone())).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let mut tree = Vec::new();
+        while let Some(mut group) = waiting.pop() {
+            let mut inside = children(&group);
+            while self.chains == Chains::Folded
+                && let [only] = inside.as_slice()
+                && only.share.tally.files == group.share.tally.files
             {
-                let children = self.ordered(children).into_iter();
-                waiting.extend(children.map(|child| Group { depth: group.depth + 1, ..child }).rev());
+                group.keys.clone_from(&only.keys);
+                inside = children(&group);
+            }
+            if self.depth.is_none_or(|depth| group.depth < depth) {
+                let inside = self.ordered(inside).into_iter();
+                waiting.extend(inside.map(|child| Group { depth: group.depth + 1, ..child }).rev());
             }
             tree.push(group);
         }
@@ -361,7 +386,7 @@ mod tests {
     }
 
     fn arrangement(top: Option<usize>, depth: Option<usize>) -> Arrangement {
-        Arrangement { order: Order::Size, measure: Measure::Disk, top, depth }
+        Arrangement { order: Order::Size, measure: Measure::Disk, top, depth, chains: Chains::Whole }
     }
 
     /// `depth path disk`, `+n` for the rest.
@@ -394,6 +419,12 @@ mod tests {
         assert_eq!(tree(Some(1), Some(1), None), ["0 /h 16", "1 /h/b 9", "1 +2 7"]);
         assert_eq!(tree(None, Some(1), Some("/")), ["0 / 16", "1 /h 16"]);
         assert_eq!(tree(None, Some(0), None), ["0 /h 16"]);
+        let folded = |depth, base: &str| {
+            let arrangement = Arrangement { chains: Chains::Folded, ..arrangement(None, depth) };
+            lines(&arrangement.arrange(groups.clone(), Some(Path::new(base))))
+        };
+        assert_eq!(folded(Some(1), "/"), ["0 /h 16", "1 /h/b/y/z 9", "1 /h/c 4", "1 /h/a 3"]);
+        assert_eq!(folded(None, "/h/b"), folded(None, "/"), "only what is above everything is a base");
     }
 
     #[test]

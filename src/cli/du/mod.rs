@@ -20,7 +20,7 @@ use pycstore::report::UsageDocument;
 use pycstore::store::Purpose;
 use pycstore::store::sharing::Sharing;
 use pycstore::verdict::status::UncheckedHashes;
-use pycstore::verdict::view::{Arrangement, Dimension, Focus, Group, Measure, Order, View};
+use pycstore::verdict::view::{Arrangement, Chains, Dimension, Focus, Group, Measure, Order, View};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -89,6 +89,8 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         measure: if options.apparent_size { Measure::Length } else { Measure::Disk },
         top: options.view.top,
         depth: options.view.depth,
+        // Programs find each directory at its level.
+        chains: if options.format.json || options.format.csv { Chains::Whole } else { Chains::Folded },
     };
     let base = match options.view.under.as_slice() {
         [base] => Some(session.environment.absolute(base)),

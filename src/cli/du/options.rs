@@ -27,7 +27,8 @@ pub struct ViewOptions {
     /// Group by one of these, or by two separated by a comma [default: owner]
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = values(&DIMENSIONS, Dimension::name), help_heading = "View")]
     pub by: Vec<Dimension>,
-    /// Show directories as a tree, N levels deep
+    /// Show directories as a tree, N levels deep. Directories that contain nothing but one directory share its row and its
+    /// level, except in --json and --csv
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub depth: Option<usize>,
     /// Sort the rows

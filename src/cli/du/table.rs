@@ -31,8 +31,14 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
         Measure::Disk => usage.disk(),
     };
     let mut table = Table::new(layout.columns(), heading(shown.dimensions[layout.last]));
+    // The directories above the next row, in a tree.
+    let mut above: Vec<&Path> = Vec::new();
     for group in &shown.groups {
-        table.row(layout.cells(group, all), layout.path(group), tone(group));
+        above.truncate(group.depth);
+        table.row(layout.cells(group, all), layout.path(group, above.last()), tone(group));
+        if let Some(Key::Directory(path)) = group.keys.get(layout.last) {
+            above.push(path);
+        }
     }
     if usage.directories.files > 0 && shown.measure == Measure::Disk {
         let name = human::counted(usage.directories.files, "directory").into_bytes();
@@ -140,14 +146,14 @@ impl TableLayout<'_> {
         }
     }
 
-    fn path(&self, group: &Group) -> Vec<u8> {
+    fn path(&self, group: &Group, above: Option<&&Path>) -> Vec<u8> {
         let mut text = b"  ".repeat(group.depth);
         match (group.is_rest, group.keys.get(self.last)) {
             (Some(count), _) => text.extend(format!("{} more", human::count(count as u64)).into_bytes()),
             // In a tree on a terminal, the rows above show the rest of the path.
             (None, Some(Key::Directory(path))) if group.depth > 0 && self.session.terminal.is_terminal() => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                text.extend(pycstore::quoting::escaped(&name).into_bytes());
+                let name = above.and_then(|above| path.strip_prefix(above).ok()).unwrap_or(path);
+                text.extend(pycstore::quoting::escaped(&name.to_string_lossy()).into_bytes());
             }
             (None, _) => text.extend(self.key(group, self.last)),
         }
@@ -259,7 +265,7 @@ mod tests {
     use pycstore::source::owner::{Owner, OwnerKind};
     use pycstore::units::Moment;
     use pycstore::verdict::view::Focus;
-    use pycstore::verdict::view::{Arrangement, Order};
+    use pycstore::verdict::view::{Arrangement, Chains, Order};
     use std::sync::Arc;
 
     #[test]
@@ -316,7 +322,8 @@ mod tests {
         }
         usage.directories = Tally { files: 1234, bytes: 0, disk: 1234 * 4096 };
         let measure = Measure::Disk;
-        let arrangement = Arrangement { order: Order::Size, measure, top, depth: Some(2) };
+        let chains = Chains::Folded;
+        let arrangement = Arrangement { order: Order::Size, measure, top, depth: Some(2), chains };
         let groups = arrangement.arrange(groups, None);
         let dimensions = dimensions.to_vec();
         (Shown { dimensions, measure, groups, focus: Focus::default() }, usage)
