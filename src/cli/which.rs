@@ -8,13 +8,15 @@ use anyhow::Context;
 use clap::Args;
 use pycstore::exit::Exit;
 use pycstore::json::{self, PathField, SCHEMA};
-use pycstore::pyc::name;
+use pycstore::pyc::name::{self, Name};
+use pycstore::pyc::tags::Tag;
 use pycstore::source::{Source, is_missing};
 use pycstore::store::Purpose;
 use pycstore::store::named::real_of_source;
 use pycstore::store::scan::{Question, Trouble};
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,7 +34,8 @@ pub struct WhichOptions {
     /// Source files, existing or deleted, or entries, to show all entries of their source
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
-    /// Show where each interpreter on this machine would put the entry, even if it does not exist
+    /// Show where each interpreter would put the entry, even if it does not exist: those on this machine, those of the
+    /// standard libraries and environments that the store has entries of, and those that wrote an entry of SOURCE
     #[arg(long)]
     pub expected: bool,
     /// Print one JSON object per line, as ls does
@@ -134,17 +137,27 @@ fn print_entries_of(
     Ok(count)
 }
 
-/// Shows where each interpreter on this machine would put the entries. The store need not be there yet.
+/// Shows where each interpreter would put the entries: those on this machine, and those that the store reveals by a
+/// standard library, an environment, or an entry of the source. The store need not be there yet.
 fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
     let prefix = session.store_path()?;
     let is_there = prefix.try_exists().with_context(|| prefix.display().to_string())?;
     let opened = if is_there { Some(session.open(Purpose::Look)?) } else { None };
-    let found = session.interpreters();
+    let found = match &opened {
+        Some(opened) => session.interpreters_with(opened),
+        None => session.interpreters(),
+    };
+    let out_of_reach = found.out_of_reach.iter().map(|library| library.tag.as_str());
+    let tags: BTreeSet<Tag> = found.tags().into_iter().chain(out_of_reach).map(Tag::from).collect();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut all_read = true;
     for source in &options.sources {
         let source = session.environment.absolute(source);
-        for tag in found.tags() {
+        // A directory that cannot be read is reported for each path in it.
+        let entries = opened.as_ref().and_then(|opened| opened.store.names_of_entries(&source).ok());
+        let entries = entries.unwrap_or_default();
+        let of_entries = entries.iter().filter_map(|name| Some(Tag::from(Name::parse(name).slot()?.tag)));
+        for tag in &of_entries.chain(tags.iter().cloned()).collect::<BTreeSet<Tag>>() {
             let Some(path) = name::cache_from_source(&prefix, &source, tag, "") else { continue };
             let there = match &opened {
                 Some(opened) => look(opened, &prefix, &path),

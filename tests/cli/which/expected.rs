@@ -79,3 +79,26 @@ fn a_store_that_is_none_is_refused() {
     world.write("project/m.py", "");
     which(&world, &world.home.join("project"), &["x.py".as_ref()]).exits(2);
 }
+
+#[test]
+fn what_the_store_reveals_is_expected() {
+    let world = World::new();
+    let source = world.write("one/a.py", "");
+    // An entry of the source, and a standard library that may be on a disk which is not mounted.
+    for entry in [
+        world.mirror(&source).with_file_name("a.cpython-37.pyc"),
+        world.store.join("mnt/x/lib/python3.6/os.cpython-36.pyc"),
+    ] {
+        std::fs::create_dir_all(entry.parent().unwrap()).unwrap();
+        std::fs::write(entry, "").unwrap();
+    }
+    let lines = which(&world, &world.store, &["--json".as_ref(), source.as_ref()]).json_lines();
+    let shown =
+        |line: &serde_json::Value| (line["tag"].as_str().unwrap().to_string(), line["exists"] == true);
+    let expected = [("cpython-36".to_string(), false), ("cpython-37".to_string(), true)];
+    assert_eq!(lines.iter().map(shown).take(2).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        lines[2]["tag"],
+        interpreters().iter().min_by_key(|it| pycstore::pyc::tags::order(&it.tag)).unwrap().tag
+    );
+}
