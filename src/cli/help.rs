@@ -55,6 +55,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
         "ls",
         &[
             ("pycstore ls --status stale,orphan", "entries of no use"),
+            ("pycstore ls --sort size --top 20", "the largest files"),
             ("pycstore ls -0 --tag cpython-39 | xargs -0 ls -l", "paths for a program"),
         ],
     ),

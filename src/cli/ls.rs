@@ -1,9 +1,9 @@
 //! `pycstore ls`: every file of the store with its status.
 
-use super::options::Unchecked;
+use super::options::{Unchecked, values, whole};
 use super::output::entry::{EntryLine, write_columns};
 use super::output::style::Tone;
-use super::output::{complain, path};
+use super::output::{comma_separated, complain, path};
 use super::paths;
 use super::session::{Opened, Session};
 use clap::Args;
@@ -11,14 +11,17 @@ use pycstore::exit::Exit;
 use pycstore::json;
 use pycstore::pyc::name::Name;
 use pycstore::source::owner::Owner;
-use pycstore::store::Purpose;
 use pycstore::store::entry::Entry;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
+use pycstore::store::{AccessTimes, Purpose};
+use pycstore::units::{Moment, date};
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
+use pycstore::verdict::usage::last_use;
+use pycstore::verdict::view::Order;
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// List every file of the store with its status.
@@ -42,9 +45,18 @@ pub struct LsOptions {
     /// Only entries whose source is, or would be, at or below PATH (may be repeated)
     #[arg(long, value_name = "PATH")]
     pub under: Vec<PathBuf>,
+    /// Sort the entries [default: name]
+    #[arg(long, value_name = "WHAT", default_value = "name", hide_default_value = true, value_parser = values(&ORDERS, Order::name))]
+    pub sort: Order,
+    /// Show only the first N entries
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    pub top: Option<usize>,
     /// Print one JSON object per line
-    #[arg(long, conflicts_with = "null")]
+    #[arg(long, conflicts_with_all = ["null", "csv"])]
     pub json: bool,
+    /// Print comma-separated values, a line for each entry
+    #[arg(long, conflicts_with = "null")]
+    pub csv: bool,
     /// Print only the paths, unquoted and each followed by a null byte, for xargs -0
     #[arg(short = '0', long = "null")]
     pub null: bool,
@@ -52,6 +64,13 @@ pub struct LsOptions {
     #[command(flatten)]
     pub unchecked: Unchecked,
 }
+
+/// What `ls --sort` sorts by.
+const ORDERS: [(Order, &str); 3] = [
+    (Order::Size, "Largest disk usage first"),
+    (Order::LastUsed, "Most recently used first"),
+    (Order::Name, "By path"),
+];
 
 impl LsOptions {
     /// The options with the paths among those of `--under`.
@@ -69,17 +88,16 @@ struct Filter<'a> {
     unchecked: UncheckedHashes,
 }
 
-/// A directory's listed entries.
-struct ListedDirectory {
-    relative: Box<[u8]>,
-    sources: PathBuf,
-    owner: Arc<Owner>,
-    found: Vec<ListedEntry>,
-}
-
 /// A listed entry that owns its data.
 struct ListedEntry {
+    /// Larger ones come first.
+    rank: (u64, Option<Moment>),
+    /// Its directory in the store.
+    relative: Arc<[u8]>,
     name: Box<[u8]>,
+    /// The directory of its source.
+    sources: Arc<Path>,
+    owner: Arc<Owner>,
     status: Status,
     facts: Entry<'static>,
 }
@@ -88,14 +106,28 @@ struct Lister<'a> {
     filter: &'a Filter<'a>,
     /// The tags of the filter that at least one entry of any status has.
     tags: BTreeSet<&'a str>,
-    batches: Vec<ListedDirectory>,
+    options: &'a LsOptions,
+    access_times: AccessTimes,
+    found: Vec<ListedEntry>,
     troubles: Vec<Trouble>,
+}
+
+/// How many entries beyond those of `--top` are held before they are sorted and dropped.
+const MOST_BEYOND_TOP: usize = 4096;
+
+/// Sorts the entries and keeps those of `--top`.
+fn cut(found: &mut Vec<ListedEntry>, options: &LsOptions) {
+    found.sort_by(|one, other| {
+        let rank = other.rank.cmp(&one.rank);
+        rank.then_with(|| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)))
+    });
+    found.truncate(options.top.unwrap_or(usize::MAX));
 }
 
 impl Visitor for Lister<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
-        let sources = visit.source_directory();
-        let mut found = Vec::new();
+        let sources: Arc<Path> = visit.source_directory().into();
+        let relative: Arc<[u8]> = visit.relative.into();
         for entry in visit.entries {
             if let Some(slot) = entry.parsed.slot() {
                 self.tags.extend(self.filter.tags.iter().map(String::as_str).find(|tag| *tag == slot.tag));
@@ -115,11 +147,23 @@ impl Visitor for Lister<'_> {
                 other_name: entry.other_name.clone(),
                 recorded: entry.recorded.clone(),
             };
-            found.push(ListedEntry { name: entry.name.into(), status, facts });
-        }
-        if !found.is_empty() {
-            let owner = visit.owner();
-            self.batches.push(ListedDirectory { relative: visit.relative.into(), sources, owner, found });
+            let rank = match (self.options.sort, &entry.metadata) {
+                (Order::Size, Some(metadata)) => (metadata.disk, None),
+                (Order::LastUsed, Some(metadata)) => (0, last_use(metadata, self.access_times)),
+                _ => (0, None),
+            };
+            self.found.push(ListedEntry {
+                rank,
+                relative: relative.clone(),
+                name: entry.name.into(),
+                sources: sources.clone(),
+                owner: visit.owner(),
+                status,
+                facts,
+            });
+            if self.options.top.is_some_and(|top| self.found.len() >= top.saturating_add(MOST_BEYOND_TOP)) {
+                cut(&mut self.found, self.options);
+            }
         }
     }
 
@@ -129,7 +173,7 @@ impl Visitor for Lister<'_> {
 }
 
 impl Filter<'_> {
-    fn admits(&self, entry: &Entry<'_>, status: Status, sources: &std::path::Path) -> bool {
+    fn admits(&self, entry: &Entry<'_>, status: Status, sources: &Path) -> bool {
         let is_under = || match entry.source_path(sources) {
             Some(source) => self.under.iter().any(|under| source.starts_with(under)),
             None => self.under.iter().any(|under| sources.starts_with(under)),
@@ -148,34 +192,31 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
     let named = paths::named(session, &opened, &options.under);
     let filter =
         Filter { statuses: &options.status, tags: &options.tag, under: named.all.clone(), unchecked };
-    let new_lister =
-        || Lister { filter: &filter, tags: BTreeSet::new(), batches: Vec::new(), troubles: Vec::new() };
+    let access_times = opened.access_times();
+    let new_lister = || Lister {
+        filter: &filter,
+        tags: BTreeSet::new(),
+        options,
+        access_times,
+        found: Vec::new(),
+        troubles: Vec::new(),
+    };
     let parts = {
         let mut progress = session.progress("scanning");
         let scan = Scan { within: &named.mirrored, ..opened.scan(Question::Everything(unchecked)) };
         scan.run(new_lister, |entries| progress.update(entries))
     };
-    let mut batches = Vec::new();
+    let mut found = Vec::new();
     let mut troubles = Vec::new();
     let mut tags = BTreeSet::new();
     for part in parts {
         tags.extend(part.tags);
-        batches.extend(part.batches);
+        found.extend(part.found);
         troubles.extend(part.troubles);
     }
-    batches.sort_by(|one, other| one.relative.cmp(&other.relative));
+    cut(&mut found, options);
     troubles.sort_by(|one, other| one.path().cmp(other.path()));
-    let mut out = BufWriter::new(io::stdout().lock());
-    if session.terminal.is_terminal() && !options.json && !options.null && !batches.is_empty() {
-        let heading = format!("{:<9}  {:<12}  {:>10}  PATH\n", "STATUS", "REASON", "SIZE");
-        out.write_all(&session.style().paint(heading.as_bytes(), Tone::Heading))?;
-    }
-    for batch in &batches {
-        for found in &batch.found {
-            print(session, options, &opened, batch, found, &mut out)?;
-        }
-    }
-    out.flush()?;
+    print(session, options, &opened, &found)?;
     let is_missing = |tag: &&String| !tags.contains(tag.as_str());
     let missing_tags: Vec<&String> = options.tag.iter().filter(is_missing).collect();
     let mut is_reported = named.note_missing(session);
@@ -183,7 +224,7 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
         missing_tags.iter().for_each(|tag| paths::note_no_tag(tag));
         is_reported |= !missing_tags.is_empty();
     }
-    if batches.is_empty() && !is_reported {
+    if found.is_empty() && options.top != Some(0) && !is_reported {
         session.note_nothing_found(&filters(session, options));
     }
     Ok(complain::troubles(&troubles))
@@ -198,27 +239,85 @@ fn filters(session: &Session, options: &LsOptions) -> Vec<String> {
     statuses.chain(tags).chain(under).collect()
 }
 
-fn print(
+fn print(session: &Session, options: &LsOptions, opened: &Opened, found: &[ListedEntry]) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if options.csv {
+        let rows = found.iter().map(|found| fields(opened, found));
+        return comma_separated::print_rows(&mut out, &FIELDS, rows, &session.terminal);
+    }
+    if session.terminal.is_terminal() && !options.json && !options.null && !found.is_empty() {
+        let heading = format!("{:<9}  {:<12}  {:>10}  PATH\n", "STATUS", "REASON", "SIZE");
+        out.write_all(&session.style().paint(heading.as_bytes(), Tone::Heading))?;
+    }
+    for found in found {
+        print_entry(session, options, opened, found, &mut out)?;
+    }
+    out.flush()
+}
+
+/// The headings of `--csv`.
+const FIELDS: [&str; 12] = [
+    "status",
+    "reason",
+    "tag",
+    "bytes",
+    "disk",
+    "modified",
+    "accessed",
+    "owner_kind",
+    "owner",
+    "owner_gone",
+    "source",
+    "path",
+];
+
+/// The fields of an entry for `--csv`.
+fn fields(opened: &Opened, found: &ListedEntry) -> Vec<Vec<u8>> {
+    let entry = found.entry();
+    let metadata = entry.metadata.as_ref();
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let text = [
+        Some(found.status.name().to_string()),
+        found.status.reason().map(str::to_string),
+        entry.parsed.slot().map(|slot| slot.tag.to_string()),
+        number(metadata.map(|it| it.bytes)),
+        number(metadata.map(|it| it.disk)),
+        metadata.map(|it| date::rfc3339(it.modified)),
+        metadata.map(|it| date::rfc3339(it.accessed)),
+    ];
+    let text = text.into_iter().map(|field| field.unwrap_or_default().into_bytes());
+    let owner = comma_separated::owner(&found.owner);
+    let source = entry.source_path(&found.sources).unwrap_or_default().into_os_string().into_vec();
+    let path = opened.store.shown(&found.relative, &found.name).into_os_string().into_vec();
+    text.chain(owner).chain([source, path]).collect()
+}
+
+impl ListedEntry {
+    fn entry(&self) -> Entry<'_> {
+        let parsed = match self.status {
+            Status::Foreign => Name::Foreign,
+            _ => Name::parse(&self.name),
+        };
+        Entry { name: &self.name, parsed, ..self.facts.clone() }
+    }
+}
+
+fn print_entry(
     session: &Session,
     options: &LsOptions,
     opened: &Opened,
-    batch: &ListedDirectory,
     found: &ListedEntry,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let shown = opened.store.shown(&batch.relative, &found.name);
+    let shown = opened.store.shown(&found.relative, &found.name);
     if options.null {
         out.write_all(&path::bytes_shown(shown.as_os_str().as_bytes(), &session.terminal))?;
         return out.write_all(b"\0");
     }
-    let parsed = match found.status {
-        Status::Foreign => Name::Foreign,
-        _ => Name::parse(&found.name),
-    };
-    let entry = Entry { name: &found.name, parsed, ..found.facts.clone() };
+    let entry = found.entry();
     if options.json {
-        let source = entry.source_path(&batch.sources);
-        let line = EntryLine::new(&shown, &entry, found.status, source.as_deref(), &batch.owner);
+        let source = entry.source_path(&found.sources);
+        let line = EntryLine::new(&shown, &entry, found.status, source.as_deref(), &found.owner);
         return json::print(out, &line);
     }
     let disk = entry.metadata.map(|metadata| metadata.disk);

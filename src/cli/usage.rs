@@ -175,7 +175,7 @@ mod tests {
         &["du", "--sort", "nam"],
         &["setup", "--print", "--undo", "--yes"],
         &["du", "--json", "--json"],
-        &["ls", "--top=3"],
+        &["ls", "--rows=3"],
         &["history", "--top", "x"],
         &["clean"],
         &["gc", "--all"],
@@ -218,7 +218,7 @@ mod tests {
           hint: pycstore setup --print [TARGET]...; more: pycstore help setup
         ["du", "--json", "--json"]: the argument '--json' cannot be used multiple times
           hint: pycstore du [OPTIONS] [PATH]...; more: pycstore help du
-        ["ls", "--top=3"]: unexpected argument '--top' found
+        ["ls", "--rows=3"]: unexpected argument '--rows' found
           hint: pycstore ls [OPTIONS] [PATH]...; more: pycstore help ls
         ["history", "--top", "x"]: invalid value 'x' for '--top <N>': it is not a whole number, such as 10
           hint: pycstore help history

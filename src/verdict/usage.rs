@@ -233,7 +233,7 @@ impl<'a> Survey<'a> {
 
 /// Returns when an entry was last used, if that is known. Writing counts as a use, but is known to be the last one only
 /// if every read updates the access time.
-fn last_use(metadata: &Metadata, access_times: AccessTimes) -> Option<Moment> {
+pub fn last_use(metadata: &Metadata, access_times: AccessTimes) -> Option<Moment> {
     match access_times {
         AccessTimes::Kept => Some(metadata.accessed.max(metadata.modified)),
         AccessTimes::Partial => Some(metadata.accessed).filter(|accessed| *accessed > metadata.modified),

@@ -407,3 +407,47 @@ fn looking_leaves_last_use_as_it_was() {
         assert_eq!(accessed(), before, "{arguments:?}");
     }
 }
+
+#[test]
+fn entries_are_sorted_and_the_first_are_shown() {
+    let world = World::new();
+    let mirror = world.mirror(&world.project("p", &[]));
+    std::fs::create_dir_all(mirror.join("sub")).unwrap();
+    let files = [
+        ("a.cpython-312.pyc", 30_000, 10),
+        ("b, c.cpython-312.pyc", 90_000, 20),
+        ("sub/d.cpython-312.pyc", 60_000, 30),
+    ];
+    for (name, size, second) in files {
+        std::fs::write(mirror.join(name), vec![b'x'; size]).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second);
+        let file = std::fs::File::options().write(true).open(mirror.join(name)).unwrap();
+        file.set_times(
+            std::fs::FileTimes::new().set_modified(time).set_accessed(time + Duration::from_secs(1)),
+        )
+        .unwrap();
+    }
+    let listed = |arguments: &[&str]| {
+        let lines = world.pycstore([&["ls", "--json"], arguments].concat()).exits(0).json_lines();
+        lines
+            .iter()
+            .map(|line| path_of(line).strip_prefix(&mirror).unwrap().to_path_buf())
+            .collect::<Vec<_>>()
+    };
+    let [a, b, d] = files.map(|(name, ..)| PathBuf::from(name));
+    assert_eq!(listed(&[]), [&a, &b, &d].map(Clone::clone));
+    assert_eq!(listed(&["--top", "2"]), [&a, &b].map(Clone::clone));
+    assert_eq!(listed(&["--sort", "size"]), [&b, &d, &a].map(Clone::clone));
+    assert_eq!(listed(&["--sort", "last-used", "--top", "2"]), [&d, &b].map(Clone::clone));
+    assert!(listed(&["--top", "0"]).is_empty());
+    let csv = world.pycstore(["ls", "--csv", "--sort", "size", "--top", "1"]).exits(0).stdout;
+    let path = mirror.join(&b);
+    let disk = std::fs::metadata(&path).unwrap().blocks() * 512;
+    let project = world.home.join("p");
+    let expected = format!(
+        "status,reason,tag,bytes,disk,modified,accessed,owner_kind,owner,owner_gone,source,path\n\
+         orphan,source,cpython-312,90000,{disk},2023-11-14T22:13:40Z,2023-11-14T22:13:41Z,"
+    );
+    assert!(csv.starts_with(&expected), "{csv}");
+    assert!(csv.contains(&format!("\"{}/b, c.py\",\"{}\"\n", project.display(), path.display())), "{csv}");
+}

@@ -1,6 +1,6 @@
 //! Comma-separated values (RFC 4180), one table with headings. Home of csv, beside `package.rs`.
 //!
-//! The first field is the kind of the line: `group`, `rest`, `directories` or `total`. All but the total sum to it, except
+//! In a view, the first field is the kind of the line: `group`, `rest`, `directories` or `total`. All but the total sum to it, except
 //! in a tree of directories, where each includes those below it.
 //!
 //! Paths are byte for byte in a pipe. They begin with `/`, so no spreadsheet reads one as a formula. A name that it would read
@@ -10,7 +10,7 @@
 use super::path;
 use super::terminal::Terminal;
 use pycstore::pyc::tags::{self, TagNames};
-use pycstore::source::owner::Life;
+use pycstore::source::owner::{Life, Owner};
 use pycstore::units::Tally;
 use pycstore::units::date;
 use pycstore::verdict::share::Share;
@@ -59,6 +59,30 @@ pub fn print(
     writer.flush()
 }
 
+/// Prints headings and rows.
+///
+/// # Errors
+/// Those of writing.
+pub fn print_rows(
+    out: &mut dyn Write,
+    headings: &[&str],
+    rows: impl Iterator<Item = Vec<Vec<u8>>>,
+    terminal: &Terminal,
+) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(headings)?;
+    for row in rows {
+        writer.write_record(shown(row.into_iter(), terminal))?;
+    }
+    writer.flush()
+}
+
+/// The fields of an owner: its kind, its path, and whether it is gone.
+pub fn owner(owner: &Owner) -> [Vec<u8>; 3] {
+    let gone = if owner.life == Life::Gone { "true" } else { "false" };
+    [owner.kind.name().into(), owner.root.as_os_str().as_bytes().to_vec(), gone.into()]
+}
+
 fn headings(dimension: Dimension) -> &'static [&'static str] {
     match dimension {
         Dimension::Owner => &["owner_kind", "owner", "owner_gone"],
@@ -78,11 +102,7 @@ fn headings_blank(dimension: Dimension) -> Vec<Vec<u8>> {
 fn fields(key: &Key, depth: usize) -> Vec<Vec<u8>> {
     let text = |text: &str| text.as_bytes().to_vec();
     match key {
-        Key::Owner(owner) => vec![
-            text(owner.kind.name()),
-            owner.root.as_os_str().as_bytes().to_vec(),
-            text(if owner.life == Life::Gone { "true" } else { "false" }),
-        ],
+        Key::Owner(it) => owner(it).into(),
         Key::Package(name) => vec![text(name.as_deref().unwrap_or_default())],
         Key::Tag(tag) => vec![text(tag.as_deref().unwrap_or_default())],
         Key::Status(name) => vec![text(name)],
@@ -100,6 +120,11 @@ fn line(row: &str, keys: Vec<Vec<u8>>, share: &Share, terminal: &Terminal) -> Ve
         share.last_used.map(date::rfc3339).unwrap_or_default(),
     ]);
     let fields = std::iter::once(row.as_bytes().to_vec()).chain(keys).chain(rest.map(String::into_bytes));
+    shown(fields, terminal)
+}
+
+/// The fields as they are written.
+fn shown(fields: impl Iterator<Item = Vec<u8>>, terminal: &Terminal) -> Vec<Vec<u8>> {
     fields.map(|field| path::bytes_shown(&no_formula(field), terminal)).collect()
 }
 
