@@ -36,10 +36,15 @@ pub fn width(text: &str) -> usize {
 
 /// The text in at most `columns` columns: its middle is cut, because both ends of a path matter most.
 pub fn fitted(text: &str, columns: usize) -> String {
+    fitted_with(text, columns, "…")
+}
+
+/// The same with this mark where the text is cut.
+pub fn fitted_with(text: &str, columns: usize, mark: &str) -> String {
     if width(text) <= columns {
         return text.to_string();
     }
-    let Some(room) = columns.checked_sub(1) else { return String::new() };
+    let Some(room) = columns.checked_sub(width(mark)) else { return String::new() };
     let head_room = room / 3;
     let mut head = String::new();
     let mut used = 0;
@@ -59,7 +64,7 @@ pub fn fitted(text: &str, columns: usize) -> String {
         }
         tail.push(character);
     }
-    head + "…" + &tail.iter().rev().collect::<String>()
+    head + mark + &tail.iter().rev().collect::<String>()
 }
 
 #[cfg(test)]
@@ -79,5 +84,6 @@ mod tests {
         assert_eq!(fitted("/home/me/projects/one", 13), "/hom…ects/one");
         assert_eq!(width(&fitted("/home/東京/projects/東京", 13)), 13);
         assert_eq!(fitted("abc", 0), "");
+        assert_eq!(fitted_with("/home/me/projects/one", 13, "..."), "/ho...cts/one");
     }
 }

@@ -42,6 +42,18 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
+/// Text in ASCII, for a locale without UTF-8: an ellipsis as dots, other characters as `\u{e9}`.
+pub fn ascii(text: &str) -> String {
+    text.replace('…', "...").chars().fold(String::new(), |mut ascii, character| {
+        if character.is_ascii() {
+            ascii.push(character);
+        } else {
+            ascii.extend(character.escape_unicode());
+        }
+        ascii
+    })
+}
+
 /// Whether a terminal or a page would obey this character rather than show it: control characters (Unicode's `Cc`), line and
 /// paragraph separators, those for bidirectional text (`Bidi_Control`), annotations, and what is invisible
 /// (`Default_Ignorable_Code_Point` of `DerivedCoreProperties.txt`).
@@ -64,6 +76,7 @@ mod tests {
         assert_eq!(escaped("a\x1b[31mb\nc"), "a\\x1b[31mb\\nc");
         assert_eq!(escaped("a\u{202e}b\u{9b}c"), "a\\u{202e}b\\u{9b}c");
         assert_eq!(escaped("méson 東京 …"), "méson 東京 …");
+        assert_eq!(ascii("méson\t東 …"), "m\\u{e9}son\t\\u{6771} ...");
         for invisible in ["\u{ad}", "\u{180e}", "\u{2066}", "\u{3164}", "\u{fffb}", "\u{1d173}", "\u{e0041}"]
         {
             let code = u32::from(invisible.chars().next().unwrap());

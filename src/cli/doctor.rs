@@ -10,6 +10,7 @@ use super::config::{Origin, Sourced};
 use super::env::this_program;
 use super::options::Global;
 use super::output::complain;
+use super::output::path;
 use super::output::style::{Style, Tone};
 use super::output::terminal::Terminal;
 use super::schedule;
@@ -275,9 +276,9 @@ fn shown(finding: &Finding, terminal: &Terminal, style: Style) -> Vec<u8> {
 /// without one the text is.
 fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Style, tone: Tone) -> Vec<u8> {
     let text = match terminal.columns() {
-        Some(_) => pycstore::quoting::escaped(&with_home(text, terminal)),
+        Some(_) => path::escaped(&with_home(text, terminal)),
         // A file name cannot add a line.
-        None => pycstore::quoting::escaped(text),
+        None => path::escaped(text),
     };
     let first = if label.is_empty() { indent } else { indent.max(label.len() + 1) };
     let room =

@@ -3,10 +3,10 @@
 use super::consent::{Consent, confirmed};
 use super::output::complain::{self, Complaint};
 use super::output::diff;
+use super::output::path::escaped;
 use super::session::Session;
 use pycstore::crontab::CrontabError;
 use pycstore::edits::{EditError, EditPlan, Receipt, ReceiptError, execute};
-use pycstore::quoting::escaped;
 use std::io::{self, BufWriter, Write};
 
 /// Whether the user confirms a plan before it is carried out.

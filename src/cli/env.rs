@@ -48,6 +48,15 @@ pub fn passed_on() -> impl Iterator<Item = (OsString, OsString)> {
     })
 }
 
+/// The locale of characters: the first of these variables that is set and not empty.
+pub fn locale() -> Option<String> {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .find(|value| !value.is_empty());
+    set.map(|value| value.to_string_lossy().into_owned())
+}
+
 /// The process of root that this one continues for.
 pub fn continued_for() -> Option<u32> {
     std::env::var_os(CONTINUED_FOR)?.to_str()?.parse().ok()

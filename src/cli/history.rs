@@ -103,11 +103,11 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
             human::size(run.removed.disk),
             human::duration(run.duration()),
             // A process may call itself anything.
-            pycstore::quoting::escaped(&run.result()),
+            path::escaped(&run.result()),
             String::from_utf8_lossy(&path::shown(Path::new(&run.store), &session.terminal)).into_owned(),
         ];
         let tone = if run.is_success() { Tone::Normal } else { Tone::Gone };
-        table.row(cells, pycstore::quoting::escaped(&run.selectors.join(" ")).into_bytes(), tone);
+        table.row(cells, path::escaped(&run.selectors.join(" ")).into_bytes(), tone);
     }
     table.print(out, &session.terminal, session.style())
 }

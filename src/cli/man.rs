@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// The variables that the program reads, in `env.rs` and `output/style.rs`. Those that only name places of Pythons are
 /// on the page of `interpreters`.
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 9] = [
     ("PYTHONPYCACHEPREFIX", "The store, unless --store is given. An empty value counts as unset."),
     (
         "PYCSTORE_CONFIG",
@@ -29,6 +29,11 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ),
     ("SHELL", "The login shell, for setup without a target."),
     ("ZDOTDIR", "The directory of zsh's files, for setup."),
+    (
+        "LC_ALL, LC_CTYPE, LANG",
+        "If the first of these that is set names another encoding than UTF-8, as C does, terminals and standard error get \
+         ASCII: other characters of file names are escaped.",
+    ),
     ("NO_COLOR", "No colours, unless --color asks for them."),
 ];
 

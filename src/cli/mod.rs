@@ -53,6 +53,7 @@ mod which;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use options::Global;
 use output::complain;
+use output::path::Characters;
 use pycstore::exit::Exit;
 use pycstore::host::program;
 use session::Session;
@@ -135,6 +136,7 @@ pub enum Command {
 
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
+    Characters::of_locale(env::locale().as_deref()).decide();
     let arguments = continuation::begin().and_then(|()| Arguments::of_process());
     let exit = match arguments.and_then(run) {
         Ok(exit) => exit,

@@ -216,7 +216,7 @@ impl Verification {
             let name = format!("{:<INDENT$}", finding.what.name());
             out.write_all(&session.style().paint(name.as_bytes(), tone))?;
             out.write_all(&path::shown(&finding.path, &session.terminal))?;
-            let text = pycstore::quoting::escaped(&finding.what.to_string());
+            let text = path::escaped(&finding.what.to_string());
             // --fix removes every fault: no command has to be typed for it.
             let is_fixed = options.fix && finding.what.severity() == EntrySeverity::Fault;
             let remedy = (!is_fixed).then(|| finding.what.remedy());

@@ -243,3 +243,30 @@ fn arguments_are_escaped_in_messages() {
     assert_harmless(&told, "--by");
     assert!(!told.contains("hint: y"), "{told}");
 }
+
+#[test]
+fn without_utf_8_only_ascii_is_printed() {
+    let world = World::new();
+    for (variables, expected) in [
+        (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")][..], r"m\u{e9}thode.py"),
+        (&[("LC_CTYPE", "de_DE.ISO-8859-1")], r"m\u{e9}thode.py"),
+        (&[("LC_ALL", ""), ("LANG", "C.UTF-8")], "méthode.py"),
+        (&[], "méthode.py"),
+    ] {
+        std::fs::create_dir_all(&world.store).unwrap();
+        let told = answer(
+            command(&world, &["which", "méthode.py"]).env_remove("LC_ALL").envs(variables.iter().copied()),
+        )
+        .exits(1)
+        .stderr;
+        assert!(told.contains(expected), "{variables:?}: {told}");
+        let hint = answer(
+            command(&world, &["du", "--store", "/nowhere/é"])
+                .env_remove("LC_ALL")
+                .envs(variables.iter().copied()),
+        )
+        .exits(2)
+        .stderr;
+        assert_eq!(hint.is_ascii(), expected.is_ascii(), "{variables:?}: {hint}");
+    }
+}

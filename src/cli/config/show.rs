@@ -144,9 +144,7 @@ fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Res
             ShownValue::Unset(meaning) => meaning.as_bytes().to_vec(),
             ShownValue::Switch(is_on) => is_on.to_string().into_bytes(),
             ShownValue::Count(count) => count.to_string().into_bytes(),
-            ShownValue::Text(text) if session.terminal.is_terminal() => {
-                pycstore::quoting::escaped(text).into_bytes()
-            }
+            ShownValue::Text(text) if session.terminal.is_terminal() => path::escaped(text).into_bytes(),
             ShownValue::Text(text) => text.clone().into_bytes(),
             ShownValue::Path(path) => shown(path, row.key != "store" || !is_absent(path)),
         };

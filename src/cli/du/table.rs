@@ -3,7 +3,7 @@
 
 use super::Shown;
 use crate::cli::output::owner;
-use crate::cli::output::path;
+use crate::cli::output::path::{self, Characters};
 use crate::cli::output::style::Tone;
 use crate::cli::output::table::{Column, Table};
 use crate::cli::selection::prune_command;
@@ -52,6 +52,7 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
         let files = human::counted(usage.reclaimable.files, "file");
         let sum = format!("{} reclaimable ({files}):", layout.room(usage.reclaimable));
         let command = prune_command(session, session.global.store.as_deref(), &shown.focus);
+        let command = path::escaped(&command);
         // If they do not fit on one line, the command gets its own, so that it can be copied.
         let fits = session
             .terminal
@@ -121,7 +122,7 @@ impl TableLayout<'_> {
         let mut cells = vec![self.room(share.tally)];
         if self.has_bars {
             let part = self.measured(share.tally);
-            cells.extend([bar(part, all), percentage(part, all)]);
+            cells.extend([bar(part, all, Characters::of_process()), percentage(part, all)]);
         }
         let now = self.session.environment.now;
         cells.extend([
@@ -153,7 +154,7 @@ impl TableLayout<'_> {
             // In a tree on a terminal, the rows above show the rest of the path.
             (None, Some(Key::Directory(path))) if group.depth > 0 && self.session.terminal.is_terminal() => {
                 let name = above.and_then(|above| path.strip_prefix(above).ok()).unwrap_or(path);
-                text.extend(pycstore::quoting::escaped(&name.to_string_lossy()).into_bytes());
+                text.extend(path::escaped(&name.to_string_lossy()).into_bytes());
             }
             (None, _) => text.extend(self.key(group, self.last)),
         }
@@ -237,11 +238,14 @@ fn tone(group: &Group) -> Tone {
     }
 }
 
-/// `███▌`: in eighths of a cell, to distinguish small shares.
-fn bar(part: u64, whole: u64) -> String {
+/// `███▌`: in eighths of a cell, to distinguish small shares; in ASCII `####`.
+fn bar(part: u64, whole: u64, characters: Characters) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let length = (u128::from(part) * BAR as u128 * 8).checked_div(u128::from(whole)).unwrap_or(0);
     let length = usize::try_from(length).unwrap_or(0).min(BAR * 8);
+    if characters == Characters::Ascii {
+        return "#".repeat((length + 4) / 8);
+    }
     "█".repeat(length / 8) + EIGHTHS[length % 8]
 }
 
@@ -270,9 +274,10 @@ mod tests {
 
     #[test]
     fn shares_are_drawn_and_written() {
-        let drawn = |part, whole| (bar(part, whole), percentage(part, whole));
+        let drawn = |part, whole| (bar(part, whole, Characters::Unicode), percentage(part, whole));
         assert_eq!(drawn(1, 1), ("██████████".into(), "100 %".into()));
         assert_eq!(drawn(43, 100), ("████▎".into(), "43 %".into()));
+        assert_eq!(bar(47, 100, Characters::Ascii), "#####");
         assert_eq!(drawn(1, 1000), (String::new(), "<1 %".into()));
         assert_eq!(
             [(5, 1000), (437, 1000), (996, 1000)].map(|(part, all)| drawn(part, all).1),

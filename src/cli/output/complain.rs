@@ -5,11 +5,11 @@
 
 pub use pycstore::complaint::{Complaint, one_line};
 
+use super::path::escaped;
 use super::terminal;
 use pycstore::exit::Exit;
 use pycstore::paragraph;
 use pycstore::paragraph::wrapped;
-use pycstore::quoting::escaped;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::store::scan::Trouble;
 use pycstore::units::{Tally, human};

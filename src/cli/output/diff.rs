@@ -2,10 +2,10 @@
 //!
 //! In a pipe it is a patch, byte for byte. On a terminal, control characters are escaped.
 
+use super::path::escaped;
 use super::style::{Style, Tone};
 use super::terminal::Terminal;
 use pycstore::edits::{Edit, TextPlace};
-use pycstore::quoting::escaped;
 use similar::TextDiff;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;

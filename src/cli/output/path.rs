@@ -1,9 +1,54 @@
 //! Paths on standard output: escaped on a terminal, raw in a pipe.
 
 use super::terminal::Terminal;
-use pycstore::quoting::{at_home, escaped};
+use pycstore::quoting::{self, at_home};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::OnceLock;
+
+/// The characters that this process prints, except to a pipe and in JSON and HTML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Characters {
+    /// All.
+    Unicode,
+    /// ASCII: the locale has another encoding than UTF-8.
+    Ascii,
+}
+
+static CHARACTERS: OnceLock<Characters> = OnceLock::new();
+
+impl Characters {
+    /// Those of a locale: the value of the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set. Without any, a
+    /// terminal most probably takes UTF-8.
+    pub fn of_locale(locale: Option<&str>) -> Characters {
+        let locale = locale.unwrap_or("UTF-8").to_ascii_lowercase();
+        if locale.contains("utf-8") || locale.contains("utf8") {
+            Characters::Unicode
+        } else {
+            Characters::Ascii
+        }
+    }
+
+    /// Those that [`Characters::decide`] was called with.
+    pub fn of_process() -> Characters {
+        CHARACTERS.get().copied().unwrap_or(Characters::Unicode)
+    }
+
+    /// Sets those of this process, once.
+    pub fn decide(self) {
+        // It is called once, by `main`.
+        let _ = CHARACTERS.set(self);
+    }
+}
+
+/// Text for a terminal or for standard error, as [`quoting::escaped`]; in ASCII where only that is printed.
+pub fn escaped(text: &str) -> String {
+    let safe = quoting::escaped(text);
+    match Characters::of_process() {
+        Characters::Unicode => safe,
+        Characters::Ascii => quoting::ascii(&safe),
+    }
+}
 
 /// A path for standard output: on a terminal with the home as `~` and control characters escaped, in a pipe byte
 /// for byte.
@@ -30,4 +75,19 @@ pub fn lines_shown(text: &[u8], terminal: &Terminal) -> Vec<u8> {
         return text.to_vec();
     }
     String::from_utf8_lossy(text).split('\n').map(escaped).collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_utf_8_locales_print_more_than_ascii() {
+        for locale in [None, Some("C.UTF-8"), Some("de_DE.utf8@euro"), Some("UTF-8")] {
+            assert_eq!(Characters::of_locale(locale), Characters::Unicode, "{locale:?}");
+        }
+        for locale in ["C", "POSIX", "de_DE", "de_DE.ISO-8859-1"] {
+            assert_eq!(Characters::of_locale(Some(locale)), Characters::Ascii, "{locale}");
+        }
+    }
 }

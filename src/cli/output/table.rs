@@ -3,7 +3,7 @@
 //! So a path is never padded, wrapped or forced into UTF-8; in a pipe it is complete. On a terminal everything is escaped. On a
 //! narrow terminal, columns are hidden in the order of their rank, then the middle of the path is cut. Home of comfy-table.
 
-use super::path;
+use super::path::{self, Characters};
 use super::style::{Style, Tone};
 use super::terminal::Terminal;
 use comfy_table::presets::NOTHING;
@@ -104,8 +104,9 @@ impl Table {
             match terminal.columns() {
                 Some(columns) => {
                     let room = columns.saturating_sub(paragraph::width(&cells));
-                    let path = pycstore::quoting::escaped(&String::from_utf8_lossy(path));
-                    line.extend(paragraph::fitted(&path, room).bytes());
+                    let path = path::escaped(&String::from_utf8_lossy(path));
+                    let mark = if Characters::of_process() == Characters::Ascii { "..." } else { "…" };
+                    line.extend(paragraph::fitted_with(&path, room, mark).bytes());
                 }
                 None => line.extend_from_slice(path),
             }

@@ -9,7 +9,7 @@ use pycstore::edits::TextPlace;
 use pycstore::exit::Exit;
 use pycstore::history::Run;
 use pycstore::json::{self, PathField, SCHEMA};
-use pycstore::quoting::{at_home, escaped};
+use pycstore::quoting::at_home;
 use pycstore::schedule::{self, Agent, Installed, Scheduler, cron, systemd};
 use pycstore::units::{Moment, date, human};
 use serde::Serialize;
@@ -150,7 +150,7 @@ fn write_schedule(out: &mut dyn Write, session: &Session, installed: &Installed)
     let Installed { scheduler, place, .. } = installed;
     let place = match place {
         TextPlace::File(file) if session.terminal.is_terminal() => {
-            escaped(&at_home(file, session.environment.home.as_deref()))
+            path::escaped(&at_home(file, session.environment.home.as_deref()))
         }
         place => path::text_shown(&place.to_string(), &session.terminal),
     };

@@ -187,7 +187,7 @@ fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> i
         compiled += row.compiled;
         fresh += row.fresh;
         failed += row.failed;
-        let tag = if row.tag.is_empty() { "-".into() } else { pycstore::quoting::escaped(&row.tag) };
+        let tag = if row.tag.is_empty() { "-".into() } else { path::escaped(&row.tag) };
         let cells = vec![human::count(row.compiled), human::count(row.fresh), human::count(row.failed), tag];
         table.row(cells, path::shown(executable, &session.terminal), Tone::Normal);
     }
