@@ -13,7 +13,7 @@ use pycstore::report::{self, Report};
 use pycstore::store::Purpose;
 use pycstore::units::human;
 use pycstore::verdict::status::UncheckedHashes;
-use pycstore::verdict::view::{Focus, View};
+use pycstore::verdict::view::{Dimension, Focus, View};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,8 @@ const PRIVATE: u32 = 0o600;
 pub fn run(session: &Session, options: &ReportOptions) -> anyhow::Result<Exit> {
     let opened = session.open(Purpose::Look)?;
     let unchecked = UncheckedHashes::from(options.unchecked);
-    let usage = count(session, &opened, unchecked, &[], (&View::default(), &Focus::default()))?;
+    let view = View { dimensions: vec![Dimension::Owner, Dimension::Package], ..View::default() };
+    let usage = count(session, &opened, unchecked, &[], (&view, &Focus::default()))?;
     // The page is read in another directory.
     let store = session.global.store.as_ref().map(|_| opened.store.path());
     let page = report::page(Report {

@@ -1,14 +1,20 @@
-//! The treemaps of the page: an owner's tile is as large as its disk usage, and divided by status.
+//! The treemaps of the page: an owner's tile is as large as its disk usage, contains its packages where there is space,
+//! and is divided by status.
 
-use super::owners::{name, present};
+use super::owners::{name, of_statuses, present};
 use super::treemap::{Rectangle, squarify};
 use super::{Report, size};
 use crate::paragraph::{fitted, width};
-use crate::source::owner::Life;
-use crate::units::human;
+use crate::quoting::escaped;
+use crate::source::owner::{Life, Owner};
+use crate::units::{Tally, human};
+use crate::verdict::share::Share;
 use crate::verdict::status;
 use crate::verdict::usage::{Row, Usage};
+use crate::verdict::view::Key;
 use maud::{Markup, html};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What each of [`status::NAMES`] means.
@@ -39,18 +45,41 @@ const SHAPES: [TreemapSize; 3] = [
 /// Minimum area of an owner's tile, in square pixels.
 const SMALLEST_TILE: f64 = 40.0;
 
+/// Minimum area of a package's tile, in square pixels.
+const SMALLEST_PACKAGE: f64 = 400.0;
+
+/// The height of an owner's caption above its packages, in pixels.
+const CAPTION: f64 = 40.0;
+
 /// The average width of a letter in pixels, in the widest usual font (DejaVu Sans Bold).
 const LETTER: f64 = 8.4;
 
 /// The treemaps, one for each shape of window, and their legend.
 pub(super) fn maps(report: Report<'_>) -> Markup {
+    let packages = packages(report.usage);
     html! {
         section aria-labelledby="map-heading" {
             h2 id="map-heading" { "Owners by disk usage" }
-            div.map { @for shape in &SHAPES { (map(report, shape)) } }
+            div.map { @for shape in &SHAPES { (map(report, &packages, shape)) } }
             ul.legend aria-label="Disk usage by status" { (legend(report.usage)) }
         }
     }
+}
+
+/// The packages of each owner: the name, if it is one, and the files. The largest come first.
+type PackageShares<'a> = BTreeMap<&'a Owner, Vec<(Option<&'a str>, &'a Share)>>;
+
+fn packages(usage: &Usage) -> PackageShares<'_> {
+    let mut packages = PackageShares::new();
+    for group in &usage.groups {
+        if let [Key::Owner(owner), Key::Package(package)] = group.keys.as_slice() {
+            packages.entry(owner).or_default().push((package.as_deref(), &group.share));
+        }
+    }
+    for packages in packages.values_mut() {
+        packages.sort_by_key(|(_, share)| Reverse(share.tally.disk));
+    }
+    packages
 }
 
 fn legend(usage: &Usage) -> Markup {
@@ -66,7 +95,7 @@ fn legend(usage: &Usage) -> Markup {
 }
 
 /// One treemap. Its edges are percentages, so that it has any size and no inline style.
-fn map(report: Report<'_>, shape: &TreemapSize) -> Markup {
+fn map(report: Report<'_>, packages: &PackageShares<'_>, shape: &TreemapSize) -> Markup {
     let Report { usage, home, .. } = report;
     let label = format!(
         "Treemap of {} by disk usage, coloured by status. The table below has the same figures.",
@@ -86,9 +115,8 @@ fn map(report: Report<'_>, shape: &TreemapSize) -> Markup {
             @for (index, (row, rectangle)) in own.iter().zip(&rectangles).enumerate() {
                 a.tile href={ "#owner-" (index) } tabindex="-1" data-owner=(index) {
                     title { (details(row, home)) }
-                    @for (status, part) in parts(row, *rectangle) {
-                        (rect(&format!("part {status}"), part, shape))
-                    }
+                    (parts(row.statuses, *rectangle, shape))
+                    @if let Some(packages) = packages.get(&row.owner) { (nested(packages, *rectangle, shape)) }
                     (rect("edge", *rectangle, shape))
                     (caption(&name(row, home), row.tally.disk, *rectangle, shape))
                 }
@@ -113,11 +141,46 @@ fn details(row: &Row, home: Option<&Path>) -> String {
     format!("{}{gone} — {sum}{}", name(row, home), by_status.collect::<String>())
 }
 
-/// An owner's rectangle cut across its longer side, a piece for each status.
-fn parts(row: &Row, whole: Rectangle) -> impl Iterator<Item = (&'static str, Rectangle)> {
-    let total = row.tally.disk.max(1) as f64;
+/// The packages of an owner within its rectangle, below its caption. Nothing if it has but one or there is no space.
+fn nested(packages: &[(Option<&str>, &Share)], whole: Rectangle, shape: &TreemapSize) -> Markup {
+    const MARGIN: f64 = 3.0;
+    let (width, height) = (whole.width - 2.0 * MARGIN, whole.height - CAPTION - MARGIN);
+    if packages.len() < 2 || width * height < 2.0 * SMALLEST_PACKAGE || width.min(height) < 10.0 {
+        return html! {};
+    }
+    let frame = Rectangle { x: whole.x + MARGIN, y: whole.y + CAPTION, width, height };
+    let total: u64 = packages.iter().map(|(_, share)| share.tally.disk).sum();
+    let unit = frame.area() / total.max(1) as f64;
+    let count = packages.partition_point(|(_, share)| share.tally.disk as f64 * unit >= SMALLEST_PACKAGE);
+    let (own, rest) = packages.split_at(count);
+    let rest_disk: u64 = rest.iter().map(|(_, share)| share.tally.disk).sum();
+    let sizes: Vec<u64> = own.iter().map(|(_, share)| share.tally.disk).chain([rest_disk]).collect();
+    let rectangles = squarify(&sizes, frame);
+    let rest_name = human::counted(rest.len() as u64, "smaller package");
+    html! {
+        @for ((package, share), rectangle) in own.iter().zip(&rectangles) {
+            @let name = escaped(package.unwrap_or("outside packages"));
+            g {
+                title { (name) " — " (human::size(share.tally.disk)) ", " (human::counted(share.tally.files, "file")) }
+                (parts(share.statuses, *rectangle, shape))
+                (rect("package", *rectangle, shape))
+                (package_caption(&name, *rectangle, shape))
+            }
+        }
+        @if let Some(rectangle) = rectangles.last().filter(|_| rest_disk > 0) {
+            g {
+                title { (rest_name) " — " (human::size(rest_disk)) }
+                (rect("package smaller", *rectangle, shape))
+            }
+        }
+    }
+}
+
+/// A rectangle cut across its longer side, a piece for each status.
+fn parts(statuses: [Tally; status::NAMES.len()], whole: Rectangle, shape: &TreemapSize) -> Markup {
+    let total = statuses.iter().map(|tally| tally.disk).sum::<u64>().max(1) as f64;
     let mut before = 0.0;
-    present(row).filter(|(_, tally)| tally.disk > 0).map(move |(status, tally)| {
+    let parts = of_statuses(statuses).filter(|(_, tally)| tally.disk > 0).map(|(status, tally)| {
         let (start, length) = (before, tally.disk as f64 / total);
         before += length;
         let Rectangle { x, y, width, height } = whole;
@@ -127,7 +190,8 @@ fn parts(row: &Row, whole: Rectangle) -> impl Iterator<Item = (&'static str, Rec
             Rectangle { y: y + height * start, height: height * length, ..whole }
         };
         (status, part)
-    })
+    });
+    html! { @for (status, part) in parts { (rect(&format!("part {status}"), part, shape)) } }
 }
 
 fn rect(class: &str, rectangle: Rectangle, shape: &TreemapSize) -> Markup {
@@ -155,6 +219,18 @@ fn caption(name: &str, disk: u64, rectangle: Rectangle, shape: &TreemapSize) -> 
                 text x="6" y="18" { (shown) }
                 @if let Some(size) = size { text.detail x="6" y="35" { (size) } }
             }
+        }
+    }
+}
+
+/// The name of a package, if there is space for it.
+fn package_caption(name: &str, rectangle: Rectangle, shape: &TreemapSize) -> Markup {
+    let columns = ((rectangle.width - 8.0) / LETTER).max(0.0) as usize;
+    let shown = label(name, columns).filter(|_| rectangle.height >= 18.0);
+    let [x, y, width, height] = place(rectangle, shape);
+    html! {
+        @if let Some(shown) = shown {
+            svg x=(x) y=(y) width=(width) height=(height) { text.detail x="4" y="14" { (shown) } }
         }
     }
 }

@@ -31,7 +31,7 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
 /// The hashes in the Content Security Policy; a test compares them with the page's style and script.
-const STYLE_HASH: &str = "sha256-Vess5RnF1FlZsK3WyBwQIeQb7w0gF3PT3G7xBEBXlZk=";
+const STYLE_HASH: &str = "sha256-5ZNwFFEjJ05r6haqauSbKRm8qPXwBPXIjm5/QOsNeks=";
 const SCRIPT_HASH: &str = "sha256-8Jqn9T5shejD0UZP/V9K6WJeyrPVjgecgjDFqJ3Fa3o=";
 
 /// What the page shows.
@@ -163,7 +163,7 @@ fn totals(usage: &Usage, prune_command: &str) -> Markup {
     let number = |number: u64| html! { data value=(number) { (human::count(number)) } };
     let of_all = percentage(share(usage.reclaimable.disk, usage.disk()));
     let reclaimable = format!("{}, {of_all}", human::counted(usage.reclaimable.files, "file"));
-    let directories = format!("{} on disk", human::size(usage.directories.disk));
+    let directories = format!("{} of disk usage", human::size(usage.directories.disk));
     let cards = [
         ("total-disk", "Disk usage", size(usage.disk()), "directories included"),
         ("total-bytes", "Apparent size", size(usage.total.bytes), ""),

@@ -14,7 +14,7 @@ use std::path::Path;
 pub(super) fn table(report: Report<'_>) -> Markup {
     const COLUMNS: [(&str, &str); 9] = [
         ("owner", "Owner"),
-        ("size", "Size"),
+        ("size", "Disk usage"),
         ("share", "Share"),
         ("files", "Files"),
         ("reclaimable", "Reclaimable"),
@@ -143,6 +143,13 @@ pub(super) fn name(row: &Row, home: Option<&Path>) -> String {
 }
 
 /// The statuses that an owner has.
-pub(super) fn present(row: &Row) -> impl Iterator<Item = (&'static str, Tally)> {
-    status::NAMES.into_iter().zip(row.statuses).filter(|(_, tally)| !tally.is_empty())
+pub(super) fn present(row: &Row) -> impl Iterator<Item = (&'static str, Tally)> + use<> {
+    of_statuses(row.statuses)
+}
+
+/// The statuses of which there are files.
+pub(super) fn of_statuses(
+    statuses: [Tally; status::NAMES.len()],
+) -> impl Iterator<Item = (&'static str, Tally)> {
+    status::NAMES.into_iter().zip(statuses).filter(|(_, tally)| !tally.is_empty())
 }

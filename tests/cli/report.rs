@@ -444,3 +444,24 @@ fn what_could_not_be_read_is_in_the_page() {
     assert!(section["text"].as_str().unwrap().contains(&trouble), "{section}");
     assert_eq!(page.data()["troubles"], json!([trouble]));
 }
+
+#[test]
+fn packages_are_tiles_within_their_owner() {
+    let world = World::new();
+    let site = "p/.venv/lib/python3.12/site-packages";
+    world.write("p/.venv/pyvenv.cfg", "home = /nowhere\n");
+    for name in ["alpha", "beta"] {
+        world.write(format!("{site}/{name}/__init__.py"), "X = 1\n");
+        world.write(
+            format!("{site}/{name}-1.0.dist-info/METADATA"),
+            format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"),
+        );
+        world.write(format!("{site}/{name}-1.0.dist-info/RECORD"), format!("{name}/__init__.py,,\n"));
+    }
+    world.compile(newest(), &[], &[&world.home.join(site)]);
+    let page = Page::of(&world);
+    for name in ["alpha", "beta"] {
+        assert!(page.text.contains(&format!("<g><title>{name} — ")), "{name}");
+    }
+    assert!(page.text.contains(">Disk usage</th>") && page.text.contains(">Apparent size</dt>"));
+}
