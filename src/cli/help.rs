@@ -29,6 +29,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
         "prune",
         &[
             ("pycstore prune -n", "show what would be removed"),
+            ("pycstore prune -n --list", "every path"),
             ("pycstore prune --orphans --under ~/work", "only deleted sources there"),
             ("pycstore prune --unused-for 90d", "by last use"),
             ("pycstore prune --max-size 5GiB", "the least recently used"),

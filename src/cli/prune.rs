@@ -18,7 +18,10 @@ use pycstore::units::Age;
 /// before the file is removed: the file is kept if it changed, or if its source exists again.
 ///
 /// An empty directory is removed if the directory that it mirrors was deleted. --all also removes the directories that
-/// it empties. All other directories and the store itself are kept. --dry-run and --json list the directories.
+/// it empties. All other directories and the store itself are kept. --list, --dry-run and --json name the directories.
+///
+/// The table has a row for each owner, status and reason, and below the largest the packages; files that only --keep or the
+/// configuration's keep holds back follow by glob. On a terminal, the smallest rows are one; --list names every path.
 ///
 /// Each hard link counts as a file, but its bytes count once: they are freed only when the last link, in the store or
 /// elsewhere, is removed.

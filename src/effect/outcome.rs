@@ -4,10 +4,14 @@ use crate::source::owner::{Owner, Spellings};
 use crate::units::Tally;
 use crate::verdict::emptied::{EmptiedIn, sorted};
 use crate::verdict::links::LinkedVictims;
-use crate::verdict::plan::Skipped;
+use crate::verdict::plan::{HeldBack, Skipped};
+use crate::verdict::status::Status;
+use crate::verdict::victim::{Victim, VictimGroup};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a prune did, or in a dry run would do.
 #[derive(Debug, Default)]
@@ -20,6 +24,10 @@ pub struct Outcome {
     pub emptied: Vec<EmptiedIn>,
     /// What was removed by owner, the largest disk usage first.
     pub owners: Vec<(Owner, Tally)>,
+    /// The same by owner and status, the largest disk usage first.
+    pub groups: Vec<RemovedGroup>,
+    /// What a selector matched and a `keep` glob kept.
+    pub held_back: HeldBack,
     /// What a selector named and safety kept, sorted by path.
     pub skipped: Vec<Skipped>,
     /// What could not be removed, sorted by path.
@@ -30,6 +38,33 @@ pub struct Outcome {
     pub directories_left: u64,
     /// By how much the budget is missed although everything went that may.
     pub over_budget: Tally,
+}
+
+/// Removed files of one owner and status.
+#[derive(Debug)]
+pub struct RemovedGroup {
+    /// Their owner.
+    pub owner: Owner,
+    /// Their status; none in a tree of sources.
+    pub status: Option<Status>,
+    /// Their number and what they took.
+    pub tally: Tally,
+    /// The part of them that is in packages, by package, the largest disk usage first.
+    pub packages: Vec<(Arc<str>, Tally)>,
+}
+
+/// The files of a group by package.
+type PackageSums = BTreeMap<Option<Arc<str>>, Tally>;
+
+impl RemovedGroup {
+    fn new(owner: Owner, status: Option<Status>, packages: PackageSums) -> RemovedGroup {
+        let mut tally = Tally::default();
+        packages.values().for_each(|part| tally += *part);
+        let mut packages: Vec<_> =
+            packages.into_iter().filter_map(|(name, part)| Some((name?, part))).collect();
+        packages.sort_by_key(|(_, part)| Reverse(part.disk));
+        RemovedGroup { owner, status, tally, packages }
+    }
 }
 
 /// Something that could not be removed.
@@ -58,7 +93,7 @@ fn of_names(files: u64, directories: u64) -> String {
 /// What one worker removed.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerOutcome {
-    pub(crate) owners: BTreeMap<Owner, Tally>,
+    pub(crate) groups: BTreeMap<VictimGroup, Tally>,
     pub(crate) emptied: Vec<EmptiedIn>,
     pub(crate) skipped: Vec<Skipped>,
     pub(crate) failures: Vec<Failure>,
@@ -77,8 +112,9 @@ impl Outcome {
             let Outcome { directories, owners, skipped, failures, left, directories_left, .. } = outcome;
             all_skipped.extend(skipped);
             all_directories += directories;
-            let owners = owners.into_iter().collect();
-            WorkerOutcome { owners, failures, left, directories_left, ..WorkerOutcome::default() }
+            let group = |owner| VictimGroup { owner: Arc::new(owner), status: None, package: None };
+            let groups = owners.into_iter().map(|(owner, tally)| (group(owner), tally)).collect();
+            WorkerOutcome { groups, failures, left, directories_left, ..WorkerOutcome::default() }
         };
         let parts = outcomes.into_iter().map(part).collect();
         Outcome { directories: all_directories, ..Outcome::collect(parts, all_skipped) }
@@ -109,10 +145,14 @@ impl Outcome {
     pub(crate) fn collect(parts: Vec<WorkerOutcome>, skipped: Vec<Skipped>) -> Outcome {
         let mut outcome = Outcome { skipped, ..Outcome::default() };
         let mut owners: BTreeMap<Owner, Tally> = BTreeMap::new();
-        let spellings = Spellings::of(parts.iter().flat_map(|part| part.owners.keys()));
+        let mut groups: BTreeMap<(Owner, Option<Status>), PackageSums> = BTreeMap::new();
+        let spellings =
+            Spellings::of(parts.iter().flat_map(|part| part.groups.keys().map(|group| &*group.owner)));
         for part in parts {
-            for (owner, tally) in part.owners {
-                *owners.entry(spellings.head(&owner)).or_default() += tally;
+            for (VictimGroup { owner, status, package }, tally) in part.groups {
+                let owner = spellings.head(&owner);
+                *owners.entry(owner.clone()).or_default() += tally;
+                *groups.entry((owner, status)).or_default().entry(package).or_default() += tally;
                 outcome.removed += tally;
             }
             outcome.emptied.extend(part.emptied);
@@ -127,6 +167,9 @@ impl Outcome {
         outcome.owners.sort_by(|(one, one_tally), (other, tally)| {
             (tally.disk, &one.root).cmp(&(one_tally.disk, &other.root))
         });
+        let group = |((owner, status), packages)| RemovedGroup::new(owner, status, packages);
+        outcome.groups = groups.into_iter().map(group).collect();
+        outcome.groups.sort_by_key(|group| Reverse(group.tally.disk));
         outcome.skipped.sort();
         outcome.failures.sort_by(|one, other| one.path.cmp(&other.path));
         outcome
@@ -134,23 +177,40 @@ impl Outcome {
 }
 
 impl WorkerOutcome {
-    /// Adds what was removed of an owner.
-    pub(crate) fn count(&mut self, owner: &Owner, tally: Tally) {
-        match self.owners.get_mut(owner) {
+    /// Adds what was removed of a group.
+    pub(crate) fn count(&mut self, group: &VictimGroup, tally: Tally) {
+        match self.groups.get_mut(group) {
             _ if tally == Tally::default() => {}
             Some(sum) => *sum += tally,
-            None => drop(self.owners.insert(owner.clone(), tally)),
+            None => drop(self.groups.insert(group.clone(), tally)),
+        }
+    }
+
+    /// Adds what was removed of an owner in one directory, and what each victim freed.
+    pub(crate) fn count_victims<'a>(
+        &mut self,
+        owner: &Arc<Owner>,
+        removed: impl IntoIterator<Item = (&'a Victim, Tally)>,
+    ) {
+        // First without the owner, which is not compared for each file.
+        let mut sums: BTreeMap<(Option<Status>, Option<&Arc<str>>), Tally> = BTreeMap::new();
+        for (victim, tally) in removed {
+            *sums.entry((victim.status, victim.package.as_ref())).or_default() += tally;
+        }
+        for ((status, package), tally) in sums {
+            let group = VictimGroup { owner: owner.clone(), status, package: package.cloned() };
+            self.count(&group, tally);
         }
     }
 
     /// Adds the bytes of the inodes of which no link stays.
     pub(crate) fn count_freed(&mut self, linked: &LinkedVictims) {
-        linked.freed().for_each(|(owner, freed)| self.count(owner, freed));
+        linked.freed().for_each(|(group, freed)| self.count(group, freed));
     }
 
     /// Adds what another worker removed.
     pub(crate) fn merge(&mut self, other: WorkerOutcome) {
-        other.owners.iter().for_each(|(owner, tally)| self.count(owner, *tally));
+        other.groups.iter().for_each(|(group, tally)| self.count(group, *tally));
         self.emptied.extend(other.emptied);
         self.skipped.extend(other.skipped);
         self.failures.extend(other.failures);
@@ -233,14 +293,17 @@ mod tests {
 
     #[test]
     fn what_several_counted_adds_up() {
-        let owner = |path: &str| directory_owner(Path::new(path));
+        let group = |path: &str| {
+            let owner = Arc::new(directory_owner(Path::new(path)));
+            VictimGroup { owner, status: None, package: None }
+        };
         let skipped = |path: &str| Skipped { path: path.into(), why: Spared::Changed };
         let part = |count: u64, name: &str| {
             let mut part = WorkerOutcome::default();
-            part.count(&owner("/a"), Tally { files: count, bytes: 10 * count, disk: 100 * count });
-            part.count(&owner(&format!("/{name}")), Tally::file(7, 70));
+            part.count(&group("/a"), Tally { files: count, bytes: 10 * count, disk: 100 * count });
+            part.count(&group(&format!("/{name}")), Tally::file(7, 70));
             // What removed nothing names no owner.
-            part.count(&owner("/none"), Tally::default());
+            part.count(&group("/none"), Tally::default());
             part.left = Tally { files: 2 * count, bytes: 20 * count, disk: 200 * count };
             part.directories_left = 3 * count;
             part.skipped.push(skipped(name));

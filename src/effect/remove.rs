@@ -44,7 +44,17 @@ pub struct Expectation {
 impl Expectation {
     /// Adds one directory, before the plan is whole.
     pub fn add(&self, planned: &PlannedDirectory) {
-        lock(&self.part).count(&planned.owner, planned.tally());
+        let victims = planned.victims.iter().map(|victim| (victim, victim.tally()));
+        lock(&self.part).count_victims(&planned.owner, victims);
+    }
+
+    /// Adds up a whole plan that is not carried out yet, without directories.
+    pub fn of(plan: &Plan) -> Outcome {
+        let expectation = Expectation::default();
+        plan.directories.iter().for_each(|planned| expectation.add(planned));
+        let mut part = into_inner(expectation.part);
+        part.count_freed(&plan.linked);
+        Outcome { held_back: plan.held_back.clone(), ..Outcome::collect(vec![part], Vec::new()) }
     }
 
     /// Adds the rest of the plan.
@@ -53,7 +63,8 @@ impl Expectation {
         let mut part = into_inner(self.part);
         part.emptied = plan.emptied;
         part.count_freed(&plan.linked);
-        Outcome { over_budget: plan.over_budget, ..Outcome::collect(vec![part], plan.skipped) }
+        let Plan { skipped, held_back, over_budget, .. } = plan;
+        Outcome { over_budget, held_back, ..Outcome::collect(vec![part], skipped) }
     }
 
     /// What is freed of files with several links, where the links of one may lie in several trees.
@@ -63,6 +74,9 @@ impl Expectation {
         Outcome::collect(vec![part], Vec::new())
     }
 }
+
+/// Is called after each file that is removed, by several threads.
+pub type OnRemoved<'a> = dyn Fn(&PlannedDirectory, &Victim) + Sync + 'a;
 
 /// A removal under way: what a plan hands over before it is whole, and at the end the rest of it.
 ///
@@ -86,10 +100,19 @@ impl<'a> Execution<'a> {
         Execution::of(store, &|_, _, _| Prepared::Remove, rules, stop)
     }
 
+    /// Calls `on_removed` after each file that is removed.
+    #[must_use]
+    pub fn reporting(mut self, on_removed: &'a OnRemoved<'a>) -> Execution<'a> {
+        self.removal.on_removed = on_removed;
+        self
+    }
+
     fn of(tree: &'a Tree, prepare: &'a Prepare<'a>, rules: Rules, stop: &'a AtomicBool) -> Execution<'a> {
         let (is_read_only, seen) = (AtomicBool::new(false), AtomicU64::new(0));
         let (turns, links_left) = (Turns::default(), CountedLinks::default());
-        let removal = Removal { tree, prepare, stop, rules, is_read_only, seen, turns, links_left };
+        let on_removed = &|_: &PlannedDirectory, _: &Victim| {};
+        let removal =
+            Removal { tree, prepare, on_removed, stop, rules, is_read_only, seen, turns, links_left };
         Execution { removal, early: Mutex::default() }
     }
 
@@ -104,7 +127,7 @@ impl<'a> Execution<'a> {
     /// were done so far.
     pub fn finish(self, plan: Plan, threads: Threads, mut progress: impl FnMut(u64)) -> Outcome {
         let Execution { removal, early } = self;
-        let Plan { directories, emptied, skipped, over_budget, .. } = plan;
+        let Plan { directories, emptied, skipped, held_back, over_budget, .. } = plan;
         let mut parts = pool::run(
             threads.for_jobs(directories.len()),
             directories,
@@ -123,7 +146,7 @@ impl<'a> Execution<'a> {
             ));
         }
         parts.push(into_inner(early));
-        let mut outcome = Outcome { over_budget, ..Outcome::collect(parts, skipped) };
+        let mut outcome = Outcome { over_budget, held_back, ..Outcome::collect(parts, skipped) };
         outcome.join_read_only(removal.tree.path());
         outcome
     }
@@ -182,6 +205,7 @@ impl Default for Turns {
 struct Removal<'a> {
     tree: &'a Tree,
     prepare: &'a Prepare<'a>,
+    on_removed: &'a OnRemoved<'a>,
     stop: &'a AtomicBool,
     rules: Rules,
     is_read_only: AtomicBool,
@@ -220,7 +244,7 @@ impl Removal<'_> {
             }
         };
         let mirrored = name::source_directory(&planned.relative);
-        let mut removed = Tally::default();
+        let mut removed = Vec::new();
         for victim in &planned.victims {
             if self.is_stopped() {
                 part.left += self.left(victim);
@@ -231,7 +255,10 @@ impl Removal<'_> {
             }
             let path = || self.tree.shown(&planned.relative, &victim.name);
             match self.remove(&directory, victim, &mirrored) {
-                Ok(RemovedEntry::Yes(freed)) => removed += freed,
+                Ok(RemovedEntry::Yes(freed)) => {
+                    (self.on_removed)(planned, victim);
+                    removed.push((victim, freed));
+                }
                 Ok(RemovedEntry::Vanished) => {}
                 Ok(RemovedEntry::Kept(why)) => part.skipped.push(Skipped { path: path(), why }),
                 Err(error) => {
@@ -241,7 +268,7 @@ impl Removal<'_> {
             }
         }
         self.seen.fetch_add(planned.victims.len() as u64, Ordering::Relaxed);
-        part.count(&planned.owner, removed);
+        part.count_victims(&planned.owner, removed);
     }
 
     /// What a victim that was left still takes: an inode with several links once.

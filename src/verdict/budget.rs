@@ -16,7 +16,7 @@
 //! * A candidate's rank depends only on the candidate: a dry run and a real run evict the same entries.
 //! * Entries that were created or rewritten between the two scans stay.
 
-use super::judge::Judge;
+use super::judge::{Judge, Judged};
 use super::policy::{Budget, Value, Verdict};
 use crate::store::entry::Entry;
 use crate::store::entry::Metadata;
@@ -144,8 +144,8 @@ impl<'a> Weigher<'a> {
 impl Visitor for Weigher<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
-            let verdict = self.judge.verdict(visit, entry);
-            let (Some((verdict, _)), Some(metadata)) = (verdict, entry.metadata) else { continue };
+            let judged = self.judge.verdict(visit, entry);
+            let (Some(Judged { verdict, .. }), Some(metadata)) = (judged, entry.metadata) else { continue };
             if verdict.is_condemned() {
                 continue;
             }

@@ -19,28 +19,50 @@ pub struct Judge<'a> {
     pub(crate) troubles: Vec<Trouble>,
 }
 
+/// A judge's decision about an entry.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    /// The status that it is based on; none if the facts are incomplete.
+    pub(crate) status: Option<Status>,
+    /// What must still hold when the entry is removed.
+    pub(crate) premise: Premise,
+}
+
 impl<'a> Judge<'a> {
     /// A judge of a store's entries by this policy.
     pub fn new(policy: &'a Policy, store: &'a Store, circumstances: Circumstances<'a>) -> Judge<'a> {
         Judge { policy, store, circumstances, troubles: Vec::new() }
     }
 
-    /// Returns the policy's verdict on an entry and the status that it is based on; `None` if the entry is out of
-    /// scope.
-    pub(crate) fn verdict(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<(Verdict, Premise)> {
+    /// Returns the policy's verdict on an entry; `None` if the entry is out of scope.
+    pub(crate) fn verdict(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Judged> {
         if entry.parsed == Name::Foreign || !self.policy.scope.admits_entry(visit, entry) {
             return None;
         }
         let status = status::judge(entry, UncheckedHashes::Trust);
         // Only what Python loads is ever listed: what was recompiled meanwhile is another file.
         if status == Some(Status::Fresh) && self.policy.lists(visit.relative, entry) {
-            return Some((Verdict::Condemn, Premise::None));
+            return Some(Judged { verdict: Verdict::Condemn, status, premise: Premise::None });
         }
         let Some(status) = status.map(|status| self.look_at_body(visit, entry, status)) else {
-            return Some((Verdict::Keep, Premise::None));
+            return Some(Judged { verdict: Verdict::Keep, status, premise: Premise::None });
         };
         let verdict = self.policy.judge(entry, status, &self.circumstances);
-        Some((verdict, self.policy.premise(visit.sources, entry, status)))
+        let premise = self.policy.premise(visit.sources, entry, status);
+        Some(Judged { verdict, status: Some(status), premise })
+    }
+
+    /// Returns the `keep` glob that is the only reason why an entry stays, if there is one. Bodies are not read for this,
+    /// and a budget is not considered.
+    pub(crate) fn held_back(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<&'a str> {
+        let scope = &self.policy.scope;
+        if scope.keep.is_empty() || entry.parsed == Name::Foreign {
+            return None;
+        }
+        let status = status::judge(entry, UncheckedHashes::Trust)?;
+        let is_condemned = self.policy.judge(entry, status, &self.circumstances).is_condemned();
+        is_condemned.then(|| scope.kept_by(visit, entry)).flatten()
     }
 
     /// The status of an entry, with its body checked if the policy requires that. Only fresh entries are checked:

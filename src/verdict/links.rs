@@ -3,7 +3,7 @@
 //! For each inode with several links the plan keeps one record: how many links there are, in the store or elsewhere,
 //! and how many of them are removed.
 
-use super::victim::Victim;
+use super::victim::{Victim, VictimGroup};
 use crate::source::owner::Owner;
 use crate::units::Tally;
 use std::collections::HashMap;
@@ -21,8 +21,8 @@ struct Inode {
     going: u64,
     /// Its size, with a count of no files: those are counted by name.
     size: Tally,
-    /// The first of their owners in order, so that it does not depend on which worker found them.
-    owner: Arc<Owner>,
+    /// The first of their groups in order, so that it does not depend on which worker found them.
+    group: VictimGroup,
 }
 
 impl LinkedVictims {
@@ -30,7 +30,8 @@ impl LinkedVictims {
     pub(crate) fn add(&mut self, victim: &Victim, owner: &Arc<Owner>) {
         if victim.links > 1 {
             let size = Tally { files: 0, ..victim.size() };
-            self.join(victim.identity, Inode { links: victim.links, going: 1, size, owner: owner.clone() });
+            let group = victim.group(owner);
+            self.join(victim.identity, Inode { links: victim.links, going: 1, size, group });
         }
     }
 
@@ -50,17 +51,17 @@ impl LinkedVictims {
         match self.0.get_mut(&identity) {
             Some(inode) => {
                 inode.going += other.going;
-                if other.owner < inode.owner {
-                    inode.owner = other.owner;
+                if other.group < inode.group {
+                    inode.group = other.group;
                 }
             }
             None => drop(self.0.insert(identity, other)),
         }
     }
 
-    /// Returns what is freed, by owner: the bytes of each inode of which no link stays.
-    pub(crate) fn freed(&self) -> impl Iterator<Item = (&Arc<Owner>, Tally)> {
-        self.0.values().filter(|inode| inode.going >= inode.links).map(|inode| (&inode.owner, inode.size))
+    /// Returns what is freed, by group: the bytes of each inode of which no link stays.
+    pub(crate) fn freed(&self) -> impl Iterator<Item = (&VictimGroup, Tally)> {
+        self.0.values().filter(|inode| inode.going >= inode.links).map(|inode| (&inode.group, inode.size))
     }
 }
 
@@ -83,6 +84,8 @@ mod tests {
             disk: 4096,
             modified: Moment { seconds: 0, nanoseconds: 0 },
             premise: Premise::None,
+            status: None,
+            package: None,
         }
     }
 
@@ -102,7 +105,7 @@ mod tests {
                 }
                 let [mut all, other] = parts;
                 all.append(other);
-                let freed: Vec<_> = all.freed().map(|(owner, tally)| (&*owner.root, tally)).collect();
+                let freed: Vec<_> = all.freed().map(|(group, tally)| (&*group.owner.root, tally)).collect();
                 assert_eq!(freed, [(Path::new("/a"), Tally { files: 0, bytes: 100, disk: 4096 })]);
                 // One of its links stays after all.
                 all.keep(&victim(1, 3));

@@ -6,16 +6,17 @@
 
 use super::budget::{CutOff, RankedFile};
 use super::emptied::{DirectoryRule, EmptiedIn, EmptyDirectories, Leftovers, owner_of_directories};
-use super::judge::Judge;
+use super::judge::{Judge, Judged};
 use super::links::LinkedVictims;
 use super::policy::{Circumstances, Policy, Spared, Verdict};
 use super::victim::{Contents, Victim};
 use crate::source::owner::{Owner, Presence};
+use crate::source::package::{PackagePlace, Packages};
 use crate::store::Store;
 use crate::store::entry::Entry;
 use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::units::Tally;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub linked: LinkedVictims,
     /// Files that a selector matches and a safety rule keeps.
     pub skipped: Vec<Skipped>,
+    /// What a selector matches and a `keep` glob keeps.
+    pub held_back: HeldBack,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
     /// By how much the budget is exceeded although everything evictable is removed.
@@ -48,6 +51,9 @@ pub struct Plan {
     /// How many files an [`Overflow`] took whose first bytes were to be read.
     pub gone_unread: u64,
 }
+
+/// Files that are kept, by glob.
+pub type HeldBack = BTreeMap<Box<str>, Tally>;
 
 /// One directory's victims.
 #[derive(Debug)]
@@ -133,10 +139,12 @@ pub struct Planner<'a> {
     judge: Judge<'a>,
     cut_off: Option<&'a CutOff>,
     overflow: Option<&'a Overflow<'a>>,
+    packages: Option<&'a Packages>,
     directories: Vec<PlannedDirectory>,
     empty: EmptyDirectories,
     linked: LinkedVictims,
     skipped: Vec<Skipped>,
+    held_back: HeldBack,
     gone_unread: u64,
     /// The number of files in scope, including those with no further facts.
     admitted: u64,
@@ -149,10 +157,12 @@ impl<'a> Planner<'a> {
             judge: Judge::new(policy, store, circumstances),
             cut_off: None,
             overflow: None,
+            packages: None,
             directories: Vec::new(),
             empty: EmptyDirectories::default(),
             linked: LinkedVictims::default(),
             skipped: Vec::new(),
+            held_back: HeldBack::new(),
             gone_unread: 0,
             admitted: 0,
         }
@@ -170,11 +180,39 @@ impl<'a> Planner<'a> {
         Planner { overflow, ..self }
     }
 
+    /// Also finds out the packages of what is removed.
+    #[must_use]
+    pub fn with_packages(self, packages: Option<&'a Packages>) -> Planner<'a> {
+        Planner { packages, ..self }
+    }
+
+    /// The package of an entry's source, if it is asked for and in a site-packages.
+    fn package(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Arc<str>> {
+        let (packages, name) = (self.packages?, entry.source_name()?);
+        match packages.place(&visit.source_directory(), &name, &visit.owner()) {
+            PackagePlace::In(package) => Some(package),
+            PackagePlace::Elsewhere => None,
+        }
+    }
+
+    /// Notes an entry that only a `keep` glob keeps.
+    fn note_held_back(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) {
+        if let Some(glob) = self.judge.held_back(visit, entry)
+            && let Some(victim) = Victim::of(entry)
+        {
+            *self.held_back.entry(glob.into()).or_default() += victim.tally();
+        }
+    }
+
     /// Returns the entry as a victim if it is to be removed.
     fn victim(&mut self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Victim> {
-        let (verdict, premise) = self.judge.verdict(visit, entry)?;
-        let victim = || Some(Victim { premise, ..Victim::of(entry)? });
+        let Some(Judged { verdict, status, premise }) = self.judge.verdict(visit, entry) else {
+            self.note_held_back(visit, entry);
+            return None;
+        };
         self.admitted += 1;
+        let package = || self.package(visit, entry);
+        let victim = || Some(Victim { premise, status, package: package(), ..Victim::of(entry)? });
         match verdict {
             Verdict::Condemn => victim(),
             Verdict::Evictable(_) => {
@@ -251,6 +289,9 @@ impl Plan {
             empty.append(part.empty);
             plan.linked.append(part.linked);
             plan.skipped.extend(part.skipped);
+            for (glob, tally) in part.held_back {
+                *plan.held_back.entry(glob).or_default() += tally;
+            }
             plan.troubles.extend(part.judge.troubles);
             plan.in_scope += part.admitted;
             plan.gone_unread += part.gone_unread;

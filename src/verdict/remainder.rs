@@ -87,18 +87,18 @@ impl<'a> Remainder<'a> {
             return;
         }
         let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return };
-        let is_taken = match self.judge.verdict(visit, entry) {
+        let is_taken = match self.judge.verdict(visit, entry).map(|judged| judged.verdict) {
             None => false,
-            Some((Verdict::Condemn, _)) => true,
-            Some((Verdict::Evictable(_), _)) => {
+            Some(Verdict::Condemn) => true,
+            Some(Verdict::Evictable(_)) => {
                 let is_evicted =
                     |cut_off: &CutOff| RankedFile::of(visit, entry).is_some_and(|it| cut_off.evicts(it));
                 self.cut_off.is_some_and(is_evicted)
             }
             // Kept because it cannot be judged, not because the policy leaves it.
-            Some((Verdict::Spare(_), _)) => return,
-            Some((Verdict::Keep, _)) if matches!(status, Status::Unknown(_)) => return,
-            Some((Verdict::Keep, _)) => false,
+            Some(Verdict::Spare(_)) => return,
+            Some(Verdict::Keep) if matches!(status, Status::Unknown(_)) => return,
+            Some(Verdict::Keep) => false,
         };
         if !is_taken {
             self.is_found.store(true, Ordering::Relaxed);

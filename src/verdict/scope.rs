@@ -32,6 +32,8 @@ pub struct Scope {
 #[derive(Debug, Clone, Default)]
 pub struct Keep {
     globs: GlobSet,
+    /// As they were given: each makes two in the set.
+    rules: Vec<String>,
     aliases: Arc<Aliases>,
 }
 
@@ -95,11 +97,13 @@ impl Keep {
 
     fn built<'a>(globs: impl IntoIterator<Item = &'a str>, case: Case) -> Result<Keep, BadGlob> {
         let mut set = GlobSetBuilder::new();
+        let mut rules = Vec::new();
         let mut bytes = 0;
         for glob in globs {
             for built in built(glob, case)? {
                 set.add(built);
             }
+            rules.push(glob.to_string());
             bytes += glob.len();
             if bytes > MOST_GLOB_BYTES {
                 return Err(BadGlob::TooMany);
@@ -107,7 +111,7 @@ impl Keep {
         }
         let together = |source| BadGlob::Syntax { glob: "all of them together".into(), source };
         let globs = set.build().map_err(together)?;
-        Ok(Keep { globs, aliases: Arc::default() })
+        Ok(Keep { globs, rules, aliases: Arc::default() })
     }
 
     /// Checks that a glob is valid; its memory in a set is not checked.
@@ -150,6 +154,21 @@ impl Keep {
     }
 }
 
+impl Keep {
+    /// Returns the first glob that matches a source for which [`Keep::matches`] is true.
+    fn rule(&self, source: &Path) -> &str {
+        let real = self.aliases.real(source);
+        let spellings = self.aliases.spellings(real.as_deref().unwrap_or(source));
+        let mut paths =
+            std::iter::once(source).chain(real.as_deref()).chain(spellings.iter().map(|it| &**it));
+        let index = paths.find_map(|path| self.globs.matches(path).first().copied());
+        index.map_or(UNKNOWN_RULE, |index| &self.rules[index / 2])
+    }
+}
+
+/// Stands for a glob where the source may have a path that is not known.
+const UNKNOWN_RULE: &str = "(the source may have another path)";
+
 /// The pattern of a glob: a glob that matches a directory also matches everything below it.
 fn built(glob: &str, case: Case) -> Result<[Glob; 2], BadGlob> {
     let depth = |(deepest, depth): (usize, usize), byte| match byte {
@@ -187,6 +206,13 @@ impl Scope {
         self.admits(&source, slot.tag, || visit.owner())
     }
 
+    /// Returns the glob that keeps an entry which the rest of the scope admits, if there is one.
+    pub(crate) fn kept_by(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<&str> {
+        let (slot, source) = (entry.parsed.slot()?, entry.source_path(&visit.source_directory())?);
+        let is_kept = self.keep.matches(&source) && self.selects(&source, slot.tag, || visit.owner());
+        is_kept.then(|| self.keep.rule(&source))
+    }
+
     /// Whether an empty directory of the store is in the scope. It has no tag and no owner.
     pub fn admits_directory(&self, relative: &[u8]) -> bool {
         let sources = name::source_directory(relative);
@@ -198,13 +224,17 @@ impl Scope {
 
     /// Whether an entry with this source, cache tag and owner is in the scope.
     pub fn admits(&self, source: &Path, tag: &str, owner: impl FnOnce() -> Arc<Owner>) -> bool {
+        !self.keep.matches(source) && self.selects(source, tag, owner)
+    }
+
+    /// The same, whatever is kept.
+    fn selects(&self, source: &Path, tag: &str, owner: impl FnOnce() -> Arc<Owner>) -> bool {
         let is_owned = || {
             let owner = owner();
             self.owners.iter().any(|wanted| owner.is_at(wanted))
         };
         (self.under.is_empty() || self.under.iter().any(|under| source.starts_with(under)))
             && (self.tags.is_empty() || self.tags.iter().any(|wanted| wanted == tag))
-            && !self.keep.matches(source)
             && (self.owners.is_empty() || is_owned())
     }
 }
@@ -274,6 +304,20 @@ mod tests {
         assert!(Keep::of(many[..100].iter().copied()).is_ok());
         let error = Keep::of(many.into_iter().chain(["/"])).unwrap_err().to_string();
         assert!(error.contains("65536 bytes altogether"), "{error}");
+    }
+
+    #[test]
+    fn the_first_glob_that_keeps_is_named() {
+        let keep = Keep::of(["/a/*/keep", "/b/**/x_*.py", "/b"]).unwrap();
+        for (source, rule) in [
+            ("/a/p/keep", "/a/*/keep"),
+            ("/a/p/keep/deep/m.py", "/a/*/keep"),
+            ("/b/c/x_1.py", "/b/**/x_*.py"),
+            ("/b/m.py", "/b"),
+            ("/c", UNKNOWN_RULE),
+        ] {
+            assert_eq!(keep.rule(Path::new(source)), rule, "{source}");
+        }
     }
 
     #[test]

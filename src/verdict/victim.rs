@@ -1,9 +1,12 @@
 //! A file to be removed, as it was when it was planned. It is checked again before it is removed ([`crate::effect::last_look`]).
 
 use super::premise::Premise;
+use crate::source::owner::Owner;
 use crate::store::entry::{Content, Entry};
 use crate::units::Moment;
 use crate::units::Tally;
+use crate::verdict::status::Status;
+use std::sync::Arc;
 
 /// A file to be removed, as it was when planned.
 #[derive(Debug, Clone)]
@@ -24,6 +27,21 @@ pub struct Victim {
     pub modified: Moment,
     /// What must still hold for its source when it is removed.
     pub premise: Premise,
+    /// Its status; none in a tree of sources, where it is not judged.
+    pub status: Option<Status>,
+    /// The package of its source; none outside of site-packages, or if packages were not asked for.
+    pub package: Option<Arc<str>>,
+}
+
+/// What removed files are grouped by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct VictimGroup {
+    /// Their owner.
+    pub(crate) owner: Arc<Owner>,
+    /// Their status.
+    pub(crate) status: Option<Status>,
+    /// Their package.
+    pub(crate) package: Option<Arc<str>>,
 }
 
 /// Whether a victim's first bytes are known.
@@ -47,6 +65,11 @@ impl Victim {
         if self.links > 1 { Tally::file(0, 0) } else { self.size() }
     }
 
+    /// Returns its group; `owner` is that of the directory.
+    pub(crate) fn group(&self, owner: &Arc<Owner>) -> VictimGroup {
+        VictimGroup { owner: owner.clone(), status: self.status, package: self.package.clone() }
+    }
+
     /// The file of an entry as it is to be removed; `None` if its metadata is unknown.
     pub(crate) fn of(entry: &Entry<'_>) -> Option<Victim> {
         let metadata = entry.metadata?;
@@ -62,6 +85,8 @@ impl Victim {
             disk: metadata.disk,
             modified: metadata.modified,
             premise: Premise::None,
+            status: None,
+            package: None,
         })
     }
 }

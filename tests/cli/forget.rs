@@ -59,8 +59,8 @@ fn a_project_that_is_still_there() {
     insta::assert_snapshot!(world.pycstore(["forget", one.to_str().unwrap()]).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  3  /home/me/one
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  3  fresh  -  /home/me/one
     removed 3 files and 2 directories, SIZE
     ----- stderr -----
     ");

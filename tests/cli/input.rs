@@ -62,8 +62,8 @@ fn a_configuration_may_be_a_link_or_the_null_device() {
     insta::assert_snapshot!(ends(&world, &["prune", "--dry-run"]).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  1  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  1  orphan  root  /home/me/gone (gone)
     DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/me/.cache/cpython/home/me/gone
     would remove 1 file and 1 directory, SIZE

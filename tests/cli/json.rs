@@ -223,6 +223,9 @@ fn what_is_printed_is_what_the_page_says() {
     comparison.lines("pycstore interpreters", &world.pycstore(["interpreters", "--json"]));
     comparison.document("pycstore config", &world.pycstore(["config", "--json"]).exits(0).json());
     comparison.lines("pycstore doctor", &world.pycstore(["doctor", "--json"]));
+    world.compile(newest, &[], &[&world.project("site-packages", &["tool.py"])]);
+    let all = world.pycstore(["prune", "--all", "--dry-run", "--json", "--keep", "**/kept"]).exits(0);
+    comparison.document("pycstore prune, pycstore forget", &all.json());
     for dry in [&["--dry-run"][..], &[]] {
         let arguments = ["prune", "--json", "--orphans", "--stale", "--corrupt"];
         let answer = world.pycstore([&arguments, dry].concat()).exits(0);

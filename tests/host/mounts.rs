@@ -101,8 +101,8 @@ fn a_read_only_file_system_is_one_problem() {
     exit: 0
     ----- stdout -----
     removed nothing
-    SIZE  FILES  OWNER
-    SIZE  81  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  81  orphan  root  /home/me/gone (gone)
     DIRECTORIES  EMPTY DIRECTORY TREE
              41  /home/me/store/home/me/gone
     would remove 81 files and 41 directories, SIZE
@@ -127,8 +127,8 @@ fn a_full_disk_for_the_history_does_not_stop_a_prune() {
     insta::assert_snapshot!(pruned.shown(), @r"
     exit: 1
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  1  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  1  orphan  root  /home/me/gone (gone)
     removed 1 file and 1 directory, SIZE
     ----- stderr -----
     pycstore: cannot record this run in /home/me/state/pycstore/HASH/history.jsonl: No space left on device

@@ -472,8 +472,8 @@ fn another_users_store_is_pruned_by_that_user_alone() {
     insta::assert_snapshot!(as_nobody(&["prune", "--orphans", "--dry-run"]).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  1  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  1  orphan  root  /home/me/gone (gone)
     DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/me/.cache/cpython/home/me/gone
     would remove 1 file and 1 directory, SIZE
@@ -493,8 +493,8 @@ fn another_users_store_is_pruned_by_that_user_alone() {
     insta::assert_snapshot!(world.pycstore(["prune", "--orphans"]).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  1  /home/me/again (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  1  orphan  root  /home/me/again (gone)
     removed 1 file and 1 directory, SIZE
     ----- stderr -----
     pycstore: /home/me/.cache/cpython belongs to nobody: continuing as nobody

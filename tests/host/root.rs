@@ -386,8 +386,8 @@ fn as_root_what_the_owner_may_not_do_is_an_error_of_theirs() {
     insta::assert_snapshot!(told.shown(), @r"
     exit: 1
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  2  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  2  orphan  root  /home/me/gone (gone)
     removed 2 files and 2 directories, SIZE
     ----- stderr -----
     pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
@@ -931,8 +931,8 @@ fn as_root_nothing_is_removed_where_others_may_replace_it() {
     insta::assert_snapshot!(run(&["prune", "--orphans"]).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  2  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  2  orphan  root  /home/me/gone (gone)
     removed 2 files and 2 directories, SIZE
     ----- stderr -----
     pycstore: /home/roots/shared/store belongs to user 61001: continuing as user 61001
@@ -966,9 +966,9 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
     insta::assert_snapshot!(site.run(&[&all[..], &["-n"]].concat()).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  1  /bobjob
-    SIZE  1  /rootjob
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  1  unknown  no-trace  /bobjob
+    SIZE  1  unknown  no-trace  /rootjob
     DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/roots/tmp/rootjob
     would remove 2 files and 1 directory, SIZE
@@ -978,9 +978,9 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
     insta::assert_snapshot!(site.run(&all).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  1  /bobjob
-    SIZE  1  /rootjob
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  1  unknown  no-trace  /bobjob
+    SIZE  1  unknown  no-trace  /rootjob
     removed 2 files and 1 directory, SIZE
     ----- stderr -----
     pycstore: /home/roots/tmp is shared with other programs (it is a common directory); use a separate directory for the store, such as ~/.cache/cpython
@@ -1035,8 +1035,8 @@ fn as_root_without_home_all_use_the_home_of_passwd() {
     insta::assert_snapshot!(site.with_account(&format!("{as_eve} prune")).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  2  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  2  orphan  root  /home/me/gone (gone)
     removed 2 files and 2 directories, SIZE
     ----- stderr -----
     ");
@@ -1087,8 +1087,8 @@ fn as_root_a_home_that_is_partly_theirs_gives_root_neither_policy_nor_history() 
     insta::assert_snapshot!(told.shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  2  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  2  orphan  root  /home/me/gone (gone)
     removed 2 files and 2 directories, SIZE
     ----- stderr -----
     ");

@@ -159,8 +159,8 @@ fn run_does_what_the_configuration_says_else_the_default() {
     insta::assert_snapshot!(schedule(&world, &["run", "--dry-run"]).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  1  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  1  orphan  root  /home/me/gone (gone)
     DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/me/.cache/cpython/home/me/gone
     would remove 1 file and 1 directory, SIZE

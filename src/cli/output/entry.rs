@@ -24,8 +24,22 @@ pub fn write_columns(
     status: Option<Status>,
     disk: Option<u64>,
 ) -> io::Result<()> {
+    write_named(out, terminal, shown, status.map_or("-", Status::name), status, disk)
+}
+
+/// Writes the same columns with another name in place of the status.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_named(
+    out: &mut dyn Write,
+    terminal: &Terminal,
+    shown: &Path,
+    name: &str,
+    status: Option<Status>,
+    disk: Option<u64>,
+) -> io::Result<()> {
     let size = disk.map_or_else(|| "-".into(), human::size);
-    let name = status.map_or("-", Status::name);
     let reason = status.and_then(Status::reason).unwrap_or("-");
     write!(out, "{name:<9}  {reason:<12}  {size:>10}  ")?;
     out.write_all(&path::shown(shown, terminal))?;

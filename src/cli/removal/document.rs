@@ -1,11 +1,14 @@
 //! `prune --json` and `forget --json`, dry or not.
 
-use pycstore::effect::outcome::Outcome;
+use pycstore::effect::outcome::{Outcome, RemovedGroup};
 use pycstore::json::{FailureLine, Mode, OwnerHead, PathField, SCHEMA, SkippedLine, Sum, Total};
 use pycstore::store::Store;
+use pycstore::units::Tally;
 use pycstore::verdict::emptied::EmptiedIn;
+use pycstore::verdict::status::Status;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
+use std::sync::Arc;
 
 /// `prune --json`, dry or not.
 #[derive(Debug, Serialize)]
@@ -21,6 +24,48 @@ pub(super) struct PruneDocument<'a> {
     left: Total,
     over_budget: Sum,
     removed_directories: Directories<'a>,
+    groups: Vec<GroupRemoved<'a>>,
+    held_back: Vec<KeptByGlob<'a>>,
+}
+
+/// What was removed of an owner with a status.
+#[derive(Debug, Serialize)]
+struct GroupRemoved<'a> {
+    #[serde(flatten)]
+    owner: OwnerHead<'a>,
+    status: Option<&'static str>,
+    reason: Option<&'static str>,
+    #[serde(flatten)]
+    sum: Sum,
+    packages: Vec<PackageRemoved<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PackageRemoved<'a> {
+    package: &'a str,
+    #[serde(flatten)]
+    sum: Sum,
+}
+
+#[derive(Debug, Serialize)]
+struct KeptByGlob<'a> {
+    glob: &'a str,
+    #[serde(flatten)]
+    sum: Sum,
+}
+
+impl<'a> From<&'a RemovedGroup> for GroupRemoved<'a> {
+    fn from(group: &'a RemovedGroup) -> GroupRemoved<'a> {
+        let package =
+            |(package, tally): &'a (Arc<str>, Tally)| PackageRemoved { package, sum: (*tally).into() };
+        GroupRemoved {
+            owner: (&group.owner).into(),
+            status: group.status.map(Status::name),
+            reason: group.status.and_then(Status::reason),
+            sum: group.tally.into(),
+            packages: group.packages.iter().map(package).collect(),
+        }
+    }
 }
 
 /// The directories that were removed, each by its path. There may be a hundred thousand: they are written one by one.
@@ -62,6 +107,8 @@ impl<'a> PruneDocument<'a> {
             .failures
             .iter()
             .map(|it| FailureLine::new(&it.path, &it.source, it.files, it.directories));
+        let held_back = outcome.held_back.iter();
+        let held_back = held_back.map(|(glob, tally)| KeptByGlob { glob, sum: (*tally).into() });
         PruneDocument {
             schema: SCHEMA,
             store: PathField::new("store", store.path()),
@@ -73,6 +120,8 @@ impl<'a> PruneDocument<'a> {
             left: Total::new(outcome.left, outcome.directories_left),
             over_budget: outcome.over_budget.into(),
             removed_directories: Directories { store, emptied: &outcome.emptied },
+            groups: outcome.groups.iter().map(GroupRemoved::from).collect(),
+            held_back: held_back.collect(),
         }
     }
 }

@@ -4,9 +4,11 @@
 //! * `whole_store`: whether a run would leave nothing.
 //! * `scan`: finds the entries over the budget, and those to remove.
 //! * `record`: the history and the metrics.
+//! * `list`: each path, as soon as it is known.
 //! * `show`, `document`: the result, as text and as JSON.
 
 mod document;
+mod list;
 mod lock;
 mod record;
 mod scan;
@@ -19,6 +21,7 @@ use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use clap::Args;
+use list::RemovalList;
 use lock::{PruneLock, Turn};
 use pycstore::effect::outcome::Outcome;
 use pycstore::effect::remove::{Execution, Expectation};
@@ -35,6 +38,7 @@ use pycstore::verdict::census::Census;
 use pycstore::verdict::emptied::Leftovers;
 use pycstore::verdict::plan::{MOST_HELD, Overflow, Plan, PlannedDirectory};
 use pycstore::verdict::policy::{Circumstances, Clock, Policy, Selector};
+use pycstore::verdict::victim::Victim;
 use scan::{ScanExtent, Scanned, both};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -47,6 +51,9 @@ pub struct RunOptions {
     /// Show what would be removed, and remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Print every file and directory that is removed on a line, with its status and reason, instead of sums
+    #[arg(long, conflicts_with = "json")]
+    pub list: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -210,10 +217,15 @@ impl RemovalRun<'_> {
         consent: Consent,
     ) -> anyhow::Result<Exit> {
         let (opened, mode, policy) = (self.opened, self.mode, judgement.policy);
-        let execution = Execution::new(&opened.store, policy, opened.stop.flag());
+        let list = RemovalList::new(self.session, &opened.store, self.options.list);
+        let on_removed = |planned: &PlannedDirectory, victim: &Victim| list.file(planned, victim);
+        let execution = Execution::new(&opened.store, policy, opened.stop.flag()).reporting(&on_removed);
         let expectation = Expectation::default();
         let take = |planned: PlannedDirectory| match mode {
-            Mode::DryRun => expectation.add(&planned),
+            Mode::DryRun => {
+                list.files(&planned);
+                expectation.add(&planned);
+            }
             Mode::Real => execution.remove(&planned),
         };
         let overflow = Overflow::new(MOST_HELD, &take);
@@ -223,7 +235,9 @@ impl RemovalRun<'_> {
         if plan.in_scope == 0 && look == ScanExtent::Whole {
             self.note_nothing_in_scope(judgement);
         }
+        let mut is_previewed = false;
         if consent == Consent::ToBeAsked && look == ScanExtent::Whole {
+            is_previewed = show::preview(self.session, self.options, &plan)?;
             if !confirm(opened, &plan)? {
                 complain::note("nothing was removed");
                 return Ok(Exit::Done);
@@ -238,11 +252,12 @@ impl RemovalRun<'_> {
         let removes_nothing = judgement.weighing == Weighing::Stopped
             || consent == Consent::ToBeAsked
             || (is_stopped && !has_begun);
-        let outcome = match mode {
+        let mut outcome = match mode {
             _ if look == ScanExtent::Partial && removes_nothing => Outcome::default(),
             Mode::DryRun => {
                 self.check_contents(&mut plan);
                 troubles = both(troubles, std::mem::take(&mut plan.troubles));
+                plan.directories.iter().for_each(|planned| list.files(planned));
                 expectation.finish(plan)
             }
             Mode::Real => {
@@ -250,8 +265,11 @@ impl RemovalRun<'_> {
                 execution.finish(plan, opened.threads(), |entries| progress.update(entries))
             }
         };
+        if is_previewed {
+            (outcome.groups, outcome.held_back) = Default::default();
+        }
         let partly = (look == ScanExtent::Partial).then(|| partial_note(removes_nothing, is_stopped));
-        Ok(self.finish(&outcome, &troubles, &census, partly))
+        Ok(self.finish(&outcome, &troubles, &census, partly, list))
     }
 
     /// Records the run, then shows it: a reader may be slow, or end this process.
@@ -261,6 +279,7 @@ impl RemovalRun<'_> {
         troubles: &[Trouble],
         census: &Census,
         partly: Option<&str>,
+        list: RemovalList<'_>,
     ) -> Exit {
         let _lock = self.lock.take();
         let (session, options, opened, mode) = (self.session, self.options, self.opened, self.mode);
@@ -276,7 +295,9 @@ impl RemovalRun<'_> {
         }
         let look = if partly.is_some() { ScanExtent::Partial } else { ScanExtent::Whole };
         // The removal is complete: output that cannot be written is one more problem to report.
-        let is_written = complain::is_written(show::show(session, options, opened, outcome, mode, look));
+        let written = list.finish(&outcome.emptied);
+        let written = written.and_then(|()| show::show(session, options, opened, outcome, mode, look));
+        let is_written = complain::is_written(written);
         show::explain(outcome);
         complain::troubles(troubles);
         if is_written { exit } else { Exit::Incomplete }

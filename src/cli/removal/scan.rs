@@ -1,8 +1,9 @@
 //! The scans of a run: they find the entries over the budget and those to remove, and count the store for metrics.
 
-use super::{Judgement, RemovalRun};
+use super::{Judgement, RemovalRun, ResultOutput};
 use crate::cli::selection::reclaimable;
 use crate::cli::session::Opened;
+use pycstore::source::package::Packages;
 use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::units::human;
 use pycstore::verdict::budget::{CutOff, Weigher};
@@ -62,9 +63,13 @@ impl RemovalRun<'_> {
         // Metrics count the whole store, even if only a part is in scope.
         let scan = if counts { opened.scan(question) } else { within_scope(opened, policy, question) };
         let (reclaimable, links) = (reclaimable(session, opened)?, CountedLinks::default());
+        // Only the table and the JSON have packages.
+        let is_shown = self.options.output == ResultOutput::Printed && !self.options.list;
+        let packages = (is_shown && (self.options.json || !session.global.quiet)).then(Packages::default);
         let new_visitors = || {
             let counting = || Counting::new(&reclaimable, circumstances, &links);
             let planner = Planner::new(policy, &opened.store, circumstances);
+            let planner = planner.with_packages(packages.as_ref());
             (planner.with_cut_off(cut_off).with_overflow(overflow), counts.then(counting))
         };
         let (planners, countings): (Vec<_>, Vec<_>) = {

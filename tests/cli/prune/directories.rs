@@ -212,8 +212,8 @@ fn every_directory_is_accounted_for() {
     insta::assert_snapshot!(world.pycstore(["prune", "--orphans", "--dry-run"]).shown(), @r#"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  3  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  3  orphan  root  /home/me/gone (gone)
     DIRECTORIES  EMPTY DIRECTORY TREE
               3  /home/me/.cache/cpython/home/me/gone
               1  /home/me/.cache/cpython/home/me/oé

@@ -5,6 +5,7 @@ mod hard_links;
 mod interruption;
 mod safety;
 mod selectors;
+mod shown;
 mod trace;
 mod unattended;
 mod unknown;
@@ -137,6 +138,12 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
     let named = ["pkg/sub", "pkg", ""].map(|below| gone.join(below));
     let named = [&module_gone, &named[0], &named[1], &gone];
     let directories: Vec<Value> = named.iter().map(|path| json!({"path": path})).collect();
+    let group = |index: usize, reason: &str| {
+        let mut group = real["owners"][index].clone();
+        let fields = [("status", json!("orphan")), ("reason", json!(reason)), ("packages", json!([]))];
+        fields.into_iter().for_each(|(name, value)| group[name] = value);
+        group
+    };
     let expected = |dry_run: bool| {
         json!({
             "schema": 1,
@@ -154,6 +161,8 @@ fn a_deleted_project_takes_its_entries_with_it_and_nothing_else() {
             "left": {"files": 0, "directories": 0, "bytes": 0, "disk": 0},
             "over_budget": {"files": 0, "bytes": 0, "disk": 0},
             "removed_directories": directories,
+            "groups": [group(0, "root"), group(1, "source")],
+            "held_back": [],
         })
     };
     assert_eq!(dry, expected(true));

@@ -124,8 +124,8 @@ fn a_history_that_cannot_be_written_does_not_stop_a_prune() {
     insta::assert_snapshot!(pruned.shown(), @r"
     exit: 1
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  3  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  3  orphan  root  /home/me/gone (gone)
     removed 3 files and 2 directories, SIZE
     ----- stderr -----
     pycstore: cannot record this run in /home/me/state/pycstore/HASH/history.jsonl: Not a directory
@@ -246,8 +246,8 @@ fn one_prune_at_a_time() {
     insta::assert_snapshot!(world.pycstore(["prune", "--orphans", "--dry-run"]).shown(), @r"
     exit: 0
     ----- stdout -----
-    SIZE  FILES  OWNER
-    SIZE  3  /home/me/gone (gone)
+    SIZE  FILES  STATUS  REASON  OWNER
+    SIZE  3  orphan  root  /home/me/gone (gone)
     DIRECTORIES  EMPTY DIRECTORY TREE
               2  /home/me/.cache/cpython/home/me/gone
     would remove 3 files and 2 directories, SIZE
@@ -419,7 +419,8 @@ fn all_asks_on_a_terminal() {
     // The end of the input is no yes either; neither is what only begins like one.
     for reply in ["n\n", "\n", "no\n", "yess\n", "\u{4}", "j\n"] {
         let told = world.pycstore_answered(&all, reply).exits(0);
-        assert!(room(&told.stdout).starts_with(&room(&question)), "{}", told.stdout);
+        assert!(told.stdout.contains("STATUS"), "what would be removed is shown first: {}", told.stdout);
+        assert!(room(&told.stdout).contains(&room(&question)), "{}", told.stdout);
         assert!(told.stdout.ends_with("pycstore: nothing was removed\n"), "{}", told.stdout);
         assert_only_gone(&before, &World::snapshot(&world.store), &[]);
     }
