@@ -9,7 +9,7 @@ pub enum Exit {
     Done,
     /// Finished, but something could not be read or removed.
     Incomplete,
-    /// Nothing was done: usage, configuration, a store that was refused.
+    /// Nothing was done: usage, configuration, a store that was refused; by `warm`, for at least one interpreter.
     Nothing,
 }
 
