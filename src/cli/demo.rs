@@ -31,7 +31,8 @@ use std::process::Stdio;
 #[derive(Debug, Args)]
 pub struct DemoOptions {
     /// Keep the temporary directory, and print its path
-    #[arg(long)]
+    // `keep` is a glob in prune.
+    #[arg(long = "keep-directory", alias = "keep")]
     pub keep: bool,
 }
 

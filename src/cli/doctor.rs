@@ -43,6 +43,9 @@ use std::io::{self, BufWriter, Write};
 /// change uses it. Also checks the store, who may write to it and to the directories above it, its file system, the
 /// current project, other stores and the past runs of prune. Changes nothing itself, but runs the startup files of the
 /// shells. As root with another user's store (--store), all of this is done as that user.
+///
+/// doctor does not read the bodies of entries: if an import fails with "bad marshal data" or "marshal data too short",
+/// run pycstore verify --fix.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 no error or warning was found; 1 an error or a warning was found.")]
 pub struct DoctorOptions {

@@ -147,8 +147,8 @@ pub fn grouped(command: Command) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-    use std::collections::BTreeSet;
+    use clap::{CommandFactory, Parser};
+    use std::collections::{BTreeMap, BTreeSet};
 
     #[test]
     fn every_command_is_in_one_group() {
@@ -171,6 +171,46 @@ mod tests {
                 assert!(parsed.is_ok() && own.split(' ').nth(1) == Some(name), "{line}");
             }
             assert!(examples_shown(name).lines().all(|line| line.len() <= 90), "{name}");
+        }
+    }
+
+    /// Flags whose help is worded for each command although they mean the same, with words that are in all of these texts.
+    const WORDED: [(&str, &str); 9] = [
+        ("csv", "Print comma-separated values"),
+        ("dry-run", "how "),
+        ("json", "rint one JSON "),
+        ("print", "rint the "),
+        ("tag", "Only entries with this cache tag"),
+        ("top", " N "),
+        ("under", "Only entries whose source is, or w"),
+        ("undo", "emove "),
+        ("yes", "Do not ask"),
+    ];
+
+    #[test]
+    fn a_flag_means_the_same_in_every_command() {
+        let mut command = super::super::Arguments::command();
+        command.build();
+        let mut meanings: BTreeMap<String, BTreeMap<String, Vec<&str>>> = BTreeMap::new();
+        let mut shorts: BTreeMap<char, BTreeSet<&str>> = BTreeMap::new();
+        for command in command.get_subcommands() {
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                let Some(long) = argument.get_long() else { continue };
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                meanings.entry(long.into()).or_default().entry(help).or_default().push(command.get_name());
+                if let Some(short) = argument.get_short() {
+                    shorts.entry(short).or_default().insert(long);
+                }
+            }
+        }
+        for (short, longs) in shorts {
+            assert_eq!(longs.len(), 1, "-{short} is {longs:?}");
+        }
+        meanings.retain(|_, helps| helps.len() > 1);
+        let worded: Vec<&str> = meanings.keys().map(String::as_str).collect();
+        assert_eq!(worded, WORDED.map(|(flag, _)| flag), "{meanings:#?}");
+        for (flag, words) in WORDED {
+            assert!(meanings[flag].keys().all(|help| help.contains(words)), "--{flag}: {meanings:#?}");
         }
     }
 }

@@ -29,6 +29,8 @@ use std::path::PathBuf;
 
 /// Check entries in depth for broken or outdated bytecode.
 ///
+/// Run it with --fix if an import fails with "bad marshal data (unknown type code)" or "marshal data too short".
+///
 /// Checks every entry that Python would load. Faults: the body is not a code object, so every import fails (body); the
 /// source was changed and Python does not check the entry's hash (unchecked). Warnings: the source was changed after it
 /// was compiled, and the header does not show it (racy, changed). Notices: mtimes that archives and images set

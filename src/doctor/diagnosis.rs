@@ -88,6 +88,7 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
         let hint = format!("pycstore prune --temporary{option}");
         findings.push(Finding::new(Severity::Note, Kind::Temporary, detail, hint).at(&store.path));
     }
+    findings.extend(corrupt(store, &option));
     let Tally { files, disk, .. } = store.reclaimable;
     if files > 0 {
         let detail = format!(
@@ -99,6 +100,18 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
         findings.push(Finding::new(Severity::Note, Kind::Reclaimable, detail, hint).at(&store.path));
     }
     findings
+}
+
+/// Corrupt headers. Python recompiles these entries silently, but a crash or a full disk also damages bodies, which doctor does not read.
+fn corrupt(store: &OpenStore, option: &str) -> Option<Finding> {
+    let files = store.corrupt.files;
+    let detail = format!(
+        "{} damaged, as after a crash or on a full disk: others may be too, and importing them fails with \
+         \"EOFError: marshal data too short\" or \"ValueError: bad marshal data\"",
+        if files == 1 { "1 entry is".into() } else { format!("{} are", human::counted(files, "entry")) }
+    );
+    let hint = format!("pycstore verify --fix{option}");
+    (files > 0).then(|| Finding::new(Severity::Note, Kind::Corrupt, detail, hint).at(&store.path))
 }
 
 fn file_system(store: &OpenStore, option: &str) -> Vec<Finding> {
@@ -431,6 +444,7 @@ mod tests {
             (Box::new(|it| it.network = Some("nfs4".into())), &["note network"]),
             (Box::new(|it| it.reads = Reads::Lost), &["note noatime"]),
             (Box::new(|it| it.temporary = Tally::file(1, 1)), &["note temporary"]),
+            (Box::new(|it| it.corrupt = Tally::file(1, 1)), &["note corrupt"]),
             (Box::new(|it| it.reclaimable = Tally::file(1, 1)), &["note reclaimable"]),
             (Box::new(|it| it.coverage = Coverage::Stopped), &["warning unreadable"]),
             (Box::new(|it| it.last_run = Err("cannot read".into())), &["warning schedule"]),

@@ -104,6 +104,8 @@ pub struct OpenStore {
     pub exposure: Exposure,
     /// Files left by interrupted writes an hour ago or earlier.
     pub temporary: Tally,
+    /// Files with a corrupt header.
+    pub corrupt: Tally,
     /// What a default prune would remove besides these.
     pub reclaimable: Tally,
     /// The free space of its file system.
@@ -218,7 +220,7 @@ impl OpenStore {
         let (store, links) = (scan.store, CountedLinks::default());
         let new_visitors = || (Watch::new(guard, store), Some(Counting::new(policy, circumstances, &links)));
         let (watches, countings): (Vec<_>, Vec<_>) = scan.run(new_visitors, progress).into_iter().unzip();
-        let (temporary, reclaimable) = counted(&Census::collect(countings.into_iter().flatten()));
+        let [temporary, corrupt, reclaimable] = counted(&Census::collect(countings.into_iter().flatten()));
         let mounts = &scan.evidence.mounts;
         let mount = mounts.of(store.real_path());
         let is_noatime =
@@ -232,6 +234,7 @@ impl OpenStore {
             schedule,
             exposure: Exposure::collect(watches),
             temporary,
+            corrupt,
             reclaimable,
             room: directory::room(store.real_path()).ok(),
             network: mount.filter(|_| mounts.is_network(store.real_path())).map(|mount| mount.kind.clone()),
@@ -243,16 +246,19 @@ impl OpenStore {
     }
 }
 
-/// What can be removed: what interrupted writes left, and the rest.
-fn counted(census: &Census) -> (Tally, Tally) {
-    let (mut temporary, mut rest) = (Tally::default(), Tally::default());
+/// What can be removed: what interrupted writes left, the corrupt entries, and all but what interrupted writes left.
+fn counted(census: &Census) -> [Tally; 3] {
+    let [mut temporary, mut corrupt, mut rest] = [Tally::default(); 3];
     for shares in census.tags.values() {
         for (share, name) in shares.iter().zip(status::NAMES) {
             let sum = if name == "temporary" { &mut temporary } else { &mut rest };
             *sum += share.reclaimable;
+            if name == "corrupt" {
+                corrupt += share.reclaimable;
+            }
         }
     }
-    (temporary, rest)
+    [temporary, corrupt, rest]
 }
 
 impl Facts {
@@ -372,6 +378,7 @@ pub mod tests {
             sharing: None,
             exposure: Exposure::default(),
             temporary: Tally::default(),
+            corrupt: Tally::default(),
             reclaimable: Tally::default(),
             room: None,
             network: None,

@@ -79,6 +79,8 @@ pub enum Kind {
     Noatime,
     /// Left over from interrupted writes.
     Temporary,
+    /// Damaged entries.
+    Corrupt,
     /// What a prune would remove.
     Reclaimable,
     /// `__pycache__` in the current project.

@@ -121,6 +121,11 @@ pub enum CompileFailure {
 }
 
 impl CompileFailure {
+    /// Whether the source is the cause: another run with the same sources fails again, and all other sources are compiled.
+    pub fn is_of_source(&self) -> bool {
+        matches!(self, CompileFailure::Source { .. } | CompileFailure::Unreadable { .. })
+    }
+
     /// The path in question.
     pub fn path(&self) -> &Path {
         match self {

@@ -13,8 +13,10 @@ mod tally;
 
 pub use tally::Tally;
 
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::fmt::{self, Display};
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -52,8 +54,7 @@ impl From<SystemTime> for Moment {
 ///
 /// Units: `s`, `m` (minutes), `h`, `d`, `w`, `months` (30.44 days) and `y` (365.25 days), and their longer names.
 /// A number alone has no unit and is refused, except `0`; so is `M`, which others take for minutes or for months.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Age(Duration);
 
 /// Why a text is no [`Age`].
@@ -63,7 +64,7 @@ pub enum AgeError {
     #[error("an age is a number and a unit, for example 90d")]
     Empty,
     /// A number without a unit.
-    #[error("{0} has no unit: write for example {0}d for days or {0}h for hours")]
+    #[error("{0} has no unit: write {0}s, {0}m (minutes), {0}h or {0}d")]
     NoUnit(u64),
     /// The unit `M`.
     #[error("the unit M may mean minutes or months: write m or months")]
@@ -132,11 +133,9 @@ fn is_safe_to_sum(text: &str) -> bool {
     true
 }
 
-impl TryFrom<String> for Age {
-    type Error = AgeError;
-
-    fn try_from(text: String) -> Result<Age, AgeError> {
-        text.parse()
+impl<'de> Deserialize<'de> for Age {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Age, D::Error> {
+        deserializer.deserialize_any(Quantity::new(["s", "m", "h", "d"]))
     }
 }
 
@@ -161,8 +160,7 @@ impl Display for Age {
 }
 
 /// A size in bytes as people write it: `500M` is 500 · 10⁶, `500MiB` is 500 · 2²⁰.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Size(pub u64);
 
 /// Why a text is no [`Size`].
@@ -175,8 +173,8 @@ pub enum SizeError {
     #[error("the number is too large")]
     TooLarge,
     /// A number alone.
-    #[error("the unit is missing: write 5GiB, 500M or 5B")]
-    NoUnit,
+    #[error("{0} has no unit: write {0}M, {0}GiB or {0}B")]
+    NoUnit(u64),
     /// Anything else.
     #[error("a size is a number and a unit (k, M, G, T; KiB, MiB, GiB, TiB), for example 5GiB")]
     Malformed,
@@ -194,15 +192,42 @@ impl FromStr for Size {
         })?;
         // Five bytes for a slip of the finger would empty a store.
         let has_unit = !text.ends_with(|last: char| last.is_ascii_digit());
-        if has_unit || size.0 == 0 { Ok(size) } else { Err(SizeError::NoUnit) }
+        if has_unit || size.0 == 0 { Ok(size) } else { Err(SizeError::NoUnit(size.0)) }
     }
 }
 
-impl TryFrom<String> for Size {
-    type Error = SizeError;
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+        deserializer.deserialize_any(Quantity::new(["B", "M", "GiB"]))
+    }
+}
 
-    fn try_from(text: String) -> Result<Size, SizeError> {
-        text.parse()
+/// Reads a number with a unit from a string. The error for a bare number shows what to write.
+struct Quantity<T, const N: usize> {
+    units: [&'static str; N],
+    kind: PhantomData<T>,
+}
+
+impl<T, const N: usize> Quantity<T, N> {
+    fn new(units: [&'static str; N]) -> Self {
+        Quantity { units, kind: PhantomData }
+    }
+}
+
+impl<T: FromStr<Err: Display>, const N: usize> Visitor<'_> for Quantity<T, N> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        let written = self.units.map(|unit| format!("\"{number}{unit}\"")).join(" or ");
+        Err(E::custom(format!("{number} has no unit: write {written}")))
     }
 }
 
@@ -318,7 +343,7 @@ mod tests {
         }
         for (text, error) in [
             ("", SizeError::Empty),
-            ("5", SizeError::NoUnit),
+            ("5", SizeError::NoUnit(5)),
             ("MiB", SizeError::Empty),
             ("-1", SizeError::Malformed),
             ("5 apples", SizeError::Malformed),

@@ -54,6 +54,8 @@ pub enum Remark {
     Trouble(Trouble),
     /// Something that is left out.
     Left(String),
+    /// Sources whose interpreter may not be run, or does not exist.
+    NoInterpreter(String),
     /// Something that is left out because it cannot be compiled here.
     Expected(String),
 }

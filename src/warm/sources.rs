@@ -89,7 +89,7 @@ fn groups(
             Err(why) => {
                 *is_whole = false;
                 let count = human::counted(sources.len() as u64, "source");
-                planning.report(Remark::Left(format!("{count} not compiled: {why}")));
+                planning.report(Remark::NoInterpreter(format!("{count} not compiled: {why}")));
             }
         }
     }

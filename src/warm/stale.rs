@@ -112,7 +112,7 @@ fn groups(
             None => {
                 *is_whole = false;
                 let entries = human::counted(tasks.len() as u64, "entry");
-                planning.report(Remark::Left(format!("{entries} not compiled: {why}")));
+                planning.report(Remark::NoInterpreter(format!("{entries} not compiled: {why}")));
             }
         }
     }

@@ -7,7 +7,6 @@ use crate::support::lock::lock_holder;
 use crate::support::{Answer, World, answer, newest};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// A field as the page has it.
 #[derive(Debug, Clone)]
@@ -21,8 +20,7 @@ type Fields = BTreeMap<String, Field>;
 
 /// The documents of the page by the names of their sections.
 fn documents() -> BTreeMap<String, Fields> {
-    let page =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/pycstore-json.5")).unwrap();
+    let page = std::fs::read_to_string(PAGE).unwrap();
     let mut documents: BTreeMap<String, Fields> = BTreeMap::new();
     let mut section = String::new();
     let mut lines = page.lines();
@@ -71,6 +69,8 @@ const UNSEEN: [&str; 17] = [
 struct Comparison {
     documents: BTreeMap<String, Fields>,
     seen: BTreeSet<(String, String)>,
+    /// The first document of each section, of which the page shows an example.
+    examples: BTreeMap<String, Value>,
 }
 
 impl Comparison {
@@ -79,7 +79,7 @@ impl Comparison {
         let ls = documents["pycstore ls"].clone();
         documents.get_mut("pycstore inspect").unwrap().extend(ls.clone());
         documents.insert("pycstore which".into(), ls);
-        Comparison { documents, seen: BTreeSet::new() }
+        Comparison { documents, seen: BTreeSet::new(), examples: BTreeMap::new() }
     }
 
     fn lines(&mut self, section: &str, answer: &Answer) {
@@ -90,6 +90,7 @@ impl Comparison {
 
     fn document(&mut self, section: &str, document: &Value) {
         let fields = self.documents[section].clone();
+        self.examples.entry(section.into()).or_insert_with(|| document.clone());
         self.object(section, &fields, "", document);
     }
 
@@ -139,6 +140,87 @@ impl Comparison {
         all.filter(|field| !self.seen.contains(field))
             .map(|(section, path)| format!("{section}: {path}"))
             .collect()
+    }
+}
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man/pycstore-json.5");
+
+const EXAMPLE: &str = ".PP\nFor example:\n.PP\n.RS 4\n.nf\n";
+
+/// The page with an example at the end of each section of a document.
+fn with_examples(page: &str, examples: &BTreeMap<String, String>) -> String {
+    let mut sections = page.split("\n.SH ");
+    let mut new = sections.next().unwrap().to_string();
+    for section in sections {
+        let fields = section.split(&format!("\n{EXAMPLE}")).next().unwrap();
+        let name = fields.lines().next().unwrap().trim_matches('"');
+        new += "\n.SH ";
+        match examples.get(name) {
+            Some(example) => {
+                let example = example.replace('\\', "\\e").replace('-', "\\-");
+                new += &format!("{fields}\n{EXAMPLE}{example}\n.fi\n.RE");
+            }
+            None => new += section,
+        }
+    }
+    if !new.ends_with('\n') {
+        new.push('\n');
+    }
+    new
+}
+
+/// The examples of the page.
+fn examples(page: &str) -> BTreeMap<String, Value> {
+    let mut examples = BTreeMap::new();
+    for section in page.split("\n.SH ") {
+        let Some((fields, example)) = section.split_once(EXAMPLE) else { continue };
+        let example = example.split_once("\n.fi").unwrap().0.replace("\\-", "-").replace("\\e", "\\");
+        let name = fields.lines().next().unwrap().trim_matches('"');
+        let example =
+            serde_json::from_str(&example).unwrap_or_else(|error| panic!("{name}: {error}: {example}"));
+        examples.insert(name.into(), example);
+    }
+    examples
+}
+
+/// A document as the page shows it: with one object in each array, and with neutral paths.
+fn as_example(world: &World, document: &Value) -> String {
+    fn shorten(value: &mut Value) {
+        match value {
+            Value::Array(all) => {
+                if all.iter().any(Value::is_object) {
+                    all.truncate(1);
+                }
+                all.iter_mut().for_each(shorten);
+            }
+            Value::Object(all) => all.values_mut().for_each(shorten),
+            _ => {}
+        }
+    }
+    let mut document = document.clone();
+    shorten(&mut document);
+    let own_home = std::env::var("HOME").unwrap();
+    let example = serde_json::to_string_pretty(&document).unwrap();
+    example
+        .replace(world.home.to_str().unwrap(), "/home/ana")
+        .replace(&format!("\"{own_home}/"), "\"/home/ana/")
+        .replace(env!("CARGO_BIN_EXE_pycstore"), "/usr/bin/pycstore")
+}
+
+/// Compares the examples of the page with its fields. With `UPDATE_MAN=1`, first replaces them by those of this run.
+fn check_examples(world: &World, printed: &BTreeMap<String, Value>) {
+    let mut page = std::fs::read_to_string(PAGE).unwrap();
+    if std::env::var_os("UPDATE_MAN").is_some() {
+        let new = printed.iter().map(|(name, document)| (name.clone(), as_example(world, document)));
+        page = with_examples(&page, &new.collect());
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    let (examples, mut comparison) = (examples(&page), Comparison::new());
+    assert_eq!(examples.keys().collect::<Vec<_>>(), printed.keys().collect::<Vec<_>>());
+    for (name, example) in &examples {
+        comparison.document(name, example);
+        let shape = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(shape(example), shape(&printed[name]), "{name}: renew the page with UPDATE_MAN=1");
     }
 }
 
@@ -274,4 +356,5 @@ fn what_is_printed_is_what_the_page_says() {
     assert_eq!(locked.code, 0, "{locked:?}");
     comparison.lines("pycstore history", &world.pycstore(["history", "--json"]).exits(0));
     assert_eq!(comparison.unseen(), UNSEEN);
+    check_examples(&world, &comparison.examples);
 }

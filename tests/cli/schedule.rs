@@ -1,4 +1,4 @@
-//! `pycstore schedule` with launchd, which is a script here: the real one exists only on macOS.
+//! `pycstore schedule` with launchd, which is a script here (the real one exists only on macOS), and the timer of a package.
 
 use crate::support::{Answer, World, answer};
 use std::os::unix::fs::PermissionsExt;
@@ -26,7 +26,7 @@ fn mac() -> World {
 
 fn schedule(world: &World, arguments: &[&str]) -> Answer {
     let path = format!("{}/bin:/usr/bin:/bin", world.home.display());
-    answer(world.program().env("PATH", path).arg("schedule").args(arguments))
+    answer(world.copied_program().env("PATH", path).arg("schedule").args(arguments))
 }
 
 /// What launchctl was asked since the last call.
@@ -84,4 +84,27 @@ fn an_agent_that_launchd_refuses_is_reported() {
     schedule(&world, &["remove", "--yes"]).exits(0);
     assert!(!world.home.join(AGENT).exists());
     assert_eq!(asked(&world), [PRINT]);
+}
+
+#[test]
+fn the_timer_of_a_package_is_shown_and_kept() {
+    let world = World::new();
+    let printed = schedule(&world, &["install", "--with", "systemd", "--print"]).exits(0).stdout;
+    let timer = world
+        .write("usr/lib/systemd/user/pycstore.timer", printed.split_once("# pycstore.timer\n").unwrap().1);
+    let wanted =
+        world.write(".config/systemd/user/timers.target.wants/x", "").with_file_name("pycstore.timer");
+    std::os::unix::fs::symlink(&timer, &wanted).unwrap();
+    let status = schedule(&world, &["status"]).exits(0).stdout;
+    assert!(status.starts_with(&format!("schedule  systemd: {}\n", timer.display())), "{status}");
+    insta::assert_snapshot!(schedule(&world, &["remove", "--with", "systemd", "--yes"]).shown(), @r"
+    exit: 1
+    ----- stdout -----
+    nothing to do
+    ----- stderr -----
+    pycstore: /home/me/usr/lib/systemd/user/pycstore.timer belongs to a package and is kept
+    hint: systemctl --user disable --now pycstore.timer
+    ");
+    assert!(timer.exists() && wanted.exists());
+    schedule(&world, &["remove", "--with", "launchd", "--yes"]).exits(0);
 }

@@ -283,23 +283,23 @@ fn root_runs_no_interpreter_and_compiles_no_tree_of_another_user() {
     for given in ["ours/.venv", "ours/.venv/bin", "ours/.venv/bin/python"] {
         let path = world.home.join(given);
         give(&path, NOBODY);
-        shown += &world.pycstore(["warm", "ours"]).exits(1).shown();
+        shown += &world.pycstore(["warm", "ours"]).exits(2).shown();
         give(&path, 0);
     }
     insta::assert_snapshot!(shown, @r"
-    exit: 1
+    exit: 2
     ----- stdout -----
     nothing compiled
     ----- stderr -----
     pycstore: not entered as root: 2 directories of other users
     pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv belongs to user 65534
-    exit: 1
+    exit: 2
     ----- stdout -----
     nothing compiled
     ----- stderr -----
     pycstore: not entered as root: 2 directories of other users
     pycstore: 1 source not compiled: /home/me/ours/.venv/bin/python is not run: /home/me/ours/.venv/bin belongs to user 65534
-    exit: 1
+    exit: 2
     ----- stdout -----
     nothing compiled
     ----- stderr -----
@@ -312,7 +312,7 @@ fn root_runs_no_interpreter_and_compiles_no_tree_of_another_user() {
     symlink(&target, ours.join(".venv/bin/python")).unwrap();
     give(&target, NOBODY);
     insta::assert_snapshot!(world.pycstore(["warm", "ours"]).shown(), @r"
-    exit: 1
+    exit: 2
     ----- stdout -----
     nothing compiled
     ----- stderr -----
@@ -328,7 +328,7 @@ fn root_runs_no_interpreter_and_compiles_no_tree_of_another_user() {
     symlink(between.join("python"), ours.join(".venv/bin/python")).unwrap();
     give(&between, NOBODY);
     insta::assert_snapshot!(world.pycstore(["warm", "ours"]).shown(), @r"
-    exit: 1
+    exit: 2
     ----- stdout -----
     nothing compiled
     ----- stderr -----
@@ -338,7 +338,7 @@ fn root_runs_no_interpreter_and_compiles_no_tree_of_another_user() {
     give(&between, 0);
     fs::set_permissions(ours.join(".venv"), PermissionsExt::from_mode(0o777)).unwrap();
     insta::assert_snapshot!(world.pycstore(["warm", "ours"]).shown(), @r"
-    exit: 1
+    exit: 2
     ----- stdout -----
     nothing compiled
     ----- stderr -----

@@ -246,6 +246,17 @@ impl World {
         self.command(env!("CARGO_BIN_EXE_pycstore"))
     }
 
+    /// A copy of the program that no other user can change: root schedules no other, and the checkout may lie in another
+    /// user's home.
+    pub fn copied_program(&self) -> Command {
+        let copy = self.home.parent().unwrap().join("pycstore");
+        if !copy.exists() {
+            // See `unprivileged`.
+            answer(self.command("cp").arg(env!("CARGO_BIN_EXE_pycstore")).arg(&copy)).exits(0);
+        }
+        self.command(copy)
+    }
+
     /// Runs the program with this world's store in `PYTHONPYCACHEPREFIX`.
     pub fn pycstore<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Answer {
         let mut command = self.program();

@@ -420,7 +420,7 @@ max-runtime = "10m"
     }
 
     /// Invalid contents, and the error after the name of the file.
-    const INVALID: [(&str, &str); 23] = [
+    const INVALID: [(&str, &str); 25] = [
         ("stoer = \"/x\"", "1:1: unknown key `stoer`"),
         ("threads = 4\n\n[prune]\norphans = true\nold = 1", "5:1: unknown key `old`"),
         ("orphans = true", "1:1: unknown key `orphans`"),
@@ -435,11 +435,10 @@ max-runtime = "10m"
         ("keep = [\"\"]", "1:9: an empty glob matches nothing"),
         ("prune = 3", "1:9: invalid type: integer `3`, expected the table [prune]"),
         ("[prune]\nstale = \"yes\"", "2:9: invalid type: string \"yes\", expected a boolean"),
-        ("[prune]\nunused-for = 90", "2:14: invalid type: integer `90`, expected a string"),
-        (
-            "[prune]\nunused-for = \"90\"",
-            "2:14: 90 has no unit: write for example 90d for days or 90h for hours",
-        ),
+        ("[prune]\nunused-for = 90", "2:14: 90 has no unit: write \"90s\" or \"90m\" or \"90h\" or \"90d\""),
+        ("[prune]\nmax-size = 5", "2:12: 5 has no unit: write \"5B\" or \"5M\" or \"5GiB\""),
+        ("[prune]\nmax-size = true", "2:12: invalid type: boolean `true`, expected a string"),
+        ("[prune]\nunused-for = \"90\"", "2:14: 90 has no unit: write 90s, 90m (minutes), 90h or 90d"),
         ("[prune]\nmin-interval = \"3M\"", "2:16: the unit M may mean minutes or months: write m or months"),
         (
             "[prune]\nmax-size = \"big\"",

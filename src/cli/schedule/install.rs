@@ -2,7 +2,7 @@
 
 use super::ScheduleOptions;
 use super::policy::{NightlyPolicy, job};
-use super::problem::{explained, note_unknown};
+use super::problem::{advise_kept, explained, note_unknown};
 use super::remove::{exit, remove_schedules};
 use crate::cli::edit::{self, Agreement, Confirm, EditOutcome, agree, carry_out};
 use crate::cli::output::complain;
@@ -58,8 +58,7 @@ fn others(
     for other in installed.iter().filter(|it| it.scheduler != scheduler) {
         old.add(&session.environment, receipt, other.scheduler).map_err(explained)?;
         if !old.schedulers.contains(&other.scheduler) {
-            let hint = "systemctl --user disable --now pycstore.timer";
-            complain::advise(&format!("{} was installed by hand and is kept", other.place), hint);
+            advise_kept(session, other);
         }
     }
     Ok(old)

@@ -54,6 +54,9 @@ pub struct ScheduleOptions {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    /// With install: remove the schedule, as remove does
+    #[arg(long, conflicts_with_all = ["print", "json"])]
+    pub undo: bool,
     /// With status: print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -92,7 +95,11 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     if options.json && options.action != Action::Status {
         return Err(Complaint::new("--json works only with status", "pycstore schedule status --json").into());
     }
+    if options.undo && !matches!(options.action, Action::Install | Action::Remove) {
+        return Err(Complaint::new("--undo works only with install", "pycstore schedule remove").into());
+    }
     match options.action {
+        Action::Install if options.undo => remove::remove(session, options),
         Action::Run => {
             let mut prune = PruneOptions::default();
             prune.run.dry_run = options.dry_run;

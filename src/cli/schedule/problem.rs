@@ -1,14 +1,28 @@
 //! Messages about schedules that cannot be read or changed.
 
 use crate::cli::output::complain::{self, Complaint};
+use crate::cli::session::Session;
 use pycstore::crontab::CrontabError;
 use pycstore::edits::{EditError, TextPlace};
-use pycstore::schedule::{ScheduleError, Scheduler};
+use pycstore::schedule::{Installed, ScheduleError, Scheduler};
+use std::path::Path;
 
 /// Reports that a schedule of this scheduler may be in place.
 pub fn note_unknown(scheduler: Scheduler, error: &EditError) {
     let error = complain::one_line(error);
     complain::note(&format!("{error}; cannot determine whether {scheduler} has a schedule"));
+}
+
+/// Reports that a systemd timer is kept: pycstore did not write it.
+pub fn advise_kept(session: &Session, installed: &Installed) {
+    let configurations = session.environment.configurations.as_ref();
+    let is_users = |path: &Path| configurations.is_some_and(|directory| path.starts_with(directory));
+    let origin = match &installed.place {
+        TextPlace::File(path) if !is_users(path) => "belongs to a package",
+        _ => "was installed by hand",
+    };
+    let hint = "systemctl --user disable --now pycstore.timer";
+    complain::advise(&format!("{} {origin} and is kept", installed.place), hint);
 }
 
 /// Adds a hint to the error, if there is one.

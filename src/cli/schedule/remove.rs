@@ -1,14 +1,14 @@
 //! `pycstore schedule remove`, also used by `install`: removes only what pycstore wrote.
 
 use super::ScheduleOptions;
-use super::problem::{explained, note_unknown};
+use super::problem::{advise_kept, explained, note_unknown};
 use crate::cli::edit::{self, Agreement, Confirm, EditOutcome, agree, carry_out};
 use crate::cli::output::complain;
 use crate::cli::session::Session;
 use clap::ValueEnum;
 use pycstore::edits::home_of_user;
 use pycstore::exit::Exit;
-use pycstore::schedule::{ScheduleRemoval, Scheduler};
+use pycstore::schedule::{self, Installed, ScheduleRemoval, Scheduler};
 
 /// Runs `pycstore schedule remove`.
 pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
@@ -28,6 +28,13 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
                 note_unknown(scheduler, &error);
                 known = Exit::Incomplete;
             }
+        }
+    }
+    for installed in schedule::installed(&session.environment).installed {
+        let Installed { scheduler, .. } = installed;
+        if schedulers.contains(&scheduler) && !removal.schedulers.contains(&scheduler) {
+            advise_kept(session, &installed);
+            known = Exit::Incomplete;
         }
     }
     let confirm = Confirm::from_options(options.dry_run, options.yes);

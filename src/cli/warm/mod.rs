@@ -11,7 +11,7 @@ use super::session::{Opened, Session};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use document::WarmDocument;
-use pycstore::effect::compile::{Compilation, compile};
+use pycstore::effect::compile::{Compilation, CompileFailure, compile};
 use pycstore::effect::new_entry::make_mirror;
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
@@ -21,6 +21,7 @@ use pycstore::store::scan::Question;
 use pycstore::units::human;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::warm::{EntryChoice, Planning, Remark, WarmPlan, plan_sources, plan_stale};
+use std::cell::Cell;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -40,8 +41,10 @@ use std::path::{Path, PathBuf};
 /// the entries. Root fills another user's store as that user, and does not compile another user's tree into root's store.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit status: 0 all are compiled or were already fresh; 1 something could not be read or compiled; 2 nothing \
-                        was done. SIGINT, SIGTERM and SIGHUP stop it after the sources that are being compiled."
+    after_help = "Exit status: 0 all are compiled or were already fresh; 1 some could not be read or compiled, such as a \
+                        source with a syntax error, or the run was stopped; 2 nothing was compiled, because the interpreters were \
+                        refused, missing or failed, or entries could not be written. In a job where invalid sources are expected: \
+                        pycstore warm || test $? = 1. SIGINT, SIGTERM and SIGHUP stop it after the sources that are being compiled."
 )]
 pub struct WarmOptions {
     /// Projects, environments, other directories or source files [default: the working directory]
@@ -81,7 +84,10 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     let opened = session.open_to_fill(hint)?;
     opened.stop.on_signals()?;
     let runners = Runners::new(Some(this_program()?));
-    let Some(plan) = plan(session, options, &opened, &runners)? else { return Ok(Exit::Nothing) };
+    let no_interpreter = Cell::new(false);
+    let Some(plan) = plan(session, options, &opened, &runners, &no_interpreter)? else {
+        return Ok(Exit::Nothing);
+    };
     let compilation = if opened.stop.cause().is_some() {
         Compilation::default()
     } else {
@@ -101,16 +107,22 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
         let left = human::counted(compilation.left, "source");
         complain::note(&format!("stopped early: at least {left} left"));
     }
-    let is_complete = plan.is_whole && are_made && compilation.failures.is_empty() && !is_stopped;
-    Ok(Exit::complete_if(is_complete && is_written))
+    let is_complete = plan.is_whole && compilation.failures.is_empty() && !is_stopped;
+    let is_source_to_blame = compilation.failures.iter().all(CompileFailure::is_of_source);
+    let is_all_due_to_sources = are_made && is_source_to_blame && !no_interpreter.get();
+    if !is_all_due_to_sources && compilation.rows.values().all(|row| row.compiled == 0) {
+        return Ok(Exit::Nothing);
+    }
+    Ok(Exit::complete_if(is_complete && are_made && is_written))
 }
 
-/// Plans the compilation; `None` if every path was refused.
+/// Plans the compilation; `None` if every path was refused. Sets `no_interpreter` if sources have no interpreter that may be run.
 fn plan(
     session: &Session,
     options: &WarmOptions,
     opened: &Opened,
     runners: &Runners,
+    no_interpreter: &Cell<bool>,
 ) -> anyhow::Result<Option<WarmPlan>> {
     let mut planning = Planning {
         environment: &session.environment,
@@ -125,6 +137,10 @@ fn plan(
             Remark::Refused(complaint) => complain::fatal(&complaint.into()),
             Remark::Unreadable(unreadable) => complain::problem(&unreadable),
             Remark::Trouble(trouble) => complain::problem(&trouble),
+            Remark::NoInterpreter(message) => {
+                no_interpreter.set(true);
+                complain::note(&message);
+            }
             Remark::Expected(_) if session.global.quiet => {}
             Remark::Left(message) | Remark::Expected(message) => complain::note(&message),
         },

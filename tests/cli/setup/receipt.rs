@@ -20,7 +20,7 @@ fn command(world: &World) -> Command {
         world.write("bin/crontab", "#!/bin/sh\necho 'no crontab for me' >&2\nexit 1\n");
         std::fs::set_permissions(script, PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let mut command = world.program();
+    let mut command = world.copied_program();
     command.env("PATH", format!("{}/bin:{}", world.home.display(), std::env::var("PATH").unwrap()));
     command
 }
