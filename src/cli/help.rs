@@ -175,11 +175,12 @@ mod tests {
     }
 
     /// Flags whose help is worded for each command although they mean the same, with words that are in all of these texts.
-    const WORDED: [(&str, &str); 9] = [
+    const WORDED: [(&str, &str); 10] = [
         ("csv", "Print comma-separated values"),
         ("dry-run", "how "),
         ("json", "rint one JSON "),
         ("print", "rint the "),
+        ("sort", "Sort the "),
         ("tag", "Only entries with this cache tag"),
         ("top", " N "),
         ("under", "Only entries whose source is, or w"),
