@@ -7,7 +7,7 @@
 //! * `show`, `document`: the result, as text and as JSON.
 
 mod document;
-mod lock;
+pub(super) mod lock;
 mod record;
 mod scan;
 mod show;
