@@ -11,11 +11,13 @@ use pycstore::effect::outcome::Outcome;
 use pycstore::effect::share::{EntrySharing, MakeLinks, ShareOutcome};
 use pycstore::exit::Exit;
 use pycstore::history::{Journal, JournalError, Run};
+use pycstore::host::extents::may_share;
 use pycstore::json::{self, Mode, PathField, SCHEMA, Sum};
 use pycstore::store::Purpose;
 use pycstore::store::scan::{Question, Scan};
 use pycstore::units::{Age, human};
-use pycstore::verdict::shareable::{ShareSearch, SharedKeys, grouped};
+use pycstore::verdict::scope::Scope;
+use pycstore::verdict::shareable::{NotShared, ShareKind, ShareSearch, SharedKeys, grouped};
 use pycstore::verdict::status::UncheckedHashes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -65,6 +67,7 @@ struct ShareDocument<'a> {
     dry_run: bool,
     shared: Sum,
     files: u64,
+    blocks: Sum,
     left: BTreeMap<&'static str, u64>,
     is_complete: bool,
 }
@@ -101,25 +104,9 @@ fn share(
         opened.stop.after(age);
     }
     let (policy, matched) = selection.policy_on(session, opened);
-    let hashes = RandomState::new();
-    let search = ShareSearch { store: &opened.store, scope: &policy.scope, keys: &hashes };
-    let question = Question::Everything(UncheckedHashes::Check);
-    let scan = Scan { within: &policy.scope.mirrored, ..opened.scan(question) };
-    let (keys, left, troubles) = {
-        let mut progress = session.progress("scanning");
-        SharedKeys::collect(scan.run(|| search.survey(), |entries| progress.update(entries)))
-    };
-    let mut shared = ShareOutcome { left, troubles, ..ShareOutcome::default() };
-    let links = if mode == Mode::Real { MakeLinks::Yes } else { MakeLinks::No };
-    let (threads, stop) = (opened.threads(), opened.stop.flag());
-    let sharing = EntrySharing { store: &opened.store, links, threads, stop };
-    for part in keys.parts() {
-        if opened.stop.cause().is_some() {
-            break;
-        }
-        let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
-        let mut progress = session.progress("comparing");
-        shared.append(sharing.run(groups, |entries| progress.update(entries)));
+    let mut shared = ShareOutcome::default();
+    for kind in kinds(opened) {
+        share_kind(session, opened, &policy.scope, (kind, mode), &mut shared);
     }
     opened.stop.end_work();
     shared.is_stopped |= opened.stop.cause().is_some();
@@ -141,6 +128,50 @@ fn share(
         complain::note("stopped before all entries were compared: the rest is left for the next run");
     }
     Ok(if is_written { exit } else { Exit::Incomplete })
+}
+
+/// What the file system of the store lets entries share.
+fn kinds(opened: &Opened) -> Vec<ShareKind> {
+    let mount = opened.evidence.mounts.of(opened.store.real_path());
+    let has_blocks = mount.is_some_and(|mount| may_share(&mount.kind));
+    [ShareKind::Files].into_iter().chain(has_blocks.then_some(ShareKind::Blocks)).collect()
+}
+
+/// Looks for entries that may share files or blocks, and shares them.
+fn share_kind(
+    session: &Session,
+    opened: &Opened,
+    scope: &Scope,
+    (kind, mode): (ShareKind, Mode),
+    shared: &mut ShareOutcome,
+) {
+    let hashes = RandomState::new();
+    let search = ShareSearch { store: &opened.store, scope, kind, keys: &hashes };
+    let scan = Scan { within: &scope.mirrored, ..opened.scan(Question::Everything(UncheckedHashes::Check)) };
+    let (keys, left, troubles) = {
+        let mut progress = session.progress("scanning");
+        SharedKeys::collect(scan.run(|| search.survey(), |entries| progress.update(entries)))
+    };
+    let links = if mode == Mode::Real { MakeLinks::Yes } else { MakeLinks::No };
+    let (threads, stop) = (opened.threads(), opened.stop.flag());
+    let sharing = EntrySharing { store: &opened.store, links, kind, threads, stop };
+    // The first scan has counted those that share no file, and reported what it could not read.
+    let mut found = match kind {
+        ShareKind::Files => ShareOutcome { left, troubles, ..ShareOutcome::default() },
+        ShareKind::Blocks => ShareOutcome::default(),
+    };
+    for part in keys.parts() {
+        if opened.stop.cause().is_some() {
+            break;
+        }
+        let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
+        let mut progress = session.progress("comparing");
+        found.append(sharing.run(groups, |entries| progress.update(entries)));
+    }
+    if kind == ShareKind::Blocks {
+        found.left.retain(|why, _| *why == NotShared::NoLinks);
+    }
+    shared.append(found);
 }
 
 /// Adds the run to the history. Returns its exit: `exit`, or incomplete where the record could not be written.
@@ -183,12 +214,15 @@ fn show(
             dry_run: mode == Mode::DryRun,
             shared: shared.freed.into(),
             files: shared.files,
+            blocks: shared.blocks.into(),
             left: shared.left.iter().map(|(why, entries)| (why.name(), *entries)).collect(),
             is_complete: !shared.is_stopped,
         };
         json::print(&mut out, &document)?;
     } else if !session.global.quiet {
-        session.style().write_line(&mut out, &sum(mode, shared), Tone::Total)?;
+        for line in sums(mode, shared) {
+            session.style().write_line(&mut out, &line, Tone::Total)?;
+        }
         for (why, entries) in &shared.left {
             let line = format!("left alone: {} {}", human::counted(*entries, "entry"), why.explanation());
             session.style().write_line(&mut out, &line, Tone::Quiet)?;
@@ -197,14 +231,24 @@ fn show(
     out.flush()
 }
 
-/// The result in one line.
-fn sum(mode: Mode, shared: &ShareOutcome) -> String {
-    if shared.freed.files == 0 {
-        return "nothing to share".into();
+/// The result, in a line each for files and for blocks.
+fn sums(mode: Mode, shared: &ShareOutcome) -> Vec<String> {
+    let (makes, frees, shares) = match mode {
+        Mode::DryRun => ("would make", "would free", "would share"),
+        Mode::Real => ("made", "freed", "shared"),
+    };
+    let mut sums = Vec::new();
+    if shared.freed.files > 0 {
+        let (entries, files) =
+            (human::counted(shared.freed.files, "entry"), human::counted(shared.files, "file"));
+        sums.push(format!("{makes} {entries} links of {files}; {frees} {}", human::size(shared.freed.disk)));
     }
-    let would = if mode == Mode::DryRun { "would make" } else { "made" };
-    let (entries, files) =
-        (human::counted(shared.freed.files, "entry"), human::counted(shared.files, "file"));
-    let frees = if mode == Mode::DryRun { "would free" } else { "freed" };
-    format!("{would} {entries} links of {files}; {frees} {}", human::size(shared.freed.disk))
+    if shared.blocks.files > 0 {
+        let (entries, size) = (human::counted(shared.blocks.files, "entry"), human::size(shared.blocks.disk));
+        sums.push(format!("{shares} {size} of blocks of {entries} with others"));
+    }
+    if sums.is_empty() {
+        sums.push("nothing to share".into());
+    }
+    sums
 }

@@ -4,8 +4,8 @@
 //! (`SourceFileLoader.set_data`, `_write_atomic`). Everything goes by directory descriptors from the store's root: no symbolic
 //! link is followed, no mount point crossed.
 
-use crate::host::directory;
 use crate::host::directory::{Directory, FileKind, Links, Metadata, Over};
+use crate::host::{directory, extents};
 use crate::store::Store;
 use crate::units::Moment;
 use std::fs::File;
@@ -167,6 +167,16 @@ impl<'a> NewEntry<'a> {
     /// The file, for writing.
     pub(crate) fn file(&mut self) -> &mut File {
         &mut self.file
+    }
+
+    /// Opens it again, for reading.
+    pub(crate) fn read(&self) -> io::Result<File> {
+        self.name.directory.open_entry(&self.name.temporary)
+    }
+
+    /// Gives it the blocks of another file, as long as nothing is written to it.
+    pub(crate) fn share_blocks_of(&mut self, other: &File) -> io::Result<()> {
+        extents::clone_contents(other, &self.file)
     }
 
     /// Gives it its final name.

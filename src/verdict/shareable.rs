@@ -117,6 +117,15 @@ pub type NotSharedCounts = BTreeMap<NotShared, u64>;
 #[derive(Debug, Default)]
 pub struct SharedKeys(Vec<u64>);
 
+/// What entries may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareKind {
+    /// The file, as hard links: everything but the names in them is equal.
+    Files,
+    /// Blocks of the disk: their headers differ as well, because the mtimes of their sources do.
+    Blocks,
+}
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct ShareSearch<'a> {
@@ -124,6 +133,8 @@ pub struct ShareSearch<'a> {
     pub store: &'a Store,
     /// Which entries may be shared.
     pub scope: &'a Scope,
+    /// What they may share.
+    pub kind: ShareKind,
     /// Makes the keys. The same for all visitors of one run.
     pub keys: &'a RandomState,
 }
@@ -180,14 +191,21 @@ impl<'a> ShareSearch<'a> {
         Some(match self.check(entry, &metadata, &source) {
             Some(why) => Err(why),
             None => Dialect::of(slot.tag, header.magic).ok_or(NotShared::UnknownFormat).map(|dialect| {
-                let Metadata { mode, user, group, .. } = metadata;
+                let Metadata { mode, user, group, bytes, .. } = metadata;
                 let words = (slot.tag, slot.optimization, slot.form, entry.source_name());
-                let pin = (header.magic.0, header.flags, header.pin);
-                (self.keys.hash_one((words, pin, mode, user, group)), dialect)
+                let key = match self.kind {
+                    ShareKind::Files => {
+                        let pin = (header.magic.0, header.flags, header.pin);
+                        self.keys.hash_one((words, pin, mode, user, group))
+                    }
+                    ShareKind::Blocks => self.keys.hash_one((words, header.magic.0, bytes)),
+                };
+                (key, dialect)
             }),
         })
     }
 
+    /// Why an entry with a header is left alone.
     fn check(&self, entry: &Entry<'_>, metadata: &Metadata, source: &SourceFile) -> Option<NotShared> {
         const WRITABLE: u32 = 0o022;
         let Content::Read(Ok(header), _) = entry.content else { return Some(NotShared::NotFresh) };

@@ -7,16 +7,18 @@
 //! Nothing is lost if Python writes an entry between the last look and the rename: it gets the place of the older entry, whose
 //! header does not fit the changed source, and Python compiles that again.
 
+mod blocks;
+
 use super::new_entry::{NewLink, set_times};
 use crate::host::directory::{Directory, FileKind, Links, Metadata, metadata_of};
 use crate::host::pool::{self, Threads};
 use crate::pyc::name::Name;
 use crate::source::is_missing;
 use crate::store::Store;
-use crate::store::body::{Fingerprint, are_equal, fingerprint};
+use crate::store::body::{Fingerprint, HeaderPart, are_equal, fingerprint};
 use crate::store::scan::Trouble;
 use crate::units::{Moment, Tally};
-use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate};
+use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate, ShareKind};
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::fs::File;
@@ -31,6 +33,8 @@ pub struct ShareOutcome {
     pub freed: Tally,
     /// How many files they are links of now.
     pub files: u64,
+    /// The entries that share blocks of the disk with another since this run, and how many bytes.
+    pub blocks: Tally,
     /// Entries that were left alone, by reason.
     pub left: NotSharedCounts,
     /// What could not be read or linked.
@@ -53,8 +57,10 @@ pub enum MakeLinks {
 pub struct EntrySharing<'a> {
     /// The store.
     pub store: &'a Store,
-    /// Whether links are made.
+    /// Whether anything is changed.
     pub links: MakeLinks,
+    /// What is shared.
+    pub kind: ShareKind,
     /// How many threads may work.
     pub threads: Threads,
     /// Becomes true when the run is to stop.
@@ -77,6 +83,7 @@ impl ShareOutcome {
     pub fn append(&mut self, other: ShareOutcome) {
         self.freed += other.freed;
         self.files += other.files;
+        self.blocks += other.blocks;
         for (why, entries) in other.left {
             self.leave(why, entries);
         }
@@ -136,10 +143,14 @@ impl EntrySharing<'_> {
                 }
                 continue;
             }
-            // The newest is the last: see `verdict/shareable.rs`. Then that which needs the fewest new links.
             files.sort_by_key(|names| (names[0].metadata.modified, names.len()));
-            let Some((newest, others)) = files.split_last() else { continue };
-            self.share_with(&newest[0], others, shared);
+            match (self.kind, &files[..]) {
+                // The newest is the last: see `verdict/shareable.rs`. Then that which needs the fewest new links.
+                (ShareKind::Files, [others @ .., newest]) => self.share_with(&newest[0], others, shared),
+                // The oldest has the blocks that the others share already.
+                (ShareKind::Blocks, [oldest, others @ ..]) => self.share_blocks(&oldest[0], others, shared),
+                (_, []) => {}
+            }
         }
     }
 
@@ -152,7 +163,11 @@ impl EntrySharing<'_> {
         if !is_still(&candidate.metadata, &metadata) {
             return Ok(None);
         }
-        fingerprint(&file, &metadata, candidate.dialect, || hashes.build_hasher())
+        let header = match self.kind {
+            ShareKind::Files => HeaderPart::Counts,
+            ShareKind::Blocks => HeaderPart::Ignored,
+        };
+        fingerprint(&file, &metadata, candidate.dialect, header, || hashes.build_hasher())
     }
 
     fn open(&self, candidate: &ShareCandidate) -> io::Result<(Directory, File, Metadata)> {
