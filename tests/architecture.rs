@@ -355,6 +355,8 @@ fn one_file_writes_to_the_store() {
     for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
         assert_eq!(callers(word), ["effect/new_entry.rs", "host/directory/mod.rs"], "{word}");
     }
+    assert_eq!(callers("NewLink"), ["effect/new_entry.rs", "effect/share/mod.rs"]);
+    assert_eq!(callers("add_link"), ["effect/new_entry.rs", "host/directory/mod.rs"]);
     // It writes entries for two, and directories for the command that compiles.
     assert_eq!(callers("NewEntry"), ["effect/adopt.rs", "effect/new_entry.rs"]);
     assert_eq!(callers("new_entry::write"), ["effect/compile.rs"]);

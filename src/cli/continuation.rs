@@ -121,6 +121,7 @@ impl CommandObject {
             | Command::Ls(_)
             | Command::Prune(_)
             | Command::Forget(_)
+            | Command::Share(_)
             | Command::Which(_)
             | Command::Source(_)
             | Command::Inspect(_)

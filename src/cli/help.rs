@@ -8,14 +8,14 @@ use std::fmt::Write;
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["setup", "prune", "schedule", "doctor"]),
     ("See what is in the store", &["du", "ls", "report", "history"]),
-    ("Remove more", &["forget", "sweep"]),
+    ("Free more", &["forget", "sweep", "share"]),
     ("Examine sources and entries", &["which", "source", "inspect", "verify"]),
     ("Prepare", &["warm", "interpreters"]),
     ("Other", &["config", "completions", "demo", "help"]),
 ];
 
 /// Examples of each command and what they do. A test parses them.
-const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 20] = [
     (
         "setup",
         &[
@@ -74,6 +74,13 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 19] = [
         &[
             ("pycstore sweep -n ~/work", "show what would be removed"),
             ("pycstore sweep --adopt --include-environments ~/work", "move it into the store"),
+        ],
+    ),
+    (
+        "share",
+        &[
+            ("pycstore share -n", "show what would be freed"),
+            ("pycstore share --under ~/work", "only entries of sources there"),
         ],
     ),
     (

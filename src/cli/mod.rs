@@ -42,6 +42,7 @@ mod schedule;
 mod selection;
 mod session;
 mod setup;
+mod share;
 mod source;
 mod stop;
 mod sweep;
@@ -113,6 +114,7 @@ pub enum Command {
     Ls(ls::LsOptions),
     Prune(prune::PruneOptions),
     Forget(forget::ForgetOptions),
+    Share(share::ShareOptions),
     Sweep(sweep::SweepOptions),
     Warm(warm::WarmOptions),
     Which(which::WhichOptions),
@@ -175,6 +177,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Ls(options) => ls::run(&session, &options.with_paths()),
         Command::Prune(options) => prune::run(&session, &options),
         Command::Forget(options) => forget::run(&session, &options),
+        Command::Share(options) => share::run(&session, &options),
         Command::Which(options) => which::run(&session, &options),
         Command::Interpreters(options) => interpreters::run(&session, &options),
         Command::Source(options) => source::run(&session, &options),

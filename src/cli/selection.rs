@@ -7,6 +7,7 @@ use super::output::complain;
 use super::paths;
 use super::session::{Opened, Session};
 use clap::Args;
+use pycstore::history::SHARE;
 use pycstore::quoting;
 use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan};
@@ -187,16 +188,8 @@ impl Selection {
             (false, true) => SelectorOptions::configured(session),
             (false, false) => SelectorOptions::reclaimable(),
         };
-        let mut names = chosen.names();
         let scope = scope(session, scopes)?;
-        let paths = |what: &str, paths: &[PathBuf]| -> Vec<String> {
-            let absolute = paths.iter().map(|path| session.environment.absolute(path));
-            absolute.map(|path| format!("{what} {}", path.display())).collect()
-        };
-        names.extend(paths("under", &scope.under));
-        names.extend(paths("owner", &scope.owners));
-        names.extend(scope.tags.iter().map(|tag| format!("tag {tag}")));
-        names.extend(scopes.keep.iter().map(|glob| format!("keep {glob}")));
+        let names = [chosen.names(), scope_names(session, &scope, scopes)].concat();
         // Intervals in the file apply only to the file's policy.
         let table = &session.configuration.prune;
         let configured = |age: Option<Sourced<Age>>| age.filter(|_| !is_given).map(|age| age.value);
@@ -206,6 +199,18 @@ impl Selection {
             min_interval: intervals.min_interval.or_else(|| configured(table.min_interval)),
             max_runtime: intervals.max_runtime.or_else(|| configured(table.max_runtime)),
         })
+    }
+
+    /// The selection of `pycstore share`: which entries may become links.
+    pub fn of_share(
+        session: &Session,
+        scopes: &ScopeOptions,
+        max_runtime: Option<Age>,
+    ) -> anyhow::Result<Selection> {
+        let scope = scope(session, scopes)?;
+        let names = [vec![SHARE.to_string()], scope_names(session, &scope, scopes)].concat();
+        let policy = Policy { scope, ..Policy::default() };
+        Ok(Selection { policy, names, min_interval: None, max_runtime })
     }
 
     /// The policy on this store: its paths in every spelling that the store mirrors. Reports those that it has nothing of.
@@ -285,6 +290,18 @@ fn scope(session: &Session, options: &ScopeOptions) -> anyhow::Result<Scope> {
     let keep = keep(session, &options.keep)?;
     let (under, owners, tags) = (options.under.clone(), options.owner.clone(), options.tag.clone());
     Ok(Scope { under, owners, tags, keep, ..Scope::default() })
+}
+
+/// The scopes as text.
+fn scope_names(session: &Session, scope: &Scope, options: &ScopeOptions) -> Vec<String> {
+    let paths = |what: &str, paths: &[PathBuf]| -> Vec<String> {
+        let absolute = paths.iter().map(|path| session.environment.absolute(path));
+        absolute.map(|path| format!("{what} {}", path.display())).collect()
+    };
+    let mut names = [paths("under", &scope.under), paths("owner", &scope.owners)].concat();
+    names.extend(scope.tags.iter().map(|tag| format!("tag {tag}")));
+    names.extend(options.keep.iter().map(|glob| format!("keep {glob}")));
+    names
 }
 
 /// The policy of a default prune, without the entries that the configuration keeps.

@@ -72,4 +72,5 @@ pub mod new_entry;
 pub mod outcome;
 pub mod prove;
 pub mod remove;
+pub mod share;
 pub mod sweep;

@@ -4,8 +4,8 @@
 //! (`SourceFileLoader.set_data`, `_write_atomic`). Everything goes by directory descriptors from the store's root: no symbolic
 //! link is followed, no mount point crossed.
 
-use crate::host::directory;
-use crate::host::directory::{Directory, FileKind, Links, Over};
+use crate::host::directory::{Directory, FileKind, Links, Metadata, Over};
+use crate::host::{directory, extents};
 use crate::store::Store;
 use crate::units::Moment;
 use std::fs::File;
@@ -80,24 +80,88 @@ pub(crate) fn write(
     entry.take_name(Over::Anything)
 }
 
+/// A temporary name in the store that is removed when dropped, unless the file got its final name.
+#[derive(Debug)]
+struct TemporaryName<'a> {
+    directory: &'a Directory,
+    /// The final name.
+    name: &'a [u8],
+    temporary: Vec<u8>,
+    is_temporary: bool,
+}
+
+impl<'a> TemporaryName<'a> {
+    /// A free name, `NAME.<decimal>`, as an interrupted `_write_atomic` would leave it.
+    fn new(directory: &'a Directory, name: &'a [u8]) -> TemporaryName<'a> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let temporary = [name, format!(".{}{number:06}", std::process::id()).as_bytes()].concat();
+        TemporaryName { directory, name, temporary, is_temporary: false }
+    }
+
+    fn become_final(&mut self, over: Over) -> io::Result<()> {
+        self.directory.put_in_place(&self.temporary, self.name, over)?;
+        self.is_temporary = false;
+        Ok(())
+    }
+}
+
+impl Drop for TemporaryName<'_> {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            // What cannot be removed is a temporary like any other.
+            let _ = self.directory.remove_file(&self.temporary);
+        }
+    }
+}
+
+/// A further name of an entry, under its temporary name.
+#[derive(Debug)]
+pub(crate) struct NewLink<'a>(TemporaryName<'a>);
+
+impl<'a> NewLink<'a> {
+    /// Links the entry `from_name` of another directory.
+    pub(crate) fn create(
+        directory: &'a Directory,
+        name: &'a [u8],
+        (from, from_name): (&Directory, &[u8]),
+    ) -> io::Result<NewLink<'a>> {
+        let mut link = TemporaryName::new(directory, name);
+        directory.add_link(&link.temporary, from, from_name)?;
+        link.is_temporary = true;
+        Ok(NewLink(link))
+    }
+
+    /// What was linked.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.0.directory.metadata(&self.0.temporary, Links::Keep)
+    }
+
+    /// Takes the place of the entry with its final name, which must be another file: the kernel does nothing, and leaves both
+    /// names, where they are links of one.
+    pub(crate) fn take_name(mut self) -> io::Result<()> {
+        self.0.become_final(Over::Anything)
+    }
+}
+
+/// Gives an entry that is open the times of its last use and modification.
+pub(crate) fn set_times(file: &File, accessed: Moment, modified: Moment) -> io::Result<()> {
+    directory::stamp(file, accessed, modified)
+}
+
 /// An entry under its temporary name; without another name it is removed when dropped.
 #[derive(Debug)]
 pub(crate) struct NewEntry<'a> {
-    directory: &'a Directory,
-    name: &'a [u8],
-    temporary: Vec<u8>,
+    name: TemporaryName<'a>,
     file: File,
-    is_temporary: bool,
 }
 
 impl<'a> NewEntry<'a> {
     /// Creates the file with this mode, less the umask.
     pub(crate) fn create(directory: &'a Directory, name: &'a [u8], mode: u32) -> io::Result<NewEntry<'a>> {
-        // `NAME.<decimal>`, as an interrupted `_write_atomic` would leave it.
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let temporary = [name, format!(".{}{number:06}", std::process::id()).as_bytes()].concat();
-        let file = directory.make_file(&temporary, mode)?;
-        Ok(NewEntry { directory, name, temporary, file, is_temporary: true })
+        let mut name = TemporaryName::new(directory, name);
+        let file = directory.make_file(&name.temporary, mode)?;
+        name.is_temporary = true;
+        Ok(NewEntry { name, file })
     }
 
     /// The file, for writing.
@@ -105,24 +169,23 @@ impl<'a> NewEntry<'a> {
         &mut self.file
     }
 
+    /// Opens it again, for reading.
+    pub(crate) fn read(&self) -> io::Result<File> {
+        self.name.directory.open_entry(&self.name.temporary)
+    }
+
+    /// Gives it the blocks of another file, as long as nothing is written to it.
+    pub(crate) fn share_blocks_of(&mut self, other: &File) -> io::Result<()> {
+        extents::clone_contents(other, &self.file)
+    }
+
     /// Gives it its final name.
     pub(crate) fn take_name(&mut self, over: Over) -> io::Result<()> {
-        self.directory.put_in_place(&self.temporary, self.name, over)?;
-        self.is_temporary = false;
-        Ok(())
+        self.name.become_final(over)
     }
 
     /// Gives it these times of last access and modification.
     pub(crate) fn set_times(&self, accessed: Moment, modified: Moment) -> io::Result<()> {
-        directory::stamp(&self.file, accessed, modified)
-    }
-}
-
-impl Drop for NewEntry<'_> {
-    fn drop(&mut self) {
-        if self.is_temporary {
-            // What cannot be removed is a temporary like any other.
-            let _ = self.directory.remove_file(&self.temporary);
-        }
+        set_times(&self.file, accessed, modified)
     }
 }

@@ -210,7 +210,8 @@ impl Journal {
     /// [`JournalError::Read`].
     pub fn latest(&self) -> Result<Latest, JournalError> {
         let mut latest = Latest::default();
-        for run in read(&self.path)?.runs.into_iter().filter(|run| run.store == self.store) {
+        let prunes = |run: &Run| run.store == self.store && !run.is_share();
+        for run in read(&self.path)?.runs.into_iter().filter(prunes) {
             if run.locked.is_some() {
                 latest.locked = run.locked;
                 continue;

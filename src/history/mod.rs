@@ -12,7 +12,7 @@ pub mod metrics;
 mod run;
 
 pub use journal::{Due, Journal, JournalError, Latest, StateLock, newest};
-pub use run::{Locked, Run};
+pub use run::{Locked, Run, SHARE};
 
 #[cfg(test)]
 pub mod tests;

@@ -14,7 +14,10 @@ use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::Duration;
 
-/// One run of `prune`, but not a dry run.
+/// The first of the selectors of a run of `share`.
+pub const SHARE: &str = "share";
+
+/// One run of `prune` or `share`, but not a dry run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// The version of the contract.
@@ -177,6 +180,11 @@ impl Run {
     /// locked is not successful, whatever its exit status.
     pub fn is_success(&self) -> bool {
         self.exit == Exit::Done.code() && self.locked.is_none()
+    }
+
+    /// Whether it is a run of `share`, which frees bytes and removes no entry.
+    pub fn is_share(&self) -> bool {
+        self.selectors.first().is_some_and(|first| first == SHARE)
     }
 
     /// How long it took.

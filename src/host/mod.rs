@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod contained;
 pub mod directory;
+pub mod extents;
 pub mod input;
 pub mod isolated;
 pub mod path_owner;

@@ -274,7 +274,7 @@ impl Suspects {
 /// An edit always changes the inode, even if the mtime is set back: if the last change (`st_ctime`, which no program can
 /// set) is not after the entry was written, there was no edit. A source with several links proves nothing, because creating
 /// or removing any link is a change too (uv links from its cache into every environment).
-fn doubt(entry: &Entry<'_>, header: &Header, source: &SourceFile) -> Option<What> {
+pub(super) fn doubt(entry: &Entry<'_>, header: &Header, source: &SourceFile) -> Option<What> {
     match header.invalidation_mode() {
         InvalidationMode::UncheckedHash => {
             let is_old = status::judge(entry, UncheckedHashes::Check) == Some(Status::Stale(Stale::Hash));

@@ -30,6 +30,7 @@ pub mod premise;
 pub mod remainder;
 pub mod scope;
 pub mod share;
+pub mod shareable;
 pub mod status;
 pub mod sweep;
 pub mod usage;

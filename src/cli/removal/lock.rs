@@ -15,13 +15,13 @@ use std::fs::File;
 
 /// Holds the lock in the state directory until it is dropped. The lock on the store itself ends with the [`Opened`].
 #[derive(Debug)]
-pub(super) struct PruneLock {
+pub struct PruneLock {
     _state: Option<File>,
 }
 
 /// Whether this process has the locks.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub enum Turn {
     /// It has them.
     Ours(PruneLock),
     /// Another process holds one: another prune, or another program of a user who may prune the store.
@@ -32,7 +32,7 @@ pub(super) enum Turn {
 const MOST_TRIES: usize = 3;
 
 /// Takes both locks.
-pub(super) fn take(opened: &Opened, journal: Option<&Journal>) -> Turn {
+pub fn take(opened: &Opened, journal: Option<&Journal>) -> Turn {
     // A missing state directory is reported when the history is written.
     let state = match journal.and_then(|journal| journal.lock().ok()) {
         Some(StateLock::Others(identity)) => {

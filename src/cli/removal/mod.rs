@@ -9,7 +9,7 @@
 
 mod document;
 mod list;
-mod lock;
+pub(super) mod lock;
 mod record;
 mod scan;
 mod show;

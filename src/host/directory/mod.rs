@@ -298,6 +298,12 @@ impl Directory {
         }
     }
 
+    /// Gives a file of another directory a further name in this one, which must be free; a link is not followed. For
+    /// `effect/new_entry.rs` alone.
+    pub(crate) fn add_link(&self, name: &[u8], from: &Directory, from_name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&from.descriptor, from_name, &self.descriptor, name, AtFlags::empty())?)
+    }
+
     /// Removes a name that is not a directory. For `effect/remove.rs` alone, and for what `effect/new_entry.rs` made itself.
     pub(crate) fn remove_file(&self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?)

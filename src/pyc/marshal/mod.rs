@@ -15,12 +15,15 @@
 //!   thousands). So it needs at most three times the bytes' room, and its time is linear in the bytes.
 
 mod code;
+mod container;
+mod filenames;
 mod lines;
 mod object;
 mod reader;
 mod text;
 
 pub use code::CodeFault;
+pub use filenames::Filenames;
 
 use super::Magic;
 use crate::pyc::name;
@@ -67,7 +70,7 @@ impl Dialect {
     /// if it is a letter or sign as all type codes are.
     pub fn is_sure_of(self, fault: &Fault, body: &[u8]) -> bool {
         let last = (fault.at as usize).checked_sub(1).and_then(|at| body.get(at));
-        let may_be_code = |byte: &u8| (byte & !reader::FLAG_REF).is_ascii_graphic();
+        let may_be_code = |byte: &u8| (byte & !container::FLAG_REF).is_ascii_graphic();
         match self {
             _ if fault.wrong == Wrong::References => false,
             Dialect::CPython(_) | Dialect::PyPy(..=9) => true,
@@ -202,6 +205,23 @@ fn walked<'a>(body: &'a [u8], dialect: Dialect, reader: &mut Reader<'a>) -> Resu
         }
         _ => Err(not_code(Wrong::NotCode)),
     }
+}
+
+/// Walks `body` as [`walk_with`] does, and finds the places of its file names; `None` where the interpreter would not
+/// correct all of them when it loads the body from another path.
+///
+/// # Errors
+/// Those of [`walk`].
+pub fn filenames(body: &[u8], dialect: Dialect, memory: &mut Memory) -> Result<Option<Filenames>, Fault> {
+    if u32::try_from(body.len()).is_err() {
+        return Err(Fault { at: 0, wrong: Wrong::Size });
+    }
+    memory.0.clear();
+    let mut reader = Reader::of_filenames(body, dialect, std::mem::take(&mut memory.0));
+    let walked = walked(body, dialect, &mut reader).map(drop);
+    let filenames = reader.filenames.take().filter(|_| walked.is_ok());
+    memory.0 = reader.into_references();
+    walked.map(|()| filenames.filter(Filenames::are_corrected))
 }
 
 /// The greatest line that the line table of any code object in `body` names: where the code ends. No part of [`walk`],

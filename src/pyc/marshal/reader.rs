@@ -1,6 +1,8 @@
 //! The walk itself: `r_object` of `Python/marshal.c` with a stack of its own instead of recursion.
 
 use super::code::{Draft, Fields, MOST_FIELDS};
+use super::container::{ContainerKind, FLAG_REF, Open};
+use super::filenames::{Filenames, Passed};
 use super::object::{Object, Shape};
 use super::{Dialect, Fault, Wrong, lines, text};
 
@@ -14,32 +16,9 @@ const BYTES_A_REFERENCE: usize = 4;
 /// So many references are allowed in a body of any length.
 const FREE_REFERENCES: usize = 4096;
 
-/// The bit of a type code that adds the object to the list of references.
-pub(super) const FLAG_REF: u8 = 0x80;
-
 /// How many references there may be in a body of so many bytes.
 pub(super) fn most_references(bytes: usize) -> usize {
     bytes / BYTES_A_REFERENCE + FREE_REFERENCES
-}
-
-/// A container whose contents are being read.
-struct Open {
-    kind: ContainerKind,
-    object: Object,
-    /// Its place among the references.
-    reference: Option<usize>,
-}
-
-enum ContainerKind {
-    /// A tuple or list: so many objects are still to come.
-    Sequence(u32),
-    /// A set: so many are still to come, and each is hashed.
-    Set(u32),
-    /// Keys and values until NULL; the key that waits for its value.
-    Dictionary(Option<Object>),
-    /// Start, stop and step: so many are still to come.
-    Slice(u32),
-    Code(Box<Draft>),
 }
 
 /// Whether the objects in a container go on.
@@ -64,6 +43,8 @@ pub(super) struct Reader<'a> {
     pub last_line: i32,
     /// How many bytes of line tables may still be read: none, unless somebody wants to know.
     tables_left: usize,
+    /// Where the file names are, if somebody wants to know.
+    pub filenames: Option<Filenames>,
 }
 
 impl<'a> Reader<'a> {
@@ -84,12 +65,19 @@ impl<'a> Reader<'a> {
             codes: 0,
             last_line: 0,
             tables_left: 0,
+            filenames: None,
         }
     }
 
     /// The same that also reads line tables.
     pub fn of_lines(bytes: &'a [u8], dialect: Dialect) -> Reader<'a> {
         Reader { tables_left: 2 * bytes.len(), ..Reader::new(bytes, dialect) }
+    }
+
+    /// The same as [`Reader::with_references`] that also finds the file names.
+    pub fn of_filenames(bytes: &'a [u8], dialect: Dialect, references: Vec<Object>) -> Reader<'a> {
+        let filenames = Some(Filenames::default());
+        Reader { filenames, ..Reader::with_references(bytes, dialect, references) }
     }
 
     /// The list of references, to be used again.
@@ -109,7 +97,21 @@ impl<'a> Reader<'a> {
 
     fn read_all(&mut self) -> Result<Object, Wrong> {
         loop {
+            let start = self.at;
             let mut step = self.begin()?;
+            if let Some(filenames) = &mut self.filenames {
+                match (&step, self.open.last()) {
+                    (ContainerStep::Finished(object), _) => {
+                        let (at, fields) = (start..self.at, Fields::of(self.dialect));
+                        let passed = Passed { object: *object, at, containers: &self.open, fields };
+                        filenames.pass(&passed, self.bytes);
+                    }
+                    (ContainerStep::Opened, Some(Open { kind: ContainerKind::Code(_), .. })) => {
+                        filenames.begin_code(&self.open);
+                    }
+                    (ContainerStep::Opened, _) => {}
+                }
+            }
             // A finished object may finish the container around it, and so on outwards.
             while let ContainerStep::Finished(finished) = step {
                 let Some(container) = self.open.pop() else { return Ok(finished) };

@@ -9,7 +9,10 @@
 //! * A file is read as far as it has to be, and one with holes no further than what it can be said to hold: it costs who
 //!   makes it nothing, and reading it takes as long as reading any other of its length.
 
+mod equality;
 mod workspace;
+
+pub(crate) use equality::{Fingerprint, HeaderPart, are_equal, fingerprint, with_pair};
 
 use crate::host::directory::{Directory, LONGEST_PATH, metadata_of};
 use crate::pyc::marshal::{Dialect, Fault, Memory, Walked, walk_with};

@@ -1,0 +1,290 @@
+//! Makes equal entries hard links of one file.
+//!
+//! One file of each group stays, and takes the place of the others: a link under a temporary name, then a rename. So each
+//! path has a whole entry at any moment, and what an interruption leaves is a temporary. Just before, both files are looked at
+//! again, and compared byte by byte: what replaces an entry is equal to it.
+//!
+//! Nothing is lost if Python writes an entry between the last look and the rename: it gets the place of the older entry, whose
+//! header does not fit the changed source, and Python compiles that again.
+
+mod blocks;
+
+use super::new_entry::{NewLink, set_times};
+use crate::host::directory::{Directory, FileKind, Links, Metadata, metadata_of};
+use crate::host::pool::{self, Threads};
+use crate::pyc::name::Name;
+use crate::source::is_missing;
+use crate::store::Store;
+use crate::store::body::{Fingerprint, HeaderPart, are_equal, fingerprint};
+use crate::store::scan::Trouble;
+use crate::units::{Moment, Tally};
+use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate, ShareKind};
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::fs::File;
+use std::hash::BuildHasher;
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What came of sharing.
+#[derive(Debug, Default)]
+pub struct ShareOutcome {
+    /// The entries that became links of another file, and what that freed.
+    pub freed: Tally,
+    /// How many files they are links of now.
+    pub files: u64,
+    /// The entries that share blocks of the disk with another since this run, and how many bytes.
+    pub blocks: Tally,
+    /// Entries that were left alone, by reason.
+    pub left: NotSharedCounts,
+    /// What could not be read or linked.
+    pub troubles: Vec<Trouble>,
+    /// Whether it was stopped before the end.
+    pub is_stopped: bool,
+}
+
+/// Whether equal entries become links of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MakeLinks {
+    /// They do.
+    Yes,
+    /// They are only compared: a dry run.
+    No,
+}
+
+/// One run.
+#[derive(Debug, Clone, Copy)]
+pub struct EntrySharing<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// Whether anything is changed.
+    pub links: MakeLinks,
+    /// What is shared.
+    pub kind: ShareKind,
+    /// How many threads may work.
+    pub threads: Threads,
+    /// Becomes true when the run is to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// The names of one file.
+type LinkNames<'a> = &'a [ShareCandidate];
+
+/// The file that stays.
+struct KeptFile<'a> {
+    candidate: &'a ShareCandidate,
+    directory: Directory,
+    file: File,
+    metadata: Metadata,
+}
+
+impl ShareOutcome {
+    /// Adds another part.
+    pub fn append(&mut self, other: ShareOutcome) {
+        self.freed += other.freed;
+        self.files += other.files;
+        self.blocks += other.blocks;
+        for (why, entries) in other.left {
+            self.leave(why, entries);
+        }
+        self.troubles.extend(other.troubles);
+        self.is_stopped |= other.is_stopped;
+    }
+
+    fn leave(&mut self, why: NotShared, entries: u64) {
+        *self.left.entry(why).or_default() += entries;
+    }
+}
+
+impl EntrySharing<'_> {
+    /// Shares the files of each group. `progress` hears how many entries were looked at so far.
+    pub fn run(&self, groups: Vec<Vec<ShareCandidate>>, mut progress: impl FnMut(u64)) -> ShareOutcome {
+        let (seen, hashes) = (AtomicU64::new(0), RandomState::new());
+        let threads = self.threads.for_jobs(groups.len());
+        let work = |shared: &mut ShareOutcome, group: Vec<ShareCandidate>, _: &mut _| {
+            self.group(&group, &hashes, shared);
+            seen.fetch_add(group.len() as u64, Ordering::Relaxed);
+        };
+        let watch = || progress(seen.load(Ordering::Relaxed));
+        let mut all = ShareOutcome::default();
+        for part in pool::run(threads, groups, ShareOutcome::default, work, watch) {
+            all.append(part);
+        }
+        all.troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        all
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Shares the files of one group that are equal.
+    fn group(&self, group: &[ShareCandidate], hashes: &RandomState, shared: &mut ShareOutcome) {
+        let mut equal: BTreeMap<u64, Vec<LinkNames<'_>>> = BTreeMap::new();
+        for names in group.chunk_by(|one, other| one.metadata.identity == other.metadata.identity) {
+            if self.is_stopped() {
+                shared.is_stopped = true;
+                return;
+            }
+            match self.fingerprint(&names[0], hashes) {
+                Ok(Some(Fingerprint::Hash(hash))) => equal.entry(hash).or_default().push(names),
+                Ok(Some(Fingerprint::NotCorrected)) => {
+                    shared.leave(NotShared::NotCorrected, names.len() as u64)
+                }
+                Ok(None) => shared.leave(NotShared::Changed, names.len() as u64),
+                Err(error) => self.note(&names[0], error, shared),
+            }
+        }
+        for mut files in equal.into_values() {
+            if let [names] = files[..] {
+                // Several names share their file already.
+                if names.len() == 1 {
+                    shared.leave(NotShared::Single, 1);
+                }
+                continue;
+            }
+            files.sort_by_key(|names| (names[0].metadata.modified, names.len()));
+            match (self.kind, &files[..]) {
+                // The newest is the last: see `verdict/shareable.rs`. Then that which needs the fewest new links.
+                (ShareKind::Files, [others @ .., newest]) => self.share_with(&newest[0], others, shared),
+                // The oldest has the blocks that the others share already.
+                (ShareKind::Blocks, [oldest, others @ ..]) => self.share_blocks(&oldest[0], others, shared),
+                (_, []) => {}
+            }
+        }
+    }
+
+    fn fingerprint(
+        &self,
+        candidate: &ShareCandidate,
+        hashes: &RandomState,
+    ) -> io::Result<Option<Fingerprint>> {
+        let (_, file, metadata) = self.open(candidate)?;
+        if !is_still(&candidate.metadata, &metadata) {
+            return Ok(None);
+        }
+        let header = match self.kind {
+            ShareKind::Files => HeaderPart::Counts,
+            ShareKind::Blocks => HeaderPart::Ignored,
+        };
+        fingerprint(&file, &metadata, candidate.dialect, header, || hashes.build_hasher())
+    }
+
+    fn open(&self, candidate: &ShareCandidate) -> io::Result<(Directory, File, Metadata)> {
+        let directory = self.store.directory(&candidate.relative)?;
+        let file = directory.open_entry(&candidate.name)?;
+        let metadata = metadata_of(&file)?;
+        Ok((directory, file, metadata))
+    }
+
+    /// Makes the names of the other files links of one.
+    fn share_with(&self, candidate: &ShareCandidate, others: &[LinkNames<'_>], shared: &mut ShareOutcome) {
+        let kept = match self.open(candidate) {
+            Ok((directory, file, metadata)) if is_still(&candidate.metadata, &metadata) => {
+                KeptFile { candidate, directory, file, metadata }
+            }
+            Ok(_) => {
+                return shared.leave(NotShared::Changed, others.iter().map(|names| names.len() as u64).sum());
+            }
+            Err(error) => return self.note(candidate, error, shared),
+        };
+        let mut used = kept.metadata.accessed;
+        let before = shared.freed.files;
+        for names in others {
+            let mut linked = 0;
+            for name in *names {
+                if self.is_stopped() {
+                    shared.is_stopped = true;
+                    break;
+                }
+                match self.replace(&kept, name) {
+                    Ok(Ok(accessed)) => {
+                        linked += 1;
+                        used = used.max(accessed);
+                    }
+                    Ok(Err(why)) => shared.leave(why, 1),
+                    Err(error) => self.note(name, error, shared),
+                }
+            }
+            // The bytes go with the last link, and not all links need be in this store.
+            let Metadata { links, bytes, disk, .. } = names[0].metadata;
+            let size = if linked == links { (bytes, disk) } else { (0, 0) };
+            shared.freed += Tally { files: linked, bytes: size.0, disk: size.1 };
+        }
+        shared.files += u64::from(shared.freed.files > before);
+        if used > kept.metadata.accessed && self.links == MakeLinks::Yes {
+            // Without its last use it only looks older than it is.
+            let _ = set_times(&kept.file, used, kept.metadata.modified);
+        }
+    }
+
+    /// Makes one name a link of the kept file. Returns the last access of the file that had it.
+    fn replace(
+        &self,
+        kept: &KeptFile<'_>,
+        candidate: &ShareCandidate,
+    ) -> io::Result<Result<Moment, NotShared>> {
+        let (directory, file, metadata) = self.open(candidate)?;
+        let is_wanted = is_still(&candidate.metadata, &metadata)
+            && is_of_same_slot(kept.candidate, candidate)
+            && metadata.identity != kept.metadata.identity
+            && metadata.identity.0 == kept.metadata.identity.0
+            && are_equal(&kept.file, &file, candidate.dialect, &candidate.source_name)?;
+        if !is_wanted {
+            return Ok(Err(NotShared::Changed));
+        }
+        if self.links == MakeLinks::No {
+            return Ok(Ok(metadata.accessed));
+        }
+        let link = match NewLink::create(&directory, &candidate.name, (&kept.directory, &kept.candidate.name))
+        {
+            Ok(link) => link,
+            Err(error) if makes_no_link(&error) => return Ok(Err(NotShared::NoLinks)),
+            Err(error) => return Err(error),
+        };
+        let is_same = is_still(&kept.metadata, &link.metadata()?)
+            && is_still(&metadata, &directory.metadata(&candidate.name, Links::Keep)?);
+        if !is_same {
+            return Ok(Err(NotShared::Changed));
+        }
+        link.take_name()?;
+        Ok(Ok(metadata.accessed))
+    }
+
+    /// Notes an error; what is gone was only changed meanwhile.
+    fn note(&self, candidate: &ShareCandidate, source: io::Error, shared: &mut ShareOutcome) {
+        if is_missing(&source) {
+            return shared.leave(NotShared::Changed, 1);
+        }
+        let path = self.store.shown(&candidate.relative, &candidate.name);
+        shared.troubles.push(Trouble::File { path, source });
+    }
+}
+
+/// Whether a file is the one that was seen, with the same permissions.
+fn is_still(seen: &Metadata, now: &Metadata) -> bool {
+    let what = |it: &Metadata| (it.kind, it.identity, it.bytes, it.modified, it.mode, it.user, it.group);
+    now.kind == FileKind::Regular && what(seen) == what(now)
+}
+
+/// Whether two names differ in nothing that a key is made of: keys are hashes.
+fn is_of_same_slot(one: &ShareCandidate, other: &ShareCandidate) -> bool {
+    let slot = |it: &ShareCandidate| {
+        Name::parse(&it.name)
+            .slot()
+            .map(|slot| (slot.tag.to_string(), slot.optimization.to_string(), slot.form))
+    };
+    let rest = |it: &ShareCandidate| (it.metadata.mode, it.metadata.user, it.metadata.group, it.dialect);
+    slot(one) == slot(other) && rest(one) == rest(other) && one.source_name == other.source_name
+}
+
+/// Whether an error says that a file system has no links, or no further one for this file, or not there.
+fn makes_no_link(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::TooManyLinks
+            | ErrorKind::Unsupported
+            | ErrorKind::CrossesDevices
+            | ErrorKind::PermissionDenied
+    )
+}

@@ -1,0 +1,112 @@
+//! Whether two entries are equal but for the file names in them: found by hash, and confirmed byte by byte.
+
+use super::{LARGEST, ReadPart, read_for, read_start, workspace};
+use crate::host::directory::{Metadata, metadata_of};
+use crate::pyc::header;
+use crate::pyc::marshal::{self, Dialect, Filenames, Memory};
+use std::fs::File;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+/// What one entry is, apart from the names in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fingerprint {
+    /// Entries with different hashes are different.
+    Hash(u64),
+    /// Its body does not load, or not all names in it are corrected when it is loaded from another path.
+    NotCorrected,
+}
+
+/// Whether the header of an entry counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeaderPart {
+    /// It does.
+    Counts,
+    /// The entries are of sources with other mtimes.
+    Ignored,
+}
+
+/// Two threads that compare long entries would need four long buffers.
+static LONG_PAIR: Mutex<()> = Mutex::new(());
+
+/// Hashes an open entry without the names in it. `None` for what is longer than any entry, or was cut short meanwhile.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn fingerprint<H: Hasher>(
+    file: &File,
+    metadata: &Metadata,
+    dialect: Dialect,
+    part: HeaderPart,
+    new_hasher: impl Fn() -> H,
+) -> io::Result<Option<Fingerprint>> {
+    if metadata.readable_bytes().min(LARGEST) < metadata.bytes {
+        return Ok(None);
+    }
+    read_for(file, metadata.bytes, |bytes, read, memory| {
+        (read == ReadPart::All && bytes.len() as u64 == metadata.bytes).then(|| {
+            let (header, body) = bytes.split_at_checked(header::LENGTH).unwrap_or((bytes, &[]));
+            match marshal::filenames(body, dialect, memory) {
+                Ok(Some(names)) => {
+                    let mut hasher = new_hasher();
+                    if part == HeaderPart::Counts {
+                        header.hash(&mut hasher);
+                    }
+                    names.hash(body, &mut hasher);
+                    Fingerprint::Hash(hasher.finish())
+                }
+                Ok(None) | Err(_) => Fingerprint::NotCorrected,
+            }
+        })
+    })
+}
+
+/// Whether two open entries are equal byte by byte, but for the names in them, which the interpreter corrects in both. The
+/// last component of the names is `source_name` in both.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn are_equal(one: &File, other: &File, dialect: Dialect, source_name: &[u8]) -> io::Result<bool> {
+    let is_equal = with_pair(one, other, |one, other| {
+        let mut memory = Memory::default();
+        let mut names = |bytes: &[u8]| {
+            let body = bytes.get(header::LENGTH..)?;
+            marshal::filenames(body, dialect, &mut memory)
+                .ok()?
+                .filter(|names| names.is_of(source_name, body))
+        };
+        let (Some(names), Some(other_names)) = (names(one), names(other)) else { return false };
+        let (header, body) = one.split_at(header::LENGTH);
+        let (other_header, other_body) = other.split_at(header::LENGTH);
+        header == other_header && Filenames::are_equal((&names, body), (&other_names, other_body))
+    })?;
+    Ok(is_equal.unwrap_or(false))
+}
+
+/// Reads two open entries as a whole, for an answer; `None` for what is longer than any entry, or changes meanwhile.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn with_pair<T>(
+    one: &File,
+    other: &File,
+    answer: impl FnOnce(&[u8], &[u8]) -> T,
+) -> io::Result<Option<T>> {
+    let lengths = [metadata_of(one)?, metadata_of(other)?].map(|it| (it.bytes, it.readable_bytes()));
+    if lengths.iter().any(|(bytes, readable)| bytes > readable || *bytes > LARGEST) {
+        return Ok(None);
+    }
+    let is_long = lengths.iter().any(|(bytes, _)| *bytes > workspace::SMALL as u64);
+    let _turn = is_long.then(|| LONG_PAIR.lock().unwrap_or_else(PoisonError::into_inner));
+    let read = |file: &File, length: u64| -> io::Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        // One byte more tells whether it has grown.
+        read_start(file, &mut bytes, length as usize + 1)?;
+        Ok((bytes.len() as u64 == length).then_some(bytes))
+    };
+    let (Some(first), Some(second)) = (read(one, lengths[0].0)?, read(other, lengths[1].0)?) else {
+        return Ok(None);
+    };
+    Ok(Some(answer(&first, &second)))
+}

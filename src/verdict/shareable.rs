@@ -1,0 +1,327 @@
+//! Which entries of a scan may become hard links of one file.
+//!
+//! Virtual environments with the same packages hold the same bytecode many times over: the entries of equal sources with
+//! equal mtimes differ in `co_filename` alone, which the interpreter corrects when it loads them
+//! ([`crate::pyc::marshal::Filenames`]).
+//!
+//! # What is left alone
+//!
+//! * What is not fresh: `prune` removes it, or nothing is known of it.
+//! * What an import hook wrote: pytest's loads its entries itself, and does not correct the name.
+//! * What group or others may write to: with the file, they would get the modules of every path that shares it.
+//! * What `verify` doubts: the file that stays is the one that was written last, so that the doubt would be hidden.
+//! * What `keep` names.
+//!
+//! # Why the file that was written last stays
+//!
+//! An orphan must have been written before its source was deleted ([`crate::source::witness`]). A link takes over the time at
+//! which its file was written: if that were earlier, an entry whose source is only unmounted could pass for an orphan. Later is
+//! harmless, for the entry is fresh when it is linked: a deletion comes after that.
+
+use super::inspector;
+use super::scope::Scope;
+use super::status::{self, Status, UncheckedHashes};
+use crate::pyc::marshal::Dialect;
+use crate::source::{Source, SourceFile};
+use crate::store::Store;
+use crate::store::entry::{Content, Entry, Metadata};
+use crate::store::scan::{Trouble, Visit, Visitor};
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// How many candidates are held in memory at once.
+pub const MOST_CANDIDATES: usize = 1 << 18;
+
+/// An entry that may share its file with others of the same key.
+#[derive(Debug, Clone)]
+pub struct ShareCandidate {
+    /// Of its cache tag, optimization, header, mode, user, group and the name of its source.
+    pub key: u64,
+    /// Its directory, from the store's root.
+    pub relative: Arc<[u8]>,
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// The name of its source, without the directory.
+    pub source_name: Box<[u8]>,
+    /// The format of its body.
+    pub dialect: Dialect,
+    /// The file, as the scan saw it.
+    pub metadata: Metadata,
+}
+
+/// Why an entry shares its file with no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NotShared {
+    /// Python would not load it, or that cannot be told.
+    NotFresh,
+    /// An import hook wrote it, such as pytest's.
+    ImportHook,
+    /// It belongs to another user.
+    OtherUser,
+    /// Group or others may write to the file.
+    Writable,
+    /// `verify` doubts that it is what its source compiles to.
+    Doubtful,
+    /// The format of its body is not known here.
+    UnknownFormat,
+    /// Its body does not load, or the interpreter would not correct every name in it.
+    NotCorrected,
+    /// No other entry is equal.
+    Single,
+    /// It changed since the scan, or was removed.
+    Changed,
+    /// The file system makes no link there, or no further one.
+    NoLinks,
+}
+
+impl NotShared {
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            NotShared::NotFresh => "not-fresh",
+            NotShared::ImportHook => "import-hook",
+            NotShared::OtherUser => "other-user",
+            NotShared::Writable => "writable",
+            NotShared::Doubtful => "doubtful",
+            NotShared::UnknownFormat => "unknown-format",
+            NotShared::NotCorrected => "not-corrected",
+            NotShared::Single => "single",
+            NotShared::Changed => "changed",
+            NotShared::NoLinks => "no-links",
+        }
+    }
+
+    /// The reason in words, after a number of entries.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            NotShared::NotFresh => "Python would not load, or that is unknown",
+            NotShared::ImportHook => "an import hook wrote, such as pytest's",
+            NotShared::OtherUser => "of another user",
+            NotShared::Writable => "that others may write to",
+            NotShared::Doubtful => "that `pycstore verify` doubts",
+            NotShared::UnknownFormat => "whose format this version does not know",
+            NotShared::NotCorrected => "that record their paths in another way",
+            NotShared::Single => "equal to no other",
+            NotShared::Changed => "that changed meanwhile",
+            NotShared::NoLinks => "that the file system makes no further link for",
+        }
+    }
+}
+
+/// How many entries are left alone, by reason.
+pub type NotSharedCounts = BTreeMap<NotShared, u64>;
+
+/// The keys that entries of several files have: sorted.
+#[derive(Debug, Default)]
+pub struct SharedKeys(Vec<u64>);
+
+/// What entries may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareKind {
+    /// The file, as hard links: everything but the names in them is equal.
+    Files,
+    /// Blocks of the disk: their headers differ as well, because the mtimes of their sources do.
+    Blocks,
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct ShareSearch<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// Which entries may be shared.
+    pub scope: &'a Scope,
+    /// What they may share.
+    pub kind: ShareKind,
+    /// Makes the keys. The same for all visitors of one run.
+    pub keys: &'a RandomState,
+}
+
+/// Finds the keys that several files have: a first scan, whose memory is sixteen bytes an entry.
+#[derive(Debug)]
+pub struct KeySurvey<'a> {
+    search: ShareSearch<'a>,
+    found: Vec<(u64, u64)>,
+    /// Entries that cannot be shared.
+    pub left: NotSharedCounts,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Collects the candidates of one part of the keys: a second scan.
+#[derive(Debug)]
+pub struct Gatherer<'a> {
+    search: ShareSearch<'a>,
+    keys: &'a [u64],
+    /// The candidates, in no order.
+    pub candidates: Vec<ShareCandidate>,
+}
+
+impl<'a> ShareSearch<'a> {
+    /// The part of a first scan.
+    pub fn survey(self) -> KeySurvey<'a> {
+        KeySurvey { search: self, found: Vec::new(), left: NotSharedCounts::new(), troubles: Vec::new() }
+    }
+
+    /// The part of a second scan for these keys.
+    pub fn gather(self, keys: &'a [u64]) -> Gatherer<'a> {
+        Gatherer { search: self, keys, candidates: Vec::new() }
+    }
+
+    /// The entry's key, or why it is left alone; `None` out of scope and for what is no entry.
+    fn candidate(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Result<(u64, Dialect), NotShared>> {
+        let slot = entry.parsed.slot()?;
+        if !self.scope.admits_entry(visit, entry) {
+            return None;
+        }
+        let (Some(Status::Fresh), Source::Present(source)) =
+            (status::judge(entry, UncheckedHashes::Check), entry.source)
+        else {
+            return Some(Err(NotShared::NotFresh));
+        };
+        let (Content::Read(Ok(header), _), Some(metadata)) = (entry.content, entry.metadata) else {
+            return Some(Err(NotShared::NotFresh));
+        };
+        // One that records a path with `..` would lose it.
+        if slot.pytest.is_some() || !matches!(slot.optimization, "" | "1" | "2") {
+            return Some(Err(NotShared::ImportHook));
+        }
+        Some(match self.check(entry, &metadata, &source) {
+            Some(why) => Err(why),
+            None => Dialect::of(slot.tag, header.magic).ok_or(NotShared::UnknownFormat).map(|dialect| {
+                let Metadata { mode, user, group, bytes, .. } = metadata;
+                let words = (slot.tag, slot.optimization, slot.form, entry.source_name());
+                let key = match self.kind {
+                    ShareKind::Files => {
+                        let pin = (header.magic.0, header.flags, header.pin);
+                        self.keys.hash_one((words, pin, mode, user, group))
+                    }
+                    ShareKind::Blocks => self.keys.hash_one((words, header.magic.0, bytes)),
+                };
+                (key, dialect)
+            }),
+        })
+    }
+
+    /// Why an entry with a header is left alone.
+    fn check(&self, entry: &Entry<'_>, metadata: &Metadata, source: &SourceFile) -> Option<NotShared> {
+        const WRITABLE: u32 = 0o022;
+        let Content::Read(Ok(header), _) = entry.content else { return Some(NotShared::NotFresh) };
+        if metadata.user != self.store.metadata().user {
+            return Some(NotShared::OtherUser);
+        }
+        if metadata.mode & WRITABLE != 0 {
+            return Some(NotShared::Writable);
+        }
+        if entry.recorded.is_some() {
+            return Some(NotShared::NotCorrected);
+        }
+        inspector::doubt(entry, &header, source).map(|_| NotShared::Doubtful)
+    }
+}
+
+impl Visitor for KeySurvey<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        for entry in visit.entries {
+            match (self.search.candidate(visit, entry), entry.metadata) {
+                (Some(Ok((key, _))), Some(metadata)) => self.found.push((key, metadata.identity.1)),
+                (Some(Err(why)), _) => *self.left.entry(why).or_default() += 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
+    }
+}
+
+impl Visitor for Gatherer<'_> {
+    fn directory(&mut self, visit: &Visit<'_>) {
+        let mut relative: Option<Arc<[u8]>> = None;
+        for entry in visit.entries {
+            let (Some(Ok((key, dialect))), Some(metadata), Some(source_name)) =
+                (self.search.candidate(visit, entry), entry.metadata, entry.source_name())
+            else {
+                continue;
+            };
+            if self.keys.binary_search(&key).is_err() {
+                continue;
+            }
+            let relative = relative.get_or_insert_with(|| visit.relative.into()).clone();
+            let (name, source_name) = (entry.name.into(), source_name.into());
+            self.candidates.push(ShareCandidate { key, relative, name, source_name, dialect, metadata });
+        }
+    }
+
+    /// The first scan has reported it.
+    fn trouble(&mut self, _: Trouble) {}
+}
+
+impl SharedKeys {
+    /// Joins what the workers of the first scan found; returns the keys, what is left alone, and what could not be read.
+    pub fn collect(parts: Vec<KeySurvey<'_>>) -> (SharedKeys, NotSharedCounts, Vec<Trouble>) {
+        let (mut found, mut left, mut troubles) = (Vec::new(), NotSharedCounts::new(), Vec::new());
+        for part in parts {
+            found.extend(part.found);
+            troubles.extend(part.troubles);
+            for (why, entries) in part.left {
+                *left.entry(why).or_default() += entries;
+            }
+        }
+        found.sort_unstable();
+        let mut keys = Vec::new();
+        for same in found.chunk_by(|one, other| one.0 == other.0) {
+            match same {
+                [(_, inode), rest @ ..] if rest.iter().any(|(_, other)| other != inode) => {
+                    // A key for each candidate: the parts are of like size.
+                    keys.extend(same.iter().map(|(key, _)| *key));
+                }
+                [_] => *left.entry(NotShared::Single).or_default() += 1,
+                _ => {}
+            }
+        }
+        troubles.sort_by(|one, other| one.path().cmp(other.path()));
+        (SharedKeys(keys), left, troubles)
+    }
+
+    /// The keys in parts of about [`MOST_CANDIDATES`] candidates each; those of one key are in one part.
+    pub fn parts(&self) -> Vec<Vec<u64>> {
+        let mut parts = Vec::new();
+        let (mut part, mut held) = (Vec::new(), 0);
+        for same in self.0.chunk_by(|one, other| one == other) {
+            part.push(same[0]);
+            held += same.len();
+            if held >= MOST_CANDIDATES {
+                parts.push(std::mem::take(&mut part));
+                held = 0;
+            }
+        }
+        parts.extend((!part.is_empty()).then_some(part));
+        parts
+    }
+
+    /// How many candidates there are.
+    pub fn candidates(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The candidates by key: groups of at least two files.
+pub fn grouped(parts: Vec<Gatherer<'_>>) -> Vec<Vec<ShareCandidate>> {
+    let mut all: Vec<ShareCandidate> = parts.into_iter().flat_map(|part| part.candidates).collect();
+    all.sort_unstable_by(|one, other| {
+        (one.key, one.metadata.identity, &one.relative, &one.name).cmp(&(
+            other.key,
+            other.metadata.identity,
+            &other.relative,
+            &other.name,
+        ))
+    });
+    let groups = all.chunk_by(|one, other| one.key == other.key);
+    let have_several =
+        groups.filter(|group| group.iter().any(|it| it.metadata.identity != group[0].metadata.identity));
+    have_several.map(<[ShareCandidate]>::to_vec).collect()
+}
