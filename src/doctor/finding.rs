@@ -81,6 +81,8 @@ pub enum Kind {
     Temporary,
     /// What a prune would remove.
     Reclaimable,
+    /// What `share` would free.
+    Shareable,
     /// `__pycache__` in the current project.
     InTree,
     /// Another store.
