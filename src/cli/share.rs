@@ -24,7 +24,7 @@ use std::collections::hash_map::RandomState;
 use std::io::{self, BufWriter, Write};
 use std::time::Instant;
 
-/// Make equal entries hard links of one file
+/// Make equal entries hard links of one file.
 ///
 /// Environments with the same packages have the same bytecode: uv, for example, links a package's sources into every
 /// environment, and Python compiles them in each. Entries become links of one file if they differ in nothing but the path of

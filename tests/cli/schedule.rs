@@ -122,7 +122,7 @@ fn the_job_shares_after_its_prune_if_the_configuration_says_so() {
     world.write(CONFIGURATION, "[share]\nnightly = true\n");
     assert_eq!(status(&world), true);
     let told = world.pycstore(["schedule", "status"]).stdout;
-    assert!(told.contains("\nthen      share: equal entries become links of one file\n"), "{told}");
+    assert!(told.contains("\nthen      share equal entries\n"), "{told}");
     let told = world.pycstore(["schedule", "run", "--dry-run"]).exits(0).stdout;
     assert!(told.contains("would make 1 entry links of 1 file; would free "), "{told}");
     assert_eq!((links(&entries[0]), runs(&world)), (1, Vec::new()));

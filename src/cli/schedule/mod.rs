@@ -1,13 +1,13 @@
 //! `pycstore schedule`: prunes the store every night.
 //!
 //! * `install`, `remove`: edit the files, and tell the scheduler.
-//! * `job`: what the schedule runs: a prune, then perhaps `share`.
+//! * `nightly`: what the schedule runs: a prune, then perhaps `share`.
 //! * `show`: prints the status, or a schedule for the user to install.
-//! * `policy`: the nightly job, and what it removes.
+//! * `policy`: the command of the schedule, and what it removes.
 //! * `problem`: messages about schedules that cannot be read or changed.
 
 mod install;
-mod job;
+mod nightly;
 mod policy;
 mod problem;
 mod remove;
@@ -27,8 +27,8 @@ use pycstore::schedule::Scheduler;
 /// macOS a launchd agent. remove removes it. status shows whether it is installed and when it runs. run starts the
 /// scheduled prune now. The job uses the configuration's policy, or else orphans, stale, corrupt and temporary. With
 /// `nightly = true` in the table [share] of the configuration, it then runs `pycstore share` in what is left of the
-/// policy's max-runtime. It has the lowest priority, starts at a different minute on each machine, and is silent unless something fails: then cron
-/// sends mail, or the error is in the journal (journalctl --user -u pycstore).
+/// policy's max-runtime. It has the lowest priority, starts at a different minute on each machine, and is silent unless
+/// something fails: then cron sends mail, or the error is in the journal (journalctl --user -u pycstore).
 ///
 /// The job uses the values of --store, --config, --threads and --assume-gone that install was given. A unit or property
 /// list that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is
@@ -95,7 +95,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
         return Err(Complaint::new("--json works only with status", "pycstore schedule status --json").into());
     }
     match options.action {
-        Action::Run => job::run(session, options),
+        Action::Run => nightly::run(session, options),
         Action::Status if options.json => show::status_as_json(session),
         Action::Status => show::status(session),
         Action::Policy => policy::print(session),

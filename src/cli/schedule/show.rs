@@ -69,7 +69,7 @@ pub fn status(session: &Session) -> anyhow::Result<Exit> {
     let policy = format!("policy    {} ({origin})", names.join(" "));
     writeln!(out, "{}", path::text_shown(&policy, &session.terminal))?;
     if share {
-        writeln!(out, "then      share: equal entries become links of one file")?;
+        writeln!(out, "then      share equal entries")?;
     }
     if let Some(user) = user {
         writeln!(out, "runs as   {}", path::text_shown(&user, &session.terminal))?;
