@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //!
-//! * Memory is bounded: a worker holds [`MOST_HELD`] files. If there are more, those of a half, a quarter, ... of the keys
+//! * Memory is bounded: a worker holds `MOST_HELD` files. If there are more, those of a half, a quarter, ... of the keys
 //!   stand for all. That is fair, because keys are hashes.
 
 use super::shareable::ShareSearch;
