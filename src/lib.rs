@@ -28,10 +28,10 @@
 //!  source/   facts      whether a source exists, what deleted it, which project owns it, which interpreter loads it
 //!  store/    facts      the tree and its lock, its entries, the scan; bytecode in trees of sources
 //!  verdict/  decisions  status, usage, policy and plan, findings: pure, with the time as an argument
-//!  effect/   effects    removing, sweeping, compiling: the only code that changes the disk
+//!  effect/   effects    removing, sweeping, compiling, sharing: the only code that changes the disk
 //!  edits/    all three  for text files of the user: a marked block is planned, shown, and added or removed
 //!  setup/    schedule/  which files setup and schedule edit, and what they tell a scheduler
-//!  history/  all three  past runs of prune: one line of JSON each, and metrics
+//!  history/  all three  past runs of prune and share: one line of JSON each, and metrics
 //!  report/   documents  the disk usage of a store, as JSON and as an HTML page
 //!  doctor/   facts      what is wrong with the store and around it, as findings
 //!  warm/     decisions  what is to be compiled ahead of use, and by which interpreter
@@ -43,6 +43,8 @@
 //! * Truth: `fresh` and `stale` agree with what CPython's own `importlib` does with the same file.
 //! * Safety: only what a plan lists is removed, and a plan lists only regular files below the vetted root whose names
 //!   parse as entries or temporaries ([`effect`] has all rules).
+//! * One body for many paths: entries that differ only in the path of the source may be hard links of one file. CPython corrects
+//!   the path when it loads an entry, and replaces an entry instead of writing into it.
 //! * Privileges: as root on another user's store, the program restarts itself as that user before it reads anything
 //!   ([`host::path_owner`] finds the user, [`host::contained`] starts the process).
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.

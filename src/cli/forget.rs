@@ -37,5 +37,6 @@ pub struct ForgetOptions {
 /// Runs `pycstore forget`.
 pub fn run(session: &Session, options: &ForgetOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_forget(session, &options.paths, &options.tag, options.run.max_runtime);
-    carry_out(session, &selection, &options.run, Consent::from_option(options.yes), WhenLocked::Fail)
+    let consent = Consent::from_option(options.yes);
+    Ok(carry_out(session, &selection, &options.run, consent, WhenLocked::Fail)?.exit())
 }

@@ -1,4 +1,4 @@
-//! `pycstore history`: past runs of `prune`, newest first.
+//! `pycstore history`: past runs of `prune` and `share`, newest first.
 
 use crate::cli::options::whole;
 use crate::cli::output::complain::{self, Complaint};
@@ -15,10 +15,10 @@ use pycstore::units::{date, human};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Show past runs of prune.
+/// Show past runs of prune and share.
 ///
 /// Prints one line for each run, newest first; dry runs are not recorded. If a run found the store locked, its line
-/// names the process that held the lock. With --store, shows only the runs on that store, which may have been deleted
+/// names the process that held the lock. A run of share removes nothing: its SIZE is what it freed. With --store, shows only the runs on that store, which may have been deleted
 /// since. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest thousand runs on
 /// each store.
 #[derive(Debug, Args)]
@@ -99,7 +99,7 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
         let cells = vec![
             date::ago(run.started, session.environment.now),
             date::local_minute(run.started),
-            human::count(run.removed.files),
+            if run.is_share() { "-".into() } else { human::count(run.removed.files) },
             human::size(run.removed.disk),
             human::duration(run.duration()),
             // A process may call itself anything.

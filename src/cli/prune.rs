@@ -1,7 +1,7 @@
 //! `pycstore prune`: remove entries that Python cannot use any more.
 
 use super::consent::Consent;
-use super::removal::{RunOptions, WhenLocked, carry_out};
+use super::removal::{RunEnd, RunOptions, WhenLocked, carry_out};
 use super::selection::{Intervals, ScopeOptions, Selection, SelectorOptions};
 use super::session::Session;
 use clap::Args;
@@ -63,10 +63,18 @@ impl PruneOptions {
         let intervals = Intervals { min_interval: self.min_interval, max_runtime: self.run.max_runtime };
         Selection::of_prune(session, &self.selectors, &self.scope, intervals)
     }
+
+    /// Prunes; says whether it did.
+    ///
+    /// # Errors
+    /// Those that end a run before it removes anything.
+    pub fn carry_out(&self, session: &Session) -> anyhow::Result<RunEnd> {
+        let selection = self.selection(session)?;
+        carry_out(session, &selection, &self.run, Consent::from_option(self.yes), WhenLocked::Skip)
+    }
 }
 
 /// Runs `pycstore prune`.
 pub fn run(session: &Session, options: &PruneOptions) -> anyhow::Result<Exit> {
-    let selection = options.selection(session)?;
-    carry_out(session, &selection, &options.run, Consent::from_option(options.yes), WhenLocked::Skip)
+    Ok(options.carry_out(session)?.exit())
 }

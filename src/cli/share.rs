@@ -2,12 +2,12 @@
 
 use super::output::complain;
 use super::output::style::Tone;
+use super::removal::both;
 use super::removal::lock::{Turn, take};
 use super::selection::{Matched, ScopeOptions, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use clap::Args;
-use pycstore::effect::outcome::Outcome;
 use pycstore::effect::share::{EntrySharing, MakeLinks, ShareOutcome};
 use pycstore::exit::Exit;
 use pycstore::history::{Journal, JournalError, Run};
@@ -16,7 +16,7 @@ use pycstore::json::{self, Mode, PathField, SCHEMA, Sum};
 use pycstore::store::Purpose;
 use pycstore::store::scan::{Question, Scan};
 use pycstore::units::{Age, human};
-use pycstore::verdict::scope::Scope;
+use pycstore::verdict::policy::Policy;
 use pycstore::verdict::shareable::{NotShared, ShareKind, ShareSearch, SharedKeys, grouped};
 use pycstore::verdict::status::UncheckedHashes;
 use serde::Serialize;
@@ -25,23 +25,28 @@ use std::collections::hash_map::RandomState;
 use std::io::{self, BufWriter, Write};
 use std::time::Instant;
 
-/// Make equal entries hard links of one file
+/// Make equal entries hard links of one file.
 ///
-/// Virtual environments with the same packages hold the same bytecode several times: uv, for example, links the sources of a
-/// package into every environment, and Python compiles them again in each. Such entries differ only in the path of the source
-/// (co_filename), which Python corrects when it loads an entry. Entries become links of one file if everything else is equal:
-/// cache tag, optimization, header, mode, owner, and each byte of the body. The file that was written last stays, and gets the
-/// last use of all of them. Python replaces an entry and never changes it: when a source is edited, only its own entry is
-/// compiled again.
+/// Environments with the same packages have the same bytecode: uv, for example, links a package's sources into every
+/// environment, and Python compiles them in each. Entries become links of one file if they differ in nothing but the path of
+/// the source: the cache tag, the optimization, the header, the mode, the owner and the rest of the body must be equal. The
+/// path does not matter, because Python corrects it when it loads an entry. Python never writes into an entry but replaces it:
+/// if you edit a source, only its own entry is compiled again.
 ///
-/// Left alone are entries that Python would not load, entries of import hooks such as pytest's, which do not correct the path,
-/// files that group or others may write to, entries that `pycstore verify` doubts, and those that `keep` names.
+/// The file that was written last is kept; it gets the latest access time of all of them.
 ///
-/// A backup keeps the links only if it is told to: `cp -a`, `rsync -aH`, `tar`.
+/// Left alone are entries that Python would not load, those of import hooks such as pytest's, which do not correct the path,
+/// those that group or others may write to, those of other users, those that `pycstore verify` doubts, and those that `keep`
+/// names.
+///
+/// Backups keep the links with `cp -a`, `rsync -aH` and `tar`; without -H, rsync makes each link a file again.
+///
+/// With `nightly = true` in the table [share] of the configuration, `pycstore schedule run` shares after each prune.
 #[derive(Debug, Clone, Default, Args)]
 #[command(
     after_help = "Exit status: 0 success, also if there is nothing to share, another prune is running or --max-runtime is \
-                  reached; 1 something could not be read or linked; 2 nothing was done."
+                  reached; 1 something could not be read or linked; 2 nothing was done. After SIGINT, SIGTERM or SIGHUP, \
+                  pycstore finishes the current file, records and reports the run, and ends by the signal."
 )]
 pub struct ShareOptions {
     /// Show what would be freed, and change nothing
@@ -74,161 +79,158 @@ struct ShareDocument<'a> {
 
 /// Runs `pycstore share`.
 pub fn run(session: &Session, options: &ShareOptions) -> anyhow::Result<Exit> {
-    let selection = Selection::of_share(session, &options.scope, options.max_runtime)?;
-    let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
-    let opened = session.open(if options.dry_run { Purpose::Look } else { Purpose::Remove })?;
-    session.note_shared(&opened.store);
-    share(session, &opened, &selection, mode, options)
-}
-
-fn share(
-    session: &Session,
-    opened: &Opened,
-    selection: &Selection,
-    mode: Mode,
-    options: &ShareOptions,
-) -> anyhow::Result<Exit> {
     let began = Instant::now();
+    let selection = Selection::of_share(session, &options.scope, options.max_runtime)?;
+    let (mode, purpose) =
+        if options.dry_run { (Mode::DryRun, Purpose::Look) } else { (Mode::Real, Purpose::Remove) };
+    let opened = session.open(purpose)?;
+    session.note_shared(&opened.store);
     let journal = Journal::of_store(&session.environment, &opened.store);
-    let _lock = match (mode == Mode::Real).then(|| take(opened, journal.as_ref().ok())) {
-        Some(Turn::Others(locked)) => {
-            let path = opened.store.path().display();
-            complain::note(&format!("nothing was done: {} holds the lock of {path}", locked.holder()));
-            return Ok(Exit::Done);
-        }
-        Some(Turn::Ours(lock)) => Some(lock),
-        None => None,
-    };
-    opened.stop.on_signals()?;
-    if let Some(age) = selection.max_runtime {
-        opened.stop.after(age);
-    }
-    let (policy, matched) = selection.policy_on(session, opened);
-    let mut shared = ShareOutcome::default();
-    for kind in kinds(opened) {
-        share_kind(session, opened, &policy.scope, (kind, mode), &mut shared);
-    }
-    opened.stop.end_work();
-    shared.is_stopped |= opened.stop.cause().is_some();
-    let is_done = complain::is_read(&shared.troubles) && opened.stop.cause() != Some(Cause::Signal);
-    let mut exit = Exit::complete_if(is_done);
-    if mode == Mode::Real {
-        exit = record(session, opened, selection, (&journal, began), &shared, exit);
-    }
-    if !policy.scope.is_everything()
-        && matched == Matched::Unknown
-        && shared.left.is_empty()
-        && shared.files == 0
-    {
-        selection.note_nothing_in_scope(session);
-    }
-    let is_written = complain::is_written(show(session, opened, options, mode, &shared));
-    complain::troubles(&shared.troubles);
-    if shared.is_stopped {
-        complain::note("stopped before all entries were compared: the rest is left for the next run");
-    }
-    Ok(if is_written { exit } else { Exit::Incomplete })
+    let run = ShareRun { session, selection: &selection, options, opened: &opened, journal, mode, began };
+    run.carry_out()
 }
 
-/// What the file system of the store lets entries share.
-fn kinds(opened: &Opened) -> Vec<ShareKind> {
-    let mount = opened.evidence.mounts.of(opened.store.real_path());
-    let has_blocks = mount.is_some_and(|mount| may_share(&mount.kind));
-    [ShareKind::Files].into_iter().chain(has_blocks.then_some(ShareKind::Blocks)).collect()
-}
-
-/// Looks for entries that may share files or blocks, and shares them.
-fn share_kind(
-    session: &Session,
-    opened: &Opened,
-    scope: &Scope,
-    (kind, mode): (ShareKind, Mode),
-    shared: &mut ShareOutcome,
-) {
-    let hashes = RandomState::new();
-    let search = ShareSearch { store: &opened.store, scope, kind, keys: &hashes };
-    let scan = Scan { within: &scope.mirrored, ..opened.scan(Question::Everything(UncheckedHashes::Check)) };
-    let (keys, left, troubles) = {
-        let mut progress = session.progress("scanning");
-        SharedKeys::collect(scan.run(|| search.survey(), |entries| progress.update(entries)))
-    };
-    let links = if mode == Mode::Real { MakeLinks::Yes } else { MakeLinks::No };
-    let (threads, stop) = (opened.threads(), opened.stop.flag());
-    let sharing = EntrySharing { store: &opened.store, links, kind, threads, stop };
-    // The first scan has counted those that share no file, and reported what it could not read.
-    let mut found = match kind {
-        ShareKind::Files => ShareOutcome { left, troubles, ..ShareOutcome::default() },
-        ShareKind::Blocks => ShareOutcome::default(),
-    };
-    for part in keys.parts() {
-        if opened.stop.cause().is_some() {
-            break;
-        }
-        let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
-        let mut progress = session.progress("comparing");
-        found.append(sharing.run(groups, |entries| progress.update(entries)));
-    }
-    if kind == ShareKind::Blocks {
-        found.left.retain(|why, _| *why == NotShared::NoLinks);
-    }
-    shared.append(found);
-}
-
-/// Adds the run to the history. Returns its exit: `exit`, or incomplete where the record could not be written.
-fn record(
-    session: &Session,
-    opened: &Opened,
-    selection: &Selection,
-    (journal, began): (&Result<Journal, JournalError>, Instant),
-    shared: &ShareOutcome,
-    exit: Exit,
-) -> Exit {
-    let outcome = Outcome { removed: shared.freed, ..Outcome::default() };
-    let (started, names) = (session.environment.now, selection.names.iter().cloned());
-    let run = Run::new(&opened.store, started, began.elapsed(), names, &outcome, exit);
-    match journal.as_ref().map(|journal| journal.record(&run)) {
-        Ok(Ok(())) | Err(JournalError::Homeless) => exit,
-        Ok(Err(error)) => {
-            complain::problem(&error);
-            Exit::Incomplete
-        }
-        Err(error) => {
-            complain::problem(error);
-            Exit::Incomplete
-        }
-    }
-}
-
-fn show(
-    session: &Session,
-    opened: &Opened,
-    options: &ShareOptions,
+/// One run on an open store.
+struct ShareRun<'a> {
+    session: &'a Session,
+    selection: &'a Selection,
+    options: &'a ShareOptions,
+    opened: &'a Opened,
+    journal: Result<Journal, JournalError>,
     mode: Mode,
-    shared: &ShareOutcome,
-) -> io::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    if options.json {
-        let document = ShareDocument {
-            schema: SCHEMA,
-            store: PathField::new("store", opened.store.path()),
-            dry_run: mode == Mode::DryRun,
-            shared: shared.freed.into(),
-            files: shared.files,
-            blocks: shared.blocks.into(),
-            left: shared.left.iter().map(|(why, entries)| (why.name(), *entries)).collect(),
-            is_complete: !shared.is_stopped,
+    began: Instant,
+}
+
+impl ShareRun<'_> {
+    fn carry_out(self) -> anyhow::Result<Exit> {
+        let opened = self.opened;
+        let _lock = match (self.mode == Mode::Real).then(|| take(opened, self.journal.as_ref().ok())) {
+            Some(Turn::Others(locked)) => {
+                let path = opened.store.path().display();
+                complain::note(&format!("nothing was done: {} holds the lock of {path}", locked.holder()));
+                return Ok(Exit::Done);
+            }
+            Some(Turn::Ours(lock)) => Some(lock),
+            None => None,
         };
-        json::print(&mut out, &document)?;
-    } else if !session.global.quiet {
-        for line in sums(mode, shared) {
-            session.style().write_line(&mut out, &line, Tone::Total)?;
+        opened.stop.on_signals()?;
+        if let Some(age) = self.selection.max_runtime {
+            opened.stop.after(age);
         }
-        for (why, entries) in &shared.left {
-            let line = format!("left alone: {} {}", human::counted(*entries, "entry"), why.explanation());
-            session.style().write_line(&mut out, &line, Tone::Quiet)?;
+        let (policy, matched) = self.selection.policy_on(self.session, opened);
+        let mut shared = self.share(&policy);
+        shared.troubles = both(std::mem::take(&mut shared.troubles), opened.troubles_of_aliases());
+        let is_empty = shared.left.is_empty() && shared.freed.is_empty() && !shared.is_stopped;
+        if is_empty && !policy.scope.is_everything() && matched == Matched::Unknown {
+            self.selection.note_nothing_in_scope(self.session);
+        }
+        Ok(self.finish(&shared))
+    }
+
+    /// Shares files, and then blocks where the file system lets files share some.
+    fn share(&self, policy: &Policy) -> ShareOutcome {
+        let mount = self.opened.evidence.mounts.of(self.opened.store.real_path());
+        let mut shared = self.share_kind(policy, ShareKind::Files);
+        if mount.is_some_and(|mount| may_share(&mount.kind)) && self.opened.stop.cause().is_none() {
+            let mut blocks = self.share_kind(policy, ShareKind::Blocks);
+            // Those that share no file are counted already.
+            blocks.left.retain(|why, _| *why == NotShared::NoLinks);
+            shared.append(blocks);
+        }
+        shared.troubles = both(std::mem::take(&mut shared.troubles), Vec::new());
+        shared.is_stopped |= self.opened.stop.cause().is_some();
+        shared
+    }
+
+    /// Scans for keys that several files have, then compares the files of each key, part by part.
+    fn share_kind(&self, policy: &Policy, kind: ShareKind) -> ShareOutcome {
+        let (opened, hashes) = (self.opened, RandomState::new());
+        let (store, threads, stop) = (&opened.store, opened.threads(), opened.stop.flag());
+        let search = ShareSearch { store, scope: &policy.scope, kind, keys: &hashes };
+        let question = Question::Everything(UncheckedHashes::Check);
+        // What a stopped scan found can be shared: it may use all of the time.
+        let scan = Scan { within: &policy.scope.mirrored, stop, ..opened.scan(question) };
+        let (keys, left, troubles) = {
+            let mut progress = self.session.progress("scanning");
+            SharedKeys::collect(scan.run(|| search.survey(), |entries| progress.update(entries)))
+        };
+        let mut shared = ShareOutcome { left, troubles, ..ShareOutcome::default() };
+        let links = if self.mode == Mode::Real { MakeLinks::Yes } else { MakeLinks::No };
+        let sharing = EntrySharing { store, links, kind, threads, stop };
+        for part in keys.parts() {
+            let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
+            let mut progress = self.session.progress("comparing");
+            shared.append(sharing.run(groups, |entries| progress.update(entries)));
+            if opened.stop.cause().is_some() {
+                break;
+            }
+        }
+        shared
+    }
+
+    /// Records the run, then shows it: a reader may be slow, or end this process.
+    fn finish(&self, shared: &ShareOutcome) -> Exit {
+        let stop = &self.opened.stop;
+        // A signal makes the run incomplete; a time limit does not, because it was requested.
+        let is_done = complain::is_read(&shared.troubles) && stop.cause() != Some(Cause::Signal);
+        let mut exit = Exit::complete_if(is_done);
+        if self.mode == Mode::Real {
+            exit = self.record(shared, exit);
+        }
+        stop.end_work();
+        let is_written = complain::is_written(self.show(shared));
+        complain::troubles(&shared.troubles);
+        if shared.is_stopped {
+            complain::note("stopped before all entries were compared: the rest is left for the next run");
+        }
+        if is_written { exit } else { Exit::Incomplete }
+    }
+
+    /// Adds the run to the history. Returns its exit: `exit`, or incomplete where the record could not be written.
+    fn record(&self, shared: &ShareOutcome, exit: Exit) -> Exit {
+        let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
+        let run = Run::of_share(&self.opened.store, started, self.began.elapsed(), names, shared, exit);
+        let recorded = match &self.journal {
+            Ok(journal) => journal.record(&run),
+            // Without a home there is no history.
+            Err(_) => Ok(()),
+        };
+        match recorded {
+            Ok(()) => exit,
+            Err(error) => {
+                complain::problem(&error);
+                Exit::Incomplete
+            }
         }
     }
-    out.flush()
+
+    /// The result, on standard output.
+    fn show(&self, shared: &ShareOutcome) -> io::Result<()> {
+        let (mode, session) = (self.mode, self.session);
+        let mut out = BufWriter::new(io::stdout().lock());
+        if self.options.json {
+            let document = ShareDocument {
+                schema: SCHEMA,
+                store: PathField::new("store", self.opened.store.path()),
+                dry_run: mode == Mode::DryRun,
+                shared: shared.freed.into(),
+                files: shared.files,
+                blocks: shared.blocks.into(),
+                left: shared.left.iter().map(|(why, entries)| (why.name(), *entries)).collect(),
+                is_complete: !shared.is_stopped,
+            };
+            json::print(&mut out, &document)?;
+        } else if !session.global.quiet {
+            for line in sums(mode, shared) {
+                session.style().write_line(&mut out, &line, Tone::Total)?;
+            }
+            for (why, entries) in &shared.left {
+                let line = format!("left alone: {} {}", human::counted(*entries, "entry"), why.explanation());
+                session.style().write_line(&mut out, &line, Tone::Quiet)?;
+            }
+        }
+        out.flush()
+    }
 }
 
 /// The result, in a line each for files and for blocks.
@@ -248,7 +250,7 @@ fn sums(mode: Mode, shared: &ShareOutcome) -> Vec<String> {
         sums.push(format!("{shares} {size} of blocks of {entries} with others"));
     }
     if sums.is_empty() {
-        sums.push("nothing to share".into());
+        sums.push(if shared.is_stopped { "nothing was shared" } else { "nothing to share" }.into());
     }
     sums
 }

@@ -91,6 +91,11 @@ impl Stop {
     /// Requests a stop after `age`; the scan gets half of it, so that there is time to remove what was found.
     pub fn after(&self, age: Age) {
         let Stop { wanted, stop_scan, .. } = self.clone();
+        if age.duration().is_zero() {
+            stop_scan.store(true, Ordering::Relaxed);
+            wanted.store(true, Ordering::Relaxed);
+            return;
+        }
         in_background(move || {
             std::thread::sleep(age.duration() / 2);
             stop_scan.store(true, Ordering::Relaxed);
@@ -124,10 +129,15 @@ impl Stop {
     }
 }
 
+/// Whether a signal asked this process to stop.
+pub fn is_signalled() -> bool {
+    RECEIVED.load(Ordering::Relaxed) != 0
+}
+
 /// Ends the process by the signal that asked it to stop, if one did: a shell then ends the loop or the script that started
 /// us (an exit status, even 130, does not do that in bash). Call it after all cleanup and output.
 pub fn end_by_signal() {
-    if RECEIVED.load(Ordering::Relaxed) != 0 {
+    if is_signalled() {
         // A process that a signal ends flushes nothing.
         let _ = io::stdout().flush();
     }

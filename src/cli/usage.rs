@@ -42,9 +42,13 @@ pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>)
 }
 
 /// Names that other programs have for what pycstore calls differently.
-const OTHER_NAMES: [(&[&str], &str); 10] = [
+const OTHER_NAMES: [(&[&str], &str); 11] = [
     (&["clean", "gc", "purge", "clear"], "to remove what Python cannot use any more: pycstore prune"),
     (&["remove", "rm", "delete"], "to remove the entries of a project: pycstore forget PATH"),
+    (
+        &["dedupe", "dedup", "deduplicate", "link", "hardlink"],
+        "to make equal entries hard links of one file: pycstore share",
+    ),
     (&["status", "info"], "for an overview: pycstore; for the nightly prune: pycstore schedule status"),
     (&["list"], "to list the files of the store: pycstore ls"),
     (&["size", "stats", "usage"], "to show the disk usage: pycstore du"),
@@ -164,7 +168,7 @@ mod tests {
     use crate::cli::Arguments;
     use clap::Parser;
 
-    const LINES: [&[&str]; 21] = [
+    const LINES: [&[&str]; 22] = [
         &["inspect", "-x"],
         &["verify", "--fix", "-n"],
         &["verify", "--dry-run"],
@@ -179,6 +183,7 @@ mod tests {
         &["history", "--top", "x"],
         &["clean"],
         &["gc", "--all"],
+        &["dedupe", "-n"],
         &["upgrade"],
         &["prune", "--older-than", "90d"],
         &["prune", "--older-than=90d"],
@@ -226,6 +231,8 @@ mod tests {
           hint: to remove what Python cannot use any more: pycstore prune; more: pycstore --help
         ["gc", "--all"]: unrecognized subcommand 'gc'
           hint: to remove what Python cannot use any more: pycstore prune; more: pycstore --help
+        ["dedupe", "-n"]: unrecognized subcommand 'dedupe'
+          hint: to make equal entries hard links of one file: pycstore share; more: pycstore --help
         ["upgrade"]: unrecognized subcommand 'upgrade'
           hint: pycstore is upgraded by what installed it, such as: uv tool upgrade pycstore; more: pycstore --help
         ["prune", "--older-than", "90d"]: unexpected argument '--older-than' found

@@ -103,7 +103,7 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
         let output = if options.json { ResultOutput::LeftToCaller } else { ResultOutput::Printed };
         let run = RunOptions { output, ..RunOptions::default() };
         let selection = Selection::of_verify(session, &options.paths, removable);
-        Some(carry_out(session, &selection, &run, Consent::Given, WhenLocked::Fail)?)
+        Some(carry_out(session, &selection, &run, Consent::Given, WhenLocked::Fail)?.exit())
     } else {
         None
     };

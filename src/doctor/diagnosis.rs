@@ -22,6 +22,12 @@ const LEAST_LEFT: u64 = 1;
 /// With fewer free bytes than this, no module fits.
 const NOTHING: u64 = 1 << 20;
 
+/// Sharing is proposed if it frees more than this part of a store: a quarter.
+const LEAST_PART_SHARED: u64 = 4;
+
+/// Sharing is not proposed for a store with less disk usage than this, in bytes.
+const LEAST_DISK_SHARED: u64 = 50_000_000;
+
 /// Seconds without a run after which a schedule counts as broken: a week, because machines are switched off.
 const LONGEST_PAUSE: i64 = 7 * 86_400;
 
@@ -99,6 +105,7 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
         let hint = format!("pycstore prune --orphans --stale --corrupt{option}");
         findings.push(Finding::new(Severity::Note, Kind::Reclaimable, detail, hint).at(&store.path));
     }
+    findings.extend(shareable(store, &option));
     findings
 }
 
@@ -112,6 +119,20 @@ fn corrupt(store: &OpenStore, option: &str) -> Option<Finding> {
     );
     let hint = format!("pycstore verify --fix{option}");
     (files > 0).then(|| Finding::new(Severity::Note, Kind::Corrupt, detail, hint).at(&store.path))
+}
+
+/// Proposes to share equal entries.
+fn shareable(store: &OpenStore, option: &str) -> Option<Finding> {
+    let OpenStore { path, disk, shareable, .. } = store;
+    if *disk < LEAST_DISK_SHARED || *shareable <= disk / LEAST_PART_SHARED {
+        return None;
+    }
+    let (saved, all) = (human::size(*shareable), human::size(*disk));
+    let detail = format!(
+        "about {saved} of {all} are copies of equal entries, such as those of environments with the same packages"
+    );
+    let hint = format!("pycstore share{option} makes them hard links of one file");
+    Some(Finding::new(Severity::Note, Kind::Shareable, detail, hint).at(path))
 }
 
 fn file_system(store: &OpenStore, option: &str) -> Vec<Finding> {
@@ -446,6 +467,9 @@ mod tests {
             (Box::new(|it| it.temporary = Tally::file(1, 1)), &["note temporary"]),
             (Box::new(|it| it.corrupt = Tally::file(1, 1)), &["note corrupt"]),
             (Box::new(|it| it.reclaimable = Tally::file(1, 1)), &["note reclaimable"]),
+            (Box::new(|it| it.shareable = 25_000_001), &["note shareable"]),
+            (Box::new(|it| it.shareable = 25_000_000), &[]),
+            (Box::new(|it| (it.disk, it.shareable) = (49_999_999, 40_000_000)), &[]),
             (Box::new(|it| it.coverage = Coverage::Stopped), &["warning unreadable"]),
             (Box::new(|it| it.last_run = Err("cannot read".into())), &["warning schedule"]),
             (Box::new(|it| it.schedule = Err("cannot read".into())), &["warning schedule"]),

@@ -21,8 +21,11 @@ use crate::units::Moment;
 use crate::units::Tally;
 use crate::verdict::census::{Census, Counting};
 use crate::verdict::policy::{Circumstances, Policy};
+use crate::verdict::saving::SavingSurvey;
+use crate::verdict::shareable::{ShareKind, ShareSearch};
 use crate::verdict::status;
 use crate::verdict::usage::CountedLinks;
+use std::collections::hash_map::RandomState;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -108,6 +111,10 @@ pub struct OpenStore {
     pub corrupt: Tally,
     /// What a default prune would remove besides these.
     pub reclaimable: Tally,
+    /// The disk usage of all its files, in bytes.
+    pub disk: u64,
+    /// About how many bytes of them `share` would free; 0 on a file system without hard links.
+    pub shareable: u64,
     /// The free space of its file system.
     pub room: Option<Room>,
     /// The type of its file system, if it is another machine's.
@@ -218,10 +225,18 @@ impl OpenStore {
     ) -> OpenStore {
         let KnownStore { named_by, sharing, schedule, last_run, locked } = known;
         let (store, links) = (scan.store, CountedLinks::default());
-        let new_visitors = || (Watch::new(guard, store), Some(Counting::new(policy, circumstances, &links)));
+        let (mounts, hashes) = (&scan.evidence.mounts, RandomState::new());
+        let search = ShareSearch { store, scope: &policy.scope, kind: ShareKind::Files, keys: &hashes };
+        let has_links = mounts.has_hard_links(store.real_path());
+        let new_visitors = || {
+            let counting = Counting::new(policy, circumstances, &links);
+            let saving = has_links.then(|| SavingSurvey::new(search));
+            (Watch::new(guard, store), Some((counting, saving)))
+        };
         let (watches, countings): (Vec<_>, Vec<_>) = scan.run(new_visitors, progress).into_iter().unzip();
-        let [temporary, corrupt, reclaimable] = counted(&Census::collect(countings.into_iter().flatten()));
-        let mounts = &scan.evidence.mounts;
+        let (countings, savings): (Vec<_>, Vec<_>) = countings.into_iter().flatten().unzip();
+        let census = Census::collect(countings);
+        let [temporary, corrupt, reclaimable] = counted(&census);
         let mount = mounts.of(store.real_path());
         let is_noatime =
             mount.is_some_and(|mount| mount.options.split(',').any(|option| option == "noatime"));
@@ -236,6 +251,8 @@ impl OpenStore {
             temporary,
             corrupt,
             reclaimable,
+            disk: census.tags.values().flatten().map(|share| share.tally.disk).sum(),
+            shareable: SavingSurvey::estimate(savings.into_iter().flatten()),
             room: directory::room(store.real_path()).ok(),
             network: mount.filter(|_| mounts.is_network(store.real_path())).map(|mount| mount.kind.clone()),
             reads: if is_noatime { Reads::Lost } else { Reads::Kept },
@@ -380,6 +397,8 @@ pub mod tests {
             temporary: Tally::default(),
             corrupt: Tally::default(),
             reclaimable: Tally::default(),
+            disk: 100_000_000,
+            shareable: 1_000_000,
             room: None,
             network: None,
             reads: Reads::Kept,

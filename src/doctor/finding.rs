@@ -83,6 +83,8 @@ pub enum Kind {
     Corrupt,
     /// What a prune would remove.
     Reclaimable,
+    /// What `share` would free.
+    Shareable,
     /// `__pycache__` in the current project.
     InTree,
     /// Another store.

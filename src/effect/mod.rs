@@ -49,6 +49,22 @@
 //! 5. Only files that the store's verdict calls fresh are moved into the store ([`adopt`]). A fresh entry there is not
 //!    replaced, and the original is removed only after the new entry exists.
 //!
+//! # Sharing
+//!
+//! Equal entries become hard links of one file ([`mod@share`]).
+//!
+//! 1. Only entries that CPython loads now, that the store's user owns and that no one else may write to, and of which
+//!    [`crate::verdict::shareable`] names no doubt: the file that stays is the body of all paths.
+//! 2. Two files are equal if tag, optimization, header, mode, user, group and the name of the source are the same, and each
+//!    byte of the bodies except for the directory in `co_filename`. Hashes only find candidates: the bytes are compared just
+//!    before a link is made.
+//! 3. The file that was written last stays ([`crate::verdict::shareable`] has the reason) and gets the last use of all; its
+//!    time of modification is not changed.
+//! 4. A link is made under a temporary name, checked, and renamed over the entry: each path has a whole entry at any moment.
+//!    Everything goes by directory descriptors, as in a prune, and under the same lock.
+//! 5. An entry that changed since the scan is left alone. If Python replaces one between the last look and the rename, its
+//!    new entry is lost, and Python compiles it again.
+//!
 //! # Compiling
 //!
 //! An interpreter compiles as `python -m compileall` does (`py_compile`), but gets the source and returns the entry over a

@@ -1,4 +1,4 @@
-//! The file of past runs of a store, and when the next run is due.
+//! The file of past runs of `prune` and `share` on a store, and when the next run is due.
 //!
 //! A record is a line, appended by one `write`. If a crash or a full disk truncated a record, reading skips and reports
 //! it, and the next record begins a new line. The newest `MOST_LINES` are kept, and at most `MOST_BYTES`.
@@ -106,7 +106,8 @@ pub enum StateLock {
     Others((u64, u64)),
 }
 
-/// The newest runs in the order in which they were appended.
+/// The newest runs of `prune` in the order in which they were appended. Runs of `share` are not among them: they do not
+/// show whether the store is pruned.
 #[derive(Debug, Default, PartialEq)]
 pub struct Latest {
     /// The last run that had the lock.
@@ -204,7 +205,7 @@ impl Journal {
         Ok(Due::Later { last: last.started, next: Moment { seconds, ..last.started } })
     }
 
-    /// The newest runs on this store.
+    /// The newest runs of `prune` on this store.
     ///
     /// # Errors
     /// [`JournalError::Read`].

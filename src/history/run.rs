@@ -1,12 +1,14 @@
-//! One run of `prune` as a line of JSON: an append-only contract, `schema` is 1.
+//! One run of `prune` or `share` as a line of JSON: an append-only contract, `schema` is 1.
 
 use crate::effect::outcome::Outcome;
+use crate::effect::share::ShareOutcome;
 use crate::exit::Exit;
 use crate::host::accounts::Accounts;
 use crate::host::directory::effective_user;
 use crate::json::{self, SCHEMA};
 use crate::store::Store;
 use crate::store::lock::Holder;
+use crate::store::scan::Trouble;
 use crate::units::Moment;
 use crate::units::Tally;
 use crate::units::{date, human};
@@ -39,19 +41,22 @@ pub struct Run {
     pub inode: u64,
     /// The names of the selectors, with their limits.
     pub selectors: Vec<String>,
-    /// What was removed.
+    /// What was removed. A run of `share` removes nothing: these are the bytes that it freed.
     pub removed: Removed,
     /// How many files a selector matched and a safety rule kept.
     pub skipped: u64,
-    /// How many files could not be removed.
+    /// How many files could not be removed, or read or linked.
     pub failures: u64,
-    /// What was left because the run was stopped.
+    /// What was left because the run was stopped. A run of `share` does not count it.
     pub left: Option<Left>,
     /// The exit status.
     pub exit: u8,
     /// The lock on the store that another process held, if the run did nothing because of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
+    /// How many entries became links of another file; only of a run of `share`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<u64>,
 }
 
 /// Who held the lock on the store when a run began, and how often in a row.
@@ -161,6 +166,27 @@ impl Run {
             left: Left::new(outcome.left, outcome.directories_left),
             exit: exit.code(),
             locked: None,
+            shared: None,
+        }
+    }
+
+    /// Returns the run of `share` with this outcome on this store.
+    pub fn of_share(
+        store: &Store,
+        started: Moment,
+        duration: Duration,
+        selectors: impl IntoIterator<Item = impl Into<String>>,
+        outcome: &ShareOutcome,
+        exit: Exit,
+    ) -> Run {
+        let is_failure = |trouble: &&Trouble| !matches!(trouble, Trouble::MountPoint { .. });
+        let Tally { files, bytes, disk } = outcome.freed;
+        Run {
+            removed: Removed { bytes, disk, ..Removed::default() },
+            failures: outcome.troubles.iter().filter(is_failure).count() as u64,
+            left: outcome.is_stopped.then(Left::default),
+            shared: Some(files),
+            ..Run::new(store, started, duration, selectors, &Outcome::default(), exit)
         }
     }
 
@@ -192,13 +218,13 @@ impl Run {
         Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
     }
 
-    /// How it ended, for people: `done`, `stopped, 12 files left`, `incomplete, 2 failures`.
+    /// How it ended, for people: `done`, `stopped, 12 files left`, `incomplete, 2 failures`, `done, 12 entries shared`.
     pub fn result(&self) -> String {
         if let Some(locked) = &self.locked {
             return format!("nothing done, locked by {}", locked.holder());
         }
         let mut parts = Vec::new();
-        if let Some(left) = self.left {
+        if let Some(left) = self.left.filter(|_| self.shared.is_none()) {
             let files = human::counted(left.files, "file");
             let left = match (left.files, left.directories) {
                 (_, 0) => files,
@@ -207,11 +233,17 @@ impl Run {
             };
             parts.push(format!("stopped, {left} left"));
         }
+        if self.shared.is_some() && self.left.is_some() {
+            parts.push("stopped".into());
+        }
         match self.exit {
             0 if self.left.is_some() => {}
             0 => parts.push("done".into()),
             1 => parts.push("incomplete".into()),
             code => parts.push(format!("exit status {code}")),
+        }
+        if let Some(shared) = self.shared.filter(|shared| *shared > 0) {
+            parts.push(format!("{} shared", human::counted(shared, "entry")));
         }
         if self.failures > 0 {
             parts.push(human::counted(self.failures, "failure"));
@@ -286,5 +318,28 @@ mod tests {
         (run.exit, run.failures, run.skipped) = (1, 2, 0);
         assert_eq!(run.result(), "stopped, 1 file left, incomplete, 2 failures");
         assert!(!run.is_success());
+    }
+
+    #[test]
+    fn a_run_of_share_frees_bytes_and_removes_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let store = store(&temporary, "store");
+        let mut outcome =
+            ShareOutcome { freed: Tally { files: 3, bytes: 30, disk: 12_288 }, ..ShareOutcome::default() };
+        let run = |outcome: &ShareOutcome, exit| {
+            Run::of_share(&store, Moment::default(), Duration::ZERO, [SHARE, "tag x"], outcome, exit)
+        };
+        let done = run(&outcome, Exit::Done);
+        assert!(done.is_share() && done.is_success());
+        assert_eq!(done.removed, Removed { bytes: 30, disk: 12_288, ..Removed::default() });
+        assert_eq!(done.result(), "done, 3 entries shared");
+        let mut line = Vec::new();
+        json::print(&mut line, &done).unwrap();
+        assert!(line.ends_with(b",\"shared\":3}\n"), "{}", String::from_utf8_lossy(&line));
+        assert_eq!(json::parse::<Run>(&line).unwrap(), done);
+        outcome.is_stopped = true;
+        assert_eq!(run(&outcome, Exit::Done).result(), "stopped, 3 entries shared");
+        assert_eq!(run(&outcome, Exit::Incomplete).result(), "stopped, incomplete, 3 entries shared");
+        assert_eq!(run(&ShareOutcome::default(), Exit::Done).result(), "done");
     }
 }

@@ -97,6 +97,12 @@ impl Age {
     }
 }
 
+impl From<Duration> for Age {
+    fn from(duration: Duration) -> Age {
+        Age(duration)
+    }
+}
+
 impl FromStr for Age {
     type Err = AgeError;
 

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod policy;
 pub mod premise;
 pub mod remainder;
+pub mod saving;
 pub mod scope;
 pub mod share;
 pub mod shareable;

@@ -96,16 +96,16 @@ impl NotShared {
     /// The reason in words, after a number of entries.
     pub fn explanation(self) -> &'static str {
         match self {
-            NotShared::NotFresh => "Python would not load, or that is unknown",
-            NotShared::ImportHook => "an import hook wrote, such as pytest's",
+            NotShared::NotFresh => "that Python would not load, or of which that is not known",
+            NotShared::ImportHook => "that an import hook wrote, such as pytest's",
             NotShared::OtherUser => "of another user",
-            NotShared::Writable => "that others may write to",
+            NotShared::Writable => "that group or others may write to",
             NotShared::Doubtful => "that `pycstore verify` doubts",
             NotShared::UnknownFormat => "whose format this version does not know",
             NotShared::NotCorrected => "that record their paths in another way",
             NotShared::Single => "equal to no other",
             NotShared::Changed => "that changed meanwhile",
-            NotShared::NoLinks => "that the file system makes no further link for",
+            NotShared::NoLinks => "for which the file system makes no link, or no further one",
         }
     }
 }
@@ -171,7 +171,11 @@ impl<'a> ShareSearch<'a> {
     }
 
     /// The entry's key, or why it is left alone; `None` out of scope and for what is no entry.
-    fn candidate(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Result<(u64, Dialect), NotShared>> {
+    pub(super) fn candidate(
+        &self,
+        visit: &Visit<'_>,
+        entry: &Entry<'_>,
+    ) -> Option<Result<(u64, Dialect), NotShared>> {
         let slot = entry.parsed.slot()?;
         if !self.scope.admits_entry(visit, entry) {
             return None;

@@ -37,7 +37,7 @@ fn without_a_file_everything_is_default() {
     assert_eq!(lines[1], format!("config                   default  {home}/{PLACE} (missing)"));
     assert_eq!(lines[2], format!("store                    default  {home}/.cache/cpython (missing)"));
     assert_eq!(lines[3], "threads                  default  as many as the disk can use");
-    assert_eq!(lines.len(), 16);
+    assert_eq!(lines.len(), 17);
     let path = run(&world, &[], &["config", "--path"]).exits(0);
     assert_eq!(path.stdout, format!("{home}/{PLACE}\n"));
     let document = run(&world, &[], &["config", "--json"]).exits(0).json();
@@ -112,6 +112,7 @@ fn the_policy_is_shown_with_its_lines() {
     prune.max-files  line 6  9
     prune.min-interval  default  none
     prune.max-runtime  default  none
+    share.nightly  default  false
     ----- stderr -----
     ");
 }

@@ -58,6 +58,24 @@ fn the_newest_run_comes_first() {
 }
 
 #[test]
+fn a_run_of_share_removes_nothing_and_frees_bytes() {
+    let world = World::new();
+    let shared = r#"{"schema":1,"started":"2020-01-02T00:00:00Z","duration":2,"store":"/s","device":1,"inode":2,"selectors":["share","under /h"],"removed":{"files":0,"directories":0,"bytes":99,"disk":2097152},"skipped":0,"failures":0,"left":null,"exit":0,"shared":1234}"#;
+    let stopped = shared.replace(":null", r#":{"files":0,"bytes":0,"disk":0,"directories":0}"#);
+    world.write(PLACE, format!("{shared}\n{stopped}\n"));
+    let shown = history(&world, &[]).exits(0);
+    let rows: Vec<&str> =
+        shown.stdout.lines().map(|line| line.split_once("00:00 ").map_or(line, |it| it.1)).collect();
+    assert_eq!(
+        rows[1..],
+        [
+            "       -  2 MiB  2.0 s  stopped, 1 234 entries shared  /s     share under /h",
+            "       -  2 MiB  2.0 s  done, 1 234 entries shared     /s     share under /h",
+        ]
+    );
+}
+
+#[test]
 fn today_begins_at_midnight_in_local_time() {
     use std::time::{SystemTime, UNIX_EPOCH};
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;

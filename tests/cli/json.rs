@@ -313,6 +313,10 @@ fn what_is_printed_is_what_the_page_says() {
         let answer = world.pycstore([&arguments, dry].concat()).exits(0);
         comparison.document("pycstore prune, pycstore forget", &answer.json());
     }
+    for dry in [&["--dry-run"][..], &[]] {
+        let answer = world.pycstore([&["share", "--json"], dry].concat()).exits(0);
+        comparison.document("pycstore share", &answer.json());
+    }
     comparison.lines("pycstore history", &world.pycstore(["history", "--json"]).exits(0));
     let units = world.pycstore(["schedule", "install", "--print", "--with", "systemd"]).exits(0).stdout;
     let timer = units.split_once("# pycstore.timer\n").unwrap().1;

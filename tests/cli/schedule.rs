@@ -1,7 +1,10 @@
-//! `pycstore schedule` with launchd, which is a script here (the real one exists only on macOS), and the timer of a package.
+//! `pycstore schedule run`, `pycstore schedule` with launchd, which is a script here (the real one exists only on macOS), and the
+//! timer of a package.
 
-use crate::support::{Answer, World, answer};
-use std::os::unix::fs::PermissionsExt;
+use crate::support::lock::lock_holder;
+use crate::support::{Answer, World, answer, give, newest};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 /// Notes what it is asked, and remembers whether the agent is loaded. The file `refuse` lets it refuse to load one.
 const LAUNCHCTL: &str = "#!/bin/sh
@@ -107,4 +110,110 @@ fn the_timer_of_a_package_is_shown_and_kept() {
     ");
     assert!(timer.exists() && wanted.exists());
     schedule(&world, &["remove", "--with", "launchd", "--yes"]).exits(0);
+}
+
+const CONFIGURATION: &str = ".config/pycstore/config.toml";
+
+/// Projects with the same sources, and an orphan; returns the entries of the copies.
+fn copies() -> (World, [PathBuf; 2]) {
+    let world = World::of_projects(&["gone.py"], &["kept.py"]);
+    let text = "def answer():\n    return 42\n";
+    let sources = ["one", "two"].map(|project| world.write(format!("{project}/m.py"), text));
+    let now = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    for source in &sources {
+        std::fs::File::options().write(true).open(source).unwrap().set_modified(now).unwrap();
+        world.compile(newest(), &[], &[source.parent().unwrap()]);
+    }
+    let entries = sources.map(|source| world.entry(&source, newest(), ""));
+    (world, entries)
+}
+
+fn links(entry: &Path) -> u64 {
+    entry.metadata().unwrap().nlink()
+}
+
+/// The selectors of the runs in the history, the newest first.
+fn runs(world: &World) -> Vec<String> {
+    let history = world.pycstore(["history", "--json"]).exits(0).json_lines();
+    history.iter().map(|run| run["selectors"][0].as_str().unwrap().to_string()).collect()
+}
+
+#[test]
+fn the_job_shares_after_its_prune_if_the_configuration_says_so() {
+    let (world, entries) = copies();
+    let status = |world: &World| world.pycstore(["schedule", "status", "--json"]).json()["share"].clone();
+    assert_eq!(status(&world), false);
+    world.write(CONFIGURATION, "[share]\nnightly = true\n");
+    assert_eq!(status(&world), true);
+    let told = world.pycstore(["schedule", "status"]).stdout;
+    assert!(told.contains("\nthen      share equal entries\n"), "{told}");
+    let told = world.pycstore(["schedule", "run", "--dry-run"]).exits(0).stdout;
+    assert!(told.contains("would make 1 entry links of 1 file; would free "), "{told}");
+    assert_eq!((links(&entries[0]), runs(&world)), (1, Vec::new()));
+    let told = world.pycstore(["schedule", "run"]).exits(0);
+    assert!(told.stdout.contains("removed 1 file") && told.stdout.contains("made 1 entry links"), "{told:?}");
+    assert_eq!(entries[0].metadata().unwrap().ino(), entries[1].metadata().unwrap().ino());
+    assert_eq!(runs(&world), ["share", "orphans"]);
+    // The last prune is that of the schedule, not the share after it.
+    let status = world.pycstore(["schedule", "status", "--json"]).json();
+    assert_eq!(status["last_run"]["selectors"][0], "orphans");
+    let overview = world.pycstore::<&str>([]).exits(0).stdout;
+    assert!(overview.contains("Last prune   today, removed 4 KiB in 1 file"), "{overview}");
+    let quiet = world.pycstore(["--quiet", "schedule", "run"]).exits(0);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn the_job_shares_nothing_that_the_configuration_keeps_and_nothing_if_it_is_off() {
+    let (world, entries) = copies();
+    for text in ["", "[share]\nnightly = false\n", "keep = [\"~/two/**\"]\n[share]\nnightly = true\n"] {
+        world.write(CONFIGURATION, text);
+        world.pycstore(["schedule", "run"]).exits(0);
+        assert_eq!(links(&entries[0]), 1, "{text}");
+    }
+}
+
+#[test]
+fn the_job_shares_nothing_if_its_prune_did_nothing() {
+    let (world, entries) = copies();
+    world.write(CONFIGURATION, "[share]\nnightly = true\n");
+    let mut holder = lock_holder(&world, &world.store);
+    let told = world.pycstore(["schedule", "run"]).exits(0);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(told.stderr.matches("nothing was done").count(), 1, "{told:?}");
+    world.write(CONFIGURATION, "[prune]\nstale = true\nmin-interval = \"1d\"\n");
+    world.pycstore(["schedule", "run"]).exits(0);
+    world.write(CONFIGURATION, "[prune]\nstale = true\nmin-interval = \"1d\"\n[share]\nnightly = true\n");
+    let told = world.pycstore(["schedule", "run"]).exits(0);
+    assert!(told.stderr.contains("nothing to do: the last run was at "), "{told:?}");
+    assert_eq!(links(&entries[0]), 1);
+    // In no time there is nothing to share either.
+    world.write(CONFIGURATION, "[prune]\nstale = true\nmax-runtime = \"0s\"\n[share]\nnightly = true\n");
+    let told = world.pycstore(["schedule", "run"]).exits(0);
+    assert!(told.stderr.contains("equal entries are left for the next run"), "{told:?}");
+    assert_eq!(links(&entries[0]), 1);
+}
+
+#[test]
+fn what_cannot_be_shared_makes_the_job_incomplete() {
+    let (world, entries) = copies();
+    world.write(CONFIGURATION, "[share]\nnightly = true\n");
+    let mut command = world.unprivileged();
+    // What was given to another user changed after the entries were written, which `verify` doubts: they are written again.
+    for entry in &entries {
+        let (bytes, user) = (std::fs::read(entry).unwrap(), entry.metadata().unwrap().uid());
+        std::fs::remove_file(entry).unwrap();
+        std::fs::write(entry, bytes).unwrap();
+        give(entry, user);
+    }
+    // The file that was written last is kept: the other is replaced.
+    let directory = entries[0].parent().unwrap();
+    std::fs::set_permissions(directory, PermissionsExt::from_mode(0o555)).unwrap();
+    let told = answer(command.args(["schedule", "run"])).exits(1);
+    std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).unwrap();
+    assert!(told.stdout.contains("removed 1 file"), "{told:?}");
+    let line =
+        format!("cannot replace {} by a link of an equal entry: Permission denied", entries[0].display());
+    assert!(told.stderr.contains(&line), "{told:?}");
 }

@@ -32,6 +32,31 @@ pub struct Configuration {
     pub assume_gone: Vec<Sourced<PathBuf>>,
     /// `[prune]`
     pub prune: PruneTable,
+    /// `[share]`
+    pub share: ShareTable,
+}
+
+/// The table `[share]`: when equal entries become links of one file without being asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "the table [share]")]
+pub struct ShareTable {
+    /// `nightly`: after the prune of `pycstore schedule run`.
+    pub nightly: Option<Sourced<bool>>,
+}
+
+impl ShareTable {
+    /// Its keys.
+    pub const KEYS: [&str; 1] = ["nightly"];
+
+    /// The value of each key, to be shown.
+    pub fn values(&self) -> [Sourced<ShownValue>; 1] {
+        [self.nightly.map_or(Sourced::default(ShownValue::Switch(false)), |it| it.map(ShownValue::Switch))]
+    }
+
+    /// Whether `pycstore schedule run` shares equal entries.
+    pub fn is_nightly(&self) -> bool {
+        self.nightly.is_some_and(|nightly| nightly.value)
+    }
 }
 
 /// The keys before the first table.
@@ -166,9 +191,10 @@ impl ConfigurationError {
             }
             ConfigurationError::Invalid { .. } => {
                 format!(
-                    "known keys: {}; in the table [prune]: {}",
+                    "known keys: {}; in the table [prune]: {}; in the table [share]: {}",
                     KEYS.join(", "),
-                    PruneTable::keys().join(", ")
+                    PruneTable::keys().join(", "),
+                    ShareTable::KEYS.join(", ")
                 )
             }
             ConfigurationError::Read { origin: Origin::Variable(name), .. } => {
@@ -267,7 +293,8 @@ impl Configuration {
         let paths = self.store.iter_mut().chain(&mut self.assume_gone).map(|it| &mut it.origin);
         let globs = self.keep.iter_mut().map(|it| &mut it.origin);
         let threads = self.threads.as_mut().map(|it| &mut it.origin);
-        paths.chain(globs).chain(threads).chain(self.prune.origins())
+        let share = self.share.nightly.as_mut().map(|it| &mut it.origin);
+        paths.chain(globs).chain(threads).chain(self.prune.origins()).chain(share)
     }
 }
 
@@ -388,6 +415,9 @@ max-size = "5GiB"
 max-files = 1000000
 min-interval = "20h"
 max-runtime = "10m"
+
+[share]
+nightly = true
 "#;
         let expected = Configuration {
             path: Some("/c.toml".into()),
@@ -407,20 +437,21 @@ max-runtime = "10m"
                 min_interval: Some(at(18, Age::of_seconds(20 * 3600))),
                 max_runtime: Some(at(19, Age::of_seconds(600))),
             },
+            share: ShareTable { nightly: Some(at(22, true)) },
         };
         assert_eq!(parse(text).unwrap(), expected);
     }
 
     #[test]
     fn an_empty_file_sets_nothing() {
-        for text in ["", "\n# nothing\n", "[prune]\n", "\u{feff}# marked\n"] {
+        for text in ["", "\n# nothing\n", "[prune]\n", "[share]\n", "\u{feff}# marked\n"] {
             let expected = Configuration { path: Some("/c.toml".into()), ..Configuration::default() };
             assert_eq!(parse(text).unwrap(), expected, "{text:?}");
         }
     }
 
     /// Invalid contents, and the error after the name of the file.
-    const INVALID: [(&str, &str); 25] = [
+    const INVALID: [(&str, &str); 27] = [
         ("stoer = \"/x\"", "1:1: unknown key `stoer`"),
         ("threads = 4\n\n[prune]\norphans = true\nold = 1", "5:1: unknown key `old`"),
         ("orphans = true", "1:1: unknown key `orphans`"),
@@ -434,6 +465,8 @@ max-runtime = "10m"
         ("keep = [\"x\", 3]", "1:14: invalid type: integer `3`, expected a string"),
         ("keep = [\"\"]", "1:9: an empty glob matches nothing"),
         ("prune = 3", "1:9: invalid type: integer `3`, expected the table [prune]"),
+        ("share = true", "1:9: invalid type: boolean `true`, expected the table [share]"),
+        ("[share]\nweekly = true", "2:1: unknown key `weekly`"),
         ("[prune]\nstale = \"yes\"", "2:9: invalid type: string \"yes\", expected a boolean"),
         ("[prune]\nunused-for = 90", "2:14: 90 has no unit: write \"90s\" or \"90m\" or \"90h\" or \"90d\""),
         ("[prune]\nmax-size = 5", "2:12: 5 has no unit: write \"5B\" or \"5M\" or \"5GiB\""),
@@ -481,8 +514,11 @@ max-runtime = "10m"
             let (_, keys) = error.message().split_once("expected one of ").unwrap();
             keys.replace('`', "")
         };
-        assert_eq!(known("x = 1"), format!("{}, prune", KEYS.join(", ")));
+        assert_eq!(known("x = 1"), format!("{}, prune, share", KEYS.join(", ")));
         assert_eq!(known("[prune]\nx = 1"), PruneTable::keys().join(", "));
+        assert!(
+            toml::from_str::<Configuration>("[share]\nx = 1").unwrap_err().message().contains("`nightly`")
+        );
         let hint = parse("x = 1").unwrap_err().hint();
         assert!(hint.contains("assume-gone; in the table [prune]: orphans"), "{hint}");
     }

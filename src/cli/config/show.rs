@@ -1,6 +1,6 @@
 //! `pycstore config`: the effective values, and where each comes from.
 
-use super::file::{self, Configuration, PruneTable, ShownValue};
+use super::file::{self, Configuration, PruneTable, ShareTable, ShownValue};
 use super::location::Location;
 use super::origin::{Origin, Sourced};
 use crate::cli::output::complain;
@@ -44,6 +44,8 @@ const CONFIG_HELP: &str = r#"Keys, all optional, each with an example:
   max-files = 1000000
   min-interval = "20h"
   max-runtime = "10m"
+  [share]                            makes equal entries links of one file
+  nightly = true                     after the prune of `pycstore schedule run`
 
 Exit status: 0 success; 2 the file cannot be read or parsed."#;
 
@@ -120,6 +122,9 @@ fn rows(session: &Session) -> Vec<ConfigRow> {
     let prune = &session.configuration.prune;
     for (key, value) in PruneTable::keys().iter().zip(prune.values()) {
         rows.push(row(&format!("prune.{key}"), value));
+    }
+    for (key, value) in ShareTable::KEYS.iter().zip(session.configuration.share.values()) {
+        rows.push(row(&format!("share.{key}"), value));
     }
     rows
 }

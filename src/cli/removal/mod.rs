@@ -39,7 +39,8 @@ use pycstore::verdict::emptied::Leftovers;
 use pycstore::verdict::plan::{MOST_HELD, Overflow, Plan, PlannedDirectory};
 use pycstore::verdict::policy::{Circumstances, Clock, Policy, Selector};
 use pycstore::verdict::victim::Victim;
-use scan::{ScanExtent, Scanned, both};
+pub(super) use scan::both;
+use scan::{ScanExtent, Scanned};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -88,6 +89,23 @@ pub enum WhenLocked {
     Fail,
 }
 
+/// How a removing run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// It did nothing: it is not due, another process holds the lock, or the user declined.
+    Skipped(Exit),
+    /// It removed what it found, or as much as it could.
+    Finished(Exit),
+}
+
+impl RunEnd {
+    /// Its exit.
+    pub fn exit(self) -> Exit {
+        let (RunEnd::Skipped(exit) | RunEnd::Finished(exit)) = self;
+        exit
+    }
+}
+
 /// Carries out a selection. A run that would empty the whole store needs `consent`, or an answer on the terminal.
 pub fn carry_out(
     session: &Session,
@@ -95,7 +113,7 @@ pub fn carry_out(
     options: &RunOptions,
     consent: Consent,
     when_locked: WhenLocked,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<RunEnd> {
     let began = Instant::now();
     let mode = if options.dry_run { Mode::DryRun } else { Mode::Real };
     let needs_consent = mode == Mode::Real && consent == Consent::ToBeAsked;
@@ -115,7 +133,7 @@ pub fn carry_out(
     };
     let journal = Journal::of_store(&session.environment, &opened.store);
     if mode == Mode::Real && !record::is_due(session, selection, &journal) {
-        return Ok(Exit::Done);
+        return Ok(RunEnd::Skipped(Exit::Done));
     }
     let may_empty = needs_consent && !takes_all && selection.policy.may_empty_a_store();
     let opened = &opened;
@@ -159,11 +177,16 @@ enum Weighing {
 impl RemovalRun<'_> {
     /// Gathers what the verdicts depend on, and removes. `may_empty`: the run may empty the store, and consent was not
     /// given.
-    fn judge(mut self, mut consent: Consent, may_empty: bool, leftovers: Leftovers) -> anyhow::Result<Exit> {
+    fn judge(
+        mut self,
+        mut consent: Consent,
+        may_empty: bool,
+        leftovers: Leftovers,
+    ) -> anyhow::Result<RunEnd> {
         // The lock is not held while a question is open: the nightly run must not wait for the answer.
         let may_ask = consent == Consent::ToBeAsked || (may_empty && io::stdin().is_terminal());
         if !may_ask && let Some(exit) = self.begin()? {
-            return Ok(exit);
+            return Ok(RunEnd::Skipped(exit));
         }
         if let Some(age) = self.selection.max_runtime {
             self.opened.stop.after(age);
@@ -188,7 +211,7 @@ impl RemovalRun<'_> {
             && consent == Consent::Given
             && let Some(exit) = self.begin()?
         {
-            return Ok(exit);
+            return Ok(RunEnd::Skipped(exit));
         }
         let is_stopped = (cut_off.is_some() || may_empty) && self.opened.stop.is_scan_stopped();
         let weighing = if is_stopped { Weighing::Stopped } else { Weighing::Whole };
@@ -215,7 +238,7 @@ impl RemovalRun<'_> {
         judgement: Judgement<'_>,
         weighed: Vec<Trouble>,
         consent: Consent,
-    ) -> anyhow::Result<Exit> {
+    ) -> anyhow::Result<RunEnd> {
         let (opened, mode, policy) = (self.opened, self.mode, judgement.policy);
         let list = RemovalList::new(self.session, &opened.store, self.options.list);
         let on_removed = |planned: &PlannedDirectory, victim: &Victim| list.file(planned, victim);
@@ -240,10 +263,10 @@ impl RemovalRun<'_> {
             is_previewed = show::preview(self.session, self.options, &plan)?;
             if !confirm(opened, &plan)? {
                 complain::note("nothing was removed");
-                return Ok(Exit::Done);
+                return Ok(RunEnd::Skipped(Exit::Done));
             }
             if let Some(exit) = self.begin()? {
-                return Ok(exit);
+                return Ok(RunEnd::Skipped(exit));
             }
         }
         let is_stopped = opened.stop.cause().is_some();
@@ -269,7 +292,7 @@ impl RemovalRun<'_> {
             (outcome.groups, outcome.held_back) = Default::default();
         }
         let partly = (look == ScanExtent::Partial).then(|| partial_note(removes_nothing, is_stopped));
-        Ok(self.finish(&outcome, &troubles, &census, partly, list))
+        Ok(RunEnd::Finished(self.finish(&outcome, &troubles, &census, partly, list)))
     }
 
     /// Records the run, then shows it: a reader may be slow, or end this process.

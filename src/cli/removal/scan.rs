@@ -97,7 +97,7 @@ impl RemovalRun<'_> {
 }
 
 /// The troubles of two scans, each path once.
-pub(super) fn both(mut troubles: Vec<Trouble>, others: Vec<Trouble>) -> Vec<Trouble> {
+pub fn both(mut troubles: Vec<Trouble>, others: Vec<Trouble>) -> Vec<Trouble> {
     troubles.extend(others);
     troubles.sort_by(|one, other| one.path().cmp(other.path()));
     troubles.dedup_by(|one, other| one.path() == other.path());

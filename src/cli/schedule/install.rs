@@ -39,9 +39,10 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
         }
     };
     if exit == Exit::Done && !is_declined {
-        let NightlyPolicy { names, origin, user, .. } = policy;
+        let NightlyPolicy { names, origin, share, user, .. } = policy;
         let user = user.map(|user| format!(" as {user}")).unwrap_or_default();
-        session.note(&format!("every night{user}: {} ({origin})", names.join(" ")));
+        let then = if share { ", then share" } else { "" };
+        session.note(&format!("every night{user}: {}{then} ({origin})", names.join(" ")));
         session.note(where_errors_are(scheduler));
     }
     Ok(exit)

@@ -1,11 +1,13 @@
 //! `pycstore schedule`: prunes the store every night.
 //!
 //! * `install`, `remove`: edit the files, and tell the scheduler.
+//! * `nightly`: what the schedule runs: a prune, then perhaps `share`.
 //! * `show`: prints the status, or a schedule for the user to install.
-//! * `policy`: the nightly job, and what it removes.
+//! * `policy`: the command of the schedule, and what it removes.
 //! * `problem`: messages about schedules that cannot be read or changed.
 
 mod install;
+mod nightly;
 mod policy;
 mod problem;
 mod remove;
@@ -14,7 +16,6 @@ mod show;
 pub use policy::last_run;
 
 use super::output::complain::Complaint;
-use super::prune::{self, PruneOptions};
 use super::session::Session;
 use clap::{Args, ValueEnum};
 use pycstore::exit::Exit;
@@ -24,9 +25,10 @@ use pycstore::schedule::Scheduler;
 ///
 /// install adds a timer to the systemd user manager, or else a line to the crontab (other lines stay unchanged), or on
 /// macOS a launchd agent. remove removes it. status shows whether it is installed and when it runs. run starts the
-/// scheduled prune now. The job uses the configuration's policy, or else orphans, stale, corrupt and temporary. It has
-/// the lowest priority, starts at a different minute on each machine, and is silent unless something fails: then cron
-/// sends mail, or the error is in the journal (journalctl --user -u pycstore).
+/// scheduled prune now. The job uses the configuration's policy, or else orphans, stale, corrupt and temporary. With
+/// `nightly = true` in the table [share] of the configuration, it then runs `pycstore share` in what is left of the
+/// policy's max-runtime. It has the lowest priority, starts at a different minute on each machine, and is silent unless
+/// something fails: then cron sends mail, or the error is in the journal (journalctl --user -u pycstore).
 ///
 /// The job uses the values of --store, --config, --threads and --assume-gone that install was given. A unit or property
 /// list that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is
@@ -100,11 +102,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     }
     match options.action {
         Action::Install if options.undo => remove::remove(session, options),
-        Action::Run => {
-            let mut prune = PruneOptions::default();
-            prune.run.dry_run = options.dry_run;
-            prune::run(session, &prune)
-        }
+        Action::Run => nightly::run(session, options),
         Action::Status if options.json => show::status_as_json(session),
         Action::Status => show::status(session),
         Action::Policy => policy::print(session),

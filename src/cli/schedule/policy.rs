@@ -47,6 +47,8 @@ pub struct NightlyPolicy {
     pub names: Vec<String>,
     /// Where they come from, as text.
     pub origin: String,
+    /// Whether equal entries become links of one file afterwards.
+    pub share: bool,
     /// Whether it removes every entry.
     empties_every_store: bool,
     /// The newest run with these selectors and scopes, or why it is unknown.
@@ -80,7 +82,8 @@ impl NightlyPolicy {
         };
         let last_run = newest_run(session, &names).map_err(|error| complain::message_and_hint(&error).0);
         let empties_every_store = policy.empties_every_store();
-        Ok(NightlyPolicy { names, origin, empties_every_store, last_run, user: None })
+        let share = session.configuration.share.is_nightly();
+        Ok(NightlyPolicy { names, origin, share, empties_every_store, last_run, user: None })
     }
 
     /// Refuses a policy that would remove every entry every night: that run needs consent, and has no terminal.

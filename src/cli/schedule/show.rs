@@ -64,10 +64,13 @@ pub fn status(session: &Session) -> anyhow::Result<Exit> {
     for installed in &found.installed {
         write_schedule(&mut out, session, installed)?;
     }
-    let NightlyPolicy { names, origin, last_run, user, .. } = NightlyPolicy::new(session)?;
+    let NightlyPolicy { names, origin, share, last_run, user, .. } = NightlyPolicy::new(session)?;
     write_last_run(&mut out, session, last_run.map_err(anyhow::Error::msg)?)?;
     let policy = format!("policy    {} ({origin})", names.join(" "));
     writeln!(out, "{}", path::text_shown(&policy, &session.terminal))?;
+    if share {
+        writeln!(out, "then      share equal entries")?;
+    }
     if let Some(user) = user {
         writeln!(out, "runs as   {}", path::text_shown(&user, &session.terminal))?;
     }
@@ -91,6 +94,7 @@ struct StatusDocument<'a> {
     unknown: Vec<String>,
     policy: Vec<String>,
     policy_from: String,
+    share: bool,
     user: Option<String>,
     last_run: Option<Run>,
 }
@@ -108,7 +112,7 @@ pub fn status_as_json(session: &Session) -> anyhow::Result<Exit> {
     for (scheduler, error) in &found.unknown {
         note_unknown(*scheduler, error);
     }
-    let NightlyPolicy { names, origin, last_run, user, .. } = NightlyPolicy::new(session)?;
+    let NightlyPolicy { names, origin, share, last_run, user, .. } = NightlyPolicy::new(session)?;
     let store = session.store().value;
     let document = StatusDocument {
         schema: SCHEMA,
@@ -117,6 +121,7 @@ pub fn status_as_json(session: &Session) -> anyhow::Result<Exit> {
         unknown: found.unknown.iter().map(|(scheduler, _)| scheduler.to_string()).collect(),
         policy: names,
         policy_from: origin,
+        share,
         user,
         last_run: last_run.map_err(anyhow::Error::msg)?,
     };

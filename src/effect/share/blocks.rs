@@ -12,6 +12,7 @@ use crate::effect::new_entry::NewEntry;
 use crate::host::directory::{Directory, Links, Metadata, Over, metadata_of};
 use crate::host::extents::{BLOCK, blocks, has_attributes};
 use crate::store::body::with_pair;
+use crate::store::scan::Trouble;
 use crate::units::Tally;
 use crate::verdict::shareable::{NotShared, ShareCandidate};
 use std::fs::{File, Permissions};
@@ -45,7 +46,7 @@ impl EntrySharing<'_> {
     ) {
         let base = match self.open_entry(candidate) {
             Ok(base) => base,
-            Err(error) => return self.note(candidate, error, shared),
+            Err(error) => return shared.trouble(error, unreadable(self, candidate)),
         };
         for names in others {
             if self.is_stopped() {
@@ -59,7 +60,7 @@ impl EntrySharing<'_> {
                 Ok(Ok(0)) => {}
                 Ok(Ok(bytes)) => shared.blocks += Tally::file(bytes, bytes),
                 Ok(Err(why)) => shared.leave(why, 1),
-                Err(error) => self.note(candidate, error, shared),
+                Err(error) => shared.trouble(error, unreadable(self, candidate)),
             }
         }
     }
@@ -98,6 +99,15 @@ impl EntrySharing<'_> {
         }
         Ok(replace(base, entry, &own)?.map(|()| gained))
     }
+}
+
+/// The trouble with an entry.
+fn unreadable<'a>(
+    sharing: &'a EntrySharing<'_>,
+    candidate: &'a ShareCandidate,
+) -> impl FnOnce(io::Error) -> Trouble + 'a {
+    let path = || sharing.store.shown(&candidate.relative, &candidate.name);
+    move |source| Trouble::File { path: path(), source }
 }
 
 /// Replaces an entry by a file with the blocks of the base, and these over them.

@@ -24,6 +24,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What came of sharing.
@@ -94,6 +95,15 @@ impl ShareOutcome {
     fn leave(&mut self, why: NotShared, entries: u64) {
         *self.left.entry(why).or_default() += entries;
     }
+
+    /// Adds an error; what is gone was only changed meanwhile.
+    fn trouble(&mut self, error: io::Error, trouble: impl FnOnce(io::Error) -> Trouble) {
+        if is_missing(&error) {
+            self.leave(NotShared::Changed, 1);
+        } else {
+            self.troubles.push(trouble(error));
+        }
+    }
 }
 
 impl EntrySharing<'_> {
@@ -132,7 +142,9 @@ impl EntrySharing<'_> {
                     shared.leave(NotShared::NotCorrected, names.len() as u64)
                 }
                 Ok(None) => shared.leave(NotShared::Changed, names.len() as u64),
-                Err(error) => self.note(&names[0], error, shared),
+                Err(error) => {
+                    shared.trouble(error, |source| Trouble::File { path: self.path(&names[0]), source })
+                }
             }
         }
         for mut files in equal.into_values() {
@@ -186,7 +198,9 @@ impl EntrySharing<'_> {
             Ok(_) => {
                 return shared.leave(NotShared::Changed, others.iter().map(|names| names.len() as u64).sum());
             }
-            Err(error) => return self.note(candidate, error, shared),
+            Err(error) => {
+                return shared.trouble(error, |source| Trouble::File { path: self.path(candidate), source });
+            }
         };
         let mut used = kept.metadata.accessed;
         let before = shared.freed.files;
@@ -203,7 +217,9 @@ impl EntrySharing<'_> {
                         used = used.max(accessed);
                     }
                     Ok(Err(why)) => shared.leave(why, 1),
-                    Err(error) => self.note(name, error, shared),
+                    Err(error) => {
+                        shared.trouble(error, |source| Trouble::Link { path: self.path(name), source })
+                    }
                 }
             }
             // The bytes go with the last link, and not all links need be in this store.
@@ -251,13 +267,8 @@ impl EntrySharing<'_> {
         Ok(Ok(metadata.accessed))
     }
 
-    /// Notes an error; what is gone was only changed meanwhile.
-    fn note(&self, candidate: &ShareCandidate, source: io::Error, shared: &mut ShareOutcome) {
-        if is_missing(&source) {
-            return shared.leave(NotShared::Changed, 1);
-        }
-        let path = self.store.shown(&candidate.relative, &candidate.name);
-        shared.troubles.push(Trouble::File { path, source });
+    fn path(&self, candidate: &ShareCandidate) -> PathBuf {
+        self.store.shown(&candidate.relative, &candidate.name)
     }
 }
 
@@ -278,13 +289,12 @@ fn is_of_same_slot(one: &ShareCandidate, other: &ShareCandidate) -> bool {
     slot(one) == slot(other) && rest(one) == rest(other) && one.source_name == other.source_name
 }
 
+/// The error of link(2) on a file system without hard links, such as FAT. `EACCES`, of a directory that is not writable, is
+/// also [`ErrorKind::PermissionDenied`], but a failure.
+const EPERM: i32 = 1;
+
 /// Whether an error says that a file system has no links, or no further one for this file, or not there.
 fn makes_no_link(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::TooManyLinks
-            | ErrorKind::Unsupported
-            | ErrorKind::CrossesDevices
-            | ErrorKind::PermissionDenied
-    )
+    matches!(error.kind(), ErrorKind::TooManyLinks | ErrorKind::Unsupported | ErrorKind::CrossesDevices)
+        || error.raw_os_error() == Some(EPERM)
 }

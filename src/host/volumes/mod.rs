@@ -31,6 +31,10 @@ const LOCAL_TYPES: [&str; 36] = [
 const RECORDING_TYPES: [&str; 12] =
     ["bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "tmpfs", "xfs", "zfs"];
 
+/// File system types without hard links, or whose links depend on another machine. Of FUSE only `fuseblk` (NTFS) is known
+/// to have them.
+const TYPES_WITHOUT_LINKS: [&str; 6] = ["cifs", "exfat", "msdos", "smb3", "smbfs", "vfat"];
+
 /// How far the access times of files show when they were last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessTimes {
@@ -135,6 +139,12 @@ impl Mounts {
             Some(mount) if RECORDING_TYPES.contains(&mount.kind.as_str()) => AccessTimes::Kept,
             Some(_) | None => AccessTimes::Partial,
         }
+    }
+
+    /// Whether the file system under a path has hard links, as far as its type tells.
+    pub fn has_hard_links(&self, path: &Path) -> bool {
+        let has_none = |kind: &str| TYPES_WITHOUT_LINKS.contains(&kind) || kind.starts_with("fuse.");
+        !self.of(path).is_some_and(|mount| has_none(&mount.kind))
     }
 
     /// Whether something is mounted at a path or below it.

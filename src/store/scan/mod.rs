@@ -192,6 +192,14 @@ pub enum Trouble {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that could not become a link of an equal one.
+    #[error("cannot replace {} by a link of an equal entry", .path.display())]
+    Link {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A mount point, where the store ends.
     #[error("not entered: {} is a mount point", .path.display())]
     MountPoint {
@@ -206,6 +214,7 @@ impl Trouble {
         match self {
             Trouble::Directory { path, .. }
             | Trouble::File { path, .. }
+            | Trouble::Link { path, .. }
             | Trouble::Source { path, .. }
             | Trouble::MountPoint { path } => path,
         }

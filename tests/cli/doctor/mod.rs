@@ -366,3 +366,28 @@ fn people_get_a_line_a_hint_and_a_sum() {
     let quiet = answer(command.arg("--quiet")).exits(1);
     assert_eq!(quiet.stdout, format!("{}\n{}\n", lines[0], lines[1]));
 }
+
+#[test]
+fn a_store_with_many_copies_may_be_shared() {
+    let Site { world, .. } = site();
+    none(&doctor(&world), "shareable");
+    let text = format!("TEXT = '{}'\n", "text ".repeat(1_200_000));
+    let sources: Vec<PathBuf> = ["one", "two", "three"]
+        .iter()
+        .flat_map(|project| {
+            ["a", "b", "c"].map(|module| world.write(format!("{project}/{module}.py"), &text))
+        })
+        .collect();
+    let now = std::time::SystemTime::now();
+    for source in &sources {
+        std::fs::File::options().write(true).open(source).unwrap().set_modified(now).unwrap();
+    }
+    world.compile(
+        newest(),
+        &[],
+        &["one", "two", "three"].map(|project| world.home.join(project)).each_ref().map(PathBuf::as_path),
+    );
+    let found = one(&doctor(&world), "note shareable");
+    assert!(found.detail.starts_with("about 34.3") && found.detail.contains(" MiB of 51.5"), "{found:?}");
+    assert_eq!(found.hint, "pycstore share makes them hard links of one file");
+}
