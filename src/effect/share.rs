@@ -4,8 +4,9 @@
 //! path has a whole entry at any moment, and what an interruption leaves is a temporary. Just before, both files are looked at
 //! again, and compared byte by byte: what replaces an entry is equal to it.
 //!
-//! Nothing is lost if Python writes an entry between the last look and the rename: it gets the place of the older entry, whose
-//! header does not fit the changed source, and Python compiles that again.
+//! Nothing is lost if Python writes an entry between the last look and the rename: the older entry gets its place, whose
+//! header does not fit the changed source, and Python compiles that again. Entries whose header Python does not compare with the
+//! source are left alone for that reason.
 
 use super::new_entry::{NewLink, set_times};
 use crate::host::directory::{Directory, FileKind, Links, Metadata, metadata_of};
@@ -152,7 +153,8 @@ impl EntrySharing<'_> {
         if !is_still(&candidate.metadata, &metadata) {
             return Ok(None);
         }
-        fingerprint(&file, &metadata, candidate.dialect, || hashes.build_hasher())
+        let format = (candidate.dialect, &*candidate.source_name);
+        fingerprint(&file, &metadata, format, || hashes.build_hasher())
     }
 
     fn open(&self, candidate: &ShareCandidate) -> io::Result<(Directory, File, Metadata)> {
@@ -265,11 +267,8 @@ fn is_of_same_slot(one: &ShareCandidate, other: &ShareCandidate) -> bool {
 
 /// Whether an error says that a file system has no links, or no further one for this file, or not there.
 fn makes_no_link(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::TooManyLinks
-            | ErrorKind::Unsupported
-            | ErrorKind::CrossesDevices
-            | ErrorKind::PermissionDenied
-    )
+    // `EPERM` of link(2). A directory that may not be written to is another matter: `EACCES`.
+    const HAS_NO_LINKS: i32 = 1;
+    let kinds = [ErrorKind::TooManyLinks, ErrorKind::Unsupported, ErrorKind::CrossesDevices];
+    kinds.contains(&error.kind()) || error.raw_os_error() == Some(HAS_NO_LINKS)
 }
