@@ -9,6 +9,8 @@
 //! * What is not fresh: `prune` removes it, or nothing is known of it.
 //! * What an import hook wrote: pytest's loads its entries itself, and does not correct the name.
 //! * What group or others may write to: with the file, they would get the modules of every path that shares it.
+//! * What Python loads without a look at the source (unchecked hashes): if Python replaced it at the moment of the rename, the
+//!   older bytecode would be loaded for ever.
 //! * What `verify` doubts: the file that stays is the one that was written last, so that the doubt would be hidden.
 //! * What `keep` names.
 //!
@@ -21,6 +23,7 @@
 use super::inspector;
 use super::scope::Scope;
 use super::status::{self, Status, UncheckedHashes};
+use crate::pyc::header::InvalidationMode;
 use crate::pyc::marshal::Dialect;
 use crate::source::{Source, SourceFile};
 use crate::store::Store;
@@ -62,6 +65,8 @@ pub enum NotShared {
     OtherUser,
     /// Group or others may write to the file.
     Writable,
+    /// Python loads it without comparing it with its source.
+    Unchecked,
     /// `verify` doubts that it is what its source compiles to.
     Doubtful,
     /// The format of its body is not known here.
@@ -84,6 +89,7 @@ impl NotShared {
             NotShared::ImportHook => "import-hook",
             NotShared::OtherUser => "other-user",
             NotShared::Writable => "writable",
+            NotShared::Unchecked => "unchecked-hash",
             NotShared::Doubtful => "doubtful",
             NotShared::UnknownFormat => "unknown-format",
             NotShared::NotCorrected => "not-corrected",
@@ -100,6 +106,7 @@ impl NotShared {
             NotShared::ImportHook => "that an import hook wrote, such as pytest's",
             NotShared::OtherUser => "of another user",
             NotShared::Writable => "that group or others may write to",
+            NotShared::Unchecked => "that Python loads without a look at the source",
             NotShared::Doubtful => "that `pycstore verify` doubts",
             NotShared::UnknownFormat => "whose format this version does not know",
             NotShared::NotCorrected => "that record their paths in another way",
@@ -219,6 +226,9 @@ impl<'a> ShareSearch<'a> {
         if metadata.mode & WRITABLE != 0 {
             return Some(NotShared::Writable);
         }
+        if header.invalidation_mode() == InvalidationMode::UncheckedHash {
+            return Some(NotShared::Unchecked);
+        }
         if entry.recorded.is_some() {
             return Some(NotShared::NotCorrected);
         }
@@ -324,8 +334,14 @@ pub fn grouped(parts: Vec<Gatherer<'_>>) -> Vec<Vec<ShareCandidate>> {
             &other.name,
         ))
     });
-    let groups = all.chunk_by(|one, other| one.key == other.key);
-    let have_several =
-        groups.filter(|group| group.iter().any(|it| it.metadata.identity != group[0].metadata.identity));
-    have_several.map(<[ShareCandidate]>::to_vec).collect()
+    let mut groups: Vec<Vec<ShareCandidate>> = Vec::new();
+    // From the end, so that no candidate is held twice.
+    while let Some(last) = all.last() {
+        let key = last.key;
+        let group = all.split_off(all.partition_point(|it| it.key < key));
+        if group.iter().any(|it| it.metadata.identity != group[0].metadata.identity) {
+            groups.push(group);
+        }
+    }
+    groups
 }

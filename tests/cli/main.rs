@@ -24,6 +24,7 @@ mod prune;
 mod report;
 mod schedule;
 mod setup;
+mod share;
 mod source;
 mod sweep;
 mod verify;

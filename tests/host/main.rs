@@ -27,6 +27,7 @@ mod root;
 mod schedule;
 mod setup;
 mod setup_shells;
+mod share;
 mod signals;
 mod soak;
 mod strangers;

@@ -14,7 +14,7 @@ use crate::history::Run;
 use crate::history::journal::Recorded;
 use crate::host::volumes::Mounts;
 use crate::json;
-use crate::pyc::marshal::{self, Dialect};
+use crate::pyc::marshal::{self, Dialect, Filenames, Memory};
 use crate::pyc::name::{self, Form, Name, Slot, cache_from_source, entry_name};
 use crate::pyc::{Header, Loads, Malformed, SourceHasher, header as pyc_header};
 use crate::source::interpreter::stated_executables;
@@ -25,6 +25,7 @@ use crate::store::in_tree::git_index::{GitIndex, LONGEST_NAME, ObjectName};
 use crate::units::{Moment, date, human};
 use crate::verdict::status::{UncheckedHashes, judge};
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -208,15 +209,38 @@ pub fn body(bytes: &[u8]) {
                 assert!(marshal::walk(&body[..walked.length - 1], dialect).is_err());
                 let last_line = marshal::last_line(body, dialect).unwrap();
                 assert!(last_line >= walked.first_line && last_line >= 0);
+                names(body, dialect, &walked.filename);
                 filenames.push(walked.filename);
             }
             Err(fault) => {
+                assert_eq!(marshal::filenames(body, dialect, &mut Memory::default()), Err(fault));
                 assert!(fault.at <= body.len() as u64);
                 let _ = marshal::last_line(body, dialect);
             }
         }
     }
     assert_eq!(filename.as_ref(), filenames.first());
+}
+
+/// The places of the names in a body that loads, whose name is `filename`.
+fn names(body: &[u8], dialect: Dialect, filename: &[u8]) {
+    let Some(names) = marshal::filenames(body, dialect, &mut Memory::default()).unwrap() else { return };
+    assert!(Filenames::are_equal((&names, body), (&names, body)));
+    let longer = [body, b"N"].concat();
+    let same = marshal::filenames(&longer, dialect, &mut Memory::default()).unwrap().unwrap();
+    assert!(!Filenames::are_equal((&names, body), (&same, &longer)));
+    let last = filename.rsplit(|&byte| byte == b'/').next().unwrap();
+    let has_dots = filename.split(|&byte| byte == b'/').any(|component| component == b"..");
+    if filename.is_ascii() {
+        assert_eq!(names.is_of(last, body), !has_dots);
+    }
+    // Equal bytes elsewhere in the body are no name, so that another name is found in the same places.
+    let hash = |names: &Filenames| {
+        let mut hasher = DefaultHasher::new();
+        names.hash(body, &mut hasher);
+        hasher.finish()
+    };
+    assert_eq!((&names, hash(&names)), (&same, hash(&same)));
 }
 
 /// A first line, and a line table.

@@ -4,8 +4,9 @@
 //! path has a whole entry at any moment, and what an interruption leaves is a temporary. Just before, both files are looked at
 //! again, and compared byte by byte: what replaces an entry is equal to it.
 //!
-//! Nothing is lost if Python writes an entry between the last look and the rename: it gets the place of the older entry, whose
-//! header does not fit the changed source, and Python compiles that again.
+//! Nothing is lost if Python writes an entry between the last look and the rename: the older entry gets its place, whose
+//! header does not fit the changed source, and Python compiles that again. Entries whose header Python does not compare with the
+//! source are left alone for that reason.
 
 mod blocks;
 
@@ -179,7 +180,8 @@ impl EntrySharing<'_> {
             ShareKind::Files => HeaderPart::Counts,
             ShareKind::Blocks => HeaderPart::Ignored,
         };
-        fingerprint(&file, &metadata, candidate.dialect, header, || hashes.build_hasher())
+        let format = (candidate.dialect, &*candidate.source_name);
+        fingerprint(&file, &metadata, format, header, || hashes.build_hasher())
     }
 
     fn open(&self, candidate: &ShareCandidate) -> io::Result<(Directory, File, Metadata)> {

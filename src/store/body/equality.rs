@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) enum Fingerprint {
     /// Entries with different hashes are different.
     Hash(u64),
-    /// Its body does not load, or not all names in it are corrected when it is loaded from another path.
+    /// Its body does not load or is longer than any, or not all names in it are corrected when it is loaded from another path.
     NotCorrected,
 }
 
@@ -30,25 +30,26 @@ pub(crate) enum HeaderPart {
 /// Two threads that compare long entries would need four long buffers.
 static LONG_PAIR: Mutex<()> = Mutex::new(());
 
-/// Hashes an open entry without the names in it. `None` for what is longer than any entry, or was cut short meanwhile.
+/// Hashes an open entry without the names in it, whose last component is `source_name`. `None` for what was cut short
+/// meanwhile.
 ///
 /// # Errors
 /// What the system says.
 pub(crate) fn fingerprint<H: Hasher>(
     file: &File,
     metadata: &Metadata,
-    dialect: Dialect,
+    (dialect, source_name): (Dialect, &[u8]),
     part: HeaderPart,
     new_hasher: impl Fn() -> H,
 ) -> io::Result<Option<Fingerprint>> {
     if metadata.readable_bytes().min(LARGEST) < metadata.bytes {
-        return Ok(None);
+        return Ok(Some(Fingerprint::NotCorrected));
     }
     read_for(file, metadata.bytes, |bytes, read, memory| {
         (read == ReadPart::All && bytes.len() as u64 == metadata.bytes).then(|| {
             let (header, body) = bytes.split_at_checked(header::LENGTH).unwrap_or((bytes, &[]));
             match marshal::filenames(body, dialect, memory) {
-                Ok(Some(names)) => {
+                Ok(Some(names)) if names.is_of(source_name, body) => {
                     let mut hasher = new_hasher();
                     if part == HeaderPart::Counts {
                         header.hash(&mut hasher);
@@ -56,7 +57,7 @@ pub(crate) fn fingerprint<H: Hasher>(
                     names.hash(body, &mut hasher);
                     Fingerprint::Hash(hasher.finish())
                 }
-                Ok(None) | Err(_) => Fingerprint::NotCorrected,
+                Ok(_) | Err(_) => Fingerprint::NotCorrected,
             }
         })
     })

@@ -1,0 +1,405 @@
+//! `pycstore share`: equal entries become hard links of one file, and everything that Python sees stays as it was.
+
+use crate::support::lock::{lock_holder, locked};
+use crate::support::storm::{Chance, ended, importer, start};
+use crate::support::{HOUR, Interpreter, World, age, answer, assert_only_gone, files, newest, status};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+const MODULES: [&str; 3] = ["a.py", "b.py", "pkg/c.py"];
+
+/// Projects of equal sources with equal times, compiled by one interpreter.
+fn site(copies: usize) -> (World, Vec<PathBuf>) {
+    let world = World::new();
+    let first = world.project("p0", &MODULES);
+    let mut projects = vec![first];
+    for number in 1..copies {
+        let copy = world.home.join(format!("p{number}"));
+        answer(world.command("cp").arg("-a").args([&projects[0], &copy])).exits(0);
+        projects.push(copy);
+    }
+    world.compile(newest(), &[], &projects.iter().map(PathBuf::as_path).collect::<Vec<_>>());
+    (world, projects)
+}
+
+fn entry(world: &World, source: &Path) -> PathBuf {
+    world.entry(source, newest(), "")
+}
+
+fn inode(path: &Path) -> u64 {
+    path.symlink_metadata().unwrap().ino()
+}
+
+fn inodes(paths: &BTreeSet<PathBuf>) -> usize {
+    paths.iter().map(|path| inode(path)).collect::<BTreeSet<_>>().len()
+}
+
+/// Runs `share`, dry and really, and asserts that both say the same; answers the JSON.
+#[track_caller]
+fn shares(world: &World, arguments: &[&str]) -> Value {
+    let before = World::snapshot(&world.home);
+    let links: Vec<u64> = files(&world.store).iter().map(|path| inode(path)).collect();
+    let run = |more: &[&str]| world.pycstore(["share", "--json"].iter().chain(arguments).chain(more));
+    let mut dry = run(&["-n"]).exits(0).json();
+    assert_only_gone(&before, &World::snapshot(&world.home), &[]);
+    assert_eq!(links, files(&world.store).iter().map(|path| inode(path)).collect::<Vec<_>>());
+    let real = run(&[]).exits(0).json();
+    assert_eq!(dry["dry_run"], true);
+    dry["dry_run"] = json!(false);
+    assert_eq!(dry, real);
+    let again = run(&[]).exits(0).json();
+    assert_eq!((&again["shared"]["files"], &again["files"]), (&json!(0), &json!(0)), "{again}");
+    real
+}
+
+/// Lets Python import a module, and says what `co_filename` of its function is; it must load the entry as it is.
+#[track_caller]
+fn imported(world: &World, project: &Path, module: &str) -> String {
+    const CODE: &str = "
+import sys, importlib.util
+from importlib.machinery import SourceFileLoader
+SourceFileLoader.source_to_code = None
+sys.path.insert(0, sys.argv[1])
+print(importlib.util.find_spec(sys.argv[2]).loader.get_code(sys.argv[2]).co_filename)";
+    let mut command = world.compiler(newest(), CODE);
+    answer(command.arg(project).arg(module)).exits(0).stdout.trim().into()
+}
+
+#[test]
+fn entries_of_equal_sources_become_links_of_one_file() {
+    let (world, projects) = site(3);
+    let said = shares(&world, &[]);
+    assert_eq!(
+        (&said["shared"]["files"], &said["files"], &said["left"]),
+        (&json!(6), &json!(3), &json!({})),
+        "{said}"
+    );
+    assert_eq!((files(&world.store).len(), inodes(&files(&world.store))), (9, 3));
+    for project in &projects {
+        for name in MODULES {
+            assert_eq!(
+                status(&world, &format!("{}/{name}", project.file_name().unwrap().display())),
+                "fresh -"
+            );
+        }
+        assert_eq!(imported(&world, project, "a"), project.join("a.py").display().to_string());
+    }
+    // An edited source has its own entry again, and the others are as before.
+    let others = World::snapshot(&world.mirror(&projects[1]));
+    fs::write(projects[0].join("a.py"), "NAME = 'edited'\n").unwrap();
+    world.compile(newest(), &[], &[&projects[0]]);
+    assert_eq!(others, World::snapshot(&world.mirror(&projects[1])));
+    assert_ne!(
+        inode(&entry(&world, &projects[0].join("a.py"))),
+        inode(&entry(&world, &projects[1].join("a.py")))
+    );
+    assert_eq!(
+        inode(&entry(&world, &projects[0].join("b.py"))),
+        inode(&entry(&world, &projects[1].join("b.py")))
+    );
+    assert_eq!(shares(&world, &[])["left"], json!({"single": 1}));
+    insta::assert_snapshot!(world.pycstore(["share"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    nothing to share
+    left alone: 1 entry equal to no other
+    ----- stderr -----
+    ");
+}
+
+#[test]
+fn it_is_shown_in_a_line_and_recorded() {
+    let (world, _) = site(2);
+    insta::assert_snapshot!(world.pycstore(["share", "-n"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    would make 3 entries links of 3 files; would free SIZE
+    ----- stderr -----
+    ");
+    insta::assert_snapshot!(world.pycstore(["share"]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    made 3 entries links of 3 files; freed SIZE
+    ----- stderr -----
+    ");
+    let history = world.pycstore(["history", "--json"]).exits(0).json_lines();
+    assert_eq!((history.len(), &history[0]["removed"]["files"]), (1, &json!(3)));
+    assert_eq!(world.pycstore(["-q", "share"]).exits(0).stdout, "");
+}
+
+#[test]
+fn the_scopes_of_prune() {
+    let (world, projects) = site(4);
+    let of = |number: usize| projects[number].to_str().unwrap();
+    assert_eq!(shares(&world, &["--under", of(0)])["shared"]["files"], 0);
+    assert_eq!(shares(&world, &["--under", of(0), "--under", of(1)])["shared"]["files"], 3);
+    assert_eq!(shares(&world, &["--owner", of(2)])["shared"]["files"], 0);
+    assert_eq!(shares(&world, &["--tag", "cpython-20"])["shared"]["files"], 0);
+    assert_eq!(shares(&world, &["--tag", &newest().tag, "--keep", of(3)])["shared"]["files"], 6);
+    // The newest file stays, so that all links of the older one become links of it.
+    assert_eq!(shares(&world, &[])["shared"]["files"], 9);
+    assert_eq!(world.pycstore(["share", "--under"]).code, 2);
+}
+
+#[test]
+fn the_last_use_is_that_of_all_and_the_newest_file_stays() {
+    let (world, projects) = site(3);
+    let of = |number: usize| entry(&world, &projects[number].join("a.py"));
+    // Not before the source: `verify` doubts such an entry.
+    let now = std::time::SystemTime::now();
+    for (number, (written, used)) in [(60, 30), (300, 10), (20, 900)].into_iter().enumerate() {
+        let [written, used] = [written, used].map(|seconds| now + Duration::from_secs(seconds));
+        let file = fs::File::options().write(true).open(of(number)).unwrap();
+        file.set_times(fs::FileTimes::new().set_modified(written).set_accessed(used)).unwrap();
+    }
+    let (last, newest) = (of(2).metadata().unwrap(), of(1).metadata().unwrap());
+    world.pycstore(["share"]).exits(0);
+    for number in 0..3 {
+        let shared = of(number).metadata().unwrap();
+        assert_eq!(shared.ino(), newest.ino());
+        assert_eq!((shared.mtime(), shared.mtime_nsec()), (newest.mtime(), newest.mtime_nsec()));
+        assert_eq!((shared.atime(), shared.atime_nsec()), (last.atime(), last.atime_nsec()));
+    }
+}
+
+#[test]
+fn what_is_left_alone() {
+    let (world, projects) = site(2);
+    let pair = |name: &str| [0, 1].map(|number| world.mirror(&projects[number]).join(name));
+    let (tag, source) = (&newest().tag, pair(&format!("a.{}.pyc", newest().tag)));
+    for (from, to) in source.iter().zip([0, 1]) {
+        for name in [
+            format!("a.{tag}-pytest-9.2.0.pyc"),
+            format!("a.{tag}.opt-typeguard460.pyc"),
+            format!("a.{tag}.pyc.77"),
+            format!("gone.{tag}.pyc"),
+            format!("a.{tag}.opt-2.pyc"),
+            "notes.txt".into(),
+        ] {
+            fs::copy(from, pair(&name)[to].clone()).unwrap();
+        }
+        fs::write(&pair(&format!("b.{tag}.opt-1.pyc"))[to], b"\xcb").unwrap();
+    }
+    // One body is broken in both, one is open to the group, one has a fault in one alone.
+    for path in pair(&format!("a.{tag}.opt-2.pyc")) {
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.truncate(60);
+        fs::write(&path, bytes).unwrap();
+    }
+    for path in pair(&format!("b.{tag}.pyc")) {
+        fs::set_permissions(path, PermissionsExt::from_mode(0o664)).unwrap();
+    }
+    let [other, _] = pair(&format!("pkg/c.{tag}.pyc"));
+    fs::set_permissions(other, PermissionsExt::from_mode(0o600)).unwrap();
+    let before: Vec<u64> = files(&world.store).iter().map(|path| inode(path)).collect();
+    let said = shares(&world, &[]);
+    let changed =
+        files(&world.store).iter().zip(&before).filter(|(path, before)| inode(path) != **before).count();
+    assert_eq!((changed, &said["shared"]["files"]), (1, &json!(1)), "{said}");
+    assert_eq!(inode(&source[0]), inode(&source[1]));
+    assert_eq!(
+        said["left"],
+        json!({"import-hook": 4, "not-corrected": 2, "not-fresh": 6, "single": 2, "writable": 2}),
+    );
+}
+
+#[test]
+fn names_of_other_sources_and_unchecked_hashes() {
+    let (world, projects) = site(2);
+    let code = "for path in sys.argv[1:]: py_compile.compile(path, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)";
+    answer(world.compiler(newest(), code).args(projects.iter().map(|it| it.join("a.py")))).exits(0);
+    // The same entry caches `b.pyw`.
+    let renamed = projects[0].join("b.pyw");
+    fs::rename(projects[0].join("b.py"), &renamed).unwrap();
+    world.compile_files(newest(), &[&renamed]);
+    // A path with two dots, by which Python found the module.
+    for project in &projects {
+        fs::create_dir(project.join("bin")).unwrap();
+        fs::create_dir(world.mirror(&project.join("bin"))).unwrap();
+        let dots = project.join("bin/../pkg/c.py");
+        let code = "py_compile.compile(sys.argv[1], cfile=sys.argv[2], doraise=True)";
+        let target = entry(&world, &project.join("pkg/c.py"));
+        answer(world.compiler(newest(), code).arg(dots).arg(target)).exits(0);
+    }
+    let said = shares(&world, &[]);
+    assert_eq!(said["shared"]["files"], 0, "{said}");
+    assert_eq!(said["left"]["unchecked-hash"], 2, "{said}");
+    assert_eq!(said["left"].get("changed"), None, "{said}");
+}
+
+#[test]
+fn a_deleted_project_is_pruned_and_a_hidden_one_stays_unknown() {
+    let (world, projects) = site(3);
+    world.pycstore(["share"]).exits(0);
+    // Another directory in its place, as where a disk is not mounted.
+    fs::rename(&projects[2], world.home.join("elsewhere")).unwrap();
+    fs::create_dir(&projects[2]).unwrap();
+    fs::remove_dir_all(&projects[0]).unwrap();
+    let before = World::snapshot(&world.store);
+    let said = world.pycstore(["prune", "--orphans", "--json"]).exits(0).json();
+    assert_only_gone(&before, &World::snapshot(&world.store), &[&world.mirror(&projects[0])]);
+    assert_eq!((&said["removed"]["files"], &said["removed"]["disk"]), (&json!(3), &json!(0)));
+    assert!(status(&world, "p2/a.py").starts_with("unknown"));
+    fs::remove_dir(&projects[2]).unwrap();
+    fs::rename(world.home.join("elsewhere"), &projects[2]).unwrap();
+    assert_eq!(status(&world, "p2/a.py"), "fresh -");
+    assert_eq!(status(&world, "p1/a.py"), "fresh -");
+}
+
+#[test]
+fn a_held_lock_and_a_store_that_is_not_there() {
+    let (world, _) = site(2);
+    let before = World::snapshot(&world.store);
+    let mut holder = lock_holder(&world, &world.store);
+    let told = world.pycstore(["share"]).exits(0);
+    assert_eq!(told.stderr, locked(&world, &holder, 1));
+    assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+    assert_eq!(inodes(&files(&world.store)), 6);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(World::new().pycstore(["share"]).code, World::new().pycstore(["prune", "--orphans"]).code);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_to_is_reported() {
+    let (world, projects) = site(2);
+    for project in &projects {
+        let closed = world.mirror(project);
+        fs::set_permissions(&closed, PermissionsExt::from_mode(0o555)).unwrap();
+    }
+    let mut program = world.unprivileged();
+    // The sources were given to another user just now; `verify` doubts what is older than that.
+    for path in files(&world.store) {
+        fs::File::open(path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    }
+    let told = answer(program.arg("share")).exits(1);
+    // The package's own directory can be.
+    assert!(told.stdout.starts_with("made 1 entry links of 1 file"), "{told:?}");
+    assert_eq!(told.stderr.lines().count(), 2, "{told:?}");
+    assert!(files(&world.store).iter().all(|path| path.extension().unwrap() == "pyc"));
+}
+
+/// Names of the store that were swapped for other things: nothing outside is touched, and nothing waits.
+#[test]
+fn hostile_names() {
+    let (world, projects) = site(3);
+    let outside = world.home.join("outside");
+    fs::create_dir(&outside).unwrap();
+    let [of_0, of_1, of_2] = [0, 1, 2].map(|number| world.mirror(&projects[number]));
+    // A directory, a link, a pipe, a link to a file outside, a directory that is a link.
+    fs::rename(of_0.join("pkg"), outside.join("pkg")).unwrap();
+    symlink(outside.join("pkg"), of_0.join("pkg")).unwrap();
+    let a = format!("a.{}.pyc", newest().tag);
+    fs::copy(of_0.join(&a), outside.join(&a)).unwrap();
+    fs::remove_file(of_0.join(&a)).unwrap();
+    symlink(outside.join(&a), of_0.join(&a)).unwrap();
+    fs::remove_file(of_1.join(&a)).unwrap();
+    answer(world.command("mkfifo").arg(of_1.join(&a))).exits(0);
+    let b = format!("b.{}.pyc", newest().tag);
+    fs::remove_file(of_1.join(&b)).unwrap();
+    fs::create_dir(of_1.join(&b)).unwrap();
+    fs::hard_link(of_2.join(&b), outside.join(&b)).unwrap();
+    let before = World::snapshot(&outside);
+    let told = world.pycstore(["share", "--json"]).exits(0);
+    assert_eq!(told.json()["shared"]["files"], 2, "{told:?}");
+    assert_eq!(before, World::snapshot(&outside));
+    assert!(of_0.join("pkg").is_symlink() && of_0.join(&a).is_symlink() && of_1.join(&b).is_dir());
+}
+
+/// Entries that claim to be large, and many of one key.
+#[test]
+fn large_and_many_entries() {
+    let (world, projects) = site(2);
+    let of = |number: usize| entry(&world, &projects[number].join("a.py"));
+    for number in 0..2 {
+        let file = fs::File::options().write(true).open(of(number)).unwrap();
+        // Sparse: it costs nothing to make.
+        file.set_len(1 << 40).unwrap();
+    }
+    let began = Instant::now();
+    let said = world.pycstore(["share", "--json"]).exits(0).json();
+    assert_eq!((&said["shared"]["files"], &said["left"]), (&json!(2), &json!({"not-corrected": 2})));
+    (0..2).for_each(|number| fs::remove_file(of(number)).unwrap());
+    let first = projects[0].join("b.py");
+    for number in 0..1500 {
+        let project = world.home.join(format!("many/d{number}"));
+        fs::create_dir_all(&project).unwrap();
+        fs::hard_link(&first, project.join("b.py")).unwrap();
+        fs::create_dir_all(world.mirror(&project)).unwrap();
+        fs::copy(entry(&world, &first), entry(&world, &project.join("b.py"))).unwrap();
+    }
+    // And one of the two names that share a file already, if the newest is a new one.
+    let linked = shares(&world, &[])["shared"]["files"].as_u64().unwrap();
+    assert!((1500..1503).contains(&linked), "{linked}");
+    assert_eq!(inodes(&files(&world.mirror(&world.home.join("many")))), 1);
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+/// Killed at any moment beside interpreters that import and edit.
+#[test]
+fn killed_at_any_moment_it_leaves_a_store() {
+    let (world, projects) = site(10);
+    let interpreter: &Interpreter = newest();
+    let (busy, stop) = (world.home.join("busy"), world.home.join("stop"));
+    fs::create_dir(&busy).unwrap();
+    let importer: Child = importer(&world, interpreter, &busy, &stop)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut chance = Chance::new();
+    let began = Instant::now();
+    let (mut killed, mut partly) = (0, 0);
+    let mut whole = 20_000;
+    while began.elapsed() < Duration::from_secs(8) {
+        // Single files again.
+        for path in files(&world.store).iter().filter(|path| !path.starts_with(world.mirror(&busy))) {
+            let copy = path.with_extension("copy");
+            fs::copy(path, &copy).unwrap();
+            fs::rename(copy, path).unwrap();
+        }
+        let mut child = start(&world, &["share"]);
+        std::thread::sleep(Duration::from_micros(chance.below(whole)));
+        child.kill().unwrap();
+        let by_signal = ended(child).1;
+        let quiet: BTreeSet<PathBuf> =
+            projects.iter().flat_map(|project| files(&world.mirror(project))).collect();
+        let left = inodes(&quiet);
+        if by_signal == Some(9) {
+            killed += 1;
+            partly += usize::from(left > 3 && left < 30);
+            whole += whole / 50;
+        } else {
+            whole -= whole / 10;
+        }
+        // Each entry is there, whole; what else is there is a temporary.
+        for (project, name) in projects.iter().flat_map(|project| MODULES.map(|name| (project, name))) {
+            let bytes = fs::read(entry(&world, &project.join(name))).unwrap();
+            assert_eq!(bytes.len(), fs::read(entry(&world, &projects[0].join(name))).unwrap().len());
+        }
+        let temporaries = quiet.iter().filter(|path| path.extension().unwrap() != "pyc");
+        for path in temporaries {
+            age(path, 2 * HOUR);
+        }
+        world.pycstore(["prune", "--temporary"]).exits(0);
+        let names = projects.iter().flat_map(|project| files(&world.mirror(project)));
+        assert_eq!(names.count(), 30);
+    }
+    println!("{killed} were killed, {partly} of them while they linked");
+    assert!(killed > 5);
+    fs::write(&stop, "").unwrap();
+    ended(importer).0.exits(0);
+    world.pycstore(["share"]).exits(0);
+    for project in &projects {
+        assert_eq!(imported(&world, project, "a"), project.join("a.py").display().to_string());
+    }
+    let statuses = world.pycstore(["du", "--json"]).exits(0).json()["statuses"].clone();
+    for (status, tally) in statuses.as_object().unwrap() {
+        assert!(["fresh", "stale"].contains(&status.as_str()) || tally["files"] == 0, "{statuses}");
+    }
+}

@@ -1,0 +1,145 @@
+//! Sharing entries under every interpreter: what a program sees of its modules is the same before and after.
+
+use crate::support::{Interpreter, World, answer, files, implementations, interpreters};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Says all that a program can see of the modules of a directory; they are to be loaded from the store, not compiled.
+const SEEN: &str = r#"
+import bdb, hashlib, importlib.util, inspect, linecache, os, sys, traceback, types
+from importlib.machinery import SourceFileLoader
+root = sys.argv[1]
+sys.path.insert(0, root)
+if sys.argv[2] == "load":
+    compiling = SourceFileLoader.source_to_code
+    def refused(self, data, path, *arguments, **options):
+        if path.startswith(root):
+            raise SystemExit("compiled: " + path)
+        return compiling(self, data, path, *arguments, **options)
+    SourceFileLoader.source_to_code = refused
+FIELDS = [name for name in dir(types.CodeType)
+          if name.startswith("co_") and name not in ("co_lnotab", "co_lines", "co_positions", "co_branches")]
+if "co_linetable" not in FIELDS:
+    FIELDS.append("co_lnotab")
+def known(value):
+    if type(value) is types.CodeType:
+        return ["code"] + [known(getattr(value, name)) for name in FIELDS]
+    if type(value) is tuple:
+        return [known(element) for element in value]
+    if type(value) is frozenset:
+        return sorted(repr(known(element)) for element in value)
+    return [type(value).__name__, repr(value)]
+def codes(code):
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from codes(constant)
+for name in sorted(os.listdir(os.path.join(root, "lib"))):
+    if not name.endswith(".py"):
+        continue
+    path = os.path.join(root, "lib", name)
+    loader = SourceFileLoader("lib." + name[:-3], path)
+    try:
+        code = loader.get_code(loader.name)
+    except SyntaxError:
+        continue
+    assert all(each.co_filename == path for each in codes(code)), path
+    for each in codes(code):
+        assert linecache.getline(each.co_filename, max(1, each.co_firstlineno)) is not None
+    print(name, hashlib.sha256(repr(known(code)).encode()).hexdigest())
+import example
+print(inspect.getsource(example.outer), inspect.getsourcefile(example.Class.method))
+try:
+    example.outer(0)
+except ZeroDivisionError:
+    traceback.print_exc(file=sys.stdout)
+class Debugger(bdb.Bdb):
+    def user_line(self, frame):
+        if self.break_here(frame):
+            print("stopped", frame.f_code.co_filename, frame.f_lineno)
+        self.set_continue()
+debugger = Debugger()
+assert debugger.set_break(example.__file__, 4) is None
+try:
+    debugger.runcall(example.outer, 0)
+except ZeroDivisionError:
+    pass
+"#;
+
+const EXAMPLE: &str = "\
+def outer(number):
+    def inner():
+        # a comment
+        return 1 / number
+    return inner()
+
+
+class Class:
+    def method(self):
+        return [lambda: each for each in (1, 2)]
+";
+
+/// Two directories with the sources of the interpreter's own library, compiled.
+fn site(interpreter: &Interpreter) -> (World, Vec<PathBuf>) {
+    const COPY: &str = "
+import os, shutil, sys
+source = os.path.dirname(os.__file__)
+for name in sorted(os.listdir(source)):
+    path = os.path.join(source, name)
+    if name.endswith('.py') and os.path.isfile(path):
+        shutil.copy2(path, os.path.join(sys.argv[1], name))";
+    let world = World::new();
+    let first = world.home.join("one");
+    world.write("one/example.py", EXAMPLE);
+    fs::create_dir(first.join("lib")).unwrap();
+    let mut command = world.command(&interpreter.path);
+    answer(command.args(["-I", "-c", COPY]).arg(first.join("lib"))).exits(0);
+    let other = world.home.join("another-one");
+    // As uv links the sources of a package into each environment.
+    answer(world.command("cp").arg("-al").args([&first, &other])).exits(0);
+    let projects = vec![first, other];
+    for project in &projects {
+        let mut command = world.command(&interpreter.path);
+        command.env("PYTHONPYCACHEPREFIX", &world.store);
+        // Some modules of a library are not meant to be compiled.
+        answer(command.args(["-m", "compileall", "-q"]).arg(project));
+    }
+    (world, projects)
+}
+
+fn seen(world: &World, interpreter: &Interpreter, project: &Path) -> String {
+    answer(world.compiler(interpreter, SEEN).arg(project).arg("load")).exits(0).stdout
+}
+
+#[test]
+#[ignore = "needs all Pythons (tests/more-pythons.sh), and a minute"]
+fn modules_are_the_same_before_and_after_under_every_python() {
+    assert!(interpreters().len() >= 8, "tests/more-pythons.sh");
+    for interpreter in implementations() {
+        let (world, projects) = site(interpreter);
+        let before: Vec<String> = projects.iter().map(|it| seen(&world, interpreter, it)).collect();
+        assert!(before[0].lines().count() > 100 && before[0].contains("stopped "), "{}", before[0]);
+        let said = world.pycstore(["share", "--json"]).exits(0).json();
+        let entries: Vec<PathBuf> =
+            projects.iter().flat_map(|project| files(&world.mirror(project))).collect();
+        let inodes: BTreeSet<u64> = entries.iter().map(|path| path.metadata().unwrap().ino()).collect();
+        println!("{}: {} entries, {} files, {said}", interpreter.tag, entries.len(), inodes.len());
+        // Not every module compiles to the same body each time.
+        assert!(inodes.len() * 4 < entries.len() * 3, "{}: {said}", interpreter.tag);
+        let after: Vec<String> = projects.iter().map(|it| seen(&world, interpreter, it)).collect();
+        assert!(before == after, "{}", interpreter.tag);
+        // An edit concerns one entry.
+        let source = projects[1].join("example.py");
+        fs::remove_file(&source).unwrap();
+        fs::write(&source, format!("{EXAMPLE}\nEDITED = True\n")).unwrap();
+        let run =
+            "import sys; sys.path.insert(0, sys.argv[1]); import example; print(hasattr(example, 'EDITED'))";
+        for (project, is_edited) in projects.iter().zip(["False\n", "True\n"]) {
+            let told = answer(world.python(interpreter).args(["-c", run]).arg(project)).exits(0);
+            assert_eq!(told.stdout, is_edited, "{}", interpreter.tag);
+        }
+        assert_eq!(seen(&world, interpreter, &projects[0]), before[0]);
+    }
+}
