@@ -247,7 +247,7 @@ impl EntrySharing<'_> {
 }
 
 /// Whether a file is the one that was seen, with the same permissions.
-fn is_still(seen: &Metadata, now: &Metadata) -> bool {
+pub(super) fn is_still(seen: &Metadata, now: &Metadata) -> bool {
     let what = |it: &Metadata| (it.kind, it.identity, it.bytes, it.modified, it.mode, it.user, it.group);
     now.kind == FileKind::Regular && what(seen) == what(now)
 }

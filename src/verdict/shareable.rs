@@ -21,7 +21,9 @@
 use super::inspector;
 use super::scope::Scope;
 use super::status::{self, Status, UncheckedHashes};
+use crate::pyc::Header;
 use crate::pyc::marshal::Dialect;
+use crate::pyc::name::Slot;
 use crate::source::{Source, SourceFile};
 use crate::store::Store;
 use crate::store::entry::{Content, Entry, Metadata};
@@ -117,6 +119,15 @@ pub type NotSharedCounts = BTreeMap<NotShared, u64>;
 #[derive(Debug, Default)]
 pub struct SharedKeys(Vec<u64>);
 
+/// Which entries have the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyOf {
+    /// Those that may be links of one file.
+    File,
+    /// Those that may have the same content, whatever their permissions.
+    Content,
+}
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct ShareSearch<'a> {
@@ -144,6 +155,7 @@ pub struct KeySurvey<'a> {
 pub struct Gatherer<'a> {
     search: ShareSearch<'a>,
     keys: &'a [u64],
+    by: KeyOf,
     /// The candidates, in no order.
     pub candidates: Vec<ShareCandidate>,
 }
@@ -156,11 +168,27 @@ impl<'a> ShareSearch<'a> {
 
     /// The part of a second scan for these keys.
     pub fn gather(self, keys: &'a [u64]) -> Gatherer<'a> {
-        Gatherer { search: self, keys, candidates: Vec::new() }
+        Gatherer { search: self, keys, by: KeyOf::File, candidates: Vec::new() }
+    }
+
+    /// The part of a scan for the entries with these contents, by [`ShareSearch::content_key`]; sorted.
+    pub fn gather_contents(self, keys: &'a [u64]) -> Gatherer<'a> {
+        Gatherer { search: self, keys, by: KeyOf::Content, candidates: Vec::new() }
+    }
+
+    /// The key of an entry's name, the name of its source and its header.
+    pub fn content_key(&self, slot: &Slot<'_>, source_name: &[u8], header: &Header) -> u64 {
+        let words = (slot.tag, slot.optimization, slot.form, source_name);
+        self.keys.hash_one((words, header.magic.0, header.flags, header.pin))
     }
 
     /// The entry's key, or why it is left alone; `None` out of scope and for what is no entry.
-    fn candidate(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<Result<(u64, Dialect), NotShared>> {
+    fn candidate(
+        &self,
+        visit: &Visit<'_>,
+        entry: &Entry<'_>,
+        by: KeyOf,
+    ) -> Option<Result<(u64, Dialect), NotShared>> {
         let slot = entry.parsed.slot()?;
         if !self.scope.admits_entry(visit, entry) {
             return None;
@@ -181,9 +209,12 @@ impl<'a> ShareSearch<'a> {
             Some(why) => Err(why),
             None => Dialect::of(slot.tag, header.magic).ok_or(NotShared::UnknownFormat).map(|dialect| {
                 let Metadata { mode, user, group, .. } = metadata;
-                let words = (slot.tag, slot.optimization, slot.form, entry.source_name());
-                let pin = (header.magic.0, header.flags, header.pin);
-                (self.keys.hash_one((words, pin, mode, user, group)), dialect)
+                let content = self.content_key(&slot, &entry.source_name().unwrap_or_default(), &header);
+                let key = match by {
+                    KeyOf::Content => content,
+                    KeyOf::File => self.keys.hash_one((content, mode, user, group)),
+                };
+                (key, dialect)
             }),
         })
     }
@@ -207,7 +238,7 @@ impl<'a> ShareSearch<'a> {
 impl Visitor for KeySurvey<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
-            match (self.search.candidate(visit, entry), entry.metadata) {
+            match (self.search.candidate(visit, entry, KeyOf::File), entry.metadata) {
                 (Some(Ok((key, _))), Some(metadata)) => self.found.push((key, metadata.identity.1)),
                 (Some(Err(why)), _) => *self.left.entry(why).or_default() += 1,
                 _ => {}
@@ -225,7 +256,7 @@ impl Visitor for Gatherer<'_> {
         let mut relative: Option<Arc<[u8]>> = None;
         for entry in visit.entries {
             let (Some(Ok((key, dialect))), Some(metadata), Some(source_name)) =
-                (self.search.candidate(visit, entry), entry.metadata, entry.source_name())
+                (self.search.candidate(visit, entry, self.by), entry.metadata, entry.source_name())
             else {
                 continue;
             };

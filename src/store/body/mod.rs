@@ -12,7 +12,7 @@
 mod equality;
 mod workspace;
 
-pub(crate) use equality::{Fingerprint, are_equal, fingerprint};
+pub(crate) use equality::{Fingerprint, are_equal, fingerprint, with_corrected};
 
 use crate::host::directory::{Directory, LONGEST_PATH, metadata_of};
 use crate::pyc::marshal::{Dialect, Fault, Memory, Walked, walk_with};
