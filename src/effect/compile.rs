@@ -28,7 +28,7 @@ const SCRIPT: &str = include_str!("compile.py");
 const BATCH: usize = 100;
 
 /// Maximum length of a source, in bytes: an archive may bring a file with holes of any size.
-const LARGEST_SOURCE: u64 = 32 << 20;
+pub(super) const LARGEST_SOURCE: u64 = 32 << 20;
 
 /// Sources longer than this, in bytes, are compiled one at a time: this process holds each with its entry.
 const LARGE_SOURCE: u64 = 1 << 20;
@@ -75,10 +75,37 @@ pub struct CompiledSources {
     pub tag: String,
     /// How many sources it compiled.
     pub compiled: u64,
+    /// How many got the entry of an equal source, and were not compiled.
+    pub reused: u64,
     /// How many had a fresh entry already.
     pub fresh: u64,
     /// How many it could not compile.
     pub failed: u64,
+}
+
+impl Compilation {
+    /// What an interpreter with this tag did.
+    pub(super) fn row(&mut self, executable: &Path, tag: &str) -> &mut CompiledSources {
+        let row = self.rows.entry(executable.to_path_buf()).or_default();
+        row.tag = tag.into();
+        row
+    }
+
+    /// Adds another part.
+    pub fn append(&mut self, part: Compilation) {
+        for (executable, row) in part.rows {
+            let sum = self.rows.entry(executable).or_default();
+            sum.compiled += row.compiled;
+            sum.reused += row.reused;
+            sum.fresh += row.fresh;
+            sum.failed += row.failed;
+            if sum.tag.is_empty() {
+                sum.tag = row.tag;
+            }
+        }
+        self.failures.extend(part.failures);
+        self.left += part.left;
+    }
 }
 
 /// What could not be compiled.
@@ -164,17 +191,7 @@ pub fn compile(
     let watch = || progress(done.load(Ordering::Relaxed));
     let mut all = Compilation::default();
     for part in pool::run(cores.for_jobs(batches.len()), batches, Compilation::default, work, watch) {
-        for (executable, row) in part.rows {
-            let sum = all.rows.entry(executable).or_default();
-            sum.compiled += row.compiled;
-            sum.fresh += row.fresh;
-            sum.failed += row.failed;
-            if sum.tag.is_empty() {
-                sum.tag = row.tag;
-            }
-        }
-        all.failures.extend(part.failures);
-        all.left += part.left;
+        all.append(part);
     }
     all.failures.sort_by(|one, other| one.path().cmp(other.path()));
     all.failures = merged(all.failures);
@@ -306,9 +323,14 @@ impl Batch<'_> {
     }
 
     fn is_fresh(&self, task: &Task, tag: &str) -> bool {
-        cache_from_source(self.store.path(), &task.source, tag, optimization(task))
-            .is_some_and(|entry| (self.is_fresh)(&entry))
+        is_fresh(self.store, task, tag, self.is_fresh)
     }
+}
+
+/// Whether the entry that a task asks for is fresh.
+pub(super) fn is_fresh(store: &Store, task: &Task, tag: &str, is_fresh: &IsFresh<'_>) -> bool {
+    cache_from_source(store.path(), &task.source, tag, optimization(task))
+        .is_some_and(|entry| is_fresh(&entry))
 }
 
 /// The optimization as it stands in an entry's name.
@@ -321,7 +343,7 @@ fn optimization(task: &Task) -> &'static str {
 }
 
 /// Returns the directory of a source's entry, by its path from the store's root, and the entry's name.
-fn place(task: &Task, tag: &str) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn place(task: &Task, tag: &str) -> (Vec<u8>, Vec<u8>) {
     let mut relative: Vec<&[u8]> = Vec::new();
     // No link in the store is followed: there `..` always leads back.
     for component in task.source.parent().into_iter().flat_map(Path::components) {

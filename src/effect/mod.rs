@@ -68,7 +68,8 @@
 //! # Compiling
 //!
 //! An interpreter compiles as `python -m compileall` does (`py_compile`), but gets the source and returns the entry over a
-//! pipe; no source is run. Sources with a fresh entry are not compiled again.
+//! pipe; no source is run. Sources with a fresh entry are not compiled again, and of a source whose content is compiled in
+//! the store already the entry is a copy ([`reuse`]).
 //!
 //! Which interpreters are run:
 //!
@@ -88,5 +89,6 @@ pub mod new_entry;
 pub mod outcome;
 pub mod prove;
 pub mod remove;
+pub mod reuse;
 pub mod share;
 pub mod sweep;

@@ -23,8 +23,10 @@
 use super::inspector;
 use super::scope::Scope;
 use super::status::{self, Status, UncheckedHashes};
+use crate::pyc::Header;
 use crate::pyc::header::InvalidationMode;
 use crate::pyc::marshal::Dialect;
+use crate::pyc::name::Slot;
 use crate::source::{Source, SourceFile};
 use crate::store::Store;
 use crate::store::entry::{Content, Entry, Metadata};
@@ -129,6 +131,8 @@ pub struct SharedKeys(Vec<u64>);
 pub enum ShareKind {
     /// The file, as hard links: everything but the names in them is equal.
     Files,
+    /// The content: as for files, whatever their permissions.
+    Contents,
     /// Blocks of the disk: their headers differ as well, because the mtimes of their sources do.
     Blocks,
 }
@@ -177,6 +181,12 @@ impl<'a> ShareSearch<'a> {
         Gatherer { search: self, keys, candidates: Vec::new() }
     }
 
+    /// The key of an entry's name, the name of its source and its header.
+    pub fn content_key(&self, slot: &Slot<'_>, source_name: &[u8], header: &Header) -> u64 {
+        let words = (slot.tag, slot.optimization, slot.form, source_name);
+        self.keys.hash_one((words, header.magic.0, header.flags, header.pin))
+    }
+
     /// The entry's key, or why it is left alone; `None` out of scope and for what is no entry.
     pub(super) fn candidate(
         &self,
@@ -203,13 +213,15 @@ impl<'a> ShareSearch<'a> {
             Some(why) => Err(why),
             None => Dialect::of(slot.tag, header.magic).ok_or(NotShared::UnknownFormat).map(|dialect| {
                 let Metadata { mode, user, group, bytes, .. } = metadata;
-                let words = (slot.tag, slot.optimization, slot.form, entry.source_name());
+                let source_name = entry.source_name().unwrap_or_default();
+                let content = || self.content_key(&slot, &source_name, &header);
                 let key = match self.kind {
-                    ShareKind::Files => {
-                        let pin = (header.magic.0, header.flags, header.pin);
-                        self.keys.hash_one((words, pin, mode, user, group))
+                    ShareKind::Files => self.keys.hash_one((content(), mode, user, group)),
+                    ShareKind::Contents => content(),
+                    ShareKind::Blocks => {
+                        let words = (slot.tag, slot.optimization, slot.form, &source_name);
+                        self.keys.hash_one((words, header.magic.0, bytes))
                     }
-                    ShareKind::Blocks => self.keys.hash_one((words, header.magic.0, bytes)),
                 };
                 (key, dialect)
             }),

@@ -896,6 +896,28 @@ fn as_root_warm_and_verify_work_as_the_owner() {
 
 #[test]
 #[ignore = "needs root"]
+fn as_root_no_entries_are_reused_of_sources_that_others_may_replace() {
+    let world = World::new();
+    world.open_to_all();
+    for number in 0..40 {
+        world.write(format!("eves/m{number}.py"), format!("NAME = {number}\n"));
+    }
+    let (eves, own) = (world.home.join("eves"), world.home.join("own"));
+    world.compile(newest(), &[], &[&eves]);
+    answer(world.command("cp").args(["-r", "--preserve=timestamps"]).args([&eves, &own])).exits(0);
+    // She may have put one directory in place of another since; the files themselves show nothing of that.
+    for (owner, expected) in [(EVE, [40, 0]), (0, [0, 40])] {
+        lchown(&eves, Some(owner), Some(owner)).unwrap();
+        let python = newest().path.to_str().unwrap();
+        let told =
+            world.pycstore(["warm", "--json", "--python", python, own.to_str().unwrap()]).exits(0).json();
+        assert_eq!([&told["compiled"], &told["reused"]], expected, "{owner}");
+        fs::remove_dir_all(world.mirror(&own)).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
 fn as_root_nothing_is_removed_where_others_may_replace_it() {
     let site = Site::new();
     let Site { world, roots, gone, .. } = &site;

@@ -17,6 +17,7 @@ pub(super) struct WarmDocument<'a> {
     interpreters: Vec<InterpreterRow<'a>>,
     failures: Vec<FailureRow<'a>>,
     left: u64,
+    reused: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -27,6 +28,7 @@ struct InterpreterRow<'a> {
     compiled: u64,
     fresh: u64,
     failed: u64,
+    reused: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -45,6 +47,7 @@ impl<'a> WarmDocument<'a> {
             compiled: row.compiled,
             fresh: row.fresh,
             failed: row.failed,
+            reused: row.reused,
         });
         let failures = compilation.failures.iter().map(|failure| FailureRow {
             path: PathField::new("path", failure.path()),
@@ -62,6 +65,7 @@ impl<'a> WarmDocument<'a> {
             compiled: rows.iter().map(|row| row.compiled).sum(),
             fresh: rows.iter().map(|row| row.fresh).sum(),
             failed: rows.iter().map(|row| row.failed).sum(),
+            reused: rows.iter().map(|row| row.reused).sum(),
             interpreters: rows,
             failures: failures.collect(),
             left: compilation.left,

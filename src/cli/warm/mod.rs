@@ -3,6 +3,7 @@
 mod document;
 
 use super::env::this_program;
+use super::keep::keep;
 use super::output::style::Tone;
 use super::output::table::{Column, Table};
 use super::output::{complain, path};
@@ -11,17 +12,22 @@ use super::session::{Opened, Session};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use document::WarmDocument;
-use pycstore::effect::compile::{Compilation, CompileFailure, compile};
+use pycstore::effect::compile::{Compilation, CompileFailure, CompiledSources, SourceGroup, compile};
 use pycstore::effect::new_entry::make_mirror;
+use pycstore::effect::reuse::{EntryReuse, Reuse};
+use pycstore::effect::share::{EntrySharing, MakeLinks};
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
 use pycstore::json;
 use pycstore::pyc::InvalidationMode;
 use pycstore::store::scan::Question;
 use pycstore::units::human;
+use pycstore::verdict::scope::Scope;
+use pycstore::verdict::shareable::ShareKind;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::warm::{EntryChoice, Planning, Remark, WarmPlan, plan_sources, plan_stale};
 use std::cell::Cell;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +37,11 @@ use std::path::{Path, PathBuf};
 /// library of an installation by that installation's, elsewhere by that of the nearest .venv in the project or above
 /// it, or else by the newest CPython on this machine or the one that --python names. Sources with a fresh entry are
 /// skipped. No source is run; the interpreters do not get the caller's environment.
+///
+/// A source whose content is already compiled for another path, as for another virtualenv with the same packages, is not
+/// compiled: its entry is a copy, and the file system keeps both as one file if it has hard links (see `pycstore share`).
+/// That needs the same name, the same mtime and size (or hash) and equal bytes. The store is searched for such entries if at
+/// least 32 sources are to be compiled.
 ///
 /// The store gets an empty directory for each directory with programs, and for each directory before a `..` in PATH:
 /// with bin/../lib on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
@@ -66,6 +77,9 @@ pub struct WarmOptions {
     /// The optimization level: 1 for python -O, 2 for -OO; several such as 0,2 give several entries for each source
     #[arg(short, long, value_name = "LEVEL", value_delimiter = ',', default_value = "0", conflicts_with = "all_stale", value_parser = clap::value_parser!(u8).range(0..=2))]
     pub optimization: Vec<u8>,
+    /// Compile every source, also those that are compiled for another path already
+    #[arg(long)]
+    pub no_reuse: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -88,16 +102,13 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     let Some(plan) = plan(session, options, &opened, &runners, &no_interpreter)? else {
         return Ok(Exit::Nothing);
     };
+    let program_directories = plan.program_directories;
     let compilation = if opened.stop.cause().is_some() {
         Compilation::default()
     } else {
-        let mut progress = session.progress("compiling");
-        let (store, threads) = (&opened.store, opened.threads());
-        let is_fresh = |entry: &Path| plan.fresh.contains(entry);
-        let update = |sources| progress.update(sources);
-        compile(store, &plan.groups, &is_fresh, &runners, threads, opened.stop.flag(), update)
+        fill(session, options, &opened, (plan.groups, &plan.fresh), &runners)?
     };
-    let are_made = make_mirrors(&opened, &plan);
+    let are_made = make_mirrors(&opened, &program_directories);
     opened.stop.end_work();
     // The work is complete: output that cannot be written is one more problem to report.
     let is_written = complain::is_written(show(session, options, &opened, &compilation));
@@ -110,10 +121,41 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     let is_complete = plan.is_whole && compilation.failures.is_empty() && !is_stopped;
     let is_source_to_blame = compilation.failures.iter().all(CompileFailure::is_of_source);
     let is_all_due_to_sources = are_made && is_source_to_blame && !no_interpreter.get();
-    if !is_all_due_to_sources && compilation.rows.values().all(|row| row.compiled == 0) {
+    if !is_all_due_to_sources && compilation.rows.values().all(|row| row.compiled + row.reused == 0) {
         return Ok(Exit::Nothing);
     }
     Ok(Exit::complete_if(is_complete && are_made && is_written))
+}
+
+/// Copies the entries of equal sources, and compiles the other sources.
+fn fill(
+    session: &Session,
+    options: &WarmOptions,
+    opened: &Opened,
+    (mut groups, fresh): (Vec<SourceGroup>, &HashSet<PathBuf>),
+    runners: &Runners,
+) -> anyhow::Result<Compilation> {
+    let is_fresh = |entry: &Path| fresh.contains(entry);
+    let (store, threads, stop) = (&opened.store, opened.threads(), opened.stop.flag());
+    let mut reuse = Reuse::default();
+    if !options.no_reuse {
+        let keep = keep(session, &[])?;
+        let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
+        let scope = Scope { keep, ..Scope::default() };
+        let scan = opened.scan(Question::Everything(UncheckedHashes::Check));
+        let mut progress = session.progress("scanning");
+        let update = |entries| progress.update(entries);
+        reuse = EntryReuse { scan, scope: &scope }.run(groups, &is_fresh, update);
+        groups = std::mem::take(&mut reuse.groups);
+    }
+    let mut compilation = {
+        let mut progress = session.progress("compiling");
+        let update = |sources| progress.update(sources);
+        compile(store, &groups, &is_fresh, runners, threads, stop, update)
+    };
+    compilation.append(std::mem::take(&mut reuse.done));
+    reuse.link(&EntrySharing { store, links: MakeLinks::Yes, kind: ShareKind::Files, threads, stop });
+    Ok(compilation)
 }
 
 /// Plans the compilation; `None` if every path was refused. Sets `no_interpreter` if sources have no interpreter that may be run.
@@ -159,9 +201,9 @@ fn plan(
 }
 
 /// Creates the mirrors of directories with programs; returns whether all exist.
-fn make_mirrors(opened: &Opened, plan: &WarmPlan) -> bool {
+fn make_mirrors(opened: &Opened, program_directories: &BTreeSet<PathBuf>) -> bool {
     let mut are_made = true;
-    for directory in &plan.program_directories {
+    for directory in program_directories {
         if opened.stop.cause().is_some() {
             return true;
         }
@@ -191,20 +233,18 @@ fn show(
 }
 
 fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> io::Result<()> {
-    let columns = vec![
-        Column::right("COMPILED", 0),
-        Column::right("FRESH", 2),
-        Column::right("FAILED", 1),
-        Column::left("TAG", 3),
-    ];
+    let total = |count: fn(&CompiledSources) -> u64| compilation.rows.values().map(count).sum::<u64>();
+    let (compiled, reused, fresh, failed) =
+        (total(|row| row.compiled), total(|row| row.reused), total(|row| row.fresh), total(|row| row.failed));
+    let mut columns = vec![Column::right("COMPILED", 0)];
+    columns.extend((reused > 0).then(|| Column::right("REUSED", 1)));
+    columns.extend([Column::right("FRESH", 2), Column::right("FAILED", 1), Column::left("TAG", 3)]);
     let mut table = Table::new(columns, "INTERPRETER");
-    let (mut compiled, mut fresh, mut failed) = (0, 0, 0);
     for (executable, row) in &compilation.rows {
-        compiled += row.compiled;
-        fresh += row.fresh;
-        failed += row.failed;
         let tag = if row.tag.is_empty() { "-".into() } else { path::escaped(&row.tag) };
-        let cells = vec![human::count(row.compiled), human::count(row.fresh), human::count(row.failed), tag];
+        let mut cells = vec![human::count(row.compiled)];
+        cells.extend((reused > 0).then(|| human::count(row.reused)));
+        cells.extend([human::count(row.fresh), human::count(row.failed), tag]);
         table.row(cells, path::shown(executable, &session.terminal), Tone::Normal);
     }
     if !compilation.rows.is_empty() {
@@ -214,6 +254,9 @@ fn print(session: &Session, compilation: &Compilation, out: &mut dyn Write) -> i
         0 => "nothing compiled".to_string(),
         compiled => format!("compiled {}", human::counted(compiled, "source")),
     };
+    if reused > 0 {
+        sum += &format!(", {} reused from equal sources", human::count(reused));
+    }
     if fresh > 0 {
         sum += &format!(", {} already fresh", human::count(fresh));
     }

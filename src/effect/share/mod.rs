@@ -159,7 +159,9 @@ impl EntrySharing<'_> {
             files.sort_by_key(|names| (names[0].metadata.modified, names.len()));
             match (self.kind, &files[..]) {
                 // The newest is the last: see `verdict/shareable.rs`. Then that which needs the fewest new links.
-                (ShareKind::Files, [others @ .., newest]) => self.share_with(&newest[0], others, shared),
+                (ShareKind::Files | ShareKind::Contents, [others @ .., newest]) => {
+                    self.share_with(&newest[0], others, shared)
+                }
                 // The oldest has the blocks that the others share already.
                 (ShareKind::Blocks, [oldest, others @ ..]) => self.share_blocks(&oldest[0], others, shared),
                 (_, []) => {}
@@ -177,7 +179,7 @@ impl EntrySharing<'_> {
             return Ok(None);
         }
         let header = match self.kind {
-            ShareKind::Files => HeaderPart::Counts,
+            ShareKind::Files | ShareKind::Contents => HeaderPart::Counts,
             ShareKind::Blocks => HeaderPart::Ignored,
         };
         let format = (candidate.dialect, &*candidate.source_name);
@@ -275,7 +277,7 @@ impl EntrySharing<'_> {
 }
 
 /// Whether a file is the one that was seen, with the same permissions.
-fn is_still(seen: &Metadata, now: &Metadata) -> bool {
+pub(super) fn is_still(seen: &Metadata, now: &Metadata) -> bool {
     let what = |it: &Metadata| (it.kind, it.identity, it.bytes, it.modified, it.mode, it.user, it.group);
     now.kind == FileKind::Regular && what(seen) == what(now)
 }

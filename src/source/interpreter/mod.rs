@@ -29,7 +29,7 @@ pub use version::{Build, Implementation, Stage, Version};
 use crate::pyc::{Loads, Magic, TaggedMagics};
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A Python on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +90,13 @@ impl Interpreters {
     /// Looks for them in all of these places.
     pub fn find(places: &Places) -> Interpreters {
         places.search()
+    }
+
+    /// Those that an executable may be; for that of a virtualenv, those that it runs.
+    pub fn of_executable(executable: &Path) -> Interpreters {
+        let mut finder = installation::Finder::default();
+        finder.executable(executable, FoundBy::Path);
+        finder.finish()
     }
 
     /// Those that use a store and whose tag is known.

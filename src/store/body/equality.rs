@@ -7,7 +7,7 @@ use crate::pyc::marshal::{self, Dialect, Filenames, Memory};
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What one entry is, apart from the names in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum HeaderPart {
     Ignored,
 }
 
-/// Two threads that compare long entries would need four long buffers.
+/// Two threads that compare or copy long entries would need four long buffers.
 static LONG_PAIR: Mutex<()> = Mutex::new(());
 
 /// Hashes an open entry without the names in it, whose last component is `source_name`. `None` for what was cut short
@@ -98,8 +98,7 @@ pub(crate) fn with_pair<T>(
     if lengths.iter().any(|(bytes, readable)| bytes > readable || *bytes > LARGEST) {
         return Ok(None);
     }
-    let is_long = lengths.iter().any(|(bytes, _)| *bytes > workspace::SMALL as u64);
-    let _turn = is_long.then(|| LONG_PAIR.lock().unwrap_or_else(PoisonError::into_inner));
+    let _turn = turn(lengths[0].0.max(lengths[1].0));
     let read = |file: &File, length: u64| -> io::Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         // One byte more tells whether it has grown.
@@ -110,4 +109,50 @@ pub(crate) fn with_pair<T>(
         return Ok(None);
     };
     Ok(Some(answer(&first, &second)))
+}
+
+/// Calls `then` with the content of an open entry; `None` if its body does not load, or the interpreter would not correct all
+/// names in it, or their last component is not `source_name`.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn with_corrected<T>(
+    file: &File,
+    dialect: Dialect,
+    source_name: &[u8],
+    then: impl FnOnce(&[u8]) -> T,
+) -> io::Result<Option<T>> {
+    let _turn = turn(metadata_of(file)?.bytes);
+    let read = read_corrected(file, dialect, source_name, &mut Memory::default())?;
+    Ok(read.map(|(bytes, _)| then(&bytes)))
+}
+
+/// The lock for an entry of this length, if it is long.
+fn turn(bytes: u64) -> Option<MutexGuard<'static, ()>> {
+    let is_long = bytes > workspace::SMALL as u64;
+    is_long.then(|| LONG_PAIR.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Reads a whole entry with its names.
+fn read_corrected(
+    file: &File,
+    dialect: Dialect,
+    source_name: &[u8],
+    memory: &mut Memory,
+) -> io::Result<Option<(Vec<u8>, Filenames)>> {
+    let metadata = metadata_of(file)?;
+    let length = metadata.bytes;
+    if length > metadata.readable_bytes().min(LARGEST) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    // One byte more tells whether it has grown.
+    read_start(file, &mut bytes, length as usize + 1)?;
+    if bytes.len() as u64 != length {
+        return Ok(None);
+    }
+    let body = bytes.get(header::LENGTH..).unwrap_or_default();
+    let names = marshal::filenames(body, dialect, memory).ok().flatten();
+    let names = names.filter(|names| names.is_of(source_name, body));
+    Ok(names.map(|names| (bytes, names)))
 }

@@ -12,7 +12,7 @@
 mod equality;
 mod workspace;
 
-pub(crate) use equality::{Fingerprint, HeaderPart, are_equal, fingerprint, with_pair};
+pub(crate) use equality::{Fingerprint, HeaderPart, are_equal, fingerprint, with_corrected, with_pair};
 
 use crate::host::directory::{Directory, LONGEST_PATH, metadata_of};
 use crate::pyc::marshal::{Dialect, Fault, Memory, Walked, walk_with};

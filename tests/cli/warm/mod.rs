@@ -1,5 +1,7 @@
 //! `pycstore warm`: what it compiled, the interpreters that it was compiled for load as it is.
 
+mod reuse;
+
 use crate::support::{
     Answer, HOUR, Interpreter, World, age, answer, files, implementations, interpreters, newest,
 };
@@ -96,7 +98,8 @@ fn each_source_is_compiled_by_the_interpreter_that_imports_it() {
     let source = world.write("proj/a.py", "NAME = 'changed'\n");
     let again = warm(&world, ["--json", "proj"]).exits(0).json();
     assert_eq!((&again["compiled"], &again["fresh"], &again["failed"]), (&json!(1), &json!(5), &json!(0)));
-    let rows = json!([{"executable": python, "tag": theirs, "compiled": 1, "fresh": 5, "failed": 0}]);
+    let rows =
+        json!([{"executable": python, "tag": theirs, "compiled": 1, "fresh": 5, "failed": 0, "reused": 0}]);
     assert_eq!(again["interpreters"], rows);
     let after = identities(&world.mirror(&world.home));
     let changed = |path: &&PathBuf| after[*path] != before[*path];

@@ -1,0 +1,226 @@
+//! Sources that are compiled for another path already: their entries are copies, and links where that is possible.
+
+use super::warm;
+use crate::support::{Interpreter, World, age, answer, implementations, newest};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// As many modules as make a scan of the store worth it.
+const MODULES: usize = 40;
+
+/// A project `one` that `warm` compiled with these arguments.
+fn compiled(interpreter: &Interpreter, arguments: &[&str]) -> (World, PathBuf) {
+    let world = World::new();
+    for number in 0..MODULES {
+        let module =
+            format!("def f():\n    return lambda: {number:02}.5\ndef g(): raise ValueError('{number:02}')\n");
+        world.write(format!("one/m{number:02}.py"), module);
+    }
+    let one = world.home.join("one");
+    let warmed = fill(&world, interpreter, &one, arguments);
+    assert_eq!(warmed["reused"], json!(0), "{warmed}");
+    (world, one)
+}
+
+fn fill(world: &World, interpreter: &Interpreter, path: &Path, arguments: &[&str]) -> Value {
+    let python = interpreter.path.to_str().unwrap();
+    let own = ["--json", "--python", python, path.to_str().unwrap()];
+    warm(world, [&own[..], arguments].concat()).exits(0).json()
+}
+
+/// Copies a project by `cp` with this option.
+fn copy(world: &World, one: &Path, option: &str, name: &str) -> PathBuf {
+    let other = one.with_file_name(name);
+    answer(world.command("cp").arg(option).arg(one).arg(&other)).exits(0);
+    other
+}
+
+fn module(project: &Path, number: usize) -> PathBuf {
+    project.join(format!("m{number:02}.py"))
+}
+
+fn statuses(world: &World, under: &Path) -> BTreeMap<String, usize> {
+    let mut statuses = BTreeMap::new();
+    for line in world.pycstore(["ls", "--json", "--under", under.to_str().unwrap()]).exits(0).json_lines() {
+        *statuses.entry(line["status"].as_str().unwrap().to_string()).or_default() += 1;
+    }
+    statuses
+}
+
+fn counts(warmed: &Value) -> [&Value; 3] {
+    ["compiled", "reused", "fresh"].map(|field| &warmed[field])
+}
+
+#[test]
+fn entries_of_equal_sources_are_reused_and_load() {
+    for interpreter in implementations() {
+        for option in ["-a", "-al"] {
+            let (world, one) = compiled(interpreter, &[]);
+            let two = copy(&world, &one, option, "two");
+            let warmed = fill(&world, interpreter, &two, &[]);
+            if interpreter.tag.starts_with("pypy") {
+                // Its installation does not state its magic.
+                assert_eq!(counts(&warmed), [&json!(MODULES), &json!(0), &json!(0)], "{}", interpreter.tag);
+                continue;
+            }
+            assert_eq!(counts(&warmed), [&json!(0), &json!(MODULES), &json!(0)], "{}", interpreter.tag);
+            assert_eq!(warmed["interpreters"][0]["tag"], interpreter.tag);
+            assert_eq!(statuses(&world, &two), BTreeMap::from([("fresh".to_string(), MODULES)]));
+            assert_eq!(statuses(&world, &one), BTreeMap::from([("fresh".to_string(), MODULES)]));
+            let changed = two.metadata().unwrap();
+            for number in 0..MODULES {
+                let [of_one, of_two] = [&one, &two].map(|project| {
+                    world.entry(&module(project, number), interpreter, "").metadata().unwrap()
+                });
+                assert_eq!(
+                    (of_one.ino(), of_one.nlink()),
+                    (of_two.ino(), 2),
+                    "{} {option} {number}",
+                    interpreter.tag
+                );
+                // Else an entry whose source is not mounted could pass for an orphan.
+                let time = (of_two.mtime(), of_two.mtime_nsec());
+                assert!(
+                    time > (changed.ctime(), changed.ctime_nsec()),
+                    "the entry is older than its directory"
+                );
+            }
+            let code = "import os, sys, traceback\n\
+                        for path in sys.argv[1:]:\n    sys.path[0] = path\n    sys.modules.pop('m07', None)\n    \
+                        import m07\n    file = path + '/m07.py'\n    \
+                        names = m07.f.__code__.co_filename, m07.f().__code__.co_filename\n    \
+                        assert names == (file, file), names\n    \
+                        try: m07.g()\n    except ValueError as error:\n        \
+                        assert traceback.extract_tb(error.__traceback__)[-1].filename == file";
+            let before = World::snapshot(&world.mirror(&world.home));
+            answer(world.python(interpreter).args(["-c", code]).args([&two, &one])).exits(0);
+            assert_eq!(World::snapshot(&world.mirror(&world.home)), before, "an entry was compiled again");
+            let again = fill(&world, interpreter, &two, &[]);
+            assert_eq!(counts(&again), [&json!(0), &json!(0), &json!(MODULES)]);
+        }
+    }
+}
+
+#[test]
+fn what_differs_is_compiled() {
+    let (world, one) = compiled(newest(), &[]);
+    let two = copy(&world, &one, "-a", "two");
+    // Other bytes of the same length and with the same mtime; another mtime; another length.
+    let modified = module(&two, 0).metadata().unwrap().modified().unwrap();
+    let text = std::fs::read_to_string(module(&two, 0)).unwrap().replace("00.5", "99.5");
+    std::fs::write(module(&two, 0), text).unwrap();
+    std::fs::File::options().write(true).open(module(&two, 0)).unwrap().set_modified(modified).unwrap();
+    age(&module(&two, 1), Duration::from_secs(100));
+    std::fs::write(module(&two, 2), "X = 1\n").unwrap();
+    // The other name is in what tracebacks show.
+    std::fs::rename(module(&two, 3), two.join("other.py")).unwrap();
+    let warmed = fill(&world, newest(), &two, &[]);
+    assert_eq!(counts(&warmed), [&json!(4), &json!(MODULES - 4), &json!(0)]);
+    assert_eq!(statuses(&world, &world.home), BTreeMap::from([("fresh".to_string(), 2 * MODULES)]));
+    let mut python = world.python(newest());
+    answer(python.args(["-c", "import m00; assert m00.f()() == 99.5"]).env("PYTHONPATH", &two)).exits(0);
+}
+
+#[test]
+fn each_mode_and_optimization_has_its_own_entries() {
+    let how = ["--invalidation-mode", "checked-hash", "-o", "0,2"];
+    let (world, one) = compiled(newest(), &how);
+    // Hashes do not depend on mtimes.
+    let two = copy(&world, &one, "-r", "two");
+    let warmed = fill(&world, newest(), &two, &["--invalidation-mode", "checked-hash", "-o", "1,2"]);
+    assert_eq!(counts(&warmed), [&json!(MODULES), &json!(MODULES), &json!(0)]);
+    let warmed = fill(&world, newest(), &two, &["--invalidation-mode", "unchecked-hash"]);
+    assert_eq!(counts(&warmed), [&json!(MODULES), &json!(0), &json!(0)]);
+    let three = copy(&world, &one, "-r", "three");
+    let warmed = fill(&world, newest(), &three, &["--invalidation-mode", "unchecked-hash"]);
+    assert_eq!(counts(&warmed), [&json!(0), &json!(MODULES), &json!(0)]);
+    let entry = world.entry(&module(&three, 5), newest(), "");
+    assert_eq!(std::fs::read(entry).unwrap()[4..8], 1u32.to_le_bytes());
+}
+
+#[test]
+fn when_a_source_is_deleted_its_entry_alone_is_an_orphan() {
+    let (world, one) = compiled(newest(), &[]);
+    let two = copy(&world, &one, "-a", "two");
+    fill(&world, newest(), &two, &[]);
+    std::fs::remove_dir_all(&two).unwrap();
+    assert_eq!(statuses(&world, &two), BTreeMap::from([("orphan".to_string(), MODULES)]));
+    assert_eq!(statuses(&world, &one), BTreeMap::from([("fresh".to_string(), MODULES)]));
+    std::fs::remove_file(module(&one, 0)).unwrap();
+    let expected = BTreeMap::from([("fresh".to_string(), MODULES - 1), ("orphan".to_string(), 1)]);
+    assert_eq!(statuses(&world, &one), expected);
+}
+
+#[test]
+fn entries_that_share_leaves_alone_are_not_reused() {
+    let (world, one) = compiled(newest(), &[]);
+    let entry = |number| world.entry(&module(&one, number), newest(), "");
+    // A damaged body, a file that others may write to, one that pytest wrote, and one of which the source is gone.
+    let bytes = std::fs::read(entry(0)).unwrap();
+    std::fs::write(entry(0), &bytes[..bytes.len() - 9]).unwrap();
+    std::fs::set_permissions(entry(1), PermissionsExt::from_mode(0o666)).unwrap();
+    let name = format!("m02.{}-pytest-8.3.4.pyc", newest().tag);
+    std::fs::rename(entry(2), entry(2).with_file_name(name)).unwrap();
+    let two = copy(&world, &one, "-a", "two");
+    std::fs::remove_file(module(&one, 3)).unwrap();
+    let warmed = fill(&world, newest(), &two, &[]);
+    assert_eq!(counts(&warmed), [&json!(4), &json!(MODULES - 4), &json!(0)]);
+    assert_eq!(statuses(&world, &two), BTreeMap::from([("fresh".to_string(), MODULES)]));
+    // A file with other permissions is copied, and stays a file of its own.
+    for number in 0..MODULES {
+        std::fs::set_permissions(
+            world.entry(&module(&two, number), newest(), ""),
+            PermissionsExt::from_mode(0o600),
+        )
+        .unwrap();
+    }
+    std::fs::remove_dir_all(world.mirror(&one)).unwrap();
+    let three = copy(&world, &two, "-a", "three");
+    let warmed = fill(&world, newest(), &three, &[]);
+    assert_eq!(counts(&warmed), [&json!(0), &json!(MODULES), &json!(0)]);
+    let copied = world.entry(&module(&three, 9), newest(), "").metadata().unwrap();
+    assert_eq!((copied.mode() & 0o777, copied.nlink()), (0o644, 1));
+}
+
+#[test]
+fn the_store_is_searched_only_for_many_sources_and_never_if_told() {
+    let (world, one) = compiled(newest(), &[]);
+    let two = copy(&world, &one, "-a", "two");
+    let warmed = fill(&world, newest(), &two, &["--no-reuse"]);
+    assert_eq!(counts(&warmed), [&json!(MODULES), &json!(0), &json!(0)]);
+    let few = copy(&world, &one, "-a", "few");
+    for number in 31..MODULES {
+        std::fs::remove_file(module(&few, number)).unwrap();
+    }
+    let warmed = fill(&world, newest(), &few, &[]);
+    assert_eq!(counts(&warmed), [&json!(31), &json!(0), &json!(0)]);
+    let three = copy(&world, &one, "-a", "three");
+    let told = warm(&world, [three.as_os_str()]).exits(0);
+    let tag = &newest().tag;
+    assert!(told.stdout.starts_with("COMPILED  REUSED  FRESH  FAILED  TAG"), "{told:?}");
+    assert!(told.stdout.contains(&format!("       0      40      0       0  {tag}")), "{told:?}");
+    assert!(told.stdout.ends_with("\nnothing compiled, 40 reused from equal sources\n"), "{told:?}");
+}
+
+#[test]
+fn stale_entries_are_reused_too() {
+    let (world, one) = compiled(newest(), &[]);
+    let two = copy(&world, &one, "-a", "two");
+    fill(&world, newest(), &two, &[]);
+    // As an upgrade of one project after the other.
+    for project in [&one, &two] {
+        for number in 0..MODULES {
+            std::fs::write(module(project, number), format!("NAME = 'new {number}'\n")).unwrap();
+            let file = std::fs::File::options().write(true).open(module(project, number)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+        }
+    }
+    let warmed = fill(&world, newest(), &one, &[]);
+    assert_eq!(counts(&warmed), [&json!(MODULES), &json!(0), &json!(0)]);
+    let warmed = warm(&world, ["--all-stale", "--json"]).exits(0).json();
+    assert_eq!(counts(&warmed), [&json!(0), &json!(MODULES), &json!(0)]);
+    assert_eq!(statuses(&world, &two), BTreeMap::from([("fresh".to_string(), MODULES)]));
+}
