@@ -17,6 +17,8 @@ pub struct UsageDocument<'a> {
     total: Total,
     reclaimable: Sum,
     statuses: BTreeMap<&'static str, Sum>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_by_owners: Option<Sum>,
     owners: Vec<OwnerUsage<'a>>,
 }
 
@@ -26,6 +28,8 @@ struct OwnerUsage<'a> {
     owner: OwnerHead<'a>,
     #[serde(flatten)]
     sum: Sum,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<Sum>,
     reclaimable: Sum,
     statuses: BTreeMap<&'static str, Sum>,
     tags: Vec<&'a str>,
@@ -38,6 +42,7 @@ impl<'a> UsageDocument<'a> {
         let owners = usage.owners.iter().map(|row| OwnerUsage {
             owner: (&row.owner).into(),
             sum: row.tally.into(),
+            shared: Sum::if_any(row.links.tally()),
             reclaimable: row.reclaimable.into(),
             statuses: statuses(row.statuses).filter(|(_, tally)| tally.files > 0).map(sum).collect(),
             tags: row.tags.iter().map(String::as_str).collect(),
@@ -49,6 +54,7 @@ impl<'a> UsageDocument<'a> {
             total: Total::new(Tally { disk: usage.disk(), ..usage.total }, usage.directories.files),
             reclaimable: usage.reclaimable.into(),
             statuses: statuses(usage.statuses).map(sum).collect(),
+            shared_by_owners: Sum::if_any(usage.shared().tally()),
             owners: owners.collect(),
         }
     }
