@@ -15,7 +15,7 @@ use pycstore::units::{Age, Size};
 use pycstore::verdict::policy::{Budget, Policy, Selector};
 use pycstore::verdict::scope::Scope;
 use pycstore::verdict::status::UncheckedHashes;
-use pycstore::verdict::usage::{CountedLinks, Survey, Usage};
+use pycstore::verdict::usage::{Survey, Usage};
 use pycstore::verdict::view::{Focus, View};
 use std::path::{Path, PathBuf};
 
@@ -326,10 +326,10 @@ pub fn count(
     within: &[PathBuf],
     (view, focus): (&View, &Focus),
 ) -> anyhow::Result<Usage> {
-    let (policy, links) = (reclaimable(session, opened)?, CountedLinks::default());
+    let policy = reclaimable(session, opened)?;
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
     let new_survey = || {
-        let survey = Survey::new(&policy, unchecked, circumstances, &links);
+        let survey = Survey::new(&policy, unchecked, circumstances);
         survey.with_access_times(opened.access_times()).grouped(view, focus)
     };
     let mut progress = session.progress("scanning");

@@ -20,7 +20,7 @@ use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::units::human;
 use pycstore::verdict::finding::{EntryFinding, EntrySeverity, What};
-use pycstore::verdict::inspector::{Inspection, Inspector};
+use pycstore::verdict::inspector::{Inspection, Inspector, WalkedBodies};
 use pycstore::verdict::status::UncheckedHashes;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,8 +77,8 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     let is_reported = named.note_missing(session);
     let (paths, mirrored) = (named.all, named.mirrored);
     opened.stop.on_signals()?;
-    let inspection =
-        Inspection { store: &opened.store, within: &paths, epoch: session.environment.source_date_epoch };
+    let (walked, epoch) = (WalkedBodies::default(), session.environment.source_date_epoch);
+    let inspection = Inspection { store: &opened.store, within: &paths, epoch, walked: &walked };
     let parts = {
         let mut progress = session.progress("verifying");
         let question = Question::Everything(UncheckedHashes::Check);

@@ -43,6 +43,13 @@ pub struct Sum {
     disk: u64,
 }
 
+impl Sum {
+    /// The sum; `None` if nothing was counted.
+    pub fn if_any(tally: Tally) -> Option<Sum> {
+        (!tally.is_empty()).then(|| tally.into())
+    }
+}
+
 impl From<Tally> for Sum {
     fn from(tally: Tally) -> Sum {
         Sum { files: tally.files, bytes: tally.bytes, disk: tally.disk }

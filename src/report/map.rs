@@ -1,7 +1,7 @@
 //! The treemaps of the page: an owner's tile is as large as its disk usage, contains its packages where there is space,
 //! and is divided by status.
 
-use super::owners::{name, of_statuses, present};
+use super::owners::{SHARED, name, of_statuses, present};
 use super::treemap::{Rectangle, squarify};
 use super::{Report, size};
 use crate::paragraph::{fitted, width};
@@ -102,17 +102,20 @@ fn map(report: Report<'_>, packages: &PackageShares<'_>, shape: &TreemapSize) ->
         human::counted(usage.owners.len() as u64, "owner")
     );
     let unit = shape.width * shape.height / usage.total.disk.max(1) as f64;
-    let count = usage.owners.partition_point(|row| row.tally.disk as f64 * unit >= SMALLEST_TILE);
-    let (own, rest) = usage.owners.split_at(count);
-    let mut sizes: Vec<u64> = own.iter().map(|row| row.tally.disk).collect();
-    let rest_disk: u64 = rest.iter().map(|row| row.tally.disk).sum();
-    sizes.push(rest_disk);
+    let mut owners: Vec<(usize, &Row)> = usage.owners.iter().enumerate().collect();
+    owners.sort_by_key(|(_, row)| Reverse(row.tally.disk));
+    let count = owners.partition_point(|(_, row)| row.tally.disk as f64 * unit >= SMALLEST_TILE);
+    let (own, rest) = owners.split_at(count);
+    let mut sizes: Vec<u64> = own.iter().map(|(_, row)| row.tally.disk).collect();
+    let rest_disk: u64 = rest.iter().map(|(_, row)| row.tally.disk).sum();
+    let shared_disk = usage.shared().tally().disk;
+    sizes.extend([shared_disk, rest_disk]);
     let frame = Rectangle { x: 0.0, y: 0.0, width: shape.width, height: shape.height };
     let rectangles = squarify(&sizes, frame);
     let rest_name = human::counted(rest.len() as u64, "smaller owner");
     html! {
         svg class={ "treemap " (shape.class) } role="img" aria-label=(label) {
-            @for (index, (row, rectangle)) in own.iter().zip(&rectangles).enumerate() {
+            @for ((index, row), rectangle) in own.iter().zip(&rectangles) {
                 a.tile href={ "#owner-" (index) } tabindex="-1" data-owner=(index) {
                     title { (details(row, home)) }
                     (parts(row.statuses, *rectangle, shape))
@@ -121,12 +124,14 @@ fn map(report: Report<'_>, packages: &PackageShares<'_>, shape: &TreemapSize) ->
                     (caption(&name(row, home), row.tally.disk, *rectangle, shape))
                 }
             }
-            @if let Some(rectangle) = rectangles.last().filter(|_| rest_disk > 0) {
-                g class="tile rest" {
-                    title { (rest_name) " — " (human::size(rest_disk)) }
-                    (rect("part", *rectangle, shape))
-                    (rect("edge", *rectangle, shape))
-                    (caption(&rest_name, rest_disk, *rectangle, shape))
+            @for ((name, disk), rectangle) in [(SHARED, shared_disk), (&*rest_name, rest_disk)].into_iter().zip(&rectangles[count..]) {
+                @if disk > 0 {
+                    g class="tile rest" {
+                        title { (name) " — " (human::size(disk)) }
+                        (rect("part", *rectangle, shape))
+                        (rect("edge", *rectangle, shape))
+                        (caption(name, disk, *rectangle, shape))
+                    }
                 }
             }
         }

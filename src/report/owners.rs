@@ -10,12 +10,16 @@ use crate::verdict::usage::{Row, Usage};
 use maud::{Markup, html};
 use std::path::Path;
 
+/// The name of the line for what several owners have.
+pub(super) const SHARED: &str = "shared by several owners";
+
 /// The table with a row for each owner, and what controls it.
 pub(super) fn table(report: Report<'_>) -> Markup {
-    const COLUMNS: [(&str, &str); 9] = [
+    const COLUMNS: [(&str, &str); 10] = [
         ("owner", "Owner"),
         ("size", "Disk usage"),
         ("share", "Share"),
+        ("shared", "Shared"),
         ("files", "Files"),
         ("reclaimable", "Reclaimable"),
         ("status", "Status"),
@@ -23,8 +27,10 @@ pub(super) fn table(report: Report<'_>) -> Markup {
         ("tags", "Tags"),
         ("used", "Last used"),
     ];
-    let is_number = |key: &str| ["size", "files", "reclaimable"].contains(&key);
-    let largest = report.usage.owners.first().map_or(0, |row| row.tally.disk);
+    let is_number = |key: &str| ["size", "shared", "files", "reclaimable"].contains(&key);
+    let largest = report.usage.owners.iter().map(|row| row.tally.disk).max().unwrap_or(0);
+    let has_shared = has_shared(report.usage);
+    let columns = COLUMNS.into_iter().filter(|(key, _)| has_shared || *key != "shared");
     html! {
         section aria-labelledby="owners-heading" {
             h2 id="owners-heading" { "Owners" }
@@ -38,7 +44,7 @@ pub(super) fn table(report: Report<'_>) -> Markup {
                 table id="owners" {
                     thead {
                         tr {
-                            @for (key, heading) in COLUMNS {
+                            @for (key, heading) in columns {
                                 th scope="col" data-key=(key) class=[is_number(key).then_some("number")]
                                     aria-sort=[(key == "size").then_some("descending")] { (heading) }
                             }
@@ -58,12 +64,14 @@ pub(super) fn table(report: Report<'_>) -> Markup {
 
 fn owner(report: Report<'_>, index: usize, row: &Row, largest: u64) -> Markup {
     let is_gone = row.owner.life == Life::Gone;
+    let has_shared = has_shared(report.usage);
     let tags = tags::shown(&row.tags, TagNames::Once);
     html! {
         tr id={ "owner-" (index) } class=[is_gone.then_some("gone")] {
             th scope="row" { bdi { (name(row, report.home)) } }
             td.number { (size(row.tally.disk)) }
             td.share { (bar(row, largest)) (percentage(share(row.tally.disk, report.usage.disk()))) }
+            @if has_shared { td.number { (size_or_dash(row.links.tally())) } }
             td.number { (human::count(row.tally.files)) }
             td.number { (size_or_dash(row.reclaimable)) }
             td.wrapping { (statuses(row)) }
@@ -111,13 +119,21 @@ fn statuses(row: &Row) -> String {
     present(row).map(part).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether owners have files together.
+fn has_shared(usage: &Usage) -> bool {
+    usage.owners.iter().any(|row| !row.links.tally().is_empty())
+}
+
 fn foot(usage: &Usage) -> Markup {
+    let has_shared = has_shared(usage);
+    let shared = usage.shared();
     let line = |class: &str, name: &str, disk: u64, files: &str, reclaimable: Markup| {
         html! {
             tr class=(class) {
                 th scope="row" { (name) }
                 td.number { (size(disk)) }
                 td { (percentage(share(disk, usage.disk()))) }
+                @if has_shared { td {} }
                 td.number { (files) }
                 td.number { (reclaimable) }
                 td {} td {} td {} td {}
@@ -127,6 +143,9 @@ fn foot(usage: &Usage) -> Markup {
     let directories = human::counted(usage.directories.files, "directory");
     let files = human::count(usage.total.files);
     html! {
+        @if has_shared {
+            (line("shared", SHARED, shared.tally().disk, "", size_or_dash(shared.reclaimable())))
+        }
         (line("directories", &directories, usage.directories.disk, "", html! {}))
         (line("total", "total", usage.disk(), &files, size_or_dash(usage.reclaimable)))
     }

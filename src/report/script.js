@@ -11,12 +11,14 @@
   const tiles = [...document.querySelectorAll(".tile[data-owner]")];
 
   const disk = (owner, status) => owner.statuses[status]?.disk ?? 0;
+  const shared = (owner) => owner.shared?.disk ?? 0;
   const notFresh = (owner) => owner.disk - disk(owner, "fresh");
   const keys = {
     owner: { of: (row) => row.name, first: "ascending" },
     kind: { of: (row) => row.owner.kind + (row.owner.gone ? " gone" : ""), first: "ascending" },
-    size: { of: (row) => row.owner.disk, first: "descending" },
+    size: { of: (row) => row.owner.disk + shared(row.owner), first: "descending" },
     share: { of: (row) => row.owner.disk, first: "descending" },
+    shared: { of: (row) => shared(row.owner), first: "descending" },
     files: { of: (row) => row.owner.files, first: "descending" },
     reclaimable: { of: (row) => row.owner.reclaimable.disk, first: "descending" },
     status: { of: (row) => notFresh(row.owner), first: "descending" },

@@ -18,6 +18,8 @@ pub struct UsageDocument<'a> {
     total: Total,
     reclaimable: Sum,
     statuses: BTreeMap<&'static str, Sum>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_by_owners: Option<Sum>,
     owners: Vec<OwnerUsage<'a>>,
 }
 
@@ -27,6 +29,8 @@ struct OwnerUsage<'a> {
     owner: OwnerHead<'a>,
     #[serde(flatten)]
     sum: Sum,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<Sum>,
     reclaimable: Sum,
     statuses: BTreeMap<&'static str, Sum>,
     tags: Vec<&'a str>,
@@ -39,6 +43,7 @@ impl<'a> UsageDocument<'a> {
         let owners = usage.owners.iter().map(|row| OwnerUsage {
             owner: (&row.owner).into(),
             sum: row.tally.into(),
+            shared: Sum::if_any(row.links.tally()),
             reclaimable: row.reclaimable.into(),
             statuses: statuses(row.statuses).filter(|(_, tally)| tally.files > 0).map(sum).collect(),
             tags: tags::ordered(&row.tags),
@@ -50,6 +55,7 @@ impl<'a> UsageDocument<'a> {
             total: Total::new(Tally { disk: usage.disk(), ..usage.total }, usage.directories.files),
             reclaimable: usage.reclaimable.into(),
             statuses: statuses(usage.statuses).map(sum).collect(),
+            shared_by_owners: Sum::if_any(usage.shared().tally()),
             owners: owners.collect(),
         }
     }

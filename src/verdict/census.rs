@@ -9,7 +9,7 @@ use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::units::Tally;
 use crate::verdict::policy::{Circumstances, Policy};
 use crate::verdict::status::{self, Status, UncheckedHashes};
-use crate::verdict::usage::{CountedLinks, Meanwhile};
+use crate::verdict::usage::CountedLinks;
 use std::collections::BTreeMap;
 
 /// The files of one status and tag.
@@ -61,7 +61,7 @@ impl Visitor for Counting<'_> {
             let tag = entry.parsed.slot().map_or("", |slot| slot.tag);
             let is_reclaimable = self.reclaimable.scope.admits_entry(visit, entry)
                 && self.reclaimable.judge(entry, status, &self.circumstances).is_condemned();
-            let (tally, reclaimable) = self.links.count(metadata, is_reclaimable, Meanwhile::Removal);
+            let (tally, reclaimable) = self.links.count(metadata, is_reclaimable);
             self.census.add(tag, status, tally, reclaimable);
         }
     }
@@ -168,10 +168,10 @@ mod tests {
         let policy = Policy::reclaimable();
         let now = Moment::from(std::time::SystemTime::now());
         let circumstances = Circumstances { now, clock: Clock::Access, is_dead: &|_, _| false };
-        let links = [CountedLinks::default(), CountedLinks::default()];
+        let links = CountedLinks::default();
         let new_part = || {
-            let survey = Survey::new(&policy, UncheckedHashes::Trust, circumstances, &links[0]);
-            (survey, Some(Counting::new(&policy, circumstances, &links[1])))
+            let survey = Survey::new(&policy, UncheckedHashes::Trust, circumstances);
+            (survey, Some(Counting::new(&policy, circumstances, &links)))
         };
         let (surveys, countings): (Vec<_>, Vec<_>) = scan.run(new_part, |_| {}).into_iter().unzip();
         let census = Census::collect(countings.into_iter().flatten());

@@ -15,10 +15,14 @@
 //! * it was **moved**: it was compiled from a source elsewhere;
 //! * it is a **mismatch**: it is not what the source compiles to. Only the interpreter can prove that ([`crate::effect::prove`]).
 //!
+//! The body of a file with several hard links is walked once for all of them; each is compared with its own source. Its code
+//! object names the source of one of them, so that `moved` says nothing there.
+//!
 //! Only fresh entries are checked: Python recompiles the others anyway. Entries with an unknown magic or format are not
 //! checked.
 
 use super::finding::{EntryFinding, What};
+use crate::pyc::marshal::Fault;
 use crate::pyc::{Header, InvalidationMode, Magic};
 use crate::source::owner::Owner;
 use crate::source::{Source, SourceFile, Why};
@@ -27,11 +31,12 @@ use crate::store::body::Body;
 use crate::store::entry::{Content, Entry, SeenEntry};
 use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::verdict::status::{self, Stale, Status, UncheckedHashes};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The number of entries of one owner from which changed inodes are one finding: a copy or `chmod -R` changes all.
 const MANY_CHANGED: usize = 10;
@@ -49,6 +54,25 @@ pub struct Inspection<'a> {
     pub within: &'a [PathBuf],
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub epoch: Option<i64>,
+    /// The bodies of files with several links; shared by the workers.
+    pub walked: &'a WalkedBodies,
+}
+
+/// The walked bodies of files with several hard links, by device, inode, length and cache tag.
+#[derive(Debug, Default)]
+pub struct WalkedBodies(Mutex<HashMap<LinkedBody, Walk>>);
+
+type LinkedBody = ((u64, u64), u64, Box<str>);
+
+/// What the walk over an entry's body said.
+#[derive(Debug, Clone)]
+enum Walk {
+    /// It is a code object; with its path, if that is another than the source's.
+    Loadable(Option<PathBuf>),
+    /// It cannot be loaded.
+    Faulty(Fault),
+    /// The format is not known.
+    NotChecked,
 }
 
 /// One worker's part of an inspection.
@@ -164,18 +188,16 @@ impl<'a> Inspector<'a> {
         let seen = SeenEntry::new(visit.relative, entry)?;
         let path = self.inspection.store.shown(visit.relative, entry.name);
         let finding = |what| EntryFinding { path: path.clone(), what, entry: Some(seen.clone()) };
-        let is_loadable = match visit.body(entry) {
-            Ok(Some(Body::Loadable(walked))) => {
-                let moved = moved(&walked.filename, source_path).filter(|_| entry.recorded.is_none());
-                let moved = moved.map(What::Moved);
-                self.findings.extend(moved.map(finding));
+        let is_loadable = match self.inspection.walk(visit, entry, source_path) {
+            Ok(Some(Walk::Loadable(moved))) => {
+                self.findings.extend(moved.map(What::Moved).map(finding));
                 true
             }
-            Ok(Some(Body::Faulty(fault))) => {
+            Ok(Some(Walk::Faulty(fault))) => {
                 self.findings.push(finding(What::Body(fault)));
                 false
             }
-            Ok(Some(Body::NotChecked)) => {
+            Ok(Some(Walk::NotChecked)) => {
                 *self.not_checked.entry(slot.tag.into()).or_default() += 1;
                 // Its interpreter may know.
                 true
@@ -249,6 +271,29 @@ impl Visitor for Inspector<'_> {
 impl Inspection<'_> {
     fn admits(&self, source: &Path) -> bool {
         self.within.is_empty() || self.within.iter().any(|within| source.starts_with(within))
+    }
+
+    /// Walks the body of an entry, or takes the result from another link of the file; `None` if it has no header.
+    fn walk(&self, visit: &Visit<'_>, entry: &Entry<'_>, source: &Path) -> io::Result<Option<Walk>> {
+        let linked = entry.metadata.filter(|metadata| metadata.links > 1).zip(entry.parsed.slot());
+        let linked = linked.map(|(metadata, slot)| (metadata.identity, metadata.bytes, slot.tag.into()));
+        let known = || self.walked.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(walk) = linked.as_ref().and_then(|linked| known().get(linked).cloned()) {
+            return Ok(Some(walk));
+        }
+        let Some(body) = visit.body(entry)? else { return Ok(None) };
+        let walk = match body {
+            Body::Loadable(walked) => {
+                let is_compared = linked.is_none() && entry.recorded.is_none();
+                Walk::Loadable(moved(&walked.filename, source).filter(|_| is_compared))
+            }
+            Body::Faulty(fault) => Walk::Faulty(fault),
+            Body::NotChecked => Walk::NotChecked,
+        };
+        if let Some(linked) = linked {
+            known().insert(linked, walk.clone());
+        }
+        Ok(Some(walk))
     }
 
     /// Whether the entry depends on an mtime that is not the time of an edit.

@@ -3,11 +3,12 @@
 //!
 //! # Invariants
 //!
-//! * The total of all rows is the total of the files; with the disk usage of the directories it equals GNU `du -s -B1`
-//!   of the store. As there, a file with several hard links counts once.
+//! * The total of all rows and of what several of them share is the total of the files; with the disk usage of the
+//!   directories it equals GNU `du -s -B1` of the store. As there, a file with several hard links counts once: in the row
+//!   that has all its links in the store, or else as shared ([`super::share`]).
 //! * Reclaimable is what a prune frees: the bytes of a file with several links only if all of them are removed.
 
-use super::share::{Counted, Share};
+use super::share::{Counted, LinkedFiles, Share};
 use super::view::{self, Focus, Group, Key, View};
 use crate::pyc::name::Name;
 use crate::source::owner::{Owner, Spellings};
@@ -18,6 +19,7 @@ use crate::units::Moment;
 use crate::units::Tally;
 use crate::verdict::policy::{Circumstances, Policy};
 use crate::verdict::status::{self, UncheckedHashes};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,9 +32,9 @@ pub struct Usage {
     pub directories: Tally,
     /// What a default prune may remove.
     pub reclaimable: Tally,
-    /// By status, in the order of [`status::NAMES`].
+    /// By status, in the order of [`status::NAMES`]; a file whose links have several has the first.
     pub statuses: [Tally; status::NAMES.len()],
-    /// By owner, the largest disk usage first.
+    /// By owner, the largest disk usage first, with what others have too.
     pub owners: Vec<Row>,
     /// The groups of the requested view, by their keys; empty without one.
     pub groups: Vec<Group>,
@@ -45,8 +47,10 @@ pub struct Usage {
 pub struct Row {
     /// The owner.
     pub owner: Owner,
-    /// All its files.
+    /// All its files, with the bytes that no other owner has.
     pub tally: Tally,
+    /// The files that other owners have too.
+    pub links: LinkedFiles,
     /// What a default prune may remove of them.
     pub reclaimable: Tally,
     /// By status, in the order of [`status::NAMES`].
@@ -71,12 +75,7 @@ impl Usage {
         let mut view = None;
         let mut groups = Vec::new();
         for survey in surveys {
-            usage.total += survey.total;
             usage.directories += survey.directories;
-            usage.reclaimable += survey.reclaimable;
-            for (sum, part) in usage.statuses.iter_mut().zip(survey.statuses) {
-                *sum += part;
-            }
             usage.troubles.extend(survey.troubles);
             for (owner, share) in survey.shares {
                 owners.entry(spellings.head(&owner)).or_default().join(share);
@@ -84,14 +83,33 @@ impl Usage {
             view = survey.view;
             groups.push(survey.groups);
         }
+        let mut links = LinkedFiles::default();
+        owners.values().for_each(|share| links.extend(&share.links));
+        let mut whole = Share::default();
+        for share in owners.values_mut() {
+            share.settle(&links);
+            whole.join(Share { tags: BTreeSet::new(), ..share.clone() });
+        }
+        usage.add_sums(whole);
         usage.groups = view.map(|view| view.collect(groups, &spellings)).unwrap_or_default();
+        usage.groups.iter_mut().for_each(|group| group.share.settle(&links));
         let rows = owners.into_iter().filter(|(_, share)| !share.tally.is_empty());
         usage.owners = rows.map(|(owner, share)| Row::new(owner, share)).collect();
-        usage.owners.sort_by(|one, other| {
-            (other.tally.disk, &one.owner.root).cmp(&(one.tally.disk, &other.owner.root))
-        });
+        let key = |row: &Row| (Reverse(row.share().held().disk), row.owner.root.clone());
+        usage.owners.sort_by_cached_key(key);
         usage.troubles.sort_by(|one, other| one.path().cmp(other.path()));
         usage
+    }
+
+    fn add_sums(&mut self, whole: Share) {
+        (self.total, self.reclaimable, self.statuses) = (whole.tally, whole.reclaimable, whole.statuses);
+    }
+
+    /// The files of which several owners have links.
+    pub fn shared(&self) -> LinkedFiles {
+        let mut shared = LinkedFiles::default();
+        self.owners.iter().for_each(|row| shared.extend(&row.links));
+        shared
     }
 
     /// The groups of the requested view; without one, the owners.
@@ -108,13 +126,13 @@ impl Usage {
 
 impl Row {
     fn new(owner: Owner, share: Share) -> Row {
-        let Share { tally, reclaimable, statuses, tags, last_used } = share;
-        Row { owner, tally, reclaimable, statuses, tags, last_used }
+        let Share { tally, reclaimable, statuses, tags, last_used, links } = share;
+        Row { owner, tally, links, reclaimable, statuses, tags, last_used }
     }
 
     fn share(&self) -> Share {
-        let Row { tally, reclaimable, statuses, tags, last_used, .. } = self.clone();
-        Share { tally, reclaimable, statuses, tags, last_used }
+        let Row { tally, links, reclaimable, statuses, tags, last_used, .. } = self.clone();
+        Share { tally, reclaimable, statuses, tags, last_used, links }
     }
 }
 
@@ -131,15 +149,6 @@ struct LinkCount {
     reclaimable: u64,
 }
 
-/// Whether links of the same file may be removed while the others are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meanwhile {
-    /// The store is only read.
-    Nothing,
-    /// A prune removes files during the scan, so the number of links may decrease.
-    Removal,
-}
-
 impl CountedLinks {
     /// Whether the file with this device and inode is found for the first time.
     pub(crate) fn is_first(&self, identity: (u64, u64)) -> bool {
@@ -147,17 +156,10 @@ impl CountedLinks {
         met.insert(identity, LinkCount { all: 0, reclaimable: 0 }).is_none()
     }
 
-    /// Returns what one name of a file adds to the total and to the reclaimable part.
-    pub(crate) fn count(
-        &self,
-        file: &Metadata,
-        is_reclaimable: bool,
-        meanwhile: Meanwhile,
-    ) -> (Tally, Option<Tally>) {
+    /// Returns what one name of a file adds to the total and to the reclaimable part. Other links of the file may be
+    /// removed meanwhile, so that one with a single link may have been found before.
+    pub(crate) fn count(&self, file: &Metadata, is_reclaimable: bool) -> (Tally, Option<Tally>) {
         let (name, whole) = (Tally::file(0, 0), Tally::file(file.bytes, file.disk));
-        if file.links < 2 && meanwhile == Meanwhile::Nothing {
-            return (whole, is_reclaimable.then_some(whole));
-        }
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = !met.contains_key(&file.identity);
         if is_first && file.links < 2 {
@@ -177,11 +179,7 @@ pub struct Survey<'a> {
     policy: &'a Policy,
     unchecked: UncheckedHashes,
     circumstances: Circumstances<'a>,
-    links: CountedLinks,
-    total: Tally,
     directories: Tally,
-    reclaimable: Tally,
-    statuses: [Tally; status::NAMES.len()],
     shares: HashMap<Owner, Share>,
     focus: Option<&'a Focus>,
     view: Option<&'a View>,
@@ -196,17 +194,12 @@ impl<'a> Survey<'a> {
         policy: &'a Policy,
         unchecked: UncheckedHashes,
         circumstances: Circumstances<'a>,
-        links: &CountedLinks,
     ) -> Survey<'a> {
         Survey {
             policy,
             unchecked,
             circumstances,
-            links: links.clone(),
-            total: Tally::default(),
             directories: Tally::default(),
-            reclaimable: Tally::default(),
-            statuses: [Tally::default(); status::NAMES.len()],
             shares: HashMap::new(),
             focus: None,
             view: None,
@@ -272,19 +265,8 @@ impl Visitor for Survey<'_> {
             };
             let is_reclaimable = self.policy.scope.admits_entry(visit, entry)
                 && self.policy.judge(entry, status, &self.circumstances).is_condemned();
-            let (tally, reclaimable) = self.links.count(metadata, is_reclaimable, Meanwhile::Nothing);
-            let file = Counted {
-                tally,
-                status,
-                reclaimable,
-                tag,
-                used: tag.and_then(|_| last_use(metadata, self.access_times)),
-            };
-            self.total += tally;
-            self.statuses[status.index()] += tally;
-            if let Some(reclaimable) = reclaimable {
-                self.reclaimable += reclaimable;
-            }
+            let used = tag.and_then(|_| last_use(metadata, self.access_times));
+            let file = Counted { metadata, status, is_reclaimable, tag, used };
             share.add(file);
             if let Some(view) = self.view {
                 self.groups.entry(view.keys(visit, entry, status)).or_default().add(file);

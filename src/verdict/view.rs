@@ -5,11 +5,11 @@
 //!
 //! # Invariants
 //!
-//! * Every file that the [`Focus`] admits is in exactly one group: their tallies sum to the total of the
-//!   [`super::usage::Usage`], and so do the shown groups and the rest. In a tree a directory includes everything below it,
+//! * Every file that the [`Focus`] admits is in exactly one group: with what several groups share ([`shared`]), their
+//!   tallies sum to the total of the [`super::usage::Usage`], and so do the shown groups and the rest. In a tree a directory includes everything below it,
 //!   so the topmost one has the total.
 
-use super::share::Share;
+use super::share::{LinkedFiles, Share};
 use crate::pyc::name::Name;
 use crate::pyc::tags::Tag;
 use crate::source::owner::{Owner, OwnerKind, Spellings};
@@ -194,10 +194,17 @@ pub struct Group {
     pub is_rest: Option<usize>,
 }
 
+/// The files of which several of these groups have links. In a tree the topmost directory has all links.
+pub fn shared(groups: &[Group]) -> LinkedFiles {
+    let mut shared = LinkedFiles::default();
+    groups.iter().filter(|group| group.depth == 0).for_each(|group| shared.extend(&group.share.links));
+    shared
+}
+
 /// What comes first.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The largest first.
+    /// The largest first, with what others have too.
     #[default]
     Size,
     /// Those with the most files first.
@@ -333,10 +340,7 @@ impl Arrangement {
 
     /// Returns the groups in order, with those beyond the top joined into one.
     fn ordered(&self, mut groups: Vec<Group>) -> Vec<Group> {
-        groups.sort_by(|one, other| {
-            let rank = |group: &Group| Reverse(self.rank(&group.share));
-            rank(one).cmp(&rank(other)).then_with(|| one.keys.cmp(&other.keys))
-        });
+        groups.sort_by_cached_key(|group| (Reverse(self.rank(&group.share)), group.keys.clone()));
         let Some(rest) = self.top.filter(|&top| top < groups.len()).map(|top| groups.split_off(top)) else {
             return groups;
         };
@@ -355,7 +359,7 @@ impl Arrangement {
             Measure::Length => tally.bytes,
         };
         match self.order {
-            Order::Size => (room(share.tally), None),
+            Order::Size => (room(share.held()), None),
             Order::Files => (share.tally.files, None),
             Order::Reclaimable => (room(share.reclaimable), None),
             Order::LastUsed => (0, share.last_used),

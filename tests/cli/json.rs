@@ -45,13 +45,20 @@ fn documents() -> BTreeMap<String, Fields> {
 }
 
 /// The fields that take a fault of the disk, a change at the wrong moment or a strange name to be printed.
-const UNSEEN: [&str; 17] = [
+const UNSEEN: [&str; 24] = [
     "pycstore config: values.value_bytes",
+    "pycstore du: owners.shared",
     "pycstore du: shared",
+    "pycstore du: shared_by_owners",
+    "pycstore du: view.rows.shared",
+    "pycstore du: view.shared_by_rows",
     "pycstore history: left.bytes",
     "pycstore history: left.directories",
     "pycstore history: left.disk",
     "pycstore history: left.files",
+    "pycstore inspect: other_links",
+    "pycstore inspect: other_links.count",
+    "pycstore inspect: other_links.paths",
     "pycstore prune, pycstore forget: failures.directories",
     "pycstore prune, pycstore forget: failures.error",
     "pycstore prune, pycstore forget: failures.files",

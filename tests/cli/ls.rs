@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Every field of the contract, for every file of the store.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "schema",
     "path",
     "source",
     "kind",
+    "links",
     "tag",
     "python",
     "optimization",
@@ -181,7 +182,7 @@ fn the_json_contract_is_kept() {
     let python = newest().tag.strip_prefix("cpython-3").unwrap();
     let own = |line: &Value| {
         let own = line.as_object().unwrap().clone().into_iter();
-        let common = ["schema", "path", "bytes", "disk", "modified", "accessed"];
+        let common = ["schema", "path", "bytes", "disk", "links", "modified", "accessed"];
         Value::Object(own.filter(|(field, _)| !common.contains(&field.as_str())).collect())
     };
     let source = project.join("hash.py");

@@ -513,3 +513,38 @@ fn large_entries_are_held_one_at_a_time() {
     ----- stderr -----
     ");
 }
+
+#[test]
+fn links_of_one_file_are_each_compared_with_their_own_source() {
+    let interpreter = newest();
+    let world = World::new();
+    let project = project(&world, interpreter, &["a"]);
+    let twin = world.write("twin/a.py", fs::read(project.join("a.py")).unwrap());
+    touch(&twin, fs::metadata(project.join("a.py")).unwrap().modified().unwrap());
+    world.compile(interpreter, &[], &[twin.parent().unwrap()]);
+    let [one, other] = [project.join("a.py"), twin].map(|source| world.entry(&source, interpreter, ""));
+    // The one that was written last stays, as with `pycstore share`.
+    fs::remove_file(&one).unwrap();
+    fs::hard_link(&other, &one).unwrap();
+    // The code object has the path of one of them: the interpreter corrects it.
+    assert_eq!(found(&verify(&world, interpreter, &["--json"]).exits(0)), []);
+    assert_eq!(found(&verify(&world, interpreter, &["--json", "--recompile"]).exits(0)), []);
+    let shown = world.pycstore(["inspect".as_ref(), other.as_os_str()]).exits(0).stdout;
+    assert!(shown.contains(&format!("shared with        {}\n", one.display())), "{shown}");
+    assert!(shown.contains("corrects co_filename") && !shown.contains("moved"), "{shown}");
+    let line = world.pycstore(["inspect".as_ref(), "--json".as_ref(), other.as_os_str()]).exits(0).json();
+    assert_eq!((&line["links"], &line["other_links"]["count"]), (&Value::from(2), &Value::from(1)));
+    assert_eq!(line["other_links"]["paths"], serde_json::json!([one]));
+    // A body that is broken is broken for both.
+    let mut bytes = fs::read(&one).unwrap();
+    bytes.truncate(40);
+    let (file, times) = (fs::File::options().write(true).open(&one).unwrap(), fs::metadata(&one).unwrap());
+    std::io::Write::write_all(&mut &file, &bytes).unwrap();
+    file.set_len(40).unwrap();
+    file.set_modified(times.modified().unwrap()).unwrap();
+    let told = verify(&world, interpreter, &["--json"]).exits(1);
+    assert_eq!(found(&told), [finding("body", "fault", &one), finding("body", "fault", &other)]);
+    let told = verify(&world, interpreter, &["--fix"]).exits(0);
+    assert!(told.stdout.contains("2 files"), "{}", told.stdout);
+    assert!(!one.exists() && !other.exists());
+}

@@ -6,7 +6,7 @@ use pycstore::pyc::tags;
 use pycstore::report::UsageDocument;
 use pycstore::store::others::OtherStore;
 use pycstore::units::date;
-use pycstore::verdict::view::{Dimension, Group, Key, Order};
+use pycstore::verdict::view::{self, Dimension, Group, Key, Order};
 use serde::Serialize;
 
 /// `du --json`.
@@ -27,6 +27,8 @@ pub(super) struct DuDocument<'a> {
 pub(super) struct ViewFields<'a> {
     by: Vec<&'static str>,
     sort: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_by_rows: Option<Sum>,
     rows: Vec<ViewRow<'a>>,
 }
 
@@ -54,6 +56,8 @@ struct ViewRow<'a> {
     rest: Option<usize>,
     #[serde(flatten)]
     sum: Sum,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<Sum>,
     reclaimable: Sum,
     tags: Vec<&'a str>,
     last_used: Option<String>,
@@ -64,6 +68,7 @@ impl<'a> ViewFields<'a> {
         ViewFields {
             by: dimensions.iter().map(|dimension| dimension.name()).collect(),
             sort: order.name(),
+            shared_by_rows: Sum::if_any(view::shared(groups).tally()),
             rows: groups.iter().map(ViewRow::new).collect(),
         }
     }
@@ -75,6 +80,7 @@ impl<'a> ViewRow<'a> {
         let mut row = ViewRow {
             rest: group.is_rest,
             sum: share.tally.into(),
+            shared: Sum::if_any(share.shared()),
             reclaimable: share.reclaimable.into(),
             tags: tags::ordered(&share.tags),
             last_used: share.last_used.map(date::rfc3339),

@@ -16,7 +16,7 @@ use pycstore::units::{date, human};
 use pycstore::verdict::share::Share;
 use pycstore::verdict::status::{self, Status};
 use pycstore::verdict::usage::Usage;
-use pycstore::verdict::view::{Dimension, Group, Key, Measure};
+use pycstore::verdict::view::{self, Dimension, Group, Key, Measure};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -40,12 +40,19 @@ pub(super) fn print(session: &Session, shown: &Shown, usage: &Usage, out: &mut d
             above.push(path);
         }
     }
+    let shared = view::shared(&shown.groups);
+    if !shared.tally().is_empty() {
+        let name = if shown.dimensions == [Dimension::Owner] { "owners" } else { "rows" };
+        let reclaimable = layout.room_or_dash(shared.reclaimable());
+        let sums = layout.sums((layout.measured(shared.tally()), all), String::new(), reclaimable);
+        table.row(sums, format!("shared by several {name}").into_bytes(), Tone::Quiet);
+    }
     if usage.directories.files > 0 && shown.measure == Measure::Disk {
         let name = human::counted(usage.directories.files, "directory").into_bytes();
         let cells = layout.sums((usage.directories.disk, all), String::new(), String::new());
         table.row(cells, name, Tone::Quiet);
     }
-    let (files, reclaimable) = (human::count(usage.total.files), layout.reclaimable(usage.reclaimable));
+    let (files, reclaimable) = (human::count(usage.total.files), layout.room_or_dash(usage.reclaimable));
     table.row(layout.sums((all, all), files, reclaimable), b"total".to_vec(), Tone::Total);
     table.print(out, &session.terminal, session.style())?;
     if session.terminal.is_terminal() && !usage.reclaimable.is_empty() {
@@ -74,6 +81,7 @@ struct TableLayout<'a> {
     other: Option<usize>,
     has_tags: bool,
     has_bars: bool,
+    has_shared: bool,
 }
 
 impl TableLayout<'_> {
@@ -83,7 +91,9 @@ impl TableLayout<'_> {
         let last = last.unwrap_or(dimensions.len() - 1);
         let other = (0..dimensions.len()).find(|&index| index != last);
         let has_tags = !dimensions.contains(&Dimension::Tag);
-        TableLayout { session, shown, last, other, has_tags, has_bars: session.terminal.is_terminal() }
+        let has_shared = shown.groups.iter().any(|group| !group.share.shared().is_empty());
+        let has_bars = session.terminal.is_terminal();
+        TableLayout { session, shown, last, other, has_tags, has_bars, has_shared }
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -92,6 +102,7 @@ impl TableLayout<'_> {
             columns.push(Column::left("SHARE", Column::DECORATION));
             columns.push(Column::right("", Column::DECORATION - 1));
         }
+        columns.extend(self.has_shared.then(|| Column::right("SHARED", 1)));
         columns.extend([
             Column::right("FILES", 3),
             Column::right("RECLAIMABLE", 1),
@@ -113,7 +124,7 @@ impl TableLayout<'_> {
         human::size(self.measured(tally))
     }
 
-    fn reclaimable(&self, tally: Tally) -> String {
+    fn room_or_dash(&self, tally: Tally) -> String {
         if tally.is_empty() { "-".into() } else { self.room(tally) }
     }
 
@@ -124,10 +135,11 @@ impl TableLayout<'_> {
             let part = self.measured(share.tally);
             cells.extend([bar(part, all, Characters::of_process()), percentage(part, all)]);
         }
+        cells.extend(self.has_shared.then(|| self.room_or_dash(share.shared())));
         let now = self.session.environment.now;
         cells.extend([
             human::count(share.tally.files),
-            self.reclaimable(share.reclaimable),
+            self.room_or_dash(share.reclaimable),
             share.last_used.map_or_else(|| "-".into(), |moment| date::ago(moment, now)),
         ]);
         let names = if self.has_bars { TagNames::Once } else { TagNames::Each };
@@ -164,10 +176,12 @@ impl TableLayout<'_> {
     /// The cells of a row that is not a group.
     fn sums(&self, (part, all): (u64, u64), files: String, reclaimable: String) -> Vec<String> {
         let share = self.has_bars.then(|| [String::new(), percentage(part, all)]);
+        let shared = self.has_shared.then(String::new);
         let after = 1 + usize::from(self.has_tags) + usize::from(self.other.is_some());
         let blank = |count| std::iter::repeat_n(String::new(), count);
         std::iter::once(human::size(part))
             .chain(share.into_iter().flatten())
+            .chain(shared)
             .chain([files, reclaimable])
             .chain(blank(after))
             .collect()

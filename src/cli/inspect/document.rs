@@ -1,5 +1,6 @@
 //! The fields that `inspect --json` adds to an entry's line: its header, the present values of its source, and its body.
 
+use super::links::OtherLinks;
 use super::{hexadecimal, witness_of};
 use crate::cli::output::entry::EntryLine;
 use pycstore::host::volumes::AccessTimes;
@@ -24,6 +25,15 @@ pub(super) struct InspectionLine<'a> {
     source_now: Option<SourceFields>,
     witness: Option<WitnessFields>,
     body: Option<BodyFields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_links: Option<OtherLinksFields>,
+}
+
+/// The other links of the file in the store.
+#[derive(Debug, Serialize)]
+struct OtherLinksFields {
+    count: u64,
+    paths: Vec<String>,
 }
 
 /// The metadata of the code object, or why the body is not one.
@@ -109,6 +119,15 @@ impl<'a> InspectionLine<'a> {
         self
     }
 
+    /// Adds the other links of the file.
+    pub(super) fn with_links(mut self, others: Option<&OtherLinks<'_>>) -> InspectionLine<'a> {
+        self.other_links = others.map(|others| OtherLinksFields {
+            count: others.count,
+            paths: others.first.iter().map(|path| text(path)).collect(),
+        });
+        self
+    }
+
     /// The line of an entry at `path` of `owner`.
     pub(super) fn new(
         path: &'a Path,
@@ -147,6 +166,7 @@ impl<'a> InspectionLine<'a> {
             header,
             source_now,
             witness: witness.as_ref().map(WitnessFields::from),
+            other_links: None,
             body: body.and_then(|(body, last_line)| BodyFields::of(body, *last_line)),
         }
     }

@@ -1,6 +1,7 @@
 //! `pycstore inspect`: all details of an entry.
 
 mod document;
+mod links;
 mod page;
 
 use super::options::Unchecked;
@@ -26,7 +27,8 @@ use std::path::{Path, PathBuf};
 
 /// Show everything about an entry.
 ///
-/// Shows its status, what Python does at the next import, and the values in its header beside those of its source.
+/// Shows its status, what Python does at the next import, and the values in its header beside those of its source. If the
+/// file has other hard links in the store, as after `pycstore share`, the first 20 are named.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 success; 1 a path is not a file of the store; 2 no store.")]
 pub struct InspectOptions {
@@ -54,6 +56,8 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
         all_found &= !meant.is_empty();
         entries.extend(meant);
     }
+    let (links, scanned) = links::find(session, &opened, &entries);
+    all_found &= scanned == Exit::Done;
     for given in &entries {
         let shown = session.environment.absolute(given);
         let found = with_entry(session, &opened, given, Question::Everything(unchecked), |visit, entry| {
@@ -65,12 +69,19 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
             };
             let (source, owner) = (entry.source_path(&visit.source_directory()), visit.owner());
             let source = source.as_deref();
+            let own = opened.store.shown(visit.relative, entry.name);
+            let others = entry.metadata.and_then(|metadata| links.of(metadata.identity, &own));
             if options.json {
                 let line = InspectionLine::new(&shown, entry, status, source, &owner, body.as_ref());
-                return json::print(&mut out, &line.with_access_times(access_times));
+                return json::print(
+                    &mut out,
+                    &line.with_access_times(access_times).with_links(others.as_ref()),
+                );
             }
             let mut page = Page { session, access_times, out: &mut out };
-            page.print(&Inspected { shown: &shown, entry, status, source, owner: &owner }, body.as_ref())
+            let inspected =
+                Inspected { shown: &shown, entry, status, source, owner: &owner, others: others.as_ref() };
+            page.print(&inspected, body.as_ref())
         });
         match found {
             Some(printed) => printed?,

@@ -1,5 +1,6 @@
 //! The lines about one entry, as text.
 
+use super::links::OtherLinks;
 use super::{hexadecimal, witness_of};
 use crate::cli::output::path;
 use crate::cli::output::style::Tone;
@@ -35,6 +36,8 @@ pub(super) struct Inspected<'a> {
     pub source: Option<&'a Path>,
     /// Its owner.
     pub owner: &'a Owner,
+    /// The other links of its file.
+    pub others: Option<&'a OtherLinks<'a>>,
 }
 
 /// The lines about one entry.
@@ -51,7 +54,7 @@ impl Page<'_> {
         inspected: &Inspected<'_>,
         body: Option<&(Body, Option<i32>)>,
     ) -> io::Result<()> {
-        let Inspected { shown, entry, status, source, owner } = *inspected;
+        let Inspected { shown, entry, status, source, owner, others } = *inspected;
         let terminal = &self.session.terminal;
         let heading = self.session.style().paint(&path::shown(shown, terminal), Tone::Heading);
         self.out.write_all(&heading)?;
@@ -69,14 +72,16 @@ impl Page<'_> {
         self.content(&entry.content)?;
         if let Some(metadata) = entry.metadata {
             self.file(&metadata)?;
+            self.links(metadata.links, others)?;
         }
         if entry.parsed != Name::Foreign {
             self.owner(owner)?;
         }
         match (body, entry.metadata) {
             (Some((body, last_line)), Some(metadata)) => {
-                // A recorded source is the same file by another spelling: it was not moved.
-                let mirrored = source.filter(|_| entry.recorded.is_none());
+                // A recorded source is the same file by another spelling: it was not moved. The path in a shared file may
+                // be that of another link.
+                let mirrored = source.filter(|_| entry.recorded.is_none() && metadata.links < 2);
                 self.body(body, *last_line, mirrored, metadata.bytes)
             }
             _ => Ok(()),
@@ -124,6 +129,21 @@ impl Page<'_> {
         self.line("file", &sizes)?;
         self.line("  modified", &date::local(metadata.modified))?;
         self.line("  accessed", &self.accessed(metadata))
+    }
+
+    fn links(&mut self, links: u64, others: Option<&OtherLinks<'_>>) -> io::Result<()> {
+        if links > 1 {
+            self.line("  hard links", &human::count(links))?;
+        }
+        let Some(OtherLinks { count, first }) = others else { return Ok(()) };
+        for (index, path) in first.iter().enumerate() {
+            self.path_line(if index == 0 { "  shared with" } else { "" }, path)?;
+        }
+        match count.saturating_sub(first.len() as u64) {
+            0 => {}
+            more => self.line("", &format!("and {} more", human::count(more)))?,
+        }
+        self.line("", "(Python corrects co_filename when it loads the entry)")
     }
 
     fn owner(&mut self, owner: &Owner) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Comma-separated values (RFC 4180), one table with headings. Home of csv, beside `package.rs`.
 //!
-//! In a view, the first field is the kind of the line: `group`, `rest`, `directories` or `total`. All but the total sum to it, except
+//! In a view, the first field is the kind of the line: `group`, `rest`, `shared` (what several groups have), `directories` or
+//! `total`. All but the total sum to it, except
 //! in a tree of directories, where each includes those below it.
 //!
 //! Paths are byte for byte in a pipe. They begin with `/`, so no spreadsheet reads one as a formula. A name that it would read
@@ -15,7 +16,7 @@ use pycstore::units::Tally;
 use pycstore::units::date;
 use pycstore::verdict::share::Share;
 use pycstore::verdict::usage::Usage;
-use pycstore::verdict::view::{Dimension, Group, Key};
+use pycstore::verdict::view::{self, Dimension, Group, Key};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
@@ -41,6 +42,9 @@ pub fn print(
         "reclaimable_disk",
         "tags",
         "last_used",
+        "shared_files",
+        "shared_bytes",
+        "shared_disk",
     ]);
     writer.write_record(headings)?;
     let blank: Vec<Vec<u8>> = dimensions.iter().flat_map(|it| headings_blank(*it)).collect();
@@ -50,6 +54,14 @@ pub fn print(
             None => ("group", group.keys.iter().flat_map(|key| fields(key, group.depth)).collect()),
         };
         writer.write_record(line(row, keys, &group.share, terminal))?;
+    }
+    let shared = view::shared(groups);
+    if !shared.tally().is_empty() {
+        // The groups have counted the links.
+        let [tally, reclaimable] =
+            [shared.tally(), shared.reclaimable()].map(|tally| Tally { files: 0, ..tally });
+        let share = Share { tally, reclaimable, ..Share::default() };
+        writer.write_record(line("shared", blank.clone(), &share, terminal))?;
     }
     let directories = Share { tally: usage.directories, ..Share::default() };
     writer.write_record(line("directories", blank.clone(), &directories, terminal))?;
@@ -119,6 +131,7 @@ fn line(row: &str, keys: Vec<Vec<u8>>, share: &Share, terminal: &Terminal) -> Ve
         tags::shown(&share.tags, TagNames::Each),
         share.last_used.map(date::rfc3339).unwrap_or_default(),
     ]);
+    let rest = rest.chain(sums(share.shared()));
     let fields = std::iter::once(row.as_bytes().to_vec()).chain(keys).chain(rest.map(String::into_bytes));
     shown(fields, terminal)
 }

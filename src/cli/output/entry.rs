@@ -64,6 +64,7 @@ pub struct EntryLine<'a> {
     reason: Option<&'static str>,
     bytes: Option<u64>,
     disk: Option<u64>,
+    links: Option<u64>,
     modified: Option<String>,
     /// When it was last read.
     pub accessed: Option<String>,
@@ -112,6 +113,7 @@ impl<'a> EntryLine<'a> {
             reason: status.reason(),
             bytes: metadata.map(|metadata| metadata.bytes),
             disk: metadata.map(|metadata| metadata.disk),
+            links: metadata.map(|metadata| metadata.links),
             modified: metadata.map(|metadata| date::rfc3339(metadata.modified)),
             accessed: metadata.map(|metadata| date::rfc3339(metadata.accessed)),
             owner: slot.map(|_| EntryOwner {

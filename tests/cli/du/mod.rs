@@ -1,6 +1,7 @@
 //! `pycstore du`: whose bytes these are, and that they sum to what GNU `du` says.
 
 mod owners;
+mod shared;
 mod views;
 
 use crate::support::{World, answer, date_back, files, interpreters, newest};
@@ -23,13 +24,15 @@ fn rows<'a>(document: &'a Value, field: &str) -> BTreeMap<&'a str, &'a Value> {
     rows.iter().map(|row| (row["root"].as_str().unwrap(), &row[field])).collect()
 }
 
-/// Asserts that the rows sum to the total, as do the statuses, and that GNU `du` agrees; answers the document.
+/// Asserts that the rows and what they share sum to the total, as do the statuses, and that GNU `du` agrees; answers the document.
 #[track_caller]
 fn usage(world: &World) -> Value {
     let document = world.pycstore(["du", "--json"]).exits(0).json();
     let number = |value: &Value| value.as_u64().unwrap();
     let sum = |field: &str| {
-        document["owners"].as_array().unwrap().iter().map(|row| number(&row[field])).sum::<u64>()
+        let rows = document["owners"].as_array().unwrap().iter().map(|row| number(&row[field]));
+        let shared = document["shared_by_owners"][field].as_u64().filter(|_| field != "files");
+        rows.chain(shared).sum::<u64>()
     };
     let of_statuses = |field: &str| {
         document["statuses"].as_object().unwrap().values().map(|status| number(&status[field])).sum::<u64>()
@@ -57,8 +60,12 @@ fn usage(world: &World) -> Value {
         assert_eq!(reclaimable(field), number(&document["reclaimable"][field]), "{field}");
     }
     assert_eq!(number(&total["disk"]), gnu_du(world));
-    let disks: Vec<u64> =
-        document["owners"].as_array().unwrap().iter().map(|row| number(&row["disk"])).collect();
+    let disks: Vec<u64> = document["owners"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| number(&row["disk"]) + row["shared"]["disk"].as_u64().unwrap_or(0))
+        .collect();
     assert!(disks.is_sorted_by(|one, other| one >= other), "the biggest first: {disks:?}");
     document
 }

@@ -218,7 +218,7 @@ fn comma_separated_values_are_the_same_rows() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[0],
-        "row,owner_kind,owner,owner_gone,tag,files,bytes,disk,reclaimable_files,reclaimable_bytes,reclaimable_disk,tags,last_used"
+        "row,owner_kind,owner,owner_gone,tag,files,bytes,disk,reclaimable_files,reclaimable_bytes,reclaimable_disk,tags,last_used,shared_files,shared_bytes,shared_disk"
     );
     assert_eq!(lines.len(), 1 + rows.len() + 2);
     let total = &document["total"];

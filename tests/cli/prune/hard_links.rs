@@ -262,3 +262,82 @@ fn sweep_counts_alike() {
     assert_eq!((of(&dry["removed"]), of(&real["removed"])), (sum(4, &freed), sum(4, &freed)));
     assert!(!cache.exists() && !copy.exists());
 }
+
+/// Three projects whose equal modules are links of one file, and a module each that only they have: as `pycstore share`
+/// leaves them. Of each: the project, its own entry, and its link.
+fn shared() -> (World, [(PathBuf, PathBuf, PathBuf); 3]) {
+    let world = World::new();
+    let projects = ["one", "two", "three"].map(|name| {
+        let project = world.project(name, &["own.py"]);
+        world.write(project.join("same.py"), format!("A = {:?}\n", "long ".repeat(4000)));
+        world.compile(newest(), &[], &[&project]);
+        let [own, same] = ["own.py", "same.py"].map(|it| world.entry(&project.join(it), newest(), ""));
+        (project, own, same)
+    });
+    for (_, _, same) in &projects[1..] {
+        fs::remove_file(same).unwrap();
+        fs::hard_link(&projects[0].2, same).unwrap();
+    }
+    (world, projects)
+}
+
+#[test]
+fn forgetting_one_of_three_that_share_frees_its_own() {
+    let (world, projects) = shared();
+    for (index, (project, own, same)) in projects.iter().enumerate() {
+        let is_last = index + 1 == projects.len();
+        let freed = |path: &Path| fs::metadata(path).unwrap().blocks() * 512;
+        let expected = freed(own) + if is_last { freed(same) } else { 0 };
+        let before = room(&world, &world.store);
+        let used = world.pycstore(["du", "--json"]).exits(0).json();
+        let row =
+            used["owners"].as_array().unwrap().iter().find(|row| row["root"] == json!(project)).unwrap();
+        assert_eq!(row["disk"], expected, "du promises it");
+        let forget = |more: &[&str]| {
+            world
+                .pycstore(["forget", project.to_str().unwrap(), "--json", "--yes"].iter().chain(more))
+                .exits(0)
+                .json()
+        };
+        let (dry, real) = (forget(&["-n"]), forget(&[]));
+        assert_eq!(dry["removed"], real["removed"]);
+        assert_eq!((&real["removed"]["files"], &real["removed"]["disk"]), (&json!(2), &json!(expected)));
+        assert_eq!(before - room(&world, &world.store), expected);
+    }
+}
+
+#[test]
+fn a_budget_evicts_a_shared_file_by_its_last_use_and_counts_it_once() {
+    let (world, projects) = shared();
+    let disk = |path: &Path| fs::metadata(path).unwrap().blocks() * 512;
+    let stamp = || {
+        for (days, path) in
+            [(9, &projects[0].1), (5, &projects[0].2), (1, &projects[1].1), (2, &projects[2].1)]
+        {
+            if path.exists() {
+                age(path, Duration::from_secs(days * 86_400));
+            }
+        }
+    };
+    let total: u64 = projects.iter().map(|it| disk(&it.1)).sum::<u64>() + disk(&projects[0].2);
+    let run = |most: u64, more: &[&str]| {
+        stamp();
+        let most = format!("{most}B");
+        let arguments = ["prune", "--max-size", &most, "--json"];
+        world.pycstore(arguments.iter().chain(more)).exits(0).json()["removed"].clone()
+    };
+    // All inodes once fit.
+    assert_eq!(run(total, &[])["files"], 0);
+    let least = disk(&projects[0].1);
+    for (most, files, freed) in [(total - 1, 1, least), (total - least - 1, 3, disk(&projects[0].2))] {
+        let dry = run(most, &["-n"]);
+        let before = room(&world, &world.store);
+        stamp();
+        let most = format!("{most}B");
+        let real =
+            world.pycstore(["prune", "--max-size", &most, "--json"]).exits(0).json()["removed"].clone();
+        assert_eq!(of(&dry), of(&real));
+        assert_eq!((&real["files"], &real["disk"]), (&json!(files), &json!(freed)), "{most}");
+        assert_eq!(before - room(&world, &world.store), freed);
+    }
+}
