@@ -182,10 +182,11 @@ mod tests {
     }
 
     /// Flags whose help is worded for each command although they mean the same, with words that are in all of these texts.
-    const WORDED: [(&str, &str); 10] = [
+    const WORDED: [(&str, &str); 11] = [
         ("csv", "Print comma-separated values"),
         ("dry-run", "how "),
         ("json", "rint one JSON "),
+        ("max-runtime", "Stop cleanly after AGE"),
         ("print", "rint the "),
         ("sort", "Sort the "),
         ("tag", "Only entries with this cache tag"),

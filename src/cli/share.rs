@@ -35,8 +35,11 @@ use std::time::Instant;
 ///
 /// The file that was written last is kept; it gets the latest access time of all of them.
 ///
+/// On btrfs and XFS, entries with other headers share blocks of the disk instead, as those of environments that pip made: the
+/// blocks after the header may be equal, if the paths of the sources are equally long. du counts such blocks for each entry.
+///
 /// Left alone are entries that Python would not load, those of import hooks such as pytest's, which do not correct the path,
-/// those that group or others may write to, those of other users, those that `pycstore verify` doubts, and those that `keep`
+/// those whose header Python does not compare with the source (unchecked-hash), those that group or others may write to, those of other users, those that `pycstore verify` doubts, and those that `keep`
 /// names.
 ///
 /// Backups keep the links with `cp -a`, `rsync -aH` and `tar`; without -H, rsync makes each link a file again.

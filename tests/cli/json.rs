@@ -200,7 +200,13 @@ fn as_example(world: &World, document: &Value) -> String {
                 }
                 all.iter_mut().for_each(shorten);
             }
-            Value::Object(all) => all.values_mut().for_each(shorten),
+            Value::Object(all) => {
+                // Where interpreters are differs from machine to machine.
+                if let Some(Value::String(executable)) = all.get_mut("executable") {
+                    *executable = format!("/usr/bin/{}", executable.rsplit('/').next().unwrap());
+                }
+                all.values_mut().for_each(shorten);
+            }
             _ => {}
         }
     }
