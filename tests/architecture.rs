@@ -358,7 +358,8 @@ fn one_file_writes_to_the_store() {
     assert_eq!(callers("NewLink"), ["effect/new_entry.rs", "effect/share/mod.rs"]);
     assert_eq!(callers("add_link"), ["effect/new_entry.rs", "host/directory/mod.rs"]);
     // It writes entries for two, and directories for the command that compiles.
-    assert_eq!(callers("NewEntry"), ["effect/adopt.rs", "effect/new_entry.rs"]);
+    let writers = ["effect/adopt.rs", "effect/new_entry.rs", "effect/share/blocks.rs"];
+    assert_eq!(callers("NewEntry"), writers);
     assert_eq!(callers("new_entry::write"), ["effect/compile.rs", "effect/reuse.rs"]);
     assert_eq!(callers("make_directories"), ["effect/adopt.rs", "effect/new_entry.rs"]);
     assert_eq!(callers("make_mirror"), ["cli/warm/mod.rs", "effect/new_entry.rs"]);

@@ -60,13 +60,13 @@ pub struct Inspection<'a> {
 
 /// The walked bodies of files with several hard links, by device, inode, length and cache tag.
 #[derive(Debug, Default)]
-pub struct WalkedBodies(Mutex<HashMap<LinkedBody, Walk>>);
+pub struct WalkedBodies(Mutex<HashMap<LinkedBody, WalkedBody>>);
 
 type LinkedBody = ((u64, u64), u64, Box<str>);
 
 /// What the walk over an entry's body said.
 #[derive(Debug, Clone)]
-enum Walk {
+enum WalkedBody {
     /// It is a code object; with its path, if that is another than the source's.
     Loadable(Option<PathBuf>),
     /// It cannot be loaded.
@@ -189,15 +189,15 @@ impl<'a> Inspector<'a> {
         let path = self.inspection.store.shown(visit.relative, entry.name);
         let finding = |what| EntryFinding { path: path.clone(), what, entry: Some(seen.clone()) };
         let is_loadable = match self.inspection.walk(visit, entry, source_path) {
-            Ok(Some(Walk::Loadable(moved))) => {
+            Ok(Some(WalkedBody::Loadable(moved))) => {
                 self.findings.extend(moved.map(What::Moved).map(finding));
                 true
             }
-            Ok(Some(Walk::Faulty(fault))) => {
+            Ok(Some(WalkedBody::Faulty(fault))) => {
                 self.findings.push(finding(What::Body(fault)));
                 false
             }
-            Ok(Some(Walk::NotChecked)) => {
+            Ok(Some(WalkedBody::NotChecked)) => {
                 *self.not_checked.entry(slot.tag.into()).or_default() += 1;
                 // Its interpreter may know.
                 true
@@ -274,7 +274,7 @@ impl Inspection<'_> {
     }
 
     /// Walks the body of an entry, or takes the result from another link of the file; `None` if it has no header.
-    fn walk(&self, visit: &Visit<'_>, entry: &Entry<'_>, source: &Path) -> io::Result<Option<Walk>> {
+    fn walk(&self, visit: &Visit<'_>, entry: &Entry<'_>, source: &Path) -> io::Result<Option<WalkedBody>> {
         let linked = entry.metadata.filter(|metadata| metadata.links > 1).zip(entry.parsed.slot());
         let linked = linked.map(|(metadata, slot)| (metadata.identity, metadata.bytes, slot.tag.into()));
         let known = || self.walked.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -285,10 +285,10 @@ impl Inspection<'_> {
         let walk = match body {
             Body::Loadable(walked) => {
                 let is_compared = linked.is_none() && entry.recorded.is_none();
-                Walk::Loadable(moved(&walked.filename, source).filter(|_| is_compared))
+                WalkedBody::Loadable(moved(&walked.filename, source).filter(|_| is_compared))
             }
-            Body::Faulty(fault) => Walk::Faulty(fault),
-            Body::NotChecked => Walk::NotChecked,
+            Body::Faulty(fault) => WalkedBody::Faulty(fault),
+            Body::NotChecked => WalkedBody::NotChecked,
         };
         if let Some(linked) = linked {
             known().insert(linked, walk.clone());

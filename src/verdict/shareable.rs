@@ -26,7 +26,7 @@ use super::status::{self, Status, UncheckedHashes};
 use crate::pyc::Header;
 use crate::pyc::header::InvalidationMode;
 use crate::pyc::marshal::Dialect;
-use crate::pyc::name::Slot;
+use crate::pyc::name::{Name, Slot};
 use crate::source::{Source, SourceFile};
 use crate::store::Store;
 use crate::store::entry::{Content, Entry, Metadata};
@@ -37,7 +37,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// How many candidates are held in memory at once.
-pub const MOST_CANDIDATES: usize = 1 << 18;
+pub const MOST_CANDIDATES: usize = 1 << 16;
 
 /// An entry that may share its file with others of the same key.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ impl NotShared {
             NotShared::NotCorrected => "that record their paths in another way",
             NotShared::Single => "equal to no other",
             NotShared::Changed => "that changed meanwhile",
-            NotShared::NoLinks => "for which the file system makes no link, or no further one",
+            NotShared::NoLinks => "for which the file system makes no link",
         }
     }
 }
@@ -193,7 +193,7 @@ impl<'a> ShareSearch<'a> {
         visit: &Visit<'_>,
         entry: &Entry<'_>,
     ) -> Option<Result<(u64, Dialect), NotShared>> {
-        let slot = entry.parsed.slot()?;
+        let Name::Bytecode(slot) = entry.parsed else { return None };
         if !self.scope.admits_entry(visit, entry) {
             return None;
         }

@@ -128,7 +128,7 @@ fn it_is_shown_in_a_line_and_recorded() {
     ----- stderr -----
     ");
     let history = world.pycstore(["history", "--json"]).exits(0).json_lines();
-    assert_eq!((history.len(), &history[0]["removed"]["files"]), (1, &json!(3)));
+    assert_eq!((history.len(), &history[0]["shared"]), (1, &json!(3)));
     assert_eq!(world.pycstore(["-q", "share"]).exits(0).stdout, "");
 }
 
@@ -358,9 +358,9 @@ fn killed_at_any_moment_it_leaves_a_store() {
     let mut whole = 20_000;
     while began.elapsed() < Duration::from_secs(8) {
         // Single files again.
-        for path in files(&world.store).iter().filter(|path| !path.starts_with(world.mirror(&busy))) {
+        for path in projects.iter().flat_map(|project| files(&world.mirror(project))) {
             let copy = path.with_extension("copy");
-            fs::copy(path, &copy).unwrap();
+            fs::copy(&path, &copy).unwrap();
             fs::rename(copy, path).unwrap();
         }
         let mut child = start(&world, &["share"]);

@@ -33,14 +33,14 @@ pub(super) struct OtherLinks<'a> {
     pub first: Vec<&'a Path>,
 }
 
-struct Finder<'a> {
+struct LinkFinder<'a> {
     store: &'a Store,
     wanted: &'a HashSet<(u64, u64)>,
     found: LinksByFile,
     troubles: Vec<Trouble>,
 }
 
-impl Visitor for Finder<'_> {
+impl Visitor for LinkFinder<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
             if let Some(metadata) = entry.metadata
@@ -88,7 +88,7 @@ pub(super) fn find(session: &Session, opened: &Opened, entries: &[PathBuf]) -> (
     if wanted.is_empty() {
         return (all, Exit::Done);
     }
-    let new_finder = || Finder {
+    let new_finder = || LinkFinder {
         store: &opened.store,
         wanted: &wanted,
         found: LinksByFile::default(),

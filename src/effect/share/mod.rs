@@ -193,7 +193,8 @@ impl EntrySharing<'_> {
         Ok((directory, file, metadata))
     }
 
-    /// Makes the names of the other files links of one.
+    /// Makes the names of the other files links of one, those of the newest first. Where it can have no more links, that file takes
+    /// the rest.
     fn share_with(&self, candidate: &ShareCandidate, others: &[LinkNames<'_>], shared: &mut ShareOutcome) {
         let kept = match self.open(candidate) {
             Ok((directory, file, metadata)) if is_still(&candidate.metadata, &metadata) => {
@@ -208,7 +209,8 @@ impl EntrySharing<'_> {
         };
         let mut used = kept.metadata.accessed;
         let before = shared.freed.files;
-        for names in others {
+        let mut rest = None;
+        for (at, names) in others.iter().enumerate().rev() {
             let mut linked = 0;
             for name in *names {
                 if self.is_stopped() {
@@ -221,6 +223,10 @@ impl EntrySharing<'_> {
                         used = used.max(accessed);
                     }
                     Ok(Err(why)) => shared.leave(why, 1),
+                    Err(error) if error.kind() == ErrorKind::TooManyLinks => {
+                        rest = Some((name, &others[..at]));
+                        break;
+                    }
                     Err(error) => {
                         shared.trouble(error, |source| Trouble::Link { path: self.path(name), source })
                     }
@@ -230,11 +236,17 @@ impl EntrySharing<'_> {
             let Metadata { links, bytes, disk, .. } = names[0].metadata;
             let size = if linked == links { (bytes, disk) } else { (0, 0) };
             shared.freed += Tally { files: linked, bytes: size.0, disk: size.1 };
+            if rest.is_some() || shared.is_stopped {
+                break;
+            }
         }
         shared.files += u64::from(shared.freed.files > before);
         if used > kept.metadata.accessed && self.links == MakeLinks::Yes {
             // Without its last use it only looks older than it is.
             let _ = set_times(&kept.file, used, kept.metadata.modified);
+        }
+        if let Some((next, others)) = rest {
+            self.share_with(next, others, shared);
         }
     }
 
@@ -297,8 +309,8 @@ fn is_of_same_slot(one: &ShareCandidate, other: &ShareCandidate) -> bool {
 /// also [`ErrorKind::PermissionDenied`], but a failure.
 const EPERM: i32 = 1;
 
-/// Whether an error says that a file system has no links, or no further one for this file, or not there.
+/// Whether an error says that a file system has no links, or not there.
 fn makes_no_link(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::TooManyLinks | ErrorKind::Unsupported | ErrorKind::CrossesDevices)
+    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::CrossesDevices)
         || error.raw_os_error() == Some(EPERM)
 }

@@ -337,7 +337,7 @@ fn what_is_in_the_way_in_the_store_stays_and_is_not_followed() {
     symlink(elsewhere.join("kept"), entry("b.py")).unwrap();
     symlink(&elsewhere, world.mirror(&project.join("c"))).unwrap();
     let told =
-        warm(&world, ["-q".as_ref(), "p".as_ref(), "--python".as_ref(), newest().path.as_os_str()]).exits(2);
+        warm(&world, ["-q".as_ref(), "p".as_ref(), "--python".as_ref(), newest().path.as_os_str()]).exits(1);
     let lines: Vec<&str> =
         told.stderr.lines().filter(|line| line.contains("cannot write the entry of ")).collect();
     assert_eq!(lines.len(), 3, "{told:?}");
@@ -688,7 +688,7 @@ fn a_directory_that_cannot_be_made_is_reported() {
     let mirror = world.mirror(&world.home.join("p"));
     std::fs::create_dir_all(&mirror).unwrap();
     std::fs::write(mirror.join("bin"), "in the way").unwrap();
-    let told = warm(&world, ["p", "-q", "--python", newest().path.to_str().unwrap()]).exits(2).stderr;
+    let told = warm(&world, ["p", "-q", "--python", newest().path.to_str().unwrap()]).exits(1).stderr;
     let expected = format!(
         "pycstore: cannot create the directory for {} in the store: Not a directory\n",
         world.home.join("p/bin").display()
