@@ -107,7 +107,7 @@ fn fish_completes() {
         ("setup zsh z", ""),
         ("setup --print --yes v", "vscode"),
         ("help pr", "prune"),
-        ("help s", "schedule setup source sweep"),
+        ("help s", "schedule setup share source sweep"),
         ("help prune ", ""),
         ("doctor ", ""),
         ("which not", "notes.txt"),

@@ -356,7 +356,7 @@ fn root_runs_no_interpreter_and_compiles_no_tree_of_another_user() {
     fs::create_dir_all(&world.store).unwrap();
     give(&world.store, NOBODY);
     // A store of theirs is filled by them, if they can.
-    let told = world.pycstore(["warm", "ours"]).exits(1);
+    let told = world.pycstore(["warm", "ours"]).exits(2);
     assert!(told.stderr.contains(": continuing as "), "{told:?}");
     give(&world.store, 0);
     // What of theirs is in root's store is left.

@@ -258,6 +258,8 @@ fn as_root_state_and_configuration_are_the_owners() {
     insta::assert_snapshot!(site.with_account("pycstore --store \"$STORE\" prune --orphans").shown(), @r"
     exit: 1
     ----- stdout -----
+    SIZE  FILES  KEPT BY
+    SIZE  1  /home/me/gone/sub/**
     nothing to remove
     ----- stderr -----
     pycstore: /home/me/.cache/cpython belongs to eve: continuing as eve
@@ -989,8 +991,8 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
     exit: 0
     ----- stdout -----
     SIZE  FILES  STATUS  REASON  OWNER
-    SIZE  1  unknown  no-trace  /bobjob
-    SIZE  1  unknown  no-trace  /rootjob
+    SIZE  1  unknown  other-host  /bobjob
+    SIZE  1  unknown  other-host  /rootjob
     DIRECTORIES  EMPTY DIRECTORY TREE
               1  /home/roots/tmp/rootjob
     would remove 2 files and 1 directory, SIZE
@@ -1001,8 +1003,8 @@ fn as_root_directories_of_others_in_a_shared_store_stay() {
     exit: 0
     ----- stdout -----
     SIZE  FILES  STATUS  REASON  OWNER
-    SIZE  1  unknown  no-trace  /bobjob
-    SIZE  1  unknown  no-trace  /rootjob
+    SIZE  1  unknown  other-host  /bobjob
+    SIZE  1  unknown  other-host  /rootjob
     removed 2 files and 1 directory, SIZE
     ----- stderr -----
     pycstore: /home/roots/tmp is shared with other programs (it is a common directory); use a separate directory for the store, such as ~/.cache/cpython

@@ -126,8 +126,8 @@ fn modules_are_the_same_before_and_after_under_every_python() {
             projects.iter().flat_map(|project| files(&world.mirror(project))).collect();
         let inodes: BTreeSet<u64> = entries.iter().map(|path| path.metadata().unwrap().ino()).collect();
         println!("{}: {} entries, {} files, {said}", interpreter.tag, entries.len(), inodes.len());
-        // Not every module compiles to the same body each time.
-        assert!(inodes.len() * 4 < entries.len() * 3, "{}: {said}", interpreter.tag);
+        // Not every module compiles to the same body each time, least of all with PyPy.
+        assert!(inodes.len() < entries.len(), "{}: {said}", interpreter.tag);
         let after: Vec<String> = projects.iter().map(|it| seen(&world, interpreter, it)).collect();
         assert!(before == after, "{}", interpreter.tag);
         // An edit concerns one entry.
