@@ -102,7 +102,7 @@ impl TableLayout<'_> {
             columns.push(Column::left("SHARE", Column::DECORATION));
             columns.push(Column::right("", Column::DECORATION - 1));
         }
-        columns.extend(self.has_shared.then(|| Column::right("SHARED", 1)));
+        columns.extend(self.has_shared.then(|| Column::right("SHARED", 2)));
         columns.extend([
             Column::right("FILES", 3),
             Column::right("RECLAIMABLE", 1),
