@@ -92,6 +92,8 @@ fn entries_of_equal_sources_become_links_of_one_file() {
     // An edited source has its own entry again, and the others are as before.
     let others = World::snapshot(&world.mirror(&projects[1]));
     fs::write(projects[0].join("a.py"), "NAME = 'edited'\n").unwrap();
+    // compileall compares whole seconds.
+    age(&projects[0].join("a.py"), Duration::from_secs(100));
     world.compile(newest(), &[], &[&projects[0]]);
     assert_eq!(others, World::snapshot(&world.mirror(&projects[1])));
     assert_ne!(
@@ -204,7 +206,7 @@ fn what_is_left_alone() {
     assert_eq!(inode(&source[0]), inode(&source[1]));
     assert_eq!(
         said["left"],
-        json!({"import-hook": 4, "not-corrected": 2, "not-fresh": 6, "single": 2, "writable": 2}),
+        json!({"import-hook": 4, "not-corrected": 2, "not-fresh": 4, "single": 2, "writable": 2}),
     );
 }
 

@@ -1,6 +1,6 @@
 //! Sharing entries under every interpreter: what a program sees of its modules is the same before and after.
 
-use crate::support::{Interpreter, World, answer, files, implementations, interpreters};
+use crate::support::{Interpreter, World, answer, files, implementations, interpreters, newest};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -142,4 +142,55 @@ fn modules_are_the_same_before_and_after_under_every_python() {
         }
         assert_eq!(seen(&world, interpreter, &projects[0]), before[0]);
     }
+}
+
+/// Sources that are equal but for their mtimes, as pip installs them, in a store on btrfs.
+#[test]
+#[ignore = "needs root, a loop device and btrfs-progs"]
+fn entries_with_other_headers_share_blocks_where_files_can() {
+    let world = World::new();
+    let text: String = (0..400).map(|number| format!("def f{number}():\n    return {number}\n")).collect();
+    for (project, mtime) in [("one", 1_700_000_000), ("two", 1_700_000_100)] {
+        let source = world.write(format!("{project}/m.py"), &text);
+        let mtime = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mtime);
+        fs::File::options().write(true).open(source).unwrap().set_modified(mtime).unwrap();
+    }
+    // A path that is longer, so that nothing is where it is in the others.
+    world.write("longer/m.py", &text);
+    let script = format!(
+        "
+        truncate -s 200M \"$HOME/image\"
+        mkfs.btrfs -q \"$HOME/image\" > \"$HOME/said\"
+        mkdir -p \"$STORE\"
+        mount -o loop \"$HOME/image\" \"$STORE\"
+        PYTHONPYCACHEPREFIX=\"$STORE\" '{python}' -m compileall -q \"$HOME/one\" \"$HOME/two\" \"$HOME/longer\"
+        sync -f \"$STORE\"
+        kept() {{ find \"$STORE\" -name 'm.*.pyc' -exec stat -c '%n %s %a %u %g %Y' {{}} + -exec sha256sum {{}} + | sort; }}
+        before=$(kept)
+        pycstore share --dry-run | grep blocks
+        test \"$(kept)\" = \"$before\"
+        pycstore share | grep blocks
+        sync -f \"$STORE\"
+        test \"$(kept)\" = \"$before\"
+        btrfs filesystem du -s --raw \"$STORE\" | tail -1
+        pycstore share | grep nothing
+        find \"$STORE\" -name '*.pyc.*'
+        PYTHONPYCACHEPREFIX=\"$STORE\" PYTHONPATH=\"$HOME/two\" '{python}' -v -c 'import m; print(m.f7.__code__.co_filename)' 2>&1 \
+            | grep -e 'matches.*two/m.py' -e '^/.*two/m.py'
+        ",
+        python = newest().path.display()
+    );
+    let told = answer(&mut world.in_namespace("", &script)).exits(0).stdout;
+    let lines: Vec<&str> = told.lines().collect();
+    let [dry, real, disk, again, matches, filename] = lines[..] else { panic!("{told}") };
+    let size =
+        real.strip_prefix("shared ").and_then(|rest| rest.strip_suffix(" of blocks of 1 entry with others"));
+    assert!(
+        size.is_some_and(|size| dry == format!("would share {size} of blocks of 1 entry with others")),
+        "{told}"
+    );
+    let shared: u64 = disk.split_whitespace().nth(2).unwrap().parse().unwrap();
+    assert!(shared > 16 << 10, "{told}");
+    assert_eq!(again, "nothing to share", "{told}");
+    assert!(matches.contains("matches") && filename.ends_with("/two/m.py"), "{told}");
 }
