@@ -43,8 +43,8 @@
 //! * Truth: `fresh` and `stale` agree with what CPython's own `importlib` does with the same file.
 //! * Safety: only what a plan lists is removed, and a plan lists only regular files below the vetted root whose names
 //!   parse as entries or temporaries ([`effect`] has all rules).
-//! * One body for many paths: entries that differ only in the path of the source may be hard links of one file. CPython corrects
-//!   the path when it loads an entry, and replaces an entry instead of writing into it.
+//! * Entries that differ only in the path of the source may be hard links of one file. CPython corrects the path
+//!   when it loads an entry, and replaces an entry instead of writing into it.
 //! * Privileges: as root on another user's store, the program restarts itself as that user before it reads anything
 //!   ([`host::path_owner`] finds the user, [`host::contained`] starts the process).
 //! * The library never touches the terminal, the environment, the clock or the user's configuration.

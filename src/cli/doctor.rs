@@ -37,15 +37,15 @@ use std::io::{self, BufWriter, Write};
 
 /// Find problems with the store and its environment.
 ///
-/// Prints each finding in a line with a hint what to do, the worst first: errors, warnings, notes. Checks which store
-/// is set in the shells that you use (bash, zsh and fish, started as login and as interactive shells), the systemd user
-/// session and environment.d, the crontab and this environment, and whether each interpreter that no other user can
-/// change uses it. Also checks the store, who may write to it and to the directories above it, its file system, the
-/// current project, other stores and the past runs of prune. Changes nothing itself, but runs the startup files of the
-/// shells. As root with another user's store (--store), all of this is done as that user.
+/// Prints each finding in a line with a hint what to do, the worst first: errors, warnings, notes. Checks which
+/// store is set in the shells that you use (bash, zsh and fish, started as login and as interactive shells), the
+/// systemd user session and environment.d, the crontab and this environment, and whether each interpreter that no
+/// other user can change uses it. Also checks the store, who may write to it and to the directories above it, its
+/// file system, the current project, other stores and the past runs of prune. Changes nothing itself, but runs the
+/// startup files of the shells. As root with another user's store (--store), all of this is done as that user.
 ///
-/// doctor does not read the bodies of entries: if an import fails with "bad marshal data" or "marshal data too short",
-/// run pycstore verify --fix.
+/// doctor does not read the bodies of entries: if an import fails with "bad marshal data" or "marshal data too
+/// short", run `pycstore verify --fix`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 no error or warning was found; 1 an error or a warning was found.")]
 pub struct DoctorOptions {
@@ -275,8 +275,8 @@ fn shown(finding: &Finding, terminal: &Terminal, style: Style) -> Vec<u8> {
     text
 }
 
-/// Writes a label and a text, wrapped on a terminal, with the lines after the first indented. The label is coloured;
-/// without one the text is.
+/// Writes a label and a text, wrapped on a terminal, with the lines after the first indented. The label is
+/// coloured; without one the text is.
 fn lines(label: &str, indent: usize, text: &str, terminal: &Terminal, style: Style, tone: Tone) -> Vec<u8> {
     let text = match terminal.columns() {
         Some(_) => path::escaped(&with_home(text, terminal)),

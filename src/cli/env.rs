@@ -48,7 +48,7 @@ pub fn passed_on() -> impl Iterator<Item = (OsString, OsString)> {
     })
 }
 
-/// The locale of characters: the first of these variables that is set and not empty.
+/// Returns the locale of characters: the first of these variables that is set and not empty.
 pub fn locale() -> Option<String> {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

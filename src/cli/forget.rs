@@ -10,10 +10,10 @@ use std::path::PathBuf;
 
 /// Remove all entries of a project, environment or interpreter
 ///
-/// Use it after `rm -rf .venv`, `pip uninstall` or `uv cache clean`. Removes every entry whose source is, or was, at or
-/// below one of the paths, whatever its status, and the directories that become empty. Python recompiles the sources
-/// that it still needs. If this would remove every entry of the store, forget asks on a terminal and needs --yes
-/// without one.
+/// Use it after `rm -rf .venv`, `pip uninstall` or `uv cache clean`. Removes every entry whose source is, or was,
+/// at or below one of the paths, whatever its status, and the directories that become empty. Python recompiles the
+/// sources that it still needs. If this would remove every entry of the store, forget asks on a terminal and needs
+/// --yes without one.
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Exit status: 0 success, also if there was nothing to forget; 1 something could not be read or removed, or \

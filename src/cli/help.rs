@@ -181,7 +181,8 @@ mod tests {
         }
     }
 
-    /// Flags whose help is worded for each command although they mean the same, with words that are in all of these texts.
+    /// Flags with the same meaning but another help text in each command, with words that all of these texts
+    /// contain.
     const WORDED: [(&str, &str); 11] = [
         ("csv", "Print comma-separated values"),
         ("dry-run", "how "),

@@ -18,9 +18,9 @@ use std::path::Path;
 /// Show past runs of prune and share.
 ///
 /// Prints one line for each run, newest first; dry runs are not recorded. If a run found the store locked, its line
-/// names the process that held the lock. A run of share removes nothing: its SIZE is what it freed. With --store, shows only the runs on that store, which may have been deleted
-/// since. The history is kept in $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest thousand runs on
-/// each store.
+/// names the process that held the lock. A run of share removes no entry: its SIZE is the space that it freed. With
+/// --store, shows only the runs on that store, which may have been deleted since. The history is kept in
+/// $XDG_STATE_HOME/pycstore, else ~/.local/state/pycstore: the newest thousand runs on each store.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit status: 0 success, also if there are no runs; 1 something could not be read; 2 nothing could be read."

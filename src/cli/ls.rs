@@ -26,10 +26,10 @@ use std::sync::Arc;
 
 /// List every file of the store with its status.
 ///
-/// Each line has the status, its reason, the disk usage and the path. The statuses are: fresh (Python would load it),
-/// stale (the source exists, but Python would recompile it), orphan (the source was definitely deleted), corrupt (not
-/// loadable), unknown (cannot be decided here), temporary (left by an interrupted write, or a copy of an entry made by
-/// a file synchroniser) and foreign (not written by Python).
+/// Each line has the status, its reason, the disk usage and the path. The statuses are: fresh (Python would load
+/// it), stale (the source exists, but Python would recompile it), orphan (the source was definitely deleted),
+/// corrupt (not loadable), unknown (cannot be decided here), temporary (left by an interrupted write, or a copy of
+/// an entry made by a file synchroniser) and foreign (not written by Python).
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 success; 1 something could not be read; 2 no store.")]
 pub struct LsOptions {
@@ -54,7 +54,7 @@ pub struct LsOptions {
     /// Print one JSON object per line
     #[arg(long, conflicts_with_all = ["null", "csv"])]
     pub json: bool,
-    /// Print comma-separated values, a line for each entry
+    /// Print comma-separated values, one line for each entry
     #[arg(long, conflicts_with = "null")]
     pub csv: bool,
     /// Print only the paths, unquoted and each followed by a null byte, for xargs -0
@@ -90,7 +90,7 @@ struct Filter<'a> {
 
 /// A listed entry that owns its data.
 struct ListedEntry {
-    /// Larger ones come first.
+    /// Entries with larger values come first.
     rank: (u64, Option<Moment>),
     /// Its directory in the store.
     relative: Arc<[u8]>,
@@ -112,7 +112,7 @@ struct Lister<'a> {
     troubles: Vec<Trouble>,
 }
 
-/// How many entries beyond those of `--top` are held before they are sorted and dropped.
+/// Number of entries beyond `--top` that are held before the rest is sorted out.
 const MOST_BEYOND_TOP: usize = 4096;
 
 /// Sorts the entries and keeps those of `--top`.

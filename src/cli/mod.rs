@@ -62,14 +62,14 @@ use std::process::ExitCode;
 
 /// Manages CPython's global bytecode store, the tree that PYTHONPYCACHEPREFIX names.
 ///
-/// Python adds files to that tree and never removes any. pycstore shows which project each file belongs to and whether
-/// Python would still load it, and removes the files that Python would not load.
+/// Python adds files to that tree and never removes any. pycstore shows which project each file belongs to and
+/// whether Python would still load it, and removes the files that Python would not load.
 ///
 /// When root runs it on another user's store, pycstore continues as that user, without root's groups, environment,
 /// configuration and history. It then reads and writes the files of --config, --metrics and --html with that user's
-/// permissions, too. The user is the owner of the first directory or symbolic link on the path that does not belong to root.
-/// Root removes nothing if others can write to a directory on the path, unless it is sticky. sweep continues as the owner of
-/// the tree; doctor, history and config do so only with --store.
+/// permissions, too. The user is the owner of the first directory or symbolic link on the path that does not belong
+/// to root. Root removes nothing if others can write to a directory on the path, unless it is sticky. sweep
+/// continues as the owner of the tree; doctor, history and config do so only with --store.
 #[derive(Debug, Parser)]
 #[command(
     name = "pycstore",

@@ -10,25 +10,28 @@ use pycstore::units::Age;
 
 /// Remove entries that Python cannot use any more.
 ///
-/// Without a selector, the configuration's policy applies; without a policy, what du calls reclaimable is removed, as with
-/// --orphans --stale --corrupt --temporary. Each selector adds entries to remove, and scopes limit them. An entry is an orphan only if its source was definitely deleted: something on the
-/// source's path changed after the entry was written. If the source is on an unmounted disk, in a container or cannot
-/// be looked up, the entry is unknown, and only --unused-for, budgets, --dead-interpreters and --all remove it. A file
-/// that is not bytecode is kept and reported, unless --corrupt is given. Each file and its source are checked again
-/// before the file is removed: the file is kept if it changed, or if its source exists again.
+/// Without a selector, the configuration's policy applies; without a policy, what du calls reclaimable is removed,
+/// as with --orphans --stale --corrupt --temporary. Each selector adds entries to remove, and scopes limit them. An
+/// entry is an orphan only if its source was definitely deleted: something on the source's path changed after the
+/// entry was written. If the source is on an unmounted disk, in a container or cannot be looked up, the entry is
+/// unknown, and only --unused-for, budgets, --dead-interpreters and --all remove it. A file that is not bytecode is
+/// kept and reported, unless --corrupt is given. Each file and its source are checked again before the file is
+/// removed: the file is kept if it changed, or if its source exists again.
 ///
-/// An empty directory is removed if the directory that it mirrors was deleted. --all also removes the directories that
-/// it empties. All other directories and the store itself are kept. --list, --dry-run and --json name the directories.
+/// An empty directory is removed if the directory that it mirrors was deleted. --all also removes the directories
+/// that it empties. All other directories and the store itself are kept. --list, --dry-run and --json name the
+/// directories.
 ///
-/// The table has a row for each owner, status and reason, and below the largest the packages; files that only --keep or the
-/// configuration's keep holds back follow by glob. On a terminal, the smallest rows are one; --list names every path.
+/// The table has a row for each owner, status and reason, with the packages below the largest rows. Then come the
+/// files that only --keep or the configuration's keep holds back, by glob. On a terminal, one row sums up the
+/// smallest; --list prints every path.
 ///
-/// Each hard link counts as a file, but its bytes count once: they are freed only when the last link, in the store or
-/// elsewhere, is removed.
+/// Each hard link counts as a file, but its bytes count once: they are freed only when the last link, in the store
+/// or elsewhere, is removed.
 ///
-/// A run that would remove every entry of the store, although Python may still use some, asks on a terminal and needs
-/// --yes without one. This can happen with --all, a budget of 0, --unused-for of less than a day, or a scope that
-/// covers the store.
+/// A run that would remove every entry of the store, although Python may still use some, asks on a terminal and
+/// needs --yes without one. This can happen with --all, a budget of 0, --unused-for of less than a day, or a scope
+/// that covers the store.
 #[derive(Debug, Clone, Default, Args)]
 #[command(
     after_help = "Exit status: 0 success, also if another prune is running or --max-runtime is reached; 1 something \
@@ -64,7 +67,7 @@ impl PruneOptions {
         Selection::of_prune(session, &self.selectors, &self.scope, intervals)
     }
 
-    /// Prunes; says whether it did.
+    /// Prunes, and returns whether it did.
     ///
     /// # Errors
     /// Those that end a run before it removes anything.

@@ -46,7 +46,8 @@ pub struct SelectorOptions {
     /// Remove entries not used for AGE: 90d, 12w, 6months
     #[arg(long, value_name = "AGE")]
     pub unused_for: Option<Age>,
-    /// Remove the least recently used entries until their disk usage is at most SIZE: 5GiB, 500M; hard links count once
+    /// Remove the least recently used entries until their disk usage is at most SIZE: 5GiB, 500M; hard links count
+    /// once
     #[arg(long, value_name = "SIZE")]
     pub max_size: Option<Size>,
     /// Remove the least recently used entries until there are at most N; each hard link counts
@@ -70,7 +71,8 @@ pub struct ScopeOptions {
     /// Only entries with this cache tag, such as cpython-39 (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// Keep the entries whose source, or a directory above it, matches GLOB; ** crosses directories (may be repeated)
+    /// Keep the entries whose source, or a directory above it, matches GLOB; ** crosses directories (may be
+    /// repeated)
     #[arg(long, value_name = "GLOB")]
     pub keep: Vec<String>,
 }
@@ -174,8 +176,8 @@ impl Selection {
         !SelectorOptions::configured(session).names().is_empty()
     }
 
-    /// The selection of `pycstore prune` with these options: that of the command line, else that of the configuration, else
-    /// what is reclaimable.
+    /// The selection of `pycstore prune` with these options: that of the command line, else that of the
+    /// configuration, else what is reclaimable.
     pub fn of_prune(
         session: &Session,
         selectors: &SelectorOptions,
@@ -213,7 +215,8 @@ impl Selection {
         Ok(Selection { policy, names, min_interval: None, max_runtime })
     }
 
-    /// The policy on this store: its paths in every spelling that the store mirrors. Reports those that it has nothing of.
+    /// The policy on this store: its paths in every spelling that the store mirrors. Reports those that it has
+    /// nothing of.
     pub fn policy_on(&self, session: &Session, opened: &Opened) -> (Policy, Matched) {
         let mut policy = self.policy.clone();
         let scope = &mut policy.scope;

@@ -27,24 +27,26 @@ use std::time::Instant;
 
 /// Make equal entries hard links of one file.
 ///
-/// Environments with the same packages have the same bytecode: uv, for example, links a package's sources into every
-/// environment, and Python compiles them in each. Entries become links of one file if they differ in nothing but the path of
-/// the source: the cache tag, the optimization, the header, the mode, the owner and the rest of the body must be equal. The
-/// path does not matter, because Python corrects it when it loads an entry. Python never writes into an entry but replaces it:
-/// if you edit a source, only its own entry is compiled again.
+/// Virtualenvs with the same packages have the same bytecode: uv, for example, links a package's sources into every
+/// virtualenv, and Python compiles them in each. Entries become links of one file if they differ only in the path
+/// of the source: the cache tag, the optimization, the header, the file's mode and owner, and the rest of the body
+/// must be equal. The path does not matter, because Python corrects it when it loads an entry. Python replaces an
+/// entry and never writes into it: if you edit a source, only its own entry is compiled again.
 ///
-/// The file that was written last is kept; it gets the latest access time of all of them.
+/// Of equal files, the one that was written last is kept. It gets the latest access time of them all.
 ///
-/// On btrfs and XFS, entries with other headers share blocks of the disk instead, as those of environments that pip made: the
-/// blocks after the header may be equal, if the paths of the sources are equally long. du counts such blocks for each entry.
+/// On btrfs and XFS, entries that differ in the header too share blocks of the disk instead, if the paths of their
+/// sources are equally long. An example is virtualenvs that pip filled, because pip gives each copy of a source a
+/// new mtime. du counts such blocks for each entry.
 ///
-/// Left alone are entries that Python would not load, those of import hooks such as pytest's, which do not correct the path,
-/// those whose header Python does not compare with the source (unchecked-hash), those that group or others may write to, those of other users, those that `pycstore verify` doubts, and those that `keep`
-/// names.
+/// share leaves these entries alone: those that Python would not load; those of import hooks such as pytest's,
+/// which do not correct the path; those with unchecked hashes; those that the group or others may write to; those
+/// of other users; those for which `pycstore verify` has a warning; and those that a `keep` glob matches.
 ///
-/// Backups keep the links with `cp -a`, `rsync -aH` and `tar`; without -H, rsync makes each link a file again.
+/// `cp -a`, `rsync -aH` and `tar` keep the links; without -H, rsync copies each link as a separate file.
 ///
-/// With `nightly = true` in the table [share] of the configuration, `pycstore schedule run` shares after each prune.
+/// With `nightly = true` in the table [share] of the configuration, `pycstore schedule run` shares after each
+/// prune.
 #[derive(Debug, Clone, Default, Args)]
 #[command(
     after_help = "Exit status: 0 success, also if there is nothing to share, another prune is running or --max-runtime is \
@@ -236,7 +238,7 @@ impl ShareRun<'_> {
     }
 }
 
-/// The result, in a line each for files and for blocks.
+/// The result: one line for files and one for blocks.
 fn sums(mode: Mode, shared: &ShareOutcome) -> Vec<String> {
     let (makes, frees, shares) = match mode {
         Mode::DryRun => ("would make", "would free", "would share"),
@@ -250,7 +252,7 @@ fn sums(mode: Mode, shared: &ShareOutcome) -> Vec<String> {
     }
     if shared.blocks.files > 0 {
         let (entries, size) = (human::counted(shared.blocks.files, "entry"), human::size(shared.blocks.disk));
-        sums.push(format!("{shares} {size} of blocks of {entries} with others"));
+        sums.push(format!("{shares} blocks of {entries} with other entries: {size}"));
     }
     if sums.is_empty() {
         sums.push(if shared.is_stopped { "nothing was shared" } else { "nothing to share" }.into());

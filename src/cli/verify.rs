@@ -31,11 +31,11 @@ use std::path::PathBuf;
 ///
 /// Run it with --fix if an import fails with "bad marshal data (unknown type code)" or "marshal data too short".
 ///
-/// Checks every entry that Python would load. Faults: the body is not a code object, so every import fails (body); the
-/// source was changed and Python does not check the entry's hash (unchecked). Warnings: the source was changed after it
-/// was compiled, and the header does not show it (racy, changed). Notices: mtimes that archives and images set
-/// (frozen), entries compiled from another path (moved), and entries of a newer Python or another implementation, whose
-/// format this version does not know (not-checked).
+/// Checks every entry that Python would load. Faults: the body is not a code object, so every import fails (body);
+/// the source was changed and Python does not check the entry's hash (unchecked). Warnings: the source was changed
+/// after it was compiled, and the header does not show it (racy, changed). Notices: mtimes that archives and images
+/// set (frozen), entries compiled from another path (moved), and entries of a newer Python or another
+/// implementation, whose format this version does not know (not-checked).
 ///
 /// With --recompile, the owning interpreter compiles each source again without running it, and the code objects are
 /// compared. An entry that differs is a fault (mismatch); this result replaces the warnings about the entry.

@@ -34,8 +34,9 @@ pub struct WhichOptions {
     /// Source files, existing or deleted, or entries, to show all entries of their source
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
-    /// Show where each interpreter would put the entry, even if it does not exist: those on this machine, those of the
-    /// standard libraries and environments that the store has entries of, and those that wrote an entry of SOURCE
+    /// Show where each interpreter would put the entry, even if it does not exist. The interpreters are those on
+    /// this machine, those whose standard library or environment has entries in the store, and those that wrote an
+    /// entry of SOURCE
     #[arg(long)]
     pub expected: bool,
     /// Print one JSON object per line, as ls does
@@ -138,7 +139,7 @@ fn print_entries_of(
 }
 
 /// Shows where each interpreter would put the entries: those on this machine, and those that the store reveals by a
-/// standard library, an environment, or an entry of the source. The store need not be there yet.
+/// standard library, an environment, or an entry of the source. The store may not exist yet.
 fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
     let prefix = session.store_path()?;
     let is_there = prefix.try_exists().with_context(|| prefix.display().to_string())?;

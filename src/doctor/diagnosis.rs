@@ -22,7 +22,7 @@ const LEAST_LEFT: u64 = 1;
 /// With fewer free bytes than this, no module fits.
 const NOTHING: u64 = 1 << 20;
 
-/// Sharing is proposed if it frees more than this part of a store: a quarter.
+/// Sharing is proposed if it frees more than one part in this many of a store: a quarter.
 const LEAST_PART_SHARED: u64 = 4;
 
 /// Sharing is not proposed for a store with less disk usage than this, in bytes.
@@ -129,7 +129,7 @@ fn shareable(store: &OpenStore, option: &str) -> Option<Finding> {
     }
     let (saved, all) = (human::size(*shareable), human::size(*disk));
     let detail = format!(
-        "about {saved} of {all} are copies of equal entries, such as those of environments with the same packages"
+        "about {saved} of {all} are duplicates of equal entries, such as those of virtualenvs with the same packages"
     );
     let hint = format!("pycstore share{option} makes them hard links of one file");
     Some(Finding::new(Severity::Note, Kind::Shareable, detail, hint).at(path))

@@ -263,7 +263,7 @@ impl OpenStore {
     }
 }
 
-/// What can be removed: what interrupted writes left, the corrupt entries, and all but what interrupted writes left.
+/// The reclaimable files: the temporaries, the corrupt entries, and all except the temporaries.
 fn counted(census: &Census) -> [Tally; 3] {
     let [mut temporary, mut corrupt, mut rest] = [Tally::default(); 3];
     for shares in census.tags.values() {

@@ -83,7 +83,7 @@ pub enum Kind {
     Corrupt,
     /// What a prune would remove.
     Reclaimable,
-    /// What `share` would free.
+    /// Equal entries that `share` would make links of one file.
     Shareable,
     /// `__pycache__` in the current project.
     InTree,

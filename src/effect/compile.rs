@@ -75,7 +75,7 @@ pub struct CompiledSources {
     pub tag: String,
     /// How many sources it compiled.
     pub compiled: u64,
-    /// How many got the entry of an equal source, and were not compiled.
+    /// How many got a copy of the entry of an equal source instead of being compiled.
     pub reused: u64,
     /// How many had a fresh entry already.
     pub fresh: u64,
@@ -148,7 +148,7 @@ pub enum CompileFailure {
 }
 
 impl CompileFailure {
-    /// Whether the source is the cause: another run with the same sources fails again, and all other sources are compiled.
+    /// Whether the source is the cause: another run would fail again, and all other sources are compiled.
     pub fn is_of_source(&self) -> bool {
         matches!(self, CompileFailure::Source { .. } | CompileFailure::Unreadable { .. })
     }

@@ -53,23 +53,24 @@
 //!
 //! Equal entries become hard links of one file ([`mod@share`]).
 //!
-//! 1. Only entries that CPython loads now, that the store's user owns and that no one else may write to, and of which
-//!    [`crate::verdict::shareable`] names no doubt: the file that stays is the body of all paths.
-//! 2. Two files are equal if tag, optimization, header, mode, user, group and the name of the source are the same, and each
-//!    byte of the bodies except for the directory in `co_filename`. Hashes only find candidates: the bytes are compared just
-//!    before a link is made.
-//! 3. The file that was written last stays ([`crate::verdict::shareable`] has the reason) and gets the last use of all; its
-//!    time of modification is not changed.
-//! 4. A link is made under a temporary name, checked, and renamed over the entry: each path has a whole entry at any moment.
-//!    Everything goes by directory descriptors, as in a prune, and under the same lock.
-//! 5. An entry that changed since the scan is left alone. If Python replaces one between the last look and the rename, its
-//!    new entry is lost, and Python compiles it again.
+//! 1. Only entries that Python would load, that the store's user owns and that no other user may write to are
+//!    shared, and only if [`crate::verdict::shareable`] has no reason against it: the kept file is loaded for all
+//!    paths.
+//! 2. Two files are equal if their cache tag, optimization, header, mode, user, group and source name are the same,
+//!    and their bodies differ only in the directory in `co_filename`. Hashes only find candidates: the bytes are
+//!    compared just before a link is made.
+//! 3. The file that was written last is kept ([`crate::verdict::shareable`] has the reason). It gets the latest
+//!    access time of them all; its mtime does not change.
+//! 4. A link is made under a temporary name, checked, and renamed over the entry: each path always has a complete
+//!    entry. As in a prune, all paths are relative to directory descriptors, under the same lock.
+//! 5. An entry that changed since the scan is left alone. If Python replaces one between the last check and the
+//!    rename, its new entry is lost, and Python compiles the source again.
 //!
 //! # Compiling
 //!
-//! An interpreter compiles as `python -m compileall` does (`py_compile`), but gets the source and returns the entry over a
-//! pipe; no source is run. Sources with a fresh entry are not compiled again, and of a source whose content is compiled in
-//! the store already the entry is a copy ([`reuse`]).
+//! An interpreter compiles as `python -m compileall` does (`py_compile`), but gets the source and returns the entry
+//! over a pipe; no source is run. Sources with a fresh entry are not compiled again. If the store has an entry of
+//! an equal source, it is copied ([`reuse`]).
 //!
 //! Which interpreters are run:
 //!

@@ -108,13 +108,13 @@ impl<'a> TemporaryName<'a> {
 impl Drop for TemporaryName<'_> {
     fn drop(&mut self) {
         if self.is_temporary {
-            // What cannot be removed is a temporary like any other.
+            // If it cannot be removed, a later prune removes it like any other temporary.
             let _ = self.directory.remove_file(&self.temporary);
         }
     }
 }
 
-/// A further name of an entry, under its temporary name.
+/// Another link of an entry, under its temporary name.
 #[derive(Debug)]
 pub(crate) struct NewLink<'a>(TemporaryName<'a>);
 
@@ -131,19 +131,19 @@ impl<'a> NewLink<'a> {
         Ok(NewLink(link))
     }
 
-    /// What was linked.
+    /// The metadata of the linked file.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         self.0.directory.metadata(&self.0.temporary, Links::Keep)
     }
 
-    /// Takes the place of the entry with its final name, which must be another file: the kernel does nothing, and leaves both
-    /// names, where they are links of one.
+    /// Replaces the entry with its final name, which must be another file: if both names are links of one file, the
+    /// kernel does nothing and keeps both.
     pub(crate) fn take_name(mut self) -> io::Result<()> {
         self.0.become_final(Over::Anything)
     }
 }
 
-/// Gives an entry that is open the times of its last use and modification.
+/// Sets the access and modification times of an open entry.
 pub(crate) fn set_times(file: &File, accessed: Moment, modified: Moment) -> io::Result<()> {
     directory::stamp(file, accessed, modified)
 }
@@ -174,7 +174,7 @@ impl<'a> NewEntry<'a> {
         self.name.directory.open_entry(&self.name.temporary)
     }
 
-    /// Gives it the blocks of another file, as long as nothing is written to it.
+    /// Gives it the blocks of another file. Nothing may have been written to it before.
     pub(crate) fn share_blocks_of(&mut self, other: &File) -> io::Result<()> {
         extents::clone_contents(other, &self.file)
     }

@@ -26,7 +26,7 @@ pub struct Outcome {
     pub owners: Vec<(Owner, Tally)>,
     /// The same by owner and status, the largest disk usage first.
     pub groups: Vec<RemovedGroup>,
-    /// What a selector matched and a `keep` glob kept.
+    /// The files that a selector matched and a `keep` glob kept.
     pub held_back: HeldBack,
     /// What a selector named and safety kept, sorted by path.
     pub skipped: Vec<Skipped>,
@@ -45,9 +45,9 @@ pub struct Outcome {
 pub struct RemovedGroup {
     /// Their owner.
     pub owner: Owner,
-    /// Their status; none in a tree of sources.
+    /// Their status; none in a source tree.
     pub status: Option<Status>,
-    /// Their number and what they took.
+    /// Their number and sizes.
     pub tally: Tally,
     /// The part of them that is in packages, by package, the largest disk usage first.
     pub packages: Vec<(Arc<str>, Tally)>,
@@ -192,7 +192,7 @@ impl WorkerOutcome {
         owner: &Arc<Owner>,
         removed: impl IntoIterator<Item = (&'a Victim, Tally)>,
     ) {
-        // First without the owner, which is not compared for each file.
+        // Grouped without the owner first, so that it is not compared for each file.
         let mut sums: BTreeMap<(Option<Status>, Option<&Arc<str>>), Tally> = BTreeMap::new();
         for (victim, tally) in removed {
             *sums.entry((victim.status, victim.package.as_ref())).or_default() += tally;

@@ -1,21 +1,22 @@
 //! Gives sources the entries of equal sources, so that no interpreter compiles them again.
 //!
-//! Two virtualenvs with the same packages have equal sources. If one is compiled in the store, an entry for the other is a
-//! copy: the interpreter corrects `co_filename` when it loads it ([`crate::pyc::marshal::Filenames`]). Which entries may be
-//! copied is what [`crate::verdict::shareable`] says of links, and the header has to be that which the compiler would write.
-//! Tag and magic of the interpreter are read from its installation; it is not started.
+//! Two virtualenvs with the same packages have equal sources. If the store has an entry of one, the entry of the
+//! other is a copy of it: the interpreter corrects `co_filename` when it loads the entry
+//! ([`crate::pyc::marshal::Filenames`]). [`crate::verdict::shareable`] decides which entries may be copied, as for
+//! links, and the header must be the one that the compiler would write. The interpreter's cache tag and magic
+//! number are read from its installation; it is not started.
 //!
 //! # Why a copy, and then links
 //!
-//! A link to the other entry would be as old as that one, and an entry must not be older than the last change of the
-//! directories of its source before it ([`crate::source::witness`]). So a new file is written, now. Then the other entries,
-//! which are fresh, become links of the new file ([`super::share`]).
+//! A link to the other entry would be as old as that entry. But an entry must not be older than the last change of
+//! its source's directories ([`crate::source::witness`]). So a new file is written. Then the other entries, which
+//! are fresh, become links of the new file ([`super::share`]).
 //!
 //! # Invariants
 //!
 //! * The sources are one file, or were compared byte by byte, and both have the mtime and size or the hash of the header.
-//! * Nobody but this user and root may change the other source's path: the header alone does not prove what an entry was
-//!   compiled from.
+//! * Only this user and root may change the other source's path: the header alone does not prove which source an
+//!   entry was compiled from.
 
 use super::compile::{Compilation, IsFresh, LARGEST_SOURCE, SourceGroup, Task};
 use super::compile::{is_fresh, place};
@@ -56,18 +57,18 @@ const MOST_LINKS_EACH: usize = 32;
 /// One run.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryReuse<'a> {
-    /// A scan of the whole store for everything, with unchecked hashes checked.
+    /// A scan of the whole store, which also checks unchecked hashes.
     pub scan: Scan<'a>,
     /// Which entries may be copied, and become links.
     pub scope: &'a Scope,
 }
 
-/// What came of it.
+/// The result of reusing entries.
 #[derive(Debug, Default)]
 pub struct Reuse {
-    /// What is left to compile.
+    /// The sources that are left to compile.
     pub groups: Vec<SourceGroup>,
-    /// What is done.
+    /// The sources that need no compilation any more.
     pub done: Compilation,
     copied: usize,
     /// The new entries by key, each with the entries that may become links of it.
@@ -85,7 +86,7 @@ struct WantedEntry<'a> {
     name: Vec<u8>,
 }
 
-/// What one worker has copied.
+/// What one worker copied.
 #[derive(Default)]
 struct Copies {
     indexes: Vec<(usize, usize)>,
@@ -95,7 +96,7 @@ struct Copies {
 }
 
 impl<'a> EntryReuse<'a> {
-    /// Copies what it can. `progress` hears how many entries of the store were seen so far.
+    /// Copies what it can. Calls `progress` with the number of entries of the store seen so far.
     pub fn run(&self, groups: Vec<SourceGroup>, is_fresh: &IsFresh<'_>, progress: impl FnMut(u64)) -> Reuse {
         let mut reuse = Reuse { groups, ..Reuse::default() };
         let tags: Vec<_> = reuse.groups.iter().map(interpreter_of).collect();
@@ -154,13 +155,13 @@ impl<'a> EntryReuse<'a> {
         let mut new = Vec::new();
         found.retain(|it| !wanted.iter().any(|own| own.relative == *it.relative && own.name == *it.name));
         for wanted in wanted {
-            // Most likely equal is the same file of the same package.
+            // The same file of the same package is most likely equal, so it comes first.
             found.sort_by_cached_key(|it| Reverse(common_end(&it.relative, &wanted.relative)));
             for candidate in found.iter().take(MOST_COMPARED) {
                 if self.scan.stop.load(Ordering::Relaxed) {
                     break;
                 }
-                // What cannot be copied is compiled, which reports errors.
+                // If an entry cannot be copied, its source is compiled, which reports the error.
                 if let Ok(Some(copy)) = self.copy(wanted, candidate, &mut copies.directories) {
                     copies.indexes.push(wanted.index);
                     new.push(copy);
@@ -185,7 +186,7 @@ impl<'a> EntryReuse<'a> {
         let store = self.scan.store;
         let file = store.directory(&candidate.relative)?.open_entry(&candidate.name)?;
         let source = source_directory(&candidate.relative).join(OsStr::from_bytes(&candidate.source_name));
-        // Keys are hashes.
+        // Equal keys do not prove equality: they are hashes.
         let is_named = *candidate.name == *wanted.name
             && wanted.task.source.file_name() == Some(OsStr::from_bytes(&candidate.source_name));
         if !is_named
@@ -212,7 +213,7 @@ impl<'a> EntryReuse<'a> {
 }
 
 impl Reuse {
-    /// Takes out the tasks whose entries are fresh.
+    /// Removes the tasks whose entries are fresh.
     fn drop_fresh(&mut self, store: &Store, tags: &[Option<(String, Magic)>], is_fresh_entry: &IsFresh<'_>) {
         for (group, tag) in self.groups.iter_mut().zip(tags) {
             let Some((tag, _)) = tag else { continue };
@@ -225,7 +226,7 @@ impl Reuse {
         }
     }
 
-    /// Takes out the tasks whose entries were copied.
+    /// Removes the tasks whose entries were copied.
     fn take(&mut self, copies: Vec<Copies>, tags: &[Option<(String, Magic)>]) {
         let mut indexes = HashSet::new();
         for part in copies {
@@ -245,14 +246,15 @@ impl Reuse {
         }
     }
 
-    /// Makes the entries that were copied links of their copies. That one cannot be linked is no error: nothing needs it.
+    /// Makes the entries that were copied links of their copies. A link that cannot be made is not an error:
+    /// nothing needs it.
     pub fn link(self, sharing: &EntrySharing<'_>) {
         debug_assert_eq!(sharing.links, MakeLinks::Yes);
         let names: usize = self.equal.iter().map(Vec::len).sum();
         if self.copied == 0 || names > MOST_LINKS_EACH.saturating_mul(self.copied) {
             return;
         }
-        // Without the lock a prune may be at work on the same entries.
+        // Without the lock, a prune may be removing the same entries.
         if !matches!(sharing.store.lock(), Ok(Lock::Ours)) {
             return;
         }
@@ -342,8 +344,8 @@ fn have_equal_bytes(mut one: File, mut other: File, length: u64) -> io::Result<b
     Ok(true)
 }
 
-/// Whether nobody but this user and root may change a source's path. By a directory that another user puts in place of another,
-/// a source changes and shows no trace of it.
+/// Whether only this user and root may change a source's path. Another user who replaces a directory on the path
+/// changes the source without leaving a trace.
 fn is_ours(source: &Path, directories: &mut HashMap<PathBuf, bool>) -> bool {
     let user = effective_user();
     let Some(directory) = source.parent() else { return false };
@@ -355,7 +357,7 @@ fn is_ours(source: &Path, directories: &mut HashMap<PathBuf, bool>) -> bool {
     is_directory_ours && (source.symlink_metadata().is_ok_and(is_plain) || ask(source))
 }
 
-/// How many bytes two paths have in common at the end.
+/// The number of bytes that two paths have in common at their ends.
 fn common_end(one: &[u8], other: &[u8]) -> usize {
     one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count()
 }

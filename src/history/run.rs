@@ -1,4 +1,4 @@
-//! One run of `prune` or `share` as a line of JSON: an append-only contract, `schema` is 1.
+//! One run of `prune` or `share` as a line of JSON. Fields are only ever added; `schema` is 1.
 
 use crate::effect::outcome::Outcome;
 use crate::effect::share::ShareOutcome;
@@ -47,14 +47,14 @@ pub struct Run {
     pub skipped: u64,
     /// How many files could not be removed, or read or linked.
     pub failures: u64,
-    /// What was left because the run was stopped. A run of `share` does not count it.
+    /// What was left because the run was stopped; zero for a run of `share`.
     pub left: Option<Left>,
     /// The exit status.
     pub exit: u8,
     /// The lock on the store that another process held, if the run did nothing because of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
-    /// How many entries became links of another file; only of a run of `share`.
+    /// How many entries became links of another file; only for `share`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<u64>,
 }
@@ -218,7 +218,7 @@ impl Run {
         Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
     }
 
-    /// How it ended, for people: `done`, `stopped, 12 files left`, `incomplete, 2 failures`, `done, 12 entries shared`.
+    /// The result as text: `done`, `stopped, 12 files left`, `incomplete, 2 failures`, `done, 12 entries shared`.
     pub fn result(&self) -> String {
         if let Some(locked) = &self.locked {
             return format!("nothing done, locked by {}", locked.holder());

@@ -1,13 +1,13 @@
-//! Blocks of the disk that several files share (reflinks): on btrfs, XFS and other file systems of Linux that copy on write.
-//! Home of fiemap.
+//! Blocks of the disk that several files share (reflinks), on Linux file systems that copy on write, such as btrfs
+//! and XFS. Only this module uses `fiemap`.
 //!
-//! `FICLONE` lets a new file have the blocks of another; what is written over some of them then gets blocks of its own. Which
-//! blocks a file has, `FIEMAP` tells. Elsewhere, both are errors: `Unsupported`.
+//! `FICLONE` gives a new file the blocks of another; later writes go to new blocks. `FIEMAP` lists the blocks of a
+//! file. On other systems, both return the error `Unsupported`.
 
 use std::fs::File;
 use std::io;
 
-/// The size of a block in bytes. Where a file system has larger ones, fewer are shared.
+/// The size of a block in bytes. On a file system with larger blocks, fewer are shared.
 pub const BLOCK: usize = 4096;
 
 /// The file systems that may share blocks.
@@ -21,7 +21,7 @@ pub fn may_share(kind: &str) -> bool {
 /// Gives an empty file the blocks of another, of the same file system. For `effect/new_entry.rs` alone.
 ///
 /// # Errors
-/// What `FICLONE` answers; EOPNOTSUPP, EINVAL or EXDEV where blocks cannot be shared.
+/// Those of `FICLONE`; EOPNOTSUPP, EINVAL or EXDEV if blocks cannot be shared.
 pub(crate) fn clone_contents(from: &File, to: &File) -> io::Result<()> {
     #[cfg(all(target_os = "linux", not(feature = "portable")))]
     return Ok(rustix::fs::ioctl_ficlone(to, from)?);
@@ -32,11 +32,11 @@ pub(crate) fn clone_contents(from: &File, to: &File) -> io::Result<()> {
     }
 }
 
-/// Where on the disk each block of a file of this length in bytes is; `None` for what is not written yet, or packed with
-/// other data.
+/// Returns the position on the disk of each block of a file of this length in bytes; `None` for blocks that are not
+/// written yet or are packed with other data.
 ///
 /// # Errors
-/// What `FIEMAP` answers.
+/// Those of `FIEMAP`.
 pub(crate) fn blocks(file: &File, length: u64) -> io::Result<Vec<Option<u64>>> {
     let blocks = usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?.div_ceil(BLOCK);
     #[cfg(all(target_os = "linux", not(feature = "portable")))]
@@ -52,7 +52,7 @@ pub(crate) fn blocks(file: &File, length: u64) -> io::Result<Vec<Option<u64>>> {
             }
             let first = usize::try_from(extent.fe_logical).unwrap_or(usize::MAX).div_ceil(BLOCK);
             let end = (extent.fe_logical.saturating_add(extent.fe_length) as usize / BLOCK).min(blocks);
-            // A compressed extent is shared as a whole, from whichever block of it.
+            // A compressed extent is shared as a whole, so that all its blocks have one position.
             let is_packed = extent.fe_flags.contains(Flags::ENCODED);
             for (at, block) in found.iter_mut().enumerate().take(end).skip(first) {
                 let offset = if is_packed { 0 } else { (at * BLOCK) as u64 - extent.fe_logical };
@@ -68,11 +68,11 @@ pub(crate) fn blocks(file: &File, length: u64) -> io::Result<Vec<Option<u64>>> {
     }
 }
 
-/// Whether a file has attributes beside its mode, such as an access control list. The label of SELinux, which every file
-/// has where that is in use, comes with the directory.
+/// Whether a file has attributes beside its mode, such as an access control list. SELinux labels do not count: each
+/// file inherits its label from the directory.
 ///
 /// # Errors
-/// What `flistxattr` answers.
+/// Those of `flistxattr`.
 pub(crate) fn has_attributes(file: &File) -> io::Result<bool> {
     let mut names = [0; 4096];
     let length = rustix::fs::flistxattr(file, &mut names)?;

@@ -66,7 +66,7 @@ pub(super) fn maps(report: Report<'_>) -> Markup {
     }
 }
 
-/// The packages of each owner: the name, if it is one, and the files. The largest come first.
+/// The packages of each owner, the largest first: the name (none for files outside packages) and the files.
 type PackageShares<'a> = BTreeMap<&'a Owner, Vec<(Option<&'a str>, &'a Share)>>;
 
 fn packages(usage: &Usage) -> PackageShares<'_> {
@@ -146,7 +146,7 @@ fn details(row: &Row, home: Option<&Path>) -> String {
     format!("{}{gone} — {sum}{}", name(row, home), by_status.collect::<String>())
 }
 
-/// The packages of an owner within its rectangle, below its caption. Nothing if it has but one or there is no space.
+/// The packages of an owner within its rectangle, below its caption. Empty if it has only one or there is no space.
 fn nested(packages: &[(Option<&str>, &Share)], whole: Rectangle, shape: &TreemapSize) -> Markup {
     const MARGIN: f64 = 3.0;
     let (width, height) = (whole.width - 2.0 * MARGIN, whole.height - CAPTION - MARGIN);
@@ -181,7 +181,7 @@ fn nested(packages: &[(Option<&str>, &Share)], whole: Rectangle, shape: &Treemap
     }
 }
 
-/// A rectangle cut across its longer side, a piece for each status.
+/// Divides a rectangle along its longer side, one part for each status.
 fn parts(statuses: [Tally; status::NAMES.len()], whole: Rectangle, shape: &TreemapSize) -> Markup {
     let total = statuses.iter().map(|tally| tally.disk).sum::<u64>().max(1) as f64;
     let mut before = 0.0;

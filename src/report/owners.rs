@@ -10,7 +10,7 @@ use crate::verdict::usage::{Row, Usage};
 use maud::{Markup, html};
 use std::path::Path;
 
-/// The name of the line for what several owners have.
+/// The name of the line for files that several owners share.
 pub(super) const SHARED: &str = "shared by several owners";
 
 /// The table with a row for each owner, and what controls it.
@@ -119,7 +119,7 @@ fn statuses(row: &Row) -> String {
     present(row).map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether owners have files together.
+/// Whether owners share files.
 fn has_shared(usage: &Usage) -> bool {
     usage.owners.iter().any(|row| !row.links.tally().is_empty())
 }

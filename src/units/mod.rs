@@ -208,7 +208,7 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
-/// Reads a number with a unit from a string. The error for a bare number shows what to write.
+/// Reads a number with a unit from a string. The error for a number without a unit shows how to write it.
 struct Quantity<T, const N: usize> {
     units: [&'static str; N],
     kind: PhantomData<T>,

@@ -15,8 +15,8 @@
 //! * it was **moved**: it was compiled from a source elsewhere;
 //! * it is a **mismatch**: it is not what the source compiles to. Only the interpreter can prove that ([`crate::effect::prove`]).
 //!
-//! The body of a file with several hard links is walked once for all of them; each is compared with its own source. Its code
-//! object names the source of one of them, so that `moved` says nothing there.
+//! The body of a file with several hard links is walked once for all of them; each is compared with its own source.
+//! Its code object names the source of only one of them, so that `moved` is not reported.
 //!
 //! Only fresh entries are checked: Python recompiles the others anyway. Entries with an unknown magic or format are not
 //! checked.
@@ -64,10 +64,10 @@ pub struct WalkedBodies(Mutex<HashMap<LinkedBody, WalkedBody>>);
 
 type LinkedBody = ((u64, u64), u64, Box<str>);
 
-/// What the walk over an entry's body said.
+/// The result of the walk over an entry's body.
 #[derive(Debug, Clone)]
 enum WalkedBody {
-    /// It is a code object; with its path, if that is another than the source's.
+    /// It is a code object; with its path, if that differs from the source's.
     Loadable(Option<PathBuf>),
     /// It cannot be loaded.
     Faulty(Fault),

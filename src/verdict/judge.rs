@@ -53,8 +53,8 @@ impl<'a> Judge<'a> {
         Some(Judged { verdict, status: Some(status), premise })
     }
 
-    /// Returns the `keep` glob that is the only reason why an entry stays, if there is one. Bodies are not read for this,
-    /// and a budget is not considered.
+    /// Returns the `keep` glob that is the only reason why an entry stays, if there is one. Ignores budgets and
+    /// does not read bodies.
     pub(crate) fn held_back(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<&'a str> {
         let scope = &self.policy.scope;
         if scope.keep.is_empty() || entry.parsed == Name::Foreign {

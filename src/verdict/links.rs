@@ -59,7 +59,7 @@ impl LinkedVictims {
         }
     }
 
-    /// Returns what is freed, by group: the bytes of each inode of which no link stays.
+    /// Returns the freed bytes by group: those of each inode whose last link is removed.
     pub(crate) fn freed(&self) -> impl Iterator<Item = (&VictimGroup, Tally)> {
         self.0.values().filter(|inode| inode.going >= inode.links).map(|inode| (&inode.group, inode.size))
     }

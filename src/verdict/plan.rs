@@ -40,7 +40,7 @@ pub struct Plan {
     pub linked: LinkedVictims,
     /// Files that a selector matches and a safety rule keeps.
     pub skipped: Vec<Skipped>,
-    /// What a selector matches and a `keep` glob keeps.
+    /// Files that a selector matches and a `keep` glob keeps.
     pub held_back: HeldBack,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
@@ -180,7 +180,7 @@ impl<'a> Planner<'a> {
         Planner { overflow, ..self }
     }
 
-    /// Also finds out the packages of what is removed.
+    /// Also determines the packages of the removed files.
     #[must_use]
     pub fn with_packages(self, packages: Option<&'a Packages>) -> Planner<'a> {
         Planner { packages, ..self }

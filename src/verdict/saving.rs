@@ -1,17 +1,17 @@
-//! How much `pycstore share` would free, without reading a body: an estimate for `doctor`.
+//! Estimates for `doctor` how much `pycstore share` would free, without reading bodies.
 //!
-//! Entries with the same key ([`super::shareable`]) have nearly always equal bodies. So of the files of a key, all but the
+//! Entries with the same key ([`super::shareable`]) nearly always have equal bodies. So all files of a key but the
 //! largest count as freed.
 //!
 //! # Invariants
 //!
-//! * Memory is bounded: a worker holds `MOST_HELD` files. If there are more, those of a half, a quarter, ... of the keys
-//!   stand for all. That is fair, because keys are hashes.
+//! * Memory is bounded: a worker holds `MOST_HELD` files. If there are more, it holds only those of half of the
+//!   keys, a quarter and so on, and multiplies the result. The sample is unbiased, because keys are hashes.
 
 use super::shareable::ShareSearch;
 use crate::store::scan::{Trouble, Visit, Visitor};
 
-/// How many files a worker holds.
+/// Maximum number of files that a worker holds.
 const MOST_HELD: usize = 1 << 15;
 
 /// One worker's part of the estimate.
@@ -66,7 +66,7 @@ impl KeySample {
         }
     }
 
-    /// Drops the files of other keys than those that so many halvings leave.
+    /// Drops the files whose keys do not remain after this number of halvings.
     fn halve_until(&mut self, halvings: u32) {
         self.halvings = self.halvings.max(halvings);
         self.files.retain(|file| file.key.leading_zeros() >= self.halvings);
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn of_each_key_the_largest_file_stays() {
         let mut sample = KeySample::default();
-        // Two names of one file, two more files of the same key, and another key.
+        // Two links of one file, two more files with the same key, and another key.
         for it in [file(1, 1, 8), file(1, 1, 8), file(1, 2, 4), file(1, 3, 2), file(2, 4, 100)] {
             sample.add(it);
         }

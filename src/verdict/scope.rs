@@ -32,7 +32,7 @@ pub struct Scope {
 #[derive(Debug, Clone, Default)]
 pub struct Keep {
     globs: GlobSet,
-    /// As they were given: each makes two in the set.
+    /// The globs as given; each adds two to the set.
     rules: Vec<String>,
     aliases: Arc<Aliases>,
 }
@@ -166,7 +166,7 @@ impl Keep {
     }
 }
 
-/// Stands for a glob where the source may have a path that is not known.
+/// Shown instead of a glob if the source may have a path that is not known.
 const UNKNOWN_RULE: &str = "(the source may have another path)";
 
 /// The pattern of a glob: a glob that matches a directory also matches everything below it.
@@ -227,7 +227,7 @@ impl Scope {
         !self.keep.matches(source) && self.selects(source, tag, owner)
     }
 
-    /// The same, whatever is kept.
+    /// The same, without `keep`.
     fn selects(&self, source: &Path, tag: &str, owner: impl FnOnce() -> Arc<Owner>) -> bool {
         let is_owned = || {
             let owner = owner();

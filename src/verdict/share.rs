@@ -5,7 +5,7 @@
 //! * Nothing depends on the order in which the files are found.
 //! * The bytes of a file with several hard links are in the tally of a group that has all its links in the store. Of other
 //!   files, a group has links: they are in [`Share::shared`], and in the tally with their number alone.
-//! * Joining groups keeps both: files whose last link another group had move to the tally.
+//! * Joining two groups keeps both invariants: a file moves to the tally when the joined group has all its links.
 
 use super::status::{self, Status};
 use crate::store::entry::Metadata;
@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 /// The sums of a group of files.
 #[derive(Debug, Clone, Default)]
 pub struct Share {
-    /// All of them, with the bytes that no other group has.
+    /// All files, with the bytes that no other group has.
     pub tally: Tally,
     /// What a default prune may remove of them.
     pub reclaimable: Tally,
@@ -216,7 +216,7 @@ mod tests {
             [(0, 0, shared(2)), (100, 0, Tally::default()), (0, 0, shared(1))]
         );
         assert_eq!(shares[0].links.reclaimable().bytes, 100);
-        // Together they have all.
+        // Together they have all links.
         let [mut joined, second, third] = shares;
         joined.join(second);
         joined.join(third);

@@ -1,24 +1,25 @@
 //! Which entries of a scan may become hard links of one file.
 //!
-//! Virtual environments with the same packages hold the same bytecode many times over: the entries of equal sources with
-//! equal mtimes differ in `co_filename` alone, which the interpreter corrects when it loads them
-//! ([`crate::pyc::marshal::Filenames`]).
+//! Virtualenvs with the same packages have the same bytecode: the entries of equal sources with equal mtimes differ
+//! only in `co_filename`, which the interpreter corrects when it loads them ([`crate::pyc::marshal::Filenames`]).
 //!
 //! # What is left alone
 //!
-//! * What is not fresh: `prune` removes it, or nothing is known of it.
-//! * What an import hook wrote: pytest's loads its entries itself, and does not correct the name.
-//! * What group or others may write to: with the file, they would get the modules of every path that shares it.
-//! * What Python loads without a look at the source (unchecked hashes): if Python replaced it at the moment of the rename, the
-//!   older bytecode would be loaded for ever.
-//! * What `verify` doubts: the file that stays is the one that was written last, so that the doubt would be hidden.
-//! * What `keep` names.
+//! * Entries that are not fresh: `prune` removes them, or their status is unknown.
+//! * Entries of import hooks: pytest's hook loads its entries itself, and does not correct the file name.
+//! * Entries that the group or others may write to: they could change the modules of every path that shares the
+//!   file.
+//! * Entries with unchecked hashes: if Python replaced one at the moment of the rename, the older bytecode would be
+//!   loaded forever, because Python does not compare it with the source.
+//! * Entries with a warning of `verify`: the file written last is kept, which would hide the warning.
+//! * Entries that a `keep` glob matches.
 //!
 //! # Why the file that was written last stays
 //!
-//! An orphan must have been written before its source was deleted ([`crate::source::witness`]). A link takes over the time at
-//! which its file was written: if that were earlier, an entry whose source is only unmounted could pass for an orphan. Later is
-//! harmless, for the entry is fresh when it is linked: a deletion comes after that.
+//! An orphan must have been written before its source was deleted ([`crate::source::witness`]). A link takes over
+//! the time at which its file was written. If that time were earlier, an entry whose source is only unmounted could
+//! count as an orphan. A later time is harmless: the entry is fresh when it is linked, so that any deletion happens
+//! afterwards.
 
 use super::inspector;
 use super::scope::Scope;
@@ -42,7 +43,7 @@ pub const MOST_CANDIDATES: usize = 1 << 16;
 /// An entry that may share its file with others of the same key.
 #[derive(Debug, Clone)]
 pub struct ShareCandidate {
-    /// Of its cache tag, optimization, header, mode, user, group and the name of its source.
+    /// The hash of its cache tag, optimization, header, mode, user, group and the name of its source.
     pub key: u64,
     /// Its directory, from the store's root.
     pub relative: Arc<[u8]>,
@@ -59,7 +60,7 @@ pub struct ShareCandidate {
 /// Why an entry shares its file with no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotShared {
-    /// Python would not load it, or that cannot be told.
+    /// Python would not load it, or its status is unknown.
     NotFresh,
     /// An import hook wrote it, such as pytest's.
     ImportHook,
@@ -69,9 +70,9 @@ pub enum NotShared {
     Writable,
     /// Python loads it without comparing it with its source.
     Unchecked,
-    /// `verify` doubts that it is what its source compiles to.
+    /// `verify` warns that it may differ from what its source compiles to.
     Doubtful,
-    /// The format of its body is not known here.
+    /// This version does not know the format of its body.
     UnknownFormat,
     /// Its body does not load, or the interpreter would not correct every name in it.
     NotCorrected,
@@ -79,7 +80,7 @@ pub enum NotShared {
     Single,
     /// It changed since the scan, or was removed.
     Changed,
-    /// The file system makes no link there, or no further one.
+    /// The file system does not support links, or the file has the maximum number of them.
     NoLinks,
 }
 
@@ -104,17 +105,17 @@ impl NotShared {
     /// The reason in words, after a number of entries.
     pub fn explanation(self) -> &'static str {
         match self {
-            NotShared::NotFresh => "that Python would not load, or of which that is not known",
+            NotShared::NotFresh => "that Python would not load, or whose status is unknown",
             NotShared::ImportHook => "that an import hook wrote, such as pytest's",
             NotShared::OtherUser => "of another user",
-            NotShared::Writable => "that group or others may write to",
-            NotShared::Unchecked => "that Python loads without a look at the source",
-            NotShared::Doubtful => "that `pycstore verify` doubts",
+            NotShared::Writable => "that the group or others may write to",
+            NotShared::Unchecked => "with unchecked hashes",
+            NotShared::Doubtful => "for which `pycstore verify` has a warning",
             NotShared::UnknownFormat => "whose format this version does not know",
-            NotShared::NotCorrected => "that record their paths in another way",
+            NotShared::NotCorrected => "whose path Python would not correct",
             NotShared::Single => "equal to no other",
             NotShared::Changed => "that changed meanwhile",
-            NotShared::NoLinks => "for which the file system makes no link",
+            NotShared::NoLinks => "for which the file system allows no link",
         }
     }
 }
@@ -122,7 +123,7 @@ impl NotShared {
 /// How many entries are left alone, by reason.
 pub type NotSharedCounts = BTreeMap<NotShared, u64>;
 
-/// The keys that entries of several files have: sorted.
+/// The keys that several files have, sorted.
 #[derive(Debug, Default)]
 pub struct SharedKeys(Vec<u64>);
 
@@ -131,7 +132,7 @@ pub struct SharedKeys(Vec<u64>);
 pub enum ShareKind {
     /// The file, as hard links: everything but the names in them is equal.
     Files,
-    /// The content: as for files, whatever their permissions.
+    /// The content: as for files, but with any permissions.
     Contents,
     /// Blocks of the disk: their headers differ as well, because the mtimes of their sources do.
     Blocks,
@@ -150,7 +151,7 @@ pub struct ShareSearch<'a> {
     pub keys: &'a RandomState,
 }
 
-/// Finds the keys that several files have: a first scan, whose memory is sixteen bytes an entry.
+/// Finds the keys that several files have, in a first scan. It needs 16 bytes of memory for each entry.
 #[derive(Debug)]
 pub struct KeySurvey<'a> {
     search: ShareSearch<'a>,
@@ -187,7 +188,8 @@ impl<'a> ShareSearch<'a> {
         self.keys.hash_one((words, header.magic.0, header.flags, header.pin))
     }
 
-    /// The entry's key, or why it is left alone; `None` out of scope and for what is no entry.
+    /// Returns the entry's key, or why it is left alone; `None` for entries out of scope and files that are not
+    /// entries.
     pub(super) fn candidate(
         &self,
         visit: &Visit<'_>,
@@ -205,7 +207,7 @@ impl<'a> ShareSearch<'a> {
         let (Content::Read(Ok(header), _), Some(metadata)) = (entry.content, entry.metadata) else {
             return Some(Err(NotShared::NotFresh));
         };
-        // One that records a path with `..` would lose it.
+        // Sharing would lose a recorded path with `..`.
         if slot.pytest.is_some() || !matches!(slot.optimization, "" | "1" | "2") {
             return Some(Err(NotShared::ImportHook));
         }
@@ -302,7 +304,7 @@ impl SharedKeys {
         for same in found.chunk_by(|one, other| one.0 == other.0) {
             match same {
                 [(_, inode), rest @ ..] if rest.iter().any(|(_, other)| other != inode) => {
-                    // A key for each candidate: the parts are of like size.
+                    // The keys repeat, once for each candidate, so that the parts have about the same size.
                     keys.extend(same.iter().map(|(key, _)| *key));
                 }
                 [_] => *left.entry(NotShared::Single).or_default() += 1,
@@ -313,7 +315,8 @@ impl SharedKeys {
         (SharedKeys(keys), left, troubles)
     }
 
-    /// The keys in parts of about [`MOST_CANDIDATES`] candidates each; those of one key are in one part.
+    /// Returns the keys in parts of about [`MOST_CANDIDATES`] candidates each; all candidates of a key are in one
+    /// part.
     pub fn parts(&self) -> Vec<Vec<u64>> {
         let mut parts = Vec::new();
         let (mut part, mut held) = (Vec::new(), 0);

@@ -34,7 +34,7 @@ pub struct Usage {
     pub reclaimable: Tally,
     /// By status, in the order of [`status::NAMES`]; a file whose links have several has the first.
     pub statuses: [Tally; status::NAMES.len()],
-    /// By owner, the largest disk usage first, with what others have too.
+    /// By owner, the largest disk usage first, including files that other owners have too.
     pub owners: Vec<Row>,
     /// The groups of the requested view, by their keys; empty without one.
     pub groups: Vec<Group>,
@@ -156,8 +156,8 @@ impl CountedLinks {
         met.insert(identity, LinkCount { all: 0, reclaimable: 0 }).is_none()
     }
 
-    /// Returns what one name of a file adds to the total and to the reclaimable part. Other links of the file may be
-    /// removed meanwhile, so that one with a single link may have been found before.
+    /// Returns what one name of a file adds to the total and to the reclaimable part. Other links may be removed
+    /// during the scan, so that a file with a single link may have been counted before.
     pub(crate) fn count(&self, file: &Metadata, is_reclaimable: bool) -> (Tally, Option<Tally>) {
         let (name, whole) = (Tally::file(0, 0), Tally::file(file.bytes, file.disk));
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);

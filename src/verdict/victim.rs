@@ -27,9 +27,9 @@ pub struct Victim {
     pub modified: Moment,
     /// What must still hold for its source when it is removed.
     pub premise: Premise,
-    /// Its status; none in a tree of sources, where it is not judged.
+    /// Its status; none in a source tree, where entries are not judged.
     pub status: Option<Status>,
-    /// The package of its source; none outside of site-packages, or if packages were not asked for.
+    /// The package of its source; none outside site-packages, or if packages were not requested.
     pub package: Option<Arc<str>>,
 }
 

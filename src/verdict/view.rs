@@ -239,12 +239,12 @@ pub enum Measure {
     Length,
 }
 
-/// Directories of a tree that have nothing in them but one directory.
+/// Directories of a tree that contain only one directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chains {
-    /// One row and one level together with that directory.
+    /// They share the row and level of that directory.
     Folded,
-    /// A row and a level for each.
+    /// Each has its own row and level.
     Whole,
 }
 

@@ -183,10 +183,9 @@ fn entries_with_other_headers_share_blocks_where_files_can() {
     let told = answer(&mut world.in_namespace("", &script)).exits(0).stdout;
     let lines: Vec<&str> = told.lines().collect();
     let [dry, real, disk, again, matches, filename] = lines[..] else { panic!("{told}") };
-    let size =
-        real.strip_prefix("shared ").and_then(|rest| rest.strip_suffix(" of blocks of 1 entry with others"));
+    let size = real.strip_prefix("shared blocks of 1 entry with other entries: ");
     assert!(
-        size.is_some_and(|size| dry == format!("would share {size} of blocks of 1 entry with others")),
+        size.is_some_and(|size| dry == format!("would share blocks of 1 entry with other entries: {size}")),
         "{told}"
     );
     let shared: u64 = disk.split_whitespace().nth(2).unwrap().parse().unwrap();

@@ -36,7 +36,7 @@ pub struct Configuration {
     pub share: ShareTable,
 }
 
-/// The table `[share]`: when equal entries become links of one file without being asked for.
+/// The table `[share]`: when `pycstore share` runs by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "the table [share]")]
 pub struct ShareTable {

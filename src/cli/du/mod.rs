@@ -26,15 +26,17 @@ use std::path::PathBuf;
 
 /// Show the disk usage of the store, by owner.
 ///
-/// An owner is the project, environment or interpreter that a source belongs to. Sizes are disk usage as GNU du counts
-/// it, in units of 1024; the total includes the directories and equals `du -s -B1 STORE`. Files that several rows share as
-/// hard links (`pycstore share`) are in the column SHARED and in a line of their own; SIZE is what only the row has. Links
-/// outside the selection do not count. Reclaimable is what `pycstore
-/// prune` removes, unless the configuration has another policy.
+/// An owner is the project, environment or interpreter that a source belongs to. Sizes are disk usage as GNU du
+/// counts it, in units of 1024; the total includes the directories and equals `du -s -B1 STORE`. Reclaimable is
+/// what `pycstore prune` removes, unless the configuration has another policy.
+///
+/// SIZE counts only the files that no other row has links of. Files that several rows share as hard links
+/// (`pycstore share`) are counted in the column SHARED and in a separate line. Links outside the selection do not
+/// count.
 ///
 /// Other views group the same files by package, cache tag, status, kind of owner or directory, or by two of these
-/// at once. The total includes the rows that are not shown. The last use is unknown (-) on a mount without access times
-/// (noatime).
+/// at once. The total includes the rows that are not shown. The last use is unknown (-) on a mount without access
+/// times (noatime).
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Exit status: 0 success; 1 something could not be read; 2 no store.")]
 pub struct DuOptions {

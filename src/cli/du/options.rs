@@ -8,12 +8,12 @@ use std::path::PathBuf;
 /// How `pycstore du` writes what it shows; a table without any of these.
 #[derive(Debug, Default, Args)]
 pub struct FormatOptions {
-    /// Print one JSON document; its field `view` has the rows of a view other than the default, and `shared` the reason
-    /// why the directory counts as shared with other programs: known-place, everyone or foreign-files
+    /// Print one JSON document; its field `view` has the rows of a view other than the default, and `shared` the
+    /// reason why the directory counts as shared with other programs: known-place, everyone or foreign-files
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
-    /// Print comma-separated values: a line for each row and one for the total. Package names that a spreadsheet would
-    /// read as a formula get an apostrophe before them; paths are unchanged
+    /// Print comma-separated values: a line for each row and one for the total. Package names that a spreadsheet
+    /// would read as a formula get an apostrophe before them; paths are unchanged
     #[arg(long)]
     pub csv: bool,
 }
@@ -27,7 +27,7 @@ pub struct ViewOptions {
     /// Group by one of these, or by two separated by a comma [default: owner]
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = values(&DIMENSIONS, Dimension::name), help_heading = "View")]
     pub by: Vec<Dimension>,
-    /// Show directories as a tree, N levels deep. Directories that contain nothing but one directory share its row and its
+    /// Show directories as a tree, N levels deep. A directory that contains only one directory shares its row and
     /// level, except in --json and --csv
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub depth: Option<usize>,

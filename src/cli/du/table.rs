@@ -252,7 +252,7 @@ fn tone(group: &Group) -> Tone {
     }
 }
 
-/// `███▌`: in eighths of a cell, to distinguish small shares; in ASCII `####`.
+/// A bar in eighths of a cell, to distinguish small shares: `███▌`; in ASCII `####`.
 fn bar(part: u64, whole: u64, characters: Characters) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let length = (u128::from(part) * BAR as u128 * 8).checked_div(u128::from(whole)).unwrap_or(0);
@@ -263,7 +263,7 @@ fn bar(part: u64, whole: u64, characters: Characters) -> String {
     "█".repeat(length / 8) + EIGHTHS[length % 8]
 }
 
-/// `43 %`, rounded; but only nothing is `0 %`, and only everything `100 %`.
+/// A rounded percentage: `43 %`. Only zero is `0 %`, and only the whole is `100 %`.
 fn percentage(part: u64, whole: u64) -> String {
     let (part, whole) = (u128::from(part), u128::from(whole));
     match (part * 100 + whole / 2).checked_div(whole) {

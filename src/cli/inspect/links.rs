@@ -1,4 +1,4 @@
-//! The other links of entries whose file has several: those in the store, found by one scan for all entries.
+//! The other hard links of entries in the store, found by one scan for all entries.
 
 use crate::cli::output::complain;
 use crate::cli::session::{Opened, Session};
@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How many links of a file are named.
+/// Maximum number of links that are shown.
 const SHOWN: usize = 20;
 
 /// The links of files in the store, by device and inode.
@@ -20,7 +20,7 @@ pub(super) struct LinksByFile(HashMap<(u64, u64), FoundLinks>);
 #[derive(Debug, Default)]
 struct FoundLinks {
     count: u64,
-    /// The first in order, with one more that may be the entry itself.
+    /// The first links in order, and one more, because one may be the entry itself.
     first: BTreeSet<PathBuf>,
 }
 

@@ -27,8 +27,8 @@ use std::path::{Path, PathBuf};
 
 /// Show everything about an entry.
 ///
-/// Shows its status, what Python does at the next import, and the values in its header beside those of its source. If the
-/// file has other hard links in the store, as after `pycstore share`, the first 20 are named.
+/// Shows its status, what Python does at the next import, and the values in its header beside those of its source.
+/// If the file has other hard links in the store, as after `pycstore share`, shows the first 20.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 success; 1 a path is not a file of the store; 2 no store.")]
 pub struct InspectOptions {
@@ -92,8 +92,8 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     Ok(Exit::complete_if(all_found))
 }
 
-/// Returns the entries for a path: the path itself if it is in the store, else all entries of that source. Reports a
-/// source without entries.
+/// Returns the entries for a path: the path itself if it is in the store, else all entries of that source. Reports
+/// a source without entries.
 fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBuf> {
     let absolute = session.environment.absolute(given);
     if opened.store.inside(&absolute).is_some() {

@@ -79,8 +79,8 @@ impl Page<'_> {
         }
         match (body, entry.metadata) {
             (Some((body, last_line)), Some(metadata)) => {
-                // A recorded source is the same file by another spelling: it was not moved. The path in a shared file may
-                // be that of another link.
+                // If the entry records its source, both paths name the same file: it was not moved. The path in a
+                // shared file may be that of another link.
                 let mirrored = source.filter(|_| entry.recorded.is_none() && metadata.links < 2);
                 self.body(body, *last_line, mirrored, metadata.bytes)
             }

@@ -57,7 +57,7 @@ pub fn print(
     }
     let shared = view::shared(groups);
     if !shared.tally().is_empty() {
-        // The groups have counted the links.
+        // The groups already count the links.
         let [tally, reclaimable] =
             [shared.tally(), shared.reclaimable()].map(|tally| Tally { files: 0, ..tally });
         let share = Share { tally, reclaimable, ..Share::default() };
@@ -89,7 +89,7 @@ pub fn print_rows(
     writer.flush()
 }
 
-/// The fields of an owner: its kind, its path, and whether it is gone.
+/// The fields of an owner: its kind, its path, and whether it was deleted.
 pub fn owner(owner: &Owner) -> [Vec<u8>; 3] {
     let gone = if owner.life == Life::Gone { "true" } else { "false" };
     [owner.kind.name().into(), owner.root.as_os_str().as_bytes().to_vec(), gone.into()]

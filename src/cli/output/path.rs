@@ -9,17 +9,17 @@ use std::sync::OnceLock;
 /// The characters that this process prints, except to a pipe and in JSON and HTML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Characters {
-    /// All.
+    /// All characters.
     Unicode,
-    /// ASCII: the locale has another encoding than UTF-8.
+    /// Only ASCII: the encoding of the locale is not UTF-8.
     Ascii,
 }
 
 static CHARACTERS: OnceLock<Characters> = OnceLock::new();
 
 impl Characters {
-    /// Those of a locale: the value of the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set. Without any, a
-    /// terminal most probably takes UTF-8.
+    /// Returns those of a locale: the value of the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set. Without a
+    /// locale, most terminals accept UTF-8.
     pub fn of_locale(locale: Option<&str>) -> Characters {
         let locale = locale.unwrap_or("UTF-8").to_ascii_lowercase();
         if locale.contains("utf-8") || locale.contains("utf8") {
@@ -29,19 +29,20 @@ impl Characters {
         }
     }
 
-    /// Those that [`Characters::decide`] was called with.
+    /// Returns those that [`Characters::decide`] was called with.
     pub fn of_process() -> Characters {
         CHARACTERS.get().copied().unwrap_or(Characters::Unicode)
     }
 
     /// Sets those of this process, once.
     pub fn decide(self) {
-        // It is called once, by `main`.
+        // Only `main` calls this, once.
         let _ = CHARACTERS.set(self);
     }
 }
 
-/// Text for a terminal or for standard error, as [`quoting::escaped`]; in ASCII where only that is printed.
+/// Returns text for a terminal or for standard error, as [`quoting::escaped`] does; in ASCII if only ASCII is
+/// printed.
 pub fn escaped(text: &str) -> String {
     let safe = quoting::escaped(text);
     match Characters::of_process() {

@@ -61,8 +61,8 @@ struct TableRow {
     tone: Tone,
 }
 
-/// The minimum width of the path, in terminal columns, before a table column is hidden; for the last one, of rank 1,
-/// the path becomes shorter still.
+/// The minimum width of the path, in terminal columns, before a table column is hidden. Before the last column
+/// (rank 1) is hidden, the path becomes even shorter.
 const LEAST_PATH: usize = 24;
 const SHORTEST_PATH: usize = 12;
 

@@ -1,7 +1,7 @@
 //! `--list`: a line for each file and directory that a run removes, on standard output, as soon as it is known.
 //!
-//! Nothing is collected, so that memory does not grow with the store. The first error of writing ends the list, not the
-//! removal.
+//! Nothing is collected, so that memory does not grow with the store. The first write error ends the list, but not
+//! the removal.
 
 use crate::cli::output::entry::{write_columns, write_named};
 use crate::cli::session::Session;
@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 pub(super) struct RemovalList<'a> {
     session: &'a Session,
     store: &'a Store,
-    /// None if no list was asked for. After an error, nothing more is written.
+    /// None without `--list`. After an error, nothing more is written.
     out: Option<Mutex<(BufWriter<Stdout>, io::Result<()>)>>,
 }
 
@@ -43,7 +43,7 @@ impl<'a> RemovalList<'a> {
     /// Lists the directories and ends the list.
     ///
     /// # Errors
-    /// The first of writing.
+    /// The first write error.
     pub(super) fn finish(self, emptied: &[EmptiedIn]) -> io::Result<()> {
         let terminal = &self.session.terminal;
         for directories in emptied {

@@ -52,7 +52,7 @@ pub struct RunOptions {
     /// Show what would be removed, and remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Print every file and directory that is removed on a line, with its status and reason, instead of sums
+    /// Print each removed file and directory on one line, with its status and reason, instead of sums
     #[arg(long, conflicts_with = "json")]
     pub list: bool,
     /// Print one JSON document
@@ -61,8 +61,8 @@ pub struct RunOptions {
     /// Stop cleanly after AGE, at most half of which is spent on the scan, and report what is left
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
-    /// Write metrics of the store and of this run to FILE, for the textfile collector of Prometheus' node exporter. The
-    /// owner of the store must be able to write to FILE's directory, even if root runs the command
+    /// Write metrics of the store and of this run to FILE, for the textfile collector of Prometheus' node exporter.
+    /// The owner of the store must be able to write to FILE's directory, even if root runs the command
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
     /// Which command prints the result.
@@ -94,7 +94,7 @@ pub enum WhenLocked {
 pub enum RunEnd {
     /// It did nothing: it is not due, another process holds the lock, or the user declined.
     Skipped(Exit),
-    /// It removed what it found, or as much as it could.
+    /// It removed what it found, or part of it.
     Finished(Exit),
 }
 
@@ -175,8 +175,8 @@ enum Weighing {
 }
 
 impl RemovalRun<'_> {
-    /// Gathers what the verdicts depend on, and removes. `may_empty`: the run may empty the store, and consent was not
-    /// given.
+    /// Gathers what the verdicts depend on, and removes. `may_empty`: the run may empty the store, and consent was
+    /// not given.
     fn judge(
         mut self,
         mut consent: Consent,
@@ -219,8 +219,8 @@ impl RemovalRun<'_> {
         self.remove(judgement, weighed, consent)
     }
 
-    /// Takes the lock of a run that removes. Until now a signal ended the process, because nothing was removed; from now on
-    /// it asks to stop. Returns the exit code if another process holds the lock.
+    /// Takes the lock of a run that removes. Until now a signal ended the process, because nothing was removed;
+    /// from now on it asks to stop. Returns the exit code if another process holds the lock.
     fn begin(&mut self) -> anyhow::Result<Option<Exit>> {
         if self.mode == Mode::Real {
             match lock::take(self.opened, self.journal.as_ref().ok()) {

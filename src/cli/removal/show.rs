@@ -59,10 +59,10 @@ pub(super) fn explain(outcome: &Outcome) {
     }
 }
 
-/// Maximum number of rows of a table on a terminal; the others are one row.
+/// Maximum number of rows of a table on a terminal; one more row sums up the others.
 const MOST_ROWS: usize = 15;
 
-/// Maximum number of packages of a group on a terminal; the others are one row.
+/// Maximum number of packages of a group on a terminal; one more row sums up the others.
 const MOST_PACKAGES: usize = 3;
 
 /// Shows what a plan removes before the user is asked, and returns whether it did: only on a terminal.
@@ -90,13 +90,13 @@ fn print(
     session.style().write_line(out, &sum(outcome, mode, look), Tone::Total)
 }
 
-/// The number of files and directories, and what they took.
+/// The number of files and directories, and their size.
 fn sum(outcome: &Outcome, mode: Mode, look: ScanExtent) -> String {
     let is_whole = look == ScanExtent::Whole && outcome.is_complete() && outcome.left.is_empty();
     owner::removed(mode, outcome.removed, outcome.directories, is_whole)
 }
 
-/// The files that go, and those that `keep` holds back.
+/// The files that are removed, and those that `keep` holds back.
 fn print_files(session: &Session, outcome: &Outcome, mode: Mode, out: &mut dyn Write) -> io::Result<()> {
     let terminal = &session.terminal;
     let files = [Column::right("SIZE", 0), Column::right("FILES", 2)];
@@ -140,7 +140,7 @@ fn print_files(session: &Session, outcome: &Outcome, mode: Mode, out: &mut dyn W
     Ok(())
 }
 
-/// The topmost directories that go.
+/// The topmost directories that are removed.
 fn print_directories(
     session: &Session,
     store: &Store,
@@ -162,7 +162,7 @@ fn print_directories(
     table.print(out, &session.terminal, session.style())
 }
 
-/// The rows to show and those to sum up. In a pipe, and if only one would be summed up, all are shown.
+/// Returns the rows to show and those to sum up. In a pipe, or if only one would be summed up, all are shown.
 fn folded<'a, T>(rows: &'a [T], most: usize, terminal: &Terminal) -> (&'a [T], &'a [T]) {
     let is_short = !terminal.is_terminal() || rows.len() <= most + 1;
     rows.split_at(if is_short { rows.len() } else { most })
@@ -180,7 +180,7 @@ fn cells<const N: usize>(tally: Tally, others: [&str; N]) -> Vec<String> {
     sums.into_iter().chain(others.map(String::from)).collect()
 }
 
-/// The name of the row of those that are summed up.
+/// The name of the row that sums up the others.
 fn more(count: usize, mode: Mode) -> Vec<u8> {
     let hint = if mode == Mode::DryRun { " (see --list)" } else { "" };
     format!("{} more{hint}", human::count(count as u64)).into_bytes()

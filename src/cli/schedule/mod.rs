@@ -1,7 +1,7 @@
 //! `pycstore schedule`: prunes the store every night.
 //!
 //! * `install`, `remove`: edit the files, and tell the scheduler.
-//! * `nightly`: what the schedule runs: a prune, then perhaps `share`.
+//! * `nightly`: the scheduled job: a prune, then `share` if the configuration says so.
 //! * `show`: prints the status, or a schedule for the user to install.
 //! * `policy`: the command of the schedule, and what it removes.
 //! * `problem`: messages about schedules that cannot be read or changed.
@@ -23,17 +23,20 @@ use pycstore::schedule::Scheduler;
 
 /// Schedule a nightly prune (systemd, cron or launchd).
 ///
-/// install adds a timer to the systemd user manager, or else a line to the crontab (other lines stay unchanged), or on
-/// macOS a launchd agent. remove removes it. status shows whether it is installed and when it runs. run starts the
-/// scheduled prune now. The job uses the configuration's policy, or else orphans, stale, corrupt and temporary. With
-/// `nightly = true` in the table [share] of the configuration, it then runs `pycstore share` in what is left of the
-/// policy's max-runtime. It has the lowest priority, starts at a different minute on each machine, and is silent unless
-/// something fails: then cron sends mail, or the error is in the journal (journalctl --user -u pycstore).
+/// install adds a timer to the systemd user manager, or else a line to the crontab (other lines stay unchanged), or
+/// on macOS a launchd agent. remove removes it. status shows whether it is installed and when it runs. run starts
+/// the scheduled job now.
 ///
-/// The job uses the values of --store, --config, --threads and --assume-gone that install was given. A unit or property
-/// list that install did not write is left unchanged. The schedule of another scheduler is removed once the new one is
-/// active. As root on another user's store, the job continues as that user, and install and status check and show the
-/// policy in that user's configuration.
+/// The job prunes with the configuration's policy, or else removes orphans, stale, corrupt and temporary entries.
+/// With `nightly = true` in the table [share] of the configuration, it then runs `pycstore share` in the time that
+/// remains of the policy's max-runtime. The job has the lowest priority, starts at a different minute on each
+/// machine, and is silent unless something fails: then cron sends mail, or the error is in the journal (journalctl
+/// --user -u pycstore).
+///
+/// The job uses the values of --store, --config, --threads and --assume-gone that install was given. A unit or
+/// property list that install did not write is left unchanged. The schedule of another scheduler is removed once
+/// the new one is active. As root on another user's store, the job continues as that user, and install and status
+/// check and show the policy in that user's configuration.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -80,7 +83,7 @@ enum Action {
     Remove,
     /// Show whether it is installed, when it runs next, and when it last ran
     Status,
-    /// Run the scheduled prune now
+    /// Run the scheduled job now
     Run,
     /// Print what it would do, for this program
     #[value(hide = true)]

@@ -1,7 +1,7 @@
 //! `pycstore schedule run`: prunes, then shares equal entries if the configuration says so.
 //!
-//! Each of both takes the lock for itself. Nothing is shared if the prune did nothing: it is not due, or another process has
-//! the lock.
+//! Prune and share take the lock one after the other. If the prune did nothing, because it is not due or another
+//! process holds the lock, nothing is shared.
 
 use super::ScheduleOptions;
 use crate::cli::output::complain;
@@ -14,7 +14,7 @@ use pycstore::exit::Exit;
 use pycstore::units::Age;
 use std::time::Instant;
 
-/// Runs the job. Its exit is the worse of both: what `share` reports does not hide the result of the prune.
+/// Runs the job. Returns the worse exit status of both, so that `share` does not hide the result of the prune.
 pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let mut prune = PruneOptions::default();
@@ -26,7 +26,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     let limit = session.configuration.prune.max_runtime;
     let rest = limit.map(|limit| limit.value.duration().saturating_sub(began.elapsed()));
     if rest.is_some_and(|rest| rest.is_zero()) {
-        session.note("the prune took the maximum runtime: equal entries are left for the next run");
+        session.note("the prune took all of the maximum runtime: equal entries are left for the next run");
         return Ok(pruned);
     }
     let options = ShareOptions {

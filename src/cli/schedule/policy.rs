@@ -47,7 +47,7 @@ pub struct NightlyPolicy {
     pub names: Vec<String>,
     /// Where they come from, as text.
     pub origin: String,
-    /// Whether equal entries become links of one file afterwards.
+    /// Whether the job then shares equal entries.
     pub share: bool,
     /// Whether it removes every entry.
     empties_every_store: bool,

@@ -32,16 +32,16 @@ use std::path::{Path, PathBuf};
 ///
 /// Use it after switching to a store. Removes files in __pycache__, NAME.pyc and NAME.pyo beside NAME.py, and files
 /// that interrupted writes and file synchronisers left there an hour ago or more. A NAME.pyc without NAME.py is a
-/// module that Python imports, and stays. A file in __pycache__ without a source is removed, because no import finds
-/// it; use --ignore if a tool loads it directly. Files that git tracks stay. Files that are not bytecode stay, and so
-/// does a __pycache__ that contains one, such as numba's caches. Each file is checked again before it is removed, and
-/// kept if it changed.
+/// module that Python imports, and stays. A file in __pycache__ without a source is removed, because no import
+/// finds it; use --ignore if a tool loads it directly. Files that git tracks stay. Files that are not bytecode
+/// stay, and so does a __pycache__ that contains one, such as numba's caches. Each file is checked again before it
+/// is removed, and kept if it changed.
 ///
-/// Symbolic links are not followed, and mount points are not crossed. Root sweeps another user's tree as that user. Trees
-/// of different users are refused, and so is --adopt if the store belongs to another user than the trees. Skips .git, .hg,
-/// .svn, .bzr, .jj and node_modules, the store, environments that are not given as PATH, and files of a package manager
-/// (/usr but not /usr/local) or of a Python installation. Python before 3.8 cannot use a store and will create its
-/// __pycache__ again.
+/// Symbolic links are not followed, and mount points are not crossed. Root sweeps another user's tree as that user.
+/// Trees of different users are refused, and so is --adopt if the store belongs to another user than the trees.
+/// Skips .git, .hg, .svn, .bzr, .jj and node_modules, the store, environments that are not given as PATH, and files
+/// of a package manager (/usr but not /usr/local) or of a Python installation. Python before 3.8 cannot use a store
+/// and will create its __pycache__ again.
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -55,8 +55,8 @@ pub struct SweepOptions {
     /// Show what would be removed, and remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Move bytecode that Python would still load into the store, so that it need not be compiled again. The location
-    /// in the store follows the source's path as spelled in PATH
+    /// Move bytecode that Python would still load into the store, so that it need not be compiled again. The
+    /// location in the store follows the source's path as spelled in PATH
     #[arg(long)]
     pub adopt: bool,
     /// Also remove NAME.pyc and NAME.pyo without NAME.py beside them: modules that Python imports
@@ -65,8 +65,8 @@ pub struct SweepOptions {
     /// Also remove directories that contain only removed files; never PATH itself
     #[arg(long)]
     pub empty_directories: bool,
-    /// Skip files and directories that match GLOB: a name matches in any directory, a path only as a whole; ** crosses
-    /// directories (may be repeated)
+    /// Skip files and directories that match GLOB: a name matches in any directory, a path only as a whole; **
+    /// crosses directories (may be repeated)
     #[arg(long, value_name = "GLOB")]
     pub ignore: Vec<String>,
     /// Also sweep the environments (pyvenv.cfg, conda-meta) below PATH

@@ -34,22 +34,23 @@ use std::path::{Path, PathBuf};
 /// Compile sources into the store ahead of use.
 ///
 /// Each source is compiled by the interpreter that will import it: in an environment by that environment's, in the
-/// library of an installation by that installation's, elsewhere by that of the nearest .venv in the project or above
-/// it, or else by the newest CPython on this machine or the one that --python names. Sources with a fresh entry are
-/// skipped. No source is run; the interpreters do not get the caller's environment.
+/// library of an installation by that installation's, elsewhere by that of the nearest .venv in the project or
+/// above it, or else by the newest CPython on this machine or the one that --python names. Sources with a fresh
+/// entry are skipped. No source is run; the interpreters do not get the caller's environment.
 ///
-/// A source whose content is already compiled for another path, as for another virtualenv with the same packages, is not
-/// compiled: its entry is a copy, and the file system keeps both as one file if it has hard links (see `pycstore share`).
-/// That needs the same name, the same mtime and size (or hash) and equal bytes. The store is searched for such entries if at
-/// least 32 sources are to be compiled.
+/// If an equal source is already compiled, as in another virtualenv with the same packages, its entry is copied
+/// instead. Both entries then become hard links of one file, if the file system has them (see `pycstore share`).
+/// Equal sources have the same name, the same mtime and size (or hash) and the same bytes. The store is searched
+/// for such entries if at least 32 sources are to be compiled.
 ///
-/// The store gets an empty directory for each directory with programs, and for each directory before a `..` in PATH:
-/// with bin/../lib on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
+/// The store gets an empty directory for each directory with programs, and for each directory before a `..` in
+/// PATH: with bin/../lib on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
 ///
-/// An interpreter found in a tree is run only if it and all directories on its path belong to you or to root. For root,
-/// no other user may be able to change its standard library, pyvenv.cfg and linked libraries either, which also holds for
-/// --python; the interpreter then runs as nobody if that user can start it. pycstore itself reads the sources and writes
-/// the entries. Root fills another user's store as that user, and does not compile another user's tree into root's store.
+/// An interpreter found in a tree is run only if it and all directories on its path belong to you or to root. For
+/// root, no other user may be able to change its standard library, pyvenv.cfg and linked libraries either, which
+/// also holds for --python; the interpreter then runs as nobody if that user can start it. pycstore itself reads
+/// the sources and writes the entries. Root fills another user's store as that user, and does not compile another
+/// user's tree into root's store.
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Exit status: 0 all are compiled or were already fresh; 1 some could not be read or compiled, such as a \
@@ -70,14 +71,14 @@ pub struct WarmOptions {
     pub python: Option<PathBuf>,
     /// The invalidation mode of the entries [default: timestamp, or checked-hash if SOURCE_DATE_EPOCH is set]
     ///
-    /// Fresh entries of another mode are replaced. Entries with a checked hash stay fresh if a checkout changes the mtimes
-    /// of the sources. The default is that of py_compile, and then a fresh entry of any mode is kept.
+    /// Fresh entries of another mode are replaced. Entries with a checked hash stay fresh if a checkout changes the
+    /// mtimes of the sources. The default is that of py_compile, and then a fresh entry of any mode is kept.
     #[arg(long, value_name = "MODE", conflicts_with = "all_stale", value_parser = invalidation_modes())]
     pub invalidation_mode: Option<InvalidationMode>,
     /// The optimization level: 1 for python -O, 2 for -OO; several such as 0,2 give several entries for each source
     #[arg(short, long, value_name = "LEVEL", value_delimiter = ',', default_value = "0", conflicts_with = "all_stale", value_parser = clap::value_parser!(u8).range(0..=2))]
     pub optimization: Vec<u8>,
-    /// Compile every source, also those that are compiled for another path already
+    /// Compile every source, even if the store has the entry of an equal source
     #[arg(long)]
     pub no_reuse: bool,
     /// Print one JSON document
@@ -158,7 +159,8 @@ fn fill(
     Ok(compilation)
 }
 
-/// Plans the compilation; `None` if every path was refused. Sets `no_interpreter` if sources have no interpreter that may be run.
+/// Plans the compilation; `None` if every path was refused. Sets `no_interpreter` if sources have no interpreter
+/// that may be run.
 fn plan(
     session: &Session,
     options: &WarmOptions,

@@ -1,11 +1,13 @@
-//! Lets entries share blocks of the disk, where the file system copies on write.
+//! Makes entries share blocks of the disk, on file systems that copy on write.
 //!
-//! Environments that pip makes have equal sources with different mtimes: their entries differ in the header too, so that they
-//! cannot be one file. But the blocks after the first may be equal, if the paths of the sources are equally long.
+//! Virtualenvs that pip fills have equal sources with different mtimes. Their entries differ in the header too, so
+//! that they cannot be one file. But the blocks after the first may be equal, if the paths of the sources are
+//! equally long.
 //!
-//! An entry is replaced by a new file with the same bytes, the same times and the same permissions: all blocks of another
-//! entry, and over them what is different. That is only the header and the names. So nothing has to wait for the disk: after a
-//! power cut each block is the entry's or the other's, and such a file is stale, or is equal but for names that are corrected.
+//! An entry is replaced by a new file with the same bytes, times and permissions. It gets all blocks of another
+//! entry, then the blocks that differ are written over them. Entries differ only in the header and the file names,
+//! so that no fsync is needed: after a power failure each block is the entry's or the other's. Such a file is
+//! stale, or it differs only in names that Python corrects.
 
 use super::{EntrySharing, LinkNames, MakeLinks, ShareOutcome, is_still};
 use crate::effect::new_entry::NewEntry;
@@ -32,12 +34,12 @@ struct OpenEntry<'a> {
 struct Compared {
     /// Its own blocks: where they differ.
     own: Vec<(usize, Vec<u8>)>,
-    /// The bytes of the other blocks, as far as it does not share them already.
+    /// The bytes of the other blocks that it does not share already.
     gained: u64,
 }
 
 impl EntrySharing<'_> {
-    /// Lets the other files have the blocks of one, where they are equal.
+    /// Gives the other files the blocks of the kept one, where they are equal.
     pub(super) fn share_blocks(
         &self,
         candidate: &ShareCandidate,
@@ -70,13 +72,13 @@ impl EntrySharing<'_> {
         Ok(OpenEntry { candidate, directory, file, metadata })
     }
 
-    /// Replaces an entry by a file with blocks of the base. Returns how many bytes it shares now and did not before.
+    /// Replaces an entry by a file with blocks of the base. Returns how many more bytes it shares than before.
     fn rebuild(&self, base: &OpenEntry<'_>, entry: &OpenEntry<'_>) -> io::Result<Result<u64, NotShared>> {
         let are_still = [base, entry].iter().all(|it| is_still(&it.candidate.metadata, &it.metadata));
         if !are_still || entry.metadata.links != 1 || has_attributes(&entry.file)? {
             return Ok(Err(NotShared::Changed));
         }
-        // Only one thread at a time holds two long entries: it gives them back before it asks for others.
+        // Only one thread at a time holds two long entries: it releases them before it reads others.
         let compared = with_pair(&base.file, &entry.file, |base_bytes, bytes| {
             let length = bytes.len() as u64;
             let (base_blocks, own_blocks) = (blocks(&base.file, length)?, blocks(&entry.file, length)?);
@@ -101,7 +103,7 @@ impl EntrySharing<'_> {
     }
 }
 
-/// The trouble with an entry.
+/// The error of an entry.
 fn unreadable<'a>(
     sharing: &'a EntrySharing<'_>,
     candidate: &'a ShareCandidate,

@@ -1,12 +1,12 @@
 //! Makes equal entries hard links of one file.
 //!
-//! One file of each group stays, and takes the place of the others: a link under a temporary name, then a rename. So each
-//! path has a whole entry at any moment, and what an interruption leaves is a temporary. Just before, both files are looked at
-//! again, and compared byte by byte: what replaces an entry is equal to it.
+//! One file of each group is kept and replaces the others: a link is made under a temporary name, then renamed. So
+//! each path always has a complete entry, and an interruption leaves only a temporary. Just before the rename, both
+//! files are checked again and compared byte by byte.
 //!
-//! Nothing is lost if Python writes an entry between the last look and the rename: the older entry gets its place, whose
-//! header does not fit the changed source, and Python compiles that again. Entries whose header Python does not compare with the
-//! source are left alone for that reason.
+//! If Python writes an entry between the last check and the rename, the older entry replaces it. Its header does
+//! not match the changed source, so that Python compiles the source again. Entries with unchecked hashes are left
+//! alone for that reason.
 
 mod blocks;
 
@@ -28,18 +28,18 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// What came of sharing.
+/// The result of sharing.
 #[derive(Debug, Default)]
 pub struct ShareOutcome {
     /// The entries that became links of another file, and what that freed.
     pub freed: Tally,
     /// How many files they are links of now.
     pub files: u64,
-    /// The entries that share blocks of the disk with another since this run, and how many bytes.
+    /// The entries that this run made share blocks of the disk with another, and how many bytes.
     pub blocks: Tally,
     /// Entries that were left alone, by reason.
     pub left: NotSharedCounts,
-    /// What could not be read or linked.
+    /// Files that could not be read or linked.
     pub troubles: Vec<Trouble>,
     /// Whether it was stopped before the end.
     pub is_stopped: bool,
@@ -50,7 +50,7 @@ pub struct ShareOutcome {
 pub enum MakeLinks {
     /// They do.
     Yes,
-    /// They are only compared: a dry run.
+    /// They are only compared, in a dry run.
     No,
 }
 
@@ -72,7 +72,7 @@ pub struct EntrySharing<'a> {
 /// The names of one file.
 type LinkNames<'a> = &'a [ShareCandidate];
 
-/// The file that stays.
+/// The file that is kept.
 struct KeptFile<'a> {
     candidate: &'a ShareCandidate,
     directory: Directory,
@@ -97,7 +97,7 @@ impl ShareOutcome {
         *self.left.entry(why).or_default() += entries;
     }
 
-    /// Adds an error; what is gone was only changed meanwhile.
+    /// Adds an error; a file that no longer exists counts as changed.
     fn trouble(&mut self, error: io::Error, trouble: impl FnOnce(io::Error) -> Trouble) {
         if is_missing(&error) {
             self.leave(NotShared::Changed, 1);
@@ -108,7 +108,7 @@ impl ShareOutcome {
 }
 
 impl EntrySharing<'_> {
-    /// Shares the files of each group. `progress` hears how many entries were looked at so far.
+    /// Shares the files of each group. Calls `progress` with the number of entries checked so far.
     pub fn run(&self, groups: Vec<Vec<ShareCandidate>>, mut progress: impl FnMut(u64)) -> ShareOutcome {
         let (seen, hashes) = (AtomicU64::new(0), RandomState::new());
         let threads = self.threads.for_jobs(groups.len());
@@ -158,7 +158,8 @@ impl EntrySharing<'_> {
             }
             files.sort_by_key(|names| (names[0].metadata.modified, names.len()));
             match (self.kind, &files[..]) {
-                // The newest is the last: see `verdict/shareable.rs`. Then that which needs the fewest new links.
+                // The newest file is the last (`verdict/shareable.rs` has the reason); of equally new files, the
+                // one that needs the fewest new links.
                 (ShareKind::Files | ShareKind::Contents, [others @ .., newest]) => {
                     self.share_with(&newest[0], others, shared)
                 }
@@ -193,8 +194,8 @@ impl EntrySharing<'_> {
         Ok((directory, file, metadata))
     }
 
-    /// Makes the names of the other files links of one, those of the newest first. Where it can have no more links, that file takes
-    /// the rest.
+    /// Makes the names of the other files links of the kept one, the newest first. If the kept file can have no
+    /// more links, the file that failed is kept for the rest.
     fn share_with(&self, candidate: &ShareCandidate, others: &[LinkNames<'_>], shared: &mut ShareOutcome) {
         let kept = match self.open(candidate) {
             Ok((directory, file, metadata)) if is_still(&candidate.metadata, &metadata) => {
@@ -232,7 +233,7 @@ impl EntrySharing<'_> {
                     }
                 }
             }
-            // The bytes go with the last link, and not all links need be in this store.
+            // The bytes are freed with the last link, and some links may be outside this store.
             let Metadata { links, bytes, disk, .. } = names[0].metadata;
             let size = if linked == links { (bytes, disk) } else { (0, 0) };
             shared.freed += Tally { files: linked, bytes: size.0, disk: size.1 };
@@ -242,7 +243,7 @@ impl EntrySharing<'_> {
         }
         shared.files += u64::from(shared.freed.files > before);
         if used > kept.metadata.accessed && self.links == MakeLinks::Yes {
-            // Without its last use it only looks older than it is.
+            // If this fails, the file only appears to be unused for longer.
             let _ = set_times(&kept.file, used, kept.metadata.modified);
         }
         if let Some((next, others)) = rest {
@@ -250,7 +251,7 @@ impl EntrySharing<'_> {
         }
     }
 
-    /// Makes one name a link of the kept file. Returns the last access of the file that had it.
+    /// Makes one name a link of the kept file. Returns the last access of the file that it replaced.
     fn replace(
         &self,
         kept: &KeptFile<'_>,
@@ -288,13 +289,13 @@ impl EntrySharing<'_> {
     }
 }
 
-/// Whether a file is the one that was seen, with the same permissions.
+/// Whether a file is still the one that the scan found, with the same permissions.
 pub(super) fn is_still(seen: &Metadata, now: &Metadata) -> bool {
     let what = |it: &Metadata| (it.kind, it.identity, it.bytes, it.modified, it.mode, it.user, it.group);
     now.kind == FileKind::Regular && what(seen) == what(now)
 }
 
-/// Whether two names differ in nothing that a key is made of: keys are hashes.
+/// Whether two names are equal in everything that a key is made of. Equal keys do not prove that: they are hashes.
 fn is_of_same_slot(one: &ShareCandidate, other: &ShareCandidate) -> bool {
     let slot = |it: &ShareCandidate| {
         Name::parse(&it.name)
@@ -309,7 +310,7 @@ fn is_of_same_slot(one: &ShareCandidate, other: &ShareCandidate) -> bool {
 /// also [`ErrorKind::PermissionDenied`], but a failure.
 const EPERM: i32 = 1;
 
-/// Whether an error says that a file system has no links, or not there.
+/// Whether an error means that the file system does not support hard links.
 fn makes_no_link(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::CrossesDevices)
         || error.raw_os_error() == Some(EPERM)

@@ -298,8 +298,8 @@ impl Directory {
         }
     }
 
-    /// Gives a file of another directory a further name in this one, which must be free; a link is not followed. For
-    /// `effect/new_entry.rs` alone.
+    /// Creates a hard link in this directory to a file of another, under a name that must be free; symbolic links
+    /// are not followed. Only for `effect/new_entry.rs`.
     pub(crate) fn add_link(&self, name: &[u8], from: &Directory, from_name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::linkat(&from.descriptor, from_name, &self.descriptor, name, AtFlags::empty())?)
     }

@@ -31,8 +31,8 @@ const LOCAL_TYPES: [&str; 36] = [
 const RECORDING_TYPES: [&str; 12] =
     ["bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "tmpfs", "xfs", "zfs"];
 
-/// File system types without hard links, or whose links depend on another machine. Of FUSE only `fuseblk` (NTFS) is known
-/// to have them.
+/// File system types without hard links, or whose links depend on another machine. Of the FUSE types, only
+/// `fuseblk` (NTFS) is known to support them.
 const TYPES_WITHOUT_LINKS: [&str; 6] = ["cifs", "exfat", "msdos", "smb3", "smbfs", "vfat"];
 
 /// How far the access times of files show when they were last read.
@@ -141,7 +141,7 @@ impl Mounts {
         }
     }
 
-    /// Whether the file system under a path has hard links, as far as its type tells.
+    /// Whether the file system of a path supports hard links, judged by its type.
     pub fn has_hard_links(&self, path: &Path) -> bool {
         let has_none = |kind: &str| TYPES_WITHOUT_LINKS.contains(&kind) || kind.starts_with("fuse.");
         !self.of(path).is_some_and(|mount| has_none(&mount.kind))

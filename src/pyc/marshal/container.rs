@@ -1,4 +1,4 @@
-//! The containers that a walk is in: objects whose contents are being read.
+//! The containers whose contents a walk is reading.
 
 use super::code::Draft;
 use super::object::Object;
@@ -15,13 +15,13 @@ pub(super) struct Open {
 }
 
 pub(super) enum ContainerKind {
-    /// A tuple or list: so many objects are still to come.
+    /// A tuple or list, with the number of objects still to come.
     Sequence(u32),
-    /// A set: so many are still to come, and each is hashed.
+    /// A set, with the number of objects still to come; each is hashed.
     Set(u32),
     /// Keys and values until NULL; the key that waits for its value.
     Dictionary(Option<Object>),
-    /// Start, stop and step: so many are still to come.
+    /// A slice, with the number of objects (start, stop and step) still to come.
     Slice(u32),
     Code(Box<Draft>),
 }

@@ -1,12 +1,13 @@
 //! Where a body holds `co_filename`, so that two bodies can be compared without it.
 //!
-//! When CPython loads an entry, it gives the code object and all code objects within the path that the entry was looked up
-//! by (`_imp._fix_co_filename` in `SourceLoader.get_code`; `update_code_filenames` in `Python/import.c`). So two bodies that
-//! differ in nothing else are the same module, wherever they are loaded. PyPy does the same.
+//! When CPython loads an entry, it sets `co_filename` in the code object and in all code objects inside it to the
+//! path of the source (`_imp._fix_co_filename` in `SourceLoader.get_code`; `update_code_filenames` in
+//! `Python/import.c`). So two bodies that differ only in `co_filename` are the same module, wherever they are
+//! loaded. PyPy does the same.
 //!
-//! The correction reaches only code objects that are constants of a corrected one and that have its old name; and
-//! a string that is the name and something else besides is corrected in one of its two places. Of a body with any of these
-//! nothing is said here. No compiler makes one.
+//! The correction reaches only code objects that are constants of a corrected one and that have its old name. A
+//! string object that is used both as the name and elsewhere is corrected in only one of the two places. No
+//! compiler writes a body with such objects; for these, no names are returned.
 
 use super::code::Fields;
 use super::container::{ContainerKind, FLAG_REF, Open};
@@ -17,11 +18,11 @@ use std::ops::Range;
 /// The place of the constants among the fields of a code object.
 const CONSTANTS: usize = 1;
 
-/// The strings of a body that are `co_filename` and nothing else, from the type code to the end, in order.
+/// The strings of a body that are only used as `co_filename`, each from its type code to its end, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filenames {
     places: Vec<FilenamePlace>,
-    /// Whether the interpreter would not correct all of them.
+    /// Whether the interpreter would leave some of them uncorrected.
     is_refused: bool,
 }
 
@@ -32,7 +33,7 @@ struct FilenamePlace {
     contents: u32,
 }
 
-/// An object that the reader has passed: where it stood, and in which containers.
+/// An object that the reader has passed: its position and its containers.
 pub(super) struct Passed<'a> {
     pub object: Object,
     pub at: Range<usize>,
@@ -75,7 +76,8 @@ impl Filenames {
             (true, false) => {
                 let text = object.bytes_in(body);
                 let is_same = self.places.first().is_none_or(|first| contents(first, body) == text);
-                // Equal bytes are another string there, for it is Latin-1: a compiler writes only ASCII so.
+                // This type code means Latin-1, where equal bytes are another string. Compilers use it only for
+                // ASCII.
                 let is_latin = matches!(body[at.start] & !FLAG_REF, b'a' | b'A' | b'z' | b'Z');
                 self.is_refused |= !is_same || (is_latin && !text.is_ascii());
                 self.places.push(FilenamePlace { all: at.clone(), contents: object.start });
@@ -86,15 +88,16 @@ impl Filenames {
         }
     }
 
-    /// Whether the names are a path without `..` whose last component is that of a source. By a path with `..`, an entry says
-    /// that its source is not where the store mirrors it; by the last component, which of `m.py` and `m.pyw` it caches.
+    /// Whether the names are a path without `..` whose last component is the name of the source. A path with `..`
+    /// records that the source is not at the path that the store mirrors. The last component tells whether the
+    /// entry is of `m.py` or `m.pyw`.
     pub fn is_of(&self, source_name: &[u8], body: &[u8]) -> bool {
         let Some(first) = self.places.first() else { return false };
         let components = || contents(first, body).split(|&byte| byte == b'/');
         components().next_back() == Some(source_name) && components().all(|component| component != b"..")
     }
 
-    /// What stands in a body between the names, and the flags of the names.
+    /// The parts of a body between the names, and the flags of the names.
     fn parts<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = (&'a [u8], Option<bool>)> {
         let ends = self.places.iter().map(|place| place.all.end);
         let starts = std::iter::once(0).chain(ends);
@@ -113,7 +116,7 @@ impl Filenames {
         }
     }
 
-    /// Whether two bodies are equal but for their names, byte by byte.
+    /// Whether two bodies are equal byte by byte, except for their names.
     pub fn are_equal((one, body): (&Filenames, &[u8]), (other, other_body): (&Filenames, &[u8])) -> bool {
         one.parts(body).eq(other.parts(other_body))
     }
@@ -171,7 +174,7 @@ mod tests {
         }
         let other = code(&[b"T"], NAME);
         assert!(!are_equal(&bodies[0], &other, DIALECT));
-        // What stands after the code object counts as well, though Python does not read it.
+        // Bytes after the code object count too, although Python does not read them.
         assert!(!are_equal(&bodies[0], &[&bodies[0][..], b"N"].concat(), DIALECT));
         // A place among the references.
         assert!(!are_equal(&bodies[0], &code(&[b"N"], b"\xfa\x04/m.p"), DIALECT));
@@ -210,7 +213,7 @@ mod tests {
         ] {
             assert_eq!(body, None, "{case}");
         }
-        // No code object at all.
+        // Not a code object.
         assert!(filenames(NAME, DIALECT, &mut Memory::default()).is_err());
     }
 

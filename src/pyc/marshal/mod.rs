@@ -207,8 +207,8 @@ fn walked<'a>(body: &'a [u8], dialect: Dialect, reader: &mut Reader<'a>) -> Resu
     }
 }
 
-/// Walks `body` as [`walk_with`] does, and finds the places of its file names; `None` where the interpreter would not
-/// correct all of them when it loads the body from another path.
+/// Walks `body` as [`walk_with`] does, and finds the positions of its file names; `None` if the interpreter would
+/// not correct all of them when it loads the body for another path.
 ///
 /// # Errors
 /// Those of [`walk`].

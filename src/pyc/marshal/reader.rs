@@ -43,7 +43,7 @@ pub(super) struct Reader<'a> {
     pub last_line: i32,
     /// How many bytes of line tables may still be read: none, unless somebody wants to know.
     tables_left: usize,
-    /// Where the file names are, if somebody wants to know.
+    /// The positions of the file names, if they are wanted.
     pub filenames: Option<Filenames>,
 }
 

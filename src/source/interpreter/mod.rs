@@ -92,7 +92,7 @@ impl Interpreters {
         places.search()
     }
 
-    /// Those that an executable may be; for that of a virtualenv, those that it runs.
+    /// The interpreters that an executable may be; for the executable of a virtualenv, those that it runs.
     pub fn of_executable(executable: &Path) -> Interpreters {
         let mut finder = installation::Finder::default();
         finder.executable(executable, FoundBy::Path);

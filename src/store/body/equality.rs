@@ -1,4 +1,4 @@
-//! Whether two entries are equal but for the file names in them: found by hash, and confirmed byte by byte.
+//! Whether two entries are equal except for the file names in them: found by hash, and confirmed byte by byte.
 
 use super::{LARGEST, ReadPart, read_for, read_start, workspace};
 use crate::host::directory::{Metadata, metadata_of};
@@ -9,12 +9,12 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What one entry is, apart from the names in it.
+/// The identity of an entry, apart from the file names in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fingerprint {
     /// Entries with different hashes are different.
     Hash(u64),
-    /// Its body does not load or is longer than any, or not all names in it are corrected when it is loaded from another path.
+    /// Its body does not load or is too long, or Python would not correct all names in it.
     NotCorrected,
 }
 
@@ -27,10 +27,10 @@ pub(crate) enum HeaderPart {
     Ignored,
 }
 
-/// Two threads that compare or copy long entries would need four long buffers.
+/// Held while long entries are read: two threads that compare or copy them would need four long buffers.
 static LONG_PAIR: Mutex<()> = Mutex::new(());
 
-/// Hashes an open entry without the names in it, whose last component is `source_name`. `None` for what was cut short
+/// Hashes an open entry without the names in it, whose last component is `source_name`. `None` if it was truncated
 /// meanwhile.
 ///
 /// # Errors
@@ -63,8 +63,8 @@ pub(crate) fn fingerprint<H: Hasher>(
     })
 }
 
-/// Whether two open entries are equal byte by byte, but for the names in them, which the interpreter corrects in both. The
-/// last component of the names is `source_name` in both.
+/// Whether two open entries are equal byte by byte, except for the names in them, which the interpreter corrects in
+/// both. The last component of the names is `source_name` in both.
 ///
 /// # Errors
 /// What the system says.
@@ -85,7 +85,7 @@ pub(crate) fn are_equal(one: &File, other: &File, dialect: Dialect, source_name:
     Ok(is_equal.unwrap_or(false))
 }
 
-/// Reads two open entries as a whole, for an answer; `None` for what is longer than any entry, or changes meanwhile.
+/// Calls a function with the contents of two open entries; `None` if one is too long or changes meanwhile.
 ///
 /// # Errors
 /// What the system says.
