@@ -42,7 +42,8 @@ pub fn complaint(error: &clap::Error, arguments: impl Iterator<Item = OsString>)
 }
 
 /// Names that other programs have for what pycstore calls differently.
-const OTHER_NAMES: [(&[&str], &str); 11] = [
+const OTHER_NAMES: [(&[&str], &str); 12] = [
+    (&["undo", "uninstall"], "to undo: pycstore setup --undo; pycstore schedule remove"),
     (&["clean", "gc", "purge", "clear"], "to remove what Python cannot use any more: pycstore prune"),
     (&["remove", "rm", "delete"], "to remove the entries of a project: pycstore forget PATH"),
     (

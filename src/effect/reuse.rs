@@ -32,6 +32,8 @@ use crate::source::interpreter::Interpreters;
 use crate::store::body::with_corrected;
 use crate::store::scan::Scan;
 use crate::store::{Lock, Store};
+use crate::units::Moment;
+use crate::verdict::inspector::is_frozen;
 use crate::verdict::scope::Scope;
 use crate::verdict::shareable::{ShareCandidate, ShareKind, ShareSearch};
 use std::cmp::Reverse;
@@ -50,6 +52,9 @@ pub const WORTH_A_SCAN: usize = 32;
 
 /// How many entries with the same header are compared for one source.
 const MOST_COMPARED: usize = 16;
+
+/// Up to how many pairs of new and existing entries with the same header, the existing ones are sorted for each new one.
+const MOST_SORTED: usize = 1 << 16;
 
 /// If more entries than this would become links for each new one, they are left to `share`.
 const MOST_LINKS_EACH: usize = 32;
@@ -153,10 +158,15 @@ impl<'a> EntryReuse<'a> {
     /// Copies entries to all sources with one key.
     fn copy_equal(&self, wanted: &[WantedEntry<'_>], mut found: Vec<ShareCandidate>, copies: &mut Copies) {
         let mut new = Vec::new();
-        found.retain(|it| !wanted.iter().any(|own| own.relative == *it.relative && own.name == *it.name));
+        let own: HashSet<(&[u8], &[u8])> = wanted.iter().map(|own| (&*own.relative, &*own.name)).collect();
+        found.retain(|it| !own.contains(&(&*it.relative, &*it.name)));
+        // Thousands of empty sources may have one key.
+        let is_sorted = wanted.len() * found.len() <= MOST_SORTED;
         for wanted in wanted {
             // The same file of the same package is most likely equal, so it comes first.
-            found.sort_by_cached_key(|it| Reverse(common_end(&it.relative, &wanted.relative)));
+            if is_sorted {
+                found.sort_by_cached_key(|it| Reverse(common_end(&it.relative, &wanted.relative)));
+            }
             for candidate in found.iter().take(MOST_COMPARED) {
                 if self.scan.stop.load(Ordering::Relaxed) {
                     break;
@@ -195,7 +205,7 @@ impl<'a> EntryReuse<'a> {
         {
             return Ok(None);
         }
-        let Some(mode) = wanted.mode_if_equal(&source)? else { return Ok(None) };
+        let Some(mode) = wanted.mode_if_equal(&source, candidate.metadata.modified)? else { return Ok(None) };
         let written = with_corrected(&file, candidate.dialect, &candidate.source_name, |content| {
             if Header::parse(content) != Ok(wanted.header) {
                 return Ok(false);
@@ -292,15 +302,23 @@ impl<'a> WantedEntry<'a> {
         Some(WantedEntry { index, task, header, key, relative, name })
     }
 
-    /// The mode of this source, if another is equal.
-    fn mode_if_equal(&self, other: &Path) -> io::Result<Option<u32>> {
+    /// The mode of this source, if another is equal and was not changed since its entry was compiled.
+    ///
+    /// To make or remove a link changes a file too. Of that, only a link between the two sources is taken for the reason; a frozen
+    /// mtime does not even say that.
+    fn mode_if_equal(&self, other: &Path, compiled: Moment) -> io::Result<Option<u32>> {
         let (one, metadata) = directory::open_file(&self.task.source)?;
         let (other, of_other) = directory::open_file(other)?;
         let is_pinned = |metadata: &Metadata| {
             self.header.invalidation_mode() != InvalidationMode::Timestamp
                 || timestamp(metadata) == self.header.pin
         };
-        let is_equal = is_pinned(&metadata)
+        let is_link = metadata.identity == of_other.identity && !is_frozen(of_other.modified.seconds);
+        let is_unchanged = self.header.invalidation_mode() != InvalidationMode::Timestamp
+            || of_other.changed <= compiled
+            || is_link;
+        let is_equal = is_unchanged
+            && is_pinned(&metadata)
             && is_pinned(&of_other)
             && metadata.bytes == of_other.bytes
             && (metadata.identity == of_other.identity || have_equal_bytes(one, other, metadata.bytes)?);
@@ -349,7 +367,7 @@ fn have_equal_bytes(mut one: File, mut other: File, length: u64) -> io::Result<b
 fn is_ours(source: &Path, directories: &mut HashMap<PathBuf, bool>) -> bool {
     let user = effective_user();
     let Some(directory) = source.parent() else { return false };
-    let ask = |path: &Path| trust::stranger(&trust::ways(path), user).is_none();
+    let ask = |path: &Path| trust::stranger_or_group(&trust::ways(path), user).is_none();
     let is_directory_ours = *directories.entry(directory.to_path_buf()).or_insert_with(|| ask(directory));
     let is_plain = |metadata: std::fs::Metadata| {
         metadata.is_file() && [0, user].contains(&metadata.uid()) && metadata.mode() & 0o022 == 0

@@ -51,7 +51,11 @@ pub(crate) fn blocks(file: &File, length: u64) -> io::Result<Vec<Option<u64>>> {
                 continue;
             }
             let first = usize::try_from(extent.fe_logical).unwrap_or(usize::MAX).div_ceil(BLOCK);
-            let end = (extent.fe_logical.saturating_add(extent.fe_length) as usize / BLOCK).min(blocks);
+            let end = extent.fe_logical.saturating_add(extent.fe_length);
+            // The last block of a file may be a part of one.
+            let is_last = extent.fe_flags.contains(Flags::LAST);
+            let end = if is_last { end.div_ceil(BLOCK as u64) } else { end / BLOCK as u64 };
+            let end = usize::try_from(end).unwrap_or(blocks).min(blocks);
             // A compressed extent is shared as a whole, so that all its blocks have one position.
             let is_packed = extent.fe_flags.contains(Flags::ENCODED);
             for (at, block) in found.iter_mut().enumerate().take(end).skip(first) {

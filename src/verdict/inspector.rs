@@ -45,6 +45,11 @@ const MANY_CHANGED: usize = 10;
 /// the default of several build back ends) and 2020-02-02 (hatchling's).
 const FROZEN: [i64; 4] = [0, 1, 315_532_800, 1_580_601_600];
 
+/// Whether an mtime, in seconds since 1970, is not the time of an edit.
+pub(crate) fn is_frozen(mtime: i64) -> bool {
+    FROZEN.contains(&mtime)
+}
+
 /// The parameters of an inspection.
 #[derive(Debug, Clone, Copy)]
 pub struct Inspection<'a> {
@@ -301,7 +306,7 @@ impl Inspection<'_> {
         let is_timestamp = matches!(entry.content, Content::Read(Ok(header), _)
             if header.invalidation_mode() == InvalidationMode::Timestamp);
         let mtime = source.python_mtime;
-        is_timestamp && (FROZEN.contains(&mtime) || self.epoch == Some(mtime))
+        is_timestamp && (is_frozen(mtime) || self.epoch == Some(mtime))
     }
 }
 

@@ -37,6 +37,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+/// From how many seconds on an mtime counts as later than the last change; clocks of servers differ a little.
+const LATER: i64 = 60;
+
 /// How many candidates are held in memory at once.
 pub const MOST_CANDIDATES: usize = 1 << 16;
 
@@ -72,6 +75,8 @@ pub enum NotShared {
     Unchecked,
     /// `verify` warns that it may differ from what its source compiles to.
     Doubtful,
+    /// Its mtime was set to a time after its last change.
+    LaterMtime,
     /// This version does not know the format of its body.
     UnknownFormat,
     /// Its body does not load, or the interpreter would not correct every name in it.
@@ -94,6 +99,7 @@ impl NotShared {
             NotShared::Writable => "writable",
             NotShared::Unchecked => "unchecked-hash",
             NotShared::Doubtful => "doubtful",
+            NotShared::LaterMtime => "later-mtime",
             NotShared::UnknownFormat => "unknown-format",
             NotShared::NotCorrected => "not-corrected",
             NotShared::Single => "single",
@@ -111,6 +117,7 @@ impl NotShared {
             NotShared::Writable => "that the group or others may write to",
             NotShared::Unchecked => "with unchecked hashes",
             NotShared::Doubtful => "for which `pycstore verify` has a warning",
+            NotShared::LaterMtime => "whose mtime was set to a later time",
             NotShared::UnknownFormat => "whose format this version does not know",
             NotShared::NotCorrected => "whose path Python would not correct",
             NotShared::Single => "equal to no other",
@@ -242,6 +249,10 @@ impl<'a> ShareSearch<'a> {
         }
         if header.invalidation_mode() == InvalidationMode::UncheckedHash {
             return Some(NotShared::Unchecked);
+        }
+        // Then its ctime says when it was written, and that changes with every other name of the file.
+        if metadata.modified.seconds > metadata.changed.seconds + LATER {
+            return Some(NotShared::LaterMtime);
         }
         if entry.recorded.is_some() {
             return Some(NotShared::NotCorrected);

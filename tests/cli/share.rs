@@ -154,7 +154,7 @@ fn the_last_use_is_that_of_all_and_the_newest_file_stays() {
     let of = |number: usize| entry(&world, &projects[number].join("a.py"));
     // Not before the source: `verify` doubts such an entry.
     let now = std::time::SystemTime::now();
-    for (number, (written, used)) in [(60, 30), (300, 10), (20, 900)].into_iter().enumerate() {
+    for (number, (written, used)) in [(20, 30), (50, 10), (5, 900)].into_iter().enumerate() {
         let [written, used] = [written, used].map(|seconds| now + Duration::from_secs(seconds));
         let file = fs::File::options().write(true).open(of(number)).unwrap();
         file.set_times(fs::FileTimes::new().set_modified(written).set_accessed(used)).unwrap();
@@ -404,4 +404,19 @@ fn killed_at_any_moment_it_leaves_a_store() {
     for (status, tally) in statuses.as_object().unwrap() {
         assert!(["fresh", "stale"].contains(&status.as_str()) || tally["files"] == 0, "{statuses}");
     }
+}
+
+/// Of such an entry the time of the last change says when it was written, and each of its links would renew that.
+#[test]
+fn what_seems_to_be_written_later_than_it_was_changed_is_left_alone() {
+    let (world, projects) = site(2);
+    let later = std::time::SystemTime::now() + Duration::from_secs(100_000_000);
+    for project in &projects {
+        for name in MODULES {
+            let file = fs::File::options().write(true).open(entry(&world, &project.join(name))).unwrap();
+            file.set_modified(later).unwrap();
+        }
+    }
+    let said = shares(&world, &[]);
+    assert_eq!((&said["shared"]["files"], &said["left"]), (&json!(0), &json!({"later-mtime": 6})), "{said}");
 }

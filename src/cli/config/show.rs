@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Show the effective configuration, and where each value comes from.
+/// Show the effective configuration and the origin of each value.
 ///
 /// Options override variables, variables override the file, and the file overrides the defaults; the lists keep and
 /// assume-gone are combined. The file is $XDG_CONFIG_HOME/pycstore/config.toml, else ~/.config/pycstore/config.toml;

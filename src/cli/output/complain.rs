@@ -154,11 +154,12 @@ pub fn is_read(troubles: &[Trouble]) -> bool {
 fn print(message: &str, hint: Option<&str>) {
     let mut stderr = io::stderr().lock();
     let columns = terminal::columns_of(&stderr);
-    let shown = |head: &str, text: &str| match (escaped(text), columns) {
-        (text, Some(columns)) => fitted(head, &text, columns),
+    let message = match (escaped(message), columns) {
+        (text, Some(columns)) => fitted(NAME, &text, columns),
         (text, None) => text,
     };
-    let (message, hint) = (shown(NAME, message), hint.map(|hint| shown(HINT, hint)));
+    // A hint has a command in it, which can be copied only from one line: the terminal may wrap it.
+    let hint = hint.map(escaped);
     // If standard error is closed, that cannot be reported.
     let _ = writeln!(stderr, "{NAME}{message}");
     if let Some(hint) = hint {

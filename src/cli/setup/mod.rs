@@ -21,7 +21,7 @@ use pycstore::store::sharing::Sharing;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Set PYTHONPYCACHEPREFIX in your shell, and hide __pycache__ from git and editors.
+/// Set PYTHONPYCACHEPREFIX in your shell, or prepare git, VS Code, Docker or CI.
 ///
 /// Sets the variable for shells, systemd sessions and cron. Shows the changes and asks before it makes them; a second run
 /// changes nothing. The added lines are between two markers, and --undo removes exactly those. The store is created so
@@ -294,7 +294,7 @@ fn note_next_steps(session: &Session, prepared: &[PreparedTarget]) {
         if let (Target::Bash | Target::Zsh | Target::Fish, TargetPlan::Blocks(_)) = (target, plan) {
             let line = plan.snippet();
             let line = String::from_utf8_lossy(&line);
-            complain::note(&format!("to apply it to a running {target}: {}", line.trim_end()));
+            complain::advise(&format!("running shells do not have it yet; for {target}:"), line.trim_end());
         }
     }
     if prepared.iter().any(|it| matches!(it.plan, TargetPlan::Blocks(_))) {

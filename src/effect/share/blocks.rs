@@ -62,7 +62,9 @@ impl EntrySharing<'_> {
                 Ok(Ok(0)) => {}
                 Ok(Ok(bytes)) => shared.blocks += Tally::file(bytes, bytes),
                 Ok(Err(why)) => shared.leave(why, 1),
-                Err(error) => shared.trouble(error, unreadable(self, candidate)),
+                Err(error) => {
+                    shared.trouble(error, |source| Trouble::Blocks { path: self.path(candidate), source })
+                }
             }
         }
     }
@@ -121,7 +123,12 @@ fn replace(
     let Metadata { mode, user, group, accessed, modified, .. } = entry.metadata;
     let mut new = NewEntry::create(&entry.directory, &entry.candidate.name, mode & 0o777)?;
     match new.share_blocks_of(&base.file) {
-        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::CrossesDevices
+            ) =>
+        {
             return Ok(Err(NotShared::NoLinks));
         }
         answer => answer?,

@@ -13,7 +13,7 @@ mod blocks;
 use super::new_entry::{NewLink, set_times};
 use crate::host::directory::{Directory, FileKind, Links, Metadata, metadata_of};
 use crate::host::pool::{self, Threads};
-use crate::pyc::name::Name;
+use crate::pyc::name::{Name, source_directory};
 use crate::source::is_missing;
 use crate::store::Store;
 use crate::store::body::{Fingerprint, HeaderPart, are_equal, fingerprint};
@@ -22,9 +22,11 @@ use crate::units::{Moment, Tally};
 use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate, ShareKind};
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -94,6 +96,9 @@ impl ShareOutcome {
     }
 
     fn leave(&mut self, why: NotShared, entries: u64) {
+        if entries == 0 {
+            return;
+        }
         *self.left.entry(why).or_default() += entries;
     }
 
@@ -161,7 +166,10 @@ impl EntrySharing<'_> {
                 // The newest file is the last (`verdict/shareable.rs` has the reason); of equally new files, the
                 // one that needs the fewest new links.
                 (ShareKind::Files | ShareKind::Contents, [others @ .., newest]) => {
-                    self.share_with(&newest[0], others, shared)
+                    let mut next = Some((&newest[0], others));
+                    while let Some((kept, others)) = next {
+                        next = self.share_with(kept, others, shared);
+                    }
                 }
                 // The oldest has the blocks that the others share already.
                 (ShareKind::Blocks, [oldest, others @ ..]) => self.share_blocks(&oldest[0], others, shared),
@@ -196,16 +204,23 @@ impl EntrySharing<'_> {
 
     /// Makes the names of the other files links of the kept one, the newest first. If the kept file can have no
     /// more links, the file that failed is kept for the rest.
-    fn share_with(&self, candidate: &ShareCandidate, others: &[LinkNames<'_>], shared: &mut ShareOutcome) {
+    fn share_with<'c>(
+        &self,
+        candidate: &'c ShareCandidate,
+        others: &'c [LinkNames<'c>],
+        shared: &mut ShareOutcome,
+    ) -> Option<(&'c ShareCandidate, &'c [LinkNames<'c>])> {
         let kept = match self.open(candidate) {
             Ok((directory, file, metadata)) if is_still(&candidate.metadata, &metadata) => {
                 KeptFile { candidate, directory, file, metadata }
             }
             Ok(_) => {
-                return shared.leave(NotShared::Changed, others.iter().map(|names| names.len() as u64).sum());
+                shared.leave(NotShared::Changed, others.iter().map(|names| names.len() as u64).sum());
+                return None;
             }
             Err(error) => {
-                return shared.trouble(error, |source| Trouble::File { path: self.path(candidate), source });
+                shared.trouble(error, |source| Trouble::File { path: self.path(candidate), source });
+                return None;
             }
         };
         let mut used = kept.metadata.accessed;
@@ -225,6 +240,7 @@ impl EntrySharing<'_> {
                     }
                     Ok(Err(why)) => shared.leave(why, 1),
                     Err(error) if error.kind() == ErrorKind::TooManyLinks => {
+                        shared.leave(NotShared::NoLinks, u64::from(at == 0));
                         rest = Some((name, &others[..at]));
                         break;
                     }
@@ -246,9 +262,7 @@ impl EntrySharing<'_> {
             // If this fails, the file only appears to be unused for longer.
             let _ = set_times(&kept.file, used, kept.metadata.modified);
         }
-        if let Some((next, others)) = rest {
-            self.share_with(next, others, shared);
-        }
+        rest.filter(|(_, others)| !others.is_empty())
     }
 
     /// Makes one name a link of the kept file. Returns the last access of the file that it replaced.
@@ -275,7 +289,10 @@ impl EntrySharing<'_> {
             Err(error) if makes_no_link(&error) => return Ok(Err(NotShared::NoLinks)),
             Err(error) => return Err(error),
         };
-        let is_same = is_still(&kept.metadata, &link.metadata()?)
+        // The kept file may be newer than the scan: a source that was deleted in between would seem to be out of sight.
+        let source = source_directory(&candidate.relative).join(OsStr::from_bytes(&candidate.source_name));
+        let is_same = source.is_file()
+            && is_still(&kept.metadata, &link.metadata()?)
             && is_still(&metadata, &directory.metadata(&candidate.name, Links::Keep)?);
         if !is_same {
             return Ok(Err(NotShared::Changed));

@@ -159,6 +159,11 @@ pub fn stranger(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
     PathJudge::new(user).of_ways(ways)
 }
 
+/// As [`stranger`]; for users other than root, the other members of groups that may write count as well.
+pub fn stranger_or_group(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
+    PathJudge { groups: GroupTrust::Count, ..PathJudge::new(user) }.of_ways(ways)
+}
+
 /// Returns someone other than `user` and root who may change the file at this path or, if it is missing, create it.
 pub fn stranger_to_lookup(path: &Path, user: u32) -> Option<Stranger> {
     PathJudge::new(user).of_lookup(path)
@@ -168,7 +173,17 @@ pub fn stranger_to_lookup(path: &Path, user: u32) -> Option<Stranger> {
 #[derive(Debug)]
 struct PathJudge {
     user: u32,
+    groups: GroupTrust,
     accounts: OnceCell<Accounts>,
+}
+
+/// Whether group and access control list of a path count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GroupTrust {
+    /// Who is named there may be a stranger.
+    Count,
+    /// The user trusts them.
+    Trusted,
 }
 
 /// What is looked up in a sticky directory.
@@ -182,7 +197,8 @@ enum Sought {
 
 impl PathJudge {
     fn new(user: u32) -> PathJudge {
-        PathJudge { user, accounts: OnceCell::new() }
+        let groups = if user == 0 { GroupTrust::Count } else { GroupTrust::Trusted };
+        PathJudge { user, groups, accounts: OnceCell::new() }
     }
 
     fn of_ways(&self, ways: &[Vec<Step>]) -> Option<Stranger> {
@@ -212,9 +228,11 @@ impl PathJudge {
         let is_private = |group| group == 0 || accounts().is_private(group, self.user);
         writers(step.mode, step.group, &step.acl).into_iter().find_map(|writer| match writer {
             Intruder::Everyone => Some(Stranger::Everybody(path())),
-            _ if self.user != 0 => None,
+            _ if self.groups == GroupTrust::Trusted => None,
             Intruder::Group(group) => (!is_private(group)).then(|| Stranger::Group { path: path(), group }),
-            Intruder::User(user) => (user != 0).then(|| Stranger::User { path: path(), user }),
+            Intruder::User(user) => {
+                (![0, self.user].contains(&user)).then(|| Stranger::User { path: path(), user })
+            }
             Intruder::Unknown => Some(Stranger::Unknown(path())),
         })
     }
@@ -348,7 +366,8 @@ mod tests {
         };
         let judged = |accounts: Accounts, user, owner, group| {
             let step = Step { path: "/x".into(), user: owner, group, mode: 0o100_775, acl: Acl::None };
-            PathJudge { user, accounts: OnceCell::from(accounts) }.of_step(&step, Sought::Present)
+            PathJudge { accounts: OnceCell::from(accounts), ..PathJudge::new(user) }
+                .of_step(&step, Sought::Present)
         };
         let theirs = |user| Some(Stranger::Owner { path: "/x".into(), user });
         for (user, owner, expected) in

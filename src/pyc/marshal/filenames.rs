@@ -88,6 +88,11 @@ impl Filenames {
         }
     }
 
+    /// Whether the names are ASCII, so that any mixture of two of the same length is a name as well.
+    pub(crate) fn are_ascii(&self, body: &[u8]) -> bool {
+        self.places.first().is_none_or(|first| contents(first, body).is_ascii())
+    }
+
     /// Whether the names are a path without `..` whose last component is the name of the source. A path with `..`
     /// records that the source is not at the path that the store mirrors. The last component tells whether the
     /// entry is of `m.py` or `m.pyw`.

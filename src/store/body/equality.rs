@@ -49,7 +49,10 @@ pub(crate) fn fingerprint<H: Hasher>(
         (read == ReadPart::All && bytes.len() as u64 == metadata.bytes).then(|| {
             let (header, body) = bytes.split_at_checked(header::LENGTH).unwrap_or((bytes, &[]));
             match marshal::filenames(body, dialect, memory) {
-                Ok(Some(names)) if names.is_of(source_name, body) => {
+                Ok(Some(names))
+                    if names.is_of(source_name, body)
+                        && (part == HeaderPart::Counts || names.are_ascii(body)) =>
+                {
                     let mut hasher = new_hasher();
                     if part == HeaderPart::Counts {
                         header.hash(&mut hasher);

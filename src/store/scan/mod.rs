@@ -200,6 +200,14 @@ pub enum Trouble {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that could not share blocks of the disk with another.
+    #[error("cannot replace {} by a file with shared blocks", .path.display())]
+    Blocks {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A mount point, where the store ends.
     #[error("not entered: {} is a mount point", .path.display())]
     MountPoint {
@@ -215,6 +223,7 @@ impl Trouble {
             Trouble::Directory { path, .. }
             | Trouble::File { path, .. }
             | Trouble::Link { path, .. }
+            | Trouble::Blocks { path, .. }
             | Trouble::Source { path, .. }
             | Trouble::MountPoint { path } => path,
         }

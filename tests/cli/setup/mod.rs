@@ -69,6 +69,7 @@ fn nothing_is_done_without_consent() {
     -# <<< pycstore <<<
      theirs
     ----- stderr -----
+    pycstore: running shells keep the variable; to remove it there: unset PYTHONPYCACHEPREFIX
     pycstore: the store is kept; to empty it: pycstore prune --all
     "#);
     let done = setup(&world, &["bash", "--yes"]).exits(0);

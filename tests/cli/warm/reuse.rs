@@ -225,3 +225,30 @@ fn stale_entries_are_reused_too() {
     assert_eq!(counts(&warmed), [&json!(0), &json!(MODULES), &json!(0)]);
     assert_eq!(statuses(&world, &two), BTreeMap::from([("fresh".to_string(), MODULES)]));
 }
+
+/// An upgrade by links: the new source has another text of the same length and the mtime that the old one had, and the links hide
+/// that it was changed.
+#[test]
+fn a_source_that_was_replaced_since_its_entry_was_compiled_proves_nothing() {
+    let (world, one) = compiled(newest(), &[]);
+    let (cache, two) = (one.with_file_name("cache"), one.with_file_name("two"));
+    std::fs::create_dir(&cache).unwrap();
+    std::fs::create_dir(&two).unwrap();
+    for number in 0..MODULES {
+        let old = module(&one, number);
+        let (text, modified) =
+            (std::fs::read_to_string(&old).unwrap(), old.metadata().unwrap().modified().unwrap());
+        let new = module(&cache, number);
+        std::fs::write(&new, text.replace(".5", ".7")).unwrap();
+        std::fs::File::options().write(true).open(&new).unwrap().set_modified(modified).unwrap();
+        std::fs::remove_file(&old).unwrap();
+        std::fs::hard_link(&new, &old).unwrap();
+        std::fs::copy(&new, module(&two, number)).unwrap();
+        let other = std::fs::File::options().write(true).open(module(&two, number)).unwrap();
+        other.set_modified(modified).unwrap();
+    }
+    let warmed = fill(&world, newest(), &two, &[]);
+    assert_eq!(counts(&warmed), [&json!(MODULES), &json!(0), &json!(0)]);
+    let mut python = world.python(newest());
+    answer(python.args(["-c", "import m03; assert m03.f()() == 3.7"]).env("PYTHONPATH", &two)).exits(0);
+}
