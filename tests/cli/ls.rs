@@ -410,6 +410,7 @@ fn looking_leaves_last_use_as_it_was() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn entries_are_sorted_and_the_first_are_shown() {
     let world = World::new();
     let mirror = world.mirror(&world.project("p", &[]));

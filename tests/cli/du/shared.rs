@@ -34,6 +34,7 @@ fn disk(world: &World, source: &Path) -> u64 {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn each_owner_has_what_it_would_free_alone_and_what_it_shares() {
     let (world, projects) = shared();
     let same = disk(&world, &projects[0].join("same.py"));

@@ -307,6 +307,7 @@ fn forgetting_one_of_three_that_share_frees_its_own() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable", ignore = "needs O_NOATIME")]
 fn a_budget_evicts_a_shared_file_by_its_last_use_and_counts_it_once() {
     let (world, projects) = shared();
     let disk = |path: &Path| fs::metadata(path).unwrap().blocks() * 512;
