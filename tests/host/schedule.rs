@@ -628,7 +628,7 @@ fn the_job_has_the_global_options_of_install() {
 #[test]
 fn without_a_user_manager_systemd_is_refused() {
     let world = World::new();
-    let mut command = world.program();
+    let mut command = world.copied_program();
     command
         .env("XDG_RUNTIME_DIR", world.home.join("none"))
         .args(["schedule", "install", "--with", "systemd", "--yes"]);
@@ -639,14 +639,14 @@ fn without_a_user_manager_systemd_is_refused() {
     pycstore: no systemd user manager runs here
     hint: pycstore schedule install --with cron; or --print --with systemd, and enable the timer yourself
     ");
-    insta::assert_snapshot!(schedule(&world, &["install", "--with", "launchd", "--yes"]).shown(), @r"
+    insta::assert_snapshot!(answer(world.copied_program().args(["schedule", "install", "--with", "launchd", "--yes"])).shown(), @r"
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: launchd exists only on macOS
     hint: pycstore schedule install --print --with launchd shows its property list
     ");
-    let mut command = world.program();
+    let mut command = world.copied_program();
     let told = answer(command.env("PATH", "/nonexistent").args(["schedule", "install", "--yes"]));
     insta::assert_snapshot!(told.shown(), @r"
     exit: 2
