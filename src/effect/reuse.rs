@@ -218,16 +218,22 @@ impl EntryReuse<'_> {
     }
 
     /// Does the jobs; returns the sources that are left to compile, those with one key together.
-    fn reuse_all(&self, mut jobs: Vec<ReuseJob>, reuse: &mut Reuse) -> Vec<Vec<WantedEntry>> {
-        // The last directory stays open.
-        jobs.sort_by(|(one, _), (other, _)| one[0].place.relative.cmp(&other[0].place.relative));
+    fn reuse_all(&self, jobs: Vec<ReuseJob>, reuse: &mut Reuse) -> Vec<Vec<WantedEntry>> {
+        // Those of one directory are one job: the last directory stays open.
+        let mut by_directory = BTreeMap::<Vec<u8>, Vec<ReuseJob>>::new();
+        for job in jobs {
+            by_directory.entry(job.0[0].place.relative.clone()).or_default().push(job);
+        }
+        let jobs: Vec<_> = by_directory.into_values().collect();
         // Without the lock, a prune may be removing the same entries.
         let has_lock = !jobs.is_empty() && matches!(self.scan.store.lock(), Ok(Lock::Ours));
         let links = if has_lock { MakeLinks::Yes } else { MakeLinks::No };
         let paths = Mutex::new(OwnPaths::new(effective_user()));
         let common = Common { groups: &reuse.groups, paths, links };
-        let work = |worker: &mut ReuseWorker, (wanted, files): ReuseJob, _: &mut _| {
-            self.reuse_equal(wanted, files, &common, worker);
+        let work = |worker: &mut ReuseWorker, jobs: Vec<ReuseJob>, _: &mut _| {
+            for (wanted, files) in jobs {
+                self.reuse_equal(wanted, files, &common, worker);
+            }
         };
         let threads = self.scan.threads.for_jobs(jobs.len());
         let workers = pool::run(threads, jobs, ReuseWorker::default, work, || {});
