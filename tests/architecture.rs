@@ -355,7 +355,7 @@ fn one_file_writes_to_the_store() {
     for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
         assert_eq!(callers(word), ["effect/new_entry.rs", "host/directory/mod.rs"], "{word}");
     }
-    assert_eq!(callers("NewLink"), ["effect/new_entry.rs", "effect/share/mod.rs"]);
+    assert_eq!(callers("NewLink"), ["effect/new_entry.rs", "effect/reuse.rs", "effect/share/mod.rs"]);
     assert_eq!(callers("add_link"), ["effect/new_entry.rs", "host/directory/mod.rs"]);
     // It writes entries for two, and directories for the command that compiles.
     let writers = ["effect/adopt.rs", "effect/new_entry.rs", "effect/share/blocks.rs"];

@@ -42,6 +42,9 @@ use std::path::{Path, PathBuf};
 /// Equal sources have the same name, the same mtime and size (or hash) and the same bytes. The store is searched
 /// for such entries if at least 32 sources are to be compiled.
 ///
+/// Caches below PATH are left out: directories called .cache, such as those of uv and pip, and directories with a
+/// CACHEDIR.TAG that are no environments. Name one to compile it.
+///
 /// The store gets an empty directory for each directory with programs, and for each directory before a `..` in
 /// PATH: with bin/../lib on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
 ///

@@ -371,6 +371,42 @@ mod tests {
         assert_eq!(stranger_in(0o1777), None);
     }
 
+    /// The cached answers are those of all ways, through links and writable directories.
+    #[test]
+    fn own_paths_are_those_without_a_stranger_on_any_way() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        for directory in ["own/deep", "open/deep", "sticky/deep"] {
+            std::fs::create_dir_all(base.join(directory)).unwrap();
+            std::fs::write(base.join(directory).join("m.py"), "").unwrap();
+        }
+        let set = |path, mode| std::fs::set_permissions(base.join(path), PermissionsExt::from_mode(mode));
+        set("open", 0o777).unwrap();
+        set("sticky", 0o1777).unwrap();
+        symlink(base.join("open/deep"), base.join("own/link")).unwrap();
+        symlink("../own/deep", base.join("open/link")).unwrap();
+        symlink("deep", base.join("own/plain")).unwrap();
+        let user = base.metadata().unwrap().uid();
+        let mut paths = OwnPaths::new(user);
+        for (path, is_own) in [
+            ("own/deep/m.py", true),
+            ("own/plain/m.py", true),
+            ("sticky/deep/m.py", true),
+            ("own/link/m.py", false),
+            ("open/deep/m.py", false),
+            ("open/link/m.py", false),
+            ("own/deep/missing.py", false),
+        ] {
+            let path = base.join(path);
+            assert_eq!(paths.has(&path), is_own, "{}", path.display());
+            assert_eq!(paths.has_directory(path.parent().unwrap()), is_own || path.ends_with("missing.py"));
+            if path.exists() {
+                let judge = PathJudge { groups: GroupTrust::Count, ..PathJudge::new(user) };
+                assert_eq!(judge.of_ways(&ways(&path)).is_none(), is_own, "{}", path.display());
+            }
+        }
+    }
+
     #[test]
     fn whoever_may_write_to_a_step_decides() {
         let stranger = |user, group, mode| {
