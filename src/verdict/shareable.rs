@@ -14,12 +14,16 @@
 //! * Entries with a warning of `verify`: the file written last is kept, which would hide the warning.
 //! * Entries that a `keep` glob matches.
 //!
-//! # Why the file that was written last stays
+//! # Why the time of the file that was written last stays
 //!
 //! An orphan must have been written before its source was deleted ([`crate::source::witness`]). A link takes over
 //! the time at which its file was written. If that time were earlier, an entry whose source is only unmounted could
 //! count as an orphan. A later time is harmless: the entry is fresh when it is linked, so that any deletion happens
 //! afterwards.
+//!
+//! So either the file that was written last is kept, or another takes over its mtime: one with more names, of which
+//! each has its source when that is done. If the file has a name that is not among the candidates, such as an orphan's,
+//! its time stays.
 
 use super::inspector;
 use super::scope::Scope;
@@ -27,15 +31,19 @@ use super::status::{self, Status, UncheckedHashes};
 use crate::pyc::Header;
 use crate::pyc::header::InvalidationMode;
 use crate::pyc::marshal::Dialect;
-use crate::pyc::name::{Name, Slot};
+use crate::pyc::name::{Name, Slot, source_directory};
 use crate::source::{Source, SourceFile};
 use crate::store::Store;
 use crate::store::entry::{Content, Entry, Metadata};
 use crate::store::scan::{Trouble, Visit, Visitor};
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
 use std::hash::BuildHasher;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// From how many seconds on an mtime counts as later than the last change; clocks of servers differ a little.
 const LATER: i64 = 60;
@@ -87,6 +95,13 @@ pub enum NotShared {
     Changed,
     /// The file system does not support links, or the file has the maximum number of them.
     NoLinks,
+}
+
+impl ShareCandidate {
+    /// The path of its source.
+    pub fn source(&self) -> PathBuf {
+        source_directory(&self.relative).join(OsStr::from_bytes(&self.source_name))
+    }
 }
 
 impl NotShared {
@@ -174,6 +189,8 @@ pub struct KeySurvey<'a> {
 pub struct Gatherer<'a> {
     search: ShareSearch<'a>,
     keys: &'a [u64],
+    /// The most candidates for each key, and how many there are.
+    limit: Option<(usize, &'a [AtomicUsize])>,
     /// The candidates, in no order.
     pub candidates: Vec<ShareCandidate>,
 }
@@ -186,7 +203,12 @@ impl<'a> ShareSearch<'a> {
 
     /// The part of a second scan for these keys.
     pub fn gather(self, keys: &'a [u64]) -> Gatherer<'a> {
-        Gatherer { search: self, keys, candidates: Vec::new() }
+        Gatherer { search: self, keys, limit: None, candidates: Vec::new() }
+    }
+
+    /// The part of a scan that takes up to `most` candidates for each of these keys; `held` has a zero for each.
+    pub fn gather_up_to(self, most: usize, keys: &'a [u64], held: &'a [AtomicUsize]) -> Gatherer<'a> {
+        Gatherer { limit: Some((most, held)), ..self.gather(keys) }
     }
 
     /// The key of an entry's name, the name of its source and its header.
@@ -239,13 +261,9 @@ impl<'a> ShareSearch<'a> {
 
     /// Why an entry with a header is left alone.
     fn check(&self, entry: &Entry<'_>, metadata: &Metadata, source: &SourceFile) -> Option<NotShared> {
-        const WRITABLE: u32 = 0o022;
         let Content::Read(Ok(header), _) = entry.content else { return Some(NotShared::NotFresh) };
-        if metadata.user != self.store.metadata().user {
-            return Some(NotShared::OtherUser);
-        }
-        if metadata.mode & WRITABLE != 0 {
-            return Some(NotShared::Writable);
+        if let Some(why) = not_private(self.store, metadata) {
+            return Some(why);
         }
         if header.invalidation_mode() == InvalidationMode::UncheckedHash {
             return Some(NotShared::Unchecked);
@@ -259,6 +277,15 @@ impl<'a> ShareSearch<'a> {
         }
         inspector::doubt(entry, &header, source).map(|_| NotShared::Doubtful)
     }
+}
+
+/// Why a file is left alone because of its owner or mode.
+pub(crate) fn not_private(store: &Store, metadata: &Metadata) -> Option<NotShared> {
+    const WRITABLE: u32 = 0o022;
+    if metadata.user != store.metadata().user {
+        return Some(NotShared::OtherUser);
+    }
+    (metadata.mode & WRITABLE != 0).then_some(NotShared::Writable)
 }
 
 impl Visitor for KeySurvey<'_> {
@@ -286,7 +313,10 @@ impl Visitor for Gatherer<'_> {
             else {
                 continue;
             };
-            if self.keys.binary_search(&key).is_err() {
+            let Ok(at) = self.keys.binary_search(&key) else { continue };
+            let is_taken =
+                |(most, held): (usize, &[AtomicUsize])| held[at].fetch_add(1, Ordering::Relaxed) < most;
+            if !self.limit.is_none_or(is_taken) {
                 continue;
             }
             let relative = relative.get_or_insert_with(|| visit.relative.into()).clone();

@@ -142,9 +142,13 @@ fn the_scopes_of_prune() {
     assert_eq!(shares(&world, &["--under", of(0), "--under", of(1)])["shared"]["files"], 3);
     assert_eq!(shares(&world, &["--owner", of(2)])["shared"]["files"], 0);
     assert_eq!(shares(&world, &["--tag", "cpython-20"])["shared"]["files"], 0);
-    assert_eq!(shares(&world, &["--tag", &newest().tag, "--keep", of(3)])["shared"]["files"], 6);
-    // The newest file stays, so that all links of the older one become links of it.
-    assert_eq!(shares(&world, &[])["shared"]["files"], 9);
+    assert_eq!(shares(&world, &["--tag", &newest().tag, "--keep", of(3)])["shared"]["files"], 3);
+    // Only the newest files become links: those that are shared already take over their times.
+    let newest_file = entry(&world, &projects[3].join("a.py")).metadata().unwrap();
+    assert_eq!(shares(&world, &[])["shared"]["files"], 3);
+    let kept = entry(&world, &projects[0].join("a.py")).metadata().unwrap();
+    assert_eq!((kept.nlink(), kept.modified().unwrap()), (4, newest_file.modified().unwrap()));
+    assert_ne!(kept.ino(), newest_file.ino());
     assert_eq!(world.pycstore(["share", "--under"]).code, 2);
 }
 

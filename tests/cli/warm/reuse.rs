@@ -252,3 +252,38 @@ fn a_source_that_was_replaced_since_its_entry_was_compiled_proves_nothing() {
     let mut python = world.python(newest());
     answer(python.args(["-c", "import m03; assert m03.f()() == 3.7"]).env("PYTHONPATH", &two)).exits(0);
 }
+
+#[test]
+fn of_equal_sources_in_one_run_one_is_compiled() {
+    let world = World::new();
+    let one = world.home.join("one");
+    for number in 0..MODULES {
+        world.write(format!("one/m{number:02}.py"), format!("def f(): return {number}\n"));
+    }
+    let two = copy(&world, &one, "-a", "two");
+    // The same mtime and length: it seems equal until it is compared.
+    let modified = module(&two, 0).metadata().unwrap().modified().unwrap();
+    std::fs::write(module(&two, 0), "def f(): return 7\n").unwrap();
+    std::fs::File::options().write(true).open(module(&two, 0)).unwrap().set_modified(modified).unwrap();
+    let warmed = fill(&world, newest(), &one, &[two.to_str().unwrap()]);
+    assert_eq!(counts(&warmed), [&json!(MODULES + 1), &json!(MODULES - 1), &json!(0)]);
+    assert_eq!(statuses(&world, &world.home), BTreeMap::from([("fresh".to_string(), 2 * MODULES)]));
+    let links = |number| world.entry(&module(&two, number), newest(), "").metadata().unwrap().nlink();
+    assert_eq!((links(0), links(1)), (1, 2));
+    let mut python = world.python(newest());
+    answer(python.args(["-c", "import m00; assert m00.f() == 7"]).env("PYTHONPATH", &two)).exits(0);
+}
+
+/// A file with a name whose source was deleted keeps its time, so that this name stays an orphan.
+#[test]
+fn a_file_with_an_orphan_among_its_names_is_copied() {
+    let (world, one) = compiled(newest(), &[]);
+    let two = copy(&world, &one, "-a", "two");
+    fill(&world, newest(), &two, &[]);
+    std::fs::remove_dir_all(&two).unwrap();
+    let three = copy(&world, &one, "-a", "three");
+    let warmed = fill(&world, newest(), &three, &[]);
+    assert_eq!(counts(&warmed), [&json!(0), &json!(MODULES), &json!(0)]);
+    assert_eq!(world.entry(&module(&three, 5), newest(), "").metadata().unwrap().nlink(), 1);
+    assert_eq!(statuses(&world, &two), BTreeMap::from([("orphan".to_string(), MODULES)]));
+}
