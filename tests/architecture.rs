@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The folders and single files of `src/` in the order of the flow: each uses only itself and those before it.
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 23] = [
     "units",
     "pyc",
     "host",
@@ -25,6 +25,7 @@ const ROOMS: [&str; 22] = [
     "environment",
     "crontab",
     "edits",
+    "exposition",
     "setup",
     "schedule",
     "history",

@@ -22,6 +22,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 20] = [
             ("pycstore setup", "the variable in your shell"),
             ("pycstore setup git vscode", "hide __pycache__ there"),
             ("pycstore setup docker", "print a recipe"),
+            ("pycstore setup prometheus", "print alerting rules"),
             ("pycstore setup --undo", "restore the files"),
         ],
     ),
@@ -43,7 +44,13 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 20] = [
             ("pycstore schedule remove", "as before"),
         ],
     ),
-    ("doctor", &[("pycstore doctor", "all findings, the worst first")]),
+    (
+        "doctor",
+        &[
+            ("pycstore doctor", "all findings, the worst first"),
+            ("pycstore doctor --quiet --metrics doctor.prom", "for Prometheus"),
+        ],
+    ),
     (
         "du",
         &[
@@ -183,11 +190,12 @@ mod tests {
 
     /// Flags with the same meaning but another help text in each command, with words that all of these texts
     /// contain.
-    const WORDED: [(&str, &str); 11] = [
+    const WORDED: [(&str, &str); 12] = [
         ("csv", "Print comma-separated values"),
         ("dry-run", "how "),
         ("json", "rint one JSON "),
         ("max-runtime", "Stop cleanly after AGE"),
+        ("metrics", "textfile collector of Prometheus"),
         ("print", "rint the "),
         ("sort", "Sort the "),
         ("tag", "Only entries with this cache tag"),

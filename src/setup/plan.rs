@@ -59,6 +59,8 @@ impl TargetPlan {
             Target::Docker => return Ok(TargetPlan::Snippet(snippet::DOCKER)),
             Target::GithubActions => return Ok(TargetPlan::Snippet(snippet::GITHUB_ACTIONS)),
             Target::Make => return Ok(TargetPlan::Snippet(snippet::MAKE)),
+            Target::Prometheus => return Ok(TargetPlan::Snippet(snippet::PROMETHEUS)),
+            Target::Grafana => return Ok(TargetPlan::Snippet(snippet::GRAFANA)),
         }))
     }
 

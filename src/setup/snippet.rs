@@ -18,6 +18,12 @@ pub const DOCKER: &str = include_str!("snippet/Dockerfile");
 /// Steps that keep the store in the cache of a workflow.
 pub const GITHUB_ACTIONS: &str = include_str!("snippet/github-actions.yml");
 
+/// Alerts for the metrics of `prune`, `du` and `doctor`. `tests/host/prometheus.rs` lets Prometheus load this.
+pub const PROMETHEUS: &str = include_str!("snippet/prometheus-rules.yml");
+
+/// A dashboard of the same metrics.
+pub const GRAFANA: &str = include_str!("snippet/grafana-dashboard.json");
+
 /// Replaces `find … -name __pycache__ -exec rm -rf`.
 pub const MAKE: &str = "# Bytecode in this tree, and what the store has of it. Neither touches anything else.
 .PHONY: clean

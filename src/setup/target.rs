@@ -33,6 +33,10 @@ pub enum Target {
     GithubActions,
     /// A target for a Makefile
     Make,
+    /// Alerting rules of Prometheus for the files of --metrics
+    Prometheus,
+    /// A dashboard of Grafana for the same metrics
+    Grafana,
 }
 
 /// As on the command line.

@@ -455,7 +455,7 @@ fn a_census_counts_links_once_although_some_go_meanwhile() {
     assert_eq!(overflow.taken(), 20);
     let mut counted = Tally::default();
     let census = Census::collect(countings.into_iter().flatten());
-    census.tags.values().flatten().for_each(|share| counted += share.tally);
+    census.shares.values().flatten().for_each(|share| counted += share.tally);
     assert_eq!((counted.files, counted.disk), (20, disk));
 }
 

@@ -78,10 +78,14 @@ pub fn is_written(output: io::Result<()>) -> bool {
     }
 }
 
+/// Whether an error is one of writing to standard output: all others of the system come with what failed.
+pub fn is_of_output(error: &anyhow::Error) -> bool {
+    error.chain().next().is_some_and(|outermost| outermost.is::<io::Error>())
+}
+
 /// The error; of the system's own errors only that of writing to standard output comes without saying what failed.
 pub fn explained(error: anyhow::Error) -> anyhow::Error {
-    let is_bare = error.chain().next().is_some_and(|outermost| outermost.is::<io::Error>());
-    if is_bare { error.context("cannot write to standard output") } else { error }
+    if is_of_output(&error) { error.context("cannot write to standard output") } else { error }
 }
 
 /// Returns what [`fatal`] prints: the message and the hint.

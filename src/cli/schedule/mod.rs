@@ -68,6 +68,11 @@ pub struct ScheduleOptions {
 }
 
 impl ScheduleOptions {
+    /// Whether it runs the scheduled job, and not as a dry run.
+    pub fn removes(&self) -> bool {
+        self.action == Action::Run && !self.dry_run
+    }
+
     /// Whether root continues as the owner of the store.
     pub fn continues_as_owner(&self) -> bool {
         matches!(self.action, Action::Run | Action::Policy)

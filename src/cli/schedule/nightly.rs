@@ -19,6 +19,9 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     let began = Instant::now();
     let mut prune = PruneOptions::default();
     prune.run.dry_run = options.dry_run;
+    if options.removes() {
+        prune.run.metrics = session.configuration.metrics.as_ref().map(|file| file.value.clone());
+    }
     let pruned = match prune.carry_out(session)? {
         RunEnd::Finished(exit) if session.configuration.share.is_nightly() && !stop::is_signalled() => exit,
         end => return Ok(end.exit()),
