@@ -6,6 +6,7 @@
 //!
 //! Data goes to standard output, everything else to standard error.
 
+mod browse;
 mod completions;
 mod config;
 mod consent;
@@ -110,6 +111,7 @@ impl Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Du(du::DuOptions),
+    Browse(browse::BrowseOptions),
     Report(report::ReportOptions),
     Ls(ls::LsOptions),
     Prune(prune::PruneOptions),
@@ -173,6 +175,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     };
     match command {
         Command::Du(options) => du::run(&session, &options.with_paths()),
+        Command::Browse(options) => browse::run(session, &options.with_paths()),
         Command::Report(options) => report::run(&session, &options),
         Command::Ls(options) => ls::run(&session, &options.with_paths()),
         Command::Prune(options) => prune::run(&session, &options),

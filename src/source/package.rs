@@ -149,7 +149,7 @@ impl Site {
 }
 
 /// The site-packages that a directory is, or lies in: the innermost. An archive of uv's cache is laid out like one.
-fn site_around(directory: &Path) -> Option<&Path> {
+pub fn site_around(directory: &Path) -> Option<&Path> {
     directory.ancestors().find(|ancestor| {
         let is_archive = ancestor.parent().is_some_and(|parent| parent.ends_with("archive-v0"));
         ancestor.ends_with("site-packages")

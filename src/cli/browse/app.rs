@@ -1,0 +1,363 @@
+//! Runs the browser on the terminal: draws, takes keys and what other threads tell, and ends in order.
+
+use super::catalogue::Batch;
+use super::draw::{Look, draw};
+use super::keys::Key;
+use super::palette::Palette;
+use super::review::{Removing, Report, Review, problems, summary};
+use super::rows::path_in_store;
+use super::screen::{self, Screen, ScreenGuard};
+use super::state::{Browser, Dialog, ScanState, Task};
+use super::work::{Message, RemovalProgress, Workshop};
+use crate::cli::output::complain;
+use crate::cli::output::path::{Characters, escaped};
+use crate::cli::removal::marked::{MarkedEnd, MarkedOutcome};
+use crate::cli::stop;
+use pycstore::exit::Exit;
+use pycstore::quoting::at_home;
+use pycstore::store::scan::Trouble;
+use pycstore::units::Moment;
+use ratatui::crossterm::event::Event;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+/// The least time between two screens while something happens: thirty a second.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// How long what the scan found may be added before the next key is looked at.
+const SHARE_OF_FRAME: Duration = Duration::from_millis(12);
+
+/// How often the rows of a running scan are made anew, at most.
+const RELIST: Duration = Duration::from_millis(150);
+
+/// How long nothing may happen before signals are looked at.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// The running browser.
+struct App {
+    browser: Browser,
+    workshop: Workshop,
+    look: Look,
+    scan: Option<RunningScan>,
+    check: u64,
+    removal: Option<RemovalProgress>,
+    /// What could not be read by the last scan.
+    troubles: Vec<Trouble>,
+    /// What was removed, a sentence for each removal.
+    done: Vec<String>,
+    exit: Exit,
+    /// Whether the browser ends when the removal is done.
+    is_ending: bool,
+    is_drawn: bool,
+}
+
+struct RunningScan {
+    number: u64,
+    began: Instant,
+    found: Receiver<Batch>,
+    listed: Instant,
+    /// Set when the scan's threads are done.
+    troubles: Option<Vec<Trouble>>,
+}
+
+/// Runs the browser until it is quit.
+///
+/// # Errors
+/// Those of the terminal.
+pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
+    let session = workshop.session();
+    let home = session.environment.home.clone();
+    let look = Look {
+        store: at_home(workshop.opened().store.path(), home.as_deref()),
+        palette: Palette(session.style()),
+        characters: Characters::of_process(),
+        now: session.environment.now,
+    };
+    let quiet = session.global.quiet;
+    let mut app = App {
+        browser: Browser::new(home),
+        workshop,
+        look,
+        scan: None,
+        check: 0,
+        removal: None,
+        troubles: Vec::new(),
+        done: Vec::new(),
+        exit: Exit::Done,
+        is_ending: false,
+        is_drawn: false,
+    };
+    let held = complain::hold();
+    let ended = app.on_screen();
+    held.release();
+    if !quiet {
+        let mut out = io::stdout().lock();
+        for line in &app.done {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()?;
+    }
+    ended?;
+    let read = complain::troubles(&app.troubles);
+    Ok(if read == Exit::Done { app.exit } else { read })
+}
+
+impl App {
+    fn on_screen(&mut self) -> io::Result<()> {
+        let signals = stop::watch_signals(screen::restore)?;
+        let mut screen = screen::enter()?;
+        let _guard = ScreenGuard;
+        self.begin_scan();
+        self.draw(&mut screen)?;
+        self.workshop.read_input();
+        let mut drawn = Instant::now();
+        loop {
+            if signals.take_resumed() {
+                screen::resume()?;
+                screen.clear()?;
+                self.is_drawn = false;
+            }
+            if signals.take_suspend() {
+                self.suspend(&mut screen)?;
+            }
+            if signals.is_ended() && self.end() {
+                return Ok(());
+            }
+            let is_busy = self.scan.is_some() || self.removal.is_some();
+            let wait = if is_busy || !self.is_drawn { Duration::from_millis(4) } else { IDLE };
+            match self.workshop.messages.recv_timeout(wait) {
+                Ok(message) => {
+                    if self.take(message, &mut screen)? {
+                        return Ok(());
+                    }
+                    // Keys are answered at once, as far as the terminal keeps up.
+                    while let Ok(message) = self.workshop.messages.try_recv() {
+                        if self.take(message, &mut screen)? {
+                            return Ok(());
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            self.take_batches();
+            self.follow_removal();
+            let is_resized = screen.size().is_ok_and(|size| size != screen_size(&mut screen));
+            if (!self.is_drawn || is_resized) && drawn.elapsed() >= FRAME {
+                self.draw(&mut screen)?;
+                drawn = Instant::now();
+            }
+        }
+    }
+
+    fn draw(&mut self, screen: &mut Screen) -> io::Result<()> {
+        self.look.now = Moment::from(std::time::SystemTime::now());
+        if let Some(scan) = &self.scan {
+            self.browser.scan = ScanState::Running(scan.began.elapsed());
+        }
+        screen.draw(|frame| draw(&mut self.browser, &self.look, frame.buffer_mut()))?;
+        self.is_drawn = true;
+        self.inspect();
+        Ok(())
+    }
+
+    /// Asks for the details of the selected entry, if the pane has those of another.
+    fn inspect(&mut self) {
+        let entry = self.browser.entry().filter(|_| self.browser.pane.is_open);
+        let Some(entry) = entry.filter(|entry| self.browser.pane.entry != Some(*entry)) else { return };
+        let catalogue = &self.browser.catalogue;
+        let identity = catalogue.entries[entry as usize].facts.identity;
+        let store = &self.workshop.opened().store;
+        let others = catalogue.inodes.names(identity).iter().filter(|other| **other != entry);
+        let shown = |other: &u32| store.shown(&path_in_store(catalogue, *other), b"");
+        let others: Vec<PathBuf> = others.map(shown).collect();
+        let relative = path_in_store(catalogue, entry);
+        (self.browser.pane.entry, self.browser.pane.lines) = (Some(entry), Vec::new());
+        self.workshop.inspect(entry, relative, others);
+    }
+
+    fn begin_scan(&mut self) {
+        let (number, found) = self.workshop.scan();
+        let (began, listed) = (Instant::now(), Instant::now());
+        self.scan = Some(RunningScan { number, began, found, listed, troubles: None });
+    }
+
+    /// Adds what the scan found, for a part of the time of a screen.
+    fn take_batches(&mut self) {
+        let Some(scan) = &mut self.scan else { return };
+        let began = Instant::now();
+        let mut is_done = false;
+        while began.elapsed() < SHARE_OF_FRAME {
+            match scan.found.try_recv() {
+                Ok(batch) => {
+                    self.browser.add(batch);
+                    self.is_drawn = false;
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    is_done = true;
+                    break;
+                }
+            }
+        }
+        if is_done && let Some(troubles) = scan.troubles.take() {
+            self.scan = None;
+            self.browser.end_scan(troubles.len());
+            self.troubles = troubles;
+            self.is_drawn = false;
+        } else if scan.listed.elapsed() >= RELIST || self.browser.rows.is_empty() {
+            scan.listed = Instant::now();
+            self.browser.refresh();
+        }
+    }
+
+    /// Takes a message; returns whether the browser ends.
+    fn take(&mut self, message: Message, screen: &mut Screen) -> io::Result<bool> {
+        self.is_drawn = false;
+        match message {
+            Message::Input(Event::Key(key)) => {
+                if let Some(task) = Key::of(key).and_then(|key| self.browser.key(key)) {
+                    return self.carry_out(task, screen);
+                }
+            }
+            Message::Input(_) => {}
+            Message::NoInput => return Ok(self.end()),
+            Message::Scanned(number, troubles) => {
+                if let Some(scan) = self.scan.as_mut().filter(|scan| scan.number == number) {
+                    scan.troubles = Some(troubles);
+                }
+            }
+            Message::Inspected(entry, lines) => {
+                if self.browser.pane.entry == Some(entry) {
+                    self.browser.pane.lines = lines;
+                }
+            }
+            Message::Foreseen(number, end) if number == self.check => self.foreseen(end),
+            Message::Foreseen(..) => {}
+            Message::Removed(end) => {
+                self.removed(end);
+                return Ok(self.is_ending);
+            }
+        }
+        Ok(false)
+    }
+
+    fn carry_out(&mut self, task: Task, screen: &mut Screen) -> io::Result<bool> {
+        match task {
+            Task::Quit => return Ok(self.end()),
+            Task::Suspend => self.suspend(screen)?,
+            Task::Rescan => {
+                self.browser.begin_scan();
+                self.begin_scan();
+            }
+            Task::Foresee => {
+                let (chosen, _) = self.browser.catalogue.chosen();
+                self.check = self.workshop.foresee(chosen);
+            }
+            Task::Drop => {
+                self.check = 0;
+                self.workshop.stop.request();
+            }
+            Task::Remove => {
+                let (chosen, indexes) = self.browser.catalogue.chosen();
+                let all = chosen.len() as u64;
+                self.removal = Some(self.workshop.remove(chosen, indexes));
+                self.browser.dialog = Dialog::Removing(Removing { removed: 0, all, is_stopping: false });
+            }
+            Task::Stop => self.workshop.stop.request(),
+        }
+        Ok(false)
+    }
+
+    fn foreseen(&mut self, end: anyhow::Result<MarkedEnd>) {
+        self.browser.dialog = match end {
+            Ok(MarkedEnd::Finished(foreseen)) => {
+                Dialog::Review(Box::new(Review::new(&foreseen, self.browser.home())))
+            }
+            Ok(MarkedEnd::Locked | MarkedEnd::Stopped) => Dialog::List,
+            Err(error) => failed(&error),
+        };
+    }
+
+    /// Takes note of what was removed.
+    fn removed(&mut self, end: anyhow::Result<MarkedEnd>) {
+        if let Some(progress) = self.removal.take() {
+            let removed =
+                std::mem::take(&mut *progress.removed.lock().unwrap_or_else(PoisonError::into_inner));
+            self.browser.remove(&removed);
+        }
+        self.browser.dialog = Dialog::List;
+        match end {
+            Ok(MarkedEnd::Finished(done)) => self.report(&done),
+            Ok(MarkedEnd::Locked) => {
+                self.exit = Exit::Incomplete;
+                let lines = vec!["nothing was removed: another process holds the lock of the store".into()];
+                self.browser.dialog = Dialog::Report(Report::new(lines));
+            }
+            Ok(MarkedEnd::Stopped) => self.browser.message = "stopped: nothing was removed".into(),
+            Err(error) => {
+                self.exit = Exit::Incomplete;
+                self.browser.dialog = failed(&error);
+            }
+        }
+    }
+
+    fn report(&mut self, done: &MarkedOutcome) {
+        let summary = summary(&done.outcome);
+        let problems = problems(done);
+        if done.exit != Exit::Done {
+            self.exit = done.exit;
+        }
+        self.done.push(summary.clone());
+        self.browser.message.clone_from(&summary);
+        if !problems.is_empty() {
+            self.done.extend(problems.iter().map(|line| escaped(line)));
+            let lines = std::iter::once(summary).chain(problems).collect();
+            self.browser.dialog = Dialog::Report(Report::new(lines));
+        }
+    }
+
+    /// Shows how far the removal is.
+    fn follow_removal(&mut self) {
+        if let (Some(progress), Dialog::Removing(removing)) = (&self.removal, &mut self.browser.dialog) {
+            let removed = progress.count.load(Ordering::Relaxed);
+            self.is_drawn &= removing.removed == removed;
+            removing.removed = removed;
+        }
+    }
+
+    /// Ends the browser, or the removal first; returns whether it may end now.
+    fn end(&mut self) -> bool {
+        self.workshop.stop_scan();
+        self.workshop.stop.request();
+        self.is_ending = true;
+        if let Dialog::Removing(removing) = &mut self.browser.dialog {
+            removing.is_stopping = true;
+        }
+        self.removal.is_none()
+    }
+
+    fn suspend(&mut self, screen: &mut Screen) -> io::Result<()> {
+        screen::restore();
+        stop::suspend();
+        screen::resume()?;
+        screen.clear()?;
+        self.is_drawn = false;
+        Ok(())
+    }
+}
+
+fn screen_size(screen: &mut Screen) -> ratatui::layout::Size {
+    let area = screen.get_frame().area();
+    ratatui::layout::Size { width: area.width, height: area.height }
+}
+
+fn failed(error: &anyhow::Error) -> Dialog {
+    let (message, hint) = complain::message_and_hint(error);
+    let hint = hint.map(|hint| format!("hint: {hint}"));
+    Dialog::Report(Report::new(std::iter::once(message).chain(hint).collect()))
+}

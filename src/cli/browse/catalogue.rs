@@ -1,0 +1,493 @@
+//! All files of the store in memory, as a tree: owner, environment or package, directory, entry.
+//!
+//! The scan delivers a [`Batch`] for each directory of the store. A node adds up the files below it by status and cache tag, so
+//! that the views by status and by tag show parts of the same tree ([`Facet`]).
+//!
+//! # Invariants
+//!
+//! * A node has a larger index than its parent.
+//! * Nothing depends on the order of the batches, except indexes.
+//! * A file with several hard links counts by name; its bytes count once, in the nodes that have all its names
+//!   ([`super::inodes`]).
+//! * Memory: about 75 bytes and the name for each entry, and a few hundred for each directory.
+
+use super::inodes::Inodes;
+use super::sums::{Cell, Sums, add_cell};
+use pycstore::pyc::name;
+use pycstore::source::owner::{Owner, Spellings};
+use pycstore::units::{Moment, Tally};
+use pycstore::verdict::status::Status;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The node of the whole store.
+pub const ROOT: u32 = 0;
+
+/// A status or tag of what has none, or several.
+pub const MIXED: u16 = u16::MAX;
+
+/// One directory of the store with its files, as the scan found it.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its path from the store's root.
+    pub relative: Box<[u8]>,
+    /// Its own disk usage.
+    pub own: Tally,
+    /// The owner of its files; none if it has no files.
+    pub owner: Option<Arc<Owner>>,
+    /// Its files, sorted by name.
+    pub files: Vec<BatchFile>,
+    /// The names of the files, one after another.
+    pub names: Vec<u8>,
+    /// The globs that keep files of this directory.
+    pub globs: Vec<Box<str>>,
+}
+
+/// A file as the scan found it.
+#[derive(Debug, Clone)]
+pub struct BatchFile {
+    /// The length of its name.
+    pub name_length: u8,
+    /// Its package; none outside site-packages.
+    pub package: Option<Arc<str>>,
+    /// Its cache tag; none for a foreign file.
+    pub tag: Option<Box<str>>,
+    /// What is known of the file.
+    pub facts: FileFacts,
+}
+
+/// What is known of one file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileFacts {
+    /// Device and inode.
+    pub identity: (u64, u64),
+    /// How many hard links it has.
+    pub links: u32,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its disk usage in bytes.
+    pub disk: u64,
+    /// Its last modification.
+    pub modified: Moment,
+    /// Its last use, if that is known.
+    pub used: Option<i64>,
+    /// Its status.
+    pub status: Status,
+    /// Why it cannot be marked, if it cannot.
+    pub bar: Option<Bar>,
+    /// Whether a default prune removes it.
+    pub is_reclaimable: bool,
+}
+
+/// Why a file cannot be marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bar {
+    /// Its status is unknown.
+    Unknown,
+    /// Python did not write it.
+    Foreign,
+    /// It is a temporary that may still be written.
+    Young,
+    /// Its first bytes cannot be read.
+    Unreadable,
+    /// The store belongs to another user.
+    NotOurs,
+    /// A `keep` glob matches its source: the index of the glob in the batch, then in [`Catalogue::globs`].
+    Kept(u16),
+}
+
+/// One file.
+#[derive(Debug, Clone)]
+pub struct CatalogueEntry {
+    /// What is known of it.
+    pub facts: FileFacts,
+    name_at: u32,
+    name_length: u8,
+    /// The index of its directory of the store.
+    pub directory: u32,
+    /// The index of its package in [`Catalogue::packages`], or [`MIXED`].
+    package: u32,
+    /// The index of its tag in [`Catalogue::tags`], or [`MIXED`].
+    pub tag: u16,
+    /// Its node.
+    pub node: u32,
+    /// Whether it is marked.
+    pub mark: Mark,
+}
+
+/// Whether an entry is to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mark {
+    /// It stays.
+    #[default]
+    None,
+    /// It is to be removed.
+    Marked,
+    /// It was removed.
+    Removed,
+}
+
+/// A directory of the store.
+#[derive(Debug)]
+pub struct StoreDirectory {
+    /// Its path from the store's root.
+    pub relative: Arc<[u8]>,
+    /// The index of the owner in [`Catalogue::owners`].
+    owner: u32,
+    /// Its first file; the others follow.
+    pub first: u32,
+    /// How many files it has.
+    pub count: u32,
+}
+
+/// What a node stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NodeKey {
+    /// The whole store.
+    Root,
+    /// The index of an owner in [`Catalogue::heads`].
+    Owner(u32),
+    /// An environment in an owner: the index of its path in the texts.
+    Environment(u32),
+    /// A package: the index of its name in [`Catalogue::packages`].
+    Package(u32),
+    /// A directory of sources: the index of its name in the texts.
+    Directory(u32),
+}
+
+/// A node of the tree.
+#[derive(Debug)]
+pub struct Node {
+    /// What it stands for.
+    pub key: NodeKey,
+    /// Its parent; its own index for the root.
+    pub parent: u32,
+    /// The number of nodes above it.
+    pub depth: u16,
+    /// The nodes directly below it.
+    pub children: Vec<u32>,
+    /// The files directly in it: first and number.
+    pub runs: Vec<(u32, u32)>,
+    /// The sums of all files below it, by status and tag, without the bytes of files with several links.
+    pub cells: Vec<Cell>,
+    /// The bytes of the files with several links that have all their names below it.
+    pub linked: Vec<Cell>,
+}
+
+/// A part of the files: those of one status, of one tag, or all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facet {
+    /// The index of the status in [`pycstore::verdict::status::NAMES`].
+    pub status: Option<u16>,
+    /// The index of the tag in [`Catalogue::tags`], [`MIXED`] for files without one.
+    pub tag: Option<u16>,
+}
+
+impl Facet {
+    /// Whether files of this status and tag are in it.
+    pub fn admits(self, status: u16, tag: u16) -> bool {
+        self.status.is_none_or(|it| it == status) && self.tag.is_none_or(|it| it == tag)
+    }
+
+    /// Whether it has this entry.
+    pub fn has(self, entry: &CatalogueEntry) -> bool {
+        self.admits(entry.facts.status.index() as u16, entry.tag)
+    }
+}
+
+/// All files of a store.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// The files.
+    pub entries: Vec<CatalogueEntry>,
+    /// The nodes; the first is the root.
+    pub nodes: Vec<Node>,
+    /// The directories of the store.
+    pub directories: Vec<StoreDirectory>,
+    /// The owners as they are shown.
+    pub heads: Vec<Owner>,
+    /// The packages.
+    pub packages: Vec<Arc<str>>,
+    /// The cache tags.
+    pub tags: Vec<Box<str>>,
+    /// The globs that keep files.
+    pub globs: Vec<Box<str>>,
+    /// The number of directories and their own disk usage.
+    pub own: Tally,
+    /// The files with several links.
+    pub inodes: Inodes,
+    owners: Vec<(Arc<Owner>, u32)>,
+    owner_indexes: HashMap<Arc<Owner>, u32>,
+    package_indexes: HashMap<Arc<str>, u32>,
+    tag_indexes: HashMap<Box<str>, u16>,
+    texts: Vec<Box<[u8]>>,
+    text_indexes: HashMap<Box<[u8]>, u32>,
+    below: HashMap<(u32, NodeKey), u32>,
+    names: Vec<u8>,
+}
+
+/// No package.
+const NO_PACKAGE: u32 = u32::MAX;
+
+impl Catalogue {
+    /// An empty store.
+    pub fn new() -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        catalogue.plant();
+        catalogue
+    }
+
+    /// Makes the root.
+    fn plant(&mut self) {
+        let (children, runs, cells, linked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        self.nodes = vec![Node { key: NodeKey::Root, parent: ROOT, depth: 0, children, runs, cells, linked }];
+        self.below.clear();
+    }
+
+    /// Adds a directory of the store with its files.
+    pub fn add(&mut self, batch: Batch) {
+        self.own += batch.own;
+        let Some(owner) = batch.owner else { return };
+        let owner = self.owner(owner);
+        let directory = self.directories.len() as u32;
+        let first = self.entries.len() as u32;
+        let globs: Vec<u16> = batch.globs.iter().map(|glob| self.glob(glob)).collect();
+        let mut name_at = self.names.len() as u32;
+        self.names.extend_from_slice(&batch.names);
+        for BatchFile { name_length, package, tag, mut facts } in batch.files {
+            if let Some(Bar::Kept(glob)) = &mut facts.bar {
+                *glob = globs[usize::from(*glob)];
+            }
+            let package = package.map_or(NO_PACKAGE, |package| self.package(package));
+            let tag = tag.map_or(MIXED, |tag| self.tag(&tag));
+            let index = self.entries.len() as u32;
+            if facts.links > 1 {
+                self.inodes.add(facts.identity, index);
+            }
+            let (node, mark) = (ROOT, Mark::None);
+            let entry = CatalogueEntry { facts, name_at, name_length, directory, package, tag, node, mark };
+            self.entries.push(entry);
+            name_at += u32::from(name_length);
+        }
+        let count = self.entries.len() as u32 - first;
+        self.directories.push(StoreDirectory { relative: batch.relative.into(), owner, first, count });
+        self.place(directory);
+    }
+
+    /// Puts the files of a directory into the tree, and adds them to all nodes above.
+    fn place(&mut self, directory: u32) {
+        let StoreDirectory { first, count, .. } = self.directories[directory as usize];
+        let mut start = first;
+        while start < first + count {
+            let package = self.entries[start as usize].package;
+            let run = self.entries[start as usize..(first + count) as usize].iter();
+            let length = run.take_while(|entry| entry.package == package).count() as u32;
+            let node = self.node_of(directory, package);
+            self.nodes[node as usize].runs.push((start, length));
+            let mut cells = Vec::new();
+            for entry in &mut self.entries[start as usize..(start + length) as usize] {
+                entry.node = node;
+                if entry.mark != Mark::Removed {
+                    add_cell(&mut cells, entry.facts.status.index() as u16, entry.tag, &Sums::of(entry));
+                }
+            }
+            self.add_upwards(node, &cells);
+            start += length;
+        }
+    }
+
+    /// Adds sums to a node and all above it.
+    fn add_upwards(&mut self, mut node: u32, cells: &[Cell]) {
+        loop {
+            let at = &mut self.nodes[node as usize];
+            cells.iter().for_each(|cell| add_cell(&mut at.cells, cell.status, cell.tag, &cell.sums));
+            if node == ROOT {
+                return;
+            }
+            node = at.parent;
+        }
+    }
+
+    /// The node for the files of a package in a directory of the store.
+    fn node_of(&mut self, directory: u32, package: u32) -> u32 {
+        let StoreDirectory { relative, owner, .. } = &self.directories[directory as usize];
+        let (owner, head) = self.owners[*owner as usize].clone();
+        let sources = name::source_directory(relative);
+        let mut node = self.child(ROOT, NodeKey::Owner(head));
+        let mut base: &Path = &owner.root;
+        if let Some(environment) = owner.environment.as_deref().filter(|it| *it != owner.root) {
+            let inside = environment.strip_prefix(&owner.root).unwrap_or(environment);
+            let text = self.text(inside.as_os_str().as_bytes());
+            node = self.child(node, NodeKey::Environment(text));
+            base = environment;
+        }
+        if package != NO_PACKAGE {
+            node = self.child(node, NodeKey::Package(package));
+            base = pycstore::source::package::site_around(&sources).unwrap_or(base);
+        }
+        let inside = sources.strip_prefix(base).unwrap_or(&sources);
+        for component in inside.components().filter(|it| it.as_os_str() != "/") {
+            let text = self.text(component.as_os_str().as_bytes());
+            node = self.child(node, NodeKey::Directory(text));
+        }
+        node
+    }
+
+    /// The node with this key directly below another; made if it is not there.
+    fn child(&mut self, parent: u32, key: NodeKey) -> u32 {
+        if let Some(node) = self.below.get(&(parent, key)) {
+            return *node;
+        }
+        let node = self.nodes.len() as u32;
+        let depth = self.nodes[parent as usize].depth + 1;
+        let (children, runs, cells, linked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        self.nodes.push(Node { key, parent, depth, children, runs, cells, linked });
+        self.nodes[parent as usize].children.push(node);
+        self.below.insert((parent, key), node);
+        node
+    }
+
+    /// Joins the owners that are one by several spellings of their paths, once all are known.
+    pub fn join_spellings(&mut self) {
+        let spellings = Spellings::of(self.owners.iter().map(|(owner, _)| &**owner));
+        let mut heads: Vec<Owner> = Vec::new();
+        let mut is_changed = false;
+        for (owner, index) in &mut self.owners {
+            let head = spellings.head(owner);
+            is_changed |= self.heads[*index as usize].root != head.root;
+            let known = heads.iter().position(|it| *it == head).unwrap_or_else(|| {
+                heads.push(head);
+                heads.len() - 1
+            });
+            *index = known as u32;
+        }
+        self.heads = heads;
+        if is_changed {
+            self.plant();
+            (0..self.directories.len() as u32).for_each(|directory| self.place(directory));
+        }
+        self.recount();
+    }
+
+    /// Computes all sums again: after marks were changed or files removed.
+    pub fn recount(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.cells.clear());
+        for entry in self.entries.iter().filter(|entry| entry.mark != Mark::Removed) {
+            let cells = &mut self.nodes[entry.node as usize].cells;
+            add_cell(cells, entry.facts.status.index() as u16, entry.tag, &Sums::of(entry));
+        }
+        for node in (1..self.nodes.len()).rev() {
+            let (above, rest) = self.nodes.split_at_mut(node);
+            let parent = &mut above[rest[0].parent as usize].cells;
+            rest[0].cells.iter().for_each(|cell| add_cell(parent, cell.status, cell.tag, &cell.sums));
+        }
+        self.settle_links();
+    }
+
+    /// Adds the bytes of files with several links to the nodes that have all their names.
+    pub fn settle_links(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.linked.clear());
+        let Catalogue { inodes, entries, nodes, .. } = self;
+        inodes.settle(entries, nodes);
+    }
+
+    /// The sums of a node's files that are in a facet.
+    pub fn sums(&self, node: u32, facet: Facet) -> Sums {
+        let node = &self.nodes[node as usize];
+        let mut sums = Sums::default();
+        for cell in node.cells.iter().chain(&node.linked).filter(|cell| facet.admits(cell.status, cell.tag)) {
+            sums.add(&cell.sums);
+        }
+        sums
+    }
+
+    /// The name of an entry.
+    pub fn name(&self, entry: u32) -> &[u8] {
+        let CatalogueEntry { name_at, name_length, .. } = self.entries[entry as usize];
+        &self.names[name_at as usize..name_at as usize + usize::from(name_length)]
+    }
+
+    /// The directory of the store that has an entry.
+    pub fn directory_of(&self, entry: u32) -> &StoreDirectory {
+        &self.directories[self.entries[entry as usize].directory as usize]
+    }
+
+    /// Calls `each` with every entry in or below a node that is in the facet and was not removed.
+    pub fn for_each_below(&self, node: u32, facet: Facet, mut each: impl FnMut(u32)) {
+        let mut waiting = vec![node];
+        while let Some(node) = waiting.pop() {
+            let node = &self.nodes[node as usize];
+            for entry in node.runs.iter().flat_map(|(first, count)| *first..first + count) {
+                let found = &self.entries[entry as usize];
+                if found.mark != Mark::Removed && facet.has(found) {
+                    each(entry);
+                }
+            }
+            waiting.extend(&node.children);
+        }
+    }
+
+    /// A path of an environment, or a name of a directory.
+    pub fn text_of(&self, index: u32) -> &Path {
+        Path::new(OsStr::from_bytes(&self.texts[index as usize]))
+    }
+
+    fn text(&mut self, text: &[u8]) -> u32 {
+        if let Some(index) = self.text_indexes.get(text) {
+            return *index;
+        }
+        let index = self.texts.len() as u32;
+        self.texts.push(text.into());
+        self.text_indexes.insert(text.into(), index);
+        index
+    }
+
+    fn owner(&mut self, owner: Arc<Owner>) -> u32 {
+        if let Some(index) = self.owner_indexes.get(&owner) {
+            return *index;
+        }
+        let head = Owner { environment: None, ..(*owner).clone() };
+        let known = self.heads.iter().position(|it| *it == head).unwrap_or_else(|| {
+            self.heads.push(head);
+            self.heads.len() - 1
+        });
+        let index = self.owners.len() as u32;
+        self.owners.push((owner.clone(), known as u32));
+        self.owner_indexes.insert(owner, index);
+        index
+    }
+
+    fn package(&mut self, package: Arc<str>) -> u32 {
+        if let Some(index) = self.package_indexes.get(&package) {
+            return *index;
+        }
+        let index = self.packages.len() as u32;
+        self.packages.push(package.clone());
+        self.package_indexes.insert(package, index);
+        index
+    }
+
+    fn tag(&mut self, tag: &str) -> u16 {
+        if let Some(index) = self.tag_indexes.get(tag) {
+            return *index;
+        }
+        // Names may be anything: beyond this many tags, the last stands for all others.
+        let index = (self.tags.len() as u16).min(MIXED - 1);
+        if index < MIXED - 1 {
+            self.tags.push(tag.into());
+            self.tag_indexes.insert(tag.into(), index);
+        }
+        index
+    }
+
+    fn glob(&mut self, glob: &str) -> u16 {
+        let known = self.globs.iter().position(|it| **it == *glob).unwrap_or_else(|| {
+            self.globs.push(glob.into());
+            self.globs.len() - 1
+        });
+        known as u16
+    }
+}

@@ -1,0 +1,1 @@
+//! Journeys by keys, and the screens they lead to.
