@@ -116,6 +116,9 @@ impl App {
         self.workshop.read_input();
         let mut drawn = Instant::now();
         loop {
+            if !screen::is_entered() {
+                return Err(io::Error::other("the browser ended: a thread failed"));
+            }
             if signals.take_resumed() {
                 screen::resume()?;
                 screen.clear()?;
@@ -274,13 +277,17 @@ impl App {
     }
 
     fn foreseen(&mut self, end: anyhow::Result<MarkedEnd>) {
-        self.browser.dialog = match end {
+        match end {
             Ok(MarkedEnd::Finished(foreseen)) => {
-                Dialog::Review(Box::new(Review::new(&foreseen, self.browser.home())))
+                let review = Review::new(&foreseen, self.browser.home());
+                self.browser.dialog = Dialog::Review(Box::new(review));
             }
-            Ok(MarkedEnd::Locked | MarkedEnd::Stopped) => Dialog::List,
-            Err(error) => failed(&error),
-        };
+            Ok(MarkedEnd::Locked | MarkedEnd::Stopped) => self.browser.decline(),
+            Err(error) => {
+                self.browser.decline();
+                self.browser.dialog = failed(&error);
+            }
+        }
     }
 
     /// Takes note of what was removed.
@@ -308,6 +315,11 @@ impl App {
 
     fn report(&mut self, done: &MarkedOutcome) {
         let summary = summary(&done.outcome);
+        if done.outcome.left.is_empty() {
+            // What is still marked was kept, and would be kept again.
+            self.browser.catalogue.unmark_all();
+            self.browser.list();
+        }
         let problems = problems(done);
         if done.exit != Exit::Done {
             self.exit = done.exit;

@@ -116,6 +116,17 @@ pub struct CatalogueEntry {
     pub node: u32,
     /// Whether it is marked.
     pub mark: Mark,
+    /// Whether its bytes are counted by file and not by name.
+    pub bytes: BytesCount,
+}
+
+/// How the bytes of an entry are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BytesCount {
+    /// With the entry: its file had no other link when it was scanned.
+    ByName,
+    /// Once for all names of the file ([`Catalogue::inodes`]).
+    ByFile,
 }
 
 /// Whether an entry is to be removed.
@@ -198,6 +209,15 @@ impl Facet {
     }
 }
 
+/// What [`Catalogue::join_spellings`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joined {
+    /// Nothing: no owner has several spellings.
+    AsBefore,
+    /// It made all nodes anew.
+    Anew,
+}
+
 /// All files of a store.
 #[derive(Debug, Default)]
 pub struct Catalogue {
@@ -264,12 +284,21 @@ impl Catalogue {
             let package = package.map_or(NO_PACKAGE, |package| self.package(package));
             let tag = tag.map_or(MIXED, |tag| self.tag(&tag));
             let index = self.entries.len() as u32;
-            if facts.links > 1 {
+            let bytes = if facts.links > 1 { BytesCount::ByFile } else { BytesCount::ByName };
+            if bytes == BytesCount::ByFile {
                 self.inodes.add(facts.identity, index);
             }
-            let (node, mark) = (ROOT, Mark::None);
-            let entry = CatalogueEntry { facts, name_at, name_length, directory, package, tag, node, mark };
-            self.entries.push(entry);
+            self.entries.push(CatalogueEntry {
+                facts,
+                name_at,
+                name_length,
+                directory,
+                package,
+                tag,
+                node: ROOT,
+                mark: Mark::None,
+                bytes,
+            });
             name_at += u32::from(name_length);
         }
         let count = self.entries.len() as u32 - first;
@@ -351,7 +380,7 @@ impl Catalogue {
     }
 
     /// Joins the owners that are one by several spellings of their paths, once all are known.
-    pub fn join_spellings(&mut self) {
+    pub fn join_spellings(&mut self) -> Joined {
         let spellings = Spellings::of(self.owners.iter().map(|(owner, _)| &**owner));
         let mut heads: Vec<Owner> = Vec::new();
         let mut is_changed = false;
@@ -365,11 +394,13 @@ impl Catalogue {
             *index = known as u32;
         }
         self.heads = heads;
-        if is_changed {
+        let joined = if is_changed { Joined::Anew } else { Joined::AsBefore };
+        if joined == Joined::Anew {
             self.plant();
             (0..self.directories.len() as u32).for_each(|directory| self.place(directory));
         }
         self.recount();
+        joined
     }
 
     /// Computes all sums again: after marks were changed or files removed.

@@ -3,7 +3,7 @@
 use super::draw::Canvas;
 use super::keys::HELP;
 use super::palette::Hue;
-use super::review::{Removing, Report, Review, WORD};
+use super::review::{Removing, Report, Review, ReviewVisibility, WORD};
 use super::state::Dialog;
 use crate::cli::output::path::escaped;
 use pycstore::paragraph::{width, wrapped};
@@ -11,16 +11,19 @@ use pycstore::units::human;
 use ratatui::layout::Rect;
 
 /// Draws the screen of a dialog over everything.
-pub fn draw(canvas: &mut Canvas<'_>, area: Rect, dialog: &Dialog) {
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, dialog: &mut Dialog) {
     canvas.clear(area);
     match dialog {
         Dialog::List | Dialog::Filter | Dialog::MarkStatus => {}
         Dialog::Help(first) => help(canvas, area, *first),
         Dialog::Foreseeing => {
-            canvas.put(area, 0, 0, "Checking the marked files again …", Hue::Heading);
+            canvas.put(area, 0, 0, "Checking the marked files again", Hue::Heading);
             canvas.put(area, 2, 0, "Esc goes back", Hue::Quiet);
         }
-        Dialog::Review(review) => self::review(canvas, area, review),
+        Dialog::Review(review) => {
+            self::review(canvas, area, review);
+            review.visibility = ReviewVisibility::Drawn;
+        }
         Dialog::Removing(removing) => self::removing(canvas, area, *removing),
         Dialog::Report(report) => self::report(canvas, area, report),
     }

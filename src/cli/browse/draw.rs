@@ -101,7 +101,7 @@ pub fn draw(browser: &mut Browser, look: &Look, buffer: &mut Buffer) {
         pane::draw(&mut canvas, side, browser);
     }
     foot(&mut canvas, area, browser);
-    match &browser.dialog {
+    match &mut browser.dialog {
         Dialog::List | Dialog::Filter | Dialog::MarkStatus => {}
         dialog => dialogs::draw(&mut canvas, area, dialog),
     }
@@ -175,6 +175,9 @@ struct ListColumn {
 const LEAST_NAME: u16 = 22;
 const SHORTEST_NAME: u16 = 12;
 
+/// Columns from this rank on are left out before any name is cut.
+const DECORATION: u8 = 5;
+
 const COLUMNS: [ListColumn; 8] = [
     ListColumn {
         heading: "SIZE",
@@ -243,9 +246,14 @@ fn columns(width: u16, browser: &Browser) -> Vec<&'static ListColumn> {
         _ => true,
     };
     let mut columns: Vec<&ListColumn> = COLUMNS.iter().filter(is_wanted).collect();
+    let longest = u16::try_from(browser.longest).unwrap_or(u16::MAX);
     let taken = |columns: &[&ListColumn]| columns.iter().map(|column| column.width + 2).sum::<u16>();
     while let Some(last) = columns.iter().map(|column| column.rank).max().filter(|rank| *rank > 0) {
-        let name = if last == 1 { SHORTEST_NAME } else { LEAST_NAME };
+        let name = match last {
+            1 => longest.min(SHORTEST_NAME),
+            DECORATION.. => longest,
+            _ => longest.min(LEAST_NAME),
+        };
         if 3 + taken(&columns) + name <= width {
             break;
         }

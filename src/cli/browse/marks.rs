@@ -1,6 +1,6 @@
 //! Marks: which entries are to be removed. A mark on a row is one on every entry below it that may be marked.
 
-use super::catalogue::{Bar, Catalogue, Facet, Mark, ROOT};
+use super::catalogue::{Bar, BytesCount, Catalogue, Facet, Mark, ROOT};
 use super::rows::Item;
 use pycstore::store::entry::SeenEntry;
 use pycstore::units::human;
@@ -103,8 +103,8 @@ impl Catalogue {
         for index in entries {
             let entry = &mut self.entries[*index as usize];
             entry.mark = Mark::Removed;
-            let (identity, links) = (entry.facts.identity, entry.facts.links);
-            if links > 1 {
+            let (identity, bytes) = (entry.facts.identity, entry.bytes);
+            if bytes == BytesCount::ByFile {
                 for name in self.inodes.names(identity).to_vec() {
                     let facts = &mut self.entries[name as usize].facts;
                     facts.links = facts.links.saturating_sub(1);

@@ -25,6 +25,15 @@ pub struct ReviewRow {
     pub owner: String,
 }
 
+/// Whether a screen was drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewVisibility {
+    /// Not yet.
+    NotYet,
+    /// It was.
+    Drawn,
+}
+
 /// What a removal would do, for confirmation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
@@ -42,6 +51,8 @@ pub struct Review {
     pub typed: String,
     /// The first row on the screen.
     pub offset: usize,
+    /// Whether it was drawn: a key that was pressed before means something else.
+    pub visibility: ReviewVisibility,
 }
 
 impl Review {
@@ -67,6 +78,7 @@ impl Review {
             empties_store: *empties_store,
             typed: String::new(),
             offset: 0,
+            visibility: ReviewVisibility::NotYet,
         }
     }
 
@@ -78,7 +90,9 @@ impl Review {
     /// Does what a key says.
     pub fn key(&mut self, key: Key) -> Option<Task> {
         match key {
-            Key::Confirm if self.is_confirmed() => return Some(Task::Remove),
+            Key::Confirm if self.is_confirmed() && self.visibility == ReviewVisibility::Drawn => {
+                return Some(Task::Remove);
+            }
             Key::Escape => return Some(Task::Drop),
             Key::Interrupt => return Some(Task::Quit),
             Key::Up => self.offset = self.offset.saturating_sub(1),

@@ -1,6 +1,6 @@
 //! The rows of a list: what is directly below the place that is open.
 
-use super::catalogue::{Catalogue, Facet, MIXED, Mark, Node, NodeKey};
+use super::catalogue::{BytesCount, Catalogue, Facet, MIXED, Mark, Node, NodeKey};
 use super::sums::Sums;
 use pycstore::pyc::tags;
 use pycstore::quoting::at_home;
@@ -122,7 +122,7 @@ fn below(catalogue: &Catalogue, node: u32, facet: Facet, home: Option<&Path>) ->
             continue;
         }
         let name = String::from_utf8_lossy(catalogue.name(entry)).into_owned();
-        let shared = if found.facts.links > 1 { found.facts.disk } else { 0 };
+        let shared = if found.bytes == BytesCount::ByFile { found.facts.disk } else { 0 };
         let is_gone = found.facts.is_reclaimable;
         rows.push(ListRow { item: Item::Entry(entry), name, sums: Sums::of(found), shared, is_gone });
     }

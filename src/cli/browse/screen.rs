@@ -52,6 +52,11 @@ pub fn resume() -> io::Result<()> {
     write(&(sequence(EnterAlternateScreen) + &sequence(Hide)))
 }
 
+/// Whether the browser has the terminal. If not, another thread failed and gave it back.
+pub fn is_entered() -> bool {
+    IS_ENTERED.load(Ordering::SeqCst)
+}
+
 /// Gives the terminal back as it was.
 pub fn restore() {
     if IS_ENTERED.swap(false, Ordering::SeqCst) {

@@ -1,12 +1,14 @@
 //! The state of the browser and what each key does to it. Reads and draws nothing.
 
-use super::catalogue::{Batch, Catalogue, Facet, Mark, NodeKey, ROOT};
+use super::catalogue::{Batch, Catalogue, Facet, Joined, Mark, NodeKey, ROOT};
 use super::keys::{Key, ListKey, list_key};
 use super::review::{Removing, Report, Review};
 use super::rows::{Direction, Item, ListRow, Place, facet_name, matches, name, rows, sort};
+use pycstore::paragraph::width;
 use pycstore::units::{Tally, human};
 use pycstore::verdict::status;
 use pycstore::verdict::view::Order;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,6 +116,8 @@ pub struct Browser {
     pub rows: Vec<ListRow>,
     /// The sums of all rows of the open place.
     pub total: Tally,
+    /// The columns of the longest name among the rows.
+    pub longest: usize,
     /// The index of the selected row.
     pub selected: usize,
     /// The first row on the screen.
@@ -136,6 +140,19 @@ pub struct Browser {
     pub pane: Pane,
     is_stale: bool,
     has_moved: bool,
+    /// Whether the marks were made by the key that asks for the review.
+    marked_for_review: bool,
+    /// The place where the last scan was left.
+    return_to: PlaceByName,
+}
+
+/// A place that is found again in another catalogue.
+#[derive(Debug, Default)]
+struct PlaceByName {
+    /// The names of the rows that were opened one after another.
+    opened: VecDeque<String>,
+    /// The name of the row that was selected there.
+    selected: Option<String>,
 }
 
 impl Browser {
@@ -149,6 +166,7 @@ impl Browser {
             open: vec![(tree.top(), None)],
             rows: Vec::new(),
             total: Tally::default(),
+            longest: 0,
             selected: 0,
             offset: 0,
             height: 1,
@@ -161,6 +179,8 @@ impl Browser {
             pane: Pane { is_open: true, ..Pane::default() },
             is_stale: false,
             has_moved: false,
+            marked_for_review: false,
+            return_to: PlaceByName::default(),
         }
     }
 
@@ -172,10 +192,15 @@ impl Browser {
 
     /// The scan is done; how many problems there were.
     pub fn end_scan(&mut self, problems: usize) {
-        self.catalogue.join_spellings();
+        let place = self.place_by_name();
+        if self.catalogue.join_spellings() == Joined::Anew {
+            // The indexes of nodes are others now.
+            self.show(self.tree);
+            self.return_to = place;
+        }
         self.scan = ScanState::Done(problems);
-        // Indexes of nodes may be others now.
         self.refresh_if_stale(true);
+        self.return_to = PlaceByName::default();
     }
 
     /// Shows what was added since the last time.
@@ -190,6 +215,35 @@ impl Browser {
         if is_stale {
             self.is_stale = false;
             self.list();
+            self.return_to_place();
+        }
+    }
+
+    /// The open place by the names that lead to it.
+    fn place_by_name(&self) -> PlaceByName {
+        let home = self.home.as_deref();
+        let mut opened = VecDeque::new();
+        for (place, item) in &self.open[..self.open.len() - 1] {
+            let rows = rows(&self.catalogue, *place, home);
+            opened.extend(rows.into_iter().find(|row| Some(row.item) == *item).map(|row| row.name));
+        }
+        let selected = self.row().filter(|_| self.has_moved).map(|row| row.name.clone());
+        PlaceByName { opened, selected }
+    }
+
+    /// Opens the rows that lead to the place to return to, as far as they are there, and selects its row.
+    fn return_to_place(&mut self) {
+        let find = |rows: &[ListRow], name: &str| rows.iter().position(|row| row.name == name);
+        while let Some(name) = self.return_to.opened.front() {
+            let Some(found) = find(&self.rows, name) else { return };
+            self.return_to.opened.pop_front();
+            self.selected = found;
+            self.enter();
+        }
+        if let Some(found) = self.return_to.selected.as_ref().and_then(|name| find(&self.rows, name)) {
+            (self.selected, self.has_moved) = (found, true);
+            self.return_to.selected = None;
+            self.scroll();
         }
     }
 
@@ -227,6 +281,7 @@ impl Browser {
         }
         all.retain(|row| matches(row, &self.filter));
         sort(&mut all, self.order, self.direction);
+        self.longest = all.iter().map(|row| width(&row.name)).max().unwrap_or(0);
         self.rows = all;
         self.select(item);
     }
@@ -308,8 +363,7 @@ impl Browser {
             }
             Dialog::Foreseeing => match key {
                 Key::Escape | Key::Character('q') => {
-                    self.dialog = Dialog::List;
-                    self.message = "nothing was removed".into();
+                    self.decline();
                     Some(Task::Drop)
                 }
                 Key::Interrupt => Some(Task::Quit),
@@ -318,8 +372,7 @@ impl Browser {
             Dialog::Review(review) => {
                 let task = review.key(key);
                 if task == Some(Task::Drop) {
-                    self.dialog = Dialog::List;
-                    self.message = "nothing was removed".into();
+                    self.decline();
                 }
                 task
             }
@@ -342,6 +395,7 @@ impl Browser {
     fn key_in_list(&mut self, key: Key) -> Option<Task> {
         let key = list_key(key)?;
         self.message.clear();
+        self.return_to = PlaceByName::default();
         match key {
             ListKey::Quit => return Some(Task::Quit),
             ListKey::Rescan => return Some(Task::Rescan),
@@ -382,13 +436,27 @@ impl Browser {
             return None;
         }
         if self.marked().is_empty() {
+            let (selected, item) = (self.selected, self.row().map(|row| row.item));
             self.mark();
+            self.marked_for_review = !self.marked().is_empty();
+            (self.selected, self.message) = (selected, std::mem::take(&mut self.message));
+            self.select(item);
         }
         if self.marked().is_empty() {
             return None;
         }
         self.dialog = Dialog::Foreseeing;
         Some(Task::Foresee)
+    }
+
+    /// Returns to the list without removing anything. Marks that were made for the review go.
+    pub fn decline(&mut self) {
+        self.dialog = Dialog::List;
+        if std::mem::take(&mut self.marked_for_review) {
+            self.catalogue.unmark_all();
+            self.list();
+        }
+        self.message = "nothing was removed".into();
     }
 
     fn key_in_filter(&mut self, key: Key) -> Option<Task> {
@@ -512,14 +580,17 @@ impl Browser {
 
     /// Begins again with an empty catalogue, at the same place as far as it is found again.
     pub fn begin_scan(&mut self) {
+        let place = self.place_by_name();
         self.catalogue = Catalogue::new();
         self.scan = ScanState::Running(Duration::ZERO);
         self.pane = Pane { is_open: self.pane.is_open, ..Pane::default() };
         self.show(self.tree);
+        self.return_to = place;
     }
 
     /// Takes note of entries that were removed.
     pub fn remove(&mut self, entries: &[u32]) {
+        self.marked_for_review = false;
         self.catalogue.remove(entries);
         // A place without files is left.
         while self.open.len() > 1 && self.is_empty(self.place()) {

@@ -1,6 +1,6 @@
 //! Sums of files, by status and tag.
 
-use super::catalogue::{CatalogueEntry, Mark};
+use super::catalogue::{BytesCount, CatalogueEntry, Mark};
 use pycstore::units::Tally;
 
 /// The sums of some files.
@@ -33,7 +33,10 @@ impl Sums {
     /// Those of one entry. A file with several links has no bytes here: they are counted once for all its names.
     pub fn of(entry: &CatalogueEntry) -> Sums {
         let facts = &entry.facts;
-        let tally = if facts.links > 1 { Tally::file(0, 0) } else { Tally::file(facts.bytes, facts.disk) };
+        let tally = match entry.bytes {
+            BytesCount::ByFile => Tally::file(0, 0),
+            BytesCount::ByName => Tally::file(facts.bytes, facts.disk),
+        };
         let only_if = |condition: bool| if condition { tally } else { Tally::default() };
         Sums {
             tally,
