@@ -1,13 +1,14 @@
 //! Runs the browser on the terminal: draws, takes keys and what other threads tell, and ends in order.
 
-use super::catalogue::Batch;
-use super::draw::{Look, draw};
-use super::keys::Key;
+use super::canvas::Look;
+use super::draw::draw;
+use super::file::ScanBatch;
+use super::keys::{BrowserTask, PressedKey};
 use super::palette::Palette;
-use super::review::{Removing, Report, Review, problems, summary};
+use super::review::{RemovalReport, Removing, Review, problems, summary};
 use super::rows::path_in_store;
 use super::screen::{self, Screen, ScreenGuard};
-use super::state::{Browser, Dialog, ScanState, Task};
+use super::state::{Browser, Dialog, ScanState};
 use super::work::{Message, RemovalProgress, Workshop};
 use crate::cli::output::complain;
 use crate::cli::output::path::{Characters, escaped};
@@ -58,7 +59,7 @@ struct App {
 struct RunningScan {
     number: u64,
     began: Instant,
-    found: Receiver<Batch>,
+    found: Receiver<ScanBatch>,
     listed: Instant,
     /// Set when the scan's threads are done.
     troubles: Option<Vec<Trouble>>,
@@ -170,7 +171,7 @@ impl App {
 
     /// Asks for the details of the selected entry, if the pane has those of another.
     fn inspect(&mut self) {
-        let entry = self.browser.entry().filter(|_| self.browser.pane.is_open);
+        let entry = self.browser.entry().filter(|_| self.browser.pane.is_visible);
         let Some(entry) = entry.filter(|entry| self.browser.pane.entry != Some(*entry)) else { return };
         let catalogue = &self.browser.catalogue;
         let identity = catalogue.entries[entry as usize].facts.identity;
@@ -223,7 +224,7 @@ impl App {
         self.is_drawn = false;
         match message {
             Message::Input(Event::Key(key)) => {
-                if let Some(task) = Key::of(key).and_then(|key| self.browser.key(key)) {
+                if let Some(task) = PressedKey::of(key).and_then(|key| self.browser.key(key)) {
                     return self.carry_out(task, screen);
                 }
             }
@@ -249,29 +250,29 @@ impl App {
         Ok(false)
     }
 
-    fn carry_out(&mut self, task: Task, screen: &mut Screen) -> io::Result<bool> {
+    fn carry_out(&mut self, task: BrowserTask, screen: &mut Screen) -> io::Result<bool> {
         match task {
-            Task::Quit => return Ok(self.end()),
-            Task::Suspend => self.suspend(screen)?,
-            Task::Rescan => {
+            BrowserTask::Quit => return Ok(self.end()),
+            BrowserTask::Suspend => self.suspend(screen)?,
+            BrowserTask::Rescan => {
                 self.browser.begin_scan();
                 self.begin_scan();
             }
-            Task::Foresee => {
+            BrowserTask::Foresee => {
                 let (chosen, _) = self.browser.catalogue.chosen();
                 self.check = self.workshop.foresee(chosen);
             }
-            Task::Drop => {
+            BrowserTask::Drop => {
                 self.check = 0;
                 self.workshop.stop.request();
             }
-            Task::Remove => {
+            BrowserTask::Remove => {
                 let (chosen, indexes) = self.browser.catalogue.chosen();
                 let all = chosen.len() as u64;
                 self.removal = Some(self.workshop.remove(chosen, indexes));
                 self.browser.dialog = Dialog::Removing(Removing { removed: 0, all, is_stopping: false });
             }
-            Task::Stop => self.workshop.stop.request(),
+            BrowserTask::Stop => self.workshop.stop.request(),
         }
         Ok(false)
     }
@@ -303,7 +304,7 @@ impl App {
             Ok(MarkedEnd::Locked) => {
                 self.exit = Exit::Incomplete;
                 let lines = vec!["nothing was removed: another process holds the lock of the store".into()];
-                self.browser.dialog = Dialog::Report(Report::new(lines));
+                self.browser.dialog = Dialog::Report(RemovalReport::new(lines));
             }
             Ok(MarkedEnd::Stopped) => self.browser.message = "stopped: nothing was removed".into(),
             Err(error) => {
@@ -329,7 +330,7 @@ impl App {
         if !problems.is_empty() {
             self.done.extend(problems.iter().map(|line| escaped(line)));
             let lines = std::iter::once(summary).chain(problems).collect();
-            self.browser.dialog = Dialog::Report(Report::new(lines));
+            self.browser.dialog = Dialog::Report(RemovalReport::new(lines));
         }
     }
 
@@ -371,5 +372,5 @@ fn screen_size(screen: &mut Screen) -> ratatui::layout::Size {
 fn failed(error: &anyhow::Error) -> Dialog {
     let (message, hint) = complain::message_and_hint(error);
     let hint = hint.map(|hint| format!("hint: {hint}"));
-    Dialog::Report(Report::new(std::iter::once(message).chain(hint).collect()))
+    Dialog::Report(RemovalReport::new(std::iter::once(message).chain(hint).collect()))
 }

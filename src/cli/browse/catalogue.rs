@@ -1,6 +1,6 @@
 //! All files of the store in memory, as a tree: owner, environment or package, directory, entry.
 //!
-//! The scan delivers a [`Batch`] for each directory of the store. A node adds up the files below it by status and cache tag, so
+//! The scan delivers a [`ScanBatch`] for each directory of the store. A node adds up the files below it by status and cache tag, so
 //! that the views by status and by tag show parts of the same tree ([`Facet`]).
 //!
 //! # Invariants
@@ -11,135 +11,18 @@
 //!   ([`super::inodes`]).
 //! * Memory: about 75 bytes and the name for each entry, and a few hundred for each directory.
 
+use super::file::{Bar, BatchFile, BytesCount, CatalogueEntry, Facet, MIXED, Mark, ScanBatch};
 use super::inodes::Inodes;
+use super::node::{Node, NodeKey, ROOT};
 use super::sums::{Cell, Sums, add_cell};
 use pycstore::pyc::name;
 use pycstore::source::owner::{Owner, Spellings};
-use pycstore::units::{Moment, Tally};
-use pycstore::verdict::status::Status;
+use pycstore::units::Tally;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-
-/// The node of the whole store.
-pub const ROOT: u32 = 0;
-
-/// A status or tag of what has none, or several.
-pub const MIXED: u16 = u16::MAX;
-
-/// One directory of the store with its files, as the scan found it.
-#[derive(Debug)]
-pub struct Batch {
-    /// Its path from the store's root.
-    pub relative: Box<[u8]>,
-    /// Its own disk usage.
-    pub own: Tally,
-    /// The owner of its files; none if it has no files.
-    pub owner: Option<Arc<Owner>>,
-    /// Its files, sorted by name.
-    pub files: Vec<BatchFile>,
-    /// The names of the files, one after another.
-    pub names: Vec<u8>,
-    /// The globs that keep files of this directory.
-    pub globs: Vec<Box<str>>,
-}
-
-/// A file as the scan found it.
-#[derive(Debug, Clone)]
-pub struct BatchFile {
-    /// The length of its name.
-    pub name_length: u8,
-    /// Its package; none outside site-packages.
-    pub package: Option<Arc<str>>,
-    /// Its cache tag; none for a foreign file.
-    pub tag: Option<Box<str>>,
-    /// What is known of the file.
-    pub facts: FileFacts,
-}
-
-/// What is known of one file.
-#[derive(Debug, Clone, Copy)]
-pub struct FileFacts {
-    /// Device and inode.
-    pub identity: (u64, u64),
-    /// How many hard links it has.
-    pub links: u32,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// Its disk usage in bytes.
-    pub disk: u64,
-    /// Its last modification.
-    pub modified: Moment,
-    /// Its last use, if that is known.
-    pub used: Option<i64>,
-    /// Its status.
-    pub status: Status,
-    /// Why it cannot be marked, if it cannot.
-    pub bar: Option<Bar>,
-    /// Whether a default prune removes it.
-    pub is_reclaimable: bool,
-}
-
-/// Why a file cannot be marked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Bar {
-    /// Its status is unknown.
-    Unknown,
-    /// Python did not write it.
-    Foreign,
-    /// It is a temporary that may still be written.
-    Young,
-    /// Its first bytes cannot be read.
-    Unreadable,
-    /// The store belongs to another user.
-    NotOurs,
-    /// A `keep` glob matches its source: the index of the glob in the batch, then in [`Catalogue::globs`].
-    Kept(u16),
-}
-
-/// One file.
-#[derive(Debug, Clone)]
-pub struct CatalogueEntry {
-    /// What is known of it.
-    pub facts: FileFacts,
-    name_at: u32,
-    name_length: u8,
-    /// The index of its directory of the store.
-    pub directory: u32,
-    /// The index of its package in [`Catalogue::packages`], or [`MIXED`].
-    package: u32,
-    /// The index of its tag in [`Catalogue::tags`], or [`MIXED`].
-    pub tag: u16,
-    /// Its node.
-    pub node: u32,
-    /// Whether it is marked.
-    pub mark: Mark,
-    /// Whether its bytes are counted by file and not by name.
-    pub bytes: BytesCount,
-}
-
-/// How the bytes of an entry are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BytesCount {
-    /// With the entry: its file had no other link when it was scanned.
-    ByName,
-    /// Once for all names of the file ([`Catalogue::inodes`]).
-    ByFile,
-}
-
-/// Whether an entry is to be removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mark {
-    /// It stays.
-    #[default]
-    None,
-    /// It is to be removed.
-    Marked,
-    /// It was removed.
-    Removed,
-}
 
 /// A directory of the store.
 #[derive(Debug)]
@@ -152,61 +35,6 @@ pub struct StoreDirectory {
     pub first: u32,
     /// How many files it has.
     pub count: u32,
-}
-
-/// What a node stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NodeKey {
-    /// The whole store.
-    Root,
-    /// The index of an owner in [`Catalogue::heads`].
-    Owner(u32),
-    /// An environment in an owner: the index of its path in the texts.
-    Environment(u32),
-    /// A package: the index of its name in [`Catalogue::packages`].
-    Package(u32),
-    /// A directory of sources: the index of its name in the texts.
-    Directory(u32),
-}
-
-/// A node of the tree.
-#[derive(Debug)]
-pub struct Node {
-    /// What it stands for.
-    pub key: NodeKey,
-    /// Its parent; its own index for the root.
-    pub parent: u32,
-    /// The number of nodes above it.
-    pub depth: u16,
-    /// The nodes directly below it.
-    pub children: Vec<u32>,
-    /// The files directly in it: first and number.
-    pub runs: Vec<(u32, u32)>,
-    /// The sums of all files below it, by status and tag, without the bytes of files with several links.
-    pub cells: Vec<Cell>,
-    /// The bytes of the files with several links that have all their names below it.
-    pub linked: Vec<Cell>,
-}
-
-/// A part of the files: those of one status, of one tag, or all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Facet {
-    /// The index of the status in [`pycstore::verdict::status::NAMES`].
-    pub status: Option<u16>,
-    /// The index of the tag in [`Catalogue::tags`], [`MIXED`] for files without one.
-    pub tag: Option<u16>,
-}
-
-impl Facet {
-    /// Whether files of this status and tag are in it.
-    pub fn admits(self, status: u16, tag: u16) -> bool {
-        self.status.is_none_or(|it| it == status) && self.tag.is_none_or(|it| it == tag)
-    }
-
-    /// Whether it has this entry.
-    pub fn has(self, entry: &CatalogueEntry) -> bool {
-        self.admits(entry.facts.status.index() as u16, entry.tag)
-    }
 }
 
 /// What [`Catalogue::join_spellings`] did.
@@ -262,13 +90,12 @@ impl Catalogue {
 
     /// Makes the root.
     fn plant(&mut self) {
-        let (children, runs, cells, linked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        self.nodes = vec![Node { key: NodeKey::Root, parent: ROOT, depth: 0, children, runs, cells, linked }];
+        self.nodes = vec![Node::new(NodeKey::Root, ROOT, 0)];
         self.below.clear();
     }
 
     /// Adds a directory of the store with its files.
-    pub fn add(&mut self, batch: Batch) {
+    pub fn add(&mut self, batch: ScanBatch) {
         self.own += batch.own;
         let Some(owner) = batch.owner else { return };
         let owner = self.owner(owner);
@@ -372,8 +199,7 @@ impl Catalogue {
         }
         let node = self.nodes.len() as u32;
         let depth = self.nodes[parent as usize].depth + 1;
-        let (children, runs, cells, linked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        self.nodes.push(Node { key, parent, depth, children, runs, cells, linked });
+        self.nodes.push(Node::new(key, parent, depth));
         self.nodes[parent as usize].children.push(node);
         self.below.insert((parent, key), node);
         node

@@ -1,6 +1,6 @@
-//! The scan of the store for the browser: one [`Batch`] for each directory, sent as soon as it is known.
+//! The scan of the store for the browser: one [`ScanBatch`] for each directory, sent as soon as it is known.
 
-use super::catalogue::{Bar, Batch, BatchFile, FileFacts};
+use super::file::{Bar, BatchFile, FileFacts, ScanBatch};
 use crate::cli::session::Opened;
 use pycstore::host::directory::effective_user;
 use pycstore::pyc::name::Name;
@@ -41,7 +41,7 @@ pub fn scan(
     policy: &Policy,
     circumstances: Circumstances<'_>,
     stop: &AtomicBool,
-    batches: &SyncSender<Batch>,
+    batches: &SyncSender<ScanBatch>,
 ) -> Vec<Trouble> {
     let packages = Packages::default();
     let new_collector = || Collector {
@@ -71,7 +71,7 @@ struct Collector<'a> {
     user: StoreUser,
     packages: &'a Packages,
     stop: &'a AtomicBool,
-    batches: SyncSender<Batch>,
+    batches: SyncSender<ScanBatch>,
     troubles: Vec<Trouble>,
 }
 
@@ -166,7 +166,7 @@ impl Visitor for Collector<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         let sources = visit.source_directory();
         let own = visit.metadata.filter(|_| self.shows_directory(visit, &sources));
-        let mut batch = Batch {
+        let mut batch = ScanBatch {
             relative: visit.relative.into(),
             own: own.map_or_else(Tally::default, |it| Tally::file(it.bytes, it.disk)),
             owner: None,

@@ -1,9 +1,9 @@
 //! The screens over the list: the keys, the review before a removal, its progress and its result.
 
-use super::draw::Canvas;
+use super::canvas::Canvas;
 use super::keys::HELP;
 use super::palette::Hue;
-use super::review::{Removing, Report, Review, ReviewVisibility, WORD};
+use super::review::{RemovalReport, Removing, Review, ReviewVisibility, WORD};
 use super::state::Dialog;
 use crate::cli::output::path::escaped;
 use pycstore::paragraph::{width, wrapped};
@@ -73,7 +73,7 @@ fn review(canvas: &mut Canvas<'_>, area: Rect, review: &Review) {
         area,
         line,
         0,
-        &format!("{:>10}  {:>8}  {}", "SIZE", "FILES", second_heading(area)),
+        &format!("{:>11}  {:>9}  {}", "SIZE", "FILES", second_heading(area)),
         Hue::Heading,
     );
     line += 1;
@@ -82,11 +82,11 @@ fn review(canvas: &mut Canvas<'_>, area: Rect, review: &Review) {
     let rows = &review.rows[review.offset.min(review.rows.len())..];
     let is_cut = rows.len() > shown;
     for row in rows.iter().take(if is_cut { shown.saturating_sub(1) } else { shown }) {
-        let sums = format!("{:>10}  {:>8}  ", human::size(row.tally.disk), human::count(row.tally.files));
+        let sums = format!("{:>11}  {:>9}  ", human::size(row.tally.disk), human::count(row.tally.files));
         let mut column = canvas.put(area, line, 0, &sums, Hue::Normal);
         if area.width >= 60 {
-            canvas.put(area, line, column, &format!("{:<20}", row.status), Hue::Normal);
-            column += 20;
+            canvas.put(area, line, column, &format!("{:<23}", row.status), Hue::Normal);
+            column += 23;
         }
         let owner = canvas.fitted(&escaped(&row.owner), area.width.saturating_sub(column));
         canvas.put(area, line, column, &owner, Hue::Normal);
@@ -94,7 +94,7 @@ fn review(canvas: &mut Canvas<'_>, area: Rect, review: &Review) {
     }
     if is_cut {
         let more = rows.len() - shown.saturating_sub(1);
-        canvas.put(area, line, 0, &format!("{:>10}  {more} more rows (Down)", ""), Hue::Quiet);
+        canvas.put(area, line, 0, &format!("{:>11}  {more} more rows (Down)", ""), Hue::Quiet);
     }
     let mut line = area.height.saturating_sub(foot_lines);
     for (index, text) in foot.iter().enumerate() {
@@ -104,7 +104,7 @@ fn review(canvas: &mut Canvas<'_>, area: Rect, review: &Review) {
 }
 
 fn second_heading(area: Rect) -> String {
-    if area.width >= 60 { format!("{:<20}OWNER", "STATUS") } else { "OWNER".into() }
+    if area.width >= 60 { format!("{:<23}OWNER", "STATUS") } else { "OWNER".into() }
 }
 
 /// The notes, and the keys.
@@ -132,7 +132,7 @@ fn removing(canvas: &mut Canvas<'_>, area: Rect, removing: Removing) {
     canvas.put(area, 2, 0, end, Hue::Quiet);
 }
 
-fn report(canvas: &mut Canvas<'_>, area: Rect, report: &Report) {
+fn report(canvas: &mut Canvas<'_>, area: Rect, report: &RemovalReport) {
     let mut line = 0;
     for text in &report.lines[report.offset.min(report.lines.len())..] {
         if line + 1 >= area.height {

@@ -2,88 +2,26 @@
 //!
 //! Everything is text in rows; colours only repeat what the text says. Names are escaped here, as all text from files is.
 
-use super::catalogue::Catalogue;
+use super::canvas::{Canvas, Look};
+use super::columns::{self, ListColumn};
 use super::dialogs;
-use super::palette::{Hue, Palette};
+use super::node::ROOT;
+use super::palette::Hue;
 use super::pane;
-use super::rows::{Item, ListRow, Place};
-use super::state::{Browser, Dialog, ScanState, TreeView, status_in_words};
-use crate::cli::output::path::{Characters, escaped};
-use pycstore::paragraph::{fitted_with, width};
-use pycstore::units::{Moment, Tally, date, human};
+use super::rows::{ListRow, OpenPlace};
+use super::state::{Browser, Dialog, PaneWish, ScanState};
+use crate::cli::output::path::escaped;
+use pycstore::paragraph::width;
+use pycstore::units::human;
 use pycstore::verdict::view::Order;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// How the screen is drawn.
-#[derive(Debug, Clone)]
-pub struct Look {
-    /// The path of the store, not escaped.
-    pub store: String,
-    /// The colours.
-    pub palette: Palette,
-    /// The characters.
-    pub characters: Characters,
-    /// The present.
-    pub now: Moment,
-}
-
-/// A part of the screen, written line by line.
-pub struct Canvas<'a> {
-    /// The cells.
-    pub buffer: &'a mut Buffer,
-    /// How it is drawn.
-    pub look: &'a Look,
-}
-
-impl Canvas<'_> {
-    /// Writes text at most to the end of the area, in this line of it; returns the columns that it took.
-    pub fn put(&mut self, area: Rect, line: u16, column: u16, text: &str, hue: Hue) -> u16 {
-        if line >= area.height || column >= area.width {
-            return 0;
-        }
-        let room = area.width - column;
-        let style = self.look.palette.style(hue);
-        let (end, _) = self.buffer.set_stringn(area.x + column, area.y + line, text, room.into(), style);
-        end - area.x - column
-    }
-
-    /// Writes text that ends at the right edge, if it fits.
-    pub fn put_right(&mut self, area: Rect, line: u16, text: &str, hue: Hue) -> u16 {
-        let columns = u16::try_from(width(text)).unwrap_or(u16::MAX);
-        if columns < area.width {
-            self.put(area, line, area.width - columns, text, hue);
-            return columns;
-        }
-        0
-    }
-
-    /// Text in at most this many columns, its middle cut.
-    pub fn fitted(&self, text: &str, columns: u16) -> String {
-        let mark = if self.look.characters == Characters::Ascii { "..." } else { "…" };
-        fitted_with(text, columns.into(), mark)
-    }
-
-    /// Makes a line of the area look selected.
-    pub fn select(&mut self, area: Rect, line: u16) {
-        let rect = Rect { y: area.y + line, height: 1, ..area };
-        self.buffer.set_style(rect, self.look.palette.selected());
-    }
-
-    /// Empties an area.
-    pub fn clear(&mut self, area: Rect) {
-        for y in area.top()..area.bottom() {
-            for x in area.left()..area.right() {
-                if let Some(cell) = self.buffer.cell_mut((x, y)) {
-                    cell.reset();
-                }
-            }
-        }
-    }
-}
-
 /// From this width on, the side pane stands beside the list.
 const BESIDE: u16 = 110;
+
+/// From this height on, it may stand below the list on a narrower screen.
+const BELOW: u16 = 14;
 
 /// Lines above and below the rows.
 const FRAME: u16 = 5;
@@ -92,7 +30,8 @@ const FRAME: u16 = 5;
 pub fn draw(browser: &mut Browser, look: &Look, buffer: &mut Buffer) {
     let area = buffer.area;
     let mut canvas = Canvas { buffer, look };
-    let (list, side) = split(area, browser.pane.is_open);
+    let (list, side) = split(area, browser.pane.wish);
+    browser.pane.is_visible = side.is_some();
     browser.height = usize::from(list.height.saturating_sub(FRAME)).max(1);
     browser.scroll();
     head(&mut canvas, area, browser);
@@ -108,24 +47,27 @@ pub fn draw(browser: &mut Browser, look: &Look, buffer: &mut Buffer) {
 }
 
 /// The areas of the list and of the pane. The list's has the lines of head and foot as well.
-fn split(area: Rect, has_pane: bool) -> (Rect, Option<Rect>) {
-    if !has_pane || area.width < BESIDE {
-        return (area, None);
+fn split(area: Rect, wish: PaneWish) -> (Rect, Option<Rect>) {
+    let height = area.height.saturating_sub(4);
+    match wish {
+        PaneWish::Closed => (area, None),
+        _ if area.width >= BESIDE => {
+            let width = area.width * 2 / 5;
+            let list = Rect { width: area.width - width - 1, ..area };
+            (list, Some(Rect { x: area.x + list.width + 1, y: area.y + 2, width, height }))
+        }
+        PaneWish::Open if area.height >= BELOW => {
+            let height = height / 2;
+            let list = Rect { height: area.height - height, ..area };
+            (list, Some(Rect { y: area.y + list.height - 2, height, ..area }))
+        }
+        PaneWish::IfBeside | PaneWish::Open => (area, None),
     }
-    let side = area.width * 2 / 5;
-    let list = Rect { width: area.width - side - 1, ..area };
-    let side = Rect {
-        x: area.x + list.width + 1,
-        width: side,
-        y: area.y + 2,
-        height: area.height.saturating_sub(4),
-    };
-    (list, Some(side))
 }
 
 fn head(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser) {
     let store = escaped(&canvas.look.store);
-    let total = browser.catalogue.sums(super::catalogue::ROOT, Default::default()).tally;
+    let total = browser.catalogue.sums(ROOT, Default::default()).tally;
     let state = match browser.scan {
         ScanState::Running(elapsed) => {
             let rate = total.files as f64 / elapsed.as_secs_f64().max(0.001);
@@ -161,109 +103,8 @@ fn sorted_by(browser: &Browser) -> String {
     format!("sorted by {order}{reversed}")
 }
 
-/// A column of numbers before the names.
-struct ListColumn {
-    heading: &'static str,
-    width: u16,
-    /// Which column is left out first on a narrow screen: the highest.
-    rank: u8,
-    is_left: bool,
-    cell: fn(&ListRow, &Browser, &Look) -> String,
-}
-
-/// The least columns for a name before others are left out; before the last of those, the name becomes even shorter.
-const LEAST_NAME: u16 = 22;
-const SHORTEST_NAME: u16 = 12;
-
-/// Columns from this rank on are left out before any name is cut.
-const DECORATION: u8 = 5;
-
-const COLUMNS: [ListColumn; 8] = [
-    ListColumn {
-        heading: "SIZE",
-        width: 10,
-        rank: 0,
-        is_left: false,
-        cell: |row, _, _| human::size(size(row)),
-    },
-    ListColumn { heading: "SHARE", width: 10, rank: 7, is_left: true, cell: bar },
-    ListColumn {
-        heading: "",
-        width: 5,
-        rank: 5,
-        is_left: false,
-        cell: |row, browser, _| percentage(size(row), browser.total.disk),
-    },
-    ListColumn {
-        heading: "SHARED",
-        width: 10,
-        rank: 1,
-        is_left: false,
-        cell: |row, _, _| {
-            if row.shared == 0 { "-".into() } else { human::size(row.shared) }
-        },
-    },
-    ListColumn {
-        heading: "FILES",
-        width: 8,
-        rank: 3,
-        is_left: false,
-        cell: |row, _, _| human::count(row.sums.tally.files),
-    },
-    ListColumn {
-        heading: "RECLAIMABLE",
-        width: 11,
-        rank: 2,
-        is_left: false,
-        cell: |row, _, _| size_or_dash(row.sums.reclaimable),
-    },
-    ListColumn {
-        heading: "LAST USED",
-        width: 13,
-        rank: 4,
-        is_left: true,
-        cell: |row, _, look| {
-            let moment = row.sums.used.map(|seconds| Moment { seconds, nanoseconds: 0 });
-            moment.map_or_else(|| "-".into(), |moment| date::ago(moment, look.now))
-        },
-    },
-    ListColumn {
-        heading: "STATUS",
-        width: 21,
-        rank: 6,
-        is_left: true,
-        cell: |row, browser, _| status(row, &browser.catalogue),
-    },
-];
-
-/// The columns that fit.
-fn columns(width: u16, browser: &Browser) -> Vec<&'static ListColumn> {
-    let has_shared = !browser.catalogue.inodes.is_empty();
-    let has_entries = browser.rows.iter().any(|row| matches!(row.item, Item::Entry(_)));
-    let is_wanted = |column: &&ListColumn| match column.heading {
-        "SHARED" => has_shared,
-        "STATUS" => has_entries,
-        _ => true,
-    };
-    let mut columns: Vec<&ListColumn> = COLUMNS.iter().filter(is_wanted).collect();
-    let longest = u16::try_from(browser.longest).unwrap_or(u16::MAX);
-    let taken = |columns: &[&ListColumn]| columns.iter().map(|column| column.width + 2).sum::<u16>();
-    while let Some(last) = columns.iter().map(|column| column.rank).max().filter(|rank| *rank > 0) {
-        let name = match last {
-            1 => longest.min(SHORTEST_NAME),
-            DECORATION.. => longest,
-            _ => longest.min(LEAST_NAME),
-        };
-        if 3 + taken(&columns) + name <= width {
-            break;
-        }
-        columns.retain(|column| column.rank != last);
-    }
-    columns
-}
-
 fn table(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser) {
-    let columns = columns(area.width, browser);
+    let columns = columns::fitting(area.width, browser);
     let mut x = 3;
     for column in &columns {
         put_cell(canvas, area, (2, x), column, column.heading, Hue::Heading);
@@ -279,7 +120,8 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser) {
         canvas.put(area, line, 1, mark, mark_hue);
         let mut x = 3;
         for column in &columns {
-            put_cell(canvas, area, (line, x), column, &(column.cell)(row, browser, canvas.look), hue);
+            let cell = columns::cell(column.kind, row, browser, canvas.look);
+            put_cell(canvas, area, (line, x), column, &cell, hue);
             x += column.width + 2;
         }
         let name = canvas.fitted(&escaped(&row.name), area.width.saturating_sub(x));
@@ -298,19 +140,18 @@ fn put_cell(
     text: &str,
     hue: Hue,
 ) {
-    let text: String = text.chars().take(column.width.into()).collect();
+    let text = canvas.fitted(text, column.width);
     let columns = u16::try_from(width(&text)).unwrap_or(0);
-    let indent = if column.is_left { 0 } else { column.width.saturating_sub(columns) };
+    let indent = if column.kind.is_text() { 0 } else { column.width.saturating_sub(columns) };
     canvas.put(area, line, x + indent, &text, hue);
 }
 
 fn heading(browser: &Browser) -> &'static str {
-    match (browser.place(), browser.tree) {
-        (Place::Statuses, _) => "STATUS",
-        (Place::Tags, _) => "CACHE TAG",
-        (Place::Below(super::catalogue::ROOT, _), TreeView::Owners) => "OWNER",
-        (Place::Below(super::catalogue::ROOT, _), _) => "OWNER",
-        _ => "NAME",
+    match browser.place() {
+        OpenPlace::Statuses => "STATUS",
+        OpenPlace::Tags => "CACHE TAG",
+        OpenPlace::Below(ROOT, _) => "OWNER",
+        OpenPlace::Below(..) => "NAME",
     }
 }
 
@@ -325,38 +166,15 @@ fn mark(row: &ListRow) -> (&'static str, Hue) {
     }
 }
 
-/// What a row takes on the disk: of an entry with several links all of it.
-fn size(row: &ListRow) -> u64 {
-    if let Item::Entry(_) = row.item { row.sums.tally.disk + row.shared } else { row.sums.tally.disk }
-}
-
-fn size_or_dash(tally: Tally) -> String {
-    if tally.is_empty() { "-".into() } else { human::size(tally.disk) }
-}
-
-/// The status of an entry, or why it cannot be marked.
-fn status(row: &ListRow, catalogue: &Catalogue) -> String {
-    let Item::Entry(entry) = row.item else { return String::new() };
-    status_in_words(catalogue.entries[entry as usize].facts.status)
-}
-
-/// The cells of a bar at full length.
-const BAR: u64 = 10;
-
-fn bar(row: &ListRow, browser: &Browser, look: &Look) -> String {
-    crate::cli::output::bar::bar(size(row), browser.total.disk, BAR as usize, look.characters)
-}
-
-fn percentage(part: u64, whole: u64) -> String {
-    crate::cli::output::bar::percentage(part, whole)
-}
-
 fn foot(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser) {
     if area.height < 4 {
         return;
     }
     let (about, hue) = match &browser.dialog {
         Dialog::Filter => (format!("filter: {}_", browser.filter), Hue::Heading),
+        Dialog::MarkStatus if area.width < 64 => {
+            ("f)resh s)tale o)rphan c)orrupt t)emp".into(), Hue::Heading)
+        }
         Dialog::MarkStatus => {
             ("mark here: f fresh, s stale, o orphan, c corrupt, t temporary".into(), Hue::Heading)
         }

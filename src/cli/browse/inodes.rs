@@ -3,7 +3,8 @@
 //! The bytes of a file are added to the lowest node that has all its names in the store, and to the nodes above it. The nodes
 //! below have parts of the file; what they share is computed when they are shown ([`Inodes::shared`]).
 
-use super::catalogue::{CatalogueEntry, Facet, MIXED, Mark, Node, ROOT};
+use super::file::{CatalogueEntry, Facet, MIXED, Mark};
+use super::node::{Node, ROOT};
 use super::sums::{Sums, add_cell};
 use pycstore::units::Tally;
 use std::collections::HashMap;

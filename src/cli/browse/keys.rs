@@ -1,37 +1,37 @@
-//! The keys, and the screen that lists them. They are those of dua and ncdu where the two agree.
+//! The keys, what they ask for, and the screen that lists them. They are those of dua and ncdu where the two agree.
 
-use super::state::TreeView;
+use super::rows::TreeView;
 use pycstore::verdict::view::Order;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 /// A key, whatever the terminal calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
+pub enum PressedKey {
     /// A letter, digit or sign.
     Character(char),
     /// The arrow upwards, and so on.
     Up,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     Down,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     Left,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     Right,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     PageUp,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     PageDown,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     Home,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     End,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     Enter,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     Escape,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     Backspace,
-    /// See [`Key::Up`].
+    /// See [`PressedKey::Up`].
     Tab,
     /// Ctrl+R: removes what is shown for review.
     Confirm,
@@ -41,39 +41,58 @@ pub enum Key {
     Suspend,
 }
 
-impl Key {
+impl PressedKey {
     /// The key of an event; none if it means nothing here.
-    pub fn of(event: KeyEvent) -> Option<Key> {
+    pub fn of(event: KeyEvent) -> Option<PressedKey> {
         if event.kind == KeyEventKind::Release {
             return None;
         }
         let is_control = event.modifiers.contains(KeyModifiers::CONTROL);
         Some(match event.code {
-            KeyCode::Char('c') if is_control => Key::Interrupt,
-            KeyCode::Char('z') if is_control => Key::Suspend,
-            KeyCode::Char('r') if is_control => Key::Confirm,
-            KeyCode::Char('d') if is_control => Key::PageDown,
-            KeyCode::Char('u') if is_control => Key::PageUp,
-            KeyCode::Char('n') if is_control => Key::Down,
-            KeyCode::Char('p') if is_control => Key::Up,
-            KeyCode::Char('h') if is_control => Key::Backspace,
+            KeyCode::Char('c') if is_control => PressedKey::Interrupt,
+            KeyCode::Char('z') if is_control => PressedKey::Suspend,
+            KeyCode::Char('r') if is_control => PressedKey::Confirm,
+            KeyCode::Char('d') if is_control => PressedKey::PageDown,
+            KeyCode::Char('u') if is_control => PressedKey::PageUp,
+            KeyCode::Char('n') if is_control => PressedKey::Down,
+            KeyCode::Char('p') if is_control => PressedKey::Up,
+            KeyCode::Char('h') if is_control => PressedKey::Backspace,
             KeyCode::Char(_) if is_control || event.modifiers.contains(KeyModifiers::ALT) => return None,
-            KeyCode::Char(character) => Key::Character(character),
-            KeyCode::Up => Key::Up,
-            KeyCode::Down => Key::Down,
-            KeyCode::Left => Key::Left,
-            KeyCode::Right => Key::Right,
-            KeyCode::PageUp => Key::PageUp,
-            KeyCode::PageDown => Key::PageDown,
-            KeyCode::Home => Key::Home,
-            KeyCode::End => Key::End,
-            KeyCode::Enter => Key::Enter,
-            KeyCode::Esc => Key::Escape,
-            KeyCode::Backspace => Key::Backspace,
-            KeyCode::Tab => Key::Tab,
+            KeyCode::Char(character) => PressedKey::Character(character),
+            KeyCode::Up => PressedKey::Up,
+            KeyCode::Down => PressedKey::Down,
+            KeyCode::Left => PressedKey::Left,
+            KeyCode::Right => PressedKey::Right,
+            KeyCode::PageUp => PressedKey::PageUp,
+            KeyCode::PageDown => PressedKey::PageDown,
+            KeyCode::Home => PressedKey::Home,
+            KeyCode::End => PressedKey::End,
+            KeyCode::Enter => PressedKey::Enter,
+            KeyCode::Esc => PressedKey::Escape,
+            KeyCode::Backspace => PressedKey::Backspace,
+            KeyCode::Tab => PressedKey::Tab,
             _ => return None,
         })
     }
+}
+
+/// What the state asks the program to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrowserTask {
+    /// End.
+    Quit,
+    /// Stop this process, as Ctrl+Z does elsewhere.
+    Suspend,
+    /// Scan the store again.
+    Rescan,
+    /// Find out what the removal of the marked entries would do.
+    Foresee,
+    /// Drop what [`BrowserTask::Foresee`] began.
+    Drop,
+    /// Remove the marked entries.
+    Remove,
+    /// Stop the removal.
+    Stop,
 }
 
 /// What a key does in the list.
@@ -122,37 +141,37 @@ pub enum ListKey {
 }
 
 /// What a key does in the list; none if it does nothing.
-pub fn list_key(key: Key) -> Option<ListKey> {
+pub fn list_key(key: PressedKey) -> Option<ListKey> {
     Some(match key {
-        Key::Up | Key::Character('k') => ListKey::Move(-1),
-        Key::Down | Key::Character('j') => ListKey::Move(1),
-        Key::PageUp => ListKey::Page(-1),
-        Key::PageDown => ListKey::Page(1),
-        Key::Home | Key::Character('H' | 'g') => ListKey::First,
-        Key::End | Key::Character('G') => ListKey::Last,
-        Key::Enter | Key::Right | Key::Character('l' | 'o') => ListKey::Open,
-        Key::Left | Key::Backspace | Key::Character('h' | 'u' | '<') => ListKey::Leave,
-        Key::Escape => ListKey::Escape,
-        Key::Character('s') => ListKey::Sort(Order::Size),
-        Key::Character('c' | 'C') => ListKey::Sort(Order::Files),
-        Key::Character('e') => ListKey::Sort(Order::Reclaimable),
-        Key::Character('m' | 'M') => ListKey::Sort(Order::LastUsed),
-        Key::Character('n') => ListKey::Sort(Order::Name),
-        Key::Tab | Key::Character('v') => ListKey::NextTree,
-        Key::Character('1') => ListKey::Tree(TreeView::Owners),
-        Key::Character('2') => ListKey::Tree(TreeView::Statuses),
-        Key::Character('3') => ListKey::Tree(TreeView::Tags),
-        Key::Character('/') => ListKey::Filter,
-        Key::Character('i') => ListKey::Pane,
-        Key::Character('?') => ListKey::Help,
-        Key::Character(' ') => ListKey::Mark,
-        Key::Character('a') => ListKey::MarkReclaimable,
-        Key::Character('t') => ListKey::MarkStatus,
-        Key::Character('U') => ListKey::Unmark,
-        Key::Character('d') => ListKey::Remove,
-        Key::Character('r') => ListKey::Rescan,
-        Key::Character('q') | Key::Interrupt => ListKey::Quit,
-        Key::Character(_) | Key::Confirm | Key::Suspend => return None,
+        PressedKey::Up | PressedKey::Character('k') => ListKey::Move(-1),
+        PressedKey::Down | PressedKey::Character('j') => ListKey::Move(1),
+        PressedKey::PageUp => ListKey::Page(-1),
+        PressedKey::PageDown => ListKey::Page(1),
+        PressedKey::Home | PressedKey::Character('H' | 'g') => ListKey::First,
+        PressedKey::End | PressedKey::Character('G') => ListKey::Last,
+        PressedKey::Enter | PressedKey::Right | PressedKey::Character('l' | 'o') => ListKey::Open,
+        PressedKey::Left | PressedKey::Backspace | PressedKey::Character('h' | 'u' | '<') => ListKey::Leave,
+        PressedKey::Escape => ListKey::Escape,
+        PressedKey::Character('s') => ListKey::Sort(Order::Size),
+        PressedKey::Character('c' | 'C') => ListKey::Sort(Order::Files),
+        PressedKey::Character('e') => ListKey::Sort(Order::Reclaimable),
+        PressedKey::Character('m' | 'M') => ListKey::Sort(Order::LastUsed),
+        PressedKey::Character('n') => ListKey::Sort(Order::Name),
+        PressedKey::Tab | PressedKey::Character('v') => ListKey::NextTree,
+        PressedKey::Character('1') => ListKey::Tree(TreeView::Owners),
+        PressedKey::Character('2') => ListKey::Tree(TreeView::Statuses),
+        PressedKey::Character('3') => ListKey::Tree(TreeView::Tags),
+        PressedKey::Character('/') => ListKey::Filter,
+        PressedKey::Character('i') => ListKey::Pane,
+        PressedKey::Character('?') => ListKey::Help,
+        PressedKey::Character(' ') => ListKey::Mark,
+        PressedKey::Character('a') => ListKey::MarkReclaimable,
+        PressedKey::Character('t') => ListKey::MarkStatus,
+        PressedKey::Character('U') => ListKey::Unmark,
+        PressedKey::Character('d') => ListKey::Remove,
+        PressedKey::Character('r') => ListKey::Rescan,
+        PressedKey::Character('q') | PressedKey::Interrupt => ListKey::Quit,
+        PressedKey::Character(_) | PressedKey::Confirm | PressedKey::Suspend => return None,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Marks: which entries are to be removed. A mark on a row is one on every entry below it that may be marked.
 
-use super::catalogue::{Bar, BytesCount, Catalogue, Facet, Mark, ROOT};
+use super::catalogue::Catalogue;
+use super::file::{Bar, BytesCount, Facet, Mark};
+use super::node::ROOT;
 use super::rows::Item;
 use pycstore::store::entry::SeenEntry;
 use pycstore::units::human;

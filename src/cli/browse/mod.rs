@@ -1,9 +1,9 @@
 //! `pycstore browse`: look at the store, mark, remove, on one screen.
 //!
 //! ```text
-//!  collect ─► Batch ─► Catalogue (sums, inodes, marks) ─► rows ─┐
+//!  collect ─► ScanBatch ─► Catalogue (sums, inodes, marks) ─► rows ─┐
 //!  keys ─────────────────────────────────────────────► Browser ─┴─► draw, pane, dialogs ─► screen
-//!                                                         │ Task
+//!                                                         │ BrowserTask
 //!  removal::marked ◄──────────────────────────────────── app ──► work
 //! ```
 //!
@@ -20,18 +20,24 @@
 //! * The terminal is as before at the end, whatever ended it.
 
 mod app;
+mod canvas;
 mod catalogue;
 mod collect;
+mod columns;
 mod dialogs;
 mod draw;
+mod file;
 mod inodes;
 mod keys;
 mod marks;
+mod node;
 mod palette;
 mod pane;
+mod press;
 mod review;
 mod rows;
 mod screen;
+mod sentences;
 mod state;
 mod sums;
 #[cfg(test)]
@@ -67,7 +73,8 @@ pub struct BrowseOptions {
     /// Only entries whose source is, or would be, at or below PATH, as with --under
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Write metrics of the store and of each removal to FILE, as prune does
+    /// Write metrics of the store and of this run to FILE, for the textfile collector of Prometheus' node exporter.
+    /// The owner of the store must be able to write to FILE's directory, even if root runs the command
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
     /// The scopes.

@@ -1,11 +1,13 @@
 //! The side pane: what `inspect` says of the selected entry, or the statuses and tags of the selected group.
 
-use super::catalogue::{Catalogue, Facet, MIXED, NodeKey, ROOT};
-use super::draw::Canvas;
+use super::canvas::Canvas;
+use super::catalogue::Catalogue;
+use super::file::{Facet, MIXED};
+use super::node::{NodeKey, ROOT};
 use super::palette::Hue;
 use super::rows::{Item, ListRow, path_in_store};
 use super::state::Browser;
-use crate::cli::output::path::escaped;
+use crate::cli::output::path::{Characters, escaped};
 use pycstore::paragraph::{width, wrapped};
 use pycstore::source::owner::Life;
 use pycstore::units::human;
@@ -14,14 +16,20 @@ use ratatui::layout::Rect;
 
 /// Draws the pane.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser) {
-    for line in 0..area.height {
-        let edge =
-            if canvas.look.characters == crate::cli::output::path::Characters::Ascii { "|" } else { "│" };
-        canvas.put(area, line, 0, edge, Hue::Quiet);
-    }
-    let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
+    let is_ascii = canvas.look.characters == Characters::Ascii;
+    let inner = if area.x > 0 {
+        let edge = if is_ascii { "|" } else { "│" };
+        for line in 0..area.height {
+            canvas.put(area, line, 0, edge, Hue::Quiet);
+        }
+        Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area }
+    } else {
+        let edge = if is_ascii { "-" } else { "─" };
+        canvas.put(area, 0, 0, &edge.repeat(area.width.into()), Hue::Quiet);
+        Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
+    };
     let mut line = 0;
-    for text in lines(browser) {
+    for text in lines(browser, &canvas.look.store) {
         for part in laid_out(&escaped(&text), inner.width.into()) {
             canvas.put(inner, line, 0, &part, Hue::Normal);
             line += 1;
@@ -51,12 +59,13 @@ fn laid_out(text: &str, columns: usize) -> Vec<String> {
 }
 
 /// The lines of the pane.
-pub fn lines(browser: &Browser) -> Vec<String> {
+fn lines(browser: &Browser, store: &str) -> Vec<String> {
     let Some(row) = browser.row() else { return Vec::new() };
     match row.item {
         Item::Entry(entry) if browser.pane.entry == Some(entry) => browser.pane.lines.clone(),
         Item::Entry(entry) => {
-            vec![String::from_utf8_lossy(&path_in_store(&browser.catalogue, entry)).into_owned()]
+            let path = path_in_store(&browser.catalogue, entry);
+            vec![format!("{store}/{}", String::from_utf8_lossy(&path))]
         }
         Item::Node(node) => group(&browser.catalogue, row, node, browser.place().facet()),
         Item::Facet(facet) => group(&browser.catalogue, row, ROOT, facet),

@@ -1,7 +1,7 @@
 //! The screens before, during and after a removal: what would be removed, how far it is, and what happened.
 
-use super::keys::Key;
-use super::state::{Task, status_in_words};
+use super::keys::{BrowserTask, PressedKey};
+use super::rows::status_in_words;
 use crate::cli::removal::marked::MarkedOutcome;
 use pycstore::effect::outcome::{Outcome, RemovedGroup};
 use pycstore::quoting::at_home;
@@ -88,22 +88,22 @@ impl Review {
     }
 
     /// Does what a key says.
-    pub fn key(&mut self, key: Key) -> Option<Task> {
+    pub fn key(&mut self, key: PressedKey) -> Option<BrowserTask> {
         match key {
-            Key::Confirm if self.is_confirmed() && self.visibility == ReviewVisibility::Drawn => {
-                return Some(Task::Remove);
+            PressedKey::Confirm if self.is_confirmed() && self.visibility == ReviewVisibility::Drawn => {
+                return Some(BrowserTask::Remove);
             }
-            Key::Escape => return Some(Task::Drop),
-            Key::Interrupt => return Some(Task::Quit),
-            Key::Up => self.offset = self.offset.saturating_sub(1),
-            Key::Down => self.offset = (self.offset + 1).min(self.rows.len().saturating_sub(1)),
-            Key::PageUp => self.offset = self.offset.saturating_sub(10),
-            Key::PageDown => self.offset = (self.offset + 10).min(self.rows.len().saturating_sub(1)),
-            Key::Backspace if self.empties_store => drop(self.typed.pop()),
-            Key::Character(character) if self.empties_store && self.typed.len() < 8 => {
+            PressedKey::Escape => return Some(BrowserTask::Drop),
+            PressedKey::Interrupt => return Some(BrowserTask::Quit),
+            PressedKey::Up => self.offset = self.offset.saturating_sub(1),
+            PressedKey::Down => self.offset = (self.offset + 1).min(self.rows.len().saturating_sub(1)),
+            PressedKey::PageUp => self.offset = self.offset.saturating_sub(10),
+            PressedKey::PageDown => self.offset = (self.offset + 10).min(self.rows.len().saturating_sub(1)),
+            PressedKey::Backspace if self.empties_store => drop(self.typed.pop()),
+            PressedKey::Character(character) if self.empties_store && self.typed.len() < 8 => {
                 self.typed.push(character);
             }
-            Key::Character('q') => return Some(Task::Drop),
+            PressedKey::Character('q') => return Some(BrowserTask::Drop),
             _ => {}
         }
         None
@@ -142,24 +142,24 @@ pub struct Removing {
 
 /// What happened, as lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct RemovalReport {
     /// The lines, not escaped.
     pub lines: Vec<String>,
     /// The first on the screen.
     pub offset: usize,
 }
 
-impl Report {
+impl RemovalReport {
     /// A message.
-    pub fn new(lines: Vec<String>) -> Report {
-        Report { lines, offset: 0 }
+    pub fn new(lines: Vec<String>) -> RemovalReport {
+        RemovalReport { lines, offset: 0 }
     }
 
     /// Does what a key says; returns whether the report is to be closed.
-    pub fn key(&mut self, key: Key) -> bool {
+    pub fn key(&mut self, key: PressedKey) -> bool {
         match key {
-            Key::Up | Key::Character('k') => self.offset = self.offset.saturating_sub(1),
-            Key::Down | Key::Character('j') => {
+            PressedKey::Up | PressedKey::Character('k') => self.offset = self.offset.saturating_sub(1),
+            PressedKey::Down | PressedKey::Character('j') => {
                 self.offset = (self.offset + 1).min(self.lines.len().saturating_sub(1));
             }
             _ => return true,

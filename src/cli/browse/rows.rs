@@ -1,6 +1,8 @@
 //! The rows of a list: what is directly below the place that is open.
 
-use super::catalogue::{BytesCount, Catalogue, Facet, MIXED, Mark, Node, NodeKey};
+use super::catalogue::Catalogue;
+use super::file::{BytesCount, Facet, MIXED, Mark};
+use super::node::{Node, NodeKey, ROOT};
 use super::sums::Sums;
 use pycstore::pyc::tags;
 use pycstore::quoting::at_home;
@@ -24,7 +26,7 @@ pub enum Item {
 
 /// What a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum OpenPlace {
     /// The statuses.
     Statuses,
     /// The cache tags.
@@ -50,7 +52,7 @@ pub struct ListRow {
 
 /// Whether the usual first row comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Direction {
+pub enum SortDirection {
     /// It does.
     #[default]
     Usual,
@@ -58,30 +60,61 @@ pub enum Direction {
     Reversed,
 }
 
-impl Place {
+impl OpenPlace {
     /// The facet of what is below.
     pub fn facet(self) -> Facet {
-        if let Place::Below(_, facet) = self { facet } else { Facet::default() }
+        if let OpenPlace::Below(_, facet) = self { facet } else { Facet::default() }
+    }
+}
+
+/// Which tree is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TreeView {
+    /// By owner.
+    Owners,
+    /// By status.
+    Statuses,
+    /// By cache tag.
+    Tags,
+}
+
+impl TreeView {
+    /// The place at its top.
+    pub fn top(self) -> OpenPlace {
+        match self {
+            TreeView::Owners => OpenPlace::Below(ROOT, Facet::default()),
+            TreeView::Statuses => OpenPlace::Statuses,
+            TreeView::Tags => OpenPlace::Tags,
+        }
+    }
+
+    /// The one after it.
+    pub fn next(self) -> TreeView {
+        match self {
+            TreeView::Owners => TreeView::Statuses,
+            TreeView::Statuses => TreeView::Tags,
+            TreeView::Tags => TreeView::Owners,
+        }
     }
 }
 
 /// The rows of a place in no order.
-pub fn rows(catalogue: &Catalogue, place: Place, home: Option<&Path>) -> Vec<ListRow> {
+pub fn rows(catalogue: &Catalogue, place: OpenPlace, home: Option<&Path>) -> Vec<ListRow> {
     match place {
-        Place::Statuses => {
+        OpenPlace::Statuses => {
             let facets = (0..status::NAMES.len() as u16).map(|it| Facet { status: Some(it), tag: None });
             facets.filter_map(|facet| facet_row(catalogue, facet)).collect()
         }
-        Place::Tags => {
+        OpenPlace::Tags => {
             let tags = (0..catalogue.tags.len() as u16).chain([MIXED]);
             tags.filter_map(|it| facet_row(catalogue, Facet { tag: Some(it), status: None })).collect()
         }
-        Place::Below(node, facet) => below(catalogue, node, facet, home),
+        OpenPlace::Below(node, facet) => below(catalogue, node, facet, home),
     }
 }
 
 fn facet_row(catalogue: &Catalogue, facet: Facet) -> Option<ListRow> {
-    let sums = catalogue.sums(super::catalogue::ROOT, facet);
+    let sums = catalogue.sums(ROOT, facet);
     if sums.tally.is_empty() {
         return None;
     }
@@ -133,17 +166,22 @@ fn is_gone(catalogue: &Catalogue, node: &Node) -> bool {
     matches!(node.key, NodeKey::Owner(head) if catalogue.heads[head as usize].life == Life::Gone)
 }
 
-/// The node of a row, and its name: directories that have only one directory in them share its row.
+/// The node of a row, and its name: directories that have only one directory in them share its row, and so does a package.
 fn folded(catalogue: &Catalogue, mut node: u32, home: Option<&Path>) -> (u32, String) {
     let mut name = name(catalogue, node, home);
+    let is_package = matches!(catalogue.nodes[node as usize].key, NodeKey::Package(_));
     loop {
         let at = &catalogue.nodes[node as usize];
-        let ([only], NodeKey::Directory(_)) = (at.children.as_slice(), at.key) else { break };
+        let ([only], NodeKey::Directory(_) | NodeKey::Package(_)) = (at.children.as_slice(), at.key) else {
+            break;
+        };
         if !at.runs.is_empty() {
             break;
         }
         node = *only;
-        name = format!("{name}{}", self::name(catalogue, node, home));
+        if !is_package {
+            name.push_str(&self::name(catalogue, node, home));
+        }
     }
     (node, name)
 }
@@ -165,7 +203,7 @@ pub fn name(catalogue: &Catalogue, node: u32, home: Option<&Path>) -> String {
 }
 
 /// Sorts the rows.
-pub fn sort(rows: &mut [ListRow], order: Order, direction: Direction) {
+pub fn sort(rows: &mut [ListRow], order: Order, direction: SortDirection) {
     let compare = |one: &ListRow, other: &ListRow| {
         let by_order = match order {
             Order::Size => (other.sums.tally.disk + other.shared).cmp(&(one.sums.tally.disk + one.shared)),
@@ -180,8 +218,8 @@ pub fn sort(rows: &mut [ListRow], order: Order, direction: Direction) {
         by_order.then_with(|| compare_names(one, other))
     };
     rows.sort_by(|one, other| match direction {
-        Direction::Usual => compare(one, other),
-        Direction::Reversed => compare(other, one),
+        SortDirection::Usual => compare(one, other),
+        SortDirection::Reversed => compare(other, one),
     });
 }
 
@@ -201,4 +239,12 @@ pub fn matches(row: &ListRow, filter: &str) -> bool {
 /// The path of the store that a row shows, for people: of an entry its own.
 pub fn path_in_store(catalogue: &Catalogue, entry: u32) -> Vec<u8> {
     pycstore::pyc::name::joined(&catalogue.directory_of(entry).relative, catalogue.name(entry))
+}
+
+/// `stale (mtime)`.
+pub fn status_in_words(status: status::Status) -> String {
+    match status.reason() {
+        Some(reason) => format!("{} ({reason})", status.name()),
+        None => status.name().to_string(),
+    }
 }

@@ -1,35 +1,16 @@
-//! The state of the browser and what each key does to it. Reads and draws nothing.
+//! The state of the browser: what is listed, and where in it. Reads and draws nothing.
 
-use super::catalogue::{Batch, Catalogue, Facet, Joined, Mark, NodeKey, ROOT};
-use super::keys::{Key, ListKey, list_key};
-use super::review::{Removing, Report, Review};
-use super::rows::{Direction, Item, ListRow, Place, facet_name, matches, name, rows, sort};
+use super::catalogue::{Catalogue, Joined};
+use super::file::{Facet, ScanBatch};
+use super::node::ROOT;
+use super::review::{RemovalReport, Removing, Review};
+use super::rows::{Item, ListRow, OpenPlace, SortDirection, TreeView, matches, rows, sort};
 use pycstore::paragraph::width;
-use pycstore::units::{Tally, human};
-use pycstore::verdict::status;
+use pycstore::units::Tally;
 use pycstore::verdict::view::Order;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// What the state asks the program to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
-    /// End.
-    Quit,
-    /// Stop this process, as Ctrl+Z does elsewhere.
-    Suspend,
-    /// Scan the store again.
-    Rescan,
-    /// Find out what the removal of the marked entries would do.
-    Foresee,
-    /// Drop what [`Task::Foresee`] began.
-    Drop,
-    /// Remove the marked entries.
-    Remove,
-    /// Stop the removal.
-    Stop,
-}
 
 /// What the keys mean.
 #[derive(Debug)]
@@ -49,7 +30,7 @@ pub enum Dialog {
     /// Entries are being removed.
     Removing(Removing),
     /// What was removed, kept or could not be removed is shown.
-    Report(Report),
+    Report(RemovalReport),
 }
 
 /// How far the scan is.
@@ -61,40 +42,25 @@ pub enum ScanState {
     Done(usize),
 }
 
-/// Which tree is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TreeView {
-    /// By owner.
-    Owners,
-    /// By status.
-    Statuses,
-    /// By cache tag.
-    Tags,
-}
-
-impl TreeView {
-    fn top(self) -> Place {
-        match self {
-            TreeView::Owners => Place::Below(ROOT, Facet::default()),
-            TreeView::Statuses => Place::Statuses,
-            TreeView::Tags => Place::Tags,
-        }
-    }
-
-    fn next(self) -> TreeView {
-        match self {
-            TreeView::Owners => TreeView::Statuses,
-            TreeView::Statuses => TreeView::Tags,
-            TreeView::Tags => TreeView::Owners,
-        }
-    }
+/// Whether the side pane is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PaneWish {
+    /// If the screen is wide enough to have it beside the list.
+    #[default]
+    IfBeside,
+    /// Beside or below the list.
+    Open,
+    /// Not.
+    Closed,
 }
 
 /// The side pane.
 #[derive(Debug, Default)]
 pub struct Pane {
-    /// Whether it is shown.
-    pub is_open: bool,
+    /// Whether it is to be shown.
+    pub wish: PaneWish,
+    /// Whether the last screen had it.
+    pub is_visible: bool,
     /// The entry whose lines it has.
     pub entry: Option<u32>,
     /// What `inspect` says of that entry.
@@ -111,7 +77,7 @@ pub struct Browser {
     /// Which tree is shown.
     pub tree: TreeView,
     /// The open place, after those that lead to it, each with the item that was selected there.
-    pub open: Vec<(Place, Option<Item>)>,
+    pub open: Vec<(OpenPlace, Option<Item>)>,
     /// The rows of the open place that match the filter, sorted.
     pub rows: Vec<ListRow>,
     /// The sums of all rows of the open place.
@@ -127,7 +93,7 @@ pub struct Browser {
     /// The order of the rows.
     pub order: Order,
     /// Its direction.
-    pub direction: Direction,
+    pub direction: SortDirection,
     /// The text that names must have.
     pub filter: String,
     /// What the keys mean.
@@ -139,16 +105,17 @@ pub struct Browser {
     /// The side pane.
     pub pane: Pane,
     is_stale: bool,
-    has_moved: bool,
+    /// Whether a row was selected by a key.
+    pub(super) has_moved: bool,
     /// Whether the marks were made by the key that asks for the review.
-    marked_for_review: bool,
+    pub(super) marked_for_review: bool,
     /// The place where the last scan was left.
-    return_to: PlaceByName,
+    pub(super) return_to: PlaceByName,
 }
 
 /// A place that is found again in another catalogue.
 #[derive(Debug, Default)]
-struct PlaceByName {
+pub(super) struct PlaceByName {
     /// The names of the rows that were opened one after another.
     opened: VecDeque<String>,
     /// The name of the row that was selected there.
@@ -171,12 +138,12 @@ impl Browser {
             offset: 0,
             height: 1,
             order: Order::Size,
-            direction: Direction::Usual,
+            direction: SortDirection::Usual,
             filter: String::new(),
             dialog: Dialog::List,
             message: String::new(),
             scan: ScanState::Running(Duration::ZERO),
-            pane: Pane { is_open: true, ..Pane::default() },
+            pane: Pane::default(),
             is_stale: false,
             has_moved: false,
             marked_for_review: false,
@@ -185,7 +152,7 @@ impl Browser {
     }
 
     /// Adds what the scan found. The rows follow at the next [`Browser::refresh`].
-    pub fn add(&mut self, batch: Batch) {
+    pub fn add(&mut self, batch: ScanBatch) {
         self.catalogue.add(batch);
         self.is_stale = true;
     }
@@ -248,7 +215,7 @@ impl Browser {
     }
 
     /// The place that is open.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> OpenPlace {
         self.open.last().map_or(self.tree.top(), |(place, _)| *place)
     }
 
@@ -276,7 +243,7 @@ impl Browser {
             sum += row.sums.tally;
             sum
         });
-        if let Place::Below(node, facet) = place {
+        if let OpenPlace::Below(node, facet) = place {
             self.total = self.catalogue.sums(node, facet).tally;
         }
         all.retain(|row| matches(row, &self.filter));
@@ -287,7 +254,7 @@ impl Browser {
     }
 
     /// Selects the row of an item, or keeps the index.
-    fn select(&mut self, item: Option<Item>) {
+    pub(super) fn select(&mut self, item: Option<Item>) {
         let found = item.and_then(|item| self.rows.iter().position(|row| row.item == item));
         self.selected = found.unwrap_or(self.selected).min(self.rows.len().saturating_sub(1));
         self.scroll();
@@ -304,230 +271,27 @@ impl Browser {
         self.offset = self.offset.min(self.rows.len().saturating_sub(height));
     }
 
-    fn move_by(&mut self, rows: isize) {
+    /// Moves the selection by rows.
+    pub(super) fn move_by(&mut self, rows: isize) {
         self.has_moved = true;
         self.selected = self.selected.saturating_add_signed(rows).min(self.rows.len().saturating_sub(1));
         self.scroll();
     }
 
-    /// The path of open places in words.
-    pub fn trail(&self) -> String {
-        let top = match self.tree {
-            TreeView::Owners => "owners",
-            TreeView::Statuses => "statuses",
-            TreeView::Tags => "tags",
-        };
-        let mut trail = top.to_string();
-        let mut above = ROOT;
-        for (place, _) in &self.open[1..] {
-            let Place::Below(node, facet) = place else { continue };
-            trail.push_str(" > ");
-            if *node == ROOT {
-                trail.push_str(&facet_name(&self.catalogue, *facet));
-            }
-            trail.push_str(&self.names_between(above, *node));
-            above = *node;
-        }
-        trail
-    }
-
-    /// The names of the nodes below one down to another, as one.
-    fn names_between(&self, above: u32, node: u32) -> String {
-        let parent = |node: &u32| Some(self.catalogue.nodes[*node as usize].parent);
-        let chain = std::iter::successors(Some(node), parent).take_while(|it| *it != above && *it != ROOT);
-        let mut names: Vec<String> =
-            chain.map(|node| name(&self.catalogue, node, self.home.as_deref())).collect();
-        names.reverse();
-        names.concat()
-    }
-
-    /// Does what a key says.
-    pub fn key(&mut self, key: Key) -> Option<Task> {
-        if key == Key::Suspend {
-            return Some(Task::Suspend);
-        }
-        match &mut self.dialog {
-            Dialog::List => self.key_in_list(key),
-            Dialog::Filter => self.key_in_filter(key),
-            Dialog::MarkStatus => self.key_of_status(key),
-            Dialog::Help(line) => {
-                match key {
-                    Key::Up | Key::Character('k') => *line = line.saturating_sub(1),
-                    Key::Down | Key::Character('j') => *line += 1,
-                    Key::PageUp => *line = line.saturating_sub(10),
-                    Key::PageDown => *line += 10,
-                    Key::Interrupt => return Some(Task::Quit),
-                    _ => self.dialog = Dialog::List,
-                }
-                None
-            }
-            Dialog::Foreseeing => match key {
-                Key::Escape | Key::Character('q') => {
-                    self.decline();
-                    Some(Task::Drop)
-                }
-                Key::Interrupt => Some(Task::Quit),
-                _ => None,
-            },
-            Dialog::Review(review) => {
-                let task = review.key(key);
-                if task == Some(Task::Drop) {
-                    self.decline();
-                }
-                task
-            }
-            Dialog::Removing(removing) => match key {
-                Key::Escape | Key::Character('q') | Key::Interrupt => {
-                    removing.is_stopping = true;
-                    Some(Task::Stop)
-                }
-                _ => None,
-            },
-            Dialog::Report(report) => {
-                if report.key(key) {
-                    self.dialog = Dialog::List;
-                }
-                (key == Key::Interrupt).then_some(Task::Quit)
-            }
-        }
-    }
-
-    fn key_in_list(&mut self, key: Key) -> Option<Task> {
-        let key = list_key(key)?;
-        self.message.clear();
-        self.return_to = PlaceByName::default();
-        match key {
-            ListKey::Quit => return Some(Task::Quit),
-            ListKey::Rescan => return Some(Task::Rescan),
-            ListKey::Move(rows) => self.move_by(rows),
-            ListKey::Page(pages) => self.move_by(pages * self.height.max(1) as isize),
-            ListKey::First => self.move_by(-(self.rows.len() as isize)),
-            ListKey::Last => self.move_by(self.rows.len() as isize),
-            ListKey::Open => self.enter(),
-            ListKey::Leave => self.leave(),
-            ListKey::Escape if !self.filter.is_empty() => self.filter_by(String::new()),
-            ListKey::Escape => self.leave(),
-            ListKey::Sort(order) => self.sort_by(order),
-            ListKey::NextTree => self.show(self.tree.next()),
-            ListKey::Tree(tree) => self.show(tree),
-            ListKey::Filter => self.dialog = Dialog::Filter,
-            ListKey::Pane => self.pane.is_open = !self.pane.is_open,
-            ListKey::Help => self.dialog = Dialog::Help(0),
-            ListKey::Mark => self.mark(),
-            ListKey::MarkReclaimable => {
-                let change = self.catalogue.toggle_reclaimable();
-                self.message = self.catalogue.change_in_words(&change);
-                self.list();
-            }
-            ListKey::MarkStatus => self.dialog = Dialog::MarkStatus,
-            ListKey::Unmark => {
-                let unmarked = self.catalogue.unmark_all();
-                self.message = format!("unmarked {}", human::counted(unmarked, "file"));
-                self.list();
-            }
-            ListKey::Remove => return self.foresee(),
-        }
-        None
-    }
-
-    fn foresee(&mut self) -> Option<Task> {
-        if let ScanState::Running(_) = self.scan {
-            self.message = "the scan is not done yet".into();
-            return None;
-        }
-        if self.marked().is_empty() {
-            let (selected, item) = (self.selected, self.row().map(|row| row.item));
-            self.mark();
-            self.marked_for_review = !self.marked().is_empty();
-            (self.selected, self.message) = (selected, std::mem::take(&mut self.message));
-            self.select(item);
-        }
-        if self.marked().is_empty() {
-            return None;
-        }
-        self.dialog = Dialog::Foreseeing;
-        Some(Task::Foresee)
-    }
-
-    /// Returns to the list without removing anything. Marks that were made for the review go.
-    pub fn decline(&mut self) {
-        self.dialog = Dialog::List;
-        if std::mem::take(&mut self.marked_for_review) {
-            self.catalogue.unmark_all();
-            self.list();
-        }
-        self.message = "nothing was removed".into();
-    }
-
-    fn key_in_filter(&mut self, key: Key) -> Option<Task> {
-        match key {
-            Key::Enter => self.dialog = Dialog::List,
-            Key::Escape => {
-                self.dialog = Dialog::List;
-                self.filter_by(String::new());
-            }
-            Key::Interrupt => return Some(Task::Quit),
-            Key::Up => self.move_by(-1),
-            Key::Down => self.move_by(1),
-            Key::Backspace => {
-                let mut filter = self.filter.clone();
-                filter.pop();
-                self.filter_by(filter);
-            }
-            Key::Character(character) => self.filter_by(format!("{}{character}", self.filter)),
-            _ => {}
-        }
-        None
-    }
-
-    fn filter_by(&mut self, filter: String) {
+    /// Limits the rows to names with this text.
+    pub(super) fn filter_by(&mut self, filter: String) {
         self.filter = filter;
         self.list();
     }
 
-    /// Marks the entries of a status in the open place, by the first letter of its name.
-    fn key_of_status(&mut self, key: Key) -> Option<Task> {
-        self.dialog = Dialog::List;
-        let Key::Character(letter) = key else { return (key == Key::Interrupt).then_some(Task::Quit) };
-        let Some(index) = status::NAMES.iter().position(|name| name.starts_with(letter)) else {
-            self.message = "no status begins with that letter".into();
-            return None;
-        };
-        let (node, tag) = match self.place() {
-            Place::Below(node, facet) => (node, facet.tag),
-            Place::Statuses | Place::Tags => (ROOT, None),
-        };
-        let facet = Facet { status: Some(index as u16), tag };
-        let change = self.catalogue.toggle(Item::Node(node), facet);
-        self.message = self.catalogue.change_in_words(&change);
-        self.list();
-        None
-    }
-
-    /// Marks or unmarks the selected row, and selects the next.
-    fn mark(&mut self) {
-        let Some(item) = self.row().map(|row| row.item) else { return };
-        let change = self.catalogue.toggle(item, self.place().facet());
-        self.message = match change.marked + change.unmarked {
-            0 => self.catalogue.change_in_words(&change),
-            _ if change.barred.is_empty() => String::new(),
-            _ => self.catalogue.change_in_words(&change),
-        };
-        self.has_moved = true;
-        self.list();
-        if change.marked + change.unmarked > 0 {
-            self.move_by(1);
-        }
-    }
-
     /// Opens the selected row.
-    fn enter(&mut self) {
+    pub(super) fn enter(&mut self) {
         let Some(row) = self.row() else { return };
         let place = match row.item {
-            Item::Facet(facet) => Place::Below(ROOT, facet),
-            Item::Node(node) => Place::Below(node, self.place().facet()),
+            Item::Facet(facet) => OpenPlace::Below(ROOT, facet),
+            Item::Node(node) => OpenPlace::Below(node, self.place().facet()),
             Item::Entry(_) => {
-                self.pane.is_open = true;
+                self.pane.wish = PaneWish::Open;
                 return;
             }
         };
@@ -540,7 +304,7 @@ impl Browser {
     }
 
     /// Returns to the place above.
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         if self.open.len() > 1 {
             self.open.pop();
             let item = self.open.last().and_then(|(_, item)| *item);
@@ -557,16 +321,18 @@ impl Browser {
         self.has_moved = item.is_some();
     }
 
-    fn show(&mut self, tree: TreeView) {
+    /// Shows the top of a tree.
+    pub(super) fn show(&mut self, tree: TreeView) {
         self.tree = tree;
         self.open = vec![(tree.top(), None)];
         self.arrive(None);
     }
 
-    fn sort_by(&mut self, order: Order) {
+    /// Sorts the rows, or reverses them if this is their order.
+    pub(super) fn sort_by(&mut self, order: Order) {
         self.direction = match (self.order == order, self.direction) {
-            (true, Direction::Usual) => Direction::Reversed,
-            _ => Direction::Usual,
+            (true, SortDirection::Usual) => SortDirection::Reversed,
+            _ => SortDirection::Usual,
         };
         self.order = order;
         let item = self.row().map(|row| row.item);
@@ -583,7 +349,7 @@ impl Browser {
         let place = self.place_by_name();
         self.catalogue = Catalogue::new();
         self.scan = ScanState::Running(Duration::ZERO);
-        self.pane = Pane { is_open: self.pane.is_open, ..Pane::default() };
+        self.pane = Pane { wish: self.pane.wish, ..Pane::default() };
         self.show(self.tree);
         self.return_to = place;
     }
@@ -599,77 +365,15 @@ impl Browser {
         self.list();
     }
 
-    fn is_empty(&self, place: Place) -> bool {
+    fn is_empty(&self, place: OpenPlace) -> bool {
         match place {
-            Place::Below(node, facet) => self.catalogue.sums(node, facet).tally.is_empty(),
-            Place::Statuses | Place::Tags => false,
+            OpenPlace::Below(node, facet) => self.catalogue.sums(node, facet).tally.is_empty(),
+            OpenPlace::Statuses | OpenPlace::Tags => false,
         }
-    }
-
-    /// A sentence about the selected row: of an entry its status, and why it cannot be marked.
-    pub fn about_selected(&self) -> String {
-        let Some(row) = self.row() else {
-            return if self.filter.is_empty() { String::new() } else { "no name matches the filter".into() };
-        };
-        let Item::Entry(entry) = row.item else { return self.about_group(row) };
-        let found = &self.catalogue.entries[entry as usize];
-        let status = status_in_words(found.facts.status);
-        let marked = match (found.facts.bar, found.mark) {
-            (Some(bar), _) => format!("; cannot be marked: {}", self.catalogue.bar_in_words(bar)),
-            (None, Mark::Marked) => "; marked".into(),
-            (None, _) => String::new(),
-        };
-        format!("{status}{marked}")
-    }
-
-    fn about_group(&self, row: &ListRow) -> String {
-        let sums = &row.sums;
-        let kind = match row.item {
-            Item::Node(node) => match self.catalogue.nodes[node as usize].key {
-                NodeKey::Owner(head) => self.catalogue.heads[head as usize].kind.name(),
-                NodeKey::Environment(_) => "environment",
-                NodeKey::Package(_) => "package",
-                _ => "directory",
-            },
-            _ => "",
-        };
-        let files = human::counted(sums.tally.files, "file");
-        let bar = match sums.markable {
-            0 => self.bars_below(row.item),
-            all if all < sums.tally.files => {
-                format!("; {} cannot be marked", human::count(sums.tally.files - all))
-            }
-            _ => String::new(),
-        };
-        let kind = if kind.is_empty() { String::new() } else { format!("{kind}, ") };
-        format!("{kind}{files}{bar}")
-    }
-
-    /// Why nothing below an item can be marked.
-    fn bars_below(&self, item: Item) -> String {
-        let (node, facet) = match item {
-            Item::Node(node) => (node, self.place().facet()),
-            Item::Facet(facet) => (ROOT, facet),
-            Item::Entry(_) => return String::new(),
-        };
-        let mut bars = std::collections::BTreeSet::new();
-        self.catalogue.for_each_below(node, facet, |entry| {
-            bars.extend(self.catalogue.entries[entry as usize].facts.bar);
-        });
-        let words: Vec<String> = bars.into_iter().map(|bar| self.catalogue.bar_in_words(bar)).collect();
-        format!("; cannot be marked: {}", words.join("; "))
     }
 
     /// The home as a path.
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
-    }
-}
-
-/// `stale (mtime)`.
-pub fn status_in_words(status: status::Status) -> String {
-    match status.reason() {
-        Some(reason) => format!("{} ({reason})", status.name()),
-        None => status.name().to_string(),
     }
 }

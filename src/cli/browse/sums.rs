@@ -1,6 +1,6 @@
 //! Sums of files, by status and tag.
 
-use super::catalogue::{BytesCount, CatalogueEntry, Mark};
+use super::file::{BytesCount, CatalogueEntry, Mark};
 use pycstore::units::Tally;
 
 /// The sums of some files.

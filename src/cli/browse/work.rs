@@ -1,7 +1,7 @@
 //! What is done in other threads: the scan, the check and removal of what is marked, and the details of an entry.
 
-use super::catalogue::Batch;
 use super::collect;
+use super::file::ScanBatch;
 use crate::cli::inspect;
 use crate::cli::removal::marked::{MarkedEnd, remove_marked};
 use crate::cli::removal::{ResultOutput, RunOptions};
@@ -110,11 +110,11 @@ impl Workshop {
     }
 
     /// Begins a scan, and stops the one before; returns its number and what it finds.
-    pub fn scan(&mut self) -> (u64, Receiver<Batch>) {
+    pub fn scan(&mut self) -> (u64, Receiver<ScanBatch>) {
         self.stop_scan();
         self.scan = Arc::default();
         self.scans += 1;
-        let (batches, found): (SyncSender<Batch>, Receiver<Batch>) = sync_channel(MOST_WAITING);
+        let (batches, found): (SyncSender<ScanBatch>, Receiver<ScanBatch>) = sync_channel(MOST_WAITING);
         let (stop, number, sender) = (self.scan.clone(), self.scans, self.sender.clone());
         let (session, opened, selection) = (self.now(), self.opened.clone(), self.selection.clone());
         spawn(move || {
