@@ -19,6 +19,7 @@ use pycstore::quoting::at_home;
 use pycstore::store::scan::Trouble;
 use pycstore::units::Moment;
 use ratatui::crossterm::event::Event;
+use ratatui::layout::Size;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -122,7 +123,7 @@ impl App {
             }
             if signals.take_resumed() {
                 screen::resume()?;
-                screen.clear()?;
+                screen::forget(&mut screen)?;
                 self.is_drawn = false;
             }
             if signals.take_suspend() {
@@ -358,15 +359,14 @@ impl App {
         screen::restore();
         stop::suspend();
         screen::resume()?;
-        screen.clear()?;
+        screen::forget(screen)?;
         self.is_drawn = false;
         Ok(())
     }
 }
 
-fn screen_size(screen: &mut Screen) -> ratatui::layout::Size {
-    let area = screen.get_frame().area();
-    ratatui::layout::Size { width: area.width, height: area.height }
+fn screen_size(screen: &mut Screen) -> Size {
+    screen.get_frame().area().as_size()
 }
 
 fn failed(error: &anyhow::Error) -> Dialog {

@@ -42,14 +42,26 @@ pub fn enter() -> io::Result<Screen> {
     Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout())))
 }
 
-/// Takes the terminal again, after [`restore`].
+/// Takes the terminal again, after [`restore`] or after the process was stopped and continued.
 ///
 /// # Errors
 /// Those of the terminal.
 pub fn resume() -> io::Result<()> {
     IS_ENTERED.store(true, Ordering::SeqCst);
+    // A shell that stopped us has set its own mode: ours is set even if it was not given back.
+    disable_raw_mode()?;
     enable_raw_mode()?;
     write(&(sequence(EnterAlternateScreen) + &sequence(Hide)))
+}
+
+/// Draws everything at the next time, whatever the terminal shows.
+///
+/// # Errors
+/// Those of the terminal.
+pub fn forget(screen: &mut Screen) -> io::Result<()> {
+    // Not `clear`: it asks the terminal for the cursor, and another thread reads the answer.
+    let area = screen.get_frame().area();
+    screen.resize(area)
 }
 
 /// Whether the browser has the terminal. If not, another thread failed and gave it back.
