@@ -55,6 +55,8 @@ struct App {
     /// Whether the browser ends when the removal is done.
     is_ending: bool,
     is_drawn: bool,
+    /// Whether the details of an entry are being read.
+    is_inspecting: bool,
 }
 
 struct RunningScan {
@@ -92,6 +94,7 @@ pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
         exit: Exit::Done,
         is_ending: false,
         is_drawn: false,
+        is_inspecting: false,
     };
     let held = complain::hold();
     let ended = app.on_screen();
@@ -172,6 +175,9 @@ impl App {
 
     /// Asks for the details of the selected entry, if the pane has those of another.
     fn inspect(&mut self) {
+        if self.is_inspecting {
+            return;
+        }
         let entry = self.browser.entry().filter(|_| self.browser.pane.is_visible);
         let Some(entry) = entry.filter(|entry| self.browser.pane.entry != Some(*entry)) else { return };
         let catalogue = &self.browser.catalogue;
@@ -182,6 +188,7 @@ impl App {
         let others: Vec<PathBuf> = others.map(shown).collect();
         let relative = path_in_store(catalogue, entry);
         (self.browser.pane.entry, self.browser.pane.lines) = (Some(entry), Vec::new());
+        self.is_inspecting = true;
         self.workshop.inspect(entry, relative, others);
     }
 
@@ -231,12 +238,21 @@ impl App {
             }
             Message::Input(_) => {}
             Message::NoInput => return Ok(self.end()),
+            Message::Opened(opened) => self.workshop.reopened(opened),
+            Message::NotOpened(number, error) => {
+                if self.scan.take_if(|scan| scan.number == number).is_some() {
+                    self.browser.end_scan(0);
+                    self.exit = Exit::Incomplete;
+                    self.browser.dialog = failed(&error);
+                }
+            }
             Message::Scanned(number, troubles) => {
                 if let Some(scan) = self.scan.as_mut().filter(|scan| scan.number == number) {
                     scan.troubles = Some(troubles);
                 }
             }
             Message::Inspected(entry, lines) => {
+                self.is_inspecting = false;
                 if self.browser.pane.entry == Some(entry) {
                     self.browser.pane.lines = lines;
                 }
@@ -317,6 +333,7 @@ impl App {
 
     fn report(&mut self, done: &MarkedOutcome) {
         let summary = summary(&done.outcome);
+        self.browser.catalogue.remove_directories(&done.outcome.emptied);
         if done.outcome.left.is_empty() {
             // What is still marked was kept, and would be kept again.
             self.browser.catalogue.unmark_all();

@@ -18,7 +18,8 @@ use super::sums::{Cell, Sums, add_cell};
 use pycstore::pyc::name;
 use pycstore::source::owner::{Owner, Spellings};
 use pycstore::units::Tally;
-use std::collections::HashMap;
+use pycstore::verdict::emptied::EmptiedIn;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -29,7 +30,9 @@ use std::sync::Arc;
 pub struct StoreDirectory {
     /// Its path from the store's root.
     pub relative: Arc<[u8]>,
-    /// The index of the owner in [`Catalogue::owners`].
+    /// Its own disk usage.
+    own: Tally,
+    /// The index of the owner in [`Catalogue::owners`]; nothing of a directory without files.
     owner: u32,
     /// Its first file; the others follow.
     pub first: u32,
@@ -97,8 +100,7 @@ impl Catalogue {
     /// Adds a directory of the store with its files.
     pub fn add(&mut self, batch: ScanBatch) {
         self.own += batch.own;
-        let Some(owner) = batch.owner else { return };
-        let owner = self.owner(owner);
+        let owner = batch.owner.map_or(0, |owner| self.owner(owner));
         let directory = self.directories.len() as u32;
         let first = self.entries.len() as u32;
         let globs: Vec<u16> = batch.globs.iter().map(|glob| self.glob(glob)).collect();
@@ -129,7 +131,8 @@ impl Catalogue {
             name_at += u32::from(name_length);
         }
         let count = self.entries.len() as u32 - first;
-        self.directories.push(StoreDirectory { relative: batch.relative.into(), owner, first, count });
+        let (relative, own) = (batch.relative.into(), batch.own);
+        self.directories.push(StoreDirectory { relative, own, owner, first, count });
         self.place(directory);
     }
 
@@ -259,6 +262,20 @@ impl Catalogue {
             sums.add(&cell.sums);
         }
         sums
+    }
+
+    /// Takes note of directories of the store that were removed.
+    pub fn remove_directories(&mut self, removed: &[EmptiedIn]) {
+        let paths: HashSet<Vec<u8>> = removed
+            .iter()
+            .flat_map(|emptied| emptied.names().map(|name| name::joined(&emptied.parent, name)))
+            .collect();
+        for directory in self.directories.iter_mut().filter(|it| paths.contains(&*it.relative)) {
+            let Tally { files, bytes, disk } = std::mem::take(&mut directory.own);
+            self.own.files -= files;
+            self.own.bytes -= bytes;
+            self.own.disk -= disk;
+        }
     }
 
     /// The name of an entry.

@@ -122,6 +122,9 @@ pub(super) struct PlaceByName {
     selected: Option<String>,
 }
 
+/// The columns of the longest heading of the names.
+const LONGEST_HEADING: usize = 9;
+
 impl Browser {
     /// An empty browser at the beginning of a scan.
     pub fn new(home: Option<PathBuf>) -> Browser {
@@ -248,7 +251,8 @@ impl Browser {
         }
         all.retain(|row| matches(row, &self.filter));
         sort(&mut all, self.order, self.direction);
-        self.longest = all.iter().map(|row| width(&row.name)).max().unwrap_or(0);
+        let longest = all.iter().map(|row| width(&row.name)).max().unwrap_or(0);
+        self.longest = longest.max(LONGEST_HEADING);
         self.rows = all;
         self.select(item);
     }

@@ -785,6 +785,8 @@ fn real_store(temporary: &tempfile::TempDir) -> (crate::cli::session::Session, s
     fs::write(mirror.join("orphan.cpython-312.pyc"), header(5, 6)).unwrap();
     fs::hard_link(mirror.join("orphan.cpython-312.pyc"), mirror.join("again.cpython-312.pyc")).unwrap();
     fs::write(mirror.join("notes.txt"), "mine").unwrap();
+    fs::create_dir(mirror.join("gone")).unwrap();
+    fs::write(mirror.join("gone/x.cpython-312.pyc"), header(5, 6)).unwrap();
     let global = Global {
         store: Some(store),
         color: Color::Never,
@@ -857,7 +859,7 @@ fn what_is_marked_is_removed_from_a_real_store_if_it_is_still_the_same() {
     press(&mut browser, "a");
     assert_eq!(
         marked(&browser),
-        ["again.cpython-312.pyc", "orphan.cpython-312.pyc", "stale.cpython-312.pyc"]
+        ["again.cpython-312.pyc", "orphan.cpython-312.pyc", "stale.cpython-312.pyc", "x.cpython-312.pyc"]
     );
     press(&mut browser, "Utf");
     assert_eq!(marked(&browser), ["fresh.cpython-312.pyc", "other.cpython-312.pyc"]);
@@ -883,25 +885,27 @@ fn what_is_marked_is_removed_from_a_real_store_if_it_is_still_the_same() {
     assert!(foreseen.empties_store && foreseen.changed == 0, "{foreseen:?}");
     let review = Review::new(&foreseen, None);
     let statuses: Vec<&str> = review.rows.iter().map(|row| row.status.as_str()).collect();
-    assert_eq!(statuses.len(), 3, "{statuses:?}");
+    assert_eq!(statuses.len(), 4, "{statuses:?}");
     // Two change before the removal: one is rewritten, the source of another is there again.
     std::fs::write(mirror.join("other.cpython-312.pyc"), "anew").unwrap();
     std::fs::write(temporary.path().join("src/again.py"), "x = 1\n").unwrap();
     let (done, removed) = run(&browser, false);
-    assert_eq!((done.outcome.removed.files, done.changed), (3, 2), "{done:?}");
+    let outcome = &done.outcome;
+    assert_eq!((outcome.removed.files, outcome.directories, done.changed), (4, 1, 2), "{done:?}");
     assert!(!done.empties_store);
     let mut left: Vec<_> = std::fs::read_dir(&mirror).unwrap().map(|it| it.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["again.cpython-312.pyc", "notes.txt", "other.cpython-312.pyc"]);
     browser.remove(&removed);
+    browser.catalogue.remove_directories(&done.outcome.emptied);
     let opened = session.open(pycstore::store::Purpose::Look).unwrap();
     let journal = pycstore::history::Journal::of_store(&session.environment, &opened.store).unwrap();
     let run = journal.latest().unwrap().run.unwrap();
-    assert_eq!((run.selectors, run.removed.files, run.exit), (vec!["browse".to_string()], 3, 0));
+    assert_eq!((run.selectors, run.removed.files, run.exit), (vec!["browse".to_string()], 4, 0));
     // The figures are those of a new scan; the file that was rewritten has another size.
     let figures = |browser: &Browser| {
         let sums = browser.catalogue.sums(ROOT, Facet::default()).tally;
-        (sums.files, sums.disk)
+        (sums.files, sums.disk, browser.catalogue.own)
     };
     assert_eq!(figures(&browser), figures(&scanned(&session)));
 }

@@ -8,6 +8,7 @@ use crate::cli::removal::{ResultOutput, RunOptions};
 use crate::cli::selection::Selection;
 use crate::cli::session::{Opened, Session};
 use crate::cli::stop::Stop;
+use pycstore::store::Purpose;
 use pycstore::store::scan::Trouble;
 use pycstore::units::Moment;
 use pycstore::verdict::plan::PlannedDirectory;
@@ -27,6 +28,10 @@ pub enum Message {
     Input(Event),
     /// The terminal cannot be read any more.
     NoInput,
+    /// The store was opened again.
+    Opened(Arc<Opened>),
+    /// The store could not be opened again for the scan with this number.
+    NotOpened(u64, anyhow::Error),
     /// The scan with this number is done.
     Scanned(u64, Vec<Trouble>),
     /// The details of an entry.
@@ -116,8 +121,15 @@ impl Workshop {
         self.scans += 1;
         let (batches, found): (SyncSender<ScanBatch>, Receiver<ScanBatch>) = sync_channel(MOST_WAITING);
         let (stop, number, sender) = (self.scan.clone(), self.scans, self.sender.clone());
-        let (session, opened, selection) = (self.now(), self.opened.clone(), self.selection.clone());
+        let (session, selection) = (self.now(), self.selection.clone());
+        // The store may be another directory by now.
+        let opened = (number == 1).then(|| self.opened.clone());
         spawn(move || {
+            let opened = match opened.map_or_else(|| session.open(Purpose::Look).map(Arc::new), Ok) {
+                Ok(opened) => opened,
+                Err(error) => return drop(sender.send(Message::NotOpened(number, error))),
+            };
+            let _ = sender.send(Message::Opened(opened.clone()));
             let (policy, _) = selection.policy_on(&session, &opened);
             let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
             let troubles = collect::scan(&opened, &policy, circumstances, &stop, &batches);
@@ -125,6 +137,11 @@ impl Workshop {
             let _ = sender.send(Message::Scanned(number, troubles));
         });
         (number, found)
+    }
+
+    /// The store is open as this from now on.
+    pub fn reopened(&mut self, opened: Arc<Opened>) {
+        self.opened = opened;
     }
 
     /// Stops the scan.
