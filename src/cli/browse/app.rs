@@ -11,7 +11,7 @@ use super::screen::{self, Screen, ScreenGuard};
 use super::state::{Browser, Dialog, ScanState};
 use super::work::{Message, RemovalProgress, Workshop};
 use crate::cli::output::complain;
-use crate::cli::output::path::{Characters, escaped};
+use crate::cli::output::path::Characters;
 use crate::cli::removal::marked::{MarkedEnd, MarkedOutcome};
 use crate::cli::stop;
 use pycstore::exit::Exit;
@@ -98,6 +98,7 @@ pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
     };
     let held = complain::hold();
     let ended = app.on_screen();
+    app.finish_removal();
     held.release();
     if !quiet {
         let mut out = io::stdout().lock();
@@ -158,6 +159,18 @@ impl App {
             if (!self.is_drawn || is_resized) && drawn.elapsed() >= FRAME {
                 self.draw(&mut screen)?;
                 drawn = Instant::now();
+            }
+        }
+    }
+
+    /// Stops a removal that still runs because the terminal is gone, and waits until it is recorded.
+    fn finish_removal(&mut self) {
+        while self.removal.is_some() {
+            self.workshop.stop.request();
+            match self.workshop.messages.recv() {
+                Ok(Message::Removed(end)) => self.removed(end),
+                Ok(_) => {}
+                Err(_) => return,
             }
         }
     }
@@ -346,7 +359,7 @@ impl App {
         self.done.push(summary.clone());
         self.browser.message.clone_from(&summary);
         if !problems.is_empty() {
-            self.done.extend(problems.iter().map(|line| escaped(line)));
+            problems.iter().for_each(|problem| complain::note(problem));
             let lines = std::iter::once(summary).chain(problems).collect();
             self.browser.dialog = Dialog::Report(RemovalReport::new(lines));
         }
