@@ -55,8 +55,8 @@ struct App {
     /// Whether the browser ends when the removal is done.
     is_ending: bool,
     is_drawn: bool,
-    /// Whether the details of an entry are being read.
-    is_inspecting: bool,
+    /// The entry whose details are being read.
+    inspected: Option<u32>,
 }
 
 struct RunningScan {
@@ -64,6 +64,8 @@ struct RunningScan {
     began: Instant,
     found: Receiver<ScanBatch>,
     listed: Instant,
+    /// Whether there was more than was taken the last time.
+    has_more: bool,
     /// Set when the scan's threads are done.
     troubles: Option<Vec<Trouble>>,
 }
@@ -94,7 +96,7 @@ pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
         exit: Exit::Done,
         is_ending: false,
         is_drawn: false,
-        is_inspecting: false,
+        inspected: None,
     };
     let held = complain::hold();
     let ended = app.on_screen();
@@ -137,7 +139,11 @@ impl App {
                 return Ok(());
             }
             let is_busy = self.scan.is_some() || self.removal.is_some();
-            let wait = if is_busy || !self.is_drawn { Duration::from_millis(4) } else { IDLE };
+            let wait = match (is_busy, self.is_drawn) {
+                _ if self.scan.as_ref().is_some_and(|scan| scan.has_more) => Duration::ZERO,
+                (false, true) => IDLE,
+                _ => Duration::from_millis(4),
+            };
             match self.workshop.messages.recv_timeout(wait) {
                 Ok(message) => {
                     if self.take(message, &mut screen)? {
@@ -188,7 +194,7 @@ impl App {
 
     /// Asks for the details of the selected entry, if the pane has those of another.
     fn inspect(&mut self) {
-        if self.is_inspecting {
+        if self.inspected.is_some() {
             return;
         }
         let entry = self.browser.entry().filter(|_| self.browser.pane.is_visible);
@@ -201,14 +207,14 @@ impl App {
         let others: Vec<PathBuf> = others.map(shown).collect();
         let relative = path_in_store(catalogue, entry);
         (self.browser.pane.entry, self.browser.pane.lines) = (Some(entry), Vec::new());
-        self.is_inspecting = true;
+        self.inspected = Some(entry);
         self.workshop.inspect(entry, relative, others);
     }
 
     fn begin_scan(&mut self) {
         let (number, found) = self.workshop.scan();
         let (began, listed) = (Instant::now(), Instant::now());
-        self.scan = Some(RunningScan { number, began, found, listed, troubles: None });
+        self.scan = Some(RunningScan { number, began, found, listed, has_more: false, troubles: None });
     }
 
     /// Adds what the scan found, for a part of the time of a screen.
@@ -216,15 +222,19 @@ impl App {
         let Some(scan) = &mut self.scan else { return };
         let began = Instant::now();
         let mut is_done = false;
+        scan.has_more = true;
         while began.elapsed() < SHARE_OF_FRAME {
             match scan.found.try_recv() {
                 Ok(batch) => {
                     self.browser.add(batch);
                     self.is_drawn = false;
                 }
-                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Empty) => {
+                    scan.has_more = false;
+                    break;
+                }
                 Err(TryRecvError::Disconnected) => {
-                    is_done = true;
+                    (is_done, scan.has_more) = (true, false);
                     break;
                 }
             }
@@ -265,7 +275,7 @@ impl App {
                 }
             }
             Message::Inspected(entry, lines) => {
-                self.is_inspecting = false;
+                self.inspected = None;
                 if self.browser.pane.entry == Some(entry) {
                     self.browser.pane.lines = lines;
                 }

@@ -80,6 +80,9 @@ pub struct Catalogue {
     names: Vec<u8>,
 }
 
+/// Maximum number of cache tags that are told apart.
+const MOST_TAGS: usize = 256;
+
 /// No package.
 const NO_PACKAGE: u32 = u32::MAX;
 
@@ -104,14 +107,24 @@ impl Catalogue {
         let directory = self.directories.len() as u32;
         let first = self.entries.len() as u32;
         let globs: Vec<u16> = batch.globs.iter().map(|glob| self.glob(glob)).collect();
+        let tags: Vec<u16> = batch.tags.iter().map(|tag| self.tag(tag)).collect();
+        let mut last: Option<(Arc<str>, u32)> = None;
         let mut name_at = self.names.len() as u32;
         self.names.extend_from_slice(&batch.names);
         for BatchFile { name_length, package, tag, mut facts } in batch.files {
             if let Some(Bar::Kept(glob)) = &mut facts.bar {
                 *glob = globs[usize::from(*glob)];
             }
-            let package = package.map_or(NO_PACKAGE, |package| self.package(package));
-            let tag = tag.map_or(MIXED, |tag| self.tag(&tag));
+            let package = match (package, &last) {
+                (None, _) => NO_PACKAGE,
+                (Some(package), Some((known, index))) if Arc::ptr_eq(&package, known) => *index,
+                (Some(package), _) => {
+                    let index = self.package(&package);
+                    last = Some((package, index));
+                    index
+                }
+            };
+            let tag = tag.map_or(MIXED, |tag| tags[tag as usize]);
             let index = self.entries.len() as u32;
             let bytes = if facts.links > 1 { BytesCount::ByFile } else { BytesCount::ByName };
             if bytes == BytesCount::ByFile {
@@ -334,13 +347,13 @@ impl Catalogue {
         index
     }
 
-    fn package(&mut self, package: Arc<str>) -> u32 {
-        if let Some(index) = self.package_indexes.get(&package) {
+    fn package(&mut self, package: &Arc<str>) -> u32 {
+        if let Some(index) = self.package_indexes.get(package) {
             return *index;
         }
         let index = self.packages.len() as u32;
         self.packages.push(package.clone());
-        self.package_indexes.insert(package, index);
+        self.package_indexes.insert(package.clone(), index);
         index
     }
 
@@ -348,12 +361,14 @@ impl Catalogue {
         if let Some(index) = self.tag_indexes.get(tag) {
             return *index;
         }
-        // Names may be anything: beyond this many tags, the last stands for all others.
-        let index = (self.tags.len() as u16).min(MIXED - 1);
-        if index < MIXED - 1 {
-            self.tags.push(tag.into());
-            self.tag_indexes.insert(tag.into(), index);
+        // Names may be anything, and each node has sums by tag: beyond this many, the last stands for all others.
+        if self.tags.len() == MOST_TAGS {
+            return MOST_TAGS as u16 - 1;
         }
+        let index = self.tags.len() as u16;
+        let is_last = self.tags.len() == MOST_TAGS - 1;
+        self.tags.push(if is_last { "(others)".into() } else { tag.into() });
+        self.tag_indexes.insert(tag.into(), index);
         index
     }
 

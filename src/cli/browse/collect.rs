@@ -3,8 +3,9 @@
 use super::file::{Bar, BatchFile, FileFacts, ScanBatch};
 use crate::cli::session::Opened;
 use pycstore::host::directory::effective_user;
+use pycstore::host::volumes::AccessTimes;
 use pycstore::pyc::name::Name;
-use pycstore::source::package::{PackagePlace, Packages, site_around};
+use pycstore::source::package::{Packages, SiteDirectory};
 use pycstore::store::entry::Entry;
 use pycstore::store::scan::{Question, Scan, Trouble, Visit, Visitor};
 use pycstore::units::Tally;
@@ -45,10 +46,10 @@ pub fn scan(
 ) -> Vec<Trouble> {
     let packages = Packages::default();
     let new_collector = || Collector {
-        opened,
         policy,
         circumstances,
         user: StoreUser::of(opened),
+        access_times: opened.access_times(),
         packages: &packages,
         stop,
         batches: batches.clone(),
@@ -65,10 +66,10 @@ pub fn scan(
 
 /// One worker of the scan.
 struct Collector<'a> {
-    opened: &'a Opened,
     policy: &'a Policy,
     circumstances: Circumstances<'a>,
     user: StoreUser,
+    access_times: AccessTimes,
     packages: &'a Packages,
     stop: &'a AtomicBool,
     batches: SyncSender<ScanBatch>,
@@ -109,11 +110,7 @@ impl Collector<'_> {
         let kept_by =
             if self.policy.scope.keep.is_empty() { None } else { self.policy.scope.kept_by(visit, entry) };
         if let Some(glob) = kept_by {
-            let known = globs.iter().position(|known| **known == *glob).unwrap_or_else(|| {
-                globs.push(glob.into());
-                globs.len() - 1
-            });
-            return Some(Bar::Kept(u16::try_from(known).unwrap_or(u16::MAX)));
+            return Some(Bar::Kept(index(globs, glob)));
         }
         match (status, self.policy.judge_listed(entry, status, &self.circumstances)) {
             (_, Verdict::Condemn) => None,
@@ -128,19 +125,15 @@ impl Collector<'_> {
         &self,
         visit: &Visit<'_>,
         entry: &Entry<'_>,
-        sources: &Path,
-        globs: &mut Vec<Box<str>>,
+        site: Option<&SiteDirectory>,
+        batch: &mut ScanBatch,
     ) -> Option<BatchFile> {
         let (metadata, status) = (entry.metadata?, status::judge(entry, UncheckedHashes::Trust)?);
         let tag = match entry.parsed {
             Name::Bytecode(slot) | Name::Temporary(slot) => Some(slot.tag),
             Name::Foreign => None,
         };
-        let used = tag.and_then(|_| last_use(&metadata, self.opened.access_times()));
-        let package = || match self.packages.place(sources, &entry.source_name()?, &visit.owner()) {
-            PackagePlace::In(package) => Some(package),
-            PackagePlace::Elsewhere => None,
-        };
+        let used = tag.and_then(|_| last_use(&metadata, self.access_times));
         let facts = FileFacts {
             identity: metadata.identity,
             links: u32::try_from(metadata.links).unwrap_or(u32::MAX),
@@ -149,17 +142,31 @@ impl Collector<'_> {
             modified: metadata.modified,
             used: used.map(|moment| moment.seconds),
             status,
-            bar: self.bar(visit, entry, status, globs),
+            bar: self.bar(visit, entry, status, &mut batch.globs),
             is_reclaimable: self.policy.scope.admits_entry(visit, entry)
                 && self.policy.judge(entry, status, &self.circumstances).is_condemned(),
         };
         Some(BatchFile {
             name_length: u8::try_from(entry.name.len()).unwrap_or(u8::MAX),
-            package: site_around(sources).and_then(|_| package()),
-            tag: tag.map(Box::from),
+            package: site.and_then(|site| Some(site.package(&entry.source_name()?))),
+            tag: tag.map(|tag| {
+                if batch.tags.last().is_none_or(|last| **last != *tag) {
+                    batch.tags.push(tag.into());
+                }
+                batch.tags.len() as u32 - 1
+            }),
             facts,
         })
     }
+}
+
+/// The index of a text among others, where it is added if it is not there.
+fn index(texts: &mut Vec<Box<str>>, text: &str) -> u16 {
+    let known = texts.iter().position(|known| **known == *text).unwrap_or_else(|| {
+        texts.push(text.into());
+        texts.len() - 1
+    });
+    u16::try_from(known).unwrap_or(u16::MAX)
 }
 
 impl Visitor for Collector<'_> {
@@ -173,9 +180,11 @@ impl Visitor for Collector<'_> {
             files: Vec::with_capacity(visit.entries.len()),
             names: Vec::new(),
             globs: Vec::new(),
+            tags: Vec::new(),
         };
+        let site = if visit.entries.is_empty() { None } else { self.packages.site_of(&sources) };
         for entry in visit.entries.iter().filter(|entry| self.shows(visit, entry, &sources)) {
-            if let Some(file) = self.file(visit, entry, &sources, &mut batch.globs) {
+            if let Some(file) = self.file(visit, entry, site.as_ref(), &mut batch) {
                 batch.names.extend(&entry.name[..usize::from(file.name_length)]);
                 batch.files.push(file);
             }

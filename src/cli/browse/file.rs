@@ -23,6 +23,8 @@ pub struct ScanBatch {
     pub names: Vec<u8>,
     /// The globs that keep files of this directory.
     pub globs: Vec<Box<str>>,
+    /// The cache tags of the files, each where it differs from that of the file before.
+    pub tags: Vec<Box<str>>,
 }
 
 /// A file as the scan found it.
@@ -32,8 +34,8 @@ pub struct BatchFile {
     pub name_length: u8,
     /// Its package; none outside site-packages.
     pub package: Option<Arc<str>>,
-    /// Its cache tag; none for a foreign file.
-    pub tag: Option<Box<str>>,
+    /// The index of its cache tag in the batch; none for a foreign file.
+    pub tag: Option<u32>,
     /// What is known of the file.
     pub facts: FileFacts,
 }

@@ -67,7 +67,7 @@ fn directory(sources: &str, owner: &Arc<Owner>, package: Option<&str>, files: &[
         BatchFile {
             name_length: name.len() as u8,
             package: package.map(Into::into),
-            tag: tag.map(Into::into),
+            tag: tag.map(|tag| u32::from(tag == "cpython-312")),
             facts: FileFacts {
                 identity: (1, if *links > 1 { *inode } else { own }),
                 links: *links,
@@ -88,6 +88,7 @@ fn directory(sources: &str, owner: &Arc<Owner>, package: Option<&str>, files: &[
         names: files.iter().flat_map(|file| file.0.bytes()).collect(),
         files: files.iter().map(file).collect(),
         globs: vec!["/home/me/kept/**".into()],
+        tags: vec!["cpython-311".into(), "cpython-312".into()],
     }
 }
 
