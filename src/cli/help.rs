@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// The commands by what they are for. A test says that all are here.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["setup", "prune", "schedule", "doctor"]),
-    ("See what is in the store", &["du", "ls", "report", "history"]),
+    ("See what is in the store", &["du", "browse", "ls", "report", "history"]),
     ("Free more", &["forget", "sweep", "share"]),
     ("Examine sources and entries", &["which", "source", "inspect", "verify"]),
     ("Prepare", &["warm", "interpreters"]),
@@ -15,7 +15,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
 ];
 
 /// Examples of each command and what they do. A test parses them.
-const EXAMPLES: [(&str, &[(&str, &str)]); 20] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 21] = [
     (
         "setup",
         &[
@@ -57,6 +57,13 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 20] = [
             ("pycstore du --by package --top 10", "the ten largest packages"),
             ("pycstore du --by owner,tag ~/work", "the projects below a directory"),
             ("pycstore du --depth 3", "as a tree"),
+        ],
+    ),
+    (
+        "browse",
+        &[
+            ("pycstore browse", "the whole store; ? shows the keys"),
+            ("pycstore browse ~/work", "only entries of sources there"),
         ],
     ),
     (

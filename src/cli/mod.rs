@@ -6,6 +6,7 @@
 //!
 //! Data goes to standard output, everything else to standard error.
 
+mod browse;
 mod completions;
 mod config;
 mod consent;
@@ -113,6 +114,7 @@ impl Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Du(du::DuOptions),
+    Browse(browse::BrowseOptions),
     Report(report::ReportOptions),
     Ls(ls::LsOptions),
     Prune(prune::PruneOptions),
@@ -191,6 +193,7 @@ fn carry_out(global: Global, environment: Environment, command: Command) -> anyh
     };
     match command {
         Command::Du(options) => du::run(&session, &options.with_paths()),
+        Command::Browse(options) => browse::run(session, &options.with_paths()),
         Command::Report(options) => report::run(&session, &options),
         Command::Ls(options) => ls::run(&session, &options.with_paths()),
         Command::Prune(options) => prune::run(&session, &options),

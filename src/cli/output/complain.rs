@@ -17,6 +17,46 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Messages and their hints.
+type Messages = Vec<(String, Option<String>)>;
+
+/// The messages that wait until the screen is free; none while they are printed at once.
+static HELD: Mutex<Option<Messages>> = Mutex::new(None);
+
+/// Messages are held as long as this exists: something else is drawn on the terminal.
+#[derive(Debug)]
+pub struct HeldMessages(());
+
+/// Holds all messages from now on.
+pub fn hold() -> HeldMessages {
+    lock_held().get_or_insert_default();
+    HeldMessages(())
+}
+
+/// Whether messages are held.
+pub fn is_holding() -> bool {
+    lock_held().is_some()
+}
+
+impl HeldMessages {
+    /// Prints the held messages.
+    pub fn release(self) {
+        drop(self);
+    }
+}
+
+impl Drop for HeldMessages {
+    fn drop(&mut self) {
+        let held = lock_held().take();
+        held.into_iter().flatten().for_each(|(message, hint)| print(&message, hint.as_deref()));
+    }
+}
+
+fn lock_held() -> MutexGuard<'static, Option<Messages>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const NAME: &str = "pycstore: ";
 const HINT: &str = "hint: ";
@@ -156,6 +196,10 @@ pub fn is_read(troubles: &[Trouble]) -> bool {
 }
 
 fn print(message: &str, hint: Option<&str>) {
+    if let Some(held) = &mut *lock_held() {
+        held.push((message.to_string(), hint.map(String::from)));
+        return;
+    }
     let mut stderr = io::stderr().lock();
     let columns = terminal::columns_of(&stderr);
     let message = match (escaped(message), columns) {

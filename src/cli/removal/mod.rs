@@ -6,10 +6,12 @@
 //! * `record`: the history and the metrics.
 //! * `list`: each path, as soon as it is known.
 //! * `show`, `document`: the result, as text and as JSON.
+//! * `marked`: a run on entries that were marked one by one, whose result `browse` shows.
 
 mod document;
 mod list;
 pub(super) mod lock;
+pub(super) mod marked;
 mod record;
 mod scan;
 mod show;
