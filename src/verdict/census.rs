@@ -116,7 +116,6 @@ mod tests {
     use crate::host::volumes::Mounts;
     use crate::pyc::StatedMagics;
     use crate::source::Evidence;
-    use crate::source::owner::OwnerKind;
     use crate::store::scan::{Question, Scan};
     use crate::store::{Purpose, Store};
     use crate::units::Moment;

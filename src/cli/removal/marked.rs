@@ -110,7 +110,7 @@ impl RemovalRun<'_> {
             Mode::Real => execution.remove(&planned),
         };
         let overflow = Overflow::new(MOST_HELD, &take);
-        let Scanned { plan, troubles, census, look } = self.look(judgement, Vec::new(), Some(&overflow))?;
+        let Scanned { plan, troubles, look } = self.look(judgement, Vec::new(), Some(&overflow));
         let planned =
             overflow.taken() + plan.directories.iter().map(|it| it.victims.len() as u64).sum::<u64>();
         let kept = plan.skipped.len() as u64;
@@ -126,7 +126,7 @@ impl RemovalRun<'_> {
         let mut exit = Exit::complete_if(crate::cli::output::complain::is_read(&troubles) && is_done);
         if self.mode == Mode::Real {
             let _lock = self.lock.take();
-            exit = self.record(&outcome, &census, exit);
+            exit = self.record(&outcome, exit);
         }
         Ok(MarkedEnd::Finished(Box::new(MarkedOutcome { outcome, troubles, changed, empties_store, exit })))
     }
