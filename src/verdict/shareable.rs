@@ -6,7 +6,10 @@
 //! # What is left alone
 //!
 //! * Entries that are not fresh: `prune` removes them, or their status is unknown.
-//! * Entries of import hooks: pytest's hook loads its entries itself, and does not correct the file name.
+//! * Entries of import hooks: how one loads its entries is its own affair. pytest's reads them itself and corrects the
+//!   file name only from version 9.2 on (`_fix_code_filename`). typeguard 4.6, beartype 0.23 and jaxtyping 0.3 mark their
+//!   entries (`opt-typeguard461`, `opt-beartype0v23v1`, `opt-jaxtyping10` and a hash) and load them with
+//!   `SourceLoader.get_code`, which corrects it. coverage, pdb and runpy have no entries of their own.
 //! * Entries that the group or others may write to: they could change the modules of every path that shares the
 //!   file.
 //! * Entries with unchecked hashes: if Python replaced one at the moment of the rename, the older bytecode would be

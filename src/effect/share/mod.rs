@@ -66,7 +66,7 @@ pub struct EntrySharing<'a> {
     pub kind: ShareKind,
     /// How many threads may work.
     pub threads: Threads,
-    /// Becomes true when the run is to stop.
+    /// Becomes true when the run is to stop; this run sets it on a read-only file system.
     pub stop: &'a AtomicBool,
 }
 
@@ -256,7 +256,6 @@ impl EntrySharing<'_> {
         others: &'c [LinkNames<'_>],
         shared: &mut ShareOutcome,
     ) -> Option<(&'c ShareCandidate, &'c [LinkNames<'c>])> {
-        let mut used = kept.metadata.accessed;
         let before = shared.freed.files;
         let mut rest = None;
         for (at, names) in others.iter().enumerate().rev() {
@@ -267,10 +266,7 @@ impl EntrySharing<'_> {
                     break;
                 }
                 match self.replace(kept, name) {
-                    Ok(Ok(accessed)) => {
-                        linked += 1;
-                        used = used.max(accessed);
-                    }
+                    Ok(Ok(())) => linked += 1,
                     Ok(Err(why)) => shared.leave(why, 1),
                     Err(error) if error.kind() == ErrorKind::TooManyLinks => {
                         shared.leave(NotShared::NoLinks, u64::from(at == 0));
@@ -278,7 +274,7 @@ impl EntrySharing<'_> {
                         break;
                     }
                     Err(error) => {
-                        shared.trouble(error, |source| Trouble::Link { path: self.path(name), source })
+                        self.fail(shared, error, |source| Trouble::Link { path: self.path(name), source })
                     }
                 }
             }
@@ -291,19 +287,11 @@ impl EntrySharing<'_> {
             }
         }
         shared.files += u64::from(shared.freed.files > before);
-        if used > kept.metadata.accessed && self.links == MakeLinks::Yes {
-            // If this fails, the file only appears to be unused for longer.
-            let _ = set_times(&kept.file, used, kept.metadata.modified);
-        }
         rest.filter(|(_, others)| !others.is_empty())
     }
 
-    /// Makes one name a link of the kept file. Returns the last access of the file that it replaced.
-    fn replace(
-        &self,
-        kept: &KeptFile<'_>,
-        candidate: &ShareCandidate,
-    ) -> io::Result<Result<Moment, NotShared>> {
+    /// Makes one name a link of the kept file.
+    fn replace(&self, kept: &KeptFile<'_>, candidate: &ShareCandidate) -> io::Result<Result<(), NotShared>> {
         let (directory, file, metadata) = self.open(candidate)?;
         let is_wanted = is_still(&candidate.metadata, &metadata)
             && is_of_same_slot(kept.candidate, candidate)
@@ -314,7 +302,7 @@ impl EntrySharing<'_> {
             return Ok(Err(NotShared::Changed));
         }
         if self.links == MakeLinks::No {
-            return Ok(Ok(metadata.accessed));
+            return Ok(Ok(()));
         }
         let link = match NewLink::create(&directory, &candidate.name, (&kept.directory, &kept.candidate.name))
         {
@@ -323,14 +311,26 @@ impl EntrySharing<'_> {
             Err(error) => return Err(error),
         };
         // The kept file may be newer than the scan: a source that was deleted in between would seem to be out of sight.
+        let now = link.metadata()?;
         let is_same = candidate.source().is_file()
-            && is_still(&kept.metadata, &link.metadata()?)
+            && is_still(&kept.metadata, &now)
             && is_still(&metadata, &directory.metadata(&candidate.name, Links::Keep)?);
         if !is_same {
             return Ok(Err(NotShared::Changed));
         }
+        // Before the rename, which an interruption may follow. If this fails, the file only appears to be unused for longer.
+        if metadata.accessed > now.accessed {
+            let _ = set_times(&kept.file, metadata.accessed, now.modified);
+        }
         link.take_name()?;
-        Ok(Ok(metadata.accessed))
+        Ok(Ok(()))
+    }
+
+    /// Adds an error of a change. On a read-only file system all others would fail too: it ends the run.
+    fn fail(&self, shared: &mut ShareOutcome, error: io::Error, trouble: impl FnOnce(io::Error) -> Trouble) {
+        if error.kind() != ErrorKind::ReadOnlyFilesystem || !self.stop.swap(true, Ordering::Relaxed) {
+            shared.trouble(error, trouble);
+        }
     }
 
     fn path(&self, candidate: &ShareCandidate) -> PathBuf {
