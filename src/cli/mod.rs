@@ -167,7 +167,9 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     program::search_in(env::search_path());
     let measured = MeasuredCommand::new(&global, &environment, &command);
     if let Err(error) = continuation::continue_as_owner(&global, &command, &environment) {
-        measured.map(MeasuredCommand::write_failure_as_root);
+        if let Some(measured) = measured {
+            measured.write_failure_as_root();
+        }
         return Err(error);
     }
     let answer = carry_out(global, environment, command);
