@@ -8,6 +8,7 @@ pub mod lock;
 pub mod memory;
 pub mod ordinary;
 pub mod random;
+pub mod screen;
 pub mod shown;
 pub mod site;
 pub mod special;

@@ -22,7 +22,6 @@ use ratatui::crossterm::event::Event;
 use ratatui::layout::Size;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -259,6 +258,7 @@ impl App {
                     return self.carry_out(task, screen);
                 }
             }
+            Message::Input(Event::Paste(text)) => self.browser.paste(&text),
             Message::Input(_) => {}
             Message::NoInput => return Ok(self.end()),
             Message::Opened(opened) => self.workshop.reopened(opened),
@@ -280,7 +280,7 @@ impl App {
                     self.browser.pane.lines = lines;
                 }
             }
-            Message::Foreseen(number, end) if number == self.check => self.foreseen(end),
+            Message::Foreseen(number, end, planned) if number == self.check => self.foreseen(end, &planned),
             Message::Foreseen(..) => {}
             Message::Removed(end) => {
                 self.removed(end);
@@ -299,8 +299,8 @@ impl App {
                 self.begin_scan();
             }
             BrowserTask::Foresee => {
-                let (chosen, _) = self.browser.catalogue.chosen();
-                self.check = self.workshop.foresee(chosen);
+                let (chosen, indexes) = self.browser.catalogue.chosen();
+                self.check = self.workshop.foresee(chosen, indexes);
             }
             BrowserTask::Drop => {
                 self.check = 0;
@@ -317,9 +317,11 @@ impl App {
         Ok(false)
     }
 
-    fn foreseen(&mut self, end: anyhow::Result<MarkedEnd>) {
+    fn foreseen(&mut self, end: anyhow::Result<MarkedEnd>, planned: &[u32]) {
         match end {
             Ok(MarkedEnd::Finished(foreseen)) => {
+                // What is shown as kept is kept, even if it becomes what was marked again.
+                self.browser.keep_marks_of(planned);
                 let review = Review::new(&foreseen, self.browser.home());
                 self.browser.dialog = Dialog::Review(Box::new(review));
             }
@@ -334,9 +336,7 @@ impl App {
     /// Takes note of what was removed.
     fn removed(&mut self, end: anyhow::Result<MarkedEnd>) {
         if let Some(progress) = self.removal.take() {
-            let removed =
-                std::mem::take(&mut *progress.removed.lock().unwrap_or_else(PoisonError::into_inner));
-            self.browser.remove(&removed);
+            self.browser.remove(&progress.take());
         }
         self.browser.dialog = Dialog::List;
         match end {

@@ -176,7 +176,7 @@ pub fn list_key(key: PressedKey) -> Option<ListKey> {
 }
 
 /// The keys and what they do. A line without a key is a heading.
-pub const HELP: [(&str, &str); 30] = [
+pub const HELP: [(&str, &str); 31] = [
     ("", "Move"),
     ("Up k, Down j", "one row"),
     ("PgUp Ctrl+U, PgDn Ctrl+D", "one screen"),
@@ -198,6 +198,7 @@ pub const HELP: [(&str, &str); 30] = [
     ("a", "all that is reclaimable, or unmark it"),
     ("t, then f s o c", "fresh, stale, orphan or corrupt entries here"),
     ("t, then t", "temporaries here"),
+    ("", "  (a and t with a filter: of the rows it shows)"),
     ("U", "remove all marks"),
     ("", "Remove"),
     ("d", "show what would be removed: the marked files, or"),

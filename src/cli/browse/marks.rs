@@ -25,22 +25,26 @@ impl Catalogue {
     fn below(&self, item: Item, facet: Facet) -> Vec<u32> {
         let mut found = Vec::new();
         match item {
-            Item::Entry(entry) => found.push(entry),
+            Item::Entry(entry) if facet.has(&self.entries[entry as usize]) => found.push(entry),
+            Item::Entry(_) => {}
             Item::Node(node) => self.for_each_below(node, facet, |entry| found.push(entry)),
-            Item::Facet(facet) => self.for_each_below(ROOT, facet, |entry| found.push(entry)),
+            Item::Facet(own) => {
+                self.for_each_below(ROOT, own, |entry| found.push(entry));
+                found.retain(|entry| facet.has(&self.entries[*entry as usize]));
+            }
         }
         found
     }
 
-    /// Marks all entries below an item, or unmarks them if all that may be marked are.
-    pub fn toggle(&mut self, item: Item, facet: Facet) -> MarkChange {
-        let below = self.below(item, facet);
+    /// Marks all entries below these items, or unmarks them if all that may be marked are.
+    pub fn toggle(&mut self, items: &[Item], facet: Facet) -> MarkChange {
+        let below = items.iter().flat_map(|item| self.below(*item, facet)).collect();
         self.toggle_all(below)
     }
 
-    /// The same with the reclaimable entries of the whole store.
-    pub fn toggle_reclaimable(&mut self) -> MarkChange {
-        let mut found = self.below(Item::Node(ROOT), Facet::default());
+    /// The same with the reclaimable entries only.
+    pub fn toggle_reclaimable(&mut self, items: &[Item], facet: Facet) -> MarkChange {
+        let mut found: Vec<u32> = items.iter().flat_map(|item| self.below(*item, facet)).collect();
         found.retain(|entry| self.entries[*entry as usize].facts.is_reclaimable);
         self.toggle_all(found)
     }
@@ -65,6 +69,13 @@ impl Catalogue {
         }
         self.recount();
         change
+    }
+
+    /// Removes the marks of all but these entries.
+    pub fn keep_marks_of(&mut self, entries: &[u32]) {
+        self.unmark_all();
+        entries.iter().for_each(|index| self.entries[*index as usize].mark = Mark::Marked);
+        self.recount();
     }
 
     /// Removes all marks; returns how many there were.

@@ -85,7 +85,11 @@ impl Browser {
             ListKey::Help => self.dialog = Dialog::Help(0),
             ListKey::Mark => self.mark(),
             ListKey::MarkReclaimable => {
-                let change = self.catalogue.toggle_reclaimable();
+                let (items, facet) = match self.shown_by_filter() {
+                    Some(shown) => (shown, self.place().facet()),
+                    None => (vec![Item::Node(ROOT)], Facet::default()),
+                };
+                let change = self.catalogue.toggle_reclaimable(&items, facet);
                 self.message = self.catalogue.change_in_words(&change);
                 self.list();
             }
@@ -98,6 +102,25 @@ impl Browser {
             ListKey::Remove => return self.foresee(),
         }
         None
+    }
+
+    /// What the list shows, if a filter limits it: what it does not show is not marked.
+    fn shown_by_filter(&self) -> Option<Vec<Item>> {
+        (!self.filter.is_empty()).then(|| self.rows.iter().map(|row| row.item).collect())
+    }
+
+    /// Takes pasted text: into the filter while it is typed. Elsewhere it is not keys.
+    pub fn paste(&mut self, text: &str) {
+        if let Dialog::Filter = self.dialog {
+            let text: String = text.chars().filter(|it| !it.is_control()).collect();
+            self.filter_by(format!("{}{text}", self.filter));
+        }
+    }
+
+    /// Removes the marks of all but these entries, for what is shown is what is removed.
+    pub fn keep_marks_of(&mut self, entries: &[u32]) {
+        self.catalogue.keep_marks_of(entries);
+        self.list();
     }
 
     fn foresee(&mut self) -> Option<BrowserTask> {
@@ -165,7 +188,8 @@ impl Browser {
             OpenPlace::Statuses | OpenPlace::Tags => (ROOT, None),
         };
         let facet = Facet { status: Some(index as u16), tag };
-        let change = self.catalogue.toggle(Item::Node(node), facet);
+        let items = self.shown_by_filter().unwrap_or_else(|| vec![Item::Node(node)]);
+        let change = self.catalogue.toggle(&items, facet);
         self.message = self.catalogue.change_in_words(&change);
         self.list();
         None
@@ -174,7 +198,7 @@ impl Browser {
     /// Marks or unmarks the selected row, and selects the next.
     fn mark(&mut self) {
         let Some(item) = self.row().map(|row| row.item) else { return };
-        let change = self.catalogue.toggle(item, self.place().facet());
+        let change = self.catalogue.toggle(&[item], self.place().facet());
         self.message = match change.marked + change.unmarked {
             0 => self.catalogue.change_in_words(&change),
             _ if change.barred.is_empty() => String::new(),

@@ -6,12 +6,14 @@
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::crossterm::{Command, style};
 use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +24,9 @@ static IS_ENTERED: AtomicBool = AtomicBool::new(false);
 /// Another descriptor of standard output, which no lock protects.
 static OUTPUT: OnceLock<File> = OnceLock::new();
 
-/// A terminal that is drawn to.
-pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+/// A terminal that is drawn to. It is never dropped: ratatui then shows the cursor, which [`restore`] did, and panics where the
+/// terminal is gone.
+pub type Screen = ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>;
 
 /// Takes the terminal. A panic gives it back before its message is printed.
 ///
@@ -39,7 +42,7 @@ pub fn enter() -> io::Result<Screen> {
         }));
     }
     resume()?;
-    Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout())))
+    Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout()))).map(ManuallyDrop::new)
 }
 
 /// Takes the terminal again, after [`restore`] or after the process was stopped and continued.
@@ -51,7 +54,8 @@ pub fn resume() -> io::Result<()> {
     // A shell that stopped us has set its own mode: ours is set even if it was not given back.
     disable_raw_mode()?;
     enable_raw_mode()?;
-    write(&(sequence(EnterAlternateScreen) + &sequence(Hide)))
+    // Marked as such, pasted text is no keys.
+    write(&(sequence(EnterAlternateScreen) + &sequence(Hide) + &sequence(EnableBracketedPaste)))
 }
 
 /// Draws everything at the next time, whatever the terminal shows.
@@ -73,7 +77,8 @@ pub fn is_entered() -> bool {
 pub fn restore() {
     if IS_ENTERED.swap(false, Ordering::SeqCst) {
         // What fails here cannot be helped: the terminal may be gone.
-        let _ = write(&(sequence(style::ResetColor) + &sequence(Show) + &sequence(LeaveAlternateScreen)));
+        let shown = sequence(DisableBracketedPaste) + &sequence(style::ResetColor) + &sequence(Show);
+        let _ = write(&(shown + &sequence(LeaveAlternateScreen)));
         let _ = disable_raw_mode();
     }
 }

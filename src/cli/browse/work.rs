@@ -36,8 +36,8 @@ pub enum Message {
     Scanned(u64, Vec<Trouble>),
     /// The details of an entry.
     Inspected(u32, Vec<String>),
-    /// What the removal of the marked entries would do.
-    Foreseen(u64, anyhow::Result<MarkedEnd>),
+    /// What the removal of the marked entries would do, and the indexes of those that it would remove.
+    Foreseen(u64, anyhow::Result<MarkedEnd>, Vec<u32>),
     /// What a removal did.
     Removed(anyhow::Result<MarkedEnd>),
 }
@@ -64,12 +64,29 @@ pub struct Workshop {
 }
 
 /// The progress of a removal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RemovalProgress {
     /// How many files were removed.
     pub count: Arc<AtomicU64>,
     /// Their indexes in the catalogue.
     pub removed: Arc<Mutex<Vec<u32>>>,
+}
+
+impl RemovalProgress {
+    /// What notes each file of a list that is removed, or would be; the files have these indexes in the catalogue.
+    fn follow(&self, policy: &Policy, indexes: &[u32]) -> impl Fn(&PlannedDirectory, &Victim) + Sync {
+        |planned, victim| {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            let place = policy.place_in_list(&planned.relative, &victim.name);
+            let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+            removed.extend(place.map(|place| indexes[place]));
+        }
+    }
+
+    /// The indexes of the files, which are forgotten.
+    pub fn take(&self) -> Vec<u32> {
+        std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Workshop {
@@ -158,15 +175,18 @@ impl Workshop {
         });
     }
 
-    /// Finds out what the removal of these entries would do; returns the number of the check.
-    pub fn foresee(&mut self, chosen: Vec<ChosenEntry>) -> u64 {
+    /// Finds out what the removal of these entries, which have these indexes in the catalogue, would do; returns the number of
+    /// the check.
+    pub fn foresee(&mut self, chosen: Vec<ChosenEntry>, indexes: Vec<u32>) -> u64 {
         self.stop = Stop::default();
         self.checks += 1;
         let (number, stop, sender) = (self.checks, self.stop.clone(), self.sender.clone());
         let (session, selection) = (self.now(), self.selection.of_marks(chosen));
         spawn(move || {
-            let end = remove_marked(&session, &selection, &options(true, None), &stop, &|_, _| {});
-            let _ = sender.send(Message::Foreseen(number, end));
+            let progress = RemovalProgress::default();
+            let on_planned = progress.follow(&selection.policy, &indexes);
+            let end = remove_marked(&session, &selection, &options(true, None), &stop, &on_planned);
+            let _ = sender.send(Message::Foreseen(number, end, progress.take()));
         });
         self.checks
     }
@@ -174,18 +194,12 @@ impl Workshop {
     /// Removes these entries, which have these indexes in the catalogue.
     pub fn remove(&mut self, chosen: Vec<ChosenEntry>, indexes: Vec<u32>) -> RemovalProgress {
         self.stop = Stop::default();
-        let progress = RemovalProgress { count: Arc::default(), removed: Arc::default() };
+        let progress = RemovalProgress::default();
         let (stop, sender, shared) = (self.stop.clone(), self.sender.clone(), progress.clone());
         let (session, selection) = (self.now(), self.selection.of_marks(chosen));
         let options = options(false, self.metrics.clone());
         spawn(move || {
-            let policy: &Policy = &selection.policy;
-            let on_removed = |planned: &PlannedDirectory, victim: &Victim| {
-                shared.count.fetch_add(1, Ordering::Relaxed);
-                let place = policy.place_in_list(&planned.relative, &victim.name);
-                let mut removed = shared.removed.lock().unwrap_or_else(PoisonError::into_inner);
-                removed.extend(place.map(|place| indexes[place]));
-            };
+            let on_removed = shared.follow(&selection.policy, &indexes);
             let end = remove_marked(&session, &selection, &options, &stop, &on_removed);
             let _ = sender.send(Message::Removed(end));
         });

@@ -54,7 +54,7 @@ pub enum MarkedEnd {
 
 /// Finds out what the removal of the entries of a selection ([`Selection::of_marks`]) would do, or carries it out.
 ///
-/// `on_removed` is called after each removed file, by several threads. `stop` ends the run early.
+/// `on_removed` is called after each removed file, or for each that would be removed, by several threads. `stop` ends the run early.
 ///
 /// # Errors
 /// When the store cannot be opened.
@@ -106,7 +106,10 @@ impl RemovalRun<'_> {
         let execution = Execution::new(&opened.store, &policy, opened.stop.flag()).reporting(on_removed);
         let expectation = Expectation::default();
         let take = |planned: PlannedDirectory| match self.mode {
-            Mode::DryRun => expectation.add(&planned),
+            Mode::DryRun => {
+                tell(&planned, on_removed);
+                expectation.add(&planned);
+            }
             Mode::Real => execution.remove(&planned),
         };
         let overflow = Overflow::new(MOST_HELD, &take);
@@ -119,7 +122,10 @@ impl RemovalRun<'_> {
             return Ok(MarkedEnd::Stopped);
         }
         let outcome = match self.mode {
-            Mode::DryRun => expectation.finish(plan),
+            Mode::DryRun => {
+                plan.directories.iter().for_each(|planned| tell(planned, on_removed));
+                expectation.finish(plan)
+            }
             Mode::Real => execution.finish(plan, opened.threads(), |_| {}),
         };
         let is_done = outcome.is_complete() && opened.stop.cause() != Some(Cause::Signal);
@@ -130,6 +136,11 @@ impl RemovalRun<'_> {
         }
         Ok(MarkedEnd::Finished(Box::new(MarkedOutcome { outcome, troubles, changed, empties_store, exit })))
     }
+}
+
+/// Tells of all files of a directory that would be removed.
+fn tell(planned: &PlannedDirectory, on_removed: &OnRemoved<'_>) {
+    planned.victims.iter().for_each(|victim| on_removed(planned, victim));
 }
 
 /// The policy without a limit to the scan: whether a store is emptied depends on all of it.
