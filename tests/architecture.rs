@@ -356,14 +356,17 @@ fn one_file_writes_to_the_store() {
     for word in ["make_directory", "make_file", "put_in_place", "stamp"] {
         assert_eq!(callers(word), ["effect/new_entry.rs", "host/directory/mod.rs"], "{word}");
     }
-    assert_eq!(callers("NewLink"), ["effect/new_entry.rs", "effect/reuse.rs", "effect/share/mod.rs"]);
+    assert_eq!(callers("NewLink"), ["effect/new_entry.rs", "effect/reuse/link.rs", "effect/share/mod.rs"]);
     assert_eq!(callers("add_link"), ["effect/new_entry.rs", "host/directory/mod.rs"]);
     // It writes entries for two, and directories for the command that compiles.
     let writers = ["effect/adopt.rs", "effect/new_entry.rs", "effect/share/blocks.rs"];
     assert_eq!(callers("NewEntry"), writers);
     assert_eq!(callers("new_entry::write"), ["effect/compile.rs"]);
-    assert_eq!(callers("write_in"), ["effect/new_entry.rs", "effect/reuse.rs"]);
-    assert_eq!(callers("make_directories"), ["effect/adopt.rs", "effect/new_entry.rs", "effect/reuse.rs"]);
+    assert_eq!(callers("write_in"), ["effect/new_entry.rs", "effect/reuse/mod.rs"]);
+    assert_eq!(
+        callers("make_directories"),
+        ["effect/adopt.rs", "effect/new_entry.rs", "effect/reuse/link.rs"]
+    );
     assert_eq!(callers("make_mirror"), ["cli/warm/mod.rs", "effect/new_entry.rs"]);
     // An interpreter is told of no file of the store.
     let script = std::fs::read_to_string(root().join("src/effect/compile.py")).unwrap();

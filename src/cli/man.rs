@@ -49,10 +49,8 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
         let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let is_program = command.get_version().is_some();
         let has_commands = command.has_subcommands();
-        let prints_json =
-            is_program || command.get_arguments().any(|option| option.get_long() == Some("json"));
-        let writes_metrics =
-            is_program || command.get_arguments().any(|option| option.get_long() == Some("metrics"));
+        let has = |name| is_program || command.get_arguments().any(|option| option.get_long() == Some(name));
+        let (prints_json, writes_metrics) = (has("json"), has("metrics"));
         let page = Man::new(command.override_usage(usage).subcommand_help_heading("COMMANDS"))
             .date(" ") // an empty one is left out, and what follows takes its place
             .source(concat!("pycstore ", env!("CARGO_PKG_VERSION")))

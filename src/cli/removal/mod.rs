@@ -264,7 +264,6 @@ impl RemovalRun<'_> {
         if consent == Consent::ToBeAsked && look == ScanExtent::Whole {
             is_previewed = show::preview(self.session, self.options, &plan)?;
             if !confirm(opened, &plan)? {
-                complain::note("nothing was removed");
                 return Ok(RunEnd::Skipped(Exit::Done));
             }
             if let Some(exit) = self.begin()? {
@@ -353,12 +352,16 @@ impl RemovalRun<'_> {
     }
 }
 
-/// Asks on the terminal.
+/// Asks on the terminal; says so if the answer is no.
 fn confirm(opened: &Opened, plan: &Plan) -> anyhow::Result<bool> {
     let tally = plan.tally();
     let (files, size) = (human::counted(tally.files, "file"), human::size(tally.disk));
     let store = pycstore::quoting::escaped(&opened.store.path().to_string_lossy());
-    confirmed(Consent::ToBeAsked, &format!("Remove {files} ({size}) from {store}?"))
+    let is_confirmed = confirmed(Consent::ToBeAsked, &format!("Remove {files} ({size}) from {store}?"))?;
+    if !is_confirmed {
+        complain::note("nothing was removed");
+    }
+    Ok(is_confirmed)
 }
 
 /// The message about a run that scanned a part of the store.

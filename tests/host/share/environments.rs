@@ -1,6 +1,6 @@
 //! Sharing the entries of real virtualenvs, made by uv, venv and pip, and what their programs see of it.
 
-use super::KNOWN;
+use super::{KNOWN, LOADED};
 use crate::support::{Answer, Interpreter, World, answer, files, implementations, interpreters, reach_index};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -37,16 +37,8 @@ struct Environment {
 /// Imports every module below a directory and says what there is in each; with `load` none may be compiled.
 const IMPORTED: &str = r#"
 import hashlib, importlib, os, pkgutil, sys, traceback, warnings
-from importlib.machinery import SourceFileLoader
 warnings.simplefilter("ignore")
 root = sys.argv[1]
-if sys.argv[2] == "load":
-    compiling = SourceFileLoader.source_to_code
-    def refused(self, data, path, *arguments, **options):
-        if path.startswith(root):
-            raise SystemExit("compiled: " + path)
-        return compiling(self, data, path, *arguments, **options)
-    SourceFileLoader.source_to_code = refused
 KNOWN
 for module in sorted(it.name for it in pkgutil.walk_packages([root], onerror=lambda name: None)):
     if module.endswith("__main__") or module.startswith(("_virtualenv", "pip")):
@@ -129,7 +121,7 @@ impl Home {
     }
 
     fn imported(&self, environment: &Environment, how: &str) -> String {
-        let code = IMPORTED.replace("KNOWN", KNOWN);
+        let code = IMPORTED.replace("KNOWN", &[LOADED, KNOWN].concat());
         let told = self.python(environment, &["-c", &code, environment.site.to_str().unwrap(), how]).exits(0);
         told.stdout
     }

@@ -32,12 +32,9 @@ def codes(code):
             yield from codes(constant)
 "#;
 
-/// Says all that a program can see of the modules of a directory; they are to be loaded from the store, not compiled.
-const SEEN: &str = r#"
-import bdb, hashlib, importlib.util, inspect, linecache, os, sys, traceback, types
+/// Python statements: with `load`, nothing below `root` may be compiled.
+const LOADED: &str = r#"
 from importlib.machinery import SourceFileLoader
-root = sys.argv[1]
-sys.path.insert(0, root)
 if sys.argv[2] == "load":
     compiling = SourceFileLoader.source_to_code
     def refused(self, data, path, *arguments, **options):
@@ -45,6 +42,13 @@ if sys.argv[2] == "load":
             raise SystemExit("compiled: " + path)
         return compiling(self, data, path, *arguments, **options)
     SourceFileLoader.source_to_code = refused
+"#;
+
+/// Says all that a program can see of the modules of a directory; they are to be loaded from the store, not compiled.
+const SEEN: &str = r#"
+import bdb, hashlib, importlib.util, inspect, linecache, os, sys, traceback, types
+root = sys.argv[1]
+sys.path.insert(0, root)
 KNOWN
 for name in sorted(os.listdir(os.path.join(root, "lib"))):
     if not name.endswith(".py"):
@@ -120,9 +124,14 @@ for name in sorted(os.listdir(source)):
 }
 
 fn seen(world: &World, interpreter: &Interpreter, project: &Path) -> String {
-    answer(world.compiler(interpreter, &SEEN.replace("KNOWN", KNOWN)).arg(project).arg("load"))
-        .exits(0)
-        .stdout
+    answer(
+        world
+            .compiler(interpreter, &SEEN.replace("KNOWN", &[LOADED, KNOWN].concat()))
+            .arg(project)
+            .arg("load"),
+    )
+    .exits(0)
+    .stdout
 }
 
 #[test]

@@ -28,36 +28,35 @@
 //! * Only this user and root may change the other source's path: the header alone does not prove which source an
 //!   entry was compiled from.
 
-use super::compile::{Compilation, IsFresh, LARGEST_SOURCE, SourceGroup, Task};
-use super::compile::{is_fresh, place};
-use super::new_entry::{self, NewLink, set_times};
-use super::share::{MakeLinks, are_all_names, is_still};
-use crate::host::directory::{self, Directory, Links, Metadata, effective_user};
+mod link;
+mod wanted;
+
+use super::compile::{Compilation, IsFresh, SourceGroup, Task, is_fresh};
+use super::new_entry;
+use super::share::{MakeLinks, is_still};
+use crate::host::directory::{self, Links, effective_user};
 use crate::host::pool;
 use crate::host::trust::OwnPaths;
-use crate::pyc::header::python_mtime;
 use crate::pyc::marshal::Dialect;
 use crate::pyc::name::Name;
-use crate::pyc::{Header, InvalidationMode, Magic, SourceHasher};
-use crate::source::interpreter::Interpreters;
+use crate::pyc::{Header, InvalidationMode, Magic};
 use crate::store::body::with_corrected;
 use crate::store::scan::Scan;
 use crate::store::{Lock, Store};
-use crate::units::Moment;
-use crate::verdict::inspector::is_frozen;
 use crate::verdict::scope::Scope;
 use crate::verdict::shareable::{MOST_CANDIDATES, ShareCandidate, ShareKind, ShareSearch, not_private};
+use link::{LastDirectory, MOST_NAMES, SharedFile};
 use std::cmp::Reverse;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use wanted::{EntryPlace, WantedEntry, interpreter_of};
 
 /// For fewer sources the store is not scanned: compiling them takes about as long as the scan of a large store.
 pub const WORTH_A_SCAN: usize = 32;
@@ -67,9 +66,6 @@ const MOST_COMPARED: usize = 16;
 
 /// Up to how many pairs of new entries and files with the same header, the files are sorted for each new one.
 const MOST_SORTED: usize = 1 << 16;
-
-/// How many names a file may have to get one more: for each new one, the sources of all are looked at.
-const MOST_NAMES: usize = 32;
 
 /// One run.
 #[derive(Debug, Clone, Copy)]
@@ -89,24 +85,6 @@ pub struct Reuse {
     pub done: Compilation,
     /// Sources that seem equal to one of `groups`, which comes first.
     repeats: Vec<(EntryPlace, Vec<WantedEntry>)>,
-}
-
-/// The place of an entry in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct EntryPlace {
-    relative: Vec<u8>,
-    name: Vec<u8>,
-}
-
-/// A source that is to be compiled.
-#[derive(Debug)]
-struct WantedEntry {
-    /// The index of its group.
-    group: usize,
-    task: Task,
-    header: Header,
-    key: u64,
-    place: EntryPlace,
 }
 
 /// Sources with one key, and the files whose entries have it.
@@ -130,15 +108,6 @@ struct ReuseWorker {
     /// The sources that are left to compile, those with one key together.
     left: Vec<Vec<WantedEntry>>,
     last: Option<LastDirectory>,
-}
-
-/// The directory of the last new entry.
-struct LastDirectory {
-    relative: Vec<u8>,
-    mode: u32,
-    directory: Directory,
-    /// What a new file with this mode is like.
-    new: Metadata,
 }
 
 impl EntryReuse<'_> {
@@ -311,7 +280,7 @@ impl EntryReuse<'_> {
             return Ok(None);
         }
         let Some(mode) = wanted.mode_if_equal(&source, candidate.metadata.modified)? else { return Ok(None) };
-        let to = worker.directory(store, &wanted.place, new_entry::mode(mode))?;
+        let to = LastDirectory::open(&mut worker.last, store, &wanted.place, new_entry::mode(mode))?;
         let reused = with_corrected(&file, candidate.dialect, &candidate.source_name, |content| {
             if Header::parse(content) != Ok(wanted.header) {
                 return Ok(None);
@@ -346,57 +315,6 @@ enum ReusedFile {
     Linked,
     /// This entry is a copy.
     Copied(Box<ShareCandidate>),
-}
-
-/// An open file that may get one name more.
-struct SharedFile<'a> {
-    /// Its names, as far as they were found.
-    names: &'a [ShareCandidate],
-    /// The directory and the name that it was opened by.
-    from: (&'a Directory, &'a [u8]),
-    file: &'a File,
-    metadata: Metadata,
-}
-
-impl SharedFile<'_> {
-    /// Makes the entry a link of the file, which gets the present time; returns the metadata then. `None` if the file is not
-    /// like a new one, or not all its names are known and have their sources.
-    fn link(&self, to: &LastDirectory, name: &[u8]) -> io::Result<Option<Metadata>> {
-        let rest = |it: &Metadata| (it.mode, it.user, it.group, it.identity.0);
-        if rest(&self.metadata) != rest(&to.new)
-            || self.names.len() > MOST_NAMES
-            || !are_all_names(self.names, &self.metadata)
-        {
-            return Ok(None);
-        }
-        new_entry::check_free(&to.directory, name)?;
-        // An entry that was copied a moment ago may be newer.
-        let modified = to.new.modified.max(self.metadata.modified);
-        set_times(self.file, to.new.accessed.max(self.metadata.accessed), modified)?;
-        let link = NewLink::create(&to.directory, name, self.from)?;
-        let metadata = link.metadata()?;
-        if !is_still(&Metadata { modified, ..self.metadata }, &metadata) {
-            return Ok(None);
-        }
-        link.take_name()?;
-        Ok(Some(metadata))
-    }
-}
-
-impl ReuseWorker {
-    /// Opens the directory of an entry, which stays open for the next one.
-    fn directory(&mut self, store: &Store, place: &EntryPlace, mode: u32) -> io::Result<&LastDirectory> {
-        let last = self.last.take().filter(|last| last.relative == place.relative && last.mode == mode);
-        let last = match last {
-            Some(last) => last,
-            None => {
-                let directory = new_entry::make_directories(store, &place.relative)?;
-                let new = new_entry::metadata_of_new(&directory, &place.name, mode)?;
-                LastDirectory { relative: place.relative.clone(), mode, directory, new }
-            }
-        };
-        Ok(self.last.insert(last))
-    }
 }
 
 impl Common<'_> {
@@ -468,73 +386,6 @@ impl Reuse {
     }
 }
 
-impl WantedEntry {
-    /// # Errors
-    /// The task, if the source cannot be read or is too large.
-    fn new(
-        group: usize,
-        task: Task,
-        (tag, magic): (&str, Magic),
-        search: &ShareSearch<'_>,
-    ) -> Result<WantedEntry, Task> {
-        let (relative, name) = place(&task, tag);
-        let place = EntryPlace { relative, name };
-        let key = |header: &Header| {
-            let source_name = task.source.file_name()?.as_bytes();
-            Some(search.content_key(&Name::parse(&place.name).slot()?, source_name, header))
-        };
-        match header(&task, tag, magic).and_then(|header| Some((header, key(&header)?))) {
-            Some((header, key)) => Ok(WantedEntry { group, task, header, key, place }),
-            None => Err(task),
-        }
-    }
-
-    /// The mode of this source, if another is equal and was not changed since its entry was compiled.
-    ///
-    /// To make or remove a link changes a file too. Of that, only a link between the two sources is taken for the reason; a frozen
-    /// mtime does not even say that.
-    fn mode_if_equal(&self, other: &Path, compiled: Moment) -> io::Result<Option<u32>> {
-        let (one, metadata) = directory::open_file(&self.task.source)?;
-        let (other, of_other) = directory::open_file(other)?;
-        let is_pinned = |metadata: &Metadata| {
-            self.header.invalidation_mode() != InvalidationMode::Timestamp
-                || timestamp(metadata) == self.header.pin
-        };
-        let is_link = metadata.identity == of_other.identity && !is_frozen(of_other.modified.seconds);
-        let is_unchanged = self.header.invalidation_mode() != InvalidationMode::Timestamp
-            || of_other.changed <= compiled
-            || is_link;
-        let is_equal = is_unchanged
-            && is_pinned(&metadata)
-            && is_pinned(&of_other)
-            && metadata.bytes == of_other.bytes
-            && (metadata.identity == of_other.identity || have_equal_bytes(one, other, metadata.bytes)?);
-        Ok(is_equal.then_some(metadata.mode))
-    }
-}
-
-/// The header that the compiler would write.
-fn header(task: &Task, tag: &str, magic: Magic) -> Option<Header> {
-    let flags = match task.invalidation {
-        InvalidationMode::Timestamp => {
-            let metadata = directory::file_metadata(&task.source).ok()?;
-            return (metadata.bytes <= LARGEST_SOURCE).then(|| Header {
-                magic,
-                flags: 0,
-                pin: timestamp(&metadata),
-            });
-        }
-        InvalidationMode::CheckedHash => 0b11,
-        InvalidationMode::UncheckedHash => 0b01,
-    };
-    let (file, metadata) = directory::open_file(&task.source).ok()?;
-    if metadata.bytes > LARGEST_SOURCE {
-        return None;
-    }
-    let pin = SourceHasher::new(tag, magic).hash(file.take(LARGEST_SOURCE)).ok()?;
-    Some(Header { magic, flags, pin })
-}
-
 /// The order in which files are compared: first those that can get one name more, then by path, because the same file of the
 /// same package is most likely equal.
 fn order(names: &[ShareCandidate], wanted: &WantedEntry) -> (bool, Reverse<usize>) {
@@ -547,42 +398,6 @@ fn order(names: &[ShareCandidate], wanted: &WantedEntry) -> (bool, Reverse<usize
 fn files(mut found: Vec<ShareCandidate>) -> Vec<FoundFile> {
     found.sort_by_key(|it| it.metadata.identity);
     found.chunk_by(|one, other| one.metadata.identity == other.metadata.identity).map(<[_]>::to_vec).collect()
-}
-
-/// Tag and magic of the interpreter of a group, if its installation states them.
-fn interpreter_of(group: &SourceGroup) -> Option<(String, Magic)> {
-    let found = Interpreters::of_executable(&group.executable);
-    let mut all = found.with_store();
-    let (Some((tag, interpreter)), None) = (all.next(), all.next()) else { return None };
-    let is_wanted = group.tag.as_deref().is_none_or(|wanted| wanted == tag);
-    Some((tag.to_string(), interpreter.magic.filter(|_| is_wanted)?))
-}
-
-/// Mtime and size as in a header.
-fn timestamp(metadata: &Metadata) -> [u8; 8] {
-    let mtime = python_mtime(metadata.modified.seconds, metadata.modified.nanoseconds) as u32;
-    let mut pin = [0; 8];
-    pin[..4].copy_from_slice(&mtime.to_le_bytes());
-    pin[4..].copy_from_slice(&(metadata.bytes as u32).to_le_bytes());
-    pin
-}
-
-/// Whether two files of this length are equal.
-fn have_equal_bytes(mut one: File, mut other: File, length: u64) -> io::Result<bool> {
-    const PORTION: u64 = 64 << 10;
-    let (mut left, mut bytes, mut other_bytes) = (length, Vec::new(), Vec::new());
-    while left > 0 {
-        let portion = left.min(PORTION);
-        for (file, bytes) in [(&mut one, &mut bytes), (&mut other, &mut other_bytes)] {
-            bytes.clear();
-            file.take(portion).read_to_end(bytes)?;
-        }
-        if bytes != other_bytes || bytes.len() as u64 != portion {
-            return Ok(false);
-        }
-        left -= portion;
-    }
-    Ok(true)
 }
 
 /// The number of bytes that two paths have in common at their ends.
