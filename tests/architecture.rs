@@ -142,13 +142,11 @@ fn read(path: &Path) -> SourceFile {
     ];
     let end = unit_tests.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len());
     let untested = &text[..end];
+    let path = path.strip_prefix(root().join("src")).unwrap().to_str().unwrap().to_string();
     // `tests.rs` or `tests/` is the unit tests of its directory's module, all of it.
-    let is_test =
-        path.ends_with("tests.rs") || path.components().rev().skip(1).any(|it| it.as_os_str() == "tests");
-    let untested = if is_test { "" } else { untested };
+    let untested = if path.ends_with("/tests.rs") || path.contains("/tests/") { "" } else { untested };
     let code =
         untested.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let path = path.strip_prefix(root().join("src")).unwrap().to_str().unwrap().to_string();
     SourceFile { path, text, code }
 }
 
