@@ -56,8 +56,9 @@ use std::path::PathBuf;
 /// Look at the store, mark what to remove, and remove it, on one screen
 ///
 /// Shows the files by owner, by status or by cache tag. Space marks a row with everything below it, a marks all that is
-/// reclaimable, t and a letter mark the entries of one status; d then shows what would be removed and how much that frees,
-/// and on that screen Ctrl+R removes it. ? shows all keys. The screen opens at once and fills while the scan runs.
+/// reclaimable, t and a letter mark the entries of one status; while / filters, a and t mark only what is shown. d then
+/// shows what would be removed and how much that frees, and on that screen Ctrl+R removes it. ? shows all keys. The
+/// screen opens at once and fills while the scan runs.
 ///
 /// Entries of unknown status, files that Python did not write, temporaries that may still be written and what --keep or the
 /// configuration keeps cannot be marked. Before a file is removed, it and its source are checked again, as in a prune: it is
