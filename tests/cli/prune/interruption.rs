@@ -217,10 +217,10 @@ fn a_slow_reader_does_not_end_a_run_with_a_time_limit() {
     use std::io::Read;
     let world = World::new();
     grow_owners(&world);
-    let arguments = ["--assume-gone", "/", "prune", "--orphans", "--json", "--max-runtime", "5s"];
+    let arguments = ["--assume-gone", "/", "prune", "--orphans", "--json", "--max-runtime", "8s"];
     let mut child = start(&world, &arguments);
     // The limit, ten seconds in which workers may hear of it, and some.
-    std::thread::sleep(Duration::from_secs(17));
+    std::thread::sleep(Duration::from_secs(20));
     let mut document = String::new();
     child.stdout.take().unwrap().read_to_string(&mut document).unwrap();
     let (told, _) = ended(child);
