@@ -71,7 +71,7 @@ pub(crate) fn write(
     write_in(&make_directories(store, relative)?, name, mode, content)
 }
 
-/// Like [`write`], into an open directory.
+/// Like [`write()`], into an open directory.
 pub(crate) fn write_in(directory: &Directory, name: &[u8], mode: u32, content: &[u8]) -> io::Result<()> {
     check_free(directory, name)?;
     let mut entry = NewEntry::create(directory, name, mode)?;

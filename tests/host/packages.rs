@@ -48,7 +48,10 @@ fn packager(world: &World, program: &str) -> Command {
         .env("PATH", std::env::join_paths(&path).unwrap())
         .envs(toolchain)
         .env("CARGO_TARGET_DIR", target_directory())
-        .env("CARGO_NET_OFFLINE", "true");
+        .env("CARGO_NET_OFFLINE", "true")
+        // A release takes longer to compile, and is a tenth smaller; what is packed is the same.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     command
 }
 
