@@ -53,8 +53,8 @@ pub fn write(path: &Path, census: &Census, store: &str, measured: Measured<'_>) 
         .map_err(|source| MetricsError { path: path.to_path_buf(), source })
 }
 
-/// The file's contents.
-fn text(census: &Census, store: &str, measured: Measured<'_>) -> String {
+/// Returns the contents of the file that [`write`] writes.
+pub fn text(census: &Census, store: &str, measured: Measured<'_>) -> String {
     let mut text = String::new();
     for (name, help, value) in BY_STATUS_AND_TAG {
         let mut family = Family { text: &mut text, name, help, is_open: false };
@@ -152,15 +152,15 @@ fn end(run: &Run) -> String {
 }
 
 /// A family; not written if it has no samples.
-struct Family<'a> {
-    text: &'a mut String,
-    name: &'static str,
-    help: &'static str,
-    is_open: bool,
+pub(super) struct Family<'a> {
+    pub(super) text: &'a mut String,
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) is_open: bool,
 }
 
 impl Family<'_> {
-    fn sample(&mut self, labels: &[(&str, &str)], value: String) {
+    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: String) {
         let Family { text, name, help, .. } = self;
         if !std::mem::replace(&mut self.is_open, true) {
             // Writing to a string cannot fail.

@@ -1,6 +1,6 @@
 //! Writes the history and the metrics of a run, and checks whether a run is due.
 
-use super::RemovalRun;
+use super::{RemovalRun, ResultOutput};
 use crate::cli::output::complain;
 use crate::cli::selection::Selection;
 use crate::cli::session::Session;
@@ -10,6 +10,7 @@ use pycstore::history::metrics::{self, MetricsError};
 use pycstore::history::{Due, Journal, JournalError, Latest, Locked, Run};
 use pycstore::units::date;
 use pycstore::verdict::census::Census;
+use std::io::{self, Write};
 
 /// Whether the last successful run is old enough.
 pub(super) fn is_due(
@@ -78,6 +79,11 @@ impl RemovalRun<'_> {
         measured: metrics::Measured<'_>,
     ) -> Result<(), MetricsError> {
         let Some(path) = &self.options.metrics else { return Ok(()) };
+        if path.as_os_str() == "-" && self.options.output == ResultOutput::LeftToCaller {
+            let text = metrics::text(census, &run.store, measured);
+            let written = io::stdout().write_all(text.as_bytes());
+            return written.map_err(|source| MetricsError { path: path.clone(), source });
+        }
         metrics::write(&self.session.environment.absolute(path), census, &run.store, measured)
     }
 }
