@@ -3,6 +3,7 @@
 //! The machine's `/etc` is not touched: the tests run in a mount namespace with other files over `/etc/passwd`, `/etc/cron.d` and
 //! `/etc/systemd/system`. No system manager runs there either: `systemctl` is a script.
 
+use crate::layouts::Layouts;
 use crate::support::{Answer, HEADER, World, answer, date_back, files, give, newest, tool};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -328,4 +329,35 @@ fn only_root_can_have_a_schedule_for_every_user() {
     pycstore: the following required arguments were not provided: --system
     hint: pycstore schedule --system --max-size <SIZE> <ACTION>; more: pycstore help schedule
     ");
+}
+
+/// Ansible applies the role of `setup ansible` to this machine; a second time, nothing changes.
+#[test]
+#[ignore = "needs root, a mount namespace, cron and ansible-core from the package index"]
+fn the_role_changes_nothing_the_second_time() {
+    let machine = Machine::new();
+    let tools = Layouts::new();
+    tools.run("python3", &["-m", "venv", "ansible"]);
+    tools.run(tools.home.join("ansible/bin/python"), &["-m", "pip", "install", "-q", "ansible-core"]);
+    let tasks = machine.world.pycstore_without_prefix(["setup", "ansible"]).exits(0).stdout;
+    machine.world.write("roles/pycstore/tasks/main.yml", tasks);
+    let play = "- hosts: localhost\n  connection: local\n  gather_facts: false\n  roles: [pycstore]\n  vars:\n    \
+                pycstore_program: \"{{ lookup('env', 'PROGRAM') }}\"\n    pycstore_configuration: \"[prune]\\norphans = true\\n\"\n";
+    machine.world.write("play.yml", play);
+    std::fs::create_dir(machine.world.home.join("var")).unwrap();
+    let ansible = format!("{} play.yml", tools.home.join("ansible/bin/ansible-playbook").display());
+    let told = machine.script(&format!(
+        "mount -t tmpfs tmpfs /var/lib; mount -t tmpfs tmpfs /usr/local/bin
+         cp -a /etc \"$PWD/var\"; mount --bind \"$PWD/var/etc\" /etc; mount --bind etc/passwd /etc/passwd
+         export LC_ALL=C.UTF-8 ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false
+         rm -f bin/systemctl
+         {ansible}; {ansible}; {ansible} --check; /usr/local/bin/pycstore schedule status --system"
+    ));
+    assert_eq!(told.code, 0, "{told:?}");
+    let recaps: Vec<&str> = told.stdout.lines().filter(|line| line.starts_with("localhost ")).collect();
+    let changed: Vec<&str> = recaps.iter().map(|line| line.split_whitespace().nth(3).unwrap()).collect();
+    assert_eq!(changed.len(), 3, "{told:?}");
+    assert_ne!(changed[0], "changed=0", "{told:?}");
+    assert_eq!(changed[1], "changed=0", "{told:?}");
+    assert!(told.stdout.contains("schedule  cron: /etc/cron.d/pycstore (for every user)"), "{told:?}");
 }
