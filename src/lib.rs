@@ -19,7 +19,7 @@
 //! ```
 //!
 //! The folders are listed in that order, and each uses only those above it. The small modules beside them (JSON, quoting,
-//! crontabs, errors, exit codes, the surroundings as data) stand between `effect` and `edits`:
+//! crontabs, errors, exit codes, metrics as text, the surroundings as data) stand between `effect` and `edits`:
 //!
 //! ```text
 //!  units/    sizes, ages, moments, tallies
@@ -69,6 +69,7 @@ pub mod doctor;
 pub mod edits;
 pub mod environment;
 pub mod exit;
+pub mod exposition;
 pub mod history;
 pub mod json;
 pub mod paragraph;

@@ -117,6 +117,7 @@ impl CommandObject {
         let is_named = global.store.is_some();
         match command {
             Command::Du(_)
+            | Command::Browse(_)
             | Command::Report(_)
             | Command::Ls(_)
             | Command::Prune(_)

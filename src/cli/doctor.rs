@@ -18,8 +18,8 @@ use super::selection::reclaimable;
 use super::session::{Opened, Session, is_absent};
 use clap::Args;
 use pycstore::doctor::{
-    self, Facts, Finding, Kind, KnownStore, NamedBy, OpenStore, Said, Schedule, Severity, StoreState,
-    Surroundings,
+    self, Examination, Facts, Finding, Kind, KnownStore, NamedBy, OpenStore, Said, Schedule, Severity,
+    StoreState, Surroundings,
 };
 use pycstore::environment::Environment;
 use pycstore::exit::Exit;
@@ -28,12 +28,15 @@ use pycstore::json::{self, PathField, SCHEMA};
 use pycstore::paragraph::wrapped;
 use pycstore::schedule::installed_with;
 use pycstore::source::interpreter::Interpreters;
+use pycstore::source::witness::real_path;
 use pycstore::store::Purpose;
 use pycstore::store::scan::Question;
 use pycstore::units::{Age, AgeError, date, human};
 use pycstore::verdict::status::UncheckedHashes;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::time::Instant;
 
 /// Find problems with the store and its environment.
 ///
@@ -47,11 +50,16 @@ use std::io::{self, BufWriter, Write};
 /// doctor does not read the bodies of entries: if an import fails with "bad marshal data" or "marshal data too
 /// short", run `pycstore verify --fix`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 no error or warning was found; 1 an error or a warning was found.")]
+#[command(
+    after_help = "Exit status: 0 no error or warning was found; 1 an error or a warning was found, or the metrics could not be written."
+)]
 pub struct DoctorOptions {
     /// Maximum time to wait for a shell or an interpreter, such as 5s
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
     pub timeout: Age,
+    /// Write the number of findings to FILE (*.prom), for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
     /// Print one JSON object per line for each finding
     #[arg(long)]
     pub json: bool,
@@ -75,17 +83,38 @@ pub fn run(global: Global, environment: Environment, options: &DoctorOptions) ->
         Ok(session) => (session, None),
         Err(error) => (Session::new(global, environment), Some(complain::message_and_hint(&error))),
     };
-    let facts = gather(&session, options)?;
+    let began = Instant::now();
+    let facts = gather(&session, options).inspect_err(|_| {
+        write_metrics(&session, options, None, Exit::Nothing, began);
+    })?;
     let mut findings = doctor::diagnose(&facts);
     findings.extend(misconfigured.map(|(message, hint)| {
         let hint = hint.unwrap_or_else(|| "pycstore config".into());
         Finding::new(Severity::Error, Kind::Configuration, message, hint)
     }));
     doctor::sort(&mut findings);
+    let exit = Exit::complete_if(findings.iter().all(|finding| finding.severity == Severity::Note));
+    let is_written = write_metrics(&session, options, Some(&findings), exit, began);
     let mut out = BufWriter::new(io::stdout().lock());
     print(&session, &findings, &facts, options.json, &mut out)?;
     out.flush()?;
-    Ok(Exit::complete_if(findings.iter().all(|finding| finding.severity == Severity::Note)))
+    Ok(if is_written { exit } else { Exit::Incomplete })
+}
+
+/// Writes the metrics, if they are wanted, before the output: a reader may end this process. Reports errors.
+fn write_metrics(
+    session: &Session,
+    options: &DoctorOptions,
+    findings: Option<&[Finding]>,
+    exit: Exit,
+    began: Instant,
+) -> bool {
+    let Some(path) = &options.metrics else { return true };
+    let (started, duration) = (session.environment.now, began.elapsed());
+    let store = session.store().value.map(|path| json::text(&real_path(&path))).unwrap_or_default();
+    let examination = Examination { store: &store, findings, exit, started, duration };
+    let written = examination.write(&session.environment.absolute(path));
+    written.inspect_err(|error| complain::problem(error)).is_ok()
 }
 
 /// Gathers the facts; reports what cannot be read.

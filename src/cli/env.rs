@@ -57,6 +57,11 @@ pub fn locale() -> Option<String> {
     set.map(|value| value.to_string_lossy().into_owned())
 }
 
+/// Whether the terminal can only print lines.
+pub fn is_dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
 /// The process of root that this one continues for.
 pub fn continued_for() -> Option<u32> {
     std::env::var_os(CONTINUED_FOR)?.to_str()?.parse().ok()

@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// The commands by what they are for. A test says that all are here.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["setup", "prune", "schedule", "doctor"]),
-    ("See what is in the store", &["du", "ls", "report", "history"]),
+    ("See what is in the store", &["du", "browse", "ls", "report", "history"]),
     ("Free more", &["forget", "sweep", "share"]),
     ("Examine sources and entries", &["which", "source", "inspect", "verify"]),
     ("Prepare", &["warm", "interpreters"]),
@@ -15,13 +15,14 @@ const GROUPS: [(&str, &[&str]); 6] = [
 ];
 
 /// Examples of each command and what they do. A test parses them.
-const EXAMPLES: [(&str, &[(&str, &str)]); 20] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 21] = [
     (
         "setup",
         &[
             ("pycstore setup", "the variable in your shell"),
             ("pycstore setup git vscode", "hide __pycache__ there"),
             ("pycstore setup docker", "print a recipe"),
+            ("pycstore setup prometheus", "print alerting rules"),
             ("pycstore setup --undo", "restore the files"),
         ],
     ),
@@ -44,13 +45,26 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 20] = [
             ("pycstore schedule install --system --max-size 5GiB", "as root: for every user"),
         ],
     ),
-    ("doctor", &[("pycstore doctor", "all findings, the worst first")]),
+    (
+        "doctor",
+        &[
+            ("pycstore doctor", "all findings, the worst first"),
+            ("pycstore doctor --quiet --metrics doctor.prom", "for Prometheus"),
+        ],
+    ),
     (
         "du",
         &[
             ("pycstore du --by package --top 10", "the ten largest packages"),
             ("pycstore du --by owner,tag ~/work", "the projects below a directory"),
             ("pycstore du --depth 3", "as a tree"),
+        ],
+    ),
+    (
+        "browse",
+        &[
+            ("pycstore browse", "the whole store; ? shows the keys"),
+            ("pycstore browse ~/work", "only entries of sources there"),
         ],
     ),
     (
@@ -190,7 +204,7 @@ mod tests {
         ("json", "rint one JSON "),
         ("max-runtime", "Stop cleanly after AGE"),
         ("max-size", "emove the least recently used entries"),
-        ("metrics", "rite metrics of "),
+        ("metrics", "textfile collector of Prometheus"),
         ("print", "rint the "),
         ("sort", "Sort the "),
         ("system", "s"),

@@ -51,6 +51,8 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
         let has_commands = command.has_subcommands();
         let prints_json =
             is_program || command.get_arguments().any(|option| option.get_long() == Some("json"));
+        let writes_metrics =
+            is_program || command.get_arguments().any(|option| option.get_long() == Some("metrics"));
         let page = Man::new(command.override_usage(usage).subcommand_help_heading("COMMANDS"))
             .date(" ") // an empty one is left out, and what follows takes its place
             .source(concat!("pycstore ", env!("CARGO_PKG_VERSION")))
@@ -82,7 +84,11 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
                 last.control("TP", []).text([bold(name)]).text([roman(meaning)]);
             }
         }
-        let others = [("pycstore", "(1)", !is_program), ("pycstore-json", "(5)", prints_json)];
+        let others = [
+            ("pycstore", "(1)", !is_program),
+            ("pycstore-json", "(5)", prints_json),
+            ("pycstore-metrics", "(5)", writes_metrics),
+        ];
         let others = others.iter().filter(|(_, _, is_other)| *is_other);
         let mut see_also: Vec<_> =
             others.flat_map(|(name, section, _)| [bold(*name), roman(*section), roman(", ")]).collect();

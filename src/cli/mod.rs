@@ -6,6 +6,7 @@
 //!
 //! Data goes to standard output, everything else to standard error.
 
+mod browse;
 mod completions;
 mod config;
 mod consent;
@@ -28,6 +29,7 @@ mod launch;
 mod ls;
 #[cfg(test)]
 mod man;
+mod metrics;
 mod options;
 mod output;
 mod overview;
@@ -52,9 +54,11 @@ mod warm;
 mod which;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use metrics::MeasuredCommand;
 use options::Global;
 use output::complain;
 use output::path::Characters;
+use pycstore::environment::Environment;
 use pycstore::exit::Exit;
 use pycstore::host::program;
 use session::Session;
@@ -110,6 +114,7 @@ impl Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Du(du::DuOptions),
+    Browse(browse::BrowseOptions),
     Report(report::ReportOptions),
     Ls(ls::LsOptions),
     Prune(prune::PruneOptions),
@@ -160,7 +165,24 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     }
     let environment = env::of_process();
     program::search_in(env::search_path());
-    continuation::continue_as_owner(&global, &command, &environment)?;
+    let measured = MeasuredCommand::new(&global, &environment, &command);
+    if let Err(error) = continuation::continue_as_owner(&global, &command, &environment) {
+        if let Some(measured) = measured {
+            measured.write_failure_as_root();
+        }
+        return Err(error);
+    }
+    let answer = carry_out(global, environment, command);
+    if let (Err(error), Some(measured)) = (&answer, measured)
+        && !complain::is_of_output(error)
+    {
+        measured.write_failure();
+    }
+    answer
+}
+
+/// Runs a command as the user who may do so.
+fn carry_out(global: Global, environment: Environment, command: Command) -> anyhow::Result<Exit> {
     // It reports an invalid configuration as a finding.
     if let Command::Doctor(options) = &command {
         return doctor::run(global, environment, options);
@@ -175,6 +197,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     };
     match command {
         Command::Du(options) => du::run(&session, &options.with_paths()),
+        Command::Browse(options) => browse::run(session, &options.with_paths()),
         Command::Report(options) => report::run(&session, &options),
         Command::Ls(options) => ls::run(&session, &options.with_paths()),
         Command::Prune(options) => prune::run(&session, &options),

@@ -12,9 +12,10 @@ use pycstore::quoting;
 use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan};
 use pycstore::units::{Age, Size};
-use pycstore::verdict::policy::{Budget, Policy, Selector};
+use pycstore::verdict::emptied::Leftovers;
+use pycstore::verdict::policy::{Budget, ChosenEntry, Policy, Selector};
 use pycstore::verdict::scope::Scope;
-use pycstore::verdict::status::UncheckedHashes;
+use pycstore::verdict::status::{Status, UncheckedHashes};
 use pycstore::verdict::usage::{Survey, Usage};
 use pycstore::verdict::view::{Focus, View};
 use std::path::{Path, PathBuf};
@@ -89,6 +90,9 @@ pub struct Selection {
     /// The run stops cleanly after this.
     pub max_runtime: Option<Age>,
 }
+
+/// The first of the names of a run that removes what was marked in `pycstore browse`.
+const BROWSE: &str = "browse";
 
 /// When a run is due, and how long it may take.
 #[derive(Debug, Clone, Copy, Default)]
@@ -307,8 +311,34 @@ impl Selection {
         let absolute = paths.iter().map(|path| session.environment.absolute(path));
         names.extend(absolute.map(|path| format!("under {}", path.display())));
         let scope = Scope { under: paths.to_vec(), ..Scope::default() };
-        let policy = Policy { scope, listed, ..Policy::of([Selector::Listed]) };
+        // Python reads the bodies of fresh entries only: what was recompiled meanwhile is another file.
+        let chosen = listed.into_iter().map(|entry| ChosenEntry { entry, status: Status::Fresh });
+        let policy = Policy { scope, listed: chosen.collect(), ..Policy::of([Selector::Listed]) };
         Selection { policy, names, min_interval: None, max_runtime: None }
+    }
+
+    /// The selection of `pycstore browse` before anything is marked: what is shown, and what is reclaimable.
+    pub fn of_browse(session: &Session, scopes: &ScopeOptions) -> anyhow::Result<Selection> {
+        let scope = scope(session, scopes)?;
+        let names = [vec![BROWSE.to_string()], scope_names(session, &scope, scopes)].concat();
+        Ok(Selection {
+            policy: Policy { scope, ..Policy::reclaimable() },
+            names,
+            min_interval: None,
+            max_runtime: None,
+        })
+    }
+
+    /// The selection of exactly the entries that were marked, which are sorted by directory and name.
+    pub fn of_marks(&self, listed: Vec<ChosenEntry>) -> Selection {
+        let scope = Scope { keep: self.policy.scope.keep.clone(), ..Scope::default() };
+        let policy = Policy {
+            scope,
+            listed: listed.into(),
+            leftovers: Leftovers::Keep,
+            ..Policy::of([Selector::Listed])
+        };
+        Selection { policy, names: self.names.clone(), min_interval: None, max_runtime: None }
     }
 }
 

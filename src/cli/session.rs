@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// One run of the program.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     /// The environment.
     pub environment: Environment,
@@ -125,7 +125,8 @@ impl Session {
 
     /// Progress of work on entries; nothing is shown with --quiet.
     pub fn progress(&self, what: &'static str) -> Progress {
-        let visibility = if self.global.quiet { Visibility::Never } else { Visibility::OnTerminal };
+        let is_hidden = self.global.quiet || complain::is_holding();
+        let visibility = if is_hidden { Visibility::Never } else { Visibility::OnTerminal };
         Progress::new(what, visibility)
     }
 

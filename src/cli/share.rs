@@ -39,8 +39,8 @@ use std::time::Instant;
 /// sources are equally long. An example is virtualenvs that pip filled, because pip gives each copy of a source a
 /// new mtime. du counts such blocks for each entry.
 ///
-/// share leaves these entries alone: those that Python would not load; those of import hooks such as pytest's,
-/// which do not correct the path; those with unchecked hashes; those that the group or others may write to; those
+/// share leaves these entries alone: those that Python would not load; those of import hooks (pytest corrects the
+/// path only from version 9.2 on); those with unchecked hashes; those that the group or others may write to; those
 /// of other users; those for which `pycstore verify` has a warning; and those that a `keep` glob matches.
 ///
 /// `cp -a`, `rsync -aH` and `tar` keep the links; without -H, rsync copies each link as a separate file.
@@ -125,7 +125,8 @@ impl ShareRun<'_> {
         let (policy, matched) = self.selection.policy_on(self.session, opened);
         let mut shared = self.share(&policy);
         shared.troubles = both(std::mem::take(&mut shared.troubles), opened.troubles_of_aliases());
-        let is_empty = shared.left.is_empty() && shared.freed.is_empty() && !shared.is_stopped;
+        let is_empty = shared.left.is_empty() && shared.freed.is_empty() && shared.troubles.is_empty();
+        let is_empty = is_empty && !shared.is_stopped;
         if is_empty && !policy.scope.is_everything() && matched == Matched::Unknown {
             self.selection.note_nothing_in_scope(self.session);
         }

@@ -3,7 +3,8 @@
 use super::output::complain;
 use anyhow::Context;
 use pycstore::units::Age;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -104,6 +105,12 @@ impl Stop {
         });
     }
 
+    /// Requests a stop now, as after a time limit.
+    pub fn request(&self) {
+        self.stop_scan.store(true, Ordering::Relaxed);
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
     /// The flag for scans: set before [`Stop::flag`] or together with it.
     pub fn scan_flag(&self) -> &AtomicBool {
         &self.stop_scan
@@ -127,6 +134,75 @@ impl Stop {
             (false, false) => None,
         }
     }
+}
+
+/// The signals to a process that has the whole terminal.
+#[derive(Debug, Clone, Default)]
+pub struct ScreenSignals {
+    is_ended: Arc<AtomicBool>,
+    is_suspended: Arc<AtomicBool>,
+    is_resumed: Arc<AtomicBool>,
+}
+
+impl ScreenSignals {
+    /// Whether a signal asked to end.
+    pub fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Relaxed)
+    }
+
+    /// Whether a signal asked to suspend the process since the last call.
+    pub fn take_suspend(&self) -> bool {
+        self.is_suspended.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether the process was continued since the last call.
+    pub fn take_resumed(&self) -> bool {
+        self.is_resumed.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Listens to SIGINT, SIGTERM, SIGHUP and SIGQUIT from now on: the first asks to end, the second ends the process at once, and
+/// so does the first if nothing follows within ten seconds. Before that, `restore` gives the terminal back. SIGTSTP asks to
+/// suspend. Signals that the process was started to ignore are ignored.
+///
+/// # Errors
+/// When the handlers cannot be installed.
+pub fn watch_signals(restore: fn()) -> io::Result<ScreenSignals> {
+    let ignored = ignored_signals();
+    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT];
+    let mut signals = Signals::new(wanted.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0))?;
+    let flags = ScreenSignals::default();
+    let told = flags.clone();
+    in_background(move || {
+        for signal in signals.forever() {
+            match signal {
+                SIGTSTP => told.is_suspended.store(true, Ordering::Relaxed),
+                SIGCONT => told.is_resumed.store(true, Ordering::Relaxed),
+                signal => {
+                    RECEIVED.store(signal as usize, Ordering::Relaxed);
+                    if told.is_ended.swap(true, Ordering::Relaxed) {
+                        end_with_terminal(restore);
+                    }
+                    in_background(move || {
+                        std::thread::sleep(GRACE);
+                        end_with_terminal(restore);
+                    });
+                }
+            }
+        }
+    });
+    Ok(flags)
+}
+
+fn end_with_terminal(restore: fn()) {
+    restore();
+    end_by_default();
+    std::process::exit(1);
+}
+
+/// Stops this process until it is continued.
+pub fn suspend() {
+    let _ = low_level::emulate_default_handler(SIGTSTP);
 }
 
 /// Whether a signal asked this process to stop.

@@ -251,7 +251,7 @@ impl OpenStore {
             temporary,
             corrupt,
             reclaimable,
-            disk: census.tags.values().flatten().map(|share| share.tally.disk).sum(),
+            disk: census.shares.values().flatten().map(|share| share.tally.disk).sum(),
             shareable: SavingSurvey::estimate(savings.into_iter().flatten()),
             room: directory::room(store.real_path()).ok(),
             network: mount.filter(|_| mounts.is_network(store.real_path())).map(|mount| mount.kind.clone()),
@@ -266,7 +266,7 @@ impl OpenStore {
 /// The reclaimable files: the temporaries, the corrupt entries, and all except the temporaries.
 fn counted(census: &Census) -> [Tally; 3] {
     let [mut temporary, mut corrupt, mut rest] = [Tally::default(); 3];
-    for shares in census.tags.values() {
+    for shares in census.shares.values() {
         for (share, name) in shares.iter().zip(status::NAMES) {
             let sum = if name == "temporary" { &mut temporary } else { &mut rest };
             *sum += share.reclaimable;

@@ -3,6 +3,7 @@
 //! * `facts`: everything that the diagnosis depends on. Facts from the disk come from the other rooms; answers of other
 //!   programs from `shells`, `systemd`, `cron` and `interpreters`, through `ask`, which limits the time for each answer.
 //! * `variable`, `exposure`, `diagnosis`: pure, from facts to findings.
+//! * `metrics`: the number of findings, for Prometheus.
 //!
 //! # Invariants
 //!
@@ -16,6 +17,7 @@ mod exposure;
 mod facts;
 mod finding;
 mod interpreters;
+mod metrics;
 mod place;
 mod shells;
 mod systemd;
@@ -26,4 +28,5 @@ pub use diagnosis::diagnose;
 pub use facts::{Coverage, Facts, KnownStore, NamedBy, OpenStore, Reads, Schedule, StoreState, Surroundings};
 pub use finding::{Finding, Kind, Severity, sort};
 pub use interpreters::{AskedInterpreter, Said};
+pub use metrics::Examination;
 pub use place::{Observed, Setting, Shell, Start, VariablePlace};

@@ -75,7 +75,7 @@ pub struct CompiledSources {
     pub tag: String,
     /// How many sources it compiled.
     pub compiled: u64,
-    /// How many got a copy of the entry of an equal source instead of being compiled.
+    /// How many got the entry of an equal source, as a link or a copy, instead of being compiled.
     pub reused: u64,
     /// How many had a fresh entry already.
     pub fresh: u64,

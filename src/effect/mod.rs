@@ -59,8 +59,8 @@
 //! 2. Two files are equal if their cache tag, optimization, header, mode, user, group and source name are the same,
 //!    and their bodies differ only in the directory in `co_filename`. Hashes only find candidates: the bytes are
 //!    compared just before a link is made.
-//! 3. The file that was written last is kept ([`crate::verdict::shareable`] has the reason). It gets the latest
-//!    access time of them all; its mtime does not change.
+//! 3. The file that is kept has the mtime of the one that was written last ([`crate::verdict::shareable`] has the
+//!    reason), and gets the latest access time of them all.
 //! 4. A link is made under a temporary name, checked, and renamed over the entry: each path always has a complete
 //!    entry. As in a prune, all paths are relative to directory descriptors, under the same lock.
 //! 5. An entry that changed since the scan is left alone. If Python replaces one between the last check and the
@@ -70,7 +70,7 @@
 //!
 //! An interpreter compiles as `python -m compileall` does (`py_compile`), but gets the source and returns the entry
 //! over a pipe; no source is run. Sources with a fresh entry are not compiled again. If the store has an entry of
-//! an equal source, it is copied ([`reuse`]).
+//! an equal source, that gets one more link, or is copied ([`reuse`]).
 //!
 //! Which interpreters are run:
 //!

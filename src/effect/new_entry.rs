@@ -68,16 +68,34 @@ pub(crate) fn write(
     mode: u32,
     content: &[u8],
 ) -> io::Result<()> {
-    let directory = make_directories(store, relative)?;
-    match directory.metadata(name, Links::Keep) {
-        Ok(metadata) if metadata.kind != FileKind::Regular => {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a regular file"));
-        }
-        _ => {}
-    }
-    let mut entry = NewEntry::create(&directory, name, mode)?;
+    write_in(&make_directories(store, relative)?, name, mode, content)
+}
+
+/// Like [`write`], into an open directory.
+pub(crate) fn write_in(directory: &Directory, name: &[u8], mode: u32, content: &[u8]) -> io::Result<()> {
+    check_free(directory, name)?;
+    let mut entry = NewEntry::create(directory, name, mode)?;
     entry.file().write_all(content)?;
     entry.take_name(Over::Anything)
+}
+
+/// # Errors
+/// `AlreadyExists` if the name belongs to something other than a regular file.
+pub(crate) fn check_free(directory: &Directory, name: &[u8]) -> io::Result<()> {
+    match directory.metadata(name, Links::Keep) {
+        Ok(metadata) if metadata.kind != FileKind::Regular => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a regular file"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the metadata of a new entry with this name and mode: its permissions, its owners and the present time.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn metadata_of_new(directory: &Directory, name: &[u8], mode: u32) -> io::Result<Metadata> {
+    directory::metadata_of(&NewEntry::create(directory, name, mode)?.file)
 }
 
 /// A temporary name in the store that is removed when dropped, unless the file got its final name.

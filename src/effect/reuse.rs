@@ -1,16 +1,26 @@
 //! Gives sources the entries of equal sources, so that no interpreter compiles them again.
 //!
-//! Two virtualenvs with the same packages have equal sources. If the store has an entry of one, the entry of the
-//! other is a copy of it: the interpreter corrects `co_filename` when it loads the entry
-//! ([`crate::pyc::marshal::Filenames`]). [`crate::verdict::shareable`] decides which entries may be copied, as for
-//! links, and the header must be the one that the compiler would write. The interpreter's cache tag and magic
-//! number are read from its installation; it is not started.
+//! Two virtualenvs with the same packages have equal sources. If the store has an entry of one, the other can have the
+//! same file: the interpreter corrects `co_filename` when it loads the entry ([`crate::pyc::marshal::Filenames`]).
+//! [`crate::verdict::shareable`] decides which entries may be shared, and the header must be the one that the compiler
+//! would write. The interpreter's cache tag and magic number are read from its installation; it is not started.
 //!
-//! # Why a copy, and then links
+//! # A link, or a copy
 //!
-//! A link to the other entry would be as old as that entry. But an entry must not be older than the last change of
-//! its source's directories ([`crate::source::witness`]). So a new file is written. Then the other entries, which
-//! are fresh, become links of the new file ([`super::share`]).
+//! The entry becomes a hard link of the file, as `share` makes them ([`super::share`]). An entry must not be older than the
+//! last change of its source's directories ([`crate::source::witness`]), so the file gets the present time. That needs all
+//! its names: each must be an entry that is fresh and has its source. Also, the file must have the permissions and owners
+//! of a new one. Otherwise the entry is a copy.
+//!
+//! # Sources that repeat in one run
+//!
+//! If nothing in the store is equal, but several sources seem to be, one of them is compiled first
+//! ([`Reuse::groups`]), and the others reuse its entry then ([`EntryReuse::repeat`]).
+//!
+//! # Memory
+//!
+//! Proportional to the number of sources, whatever the store holds: of its entries, up to [`MOST_CANDIDATES`] are held, or
+//! one for each source.
 //!
 //! # Invariants
 //!
@@ -20,13 +30,14 @@
 
 use super::compile::{Compilation, IsFresh, LARGEST_SOURCE, SourceGroup, Task};
 use super::compile::{is_fresh, place};
-use super::new_entry;
-use super::share::{EntrySharing, MakeLinks, is_still};
-use crate::host::directory::{self, Links, Metadata, effective_user};
+use super::new_entry::{self, NewLink, set_times};
+use super::share::{MakeLinks, are_all_names, is_still};
+use crate::host::directory::{self, Directory, Links, Metadata, effective_user};
 use crate::host::pool;
-use crate::host::trust;
+use crate::host::trust::OwnPaths;
 use crate::pyc::header::python_mtime;
-use crate::pyc::name::{Name, source_directory};
+use crate::pyc::marshal::Dialect;
+use crate::pyc::name::Name;
 use crate::pyc::{Header, InvalidationMode, Magic, SourceHasher};
 use crate::source::interpreter::Interpreters;
 use crate::store::body::with_corrected;
@@ -35,36 +46,37 @@ use crate::store::{Lock, Store};
 use crate::units::Moment;
 use crate::verdict::inspector::is_frozen;
 use crate::verdict::scope::Scope;
-use crate::verdict::shareable::{ShareCandidate, ShareKind, ShareSearch};
+use crate::verdict::shareable::{MOST_CANDIDATES, ShareCandidate, ShareKind, ShareSearch, not_private};
 use std::cmp::Reverse;
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// For fewer sources the store is not scanned: compiling them takes about as long as the scan of a large store.
 pub const WORTH_A_SCAN: usize = 32;
 
-/// How many entries with the same header are compared for one source.
+/// How many files with the same header are compared for one source.
 const MOST_COMPARED: usize = 16;
 
-/// Up to how many pairs of new and existing entries with the same header, the existing ones are sorted for each new one.
+/// Up to how many pairs of new entries and files with the same header, the files are sorted for each new one.
 const MOST_SORTED: usize = 1 << 16;
 
-/// If more entries than this would become links for each new one, they are left to `share`.
-const MOST_LINKS_EACH: usize = 32;
+/// How many names a file may have to get one more: for each new one, the sources of all are looked at.
+const MOST_NAMES: usize = 32;
 
 /// One run.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryReuse<'a> {
     /// A scan of the whole store, which also checks unchecked hashes.
     pub scan: Scan<'a>,
-    /// Which entries may be copied, and become links.
+    /// Which entries may be reused.
     pub scope: &'a Scope,
 }
 
@@ -75,33 +87,62 @@ pub struct Reuse {
     pub groups: Vec<SourceGroup>,
     /// The sources that need no compilation any more.
     pub done: Compilation,
-    copied: usize,
-    /// The new entries by key, each with the entries that may become links of it.
-    equal: Vec<Vec<ShareCandidate>>,
+    /// Sources that seem equal to one of `groups`, which comes first.
+    repeats: Vec<(EntryPlace, Vec<WantedEntry>)>,
 }
 
-/// A source that is to be compiled.
-struct WantedEntry<'a> {
-    /// Its place in the groups.
-    index: (usize, usize),
-    task: &'a Task,
-    header: Header,
-    key: u64,
+/// The place of an entry in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct EntryPlace {
     relative: Vec<u8>,
     name: Vec<u8>,
 }
 
-/// What one worker copied.
-#[derive(Default)]
-struct Copies {
-    indexes: Vec<(usize, usize)>,
-    equal: Vec<Vec<ShareCandidate>>,
-    /// Whether others may change a directory of sources.
-    directories: HashMap<PathBuf, bool>,
+/// A source that is to be compiled.
+#[derive(Debug)]
+struct WantedEntry {
+    /// The index of its group.
+    group: usize,
+    task: Task,
+    header: Header,
+    key: u64,
+    place: EntryPlace,
 }
 
-impl<'a> EntryReuse<'a> {
-    /// Copies what it can. Calls `progress` with the number of entries of the store seen so far.
+/// Sources with one key, and the files whose entries have it.
+type ReuseJob = (Vec<WantedEntry>, Vec<FoundFile>);
+
+/// The names of one file.
+type FoundFile = Vec<ShareCandidate>;
+
+/// What the workers have in common.
+struct Common<'a> {
+    groups: &'a [SourceGroup],
+    paths: Mutex<OwnPaths>,
+    /// Whether entries may become links.
+    links: MakeLinks,
+}
+
+/// What one worker did.
+#[derive(Default)]
+struct ReuseWorker {
+    done: Compilation,
+    /// The sources that are left to compile, those with one key together.
+    left: Vec<Vec<WantedEntry>>,
+    last: Option<LastDirectory>,
+}
+
+/// The directory of the last new entry.
+struct LastDirectory {
+    relative: Vec<u8>,
+    mode: u32,
+    directory: Directory,
+    /// What a new file with this mode is like.
+    new: Metadata,
+}
+
+impl EntryReuse<'_> {
+    /// Reuses what the store has. Calls `progress` with the number of entries of the store seen so far.
     pub fn run(&self, groups: Vec<SourceGroup>, is_fresh: &IsFresh<'_>, progress: impl FnMut(u64)) -> Reuse {
         let mut reuse = Reuse { groups, ..Reuse::default() };
         let tags: Vec<_> = reuse.groups.iter().map(interpreter_of).collect();
@@ -113,112 +154,262 @@ impl<'a> EntryReuse<'a> {
             kind: ShareKind::Contents,
             keys: &hashes,
         };
-        let mut wanted = BTreeMap::<u64, Vec<WantedEntry<'_>>>::new();
         let known =
             reuse.groups.iter().zip(&tags).map(|(group, tag)| tag.as_ref().map_or(0, |_| group.tasks.len()));
         if known.sum::<usize>() < WORTH_A_SCAN {
             return reuse;
         }
-        for (at, (group, tag)) in reuse.groups.iter().zip(&tags).enumerate() {
-            let Some((tag, magic)) = tag else { continue };
-            for (index, task) in group.tasks.iter().enumerate() {
-                if let Some(entry) = WantedEntry::new((at, index), task, (tag, *magic), &search) {
-                    wanted.entry(entry.key).or_default().push(entry);
-                }
-            }
-        }
-        let copies = self.copy_all(wanted, search, progress);
-        reuse.take(copies, &tags);
+        let mut wanted = reuse.take_wanted(&tags, &search);
+        let found = self.find(&search, wanted.keys().copied().collect(), progress);
+        let with_files =
+            found.into_iter().filter_map(|(key, found)| Some((wanted.remove(&key)?, files(found))));
+        let with_files: Vec<ReuseJob> = with_files.collect();
+        let mut left = self.reuse_all(with_files, &mut reuse);
+        left.extend(wanted.into_values());
+        reuse.put_back(left);
         reuse
     }
 
-    /// Finds the entries of equal sources, and copies them.
-    fn copy_all(
+    /// Reuses the entries that were compiled since, for the sources that seemed equal to theirs. Returns what is left.
+    #[must_use]
+    pub fn repeat(&self, reuse: Reuse) -> Reuse {
+        let groups = reuse.groups.into_iter().map(|group| SourceGroup { tasks: Vec::new(), ..group });
+        let mut rest = Reuse { groups: groups.collect(), ..Reuse::default() };
+        let jobs = reuse.repeats.into_iter().map(|(first, wanted)| {
+            let file = self.compiled(first, &wanted[0]).map(|entry| vec![entry]);
+            (wanted, file.into_iter().collect())
+        });
+        let left = self.reuse_all(jobs.collect(), &mut rest);
+        for wanted in left.into_iter().flatten() {
+            rest.groups[wanted.group].tasks.push(wanted.task);
+        }
+        rest
+    }
+
+    /// Finds entries of the store with these sorted keys: for each key a limited number.
+    fn find(
         &self,
-        mut wanted: BTreeMap<u64, Vec<WantedEntry<'_>>>,
-        search: ShareSearch<'_>,
+        search: &ShareSearch<'_>,
+        keys: Vec<u64>,
         progress: impl FnMut(u64),
-    ) -> Vec<Copies> {
-        let keys: Vec<u64> = wanted.keys().copied().collect();
+    ) -> BTreeMap<u64, Vec<ShareCandidate>> {
+        let most = (MOST_CANDIDATES / keys.len().max(1)).clamp(1, MOST_NAMES);
+        let held: Vec<AtomicUsize> = keys.iter().map(|_| AtomicUsize::new(0)).collect();
         let mut found = BTreeMap::<u64, Vec<ShareCandidate>>::new();
-        for part in self.scan.run(|| search.gather(&keys), progress) {
+        for part in self.scan.run(|| search.gather_up_to(most, &keys, &held), progress) {
             for candidate in part.candidates {
                 found.entry(candidate.key).or_default().push(candidate);
             }
         }
-        let jobs: Vec<_> =
-            found.into_iter().filter_map(|(key, found)| Some((wanted.remove(&key)?, found))).collect();
-        let work =
-            |copies: &mut Copies, (wanted, found): (Vec<WantedEntry<'_>>, Vec<ShareCandidate>), _: &mut _| {
-                self.copy_equal(&wanted, found, copies);
-            };
-        pool::run(self.scan.threads.for_jobs(jobs.len()), jobs, Copies::default, work, || {})
+        found
     }
 
-    /// Copies entries to all sources with one key.
-    fn copy_equal(&self, wanted: &[WantedEntry<'_>], mut found: Vec<ShareCandidate>, copies: &mut Copies) {
-        let mut new = Vec::new();
-        let own: HashSet<(&[u8], &[u8])> = wanted.iter().map(|own| (&*own.relative, &*own.name)).collect();
-        found.retain(|it| !own.contains(&(&*it.relative, &*it.name)));
-        // Thousands of empty sources may have one key.
-        let is_sorted = wanted.len() * found.len() <= MOST_SORTED;
-        for wanted in wanted {
-            // The same file of the same package is most likely equal, so it comes first.
-            if is_sorted {
-                found.sort_by_cached_key(|it| Reverse(common_end(&it.relative, &wanted.relative)));
-            }
-            for candidate in found.iter().take(MOST_COMPARED) {
-                if self.scan.stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                // If an entry cannot be copied, its source is compiled, which reports the error.
-                if let Ok(Some(copy)) = self.copy(wanted, candidate, &mut copies.directories) {
-                    copies.indexes.push(wanted.index);
-                    new.push(copy);
-                    break;
-                }
-            }
-        }
-        let Some(first) = new.first().map(|new| new.metadata) else { return };
-        let rest = |it: &Metadata| (it.mode, it.user, it.group, it.identity.0);
-        found.retain(|it| rest(&it.metadata) == rest(&first));
-        found.extend(new);
-        copies.equal.push(found);
-    }
-
-    /// Copies one entry, if it is that of an equal source.
-    fn copy(
-        &self,
-        wanted: &WantedEntry<'_>,
-        candidate: &ShareCandidate,
-        directories: &mut HashMap<PathBuf, bool>,
-    ) -> io::Result<Option<ShareCandidate>> {
+    /// An entry that this run compiled; `None` if there is none that may be shared.
+    fn compiled(&self, place: EntryPlace, wanted: &WantedEntry) -> Option<ShareCandidate> {
         let store = self.scan.store;
-        let file = store.directory(&candidate.relative)?.open_entry(&candidate.name)?;
-        let source = source_directory(&candidate.relative).join(OsStr::from_bytes(&candidate.source_name));
+        let metadata = store.directory(&place.relative).ok()?.metadata(&place.name, Links::Keep).ok()?;
+        if not_private(store, &metadata).is_some() {
+            return None;
+        }
+        let dialect = Dialect::of(Name::parse(&place.name).slot()?.tag, wanted.header.magic)?;
+        let source_name = wanted.task.source.file_name()?.as_bytes().into();
+        let (relative, name) = (place.relative.into(), place.name.into());
+        Some(ShareCandidate { key: wanted.key, relative, name, source_name, dialect, metadata })
+    }
+
+    /// Does the jobs; returns the sources that are left to compile, those with one key together.
+    fn reuse_all(&self, jobs: Vec<ReuseJob>, reuse: &mut Reuse) -> Vec<Vec<WantedEntry>> {
+        // Those of one directory are one job: the last directory stays open.
+        let mut by_directory = BTreeMap::<Vec<u8>, Vec<ReuseJob>>::new();
+        for job in jobs {
+            by_directory.entry(job.0[0].place.relative.clone()).or_default().push(job);
+        }
+        let jobs: Vec<_> = by_directory.into_values().collect();
+        // Without the lock, a prune may be removing the same entries.
+        let has_lock = !jobs.is_empty() && matches!(self.scan.store.lock(), Ok(Lock::Ours));
+        let links = if has_lock { MakeLinks::Yes } else { MakeLinks::No };
+        let paths = Mutex::new(OwnPaths::new(effective_user()));
+        let common = Common { groups: &reuse.groups, paths, links };
+        let work = |worker: &mut ReuseWorker, jobs: Vec<ReuseJob>, _: &mut _| {
+            for (wanted, files) in jobs {
+                self.reuse_equal(wanted, files, &common, worker);
+            }
+        };
+        let threads = self.scan.threads.for_jobs(jobs.len());
+        let workers = pool::run(threads, jobs, ReuseWorker::default, work, || {});
+        if has_lock {
+            self.scan.store.unlock();
+        }
+        let mut left = Vec::new();
+        for worker in workers {
+            reuse.done.append(worker.done);
+            left.extend(worker.left);
+        }
+        left
+    }
+
+    /// Gives all sources with one key the entries of equal sources.
+    fn reuse_equal(
+        &self,
+        wanted: Vec<WantedEntry>,
+        mut files: Vec<FoundFile>,
+        common: &Common<'_>,
+        worker: &mut ReuseWorker,
+    ) {
+        let own: HashSet<(&[u8], &[u8])> =
+            wanted.iter().map(|it| (&*it.place.relative, &*it.place.name)).collect();
+        for file in &mut files {
+            file.retain(|it| !own.contains(&(&*it.relative, &*it.name)));
+        }
+        files.retain(|file| !file.is_empty());
+        // Thousands of empty sources may have one key.
+        let is_sorted = wanted.len() * files.len() <= MOST_SORTED;
+        let mut left = Vec::new();
+        for wanted in wanted {
+            if is_sorted {
+                files.sort_by_cached_key(|names| order(names, &wanted));
+            }
+            let is_stopped = || self.scan.stop.load(Ordering::Relaxed);
+            let mut candidates = files.iter_mut().take(MOST_COMPARED).take_while(|_| !is_stopped());
+            // If an entry cannot be reused, its source is compiled, which reports the error.
+            let reused =
+                candidates.find_map(|names| self.reuse(&wanted, names, common, worker).ok().flatten());
+            let Some(reused) = reused else {
+                left.push(wanted);
+                continue;
+            };
+            if let ReusedFile::Copied(copy) = reused {
+                files.push(vec![*copy]);
+            }
+            let tag = Name::parse(&wanted.place.name).slot().map_or("", |slot| slot.tag).to_string();
+            worker.done.row(&common.groups[wanted.group].executable, &tag).reused += 1;
+        }
+        worker.left.extend((!left.is_empty()).then_some(left));
+    }
+
+    /// Reuses a file, if one of its names is the entry of an equal source.
+    fn reuse(
+        &self,
+        wanted: &WantedEntry,
+        names: &mut FoundFile,
+        common: &Common<'_>,
+        worker: &mut ReuseWorker,
+    ) -> io::Result<Option<ReusedFile>> {
+        let store = self.scan.store;
+        let Some(candidate) = names.iter().max_by_key(|it| common_end(&it.relative, &wanted.place.relative))
+        else {
+            return Ok(None);
+        };
         // Equal keys do not prove equality: they are hashes.
-        let is_named = *candidate.name == *wanted.name
+        let is_named = *candidate.name == *wanted.place.name
             && wanted.task.source.file_name() == Some(OsStr::from_bytes(&candidate.source_name));
-        if !is_named
-            || !is_still(&candidate.metadata, &directory::metadata_of(&file)?)
-            || !is_ours(&source, directories)
-        {
+        let from = store.directory(&candidate.relative)?;
+        let file = from.open_entry(&candidate.name)?;
+        let metadata = directory::metadata_of(&file)?;
+        let source = candidate.source();
+        if !is_named || !is_still(&candidate.metadata, &metadata) || !common.is_ours(&source) {
             return Ok(None);
         }
         let Some(mode) = wanted.mode_if_equal(&source, candidate.metadata.modified)? else { return Ok(None) };
-        let written = with_corrected(&file, candidate.dialect, &candidate.source_name, |content| {
+        let to = worker.directory(store, &wanted.place, new_entry::mode(mode))?;
+        let reused = with_corrected(&file, candidate.dialect, &candidate.source_name, |content| {
             if Header::parse(content) != Ok(wanted.header) {
-                return Ok(false);
+                return Ok(None);
             }
-            let mode = new_entry::mode(mode);
-            new_entry::write(store, &wanted.relative, &wanted.name, mode, content).map(|()| true)
+            if common.links == MakeLinks::Yes {
+                let from = (&from, &*candidate.name);
+                let shared = SharedFile { names, from, file: &file, metadata };
+                if let Ok(Some(metadata)) = shared.link(to, &wanted.place.name) {
+                    return Ok(Some(metadata));
+                }
+            }
+            new_entry::write_in(&to.directory, &wanted.place.name, to.mode, content)?;
+            to.directory.metadata(&wanted.place.name, Links::Keep).map(Some)
         })?;
-        if !written.transpose()?.unwrap_or(false) {
+        let Some(now) = reused.transpose()?.flatten() else { return Ok(None) };
+        let (relative, name) = (wanted.place.relative.as_slice().into(), wanted.place.name.as_slice().into());
+        let entry = ShareCandidate { relative, name, metadata: now, ..candidate.clone() };
+        if now.identity != metadata.identity {
+            return Ok(Some(ReusedFile::Copied(Box::new(entry))));
+        }
+        names.push(entry);
+        for name in names {
+            name.metadata = now;
+        }
+        Ok(Some(ReusedFile::Linked))
+    }
+}
+
+/// How a file was reused.
+enum ReusedFile {
+    /// It has one name more.
+    Linked,
+    /// This entry is a copy.
+    Copied(Box<ShareCandidate>),
+}
+
+/// An open file that may get one name more.
+struct SharedFile<'a> {
+    /// Its names, as far as they were found.
+    names: &'a [ShareCandidate],
+    /// The directory and the name that it was opened by.
+    from: (&'a Directory, &'a [u8]),
+    file: &'a File,
+    metadata: Metadata,
+}
+
+impl SharedFile<'_> {
+    /// Makes the entry a link of the file, which gets the present time; returns the metadata then. `None` if the file is not
+    /// like a new one, or not all its names are known and have their sources.
+    fn link(&self, to: &LastDirectory, name: &[u8]) -> io::Result<Option<Metadata>> {
+        let rest = |it: &Metadata| (it.mode, it.user, it.group, it.identity.0);
+        if rest(&self.metadata) != rest(&to.new)
+            || self.names.len() > MOST_NAMES
+            || !are_all_names(self.names, &self.metadata)
+        {
             return Ok(None);
         }
-        let metadata = store.directory(&wanted.relative)?.metadata(&wanted.name, Links::Keep)?;
-        let (relative, name) = (wanted.relative.as_slice().into(), wanted.name.as_slice().into());
-        Ok(Some(ShareCandidate { relative, name, metadata, ..candidate.clone() }))
+        new_entry::check_free(&to.directory, name)?;
+        // An entry that was copied a moment ago may be newer.
+        let modified = to.new.modified.max(self.metadata.modified);
+        set_times(self.file, to.new.accessed.max(self.metadata.accessed), modified)?;
+        let link = NewLink::create(&to.directory, name, self.from)?;
+        let metadata = link.metadata()?;
+        if !is_still(&Metadata { modified, ..self.metadata }, &metadata) {
+            return Ok(None);
+        }
+        link.take_name()?;
+        Ok(Some(metadata))
+    }
+}
+
+impl ReuseWorker {
+    /// Opens the directory of an entry, which stays open for the next one.
+    fn directory(&mut self, store: &Store, place: &EntryPlace, mode: u32) -> io::Result<&LastDirectory> {
+        let last = self.last.take().filter(|last| last.relative == place.relative && last.mode == mode);
+        let last = match last {
+            Some(last) => last,
+            None => {
+                let directory = new_entry::make_directories(store, &place.relative)?;
+                let new = new_entry::metadata_of_new(&directory, &place.name, mode)?;
+                LastDirectory { relative: place.relative.clone(), mode, directory, new }
+            }
+        };
+        Ok(self.last.insert(last))
+    }
+}
+
+impl Common<'_> {
+    /// Whether only this user and root may change a source's path. Another user who replaces a directory on the path
+    /// changes the source without leaving a trace.
+    fn is_ours(&self, source: &Path) -> bool {
+        let user = effective_user();
+        let Some(directory) = source.parent() else { return false };
+        let is_plain = |metadata: std::fs::Metadata| {
+            metadata.is_file() && [0, user].contains(&metadata.uid()) && metadata.mode() & 0o022 == 0
+        };
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.has_directory(directory) && (source.symlink_metadata().is_ok_and(is_plain) || paths.has(source))
     }
 }
 
@@ -236,70 +427,66 @@ impl Reuse {
         }
     }
 
-    /// Removes the tasks whose entries were copied.
-    fn take(&mut self, copies: Vec<Copies>, tags: &[Option<(String, Magic)>]) {
-        let mut indexes = HashSet::new();
-        for part in copies {
-            self.copied += part.indexes.len();
-            indexes.extend(part.indexes);
-            self.equal.extend(part.equal);
-        }
-        for (at, (group, tag)) in self.groups.iter_mut().zip(tags).enumerate() {
-            let Some((tag, _)) = tag else { continue };
-            let all = group.tasks.len();
-            let mut index = 0..;
-            group.tasks.retain(|_| index.next().is_none_or(|index| !indexes.contains(&(at, index))));
-            let reused = (all - group.tasks.len()) as u64;
-            if reused > 0 {
-                self.done.row(&group.executable, tag).reused += reused;
+    /// Takes the tasks for which an entry may be reused out of the groups, by key.
+    fn take_wanted(
+        &mut self,
+        tags: &[Option<(String, Magic)>],
+        search: &ShareSearch<'_>,
+    ) -> BTreeMap<u64, Vec<WantedEntry>> {
+        let mut wanted = BTreeMap::<u64, Vec<WantedEntry>>::new();
+        for (index, (group, tag)) in self.groups.iter_mut().zip(tags).enumerate() {
+            let Some((tag, magic)) = tag else { continue };
+            for task in std::mem::take(&mut group.tasks) {
+                match WantedEntry::new(index, task, (tag, *magic), search) {
+                    Ok(entry) => wanted.entry(entry.key).or_default().push(entry),
+                    Err(task) => group.tasks.push(task),
+                }
             }
         }
+        wanted
     }
 
-    /// Makes the entries that were copied links of their copies. A link that cannot be made is not an error:
-    /// nothing needs it.
-    pub fn link(self, sharing: &EntrySharing<'_>) {
-        debug_assert_eq!(sharing.links, MakeLinks::Yes);
-        let names: usize = self.equal.iter().map(Vec::len).sum();
-        if self.copied == 0 || names > MOST_LINKS_EACH.saturating_mul(self.copied) {
-            return;
+    /// Puts tasks back into the groups: of those with one key the first.
+    fn put_back(&mut self, left: Vec<Vec<WantedEntry>>) {
+        for mut same in left {
+            // Python never checks these: nothing but their own compilation is trusted.
+            let may_repeat = same[0].header.invalidation_mode() != InvalidationMode::UncheckedHash;
+            let rest = if may_repeat { same.split_off(1) } else { Vec::new() };
+            if !rest.is_empty() {
+                self.repeats.push((same[0].place.clone(), rest));
+            }
+            for wanted in same {
+                self.groups[wanted.group].tasks.push(wanted.task);
+            }
         }
-        // Without the lock, a prune may be removing the same entries.
-        if !matches!(sharing.store.lock(), Ok(Lock::Ours)) {
-            return;
+        for group in &mut self.groups {
+            let order = |one: &Task, other: &Task| {
+                (&one.source, one.optimization).cmp(&(&other.source, other.optimization))
+            };
+            group.tasks.sort_by(order);
         }
-        let mut groups = self.equal;
-        for group in &mut groups {
-            group.sort_unstable_by_key(|it| it.metadata.identity);
-        }
-        sharing.run(groups, |_| {});
     }
 }
 
-impl<'a> WantedEntry<'a> {
-    /// `None` if the source cannot be read, or nothing is as large.
+impl WantedEntry {
+    /// # Errors
+    /// The task, if the source cannot be read or is too large.
     fn new(
-        index: (usize, usize),
-        task: &'a Task,
+        group: usize,
+        task: Task,
         (tag, magic): (&str, Magic),
         search: &ShareSearch<'_>,
-    ) -> Option<WantedEntry<'a>> {
-        let (file, metadata) = directory::open_file(&task.source).ok()?;
-        if metadata.bytes > LARGEST_SOURCE {
-            return None;
-        }
-        let (flags, pin) = match task.invalidation {
-            InvalidationMode::Timestamp => (0b00, timestamp(&metadata)),
-            InvalidationMode::CheckedHash | InvalidationMode::UncheckedHash => {
-                let flags = if task.invalidation == InvalidationMode::CheckedHash { 0b11 } else { 0b01 };
-                (flags, SourceHasher::new(tag, magic).hash(file.take(LARGEST_SOURCE)).ok()?)
-            }
+    ) -> Result<WantedEntry, Task> {
+        let (relative, name) = place(&task, tag);
+        let place = EntryPlace { relative, name };
+        let key = |header: &Header| {
+            let source_name = task.source.file_name()?.as_bytes();
+            Some(search.content_key(&Name::parse(&place.name).slot()?, source_name, header))
         };
-        let header = Header { magic, flags, pin };
-        let (relative, name) = place(task, tag);
-        let source_name = task.source.file_name()?.as_bytes();
-        let key = search.content_key(&Name::parse(&name).slot()?, source_name, &header);
-        Some(WantedEntry { index, task, header, key, relative, name })
+        match header(&task, tag, magic).and_then(|header| Some((header, key(&header)?))) {
+            Some((header, key)) => Ok(WantedEntry { group, task, header, key, place }),
+            None => Err(task),
+        }
     }
 
     /// The mode of this source, if another is equal and was not changed since its entry was compiled.
@@ -324,6 +511,42 @@ impl<'a> WantedEntry<'a> {
             && (metadata.identity == of_other.identity || have_equal_bytes(one, other, metadata.bytes)?);
         Ok(is_equal.then_some(metadata.mode))
     }
+}
+
+/// The header that the compiler would write.
+fn header(task: &Task, tag: &str, magic: Magic) -> Option<Header> {
+    let flags = match task.invalidation {
+        InvalidationMode::Timestamp => {
+            let metadata = directory::file_metadata(&task.source).ok()?;
+            return (metadata.bytes <= LARGEST_SOURCE).then(|| Header {
+                magic,
+                flags: 0,
+                pin: timestamp(&metadata),
+            });
+        }
+        InvalidationMode::CheckedHash => 0b11,
+        InvalidationMode::UncheckedHash => 0b01,
+    };
+    let (file, metadata) = directory::open_file(&task.source).ok()?;
+    if metadata.bytes > LARGEST_SOURCE {
+        return None;
+    }
+    let pin = SourceHasher::new(tag, magic).hash(file.take(LARGEST_SOURCE)).ok()?;
+    Some(Header { magic, flags, pin })
+}
+
+/// The order in which files are compared: first those that can get one name more, then by path, because the same file of the
+/// same package is most likely equal.
+fn order(names: &[ShareCandidate], wanted: &WantedEntry) -> (bool, Reverse<usize>) {
+    let is_full = names.len() > MOST_NAMES || names[0].metadata.links != names.len() as u64;
+    let common = names.iter().map(|it| common_end(&it.relative, &wanted.place.relative)).max();
+    (is_full, Reverse(common.unwrap_or(0)))
+}
+
+/// The candidates by file.
+fn files(mut found: Vec<ShareCandidate>) -> Vec<FoundFile> {
+    found.sort_by_key(|it| it.metadata.identity);
+    found.chunk_by(|one, other| one.metadata.identity == other.metadata.identity).map(<[_]>::to_vec).collect()
 }
 
 /// Tag and magic of the interpreter of a group, if its installation states them.
@@ -360,19 +583,6 @@ fn have_equal_bytes(mut one: File, mut other: File, length: u64) -> io::Result<b
         left -= portion;
     }
     Ok(true)
-}
-
-/// Whether only this user and root may change a source's path. Another user who replaces a directory on the path
-/// changes the source without leaving a trace.
-fn is_ours(source: &Path, directories: &mut HashMap<PathBuf, bool>) -> bool {
-    let user = effective_user();
-    let Some(directory) = source.parent() else { return false };
-    let ask = |path: &Path| trust::stranger_or_group(&trust::ways(path), user).is_none();
-    let is_directory_ours = *directories.entry(directory.to_path_buf()).or_insert_with(|| ask(directory));
-    let is_plain = |metadata: std::fs::Metadata| {
-        metadata.is_file() && [0, user].contains(&metadata.uid()) && metadata.mode() & 0o022 == 0
-    };
-    is_directory_ours && (source.symlink_metadata().is_ok_and(is_plain) || ask(source))
 }
 
 /// The number of bytes that two paths have in common at their ends.

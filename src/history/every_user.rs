@@ -1,12 +1,10 @@
 //! The metrics of a job for every user: how the run of each ended, and the metrics that each run wrote, in one file.
 //!
-//! A file of metrics has each family once, so the texts of the users are merged family by family. They come from processes of other
-//! users: only lines of families of ours are taken, and each text and the file have a maximum length.
+//! The texts come from processes of other users: only samples of families of ours are taken, and each text and the file have a
+//! maximum length.
 
-use super::metrics::{Family, MetricsError};
-use crate::edits::replace::replace;
+use crate::exposition::{END, Exposition};
 use crate::units::Moment;
-use std::path::Path;
 use std::time::Duration;
 
 /// Maximum length of the metrics of one user, in bytes.
@@ -31,62 +29,33 @@ pub struct UserRun {
 /// The exit status of a process that was ended by a signal: that of a run that did nothing is 2.
 const ENDED: u8 = 3;
 
-/// Replaces the file at `path` by the metrics of the runs of all users, of which the last ended at `now`.
-///
-/// # Errors
-/// [`MetricsError`]; an old file is unchanged then.
-pub fn write(path: &Path, runs: &[UserRun], now: Moment) -> Result<(), MetricsError> {
-    replace(path, text(runs, now).as_bytes(), 0o644)
-        .map_err(|source| MetricsError { path: path.to_path_buf(), source })
-}
-
-fn text(runs: &[UserRun], now: Moment) -> String {
-    let mut text = String::new();
-    let mut family = |name, help, value: &dyn Fn(&UserRun) -> String| {
-        let mut family = Family { text: &mut text, name, help, is_open: false };
-        for run in runs {
-            family.sample(&[("user", &run.user)], value(run));
-        }
-    };
-    family(
+/// Returns the metrics of the runs of all users, of which the last ended at `now`.
+pub fn metrics(runs: &[UserRun], now: Moment) -> Exposition {
+    let mut metrics = Exposition::new("");
+    metrics.gauges(
         "pycstore_user_exit_status",
         "Exit status of the run for a user: 0 done, 1 incomplete, 2 nothing done, 3 ended by a signal.",
-        &|run| run.exit.unwrap_or(ENDED).to_string(),
+        runs.iter().map(|run| ([("user", &*run.user)], run.exit.unwrap_or(ENDED).to_string())),
     );
-    family("pycstore_user_duration_seconds", "How long the run for a user took.", &|run| {
-        format!("{:.3}", run.took.as_secs_f64())
-    });
-    let (name, help) =
-        ("pycstore_system_last_run_timestamp_seconds", "When the last run for every user ended, since 1970.");
-    text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {}\n", now.seconds));
-    for (head, samples) in merged(runs) {
-        text.extend([head, samples]);
-    }
-    text.push_str("# EOF\n");
-    text
-}
-
-/// Returns the families in the metrics of the users, each with its head and the samples of all users.
-fn merged(runs: &[UserRun]) -> Vec<(String, String)> {
-    let mut families: Vec<(String, String)> = Vec::new();
+    metrics.gauges(
+        "pycstore_user_duration_seconds",
+        "How long the run for a user took.",
+        runs.iter().map(|run| ([("user", &*run.user)], format!("{:.3}", run.took.as_secs_f64()))),
+    );
+    metrics.gauge(
+        "pycstore_system_last_run_timestamp_seconds",
+        "When the last run for every user ended, since 1970.",
+        now.seconds,
+    );
     let mut length = 0;
-    for run in runs {
-        length += run.metrics.len();
-        let Ok(text) = std::str::from_utf8(&run.metrics) else { continue };
-        // A text that was cut has no such end.
-        let Some(text) = text.strip_suffix("# EOF\n").filter(|_| length <= MOST) else { continue };
-        for block in text.split("# HELP ").filter(|block| block.starts_with("pycstore_")) {
-            let mut lines = block.split_inclusive('\n');
-            let head: String = lines.by_ref().take(2).collect();
-            let head = format!("# HELP {head}");
-            let at = families.iter().position(|(known, _)| *known == head).unwrap_or_else(|| {
-                families.push((head, String::new()));
-                families.len() - 1
-            });
-            families[at].1.extend(lines);
-        }
-    }
-    families
+    let texts = runs.iter().map(|run| &*run.metrics).filter(|text| {
+        length += text.len();
+        length <= MOST
+    });
+    // A text that was cut has no such end.
+    let whole = texts.filter_map(|text| std::str::from_utf8(text).ok()).filter(|text| text.ends_with(END));
+    metrics.join(whole);
+    metrics
 }
 
 #[cfg(test)]
@@ -101,7 +70,7 @@ mod tests {
             took: Duration::from_millis(1500),
             metrics: metrics.into(),
         };
-        let text = text(
+        let metrics = metrics(
             &[
                 of(
                     "a\"b",
@@ -109,14 +78,23 @@ mod tests {
                 ),
                 of(
                     "bob",
-                    "# HELP pycstore_y Y.\n# TYPE pycstore_y gauge\npycstore_y{store=\"/b\"} 3\n\
-                     # HELP pycstore_x X.\n# TYPE pycstore_x gauge\npycstore_x{store=\"/b\"} 2\n# EOF\n",
+                    "# HELP pycstore_y Y.\n# TYPE pycstore_y gauge\npycstore_y{store=\"/# HELP b\"} 3\n\
+                     pycstore_y{a=\"\\x\"} 1\npycstore_y{a=\"b\",a=\"c\"} 1\npycstore_y{a=\"b} 1\npycstore_y 1 1\nz 1\n\
+                     pycstore_yz 1\n# HELP pycstore_user_exit_status X\npycstore_user_exit_status{user=\"bob\"} x\n\
+                     # HELP z Z.\n# TYPE z gauge\nz 1\n\
+                     # HELP pycstore_x X.\n# TYPE pycstore_x gauge\npycstore_x{store=\"/a\"} 2\n\
+                     pycstore_x{store=\"/b\"} 2\n# EOF\n",
                 ),
                 of("eve", "# HELP pycstore_x X.\n# TYPE pycstore_x gauge\npycstore_x{store=\"/e"),
             ],
             Moment { seconds: 7, nanoseconds: 0 },
         );
-        insta::assert_snapshot!(text, @r#"
+        assert_eq!(
+            crate::exposition::tests::parsed(&metrics.text().replace("_seconds 7", "_seconds{a=\"b\"} 7"))
+                .len(),
+            10
+        );
+        insta::assert_snapshot!(metrics.text(), @r#"
         # HELP pycstore_user_exit_status Exit status of the run for a user: 0 done, 1 incomplete, 2 nothing done, 3 ended by a signal.
         # TYPE pycstore_user_exit_status gauge
         pycstore_user_exit_status{user="a\"b"} 0
@@ -136,8 +114,21 @@ mod tests {
         pycstore_x{store="/b"} 2
         # HELP pycstore_y Y.
         # TYPE pycstore_y gauge
-        pycstore_y{store="/b"} 3
+        pycstore_y{store="/# HELP b"} 3
         # EOF
         "#);
+    }
+
+    #[test]
+    fn the_manual_page_names_every_family() {
+        let page = include_str!("../../man/pycstore-metrics.5");
+        let (_, page) = page.split_once(".SH \"EVERY USER\"").unwrap();
+        let run = UserRun { user: "bob".into(), exit: None, took: Duration::ZERO, metrics: Vec::new() };
+        let text = metrics(&[run], Moment { seconds: 7, nanoseconds: 0 }).text();
+        let families: Vec<&str> =
+            text.lines().filter_map(|it| it.strip_prefix("# TYPE ")?.strip_suffix(" gauge")).collect();
+        let named = page.lines().filter_map(|line| line.strip_prefix("\\fBpycstore_")?.split("\\fR").next());
+        let named: Vec<String> = named.map(|name| format!("pycstore_{name}")).collect();
+        assert_eq!(families, named);
     }
 }

@@ -112,10 +112,25 @@ pub enum StateLock {
 pub struct Latest {
     /// The last run that had the lock.
     pub run: Option<Run>,
-    /// The last successful run.
+    /// The last successful run that was not of named entries: a `forget` by hand does not show that the nightly prune runs.
     pub success: Option<Run>,
     /// Since then, the last run that found the store locked.
     pub locked: Option<Locked>,
+}
+
+impl Latest {
+    /// Adds a newer run.
+    pub fn add(&mut self, run: Run) {
+        if run.locked.is_some() {
+            self.locked = run.locked;
+            return;
+        }
+        self.locked = None;
+        if run.is_success() && !run.is_of_named_entries() {
+            self.success = Some(run.clone());
+        }
+        self.run = Some(run);
+    }
 }
 
 /// The contents of a history file.
@@ -133,16 +148,24 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Homeless`].
     pub fn of_store(environment: &Environment, store: &Store) -> Result<Journal, JournalError> {
+        Journal::new(environment, store.real_path(), store.metadata().identity)
+    }
+
+    /// Returns the last runs on a store with this real path that cannot be opened.
+    ///
+    /// # Errors
+    /// [`JournalError::Homeless`] and [`JournalError::Read`].
+    pub fn latest_at(environment: &Environment, store: &Path) -> Result<Latest, JournalError> {
+        Journal::new(environment, store, Default::default())?.latest()
+    }
+
+    fn new(environment: &Environment, store: &Path, identity: (u64, u64)) -> Result<Journal, JournalError> {
         let state = environment.state_directory.as_ref().ok_or(JournalError::Homeless)?;
         // Names are limited to 255 bytes, paths are not.
         let mut hasher = SourceHasher::new("cpython-312", Magic::of(0));
-        hasher.update(store.real_path().as_os_str().as_bytes());
+        hasher.update(store.as_os_str().as_bytes());
         let name = format!("{:016x}", u64::from_le_bytes(hasher.finish()));
-        Ok(Journal {
-            path: state.join(name).join(NAME),
-            store: json::text(store.real_path()),
-            identity: store.metadata().identity,
-        })
+        Ok(Journal { path: state.join(name).join(NAME), store: json::text(store), identity })
     }
 
     /// The file's path.
@@ -212,17 +235,7 @@ impl Journal {
     pub fn latest(&self) -> Result<Latest, JournalError> {
         let mut latest = Latest::default();
         let prunes = |run: &Run| run.store == self.store && !run.is_share();
-        for run in read(&self.path)?.runs.into_iter().filter(prunes) {
-            if run.locked.is_some() {
-                latest.locked = run.locked;
-                continue;
-            }
-            latest.locked = None;
-            if run.is_success() {
-                latest.success = Some(run.clone());
-            }
-            latest.run = Some(run);
-        }
+        read(&self.path)?.runs.into_iter().filter(prunes).for_each(|run| latest.add(run));
         Ok(latest)
     }
 

@@ -1,134 +1,132 @@
-//! `--metrics`: the state of the store and the result of a prune, for the textfile collector of the Prometheus node
-//! exporter.
+//! `--metrics` of the commands that prune or count: the contents of the store and the result of the last prune.
 //!
-//! The collector reads only the classic text format (`expfmt.TextParser`); other programs read OpenMetrics. The file is
-//! valid in both: only gauges, because the names of counters differ; one `# HELP` and one `# TYPE` before the samples
-//! of each family; no timestamps, which the collector refuses; `# EOF` as the last line, which OpenMetrics requires and
-//! the classic format treats as a comment.
-//!
-//! The collector reads files that end in `.prom`, as another user and at any time: so the mode is 0644 and the file is
-//! replaced atomically.
+//! All of them write the same families, so that one file of a store can be written by several of them: what a command did
+//! not do itself it takes from the history, which survives failed runs, a lost file and a change of the file's path.
 
-use crate::edits::replace::replace;
-use crate::history::Run;
-use crate::pyc::tags::Tag;
-use crate::verdict::census::{Census, TagShare};
+use crate::exposition::{Exposition, seconds};
+use crate::history::{Latest, Run};
+use crate::source::owner::OwnerKind;
+use crate::units::Moment;
+use crate::verdict::census::{Census, StatusShares, TagShare};
+use crate::verdict::policy::Budget;
 use crate::verdict::status;
-use std::fmt::Write;
-use std::io;
-use std::path::{Path, PathBuf};
-
-/// The metrics could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write the metrics to {}", .path.display())]
-pub struct MetricsError {
-    /// The file.
-    pub path: PathBuf,
-    /// What the system said.
-    pub source: io::Error,
-}
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Maximum number of tags with their own metrics. Tags come from file names, which can be anything, and each one
-/// creates a time series. The tags with the fewest files are summed up as `other`.
-const MOST_TAGS: usize = 50;
+/// creates time series: at most seven kinds of owner and seven statuses. The tags with the fewest files are summed up
+/// as `other`.
+const MOST_TAGS: usize = 20;
 
-/// The runs in the metrics.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Measured<'a> {
-    /// The last run that had the lock.
-    pub run: Option<&'a Run>,
-    /// The last successful run.
-    pub success: Option<&'a Run>,
-    /// How many runs in a row did nothing since, because another process held the lock.
-    pub locked_runs: u64,
+/// What is known of a store and its prunes.
+#[derive(Debug)]
+pub struct StoreMetrics<'a> {
+    /// The store's real path; empty if the store is unknown.
+    pub store: &'a str,
+    /// Whether the command could use the store.
+    pub is_up: bool,
+    /// What the store holds, and when it was counted; `None` if it was not counted.
+    pub counted: Option<(&'a Census, Moment)>,
+    /// The limits of the store's size.
+    pub budget: Budget,
+    /// The last runs.
+    pub latest: &'a Latest,
 }
 
-/// Replaces the file at `path` by the metrics of runs on a store that held `census` when the last began. A census without
-/// entries is left out.
-///
-/// # Errors
-/// [`MetricsError`]; an old file is unchanged then.
-pub fn write(path: &Path, census: &Census, store: &str, measured: Measured<'_>) -> Result<(), MetricsError> {
-    replace(path, text(census, store, measured).as_bytes(), 0o644)
-        .map_err(|source| MetricsError { path: path.to_path_buf(), source })
-}
-
-/// Returns the contents of the file that [`write`] writes.
-pub fn text(census: &Census, store: &str, measured: Measured<'_>) -> String {
-    let mut text = String::new();
-    for (name, help, value) in BY_STATUS_AND_TAG {
-        let mut family = Family { text: &mut text, name, help, is_open: false };
-        for (tag, shares) in bounded(census) {
-            for (status, share) in status::NAMES.iter().zip(&shares) {
-                if !share.tally.is_empty() {
-                    let labels = [("store", store), ("status", status), ("tag", &*tag)];
-                    family.sample(&labels, value(share));
-                }
+impl StoreMetrics<'_> {
+    /// The metrics, to be written.
+    pub fn exposition(&self) -> Exposition {
+        let mut metrics = Exposition::new(self.store);
+        let up = "Whether pycstore could use the store: 0 if it is missing or refused, or the options or the configuration are invalid.";
+        metrics.gauge("pycstore_up", up, u8::from(self.is_up));
+        let version = ([("version", env!("CARGO_PKG_VERSION"))], "1".to_string());
+        metrics.gauges("pycstore_build_info", "The version of pycstore; the value is 1.", [version]);
+        if let Some((census, counted)) = self.counted {
+            let shares = bounded(census);
+            for (name, help, value) in CONTENTS {
+                metrics.gauges(name, help, samples(&shares, value));
+            }
+            metrics.gauge(COUNTED.0, COUNTED.1, seconds(counted, Duration::ZERO));
+        }
+        let Budget { disk, files } = self.budget;
+        for ((name, help), limit) in BUDGETS.into_iter().zip([disk, files]) {
+            if let Some(limit) = limit {
+                metrics.gauge(name, help, limit);
             }
         }
-    }
-    let mut sample = |(name, help), value| {
-        let mut family = Family { text: &mut text, name, help, is_open: false };
-        family.sample(&[("store", store)], value);
-    };
-    for (name, help, value) in OF_THE_RUN {
-        if let Some(run) = measured.run {
-            sample((name, help), value(run));
+        if let Some(run) = &self.latest.run {
+            for (name, help, value) in OF_THE_RUN {
+                metrics.gauge(name, help, value(run));
+            }
         }
+        if let Some(run) = &self.latest.success {
+            metrics.gauge(LAST_SUCCESS.0, LAST_SUCCESS.1, end(run));
+        }
+        let locked = self.latest.locked.as_ref().map_or(0, |locked| locked.runs);
+        metrics.gauge(LOCKED_RUNS.0, LOCKED_RUNS.1, locked);
+        metrics
     }
-    if let Some(run) = measured.success {
-        sample(LAST_SUCCESS, end(run));
-    }
-    sample(LOCKED_RUNS, measured.locked_runs.to_string());
-    text.push_str("# EOF\n");
-    text
 }
 
 /// A name, its help and where its value is taken from.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> String);
 
-const BY_STATUS_AND_TAG: [Metric<TagShare>; 6] = [
-    ("pycstore_entries", "Files in the store when the last prune began.", |share| {
-        share.tally.files.to_string()
-    }),
-    ("pycstore_bytes", "Lengths of the files in the store when the last prune began.", |share| {
-        share.tally.bytes.to_string()
-    }),
-    ("pycstore_disk_bytes", "Room on disk of the files in the store when the last prune began.", |share| {
-        share.tally.disk.to_string()
-    }),
-    ("pycstore_reclaimable_entries", "Files of no more use to Python when the last prune began.", |share| {
+/// By status, tag and kind of owner.
+const CONTENTS: [Metric<TagShare>; 6] = [
+    ("pycstore_entries", "Files in the store.", |share| share.tally.files.to_string()),
+    ("pycstore_bytes", "Apparent size of the files in the store.", |share| share.tally.bytes.to_string()),
+    ("pycstore_disk_bytes", "Disk usage of the files in the store.", |share| share.tally.disk.to_string()),
+    ("pycstore_reclaimable_entries", "Files that a prune without selectors removes.", |share| {
         share.reclaimable.files.to_string()
     }),
-    ("pycstore_reclaimable_bytes", "Lengths of the files of no more use to Python.", |share| {
-        share.reclaimable.bytes.to_string()
-    }),
-    ("pycstore_reclaimable_disk_bytes", "Room on disk of the files of no more use to Python.", |share| {
-        share.reclaimable.disk.to_string()
-    }),
+    (
+        "pycstore_reclaimable_bytes",
+        "Apparent size of the files that a prune without selectors removes.",
+        |share| share.reclaimable.bytes.to_string(),
+    ),
+    (
+        "pycstore_reclaimable_disk_bytes",
+        "Disk usage of the files that a prune without selectors removes.",
+        |share| share.reclaimable.disk.to_string(),
+    ),
+];
+
+const COUNTED: (&str, &str) =
+    ("pycstore_counted_timestamp_seconds", "When the files in the store were counted, since 1970.");
+
+const BUDGETS: [(&str, &str); 2] = [
+    ("pycstore_budget_disk_bytes", "Maximum disk usage of the entries: max-size."),
+    ("pycstore_budget_entries", "Maximum number of entries: max-files."),
 ];
 
 const OF_THE_RUN: [Metric<Run>; 10] = [
     ("pycstore_prune_removed_entries", "Files that the last prune removed.", |run| {
         run.removed.files.to_string()
     }),
-    ("pycstore_prune_removed_directories", "Emptied directories that the last prune removed.", |run| {
+    ("pycstore_prune_removed_directories", "Empty directories that the last prune removed.", |run| {
         run.removed.directories.to_string()
     }),
-    ("pycstore_prune_removed_bytes", "Lengths of the removed files.", |run| run.removed.bytes.to_string()),
-    ("pycstore_prune_removed_disk_bytes", "Room on disk of the removed files.", |run| {
+    ("pycstore_prune_removed_bytes", "Apparent size of the files that the last prune removed.", |run| {
+        run.removed.bytes.to_string()
+    }),
+    ("pycstore_prune_removed_disk_bytes", "Disk usage that the last prune freed.", |run| {
         run.removed.disk.to_string()
     }),
-    ("pycstore_prune_skipped_entries", "Files that a selector named and safety kept.", |run| {
+    ("pycstore_prune_skipped_entries", "Files that a selector matched and a safety rule kept.", |run| {
         run.skipped.to_string()
     }),
-    ("pycstore_prune_failures", "Files that could not be removed.", |run| run.failures.to_string()),
-    ("pycstore_prune_left_entries", "Files that were left because the run was stopped.", |run| {
+    ("pycstore_prune_failures", "Files that the last prune could not remove.", |run| {
+        run.failures.to_string()
+    }),
+    ("pycstore_prune_left_entries", "Files that were left because the last prune was stopped.", |run| {
         run.left.map_or(0, |left| left.files).to_string()
     }),
-    ("pycstore_prune_exit_status", "Exit status of the last prune: 0 done, 1 incomplete.", |run| {
-        run.exit.to_string()
-    }),
+    (
+        "pycstore_prune_exit_status",
+        "Exit status of the last prune: 0 done, 1 incomplete, 2 nothing done.",
+        |run| run.exit.to_string(),
+    ),
     ("pycstore_prune_duration_seconds", "How long the last prune took.", |run| {
         format!("{:.3}", run.duration().as_secs_f64())
     }),
@@ -147,185 +145,113 @@ const LOCKED_RUNS: (&str, &str) = (
 
 /// When a run ended, in seconds since 1970.
 fn end(run: &Run) -> String {
-    let started = run.started.seconds as f64 + f64::from(run.started.nanoseconds) / 1e9;
-    format!("{:.3}", started + run.duration().as_secs_f64())
+    seconds(run.started, run.duration())
 }
 
-/// A family; not written if it has no samples.
-pub(super) struct Family<'a> {
-    pub(super) text: &'a mut String,
-    pub(super) name: &'static str,
-    pub(super) help: &'static str,
-    pub(super) is_open: bool,
+/// Shares by kind of owner and tag.
+type Shares<'a> = BTreeMap<(OwnerKind, &'a str), StatusShares>;
+
+/// One sample for each kind, tag and status with files.
+fn samples<'a>(
+    shares: &'a Shares<'a>,
+    value: fn(&TagShare) -> String,
+) -> impl Iterator<Item = ([(&'a str, &'a str); 3], String)> {
+    shares.iter().flat_map(move |((kind, tag), shares)| {
+        let counted = status::NAMES.into_iter().zip(shares).filter(|(_, share)| !share.tally.is_empty());
+        counted.map(move |(status, share)| {
+            ([("status", status), ("tag", *tag), ("kind", kind.name())], value(share))
+        })
+    })
 }
 
-impl Family<'_> {
-    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: String) {
-        let Family { text, name, help, .. } = self;
-        if !std::mem::replace(&mut self.is_open, true) {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        }
-        let labels: Vec<String> =
-            labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
-        let _ = writeln!(text, "{name}{{{}}} {value}", labels.join(","));
+/// The census with at most [`MOST_TAGS`] tags and `other`.
+fn bounded(census: &Census) -> Shares<'_> {
+    let mut files: BTreeMap<&str, u64> = BTreeMap::new();
+    for ((_, tag), shares) in &census.shares {
+        *files.entry(tag).or_default() += shares.iter().map(|share| share.tally.files).sum::<u64>();
     }
-}
-
-/// A label's value as both formats quote it.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
-/// The census with at most [`MOST_TAGS`] tags.
-fn bounded(census: &Census) -> Vec<(Tag, [TagShare; status::NAMES.len()])> {
-    let mut tags: Vec<_> = census.tags.iter().map(|(tag, shares)| (Tag::from(&**tag), *shares)).collect();
-    tags.sort_by(|one, another| one.0.cmp(&another.0));
-    if tags.len() <= MOST_TAGS {
-        return tags;
-    }
-    let count = |shares: &[TagShare]| shares.iter().map(|share| share.tally.files).sum::<u64>();
-    tags.sort_by_key(|(_, shares)| std::cmp::Reverse(count(shares)));
-    let mut other = [TagShare::default(); status::NAMES.len()];
-    for (_, shares) in tags.drain(MOST_TAGS..) {
-        for (sum, share) in other.iter_mut().zip(shares) {
+    let mut tags: Vec<_> = files.into_iter().map(|(tag, files)| (Reverse(files), tag)).collect();
+    tags.sort_unstable();
+    tags.truncate(MOST_TAGS);
+    let mut bounded = Shares::new();
+    for ((kind, tag), shares) in &census.shares {
+        // A file name may have the tag `other`, too.
+        let tag = tags.iter().find(|(_, it)| it == tag).map_or("other", |(_, tag)| tag);
+        for (sum, share) in bounded.entry((*kind, tag)).or_default().iter_mut().zip(shares) {
             sum.tally += share.tally;
             sum.reclaimable += share.reclaimable;
         }
     }
-    tags.sort_by(|one, another| one.0.cmp(&another.0));
-    tags.push(("other".into(), other));
-    tags
+    bounded
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::exit::Exit;
+    use crate::exposition::tests::parsed;
     use crate::history::tests;
     use crate::units::Tally;
     use crate::verdict::status::{Corrupt, Orphan, Status};
-    use std::collections::{BTreeMap, BTreeSet};
-    use std::os::unix::fs::MetadataExt;
-
-    /// Name and labels → value, by a parser that takes only what the classic format (Prometheus, "Exposition
-    /// formats", version 0.0.4) and OpenMetrics 1.0 both take.
-    fn parsed(text: &str) -> BTreeMap<(String, Vec<(String, String)>), f64> {
-        let body = text.strip_suffix("# EOF\n").expect("the last line is # EOF and ends in a line feed");
-        let is_name = |name: &str| {
-            name.starts_with(|first: char| first.is_ascii_lowercase())
-                && name.chars().all(|rest| rest.is_ascii_lowercase() || rest.is_ascii_digit() || rest == '_')
-        };
-        let mut samples = BTreeMap::new();
-        let mut families = BTreeSet::new();
-        let mut family = "";
-        let mut lines = body.lines();
-        while let Some(line) = lines.next() {
-            assert!(line == line.trim() && !line.is_empty() && !line.contains('\r'), "{line:?}");
-            if let Some(help) = line.strip_prefix("# HELP ") {
-                let (name, words) = help.split_once(' ').expect("a help text");
-                assert!(!words.contains(['\\', '"']), "what needs no escape is the same in both: {line}");
-                assert_eq!(lines.next(), Some(&*format!("# TYPE {name} gauge")));
-                assert!(is_name(name) && families.insert(name), "a family stands in one place: {line}");
-                family = name;
-                continue;
-            }
-            let (name, rest) = line.split_once('{').expect("labels");
-            assert_eq!(name, family, "a gauge's samples have the family's name");
-            let (labels, value) = labels(rest);
-            let value = value.strip_prefix(' ').expect("one space");
-            assert!(
-                value.chars().all(|digit| digit.is_ascii_digit() || digit == '.'),
-                "no timestamp: {line}"
-            );
-            let names: BTreeSet<&String> = labels.iter().map(|(name, _)| name).collect();
-            assert!(names.len() == labels.len() && names.iter().all(|name| is_name(name)), "{line}");
-            let before = samples.insert((name.to_string(), labels), value.parse().unwrap());
-            assert_eq!(before, None, "twice: {line}");
-        }
-        samples
-    }
-
-    /// `a="b",c="d"} 1` → the labels, and ` 1`.
-    fn labels(mut rest: &str) -> (Vec<(String, String)>, &str) {
-        let mut labels = Vec::new();
-        loop {
-            let (name, quoted) = rest.split_once("=\"").expect("a label");
-            let mut value = String::new();
-            let mut characters = quoted.chars();
-            loop {
-                match characters.next().expect("a closing quote") {
-                    '"' => break,
-                    '\\' => value.push(match characters.next() {
-                        Some('n') => '\n',
-                        Some(escaped @ ('\\' | '"')) => escaped,
-                        other => panic!("no escape: {other:?}"),
-                    }),
-                    character => value.push(character),
-                }
-            }
-            labels.push((name.to_string(), value));
-            rest = characters.as_str();
-            match rest.chars().next() {
-                Some(',') => rest = &rest[1..],
-                Some('}') => return (labels, &rest[1..]),
-                other => panic!("after a label: {other:?}"),
-            }
-        }
-    }
-
-    /// What is told of a run that had the lock and went well.
-    fn told_of(run: &Run) -> Measured<'_> {
-        Measured { run: Some(run), success: Some(run), locked_runs: 0 }
-    }
+    use std::collections::BTreeSet;
 
     /// A store with a name that needs every escape, a census and a run.
     fn world(temporary: &tempfile::TempDir) -> (Census, Run) {
         let store = tests::store(temporary, "a \"b\" \\n \n é,{}=");
         let mut census = Census::default();
-        census.add("cpython-312", Status::Fresh, Tally::file(100, 4096), None);
-        census.add("cpython-312", Status::Fresh, Tally::file(200, 4096), None);
-        census.add(
-            "cpython-312",
-            Status::Orphan(Orphan::Root),
-            Tally::file(300, 8192),
-            Some(Tally::file(300, 8192)),
-        );
-        census.add(
-            "cpython-39",
-            Status::Corrupt(Corrupt::Truncated),
-            Tally::file(3, 0),
-            Some(Tally::file(3, 0)),
-        );
-        census.add("", Status::Foreign, Tally::file(7, 4096), None);
-        let run = tests::run(&store, 1_700_000_000, 5, Exit::Incomplete);
-        (census, run)
+        let mut add =
+            |kind, tag, status, tally, reclaimable| census.add((kind, tag), status, tally, reclaimable);
+        let (project, build) = (OwnerKind::Project, OwnerKind::Build);
+        add(project, "cpython-312", Status::Fresh, Tally::file(100, 4096), None);
+        add(project, "cpython-312", Status::Fresh, Tally::file(200, 4096), None);
+        let orphan = Tally::file(300, 8192);
+        add(build, "cpython-312", Status::Orphan(Orphan::Root), orphan, Some(orphan));
+        let short = Tally::file(3, 0);
+        add(project, "cpython-39", Status::Corrupt(Corrupt::Truncated), short, Some(short));
+        add(project, "", Status::Foreign, Tally::file(7, 4096), None);
+        (census, tests::run(&store, 1_700_000_000, 5, Exit::Incomplete))
+    }
+
+    fn text(census: Option<&Census>, store: &str, budget: Budget, latest: &Latest) -> String {
+        let counted =
+            census.map(|census| (census, Moment { seconds: 1_600_000_000, nanoseconds: 500_000_000 }));
+        StoreMetrics { store, is_up: census.is_some(), counted, budget, latest }.exposition().text()
     }
 
     #[test]
-    fn both_formats_are_obeyed_and_every_number_is_there() {
+    fn every_number_is_there() {
         let temporary = tempfile::tempdir().unwrap();
         let (census, mut run) = world(&temporary);
         run.left.get_or_insert_default().files = 1;
         run.failures = 3;
-        let samples = parsed(&text(&census, &run.store, told_of(&run)));
-        let of = |name: &str, status: Option<(&str, &str)>| {
+        let latest = Latest { success: Some(run.clone()), run: Some(run.clone()), locked: None };
+        let budget = Budget { disk: Some(1 << 30), files: None };
+        let samples = parsed(&text(Some(&census), &run.store, budget, &latest));
+        let of = |name: &str, shared: Option<[&str; 3]>| {
             let mut labels = vec![("store".to_string(), run.store.clone())];
-            if let Some((status, tag)) = status {
-                labels.push(("status".into(), status.into()));
-                labels.push(("tag".into(), tag.into()));
-            }
+            let names = ["status", "tag", "kind"].into_iter();
+            labels.extend(
+                names.zip(shared.into_iter().flatten()).map(|(name, value)| (name.into(), value.into())),
+            );
             samples.get(&(format!("pycstore_{name}"), labels)).copied()
         };
-        let fresh = Some(("fresh", "cpython-312"));
-        let orphan = Some(("orphan", "cpython-312"));
+        let fresh = Some(["fresh", "cpython-312", "project"]);
+        let orphan = Some(["orphan", "cpython-312", "build"]);
+        assert_eq!(
+            (of("up", None), of("counted_timestamp_seconds", None)),
+            (Some(1.0), Some(1_600_000_000.5))
+        );
         assert_eq!((of("entries", fresh), of("bytes", fresh)), (Some(2.0), Some(300.0)));
         assert_eq!((of("disk_bytes", fresh), of("reclaimable_entries", fresh)), (Some(8192.0), Some(0.0)));
         assert_eq!((of("entries", orphan), of("reclaimable_entries", orphan)), (Some(1.0), Some(1.0)));
         assert_eq!(of("reclaimable_bytes", orphan), Some(300.0));
         assert_eq!(of("reclaimable_disk_bytes", orphan), Some(8192.0));
-        assert_eq!(of("entries", Some(("foreign", ""))), Some(1.0));
-        assert_eq!(of("entries", Some(("stale", "cpython-312"))), None);
+        assert_eq!(of("entries", Some(["foreign", "", "project"])), Some(1.0));
+        assert_eq!(of("entries", Some(["stale", "cpython-312", "project"])), None);
+        assert_eq!(
+            (of("budget_disk_bytes", None), of("budget_entries", None)),
+            (Some(1_073_741_824.0), None)
+        );
         assert_eq!(of("prune_removed_entries", None), Some(5.0));
         assert_eq!(of("prune_removed_directories", None), Some(1.0));
         assert_eq!(of("prune_removed_bytes", None), Some(50.0));
@@ -337,56 +263,33 @@ mod tests {
         assert_eq!(of("prune_last_run_timestamp_seconds", None), Some(1_700_000_001.234));
         assert_eq!(of("prune_last_success_timestamp_seconds", None), Some(1_700_000_001.234));
         assert_eq!(of("prune_locked_runs", None), Some(0.0));
-        assert_eq!(samples.len(), 6 * 4 + 12);
-        assert_eq!(parsed(&text(&Census::default(), &run.store, told_of(&run))).len(), 12, "an empty store");
-    }
-
-    #[test]
-    fn runs_that_found_the_store_locked_are_counted_and_are_no_success() {
-        let temporary = tempfile::tempdir().unwrap();
-        let (_, success) = world(&temporary);
-        let mut failed = success.clone();
-        (failed.started.seconds, failed.exit) = (success.started.seconds + 1000, 1);
-        let locked = Measured { run: Some(&failed), success: Some(&success), locked_runs: 7 };
-        let value = |measured, name: &str| {
-            let samples = parsed(&text(&Census::default(), &success.store, measured));
-            let found = samples.iter().find(|((it, _), _)| *it == format!("pycstore_prune_{name}"));
-            found.map(|(_, value)| *value)
-        };
-        assert_eq!(value(locked, "last_success_timestamp_seconds"), Some(1_700_000_001.234));
-        assert_eq!(value(locked, "last_run_timestamp_seconds"), Some(1_700_001_001.234));
-        assert_eq!((value(locked, "locked_runs"), value(locked, "exit_status")), (Some(7.0), Some(1.0)));
-        let first = Measured { locked_runs: 1, ..Measured::default() };
-        assert_eq!(value(first, "locked_runs"), Some(1.0));
-        assert_eq!(value(first, "last_success_timestamp_seconds"), None, "nothing is known of one");
+        assert_eq!(samples.len(), 2 + 6 * 4 + 2 + 12);
+        let empty = parsed(&text(Some(&Census::default()), &run.store, budget, &latest));
+        assert_eq!(empty.len(), 4 + 12, "an empty store");
+        let unknown = text(None, "", Budget::default(), &Latest::default());
+        assert!(
+            unknown.contains("\npycstore_up 0\n") && unknown.contains("\npycstore_prune_locked_runs 0\n")
+        );
     }
 
     #[test]
     fn invented_tags_are_no_end_of_time_series() {
         let temporary = tempfile::tempdir().unwrap();
         let (mut census, run) = world(&temporary);
+        let mut add = |tag: &str| {
+            census.add((OwnerKind::Build, tag), Status::Temporary, Tally::file(1, 0), None);
+        };
         for number in 0..200 {
-            census.add(&format!("cpython-9{number}"), Status::Temporary, Tally::file(1, 0), None);
+            add(&format!("cpython-9{number}"));
         }
-        let samples = parsed(&text(&census, &run.store, told_of(&run)));
+        // The sum has the name of a real tag.
+        (0..3).for_each(|_| add("other"));
+        let samples = parsed(&text(Some(&census), &run.store, Budget::default(), &Latest::default()));
         let entries: Vec<_> = samples.iter().filter(|((name, _), _)| name == "pycstore_entries").collect();
         let tag_of = |labels: &[(String, String)]| labels[2].1.clone();
         let tags: BTreeSet<String> = entries.iter().map(|((_, labels), _)| tag_of(labels)).collect();
-        assert_eq!(tags.len(), MOST_TAGS + 1);
+        assert_eq!(tags.len(), MOST_TAGS);
         assert!(tags.contains("cpython-312") && tags.contains("other"), "{tags:?}");
-        assert_eq!(entries.iter().map(|(_, value)| **value).sum::<f64>(), 205.0);
-    }
-
-    #[test]
-    fn the_file_is_readable_for_the_collector() {
-        let temporary = tempfile::tempdir().unwrap();
-        let (census, run) = world(&temporary);
-        let path = temporary.path().join("pycstore.prom");
-        write(&path, &census, &run.store, told_of(&run)).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&census, &run.store, told_of(&run)));
-        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o644);
-        let error = write(&temporary.path().join("no/such/place.prom"), &census, &run.store, told_of(&run))
-            .unwrap_err();
-        assert!(error.to_string().starts_with("cannot write the metrics to /"), "{error}");
+        assert_eq!(entries.iter().map(|(_, value)| **value).sum::<f64>(), 208.0);
     }
 }

@@ -12,15 +12,17 @@ use crate::store::scan::Trouble;
 use crate::units::Moment;
 use crate::units::Tally;
 use crate::units::{date, human};
+use crate::verdict::policy::Selector;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize, Serializer};
+use std::path::Path;
 use std::time::Duration;
 
 /// The first of the selectors of a run of `share`.
 pub const SHARE: &str = "share";
 
 /// One run of `prune` or `share`, but not a dry run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// The version of the contract.
     pub schema: u32,
@@ -202,10 +204,30 @@ impl Run {
         Run { locked: Some(locked), ..run }
     }
 
+    /// Returns a prune that failed before it could open the store with this real path, which may be unknown. It is not
+    /// recorded.
+    pub fn of_failure(store: Option<&Path>, started: Moment, duration: Duration) -> Run {
+        Run {
+            schema: SCHEMA,
+            started,
+            seconds: duration.as_millis() as f64 / 1000.0,
+            store: store.map(json::text).unwrap_or_default(),
+            store_bytes: store.and_then(json::bytes),
+            exit: Exit::Nothing.code(),
+            ..Run::default()
+        }
+    }
+
     /// Whether the run was successful: exit status 0, even if it was stopped by its time limit. A run that found the store
     /// locked is not successful, whatever its exit status.
     pub fn is_success(&self) -> bool {
         self.exit == Exit::Done.code() && self.locked.is_none()
+    }
+
+    /// Whether it is a run of `forget` or `verify --fix`, which remove only what they were told to.
+    pub fn is_of_named_entries(&self) -> bool {
+        let first = self.selectors.first().and_then(|first| first.split(' ').next());
+        first.is_some_and(|first| [Selector::Forgotten, Selector::Listed].iter().any(|it| it.name() == first))
     }
 
     /// Whether it is a run of `share`, which frees bytes and removes no entry.

@@ -60,6 +60,8 @@ impl TargetPlan {
             Target::GithubActions => return Ok(TargetPlan::Snippet(snippet::GITHUB_ACTIONS)),
             Target::Ansible => return Ok(TargetPlan::Snippet(snippet::ANSIBLE)),
             Target::Make => return Ok(TargetPlan::Snippet(snippet::MAKE)),
+            Target::Prometheus => return Ok(TargetPlan::Snippet(snippet::PROMETHEUS)),
+            Target::Grafana => return Ok(TargetPlan::Snippet(snippet::GRAFANA)),
         }))
     }
 

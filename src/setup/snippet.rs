@@ -21,6 +21,12 @@ pub const GITHUB_ACTIONS: &str = include_str!("snippet/github-actions.yml");
 /// The tasks of a role: the program, the configuration, the schedule for every user, the directory of the metrics.
 pub const ANSIBLE: &str = include_str!("snippet/ansible.yml");
 
+/// Alerts for the metrics of `prune`, `du` and `doctor`. `tests/host/prometheus.rs` lets Prometheus load this.
+pub const PROMETHEUS: &str = include_str!("snippet/prometheus-rules.yml");
+
+/// A dashboard of the same metrics.
+pub const GRAFANA: &str = include_str!("snippet/grafana-dashboard.json");
+
 /// Replaces `find … -name __pycache__ -exec rm -rf`.
 pub const MAKE: &str = "# Bytecode in this tree, and what the store has of it. Neither touches anything else.
 .PHONY: clean

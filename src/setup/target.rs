@@ -35,6 +35,10 @@ pub enum Target {
     Ansible,
     /// A target for a Makefile
     Make,
+    /// Alerting rules of Prometheus for the files of --metrics
+    Prometheus,
+    /// A dashboard of Grafana for the same metrics
+    Grafana,
 }
 
 /// As on the command line.

@@ -14,7 +14,7 @@ use crate::source::owner::{Owner, OwnerKind};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io::Read;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -55,25 +55,49 @@ struct Site {
     editables: Vec<(PathBuf, Arc<str>)>,
 }
 
+/// A directory in a site-packages.
+#[derive(Debug)]
+pub struct SiteDirectory {
+    site: Arc<OnceLock<Site>>,
+    /// Its path from there, a slash after each directory.
+    prefix: Vec<u8>,
+}
+
+impl SiteDirectory {
+    /// The package of the source `name` in the directory.
+    pub fn package(&self, name: &[u8]) -> Arc<str> {
+        let path = [&self.prefix, name].concat();
+        let top = path.split(|&byte| byte == b'/').next().unwrap_or_default();
+        let known =
+            self.site.get().and_then(|site| site.files.get(&path).or_else(|| site.tops.get(top)?.as_ref()));
+        known.cloned().unwrap_or_else(|| import_name(top).into())
+    }
+}
+
 impl Packages {
     /// Where the source `name` in `directory` is, whose owner is known.
     pub fn place(&self, directory: &Path, name: &[u8], owner: &Owner) -> PackagePlace {
-        let Some(root) = site_around(directory) else {
-            if owner.kind == OwnerKind::Project {
-                let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
-                if !projects.contains(&owner.root) {
-                    projects.insert(owner.root.clone());
-                }
+        if let Some(site) = self.site_of(directory) {
+            return PackagePlace::In(site.package(name));
+        }
+        if owner.kind == OwnerKind::Project {
+            let mut projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+            if !projects.contains(&owner.root) {
+                projects.insert(owner.root.clone());
             }
-            return PackagePlace::Elsewhere;
-        };
-        let relative = directory.strip_prefix(root).unwrap_or(Path::new(""));
-        let path = relative.join(OsStr::from_bytes(name)).into_os_string().into_vec();
+        }
+        PackagePlace::Elsewhere
+    }
+
+    /// The site-packages that a directory is, or lies in.
+    pub fn site_of(&self, directory: &Path) -> Option<SiteDirectory> {
+        let root = site_around(directory)?;
         let site = self.site(root);
-        let site = site.get_or_init(|| Site::read(root));
-        let top = path.split(|&byte| byte == b'/').next().unwrap_or_default();
-        let package = site.files.get(&path).or_else(|| site.tops.get(top)?.as_ref());
-        PackagePlace::In(package.cloned().unwrap_or_else(|| import_name(top).into()))
+        site.get_or_init(|| Site::read(root));
+        let relative = directory.strip_prefix(root).unwrap_or(Path::new(""));
+        // With a slash at the end, if it is not empty.
+        let prefix = relative.join("").into_os_string().into_vec();
+        Some(SiteDirectory { site, prefix })
     }
 
     /// The package whose editable installation has its sources in or above this directory. The environments are those
@@ -149,7 +173,7 @@ impl Site {
 }
 
 /// The site-packages that a directory is, or lies in: the innermost. An archive of uv's cache is laid out like one.
-fn site_around(directory: &Path) -> Option<&Path> {
+pub fn site_around(directory: &Path) -> Option<&Path> {
     directory.ancestors().find(|ancestor| {
         let is_archive = ancestor.parent().is_some_and(|parent| parent.ends_with("archive-v0"));
         ancestor.ends_with("site-packages")

@@ -9,6 +9,7 @@ use crate::units::Moment;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One file of the store, as the scan saw it. What was not asked for is not known.
 #[derive(Debug, Clone)]
@@ -68,19 +69,24 @@ impl<'a> Entry<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenEntry {
     /// Its directory, from the store's root.
-    pub relative: Box<[u8]>,
+    pub relative: Arc<[u8]>,
     /// Its name.
     pub name: Box<[u8]>,
     identity: Identity,
 }
 
-/// Inode, length and mtime of a file.
-type Identity = ((u64, u64), u64, Moment);
+/// Device and inode, length and mtime of a file.
+pub type Identity = ((u64, u64), u64, Moment);
 
 impl SeenEntry {
     /// An entry of this directory; `None` where its metadata is not known.
     pub fn new(relative: &[u8], entry: &Entry<'_>) -> Option<SeenEntry> {
         Some(SeenEntry { relative: relative.into(), name: entry.name.into(), identity: identity(entry)? })
+    }
+
+    /// An entry of this directory and name that was this file.
+    pub fn of_parts(relative: Arc<[u8]>, name: Box<[u8]>, identity: Identity) -> SeenEntry {
+        SeenEntry { relative, name, identity }
     }
 
     /// Whether an entry of the same path is still the same file.

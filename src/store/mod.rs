@@ -182,6 +182,11 @@ impl Store {
     pub fn lock(&self) -> io::Result<Lock> {
         self.tree.root().try_lock().map(|is_ours| if is_ours { Lock::Ours } else { Lock::Others })
     }
+
+    /// Gives the lock back before this process ends.
+    pub fn unlock(&self) {
+        self.tree.root().unlock();
+    }
 }
 
 /// Makes sure that the directory, which was opened by this path, is ours to change.

@@ -1,10 +1,11 @@
-//! Entries by status and cache tag, for monitoring; counted in the same scan as the plan.
+//! Entries by status, cache tag and kind of owner, for monitoring.
 //!
 //! # Invariants
 //!
-//! * The sum over all statuses and tags is the total of [`crate::verdict::usage`]: a file with several hard links counts
+//! * The sum over all shares is the total of [`crate::verdict::usage`]: a file with several hard links counts
 //!   its bytes once, and as reclaimable only if all its links are.
 
+use crate::source::owner::OwnerKind;
 use crate::store::scan::{Trouble, Visit, Visitor};
 use crate::units::Tally;
 use crate::verdict::policy::{Circumstances, Policy};
@@ -12,7 +13,7 @@ use crate::verdict::status::{self, Status, UncheckedHashes};
 use crate::verdict::usage::CountedLinks;
 use std::collections::BTreeMap;
 
-/// The files of one status and tag.
+/// The files of one status, tag and kind of owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TagShare {
     /// All of them.
@@ -21,15 +22,17 @@ pub struct TagShare {
     pub reclaimable: Tally,
 }
 
-/// The files of a store by cache tag, and below that by status in the order of [`status::NAMES`]. Foreign
-/// files have no tag and are listed under the empty tag.
+/// The files of one tag and kind of owner, by status in the order of [`status::NAMES`].
+pub type StatusShares = [TagShare; status::NAMES.len()];
+
+/// The files of a store. Foreign files have no tag and are listed under the empty tag.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Census {
-    /// By tag.
-    pub tags: BTreeMap<String, [TagShare; status::NAMES.len()]>,
+    /// By kind of owner and tag.
+    pub shares: BTreeMap<(OwnerKind, String), StatusShares>,
 }
 
-/// One worker's part of a [`Census`]. The scan must ask foreverything ([`crate::store::scan::Question::Everything`]): what
+/// One worker's part of a [`Census`]. The scan must ask for everything ([`crate::store::scan::Question::Everything`]): what
 /// is not asked is not counted.
 #[derive(Debug)]
 pub struct Counting<'a> {
@@ -52,6 +55,10 @@ impl<'a> Counting<'a> {
 
 impl Visitor for Counting<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
+        if visit.entries.is_empty() {
+            return;
+        }
+        let kind = visit.owner().kind;
         for entry in visit.entries {
             let (Some(metadata), Some(status)) =
                 (&entry.metadata, status::judge(entry, UncheckedHashes::Trust))
@@ -62,7 +69,7 @@ impl Visitor for Counting<'_> {
             let is_reclaimable = self.reclaimable.scope.admits_entry(visit, entry)
                 && self.reclaimable.judge(entry, status, &self.circumstances).is_condemned();
             let (tally, reclaimable) = self.links.count(metadata, is_reclaimable);
-            self.census.add(tag, status, tally, reclaimable);
+            self.census.add((kind, tag), status, tally, reclaimable);
         }
     }
 
@@ -75,8 +82,8 @@ impl Census {
     pub fn collect<'a>(parts: impl IntoIterator<Item = Counting<'a>>) -> Census {
         let mut census = Census::default();
         for part in parts {
-            for (tag, shares) in part.census.tags {
-                for (sum, share) in census.tags.entry(tag).or_default().iter_mut().zip(shares) {
+            for (key, shares) in part.census.shares {
+                for (sum, share) in census.shares.entry(key).or_default().iter_mut().zip(shares) {
                     sum.tally += share.tally;
                     sum.reclaimable += share.reclaimable;
                 }
@@ -86,11 +93,14 @@ impl Census {
     }
 
     /// Counts one file; `reclaimable` is what a default prune frees by removing it, `None` if it keeps it.
-    pub fn add(&mut self, tag: &str, status: Status, tally: Tally, reclaimable: Option<Tally>) {
-        let shares = match self.tags.get_mut(tag) {
-            Some(shares) => shares,
-            None => self.tags.entry(tag.to_string()).or_default(),
-        };
+    pub fn add(
+        &mut self,
+        (kind, tag): (OwnerKind, &str),
+        status: Status,
+        tally: Tally,
+        reclaimable: Option<Tally>,
+    ) {
+        let shares = self.shares.entry((kind, tag.to_string())).or_default();
         let share = &mut shares[status.index()];
         share.tally += tally;
         if let Some(reclaimable) = reclaimable {
@@ -177,21 +187,25 @@ mod tests {
         let census = Census::collect(countings.into_iter().flatten());
         let usage = Usage::collect(surveys);
 
-        let shares = census.tags.iter().flat_map(|(tag, shares)| {
-            let named = shares.iter().zip(status::NAMES).filter(|(share, _)| share.tally.files > 0);
-            named.map(move |(share, name)| (tag.as_str(), name, share.tally.files, share.reclaimable.files))
-        });
+        let mut counts: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
+        for ((_, tag), shares) in &census.shares {
+            for (share, name) in shares.iter().zip(status::NAMES).filter(|(share, _)| share.tally.files > 0) {
+                let (files, reclaimable) = counts.entry((tag, name)).or_default();
+                *files += share.tally.files;
+                *reclaimable += share.reclaimable.files;
+            }
+        }
         let expected = [
-            ("", "foreign", 2, 0),
-            ("cpython-311", "corrupt", 1, 1),
-            ("cpython-312", "stale", 1, 1),
-            ("cpython-312", "temporary", 1, 0), // it is too young
-            ("cpython-313", "stale", 1, 1),
-            ("cpython-313", "orphan", 2, 2),
+            (("", "foreign"), (2, 0)), // of two kinds of owner
+            (("cpython-311", "corrupt"), (1, 1)),
+            (("cpython-312", "stale"), (1, 1)),
+            (("cpython-312", "temporary"), (1, 0)), // it is too young
+            (("cpython-313", "orphan"), (2, 2)),
+            (("cpython-313", "stale"), (1, 1)),
         ];
-        assert_eq!(shares.collect::<Vec<_>>(), expected);
+        assert_eq!(counts, expected.into());
         let (mut total, mut reclaimable) = (Tally::default(), Tally::default());
-        for share in census.tags.values().flatten() {
+        for share in census.shares.values().flatten() {
             total += share.tally;
             reclaimable += share.reclaimable;
         }

@@ -41,9 +41,10 @@ impl<'a> Judge<'a> {
             return None;
         }
         let status = status::judge(entry, UncheckedHashes::Trust);
-        // Only what Python loads is ever listed: what was recompiled meanwhile is another file.
-        if status == Some(Status::Fresh) && self.policy.lists(visit.relative, entry) {
-            return Some(Judged { verdict: Verdict::Condemn, status, premise: Premise::None });
+        if let Some(status) = status.filter(|status| self.policy.lists(visit.relative, entry, *status)) {
+            let verdict = self.policy.judge_listed(entry, status, &self.circumstances);
+            let premise = self.policy.premise(visit.sources, entry, status);
+            return Some(Judged { verdict, status: Some(status), premise });
         }
         let Some(status) = status.map(|status| self.look_at_body(visit, entry, status)) else {
             return Some(Judged { verdict: Verdict::Keep, status, premise: Premise::None });

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A temporary younger than this, in seconds, may still be written.
 pub const TEMPORARY_AGE: i64 = 3600;
@@ -46,7 +47,7 @@ pub enum Selector {
     Bodies,
     /// Left by an interrupted write or copied by a file synchroniser, an hour old or more.
     Temporary,
-    /// It is in [`Policy::listed`].
+    /// It is in [`Policy::listed`], whatever its status.
     Listed,
     /// No interpreter on this machine loads its tag and magic.
     DeadInterpreters,
@@ -78,8 +79,9 @@ impl Selector {
 pub struct Policy {
     /// What is removed regardless of its age.
     pub selectors: BTreeSet<Selector>,
-    /// The entries that [`Selector::Listed`] matches, sorted by directory and name: those that `verify` found.
-    pub listed: Vec<SeenEntry>,
+    /// The entries that [`Selector::Listed`] matches, sorted by directory and name: those that `verify` found, or a person
+    /// marked.
+    pub listed: Arc<[ChosenEntry]>,
     /// Entries unused for this many seconds are removed too.
     pub unused_for: Option<i64>,
     /// How much may stay.
@@ -88,6 +90,15 @@ pub struct Policy {
     pub scope: Scope,
     /// Whether empty directories that the run did not empty are removed.
     pub leftovers: Leftovers,
+}
+
+/// An entry that was chosen by name, and the status that it had then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenEntry {
+    /// The entry as it was seen.
+    pub entry: SeenEntry,
+    /// Its status then.
+    pub status: Status,
 }
 
 /// How much of the entries in scope may stay; the least valuable go first.
@@ -256,10 +267,19 @@ impl Policy {
         if takes_all { DirectoryRule::Emptied } else { DirectoryRule::SourcesDeleted }
     }
 
-    /// Whether an entry of this directory is listed and still the file that was seen.
-    pub fn lists(&self, relative: &[u8], entry: &Entry<'_>) -> bool {
-        let path = |seen: &SeenEntry| (&*seen.relative, &*seen.name).cmp(&(relative, entry.name));
-        self.listed.binary_search_by(path).is_ok_and(|index| self.listed[index].is_still(entry))
+    /// Whether an entry of this directory is listed, still the file that was seen, and of the same status.
+    pub fn lists(&self, relative: &[u8], entry: &Entry<'_>, status: Status) -> bool {
+        self.place_in_list(relative, entry.name).is_some_and(|index| {
+            let chosen = &self.listed[index];
+            chosen.entry.is_still(entry) && chosen.status.name() == status.name()
+        })
+    }
+
+    /// The index in the list of the entry with this name in a directory.
+    pub fn place_in_list(&self, relative: &[u8], name: &[u8]) -> Option<usize> {
+        let path =
+            |chosen: &ChosenEntry| (&*chosen.entry.relative, &*chosen.entry.name).cmp(&(relative, name));
+        self.listed.binary_search_by(path).ok()
     }
 
     /// The cheapest scan that this policy can be judged with.
@@ -303,6 +323,23 @@ impl Policy {
             Content::Read(_, Bytecode::Never) if self.takes_anything() => Verdict::Condemn,
             Content::Read(_, Bytecode::Never) => Verdict::Spare(Spared::NotBytecode),
             Content::Unreadable(_) => Verdict::Spare(Spared::Unreadable),
+        }
+    }
+
+    /// Judges an entry that a person or another check chose, whatever the selectors. It stays if it may be of use to a Python
+    /// elsewhere, was not written by Python, or may still be written.
+    pub fn judge_listed(
+        &self,
+        entry: &Entry<'_>,
+        status: Status,
+        circumstances: &Circumstances<'_>,
+    ) -> Verdict {
+        let is_old = || entry.metadata.is_some_and(|file| is_old_temporary(&file, circumstances.now));
+        match (status, entry.content) {
+            (Status::Foreign | Status::Unknown(_), _) => Verdict::Keep,
+            (Status::Temporary, _) if !is_old() => Verdict::Keep,
+            (_, Content::Unreadable(_)) => Verdict::Spare(Spared::Unreadable),
+            _ => Verdict::Condemn,
         }
     }
 

@@ -42,6 +42,10 @@ impl Policy {
     fn harmless(&self) -> Policy {
         let mut selectors = self.selectors.clone();
         selectors.retain(|selector| !matches!(selector, Selector::All | Selector::Forgotten));
+        // What was chosen one by one may be of no use to any Python as well.
+        if selectors.remove(&Selector::Listed) {
+            selectors.extend(Policy::reclaimable().selectors);
+        }
         let unused_for = self.unused_for.filter(|_| !self.takes_what_is_in_use());
         Policy { selectors, unused_for, ..Policy::default() }
     }

@@ -207,7 +207,7 @@ impl Scope {
     }
 
     /// Returns the glob that keeps an entry which the rest of the scope admits, if there is one.
-    pub(crate) fn kept_by(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<&str> {
+    pub fn kept_by(&self, visit: &Visit<'_>, entry: &Entry<'_>) -> Option<&str> {
         let (slot, source) = (entry.parsed.slot()?, entry.source_path(&visit.source_directory())?);
         let is_kept = self.keep.matches(&source) && self.selects(&source, slot.tag, || visit.owner());
         is_kept.then(|| self.keep.rule(&source))
@@ -228,7 +228,7 @@ impl Scope {
     }
 
     /// The same, without `keep`.
-    fn selects(&self, source: &Path, tag: &str, owner: impl FnOnce() -> Arc<Owner>) -> bool {
+    pub fn selects(&self, source: &Path, tag: &str, owner: impl FnOnce() -> Arc<Owner>) -> bool {
         let is_owned = || {
             let owner = owner();
             self.owners.iter().any(|wanted| owner.is_at(wanted))

@@ -6,7 +6,10 @@
 //! # What is left alone
 //!
 //! * Entries that are not fresh: `prune` removes them, or their status is unknown.
-//! * Entries of import hooks: pytest's hook loads its entries itself, and does not correct the file name.
+//! * Entries of import hooks: how one loads its entries is its own affair. pytest's reads them itself and corrects the
+//!   file name only from version 9.2 on (`_fix_code_filename`). typeguard 4.6, beartype 0.23 and jaxtyping 0.3 mark their
+//!   entries (`opt-typeguard461`, `opt-beartype0v23v1`, `opt-jaxtyping10` and a hash) and load them with
+//!   `SourceLoader.get_code`, which corrects it. coverage, pdb and runpy have no entries of their own.
 //! * Entries that the group or others may write to: they could change the modules of every path that shares the
 //!   file.
 //! * Entries with unchecked hashes: if Python replaced one at the moment of the rename, the older bytecode would be
@@ -14,12 +17,16 @@
 //! * Entries with a warning of `verify`: the file written last is kept, which would hide the warning.
 //! * Entries that a `keep` glob matches.
 //!
-//! # Why the file that was written last stays
+//! # Why the time of the file that was written last stays
 //!
 //! An orphan must have been written before its source was deleted ([`crate::source::witness`]). A link takes over
 //! the time at which its file was written. If that time were earlier, an entry whose source is only unmounted could
 //! count as an orphan. A later time is harmless: the entry is fresh when it is linked, so that any deletion happens
 //! afterwards.
+//!
+//! So either the file that was written last is kept, or another takes over its mtime: one with more names, of which
+//! each has its source when that is done. If the file has a name that is not among the candidates, such as an orphan's,
+//! its time stays.
 
 use super::inspector;
 use super::scope::Scope;
@@ -27,15 +34,19 @@ use super::status::{self, Status, UncheckedHashes};
 use crate::pyc::Header;
 use crate::pyc::header::InvalidationMode;
 use crate::pyc::marshal::Dialect;
-use crate::pyc::name::{Name, Slot};
+use crate::pyc::name::{Name, Slot, source_directory};
 use crate::source::{Source, SourceFile};
 use crate::store::Store;
 use crate::store::entry::{Content, Entry, Metadata};
 use crate::store::scan::{Trouble, Visit, Visitor};
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
 use std::hash::BuildHasher;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// From how many seconds on an mtime counts as later than the last change; clocks of servers differ a little.
 const LATER: i64 = 60;
@@ -87,6 +98,13 @@ pub enum NotShared {
     Changed,
     /// The file system does not support links, or the file has the maximum number of them.
     NoLinks,
+}
+
+impl ShareCandidate {
+    /// The path of its source.
+    pub fn source(&self) -> PathBuf {
+        source_directory(&self.relative).join(OsStr::from_bytes(&self.source_name))
+    }
 }
 
 impl NotShared {
@@ -174,6 +192,8 @@ pub struct KeySurvey<'a> {
 pub struct Gatherer<'a> {
     search: ShareSearch<'a>,
     keys: &'a [u64],
+    /// The most candidates for each key, and how many there are.
+    limit: Option<(usize, &'a [AtomicUsize])>,
     /// The candidates, in no order.
     pub candidates: Vec<ShareCandidate>,
 }
@@ -186,7 +206,12 @@ impl<'a> ShareSearch<'a> {
 
     /// The part of a second scan for these keys.
     pub fn gather(self, keys: &'a [u64]) -> Gatherer<'a> {
-        Gatherer { search: self, keys, candidates: Vec::new() }
+        Gatherer { search: self, keys, limit: None, candidates: Vec::new() }
+    }
+
+    /// The part of a scan that takes up to `most` candidates for each of these keys; `held` has a zero for each.
+    pub fn gather_up_to(self, most: usize, keys: &'a [u64], held: &'a [AtomicUsize]) -> Gatherer<'a> {
+        Gatherer { limit: Some((most, held)), ..self.gather(keys) }
     }
 
     /// The key of an entry's name, the name of its source and its header.
@@ -239,13 +264,9 @@ impl<'a> ShareSearch<'a> {
 
     /// Why an entry with a header is left alone.
     fn check(&self, entry: &Entry<'_>, metadata: &Metadata, source: &SourceFile) -> Option<NotShared> {
-        const WRITABLE: u32 = 0o022;
         let Content::Read(Ok(header), _) = entry.content else { return Some(NotShared::NotFresh) };
-        if metadata.user != self.store.metadata().user {
-            return Some(NotShared::OtherUser);
-        }
-        if metadata.mode & WRITABLE != 0 {
-            return Some(NotShared::Writable);
+        if let Some(why) = not_private(self.store, metadata) {
+            return Some(why);
         }
         if header.invalidation_mode() == InvalidationMode::UncheckedHash {
             return Some(NotShared::Unchecked);
@@ -259,6 +280,15 @@ impl<'a> ShareSearch<'a> {
         }
         inspector::doubt(entry, &header, source).map(|_| NotShared::Doubtful)
     }
+}
+
+/// Why a file is left alone because of its owner or mode.
+pub(crate) fn not_private(store: &Store, metadata: &Metadata) -> Option<NotShared> {
+    const WRITABLE: u32 = 0o022;
+    if metadata.user != store.metadata().user {
+        return Some(NotShared::OtherUser);
+    }
+    (metadata.mode & WRITABLE != 0).then_some(NotShared::Writable)
 }
 
 impl Visitor for KeySurvey<'_> {
@@ -286,7 +316,10 @@ impl Visitor for Gatherer<'_> {
             else {
                 continue;
             };
-            if self.keys.binary_search(&key).is_err() {
+            let Ok(at) = self.keys.binary_search(&key) else { continue };
+            let is_taken =
+                |(most, held): (usize, &[AtomicUsize])| held[at].fetch_add(1, Ordering::Relaxed) < most;
+            if !self.limit.is_none_or(is_taken) {
                 continue;
             }
             let relative = relative.get_or_insert_with(|| visit.relative.into()).clone();

@@ -155,6 +155,12 @@ pub(super) fn is_anothers(metadata: &Metadata) -> bool {
     effective_user() == 0 && metadata.uid() != 0
 }
 
+/// Whether a directory is a cache, whose sources are seldom imported from there: one of the XDG Base Directory
+/// Specification, or one with a tag. uv and virtualenv tag their environments too.
+fn is_cache(directory: &Path, name: &[u8]) -> bool {
+    name == b".cache" || (directory.join("CACHEDIR.TAG").is_file() && !directory.join("pyvenv.cfg").is_file())
+}
+
 /// The sources at or below the paths, with the spelling of the paths, and the directories with programs.
 fn tree(paths: &[PathBuf], planning: &mut Planning<'_>, is_whole: &mut bool) -> PythonTree {
     let store = planning.scan.store.metadata().identity;
@@ -168,7 +174,9 @@ fn tree(paths: &[PathBuf], planning: &mut Planning<'_>, is_whole: &mut bool) -> 
         }
         let is_entered = |directory: &Path, metadata: &Metadata| {
             let name = directory.file_name().map(OsStr::as_bytes).unwrap_or_default();
-            let holds_none = name == PYCACHE || NOT_SOURCES.iter().any(|other| other.as_bytes() == name);
+            let holds_none = name == PYCACHE
+                || NOT_SOURCES.iter().any(|other| other.as_bytes() == name)
+                || is_cache(directory, name);
             let is_meant = directory == path || !holds_none;
             let is_store = (metadata.dev(), metadata.ino()) == store;
             if is_meant && is_anothers(metadata) {

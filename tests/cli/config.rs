@@ -37,7 +37,7 @@ fn without_a_file_everything_is_default() {
     assert_eq!(lines[1], format!("config                   default  {home}/{PLACE} (missing)"));
     assert_eq!(lines[2], format!("store                    default  {home}/.cache/cpython (missing)"));
     assert_eq!(lines[3], "threads                  default  as many as the disk can use");
-    assert_eq!(lines.len(), 17);
+    assert_eq!(lines.len(), 18);
     let path = run(&world, &[], &["config", "--path"]).exits(0);
     assert_eq!(path.stdout, format!("{home}/{PLACE}\n"));
     let document = run(&world, &[], &["config", "--json"]).exits(0).json();
@@ -102,6 +102,7 @@ fn the_policy_is_shown_with_its_lines() {
     keep  line 1  /home/me/a/**
     keep  line 1  **/b
     assume-gone  default  none
+    metrics  default  none
     prune.orphans  line 3  true
     prune.stale  default  false
     prune.corrupt  default  false

@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 
+mod browse;
 mod config;
 mod demo;
 mod doctor;

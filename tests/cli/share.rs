@@ -2,11 +2,11 @@
 
 use crate::support::lock::{lock_holder, locked};
 use crate::support::storm::{Chance, ended, importer, start};
-use crate::support::{HOUR, Interpreter, World, age, answer, assert_only_gone, files, newest, status};
+use crate::support::{HOUR, Interpreter, World, age, answer, assert_only_gone, ends, files, newest, status};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -142,9 +142,13 @@ fn the_scopes_of_prune() {
     assert_eq!(shares(&world, &["--under", of(0), "--under", of(1)])["shared"]["files"], 3);
     assert_eq!(shares(&world, &["--owner", of(2)])["shared"]["files"], 0);
     assert_eq!(shares(&world, &["--tag", "cpython-20"])["shared"]["files"], 0);
-    assert_eq!(shares(&world, &["--tag", &newest().tag, "--keep", of(3)])["shared"]["files"], 6);
-    // The newest file stays, so that all links of the older one become links of it.
-    assert_eq!(shares(&world, &[])["shared"]["files"], 9);
+    assert_eq!(shares(&world, &["--tag", &newest().tag, "--keep", of(3)])["shared"]["files"], 3);
+    // Only the newest files become links: those that are shared already take over their times.
+    let newest_file = entry(&world, &projects[3].join("a.py")).metadata().unwrap();
+    assert_eq!(shares(&world, &[])["shared"]["files"], 3);
+    let kept = entry(&world, &projects[0].join("a.py")).metadata().unwrap();
+    assert_eq!((kept.nlink(), kept.modified().unwrap()), (4, newest_file.modified().unwrap()));
+    assert_ne!(kept.ino(), newest_file.ino());
     assert_eq!(world.pycstore(["share", "--under"]).code, 2);
 }
 
@@ -365,8 +369,21 @@ fn killed_at_any_moment_it_leaves_a_store() {
             fs::copy(&path, &copy).unwrap();
             fs::rename(copy, path).unwrap();
         }
+        // One name of each file was used last.
+        let last = std::time::SystemTime::now() + Duration::from_secs(1000);
+        for name in MODULES {
+            let used = &projects[chance.below(projects.len() as u64) as usize].join(name);
+            let file = fs::File::options().write(true).open(entry(&world, used)).unwrap();
+            file.set_times(fs::FileTimes::new().set_accessed(last)).unwrap();
+        }
         let mut child = start(&world, &["share"]);
-        std::thread::sleep(Duration::from_micros(chance.below(whole)));
+        if chance.below(2) == 0 {
+            std::thread::sleep(Duration::from_micros(chance.below(whole)));
+        } else {
+            // While it makes links.
+            let is_linked = |it: &PathBuf| entry(&world, &it.join("a.py")).metadata().unwrap().nlink() > 1;
+            while !projects.iter().any(is_linked) && child.try_wait().unwrap().is_none() {}
+        }
         child.kill().unwrap();
         let by_signal = ended(child).1;
         let quiet: BTreeSet<PathBuf> =
@@ -378,6 +395,11 @@ fn killed_at_any_moment_it_leaves_a_store() {
             whole += whole / 50;
         } else {
             whole -= whole / 10;
+        }
+        for name in MODULES {
+            let accessed =
+                |it: &PathBuf| entry(&world, &it.join(name)).metadata().unwrap().accessed().unwrap();
+            assert_eq!(projects.iter().map(accessed).max(), Some(last), "the last use of {name} is lost");
         }
         // Each entry is there, whole; what else is there is a temporary.
         for (project, name) in projects.iter().flat_map(|project| MODULES.map(|name| (project, name))) {
@@ -419,4 +441,116 @@ fn what_seems_to_be_written_later_than_it_was_changed_is_left_alone() {
     }
     let said = shares(&world, &[]);
     assert_eq!((&said["shared"]["files"], &said["left"]), (&json!(0), &json!({"later-mtime": 6})), "{said}");
+}
+
+/// Replaces an entry, or puts something else in its place.
+fn swap(way: u64, path: &Path, other: &Path, original: &[u8], outside: &Path) -> std::io::Result<()> {
+    let spare = outside.with_file_name("spare");
+    // It may be a link that could not take the place of a directory.
+    let _ = fs::remove_file(&spare);
+    let mut stale = original.to_vec();
+    stale[8..12].copy_from_slice(&[7; 4]);
+    match way {
+        // As Python does.
+        0 | 1 => {
+            fs::write(&spare, if way == 0 { original } else { &stale })?;
+            fs::rename(&spare, path)
+        }
+        2 => fs::remove_file(path),
+        // As no Python does.
+        3 if path.symlink_metadata()?.is_file() => {
+            fs::File::options().write(true).open(path)?.write_all_at(&[9; 4], 8)
+        }
+        4 => {
+            symlink(outside.join("file"), &spare)?;
+            fs::rename(&spare, path)
+        }
+        5 => {
+            fs::remove_file(path)?;
+            fs::create_dir(path)
+        }
+        6 => {
+            fs::rename(path, &spare)?;
+            fs::rename(other, path)?;
+            fs::rename(&spare, other)
+        }
+        _ => {
+            // What is in the way, after a directory too.
+            let _ = fs::remove_dir(path);
+            fs::write(&spare, original)?;
+            fs::rename(&spare, path)
+        }
+    }
+}
+
+/// Entries that are swapped, rewritten, deleted and replaced while `share` runs.
+#[test]
+fn what_is_swapped_meanwhile() {
+    const SWAPS: usize = 60_000;
+    let (world, projects) = site(8);
+    let outside = world.home.join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("file"), fs::read(entry(&world, &projects[0].join("a.py"))).unwrap()).unwrap();
+    let before = World::snapshot(&outside);
+    let all: Vec<(PathBuf, Vec<u8>)> = projects
+        .iter()
+        .flat_map(|project| MODULES.map(|name| entry(&world, &project.join(name))))
+        .map(|path| (path.clone(), fs::read(&path).unwrap()))
+        .collect();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let linked = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut chance = Chance::new();
+            let began = Instant::now();
+            for _ in 0..SWAPS {
+                let (path, original) = &all[chance.below(all.len() as u64) as usize];
+                // Of the same module, or of another.
+                let (other, _) = &all[chance.below(all.len() as u64) as usize];
+                let _ = swap(chance.below(14), path, other, original, &outside);
+                if began.elapsed() > Duration::from_secs(4) {
+                    break;
+                }
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let mut linked = 0;
+        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+            let told = ends(&world, &["share", "--json"]);
+            // An entry became a directory just before it was to be replaced.
+            assert!([0, 1].contains(&told.code) && !told.stderr.contains("panicked"), "{told:?}");
+            linked += told.json()["shared"]["files"].as_u64().unwrap();
+        }
+        linked
+    });
+    println!("{linked} links");
+    assert!(linked > 10, "{linked}");
+    assert_eq!(World::snapshot(&outside), before);
+    // Each file is an entry of one of the projects, as a whole; nothing else is in the store.
+    let neutral = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes[8..12].fill(0);
+        let name = b"/p0/";
+        for at in 0..bytes.len() - name.len() {
+            let part = &mut bytes[at..at + name.len()];
+            if part[..2] == name[..2] && part[3] == b'/' {
+                part[2] = b'0';
+            }
+        }
+        bytes
+    };
+    let whole: BTreeSet<Vec<u8>> = all.iter().map(|(_, bytes)| neutral(bytes)).collect();
+    assert_eq!(whole.len(), MODULES.len());
+    for path in projects.iter().flat_map(|project| files(&world.mirror(project))) {
+        assert!(all.iter().any(|(it, _)| *it == path), "{}", path.display());
+        assert!(whole.contains(&neutral(&fs::read(&path).unwrap())), "{}", path.display());
+    }
+    // Once nothing is in the way, all is as before.
+    for (path, original) in &all {
+        swap(7, path, path, original, &outside).unwrap();
+    }
+    shares(&world, &[]);
+    assert_eq!(inodes(&all.iter().map(|(path, _)| path.clone()).collect()), MODULES.len());
+    for project in &projects {
+        assert_eq!(imported(&world, project, "a"), project.join("a.py").display().to_string());
+    }
 }

@@ -125,11 +125,14 @@ fn each_user_with_a_store_is_pruned_by_a_process_of_that_user() {
         "pycstore_user_exit_status{user=\"alice\"} 2\n",
         "pycstore_user_exit_status{user=\"bob\"} 0\n",
         "pycstore_user_exit_status{user=\"carol\"} 0\n",
+        &format!("pycstore_up{{store=\"{}\"}} 0\n", machine.store("alice").display()),
+        &format!("pycstore_up{{store=\"{}\"}} 1\n", machine.store("bob").display()),
         &format!("pycstore_prune_removed_entries{{store=\"{}\"}} 1\n", machine.store("bob").display()),
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
     assert!(!metrics.contains("mallory"), "{metrics}");
+    assert_eq!(metrics.matches("# TYPE pycstore_up gauge\n").count(), 1, "{metrics}");
     insta::assert_snapshot!(machine.script("pycstore schedule status --system || true").shown(), @r"
     exit: 0
     ----- stdout -----

@@ -5,6 +5,7 @@
 //! ignored; `.ci/run` runs them, and so can you (see CONTRIBUTING.md). Then nothing is left out: a tool that cannot be
 //! had is a failure.
 
+use crate::support::reach_index;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,21 +41,8 @@ impl Layouts {
         let mut command = Command::new(program.as_ref());
         command.env_clear().current_dir(&self.home);
         command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &self.home);
-        // How the index is reached is the machine's business.
-        for name in ["PIP_INDEX_URL", "PIP_CERT", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "SSL_CERT_FILE"] {
-            command.envs(std::env::var_os(name).map(|value| (name, value)));
-        }
-        for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
-            command.envs(std::env::var_os(name).map(|value| (name, value)));
-        }
-        for name in ["pip.conf", "pip/pip.conf"] {
-            let configuration = std::env::var_os("HOME").map(|home| match name {
-                "pip.conf" => Path::new(&home).join(".pip/pip.conf"),
-                _ => Path::new(&home).join(".config/pip/pip.conf"),
-            });
-            command.envs(configuration.filter(|path| path.is_file()).map(|path| ("PIP_CONFIG_FILE", path)));
-        }
-        command.env("PYTHONPYCACHEPREFIX", &self.store).env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+        reach_index(&mut command);
+        command.env("PYTHONPYCACHEPREFIX", &self.store);
         command
     }
 

@@ -24,6 +24,7 @@ mod mounts;
 mod other_users;
 mod packages;
 mod plan_and_execute;
+mod prometheus;
 mod root;
 mod schedule;
 mod setup;

@@ -256,14 +256,22 @@ fn a_listed_entry_is_taken_as_long_as_it_is_the_same_file() {
     let mut file = entry("m.cpython-312.pyc", 5, 4, good());
     let other = entry("n.cpython-312.pyc", 5, 4, good());
     let listed = [("a", &file), ("a", &other), ("b", &file)];
-    let listed = listed.map(|(directory, entry)| SeenEntry::new(directory.as_bytes(), entry).unwrap());
+    let listed = listed.map(|(directory, entry)| ChosenEntry {
+        entry: SeenEntry::new(directory.as_bytes(), entry).unwrap(),
+        status: Status::Stale(Stale::Mtime),
+    });
     let policy = Policy { listed: listed.into(), ..Policy::of([Selector::Listed]) };
-    let lists = |file: &Entry<'_>| ["a", "b", "c"].map(|directory| policy.lists(directory.as_bytes(), file));
+    let lists_as = |file: &Entry<'_>, status| {
+        ["a", "b", "c"].map(|directory| policy.lists(directory.as_bytes(), file, status))
+    };
+    // Another reason for the same status does not matter, another status does.
+    let lists = |file: &Entry<'_>| lists_as(file, Status::Stale(Stale::Size));
+    assert_eq!(lists_as(&file, Status::Fresh), [false; 3]);
     assert_eq!(lists(&file), [true, true, false]);
     assert_eq!(lists(&other), [true, false, false]);
     file.metadata.as_mut().unwrap().bytes += 1;
     assert_eq!(lists(&file), [false; 3]);
-    assert!(!Policy::of([Selector::Listed]).lists(b"a", &other));
+    assert!(!Policy::of([Selector::Listed]).lists(b"a", &other, Status::Stale(Stale::Size)));
 }
 
 #[test]

@@ -27,9 +27,10 @@ use pycstore::verdict::census::{Census, Counting};
 use pycstore::verdict::emptied::{EmptiedIn, Leftovers};
 use pycstore::verdict::judge::Judge;
 use pycstore::verdict::plan::{MOST_LOOKED_INTO, Overflow, Plan, PlannedDirectory, Planner};
-use pycstore::verdict::policy::{Budget, Policy, Selector, Spared};
+use pycstore::verdict::policy::{Budget, ChosenEntry, Policy, Selector, Spared};
 use pycstore::verdict::remainder::Remainder;
 use pycstore::verdict::scope::Scope;
+use pycstore::verdict::status::Status;
 use pycstore::verdict::usage::CountedLinks;
 use pycstore::verdict::victim::{Contents, Victim};
 use std::collections::{BTreeMap, BTreeSet};
@@ -455,7 +456,7 @@ fn a_census_counts_links_once_although_some_go_meanwhile() {
     assert_eq!(overflow.taken(), 20);
     let mut counted = Tally::default();
     let census = Census::collect(countings.into_iter().flatten());
-    census.tags.values().flatten().for_each(|share| counted += share.tally);
+    census.shares.values().flatten().for_each(|share| counted += share.tally);
     assert_eq!((counted.files, counted.disk), (20, disk));
 }
 
@@ -1227,7 +1228,8 @@ fn what_is_listed_goes_as_long_as_python_would_load_it() {
     assert_eq!(seen.len(), 3);
     seen.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
     let (_, other) = stage.living("other", b"");
-    let policy = Policy { listed: seen, ..Policy::of([Selector::Listed]) };
+    let chosen = seen.into_iter().map(|entry| ChosenEntry { entry, status: Status::Fresh });
+    let policy = Policy { listed: chosen.collect(), ..Policy::of([Selector::Listed]) };
     date_back(&source);
     fs::write(&rewritten, [&HEADER[..], b"anew"].concat()).unwrap();
     let before = stage.tree();

@@ -8,6 +8,7 @@ pub mod lock;
 pub mod memory;
 pub mod ordinary;
 pub mod random;
+pub mod screen;
 pub mod shown;
 pub mod site;
 pub mod special;
@@ -416,6 +417,24 @@ pub fn answer(command: &mut Command) -> Answer {
         command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Answer { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Lets a command use the package index that pip is configured for: how it is reached is the machine's business.
+pub fn reach_index(command: &mut Command) {
+    for name in ["PIP_INDEX_URL", "PIP_CERT", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "SSL_CERT_FILE"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    for name in ["pip.conf", "pip/pip.conf"] {
+        let configuration = std::env::var_os("HOME").map(|home| match name {
+            "pip.conf" => Path::new(&home).join(".pip/pip.conf"),
+            _ => Path::new(&home).join(".config/pip/pip.conf"),
+        });
+        command.envs(configuration.filter(|path| path.is_file()).map(|path| ("PIP_CONFIG_FILE", path)));
+    }
+    command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
 }
 
 /// A program that a test cannot do without.

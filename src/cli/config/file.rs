@@ -30,6 +30,8 @@ pub struct Configuration {
     pub keep: Vec<Sourced<String>>,
     /// `assume-gone`: absolute paths.
     pub assume_gone: Vec<Sourced<PathBuf>>,
+    /// `metrics`: the absolute path of the file that `pycstore schedule run` writes.
+    pub metrics: Option<Sourced<PathBuf>>,
     /// `[prune]`
     pub prune: PruneTable,
     /// `[share]`
@@ -60,7 +62,7 @@ impl ShareTable {
 }
 
 /// The keys before the first table.
-pub const KEYS: [&str; 4] = ["store", "threads", "keep", "assume-gone"];
+pub const KEYS: [&str; 5] = ["store", "threads", "keep", "assume-gone", "metrics"];
 
 /// Declares the table once, so that its fields, keys and rows agree.
 macro_rules! prune_table {
@@ -268,7 +270,7 @@ impl Configuration {
     /// # Errors
     /// The position of an invalid value, and the message.
     fn expand(&mut self, environment: &Environment) -> Result<(), (usize, String)> {
-        for path in self.store.iter_mut().chain(&mut self.assume_gone) {
+        for path in self.store.iter_mut().chain(&mut self.assume_gone).chain(&mut self.metrics) {
             let absolute = absolute(&path.value.to_string_lossy(), environment);
             path.value = absolute.map_err(|message| (offset(path.origin), message))?;
         }
@@ -290,7 +292,8 @@ impl Configuration {
 
     /// Where each value comes from.
     fn origins(&mut self) -> impl Iterator<Item = &mut Origin> {
-        let paths = self.store.iter_mut().chain(&mut self.assume_gone).map(|it| &mut it.origin);
+        let paths = self.store.iter_mut().chain(&mut self.assume_gone).chain(&mut self.metrics);
+        let paths = paths.map(|it| &mut it.origin);
         let globs = self.keep.iter_mut().map(|it| &mut it.origin);
         let threads = self.threads.as_mut().map(|it| &mut it.origin);
         let share = self.share.nightly.as_mut().map(|it| &mut it.origin);
@@ -403,7 +406,7 @@ keep = [
     "**/site-packages/numpy/**",
 ]
 assume-gone = ["/mnt/old", "$HOME/../you"]
-
+metrics = "~/pycstore.prom"
 [prune]
 orphans = true
 stale = false
@@ -424,6 +427,7 @@ nightly = true
             store: Some(at(1, "/home/me/.cache/cpython".into())),
             threads: Some(at(2, 8)),
             keep: vec![at(4, "/home/me/work/**".into()), at(5, "**/site-packages/numpy/**".into())],
+            metrics: Some(at(8, "/home/me/pycstore.prom".into())),
             assume_gone: vec![at(7, "/mnt/old".into()), at(7, "/home/you".into())],
             prune: PruneTable {
                 orphans: Some(at(10, true)),
@@ -520,7 +524,7 @@ nightly = true
             toml::from_str::<Configuration>("[share]\nx = 1").unwrap_err().message().contains("`nightly`")
         );
         let hint = parse("x = 1").unwrap_err().hint();
-        assert!(hint.contains("assume-gone; in the table [prune]: orphans"), "{hint}");
+        assert!(hint.contains("assume-gone, metrics; in the table [prune]: orphans"), "{hint}");
     }
 
     #[test]

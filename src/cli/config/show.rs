@@ -37,6 +37,7 @@ const CONFIG_HELP: &str = r#"Keys, all optional, each with an example:
   threads = 8
   keep = ["~/work/**"]               globs of sources whose entries are kept
   assume-gone = ["/mnt/old"]         as --assume-gone
+  metrics = "/srv/pycstore.prom"     as prune --metrics, for `pycstore schedule run`
   [prune]                            what `pycstore prune` does without a selector
   orphans = true                     also stale, corrupt, temporary, dead-interpreters
   unused-for = "90d"                 units s, m, h, d, w, months, y
@@ -85,7 +86,7 @@ fn rows(session: &Session) -> Vec<ConfigRow> {
         value: sourced.value,
         origin: sourced.origin,
     };
-    let [store, threads, keep, assume_gone] = file::KEYS;
+    let [store, threads, keep, assume_gone, metrics] = file::KEYS;
     let mut rows = vec![
         row(
             store,
@@ -119,6 +120,8 @@ fn rows(session: &Session) -> Vec<ConfigRow> {
         }
         rows.extend(values.into_iter().map(|value| row(key, value)));
     }
+    let file = session.configuration.metrics.clone().map(|file| file.map(ShownValue::Path));
+    rows.push(row(metrics, file.unwrap_or(Sourced::default(ShownValue::Unset("none")))));
     let prune = &session.configuration.prune;
     for (key, value) in PruneTable::keys().iter().zip(prune.values()) {
         rows.push(row(&format!("prune.{key}"), value));
@@ -151,7 +154,7 @@ fn print(session: &Session, location: &Location, out: &mut dyn Write) -> io::Res
             ShownValue::Count(count) => count.to_string().into_bytes(),
             ShownValue::Text(text) if session.terminal.is_terminal() => path::escaped(text).into_bytes(),
             ShownValue::Text(text) => text.clone().into_bytes(),
-            ShownValue::Path(path) => shown(path, row.key != "store" || !is_absent(path)),
+            ShownValue::Path(path) => shown(path, row.key == "assume-gone" || !is_absent(path)),
         };
         table.row(vec![row.key, row.origin.short()], value, tone);
     }

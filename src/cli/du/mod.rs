@@ -5,6 +5,7 @@ mod options;
 mod others;
 mod table;
 
+use super::metrics;
 use super::options::Unchecked;
 use super::output::comma_separated;
 use super::output::complain::{self, Complaint};
@@ -15,14 +16,16 @@ use clap::Args;
 use document::{DuDocument, OtherStoreFields, ViewFields};
 use options::{FormatOptions, ViewOptions};
 use pycstore::exit::Exit;
+use pycstore::history::Journal;
 use pycstore::json;
 use pycstore::report::UsageDocument;
 use pycstore::store::Purpose;
 use pycstore::store::sharing::Sharing;
+use pycstore::verdict::policy::Budget;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::verdict::view::{Arrangement, Chains, Dimension, Focus, Group, Measure, Order, View};
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show the disk usage of the store, by owner.
 ///
@@ -38,7 +41,7 @@ use std::path::PathBuf;
 /// at once. The total includes the rows that are not shown. The last use is unknown (-) on a mount without access
 /// times (noatime).
 #[derive(Debug, Default, Args)]
-#[command(after_help = "Exit status: 0 success; 1 something could not be read; 2 no store.")]
+#[command(after_help = "Exit status: 0 success; 1 something could not be read or written; 2 no store.")]
 pub struct DuOptions {
     /// Which files are shown, and how they are grouped.
     #[command(flatten)]
@@ -53,6 +56,10 @@ pub struct DuOptions {
     /// named `~` below the working directory
     #[arg(long, conflicts_with = "csv")]
     pub all_stores: bool,
+    /// Write metrics of the whole store and of the last prune to FILE (*.prom), for the textfile collector of
+    /// Prometheus' node exporter, also if there is no store. This scans the store once more. prune can write the same FILE
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
     /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
@@ -102,6 +109,8 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     };
     let groups = arrangement.arrange(usage.groups(), base.as_deref());
     let shown = Shown { dimensions, measure: arrangement.measure, groups, focus };
+    let are_metrics_written =
+        options.metrics.as_ref().is_none_or(|path| write_metrics(session, &opened, path));
     let others = options.all_stores.then(|| others::find(session, &opened.store));
     let mut out = BufWriter::new(io::stdout().lock());
     if options.format.json {
@@ -127,7 +136,16 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     if usage.total.is_empty() && !filters.is_empty() && !is_reported {
         session.note(&format!("no entry matches {}", filters.join(", ")));
     }
-    Ok(complain::troubles(&usage.troubles))
+    let exit = complain::troubles(&usage.troubles);
+    Ok(if are_metrics_written { exit } else { Exit::Incomplete })
+}
+
+/// Writes the metrics, before the output: a reader may end this process. Reports errors.
+fn write_metrics(session: &Session, opened: &Opened, path: &Path) -> bool {
+    let latest = Journal::of_store(&session.environment, &opened.store).and_then(|journal| journal.latest());
+    let metrics = metrics::of_store(session, opened, Budget::default(), &latest.unwrap_or_default());
+    let written = metrics.write(&session.environment.absolute(path));
+    written.inspect_err(|error| complain::problem(error)).is_ok()
 }
 
 /// The options that limit what is counted, as text.

@@ -2,6 +2,7 @@
 //! sentence about what is reclaimable.
 
 use super::Shown;
+use crate::cli::output::bar::{bar, percentage};
 use crate::cli::output::owner;
 use crate::cli::output::path::{self, Characters};
 use crate::cli::output::style::Tone;
@@ -133,7 +134,7 @@ impl TableLayout<'_> {
         let mut cells = vec![self.room(share.tally)];
         if self.has_bars {
             let part = self.measured(share.tally);
-            cells.extend([bar(part, all, Characters::of_process()), percentage(part, all)]);
+            cells.extend([bar(part, all, BAR, Characters::of_process()), percentage(part, all)]);
         }
         cells.extend(self.has_shared.then(|| self.room_or_dash(share.shared())));
         let now = self.session.environment.now;
@@ -252,28 +253,6 @@ fn tone(group: &Group) -> Tone {
     }
 }
 
-/// A bar in eighths of a cell, to distinguish small shares: `███▌`; in ASCII `####`.
-fn bar(part: u64, whole: u64, characters: Characters) -> String {
-    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let length = (u128::from(part) * BAR as u128 * 8).checked_div(u128::from(whole)).unwrap_or(0);
-    let length = usize::try_from(length).unwrap_or(0).min(BAR * 8);
-    if characters == Characters::Ascii {
-        return "#".repeat((length + 4) / 8);
-    }
-    "█".repeat(length / 8) + EIGHTHS[length % 8]
-}
-
-/// A rounded percentage: `43 %`. Only zero is `0 %`, and only the whole is `100 %`.
-fn percentage(part: u64, whole: u64) -> String {
-    let (part, whole) = (u128::from(part), u128::from(whole));
-    match (part * 100 + whole / 2).checked_div(whole) {
-        Some(0) if part > 0 => "<1 %".into(),
-        Some(100) if part < whole => ">99 %".into(),
-        Some(share) => format!("{share} %"),
-        None => "-".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,22 +264,6 @@ mod tests {
     use pycstore::verdict::view::Focus;
     use pycstore::verdict::view::{Arrangement, Chains, Order};
     use std::sync::Arc;
-
-    #[test]
-    fn shares_are_drawn_and_written() {
-        let drawn = |part, whole| (bar(part, whole, Characters::Unicode), percentage(part, whole));
-        assert_eq!(drawn(1, 1), ("██████████".into(), "100 %".into()));
-        assert_eq!(drawn(43, 100), ("████▎".into(), "43 %".into()));
-        assert_eq!(bar(47, 100, Characters::Ascii), "#####");
-        assert_eq!(drawn(1, 1000), (String::new(), "<1 %".into()));
-        assert_eq!(
-            [(5, 1000), (437, 1000), (996, 1000)].map(|(part, all)| drawn(part, all).1),
-            ["1 %", "44 %", ">99 %"]
-        );
-        assert_eq!(drawn(0, 10), (String::new(), "0 %".into()));
-        assert_eq!(drawn(0, 0), (String::new(), "-".into()));
-        assert_eq!(drawn(u64::MAX, u64::MAX).1, "100 %");
-    }
 
     /// A session on a terminal with this number of columns, or in a pipe.
     fn session(columns: Option<usize>, color: Color) -> Session {

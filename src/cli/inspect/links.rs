@@ -33,6 +33,14 @@ pub(super) struct OtherLinks<'a> {
     pub first: Vec<&'a Path>,
 }
 
+impl<'a> OtherLinks<'a> {
+    /// These paths, of which the first are shown.
+    pub(super) fn among(paths: &'a [PathBuf]) -> OtherLinks<'a> {
+        let first = paths.iter().take(SHOWN).map(PathBuf::as_path).collect();
+        OtherLinks { count: paths.len() as u64, first }
+    }
+}
+
 struct LinkFinder<'a> {
     store: &'a Store,
     wanted: &'a HashSet<(u64, u64)>,

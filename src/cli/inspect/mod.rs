@@ -7,8 +7,10 @@ mod page;
 use super::options::Unchecked;
 use super::paths::{self, with_entry};
 use super::session::{Opened, Session};
+use crate::cli::output::style::Style;
 use clap::Args;
 use document::InspectionLine;
+use links::OtherLinks;
 use page::{Inspected, Page};
 use pycstore::exit::Exit;
 use pycstore::json;
@@ -63,10 +65,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
         let found = with_entry(session, &opened, given, Question::Everything(unchecked), |visit, entry| {
             let Some(status) = status::judge(entry, unchecked) else { return Ok(()) };
             let body = body(&opened.store, visit, entry);
-            let status = match body {
-                Some((Body::Faulty(_), _)) if status == Status::Fresh => Status::Corrupt(Corrupt::Body),
-                _ => status,
-            };
+            let status = with_body(status, body.as_ref());
             let (source, owner) = (entry.source_path(&visit.source_directory()), visit.owner());
             let source = source.as_deref();
             let own = opened.store.shown(visit.relative, entry.name);
@@ -78,7 +77,7 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
                     &line.with_access_times(access_times).with_links(others.as_ref()),
                 );
             }
-            let mut page = Page { session, access_times, out: &mut out };
+            let mut page = Page { session, style: session.style(), access_times, out: &mut out };
             let inspected =
                 Inspected { shown: &shown, entry, status, source, owner: &owner, others: others.as_ref() };
             page.print(&inspected, body.as_ref())
@@ -90,6 +89,31 @@ pub fn run(session: &Session, options: &InspectOptions) -> anyhow::Result<Exit> 
     }
     out.flush()?;
     Ok(Exit::complete_if(all_found))
+}
+
+/// The lines about the entry at a path from the store's root, as they are shown on a terminal; `others` are the other links of
+/// its file. Empty if there is none any more.
+pub fn lines(session: &Session, opened: &Opened, relative: &[u8], others: &[PathBuf]) -> Vec<String> {
+    let unchecked = UncheckedHashes::Trust;
+    let shown = opened.store.shown(relative, b"");
+    let others = (!others.is_empty()).then(|| OtherLinks::among(others));
+    let found = opened.scan(Question::Everything(unchecked)).one(relative, |visit, entry| {
+        let mut out = Vec::new();
+        let status = status::judge(entry, unchecked)?;
+        let body = body(&opened.store, visit, entry);
+        let status = with_body(status, body.as_ref());
+        let source = entry.source_path(&visit.source_directory());
+        let (source, owner, others) = (source.as_deref(), visit.owner(), others.as_ref());
+        let inspected = Inspected { shown: &shown, entry, status, source, owner: &owner, others };
+        let style = Style::Plain;
+        let mut page = Page { session, style, access_times: opened.access_times(), out: &mut out };
+        page.print(&inspected, body.as_ref()).ok()?;
+        Some(String::from_utf8_lossy(&out).lines().map(String::from).collect())
+    });
+    match found {
+        Ok(lines) => lines.flatten().unwrap_or_else(|| vec!["it is not there any more".into()]),
+        Err(trouble) => vec![trouble.to_string()],
+    }
 }
 
 /// Returns the entries for a path: the path itself if it is in the store, else all entries of that source. Reports
@@ -109,6 +133,14 @@ fn entries_meant(session: &Session, opened: &Opened, given: &Path) -> Vec<PathBu
         paths::note_no_entry(opened, &absolute);
     }
     found
+}
+
+/// The status, the body included.
+fn with_body(status: Status, body: Option<&(Body, Option<i32>)>) -> Status {
+    match body {
+        Some((Body::Faulty(_), _)) if status == Status::Fresh => Status::Corrupt(Corrupt::Body),
+        _ => status,
+    }
 }
 
 /// The body of an entry with a header, and its last line; `None` if there is none or it cannot be read.

@@ -3,7 +3,7 @@
 use super::links::OtherLinks;
 use super::{hexadecimal, witness_of};
 use crate::cli::output::path;
-use crate::cli::output::style::Tone;
+use crate::cli::output::style::{Style, Tone};
 use crate::cli::session::Session;
 use pycstore::host::directory::Metadata;
 use pycstore::host::volumes::AccessTimes;
@@ -43,6 +43,7 @@ pub(super) struct Inspected<'a> {
 /// The lines about one entry.
 pub(super) struct Page<'a> {
     pub session: &'a Session,
+    pub style: Style,
     pub access_times: AccessTimes,
     pub out: &'a mut dyn Write,
 }
@@ -56,7 +57,7 @@ impl Page<'_> {
     ) -> io::Result<()> {
         let Inspected { shown, entry, status, source, owner, others } = *inspected;
         let terminal = &self.session.terminal;
-        let heading = self.session.style().paint(&path::shown(shown, terminal), Tone::Heading);
+        let heading = self.style.paint(&path::shown(shown, terminal), Tone::Heading);
         self.out.write_all(&heading)?;
         self.out.write_all(b"\n")?;
         let verdict = match status.reason() {

@@ -17,6 +17,46 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Messages and their hints.
+type Messages = Vec<(String, Option<String>)>;
+
+/// The messages that wait until the screen is free; none while they are printed at once.
+static HELD: Mutex<Option<Messages>> = Mutex::new(None);
+
+/// Messages are held as long as this exists: something else is drawn on the terminal.
+#[derive(Debug)]
+pub struct HeldMessages(());
+
+/// Holds all messages from now on.
+pub fn hold() -> HeldMessages {
+    lock_held().get_or_insert_default();
+    HeldMessages(())
+}
+
+/// Whether messages are held.
+pub fn is_holding() -> bool {
+    lock_held().is_some()
+}
+
+impl HeldMessages {
+    /// Prints the held messages.
+    pub fn release(self) {
+        drop(self);
+    }
+}
+
+impl Drop for HeldMessages {
+    fn drop(&mut self) {
+        let held = lock_held().take();
+        held.into_iter().flatten().for_each(|(message, hint)| print(&message, hint.as_deref()));
+    }
+}
+
+fn lock_held() -> MutexGuard<'static, Option<Messages>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const NAME: &str = "pycstore: ";
 const HINT: &str = "hint: ";
@@ -78,10 +118,14 @@ pub fn is_written(output: io::Result<()>) -> bool {
     }
 }
 
+/// Whether an error is one of writing to standard output: all others of the system come with what failed.
+pub fn is_of_output(error: &anyhow::Error) -> bool {
+    error.chain().next().is_some_and(|outermost| outermost.is::<io::Error>())
+}
+
 /// The error; of the system's own errors only that of writing to standard output comes without saying what failed.
 pub fn explained(error: anyhow::Error) -> anyhow::Error {
-    let is_bare = error.chain().next().is_some_and(|outermost| outermost.is::<io::Error>());
-    if is_bare { error.context("cannot write to standard output") } else { error }
+    if is_of_output(&error) { error.context("cannot write to standard output") } else { error }
 }
 
 /// Returns what [`fatal`] prints: the message and the hint.
@@ -152,6 +196,10 @@ pub fn is_read(troubles: &[Trouble]) -> bool {
 }
 
 fn print(message: &str, hint: Option<&str>) {
+    if let Some(held) = &mut *lock_held() {
+        held.push((message.to_string(), hint.map(String::from)));
+        return;
+    }
     let mut stderr = io::stderr().lock();
     let columns = terminal::columns_of(&stderr);
     let message = match (escaped(message), columns) {

@@ -1,5 +1,6 @@
 //! Output: a file for each kind. Output that several commands share is here, so that no command imports another.
 
+pub mod bar;
 pub mod comma_separated;
 pub mod complain;
 pub mod diff;

@@ -6,10 +6,12 @@
 //! * `record`: the history and the metrics.
 //! * `list`: each path, as soon as it is known.
 //! * `show`, `document`: the result, as text and as JSON.
+//! * `marked`: a run on entries that were marked one by one, whose result `browse` shows.
 
 mod document;
 mod list;
 pub(super) mod lock;
+pub(super) mod marked;
 mod record;
 mod scan;
 mod show;
@@ -34,7 +36,6 @@ use pycstore::store::Purpose;
 use pycstore::store::scan::Trouble;
 use pycstore::units::{Age, human};
 use pycstore::verdict::budget::CutOff;
-use pycstore::verdict::census::Census;
 use pycstore::verdict::emptied::Leftovers;
 use pycstore::verdict::plan::{MOST_HELD, Overflow, Plan, PlannedDirectory};
 use pycstore::verdict::policy::{Circumstances, Clock, Policy, Selector};
@@ -61,8 +62,9 @@ pub struct RunOptions {
     /// Stop cleanly after AGE, at most half of which is spent on the scan, and report what is left
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
-    /// Write metrics of the store and of this run to FILE, for the textfile collector of Prometheus' node exporter.
-    /// The owner of the store must be able to write to FILE's directory, even if root runs the command
+    /// Write metrics of the store and of this run to FILE (*.prom), for the textfile collector of Prometheus' node
+    /// exporter, also if the run fails. The store is counted after the run. The owner of the store must be able to
+    /// write to FILE's directory, even if root runs the command
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub metrics: Option<PathBuf>,
     /// Which command prints the result.
@@ -70,14 +72,16 @@ pub struct RunOptions {
     pub output: ResultOutput,
 }
 
-/// Whether a removing run prints its result on standard output.
+/// What a removing run prints on standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ResultOutput {
-    /// It does so.
+    /// Its result.
     #[default]
     Printed,
     /// The command that started it prints its own.
     LeftToCaller,
+    /// It prints the metrics instead, for the process that started it.
+    Metrics,
 }
 
 /// The result of a run that does nothing because another prune is running.
@@ -132,13 +136,13 @@ pub fn carry_out(
         None => selection.policy.leftovers,
     };
     let journal = Journal::of_store(&session.environment, &opened.store);
-    if mode == Mode::Real && !record::is_due(session, selection, &journal) {
-        return Ok(RunEnd::Skipped(Exit::Done));
-    }
     let may_empty = needs_consent && !takes_all && selection.policy.may_empty_a_store();
     let opened = &opened;
     let run =
         RemovalRun { session, selection, options, opened, journal, mode, when_locked, began, lock: None };
+    if mode == Mode::Real && !record::is_due(session, selection, &run.journal) {
+        return Ok(RunEnd::Skipped(run.postpone()));
+    }
     run.judge(consent, may_empty, leftovers)
 }
 
@@ -254,7 +258,7 @@ impl RemovalRun<'_> {
         let overflow = Overflow::new(MOST_HELD, &take);
         // A user who is asked is shown the whole plan first: nothing is removed while it is made.
         let overflow = (consent == Consent::Given).then_some(&overflow);
-        let Scanned { mut plan, mut troubles, census, look } = self.look(judgement, weighed, overflow)?;
+        let Scanned { mut plan, mut troubles, look } = self.look(judgement, weighed, overflow);
         if plan.in_scope == 0 && look == ScanExtent::Whole {
             self.note_nothing_in_scope(judgement);
         }
@@ -292,7 +296,7 @@ impl RemovalRun<'_> {
             (outcome.groups, outcome.held_back) = Default::default();
         }
         let partly = (look == ScanExtent::Partial).then(|| partial_note(removes_nothing, is_stopped));
-        Ok(RunEnd::Finished(self.finish(&outcome, &troubles, &census, partly, list)))
+        Ok(RunEnd::Finished(self.finish(&outcome, &troubles, partly, list)))
     }
 
     /// Records the run, then shows it: a reader may be slow, or end this process.
@@ -300,7 +304,6 @@ impl RemovalRun<'_> {
         mut self,
         outcome: &Outcome,
         troubles: &[Trouble],
-        census: &Census,
         partly: Option<&str>,
         list: RemovalList<'_>,
     ) -> Exit {
@@ -310,7 +313,7 @@ impl RemovalRun<'_> {
         let is_done = outcome.is_complete() && opened.stop.cause() != Some(Cause::Signal);
         let mut exit = Exit::complete_if(complain::is_read(troubles) && is_done);
         if mode == Mode::Real {
-            exit = self.record(outcome, census, exit);
+            exit = self.record(outcome, exit);
         }
         opened.stop.end_work();
         if let Some(partly) = partly {

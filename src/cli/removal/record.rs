@@ -1,16 +1,16 @@
 //! Writes the history and the metrics of a run, and checks whether a run is due.
 
 use super::{RemovalRun, ResultOutput};
+use crate::cli::metrics;
 use crate::cli::output::complain;
 use crate::cli::selection::Selection;
 use crate::cli::session::Session;
 use pycstore::effect::outcome::Outcome;
 use pycstore::exit::Exit;
-use pycstore::history::metrics::{self, MetricsError};
+use pycstore::exposition::MetricsError;
 use pycstore::history::{Due, Journal, JournalError, Latest, Locked, Run};
 use pycstore::units::date;
-use pycstore::verdict::census::Census;
-use std::io::{self, Write};
+use std::io;
 
 /// Whether the last successful run is old enough.
 pub(super) fn is_due(
@@ -36,15 +36,14 @@ pub(super) fn is_due(
 
 impl RemovalRun<'_> {
     /// Records a run. Returns its exit: `exit`, or incomplete where the record could not be written.
-    pub(super) fn record(self, outcome: &Outcome, census: &Census, exit: Exit) -> Exit {
+    pub(super) fn record(self, outcome: &Outcome, exit: Exit) -> Exit {
         let store = &self.opened.store;
         let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
         let run = Run::new(store, started, self.began.elapsed(), names, outcome, exit);
-        let latest = latest(&self.journal);
-        let success = if run.is_success() { Some(&run) } else { latest.success.as_ref() };
-        let measured = metrics::Measured { run: Some(&run), success, locked_runs: 0 };
+        let mut latest = latest(&self.journal);
+        latest.add(run.clone());
         let recorded = self.journal.as_ref().map(|journal| journal.record(&run));
-        let written = self.write_metrics(census, &run, measured);
+        let written = self.write_metrics(&latest);
         let recorded = match recorded {
             Ok(recorded) => recorded,
             Err(_) => self.journal.map(|_| ()),
@@ -56,35 +55,36 @@ impl RemovalRun<'_> {
     pub(super) fn skip(&self, locked: Locked) -> Exit {
         let (session, store) = (self.session, &self.opened.store);
         let exit = Exit::complete_if(self.when_locked == super::WhenLocked::Skip);
-        let latest = latest(&self.journal);
-        let locked_runs = latest.locked.map_or(0, |locked| locked.runs).saturating_add(locked.runs);
+        let mut latest = latest(&self.journal);
+        let locked_runs = latest.locked.as_ref().map_or(0, |locked| locked.runs).saturating_add(locked.runs);
         let holder = locked.holder();
         let locked = Locked { runs: locked_runs, ..locked };
         let names = self.selection.names.iter().cloned();
         let run = Run::of_locked(store, session.environment.now, names, exit, locked);
         let recorded = self.journal.as_ref().map_or(Ok(()), |journal| journal.record(&run));
-        let measured =
-            metrics::Measured { run: latest.run.as_ref(), success: latest.success.as_ref(), locked_runs };
-        let written = self.write_metrics(&Census::default(), &run, measured);
+        latest.add(run);
+        let written = self.write_metrics(&latest);
         let row = if locked_runs > 1 { format!(", {locked_runs} times in a row") } else { String::new() };
         let path = store.path().display();
         complain::note(&format!("nothing was done: {holder} holds the lock of {path}{row}"));
         if are_written(recorded, written) { exit } else { Exit::Incomplete }
     }
 
-    fn write_metrics(
-        &self,
-        census: &Census,
-        run: &Run,
-        measured: metrics::Measured<'_>,
-    ) -> Result<(), MetricsError> {
-        let Some(path) = &self.options.metrics else { return Ok(()) };
-        if path.as_os_str() == "-" && self.options.output == ResultOutput::LeftToCaller {
-            let text = metrics::text(census, &run.store, measured);
-            let written = io::stdout().write_all(text.as_bytes());
-            return written.map_err(|source| MetricsError { path: path.clone(), source });
+    /// Writes the metrics of a run that is not due.
+    pub(super) fn postpone(&self) -> Exit {
+        Exit::complete_if(are_written(Ok(()), self.write_metrics(&latest(&self.journal))))
+    }
+
+    fn write_metrics(&self, latest: &Latest) -> Result<(), MetricsError> {
+        let (file, output) = (self.options.metrics.as_deref(), self.options.output);
+        if file.is_none() && output != ResultOutput::Metrics {
+            return Ok(());
         }
-        metrics::write(&self.session.environment.absolute(path), census, &run.store, measured)
+        let metrics = metrics::of_store(self.session, self.opened, self.selection.policy.budget, latest);
+        if output == ResultOutput::Metrics {
+            metrics.write_to(io::stdout())?;
+        }
+        file.map_or(Ok(()), |file| metrics.write(&self.session.environment.absolute(file)))
     }
 }
 

@@ -1,25 +1,19 @@
-//! The scans of a run: they find the entries over the budget and those to remove, and count the store for metrics.
+//! The scans of a run: they find the entries over the budget and those to remove.
 
 use super::{Judgement, RemovalRun, ResultOutput};
-use crate::cli::selection::reclaimable;
 use crate::cli::session::Opened;
 use pycstore::source::package::Packages;
 use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::units::human;
 use pycstore::verdict::budget::{CutOff, Weigher};
-use pycstore::verdict::census::{Census, Counting};
 use pycstore::verdict::judge::Judge;
 use pycstore::verdict::plan::{Overflow, Plan, Planner};
 use pycstore::verdict::policy::{Budget, Circumstances, Policy};
-use pycstore::verdict::status::UncheckedHashes;
-use pycstore::verdict::usage::CountedLinks;
 
 /// The result of a scan.
 pub(super) struct Scanned {
     pub plan: Plan,
     pub troubles: Vec<Trouble>,
-    /// Of the whole store, where metrics are written.
-    pub census: Census,
     pub look: ScanExtent,
 }
 
@@ -42,48 +36,39 @@ impl RemovalRun<'_> {
         Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
     }
 
-    /// One scan: finds the entries to remove and, if metrics are written, counts the whole store.
+    /// One scan: finds the entries to remove.
     pub(super) fn look(
         &self,
         judgement: Judgement<'_>,
         weighed: Vec<Trouble>,
         overflow: Option<&Overflow<'_>>,
-    ) -> anyhow::Result<Scanned> {
+    ) -> Scanned {
         let Judgement { policy, circumstances, cut_off, .. } = judgement;
         let (session, opened) = (self.session, self.opened);
-        let counts = self.options.metrics.is_some();
-        let question = match (counts, cut_off) {
-            (true, _) => Question::Everything(UncheckedHashes::Trust),
+        let question = match cut_off {
             // Nothing is over the budget, and the rest of the policy needs fewer facts.
-            (false, Some(cut_off)) if cut_off.is_empty() => {
+            Some(cut_off) if cut_off.is_empty() => {
                 Policy { budget: Budget::default(), ..policy.clone() }.question()
             }
-            (false, _) => policy.question(),
+            _ => policy.question(),
         };
-        // Metrics count the whole store, even if only a part is in scope.
-        let scan = if counts { opened.scan(question) } else { within_scope(opened, policy, question) };
-        let (reclaimable, links) = (reclaimable(session, opened)?, CountedLinks::default());
+        let scan = within_scope(opened, policy, question);
         // Only the table and the JSON have packages.
         let is_shown = self.options.output == ResultOutput::Printed && !self.options.list;
         let packages = (is_shown && (self.options.json || !session.global.quiet)).then(Packages::default);
-        let new_visitors = || {
-            let counting = || Counting::new(&reclaimable, circumstances, &links);
+        let new_planner = || {
             let planner = Planner::new(policy, &opened.store, circumstances);
-            let planner = planner.with_packages(packages.as_ref());
-            (planner.with_cut_off(cut_off).with_overflow(overflow), counts.then(counting))
+            planner.with_packages(packages.as_ref()).with_cut_off(cut_off).with_overflow(overflow)
         };
-        let (planners, countings): (Vec<_>, Vec<_>) = {
+        let planners = {
             let mut progress = session.progress("scanning");
-            scan.run(new_visitors, |entries| progress.update(entries)).into_iter().unzip()
+            scan.run(new_planner, |entries| progress.update(entries))
         };
         let look = if opened.stop.is_scan_stopped() { ScanExtent::Partial } else { ScanExtent::Whole };
-        // A partial scan cannot count the store.
-        let countings = countings.into_iter().flatten().filter(|_| look == ScanExtent::Whole);
-        let census = Census::collect(countings);
         let mut plan = Plan::collect(planners);
         let troubles = both(std::mem::take(&mut plan.troubles), weighed);
         let troubles = both(troubles, opened.troubles_of_aliases());
-        Ok(Scanned { plan, troubles, census, look })
+        Scanned { plan, troubles, look }
     }
 
     /// Removes from the plan of a dry run the files that a real run would find not to be bytecode.

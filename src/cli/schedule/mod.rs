@@ -18,6 +18,7 @@ mod system;
 pub use policy::last_run;
 
 use super::output::complain::Complaint;
+use super::removal::ResultOutput;
 use super::selection::MachineLimits;
 use super::session::Session;
 use clap::{Args, ValueEnum};
@@ -96,6 +97,16 @@ pub struct ScheduleOptions {
 }
 
 impl ScheduleOptions {
+    /// Whether it prunes one store, and not as a dry run.
+    pub fn removes(&self) -> bool {
+        (self.action == Action::RunForUser || (self.action == Action::Run && !self.system)) && !self.dry_run
+    }
+
+    /// Whether root's job for every user reads the metrics of this run from its standard output.
+    pub fn prints_metrics(&self) -> bool {
+        self.action == Action::RunForUser && self.metrics.is_some()
+    }
+
     /// Whether root continues as the owner of the store.
     pub fn continues_as_owner(&self) -> bool {
         matches!(self.action, Action::Policy | Action::RunForUser)
@@ -113,7 +124,8 @@ impl ScheduleOptions {
 
     fn nightly(&self) -> NightlyOptions {
         let limits = MachineLimits { max_size: self.max_size, max_runtime: self.max_runtime };
-        NightlyOptions { dry_run: self.dry_run, limits, metrics: self.metrics.clone() }
+        let output = if self.prints_metrics() { ResultOutput::Metrics } else { ResultOutput::Printed };
+        NightlyOptions { dry_run: self.dry_run, limits, output }
     }
 }
 

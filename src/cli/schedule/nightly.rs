@@ -12,7 +12,6 @@ use crate::cli::share::{self, ShareOptions};
 use crate::cli::stop;
 use pycstore::exit::Exit;
 use pycstore::units::Age;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// What the job may do.
@@ -22,15 +21,15 @@ pub struct NightlyOptions {
     pub dry_run: bool,
     /// The limits of a job for every user.
     pub limits: MachineLimits,
-    /// Where the metrics go; `-` is standard output, which then has nothing else.
-    pub metrics: Option<PathBuf>,
+    /// What is printed.
+    pub output: ResultOutput,
 }
 
 /// Runs the job. Returns the worse exit status of both, so that `share` does not hide the result of the prune.
 pub fn run(session: &Session, options: NightlyOptions) -> anyhow::Result<Exit> {
     let began = Instant::now();
-    let NightlyOptions { dry_run, limits, metrics } = options;
-    let output = if metrics.is_some() { ResultOutput::LeftToCaller } else { ResultOutput::Printed };
+    let NightlyOptions { dry_run, limits, output } = options;
+    let metrics = session.configuration.metrics.as_ref().map(|file| file.value.clone()).filter(|_| !dry_run);
     let run = RunOptions { dry_run, metrics, output, ..RunOptions::default() };
     let prune = PruneOptions { run, limits, ..PruneOptions::default() };
     let pruned = match prune.carry_out(session)? {

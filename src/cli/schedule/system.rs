@@ -104,7 +104,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     }
     let mut is_complete = runs.iter().all(|run| run.exit == Some(0));
     if let Some(file) = metrics
-        && let Err(error) = every_user::write(&file, &runs, SystemTime::now().into())
+        && let Err(error) = every_user::metrics(&runs, SystemTime::now().into()).write(&file)
     {
         complain::problem(&error);
         is_complete = false;

@@ -21,7 +21,7 @@ use pycstore::store::sharing::Sharing;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Set PYTHONPYCACHEPREFIX in your shell, or prepare git, VS Code, Docker or CI.
+/// Set PYTHONPYCACHEPREFIX in your shell, or prepare git, VS Code, Docker, CI or monitoring.
 ///
 /// Sets the variable for shells, systemd sessions and cron. Shows the changes and asks before it makes them; a second run
 /// changes nothing. The added lines are between two markers, and --undo removes exactly those. The store is created so

@@ -14,8 +14,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use document::WarmDocument;
 use pycstore::effect::compile::{Compilation, CompileFailure, CompiledSources, SourceGroup, compile};
 use pycstore::effect::new_entry::make_mirror;
-use pycstore::effect::reuse::{EntryReuse, Reuse};
-use pycstore::effect::share::{EntrySharing, MakeLinks};
+use pycstore::effect::reuse::EntryReuse;
 use pycstore::exit::Exit;
 use pycstore::host::trust::runner::Runners;
 use pycstore::json;
@@ -23,7 +22,6 @@ use pycstore::pyc::InvalidationMode;
 use pycstore::store::scan::Question;
 use pycstore::units::human;
 use pycstore::verdict::scope::Scope;
-use pycstore::verdict::shareable::ShareKind;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::warm::{EntryChoice, Planning, Remark, WarmPlan, plan_sources, plan_stale};
 use std::cell::Cell;
@@ -38,10 +36,14 @@ use std::path::{Path, PathBuf};
 /// above it, or else by the newest CPython on this machine or the one that --python names. Sources with a fresh
 /// entry are skipped. No source is run; the interpreters do not get the caller's environment.
 ///
-/// If an equal source is already compiled, as in another virtualenv with the same packages, its entry is copied
-/// instead. Both entries then become hard links of one file, if the file system has them (see `pycstore share`).
+/// If an equal source is already compiled, as in another virtualenv with the same packages, the store gets a hard
+/// link of its entry instead, or a copy where that is not possible (see `pycstore share`). Of equal sources in one
+/// run, one is compiled.
 /// Equal sources have the same name, the same mtime and size (or hash) and the same bytes. The store is searched
 /// for such entries if at least 32 sources are to be compiled.
+///
+/// Caches below PATH are left out: directories called .cache, such as those of uv and pip, and directories with a
+/// CACHEDIR.TAG that are no environments. Name one to compile it.
 ///
 /// The store gets an empty directory for each directory with programs, and for each directory before a `..` in
 /// PATH: with bin/../lib on sys.path Python opens STORE/bin/../lib/m.pyc, which needs STORE/bin.
@@ -128,34 +130,38 @@ pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
     Ok(Exit::complete_if(is_complete && are_made && is_written))
 }
 
-/// Copies the entries of equal sources, and compiles the other sources.
+/// Reuses the entries of equal sources, and compiles the other sources.
 fn fill(
     session: &Session,
     options: &WarmOptions,
     opened: &Opened,
-    (mut groups, fresh): (Vec<SourceGroup>, &HashSet<PathBuf>),
+    (groups, fresh): (Vec<SourceGroup>, &HashSet<PathBuf>),
     runners: &Runners,
 ) -> anyhow::Result<Compilation> {
     let is_fresh = |entry: &Path| fresh.contains(entry);
     let (store, threads, stop) = (&opened.store, opened.threads(), opened.stop.flag());
-    let mut reuse = Reuse::default();
-    if !options.no_reuse {
-        let keep = keep(session, &[])?;
-        let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
-        let scope = Scope { keep, ..Scope::default() };
-        let scan = opened.scan(Question::Everything(UncheckedHashes::Check));
-        let mut progress = session.progress("scanning");
-        let update = |entries| progress.update(entries);
-        reuse = EntryReuse { scan, scope: &scope }.run(groups, &is_fresh, update);
-        groups = std::mem::take(&mut reuse.groups);
-    }
-    let mut compilation = {
+    let compile_all = |groups: &[SourceGroup]| {
         let mut progress = session.progress("compiling");
-        let update = |sources| progress.update(sources);
-        compile(store, &groups, &is_fresh, runners, threads, stop, update)
+        compile(store, groups, &is_fresh, runners, threads, stop, |sources| progress.update(sources))
     };
+    if options.no_reuse {
+        return Ok(compile_all(&groups));
+    }
+    let keep = keep(session, &[])?;
+    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
+    let scope = Scope { keep, ..Scope::default() };
+    let scan = opened.scan(Question::Everything(UncheckedHashes::Check));
+    let entries = EntryReuse { scan, scope: &scope };
+    let mut reuse = {
+        let mut progress = session.progress("scanning");
+        entries.run(groups, &is_fresh, |entries| progress.update(entries))
+    };
+    let mut compilation = compile_all(&reuse.groups);
     compilation.append(std::mem::take(&mut reuse.done));
-    reuse.link(&EntrySharing { store, links: MakeLinks::Yes, kind: ShareKind::Files, threads, stop });
+    let mut rest = entries.repeat(reuse);
+    compilation.append(compile_all(&rest.groups));
+    compilation.append(std::mem::take(&mut rest.done));
+    compilation.failures.sort_by(|one, other| one.path().cmp(other.path()));
     Ok(compilation)
 }
 

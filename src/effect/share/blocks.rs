@@ -63,7 +63,7 @@ impl EntrySharing<'_> {
                 Ok(Ok(bytes)) => shared.blocks += Tally::file(bytes, bytes),
                 Ok(Err(why)) => shared.leave(why, 1),
                 Err(error) => {
-                    shared.trouble(error, |source| Trouble::Blocks { path: self.path(candidate), source })
+                    self.fail(shared, error, |source| Trouble::Blocks { path: self.path(candidate), source })
                 }
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! One file of each group is kept and replaces the others: a link is made under a temporary name, then renamed. So
 //! each path always has a complete entry, and an interruption leaves only a temporary. Just before the rename, both
-//! files are checked again and compared byte by byte.
+//! files are checked again and compared byte by byte. Names that share a file already keep it where possible: with
+//! many environments, each new one costs a link for each of its own entries, and not for those of all others.
 //!
 //! If Python writes an entry between the last check and the rename, the older entry replaces it. Its header does
 //! not match the changed source, so that Python compiles the source again. Entries with unchecked hashes are left
@@ -13,7 +14,7 @@ mod blocks;
 use super::new_entry::{NewLink, set_times};
 use crate::host::directory::{Directory, FileKind, Links, Metadata, metadata_of};
 use crate::host::pool::{self, Threads};
-use crate::pyc::name::{Name, source_directory};
+use crate::pyc::name::Name;
 use crate::source::is_missing;
 use crate::store::Store;
 use crate::store::body::{Fingerprint, HeaderPart, are_equal, fingerprint};
@@ -22,11 +23,9 @@ use crate::units::{Moment, Tally};
 use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate, ShareKind};
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -67,7 +66,7 @@ pub struct EntrySharing<'a> {
     pub kind: ShareKind,
     /// How many threads may work.
     pub threads: Threads,
-    /// Becomes true when the run is to stop.
+    /// Becomes true when the run is to stop; this run sets it on a read-only file system.
     pub stop: &'a AtomicBool,
 }
 
@@ -163,19 +162,66 @@ impl EntrySharing<'_> {
             }
             files.sort_by_key(|names| (names[0].metadata.modified, names.len()));
             match (self.kind, &files[..]) {
-                // The newest file is the last (`verdict/shareable.rs` has the reason); of equally new files, the
-                // one that needs the fewest new links.
-                (ShareKind::Files | ShareKind::Contents, [others @ .., newest]) => {
-                    let mut next = Some((&newest[0], others));
-                    while let Some((kept, others)) = next {
-                        next = self.share_with(kept, others, shared);
-                    }
-                }
+                (ShareKind::Files | ShareKind::Contents, _) => self.share_files(files, shared),
                 // The oldest has the blocks that the others share already.
                 (ShareKind::Blocks, [oldest, others @ ..]) => self.share_blocks(&oldest[0], others, shared),
                 (_, []) => {}
             }
         }
+    }
+
+    /// Makes the names of equal files, sorted by the time of writing, links of one of them: the file with the most names, if
+    /// it can take over the time of the newest; else the newest (`verdict/shareable.rs` has the reason).
+    fn share_files(&self, mut files: Vec<LinkNames<'_>>, shared: &mut ShareOutcome) {
+        let Some(&newest) = files.last() else { return };
+        let most = (0..files.len()).max_by_key(|&at| files[at].len()).unwrap_or(0);
+        let mut kept = None;
+        if files[most].len() > newest.len() {
+            kept = self.open_as_new(files[most], newest[0].metadata.modified).ok().flatten();
+        }
+        let names = files.remove(if kept.is_some() { most } else { files.len() - 1 });
+        let mut kept = kept.or_else(|| self.open_kept(&names[0], &files, shared));
+        let mut others = &files[..];
+        while let Some(file) = kept {
+            let rest = self.share_with(&file, others, shared);
+            kept = rest.and_then(|(candidate, rest)| {
+                others = rest;
+                self.open_kept(candidate, rest, shared)
+            });
+        }
+    }
+
+    /// Opens the file that is kept, if it can get a later time of writing.
+    fn open_as_new<'c>(&self, names: LinkNames<'c>, written: Moment) -> io::Result<Option<KeptFile<'c>>> {
+        let candidate = &names[0];
+        let (directory, file, mut metadata) = self.open(candidate)?;
+        if !is_still(&candidate.metadata, &metadata) || !are_all_names(names, &metadata) {
+            return Ok(None);
+        }
+        if self.links == MakeLinks::Yes {
+            set_times(&file, metadata.accessed, written)?;
+            metadata = metadata_of(&file)?;
+        }
+        Ok(Some(KeptFile { candidate, directory, file, metadata }))
+    }
+
+    /// Opens the file that is kept for these others.
+    fn open_kept<'c>(
+        &self,
+        candidate: &'c ShareCandidate,
+        others: &[LinkNames<'_>],
+        shared: &mut ShareOutcome,
+    ) -> Option<KeptFile<'c>> {
+        match self.open(candidate) {
+            Ok((directory, file, metadata)) if is_still(&candidate.metadata, &metadata) => {
+                return Some(KeptFile { candidate, directory, file, metadata });
+            }
+            Ok(_) => shared.leave(NotShared::Changed, others.iter().map(|names| names.len() as u64).sum()),
+            Err(error) => {
+                shared.trouble(error, |source| Trouble::File { path: self.path(candidate), source })
+            }
+        }
+        None
     }
 
     fn fingerprint(
@@ -206,24 +252,10 @@ impl EntrySharing<'_> {
     /// more links, the file that failed is kept for the rest.
     fn share_with<'c>(
         &self,
-        candidate: &'c ShareCandidate,
-        others: &'c [LinkNames<'c>],
+        kept: &KeptFile<'_>,
+        others: &'c [LinkNames<'_>],
         shared: &mut ShareOutcome,
     ) -> Option<(&'c ShareCandidate, &'c [LinkNames<'c>])> {
-        let kept = match self.open(candidate) {
-            Ok((directory, file, metadata)) if is_still(&candidate.metadata, &metadata) => {
-                KeptFile { candidate, directory, file, metadata }
-            }
-            Ok(_) => {
-                shared.leave(NotShared::Changed, others.iter().map(|names| names.len() as u64).sum());
-                return None;
-            }
-            Err(error) => {
-                shared.trouble(error, |source| Trouble::File { path: self.path(candidate), source });
-                return None;
-            }
-        };
-        let mut used = kept.metadata.accessed;
         let before = shared.freed.files;
         let mut rest = None;
         for (at, names) in others.iter().enumerate().rev() {
@@ -233,11 +265,8 @@ impl EntrySharing<'_> {
                     shared.is_stopped = true;
                     break;
                 }
-                match self.replace(&kept, name) {
-                    Ok(Ok(accessed)) => {
-                        linked += 1;
-                        used = used.max(accessed);
-                    }
+                match self.replace(kept, name) {
+                    Ok(Ok(())) => linked += 1,
                     Ok(Err(why)) => shared.leave(why, 1),
                     Err(error) if error.kind() == ErrorKind::TooManyLinks => {
                         shared.leave(NotShared::NoLinks, u64::from(at == 0));
@@ -245,7 +274,7 @@ impl EntrySharing<'_> {
                         break;
                     }
                     Err(error) => {
-                        shared.trouble(error, |source| Trouble::Link { path: self.path(name), source })
+                        self.fail(shared, error, |source| Trouble::Link { path: self.path(name), source })
                     }
                 }
             }
@@ -258,19 +287,11 @@ impl EntrySharing<'_> {
             }
         }
         shared.files += u64::from(shared.freed.files > before);
-        if used > kept.metadata.accessed && self.links == MakeLinks::Yes {
-            // If this fails, the file only appears to be unused for longer.
-            let _ = set_times(&kept.file, used, kept.metadata.modified);
-        }
         rest.filter(|(_, others)| !others.is_empty())
     }
 
-    /// Makes one name a link of the kept file. Returns the last access of the file that it replaced.
-    fn replace(
-        &self,
-        kept: &KeptFile<'_>,
-        candidate: &ShareCandidate,
-    ) -> io::Result<Result<Moment, NotShared>> {
+    /// Makes one name a link of the kept file.
+    fn replace(&self, kept: &KeptFile<'_>, candidate: &ShareCandidate) -> io::Result<Result<(), NotShared>> {
         let (directory, file, metadata) = self.open(candidate)?;
         let is_wanted = is_still(&candidate.metadata, &metadata)
             && is_of_same_slot(kept.candidate, candidate)
@@ -281,7 +302,7 @@ impl EntrySharing<'_> {
             return Ok(Err(NotShared::Changed));
         }
         if self.links == MakeLinks::No {
-            return Ok(Ok(metadata.accessed));
+            return Ok(Ok(()));
         }
         let link = match NewLink::create(&directory, &candidate.name, (&kept.directory, &kept.candidate.name))
         {
@@ -290,20 +311,37 @@ impl EntrySharing<'_> {
             Err(error) => return Err(error),
         };
         // The kept file may be newer than the scan: a source that was deleted in between would seem to be out of sight.
-        let source = source_directory(&candidate.relative).join(OsStr::from_bytes(&candidate.source_name));
-        let is_same = source.is_file()
-            && is_still(&kept.metadata, &link.metadata()?)
+        let now = link.metadata()?;
+        let is_same = candidate.source().is_file()
+            && is_still(&kept.metadata, &now)
             && is_still(&metadata, &directory.metadata(&candidate.name, Links::Keep)?);
         if !is_same {
             return Ok(Err(NotShared::Changed));
         }
+        // Before the rename, which an interruption may follow. If this fails, the file only appears to be unused for longer.
+        if metadata.accessed > now.accessed {
+            let _ = set_times(&kept.file, metadata.accessed, now.modified);
+        }
         link.take_name()?;
-        Ok(Ok(metadata.accessed))
+        Ok(Ok(()))
+    }
+
+    /// Adds an error of a change. On a read-only file system all others would fail too: it ends the run.
+    fn fail(&self, shared: &mut ShareOutcome, error: io::Error, trouble: impl FnOnce(io::Error) -> Trouble) {
+        if error.kind() != ErrorKind::ReadOnlyFilesystem || !self.stop.swap(true, Ordering::Relaxed) {
+            shared.trouble(error, trouble);
+        }
     }
 
     fn path(&self, candidate: &ShareCandidate) -> PathBuf {
         self.store.shown(&candidate.relative, &candidate.name)
     }
+}
+
+/// Whether these are all names of a file, and have their sources: then it may get a later time of writing, for whatever is
+/// deleted from now on is deleted after that.
+pub(super) fn are_all_names(names: &[ShareCandidate], metadata: &Metadata) -> bool {
+    metadata.links == names.len() as u64 && names.iter().all(|name| name.source().is_file())
 }
 
 /// Whether a file is still the one that the scan found, with the same permissions.

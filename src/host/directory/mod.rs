@@ -259,6 +259,11 @@ impl Directory {
         }
     }
 
+    /// Gives the lock back; nothing happens without one.
+    pub fn unlock(&self) {
+        let _ = rustix::fs::flock(&self.descriptor, rustix::fs::FlockOperation::Unlock);
+    }
+
     /// Where the directory really is now, links resolved, as the kernel tells it.
     ///
     /// # Errors
@@ -325,6 +330,15 @@ impl Directory {
 /// What opening answers; `InvalidInput` where something other than a regular file is.
 pub fn open_file(path: &Path) -> io::Result<(std::fs::File, Metadata)> {
     platform::open_regular(CWD, path)
+}
+
+/// The metadata of a regular file, by its path, following symbolic links.
+///
+/// # Errors
+/// What the system says; `InvalidInput` where something other than a regular file is.
+pub fn file_metadata(path: &Path) -> io::Result<Metadata> {
+    let metadata: Metadata = rustix::fs::stat(path)?.into();
+    if metadata.kind == FileKind::Regular { Ok(metadata) } else { Err(no_regular_file()) }
 }
 
 /// The error for something other than a regular file where one is wanted.

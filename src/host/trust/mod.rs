@@ -25,6 +25,7 @@ pub use acl::{Acl, Grant};
 use crate::host::accounts::Accounts;
 use crate::host::resolution::{Advance, Resolution};
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -159,11 +160,6 @@ pub fn stranger(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
     PathJudge::new(user).of_ways(ways)
 }
 
-/// As [`stranger`]; for users other than root, the other members of groups that may write count as well.
-pub fn stranger_or_group(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
-    PathJudge { groups: GroupTrust::Count, ..PathJudge::new(user) }.of_ways(ways)
-}
-
 /// Returns someone other than `user` and root who may change the file at this path or, if it is missing, create it.
 pub fn stranger_to_lookup(path: &Path, user: u32) -> Option<Stranger> {
     PathJudge::new(user).of_lookup(path)
@@ -235,6 +231,45 @@ impl PathJudge {
             }
             Intruder::Unknown => Some(Stranger::Unknown(path())),
         })
+    }
+}
+
+/// Answers for many files as [`stranger`], and looks at each directory once: for one short run. For users other than root,
+/// the other members of groups that may write count as well.
+#[derive(Debug)]
+pub struct OwnPaths {
+    judge: PathJudge,
+    known: HashMap<PathBuf, bool>,
+}
+
+impl OwnPaths {
+    /// For this user.
+    pub fn new(user: u32) -> OwnPaths {
+        let judge = PathJudge { groups: GroupTrust::Count, ..PathJudge::new(user) };
+        OwnPaths { judge, known: HashMap::new() }
+    }
+
+    /// Whether only the user and root may change the directory at an absolute path without `..`.
+    pub fn has_directory(&mut self, path: &Path) -> bool {
+        if let Some(&is_own) = self.known.get(path) {
+            return is_own;
+        }
+        let is_own = self.has(path);
+        self.known.insert(path.to_path_buf(), is_own);
+        is_own
+    }
+
+    /// Whether only the user and root may change the file or directory at an absolute path without `..`.
+    pub fn has(&mut self, path: &Path) -> bool {
+        match (path.parent(), path.symlink_metadata()) {
+            // Its only ways are those to its parent, and itself.
+            (Some(parent), Ok(metadata)) if !metadata.is_symlink() => {
+                self.has_directory(parent)
+                    && self.judge.of_step(&step(path, &metadata), Sought::Present).is_none()
+            }
+            (_, Ok(_)) => self.judge.of_ways(&ways(path)).is_none(),
+            (_, Err(_)) => false,
+        }
     }
 }
 
@@ -334,6 +369,42 @@ mod tests {
         assert_eq!(stranger_in(0o755), None);
         assert_eq!(stranger_in(0o777), Some(Stranger::Everybody(base.join("theirs/deep"))));
         assert_eq!(stranger_in(0o1777), None);
+    }
+
+    /// The cached answers are those of all ways, through links and writable directories.
+    #[test]
+    fn own_paths_are_those_without_a_stranger_on_any_way() {
+        let temporary = tempfile::tempdir().unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        for directory in ["own/deep", "open/deep", "sticky/deep"] {
+            std::fs::create_dir_all(base.join(directory)).unwrap();
+            std::fs::write(base.join(directory).join("m.py"), "").unwrap();
+        }
+        let set = |path, mode| std::fs::set_permissions(base.join(path), PermissionsExt::from_mode(mode));
+        set("open", 0o777).unwrap();
+        set("sticky", 0o1777).unwrap();
+        symlink(base.join("open/deep"), base.join("own/link")).unwrap();
+        symlink("../own/deep", base.join("open/link")).unwrap();
+        symlink("deep", base.join("own/plain")).unwrap();
+        let user = base.metadata().unwrap().uid();
+        let mut paths = OwnPaths::new(user);
+        for (path, is_own) in [
+            ("own/deep/m.py", true),
+            ("own/plain/m.py", true),
+            ("sticky/deep/m.py", true),
+            ("own/link/m.py", false),
+            ("open/deep/m.py", false),
+            ("open/link/m.py", false),
+            ("own/deep/missing.py", false),
+        ] {
+            let path = base.join(path);
+            assert_eq!(paths.has(&path), is_own, "{}", path.display());
+            assert_eq!(paths.has_directory(path.parent().unwrap()), is_own || path.ends_with("missing.py"));
+            if path.exists() {
+                let judge = PathJudge { groups: GroupTrust::Count, ..PathJudge::new(user) };
+                assert_eq!(judge.of_ways(&ways(&path)).is_none(), is_own, "{}", path.display());
+            }
+        }
     }
 
     #[test]

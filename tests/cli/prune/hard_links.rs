@@ -73,19 +73,27 @@ fn reclaims(world: &World, expected: &Value) {
     assert_eq!(&of(&dry["removed"]), expected, "dry run");
     let metrics = world.home.join("pycstore.prom");
     let counts = ["--metrics", metrics.to_str().unwrap()];
+    let total = |name: &str| -> u64 {
+        let measured = fs::read_to_string(&metrics).unwrap();
+        let samples = measured.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+        samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
+    };
+    let reclaimable = || {
+        json!({"files": total("pycstore_reclaimable_entries"), "bytes": total("pycstore_reclaimable_bytes"),
+                                "disk": total("pycstore_reclaimable_disk_bytes")})
+    };
+    world.pycstore(["du"].iter().chain(&counts)).exits(0);
+    assert_eq!(&reclaimable(), expected, "metrics, before");
+    assert_eq!(
+        total("pycstore_disk_bytes"),
+        used["statuses"].as_object().unwrap().values().map(|it| it["disk"].as_u64().unwrap()).sum::<u64>()
+    );
     let real = world.pycstore(ALL.iter().chain(&counts)).exits(0).json();
     assert_eq!(&of(&real["removed"]), expected, "prune");
     assert_eq!(dry["owners"], real["owners"]);
     let history = world.pycstore(["history", "--json"]).exits(0).json_lines();
     assert_eq!(&of(&history[0]["removed"]), expected, "history");
-    let measured = fs::read_to_string(metrics).unwrap();
-    let total = |name: &str| -> u64 {
-        let samples = measured.lines().filter(|line| line.starts_with(&format!("{name}{{")));
-        samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
-    };
-    let counted = json!({"files": total("pycstore_reclaimable_entries"), "bytes": total("pycstore_reclaimable_bytes"),
-                         "disk": total("pycstore_reclaimable_disk_bytes")});
-    assert_eq!(&counted, expected, "metrics, before");
+    assert_eq!(reclaimable(), json!({"files": 0, "bytes": 0, "disk": 0}), "metrics, after");
     let removed = json!({"files": total("pycstore_prune_removed_entries"),
                          "bytes": total("pycstore_prune_removed_bytes"),
                          "disk": total("pycstore_prune_removed_disk_bytes")});

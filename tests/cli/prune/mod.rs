@@ -3,6 +3,7 @@
 mod directories;
 mod hard_links;
 mod interruption;
+mod metrics;
 mod safety;
 mod selectors;
 mod shown;

@@ -159,15 +159,14 @@ shutil.copy2(entry, last)
     }
     let listed = || answer(world.command("find").arg(&gone).args(["-printf", "%f\\n"])).exits(0).stdout;
     let before = listed().lines().count();
-    for threads in ["1", "3"] {
-        for refusals in ["", "openat2=ENOSYS"] {
-            let arguments = ["--threads", threads, "prune", "--orphans", "--dry-run", "--json"];
-            let dry = world.pycstore_refused(refusals, arguments).exits(1);
-            let removed = &dry.json()["removed"];
-            assert_eq!((&removed["files"], &removed["directories"]), (&2.into(), &(deepest + 1).into()));
-            assert_eq!(dry.stderr.lines().count(), 1);
-            assert!(dry.stderr.ends_with("/d: File name too long\n"));
-        }
+    // Without `openat2` a chain takes time by the square of its length: once is enough.
+    for (threads, refusals) in [("1", ""), ("3", ""), ("3", "openat2=ENOSYS")] {
+        let arguments = ["--threads", threads, "prune", "--orphans", "--dry-run", "--json"];
+        let dry = world.pycstore_refused(refusals, arguments).exits(1);
+        let removed = &dry.json()["removed"];
+        assert_eq!((&removed["files"], &removed["directories"]), (&2.into(), &(deepest + 1).into()));
+        assert_eq!(dry.stderr.lines().count(), 1);
+        assert!(dry.stderr.ends_with("/d: File name too long\n"));
     }
     world.pycstore(["prune", "--orphans"]).exits(1);
     assert_eq!(listed().lines().count(), before - 2 - (deepest + 1));

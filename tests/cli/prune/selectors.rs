@@ -414,7 +414,7 @@ fn what_the_command_line_selects_stands_in_the_place_of_the_files_policy() {
     ----- stdout -----
     ----- stderr -----
     pycstore: /home/me/.config/pycstore/config.toml:2:1: unknown key `orphan`
-    hint: known keys: store, threads, keep, assume-gone; in the table [prune]: orphans, stale, corrupt, temporary, dead-interpreters, unused-for, max-size, max-files, min-interval, max-runtime; in the table [share]: nightly
+    hint: known keys: store, threads, keep, assume-gone, metrics; in the table [prune]: orphans, stale, corrupt, temporary, dead-interpreters, unused-for, max-size, max-files, min-interval, max-runtime; in the table [share]: nightly
     ");
     assert_only_gone(&before, &World::snapshot(&site.world.store), &[]);
 }

@@ -1,4 +1,4 @@
-//! What a nightly job relies on: the policy of the configuration, the interval, the lock, the history, the metrics, and
+//! What a nightly job relies on: the policy of the configuration, the interval, the lock, the history, and
 //! that nobody is asked.
 
 use crate::support::lock::{lock_holder, locked};
@@ -132,58 +132,6 @@ fn a_history_that_cannot_be_written_does_not_stop_a_prune() {
     ");
     assert_eq!(files(&world).len(), 1);
     assert_eq!(pruned.stderr.lines().count(), 1);
-}
-
-#[test]
-fn metrics_tell_what_was_found_and_done() {
-    let world = world();
-    let path = world.home.join("pycstore.prom");
-    let metrics = path.to_str().unwrap();
-    world.pycstore(["prune", "--orphans", "--dry-run", "--metrics", metrics]).exits(2);
-    assert!(!path.exists(), "a dry run did nothing");
-    world.pycstore(["prune", "--orphans", "--metrics", metrics]).exits(0);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let tag = &newest().tag;
-    let store = world.store.display();
-    for sample in [
-        format!("pycstore_entries{{store=\"{store}\",status=\"fresh\",tag=\"{tag}\"}} 1\n"),
-        format!("pycstore_entries{{store=\"{store}\",status=\"orphan\",tag=\"{tag}\"}} 3\n"),
-        format!("pycstore_reclaimable_entries{{store=\"{store}\",status=\"orphan\",tag=\"{tag}\"}} 3\n"),
-        format!("pycstore_prune_removed_entries{{store=\"{store}\"}} 3\n"),
-        format!("pycstore_prune_exit_status{{store=\"{store}\"}} 0\n"),
-    ] {
-        assert!(text.contains(&sample), "{sample}\n{text}");
-    }
-    assert!(text.ends_with("\n# EOF\n"));
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-    let leftovers = std::fs::read_dir(&world.home).unwrap().map(|entry| entry.unwrap().file_name());
-    let leftovers: Vec<_> = leftovers.filter(|name| name.to_string_lossy().ends_with(".tmp")).collect();
-    assert!(leftovers.is_empty(), "{leftovers:?}");
-}
-
-#[test]
-fn metrics_speak_of_the_whole_store_whatever_the_scope() {
-    let world = world();
-    let path = world.home.join("pycstore.prom");
-    let under = world.home.join("kept");
-    let arguments = ["prune", "--orphans", "--under", under.to_str().unwrap(), "--metrics"];
-    world.pycstore(arguments.into_iter().chain([path.to_str().unwrap()])).exits(0);
-    assert_eq!(files(&world).len(), 4, "nothing is removed outside the scope");
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains("status=\"orphan\",tag="), "{text}");
-}
-
-#[test]
-fn metrics_that_cannot_be_written_do_not_stop_a_prune() {
-    let world = world();
-    let pruned = world.pycstore(["prune", "--orphans", "--metrics", "/nowhere/at/all.prom"]).exits(1);
-    assert_eq!(files(&world).len(), 1);
-    assert_eq!(
-        pruned.stderr,
-        "pycstore: cannot write the metrics to /nowhere/at/all.prom: No such file or directory\n"
-    );
-    assert_eq!(history(&world).len(), 1);
-    assert!(!Path::new("/nowhere").exists());
 }
 
 #[test]
@@ -336,7 +284,6 @@ fn a_store_that_stays_locked_is_seen_everywhere() {
         assert_eq!(told.stderr, locked(&world, &holder, runs), "a run that did nothing is no success");
         assert_eq!(metric("prune_locked_runs").unwrap(), runs.to_string());
         assert!(metric("prune_last_success_timestamp_seconds").unwrap().starts_with("9783072"), "of 2001");
-        assert_eq!(metric("entries"), None, "nobody looked");
         // Once may be chance.
         let told = schedule(&world).iter().any(|detail| detail.contains(" held the lock"));
         assert_eq!(told, runs > 1, "{runs}");

@@ -118,6 +118,27 @@ fn without_a_path_the_working_directory_is_compiled_and_the_store_is_not() {
 }
 
 #[test]
+fn caches_are_compiled_only_if_they_are_named() {
+    let world = World::new();
+    let work = world.project("work", &["a.py"]);
+    let (cache, tagged) = (work.join(".cache"), work.join("tagged"));
+    for path in ["work/.cache/b.py", "work/tagged/c.py", "work/tagged/CACHEDIR.TAG", "work/env/CACHEDIR.TAG"]
+    {
+        world.write(path, "");
+    }
+    // As uv and virtualenv tag their environments.
+    let environment = environment(&world, newest(), "work/env");
+    let module = environment.join("d.py");
+    std::fs::write(&module, "").unwrap();
+    let own = |source: &Path| world.entry(source, newest(), "").exists();
+    warm(&world, [&work]).exits(0);
+    assert!(own(&work.join("a.py")) && own(&module));
+    assert!(!own(&cache.join("b.py")) && !own(&tagged.join("c.py")));
+    warm(&world, [&cache, &tagged]).exits(0);
+    assert!(own(&cache.join("b.py")) && own(&tagged.join("c.py")));
+}
+
+#[test]
 fn what_cannot_be_compiled_is_one_line_each_and_the_rest_is() {
     let world = World::new();
     for (name, contents) in [

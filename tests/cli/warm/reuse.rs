@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// As many modules as make a scan of the store worth it.
 const MODULES: usize = 40;
@@ -251,4 +252,100 @@ fn a_source_that_was_replaced_since_its_entry_was_compiled_proves_nothing() {
     assert_eq!(counts(&warmed), [&json!(MODULES), &json!(0), &json!(0)]);
     let mut python = world.python(newest());
     answer(python.args(["-c", "import m03; assert m03.f()() == 3.7"]).env("PYTHONPATH", &two)).exits(0);
+}
+
+#[test]
+fn of_equal_sources_in_one_run_one_is_compiled() {
+    let world = World::new();
+    let one = world.home.join("one");
+    for number in 0..MODULES {
+        world.write(format!("one/m{number:02}.py"), format!("def f(): return {number}\n"));
+    }
+    let two = copy(&world, &one, "-a", "two");
+    // The same mtime and length: it seems equal until it is compared.
+    let modified = module(&two, 0).metadata().unwrap().modified().unwrap();
+    std::fs::write(module(&two, 0), "def f(): return 7\n").unwrap();
+    std::fs::File::options().write(true).open(module(&two, 0)).unwrap().set_modified(modified).unwrap();
+    let warmed = fill(&world, newest(), &one, &[two.to_str().unwrap()]);
+    assert_eq!(counts(&warmed), [&json!(MODULES + 1), &json!(MODULES - 1), &json!(0)]);
+    assert_eq!(statuses(&world, &world.home), BTreeMap::from([("fresh".to_string(), 2 * MODULES)]));
+    let links = |number| world.entry(&module(&two, number), newest(), "").metadata().unwrap().nlink();
+    assert_eq!((links(0), links(1)), (1, 2));
+    let mut python = world.python(newest());
+    answer(python.args(["-c", "import m00; assert m00.f() == 7"]).env("PYTHONPATH", &two)).exits(0);
+}
+
+/// A file with a name whose source was deleted keeps its time, so that this name stays an orphan.
+#[test]
+fn a_file_with_an_orphan_among_its_names_is_copied() {
+    let (world, one) = compiled(newest(), &[]);
+    let two = copy(&world, &one, "-a", "two");
+    fill(&world, newest(), &two, &[]);
+    std::fs::remove_dir_all(&two).unwrap();
+    let three = copy(&world, &one, "-a", "three");
+    let warmed = fill(&world, newest(), &three, &[]);
+    assert_eq!(counts(&warmed), [&json!(0), &json!(MODULES), &json!(0)]);
+    assert_eq!(world.entry(&module(&three, 5), newest(), "").metadata().unwrap().nlink(), 1);
+    assert_eq!(statuses(&world, &two), BTreeMap::from([("orphan".to_string(), MODULES)]));
+}
+
+/// Whoever may write to a directory on the path of a source can put another source there without a trace.
+#[test]
+fn a_source_on_a_path_that_the_group_may_write_to_proves_nothing() {
+    let (world, one) = compiled(newest(), &[]);
+    let two = copy(&world, &one, "-a", "two");
+    let is_root = rustix::process::geteuid().is_root();
+    for mode in [0o757, 0o775] {
+        if mode == 0o775 && is_root {
+            std::os::unix::fs::chown(&one, None, Some(61_003)).unwrap();
+        } else if mode == 0o775 {
+            // The group of an ordinary user may have no other member.
+            continue;
+        }
+        std::fs::set_permissions(&one, PermissionsExt::from_mode(mode)).unwrap();
+        let warmed = fill(&world, newest(), &two, &[]);
+        assert_eq!(counts(&warmed), [&json!(MODULES), &json!(0), &json!(0)], "{mode:o}");
+        std::fs::set_permissions(&one, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::remove_dir_all(world.mirror(&two)).unwrap();
+    }
+    let warmed = fill(&world, newest(), &two, &[]);
+    assert_eq!(counts(&warmed), [&json!(0), &json!(MODULES), &json!(0)]);
+}
+
+/// An entry whose source was deleted during the run must not seem to be written after that: it would never be an orphan.
+#[test]
+fn sources_that_are_deleted_meanwhile_leave_orphans() {
+    const MANY: usize = 100;
+    let (world, one) = compiled(newest(), &[]);
+    for number in 0..MANY {
+        world.write(format!("one/n{number}.py"), format!("def f():\n    return {number}\n"));
+    }
+    let [two, three] = ["two", "three"].map(|name| copy(&world, &one, "-a", name));
+    fill(&world, newest(), &one, &[]);
+    fill(&world, newest(), &two, &[]);
+    // The nearest entry is compared first: those of `three/` in `one` are as near as those of `two`.
+    let mut command = world.program();
+    command.env("PYTHONPYCACHEPREFIX", &world.store);
+    let python = newest().path.to_str().unwrap();
+    command.args(["--threads", "1", "warm", "--json", "--python", python]).arg(&three);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    while !world.mirror(&three).exists() {
+        assert!(began.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+    std::fs::remove_dir_all(&one).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::CONT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let all = MODULES + MANY;
+    let warmed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    println!("{warmed}");
+    assert!(warmed["reused"].as_u64().unwrap() > 100, "{warmed}");
+    assert_eq!(statuses(&world, &one), BTreeMap::from([("orphan".to_string(), all)]));
+    for project in [&two, &three] {
+        assert_eq!(statuses(&world, project), BTreeMap::from([("fresh".to_string(), all)]));
+    }
 }

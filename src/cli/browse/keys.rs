@@ -1,0 +1,211 @@
+//! The keys, what they ask for, and the screen that lists them. They are those of dua and ncdu where the two agree.
+
+use super::rows::TreeView;
+use pycstore::verdict::view::Order;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+/// A key, whatever the terminal calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PressedKey {
+    /// A letter, digit or sign.
+    Character(char),
+    /// The arrow upwards, and so on.
+    Up,
+    /// See [`PressedKey::Up`].
+    Down,
+    /// See [`PressedKey::Up`].
+    Left,
+    /// See [`PressedKey::Up`].
+    Right,
+    /// See [`PressedKey::Up`].
+    PageUp,
+    /// See [`PressedKey::Up`].
+    PageDown,
+    /// See [`PressedKey::Up`].
+    Home,
+    /// See [`PressedKey::Up`].
+    End,
+    /// See [`PressedKey::Up`].
+    Enter,
+    /// See [`PressedKey::Up`].
+    Escape,
+    /// See [`PressedKey::Up`].
+    Backspace,
+    /// See [`PressedKey::Up`].
+    Tab,
+    /// Ctrl+R: removes what is shown for review.
+    Confirm,
+    /// Ctrl+C.
+    Interrupt,
+    /// Ctrl+Z.
+    Suspend,
+}
+
+impl PressedKey {
+    /// The key of an event; none if it means nothing here.
+    pub fn of(event: KeyEvent) -> Option<PressedKey> {
+        if event.kind == KeyEventKind::Release {
+            return None;
+        }
+        let is_control = event.modifiers.contains(KeyModifiers::CONTROL);
+        Some(match event.code {
+            KeyCode::Char('c') if is_control => PressedKey::Interrupt,
+            KeyCode::Char('z') if is_control => PressedKey::Suspend,
+            KeyCode::Char('r') if is_control => PressedKey::Confirm,
+            KeyCode::Char('d') if is_control => PressedKey::PageDown,
+            KeyCode::Char('u') if is_control => PressedKey::PageUp,
+            KeyCode::Char('n') if is_control => PressedKey::Down,
+            KeyCode::Char('p') if is_control => PressedKey::Up,
+            KeyCode::Char('h') if is_control => PressedKey::Backspace,
+            KeyCode::Char(_) if is_control || event.modifiers.contains(KeyModifiers::ALT) => return None,
+            KeyCode::Char(character) => PressedKey::Character(character),
+            KeyCode::Up => PressedKey::Up,
+            KeyCode::Down => PressedKey::Down,
+            KeyCode::Left => PressedKey::Left,
+            KeyCode::Right => PressedKey::Right,
+            KeyCode::PageUp => PressedKey::PageUp,
+            KeyCode::PageDown => PressedKey::PageDown,
+            KeyCode::Home => PressedKey::Home,
+            KeyCode::End => PressedKey::End,
+            KeyCode::Enter => PressedKey::Enter,
+            KeyCode::Esc => PressedKey::Escape,
+            KeyCode::Backspace => PressedKey::Backspace,
+            KeyCode::Tab => PressedKey::Tab,
+            _ => return None,
+        })
+    }
+}
+
+/// What the state asks the program to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrowserTask {
+    /// End.
+    Quit,
+    /// Stop this process, as Ctrl+Z does elsewhere.
+    Suspend,
+    /// Scan the store again.
+    Rescan,
+    /// Find out what the removal of the marked entries would do.
+    Foresee,
+    /// Drop what [`BrowserTask::Foresee`] began.
+    Drop,
+    /// Remove the marked entries.
+    Remove,
+    /// Stop the removal.
+    Stop,
+}
+
+/// What a key does in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListKey {
+    /// Moves by rows.
+    Move(isize),
+    /// Moves by screens.
+    Page(isize),
+    /// Moves to the first row.
+    First,
+    /// Moves to the last row.
+    Last,
+    /// Opens the row.
+    Open,
+    /// Returns to the place above.
+    Leave,
+    /// Ends the filter, or returns to the place above.
+    Escape,
+    /// Sorts; the same key again reverses.
+    Sort(Order),
+    /// Shows the next tree.
+    NextTree,
+    /// Shows this tree.
+    Tree(TreeView),
+    /// Begins the filter.
+    Filter,
+    /// Opens or closes the side pane.
+    Pane,
+    /// Shows the keys.
+    Help,
+    /// Marks the row.
+    Mark,
+    /// Marks all that is reclaimable.
+    MarkReclaimable,
+    /// Asks for a status to mark.
+    MarkStatus,
+    /// Removes all marks.
+    Unmark,
+    /// Shows what would be removed.
+    Remove,
+    /// Scans again.
+    Rescan,
+    /// Ends.
+    Quit,
+}
+
+/// What a key does in the list; none if it does nothing.
+pub fn list_key(key: PressedKey) -> Option<ListKey> {
+    Some(match key {
+        PressedKey::Up | PressedKey::Character('k') => ListKey::Move(-1),
+        PressedKey::Down | PressedKey::Character('j') => ListKey::Move(1),
+        PressedKey::PageUp => ListKey::Page(-1),
+        PressedKey::PageDown => ListKey::Page(1),
+        PressedKey::Home | PressedKey::Character('H' | 'g') => ListKey::First,
+        PressedKey::End | PressedKey::Character('G') => ListKey::Last,
+        PressedKey::Enter | PressedKey::Right | PressedKey::Character('l' | 'o') => ListKey::Open,
+        PressedKey::Left | PressedKey::Backspace | PressedKey::Character('h' | 'u' | '<') => ListKey::Leave,
+        PressedKey::Escape => ListKey::Escape,
+        PressedKey::Character('s') => ListKey::Sort(Order::Size),
+        PressedKey::Character('c' | 'C') => ListKey::Sort(Order::Files),
+        PressedKey::Character('e') => ListKey::Sort(Order::Reclaimable),
+        PressedKey::Character('m' | 'M') => ListKey::Sort(Order::LastUsed),
+        PressedKey::Character('n') => ListKey::Sort(Order::Name),
+        PressedKey::Tab | PressedKey::Character('v') => ListKey::NextTree,
+        PressedKey::Character('1') => ListKey::Tree(TreeView::Owners),
+        PressedKey::Character('2') => ListKey::Tree(TreeView::Statuses),
+        PressedKey::Character('3') => ListKey::Tree(TreeView::Tags),
+        PressedKey::Character('/') => ListKey::Filter,
+        PressedKey::Character('i') => ListKey::Pane,
+        PressedKey::Character('?') => ListKey::Help,
+        PressedKey::Character(' ') => ListKey::Mark,
+        PressedKey::Character('a') => ListKey::MarkReclaimable,
+        PressedKey::Character('t') => ListKey::MarkStatus,
+        PressedKey::Character('U') => ListKey::Unmark,
+        PressedKey::Character('d') => ListKey::Remove,
+        PressedKey::Character('r') => ListKey::Rescan,
+        PressedKey::Character('q') | PressedKey::Interrupt => ListKey::Quit,
+        PressedKey::Character(_) | PressedKey::Confirm | PressedKey::Suspend => return None,
+    })
+}
+
+/// The keys and what they do. A line without a key is a heading.
+pub const HELP: [(&str, &str); 31] = [
+    ("", "Move"),
+    ("Up k, Down j", "one row"),
+    ("PgUp Ctrl+U, PgDn Ctrl+D", "one screen"),
+    ("Home H g, End G", "first and last row"),
+    ("Enter Right l o", "open the row"),
+    ("Left h u Backspace", "go to the place above"),
+    ("", "Show"),
+    ("v Tab, 1 2 3", "by owner, by status, by cache tag"),
+    ("s", "sort by size on disk"),
+    ("c", "sort by number of files"),
+    ("e", "sort by what is reclaimable"),
+    ("m", "sort by last use"),
+    ("n", "sort by name (the same key again reverses)"),
+    ("/", "filter by name while typing; Enter keeps, Esc ends"),
+    ("i", "show or hide the details of the row"),
+    ("r", "scan the store again"),
+    ("", "Mark"),
+    ("Space", "the row with everything below it, or unmark it"),
+    ("a", "all that is reclaimable, or unmark it"),
+    ("t, then f s o c", "fresh, stale, orphan or corrupt entries here"),
+    ("t, then t", "temporaries here"),
+    ("", "  (a and t with a filter: of the rows it shows)"),
+    ("U", "remove all marks"),
+    ("", "Remove"),
+    ("d", "show what would be removed: the marked files, or"),
+    ("", "  the row if nothing is marked"),
+    ("Ctrl+R", "on that screen: remove it"),
+    ("", "Other"),
+    ("?", "these keys"),
+    ("Ctrl+Z", "suspend"),
+    ("q Ctrl+C", "quit"),
+];

@@ -1,0 +1,213 @@
+//! What each key does to the browser.
+
+use super::file::Facet;
+use super::keys::{BrowserTask, ListKey, PressedKey, list_key};
+use super::node::ROOT;
+use super::rows::{Item, OpenPlace};
+use super::state::{Browser, Dialog, PaneWish, PlaceByName, ScanState};
+use pycstore::units::human;
+use pycstore::verdict::status;
+
+impl Browser {
+    /// Does what a key says.
+    pub fn key(&mut self, key: PressedKey) -> Option<BrowserTask> {
+        if key == PressedKey::Suspend {
+            return Some(BrowserTask::Suspend);
+        }
+        match &mut self.dialog {
+            Dialog::List => self.key_in_list(key),
+            Dialog::Filter => self.key_in_filter(key),
+            Dialog::MarkStatus => self.key_of_status(key),
+            Dialog::Help(line) => {
+                match key {
+                    PressedKey::Up | PressedKey::Character('k') => *line = line.saturating_sub(1),
+                    PressedKey::Down | PressedKey::Character('j') => *line += 1,
+                    PressedKey::PageUp => *line = line.saturating_sub(10),
+                    PressedKey::PageDown => *line += 10,
+                    PressedKey::Interrupt => return Some(BrowserTask::Quit),
+                    _ => self.dialog = Dialog::List,
+                }
+                None
+            }
+            Dialog::Foreseeing => match key {
+                PressedKey::Escape | PressedKey::Character('q') => {
+                    self.decline();
+                    Some(BrowserTask::Drop)
+                }
+                PressedKey::Interrupt => Some(BrowserTask::Quit),
+                _ => None,
+            },
+            Dialog::Review(review) => {
+                let task = review.key(key);
+                if task == Some(BrowserTask::Drop) {
+                    self.decline();
+                }
+                task
+            }
+            Dialog::Removing(removing) => match key {
+                PressedKey::Escape | PressedKey::Character('q') | PressedKey::Interrupt => {
+                    removing.is_stopping = true;
+                    Some(BrowserTask::Stop)
+                }
+                _ => None,
+            },
+            Dialog::Report(report) => {
+                if report.key(key) {
+                    self.dialog = Dialog::List;
+                }
+                (key == PressedKey::Interrupt).then_some(BrowserTask::Quit)
+            }
+        }
+    }
+
+    fn key_in_list(&mut self, key: PressedKey) -> Option<BrowserTask> {
+        let key = list_key(key)?;
+        self.message.clear();
+        self.return_to = PlaceByName::default();
+        match key {
+            ListKey::Quit => return Some(BrowserTask::Quit),
+            ListKey::Rescan => return Some(BrowserTask::Rescan),
+            ListKey::Move(rows) => self.move_by(rows),
+            ListKey::Page(pages) => self.move_by(pages * self.height.max(1) as isize),
+            ListKey::First => self.move_by(-(self.rows.len() as isize)),
+            ListKey::Last => self.move_by(self.rows.len() as isize),
+            ListKey::Open => self.enter(),
+            ListKey::Leave => self.leave(),
+            ListKey::Escape if !self.filter.is_empty() => self.filter_by(String::new()),
+            ListKey::Escape => self.leave(),
+            ListKey::Sort(order) => self.sort_by(order),
+            ListKey::NextTree => self.show(self.tree.next()),
+            ListKey::Tree(tree) => self.show(tree),
+            ListKey::Filter => self.dialog = Dialog::Filter,
+            ListKey::Pane => {
+                self.pane.wish = if self.pane.is_visible { PaneWish::Closed } else { PaneWish::Open };
+            }
+            ListKey::Help => self.dialog = Dialog::Help(0),
+            ListKey::Mark => self.mark(),
+            ListKey::MarkReclaimable => {
+                let (items, facet) = match self.shown_by_filter() {
+                    Some(shown) => (shown, self.place().facet()),
+                    None => (vec![Item::Node(ROOT)], Facet::default()),
+                };
+                let change = self.catalogue.toggle_reclaimable(&items, facet);
+                self.message = self.catalogue.change_in_words(&change);
+                self.list();
+            }
+            ListKey::MarkStatus => self.dialog = Dialog::MarkStatus,
+            ListKey::Unmark => {
+                let unmarked = self.catalogue.unmark_all();
+                self.message = format!("unmarked {}", human::counted(unmarked, "file"));
+                self.list();
+            }
+            ListKey::Remove => return self.foresee(),
+        }
+        None
+    }
+
+    /// What the list shows, if a filter limits it: what it does not show is not marked.
+    fn shown_by_filter(&self) -> Option<Vec<Item>> {
+        (!self.filter.is_empty()).then(|| self.rows.iter().map(|row| row.item).collect())
+    }
+
+    /// Takes pasted text: into the filter while it is typed. Elsewhere it is not keys.
+    pub fn paste(&mut self, text: &str) {
+        if let Dialog::Filter = self.dialog {
+            let text: String = text.chars().filter(|it| !it.is_control()).collect();
+            self.filter_by(format!("{}{text}", self.filter));
+        }
+    }
+
+    /// Removes the marks of all but these entries, for what is shown is what is removed.
+    pub fn keep_marks_of(&mut self, entries: &[u32]) {
+        self.catalogue.keep_marks_of(entries);
+        self.list();
+    }
+
+    fn foresee(&mut self) -> Option<BrowserTask> {
+        if let ScanState::Running(_) = self.scan {
+            self.message = "the scan is not done yet".into();
+            return None;
+        }
+        if self.marked().is_empty() {
+            let (selected, item) = (self.selected, self.row().map(|row| row.item));
+            self.mark();
+            self.marked_for_review = !self.marked().is_empty();
+            (self.selected, self.message) = (selected, std::mem::take(&mut self.message));
+            self.select(item);
+        }
+        if self.marked().is_empty() {
+            return None;
+        }
+        self.dialog = Dialog::Foreseeing;
+        Some(BrowserTask::Foresee)
+    }
+
+    /// Returns to the list without removing anything. Marks that were made for the review go.
+    pub fn decline(&mut self) {
+        self.dialog = Dialog::List;
+        if std::mem::take(&mut self.marked_for_review) {
+            self.catalogue.unmark_all();
+            self.list();
+        }
+        self.message = "nothing was removed".into();
+    }
+
+    fn key_in_filter(&mut self, key: PressedKey) -> Option<BrowserTask> {
+        match key {
+            PressedKey::Enter => self.dialog = Dialog::List,
+            PressedKey::Escape => {
+                self.dialog = Dialog::List;
+                self.filter_by(String::new());
+            }
+            PressedKey::Interrupt => return Some(BrowserTask::Quit),
+            PressedKey::Up => self.move_by(-1),
+            PressedKey::Down => self.move_by(1),
+            PressedKey::Backspace => {
+                let mut filter = self.filter.clone();
+                filter.pop();
+                self.filter_by(filter);
+            }
+            PressedKey::Character(character) => self.filter_by(format!("{}{character}", self.filter)),
+            _ => {}
+        }
+        None
+    }
+
+    /// Marks the entries of a status in the open place, by the first letter of its name.
+    fn key_of_status(&mut self, key: PressedKey) -> Option<BrowserTask> {
+        self.dialog = Dialog::List;
+        let PressedKey::Character(letter) = key else {
+            return (key == PressedKey::Interrupt).then_some(BrowserTask::Quit);
+        };
+        let Some(index) = status::NAMES.iter().position(|name| name.starts_with(letter)) else {
+            self.message = "no status begins with that letter".into();
+            return None;
+        };
+        let (node, tag) = match self.place() {
+            OpenPlace::Below(node, facet) => (node, facet.tag),
+            OpenPlace::Statuses | OpenPlace::Tags => (ROOT, None),
+        };
+        let facet = Facet { status: Some(index as u16), tag };
+        let items = self.shown_by_filter().unwrap_or_else(|| vec![Item::Node(node)]);
+        let change = self.catalogue.toggle(&items, facet);
+        self.message = self.catalogue.change_in_words(&change);
+        self.list();
+        None
+    }
+
+    /// Marks or unmarks the selected row, and selects the next.
+    fn mark(&mut self) {
+        let Some(item) = self.row().map(|row| row.item) else { return };
+        let change = self.catalogue.toggle(&[item], self.place().facet());
+        self.message = match change.marked + change.unmarked {
+            0 => self.catalogue.change_in_words(&change),
+            _ if change.barred.is_empty() => String::new(),
+            _ => self.catalogue.change_in_words(&change),
+        };
+        self.has_moved = true;
+        self.list();
+        if change.marked + change.unmarked > 0 {
+            self.move_by(1);
+        }
+    }
+}
