@@ -296,10 +296,10 @@ impl EntryReuse<'_> {
         worker: &mut ReuseWorker,
     ) -> io::Result<Option<ReusedFile>> {
         let store = self.scan.store;
-        let Some(candidate) = names.iter().max_by_key(|it| common_end(&it.relative, &wanted.place.relative))
-        else {
-            return Ok(None);
-        };
+        let mut nearest: Vec<&ShareCandidate> = names.iter().collect();
+        nearest.sort_by_cached_key(|it| Reverse(common_end(&it.relative, &wanted.place.relative)));
+        // A source may be deleted during the run.
+        let Some(candidate) = nearest.into_iter().find(|it| it.source().is_file()) else { return Ok(None) };
         // Equal keys do not prove equality: they are hashes.
         let is_named = *candidate.name == *wanted.place.name
             && wanted.task.source.file_name() == Some(OsStr::from_bytes(&candidate.source_name));

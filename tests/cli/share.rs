@@ -446,8 +446,8 @@ fn what_seems_to_be_written_later_than_it_was_changed_is_left_alone() {
 /// Replaces an entry, or puts something else in its place.
 fn swap(way: u64, path: &Path, other: &Path, original: &[u8], outside: &Path) -> std::io::Result<()> {
     let spare = outside.with_file_name("spare");
-    // It may be a link that could not take the place of a directory.
-    let _ = fs::remove_file(&spare);
+    // It may be a link that could not take the place of a directory, or a directory that could not take that of a file.
+    let _ = fs::remove_file(&spare).or_else(|_| fs::remove_dir(&spare));
     let mut stale = original.to_vec();
     stale[8..12].copy_from_slice(&[7; 4]);
     match way {

@@ -50,11 +50,12 @@ impl World {
 impl OnScreen {
     /// Starts a command, as its user if it has one, on a terminal that is the controlling one of a new session.
     pub fn start(command: &Command) -> OnScreen {
-        OnScreen::start_by(Command::new(tool("setsid", "util-linux")), command)
+        OnScreen::start_by(Command::new(tool("env", "coreutils")), command)
     }
 
-    /// The same by a command that becomes `setsid`: one that runs as another user.
-    pub fn start_by(mut setsid: Command, command: &Command) -> OnScreen {
+    /// The same by a command that is `env`: one that runs as another user. `env` makes signals end the program that were
+    /// ignored where the tests were started, as by `nohup`.
+    pub fn start_by(mut env: Command, command: &Command) -> OnScreen {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
@@ -64,10 +65,11 @@ impl OnScreen {
         resize(&terminal, 100);
         let modes = format!("{:?}", tcgetattr(&programs_side).unwrap());
         let side = || programs_side.try_clone().unwrap();
-        setsid.arg("--ctty").arg(command.get_program()).args(command.get_args()).env_clear();
-        setsid.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        setsid.env("TERM", "xterm-256color").current_dir(command.get_current_dir().unwrap());
-        let child = setsid.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+        env.arg("--default-signal").arg(tool("setsid", "util-linux")).arg("--ctty");
+        env.arg(command.get_program()).args(command.get_args()).env_clear();
+        env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        env.env("TERM", "xterm-256color").current_dir(command.get_current_dir().unwrap());
+        let child = env.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
         OnScreen { child, terminal, programs_side, modes, screen: vt100::Parser::new(LINES, 100, 0) }
     }
 

@@ -177,13 +177,13 @@ fn a_store_that_cannot_be_written_stays() {
     let command = world.unprivileged();
     std::fs::set_permissions(&gone, PermissionsExt::from_mode(0o555)).unwrap();
     let before = World::snapshot(&world.home);
-    let mut setsid = Command::new(tool("setsid", "util-linux"));
+    let mut env = Command::new(tool("env", "coreutils"));
     if rustix::process::geteuid().is_root() {
-        setsid.uid(NOBODY).gid(NOBODY);
+        env.uid(NOBODY).gid(NOBODY);
     }
     let mut browse = world.command(command.get_program());
     browse.env("PYTHONPYCACHEPREFIX", &world.store).arg("browse");
-    let mut screen = OnScreen::start_by(setsid, &browse);
+    let mut screen = OnScreen::start_by(env, &browse);
     screen.until_shown(" in 5 files").select("gone").press(" ").until_shown("marked 2 files");
     screen.press("d").until_shown(ASKED).press(CONFIRM).until_shown("removed nothing");
     screen.until_shown("Permission denied").press("x").until_shown("> ");
