@@ -37,6 +37,8 @@ pub struct Environment {
     pub configuration: Option<OsString>,
     /// The directory of all programs' configurations, `$XDG_CONFIG_HOME`, else `~/.config`. `None` without a home.
     pub configurations: Option<PathBuf>,
+    /// The directory of the machine's configuration, `/etc`: units and crontabs for all users are below it.
+    pub system_configurations: PathBuf,
     /// Our directory for configuration, `$XDG_CONFIG_HOME/pycstore`, else `~/.config/pycstore`. `None` without a home.
     pub configuration_directory: Option<PathBuf>,
     /// Our directory for state, `$XDG_STATE_HOME/pycstore`, else `~/.local/state/pycstore`. `None` without a home, and where
@@ -80,6 +82,7 @@ impl Environment {
             configuration_directory: Some(home.join(".config/pycstore")),
             state_directory: Some(home.join(".local/state/pycstore")),
             configurations: Some(home.join(".config")),
+            system_configurations: home.join("etc"),
             shell: None,
             parent: None,
             zsh_directory: None,

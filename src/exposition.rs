@@ -11,8 +11,9 @@
 
 use crate::edits::replace::replace;
 use crate::units::Moment;
+use std::collections::HashSet;
 use std::fmt::Write;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,15 +29,34 @@ pub struct MetricsError {
 
 /// The metrics of one store. Each sample has the label `store`, unless the store is unknown.
 #[derive(Debug)]
-pub struct Exposition<'a> {
-    store: &'a str,
-    text: String,
+pub struct Exposition {
+    store: String,
+    families: Vec<Family>,
 }
 
-impl<'a> Exposition<'a> {
+/// The samples of one name.
+#[derive(Debug)]
+struct Family {
+    name: String,
+    /// The lines `# HELP` and `# TYPE`.
+    head: String,
+    samples: String,
+}
+
+impl Exposition {
     /// No metrics yet; `store` is empty if it is unknown.
-    pub fn new(store: &'a str) -> Exposition<'a> {
-        Exposition { store, text: String::new() }
+    pub fn new(store: &str) -> Exposition {
+        Exposition { store: store.into(), families: Vec::new() }
+    }
+
+    /// The family of this name, new if there is none.
+    fn family(&mut self, name: &str, help: &str) -> &mut Family {
+        let at = self.families.iter().position(|family| family.name == name).unwrap_or_else(|| {
+            let head = format!("# HELP {name} {help}\n# TYPE {name} gauge\n");
+            self.families.push(Family { name: name.into(), head, samples: String::new() });
+            self.families.len() - 1
+        });
+        &mut self.families[at]
     }
 
     /// Adds a gauge with one sample.
@@ -51,32 +71,96 @@ impl<'a> Exposition<'a> {
         help: &str,
         samples: impl IntoIterator<Item = ([(&'l str, &'l str); N], String)>,
     ) {
-        let mut head = Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+        let store = self.store.clone();
         for (labels, value) in samples {
-            self.text.push_str(&head.take().unwrap_or_default());
-            let store = [("store", self.store)];
+            let store = [("store", &*store)];
             let labels = store.into_iter().filter(|(_, store)| !store.is_empty()).chain(labels);
             let labels: Vec<String> =
                 labels.map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
             let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
             // Writing to a string cannot fail.
-            let _ = writeln!(self.text, "{name}{labels} {value}");
+            let _ = writeln!(self.family(name, help).samples, "{name}{labels} {value}");
+        }
+    }
+
+    /// Adds the samples of other texts to the families of the same name. Of samples with the same name and labels, which
+    /// the collector refuses, only the first is added. The texts may come from other users: any other line is ignored.
+    pub fn join<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) {
+        let mut known = HashSet::new();
+        for text in texts {
+            let mut head = None;
+            for line in text.lines() {
+                if let Some(text) = line.strip_prefix("# HELP ") {
+                    head = text.split_once(' ').filter(|(name, help)| is_ours(name) && !help.contains('\\'));
+                } else if let Some((name, help)) = head
+                    && let Some((series, value)) = line.rsplit_once(' ')
+                    && series.strip_prefix(name).is_some_and(are_labels)
+                    && value.parse::<f64>().is_ok()
+                    && known.insert(series)
+                {
+                    let _ = writeln!(self.family(name, help).samples, "{line}");
+                }
+            }
         }
     }
 
     /// The file's contents.
-    pub fn text(self) -> String {
-        self.text + "# EOF\n"
+    pub fn text(&self) -> String {
+        let families = self.families.iter().flat_map(|family| [&*family.head, &*family.samples]);
+        families.chain([END]).collect()
     }
 
     /// Replaces the file at `path`.
     ///
     /// # Errors
     /// [`MetricsError`]; an old file is unchanged then.
-    pub fn write(self, path: &Path) -> Result<(), MetricsError> {
+    pub fn write(&self, path: &Path) -> Result<(), MetricsError> {
         replace(path, self.text().as_bytes(), 0o644)
             .map_err(|source| MetricsError { path: path.to_path_buf(), source })
     }
+
+    /// Writes the file's contents to standard output.
+    ///
+    /// # Errors
+    /// [`MetricsError`].
+    pub fn write_to(&self, mut output: io::Stdout) -> Result<(), MetricsError> {
+        let written = output.write_all(self.text().as_bytes()).and_then(|()| output.flush());
+        written.map_err(|source| MetricsError { path: "standard output".into(), source })
+    }
+}
+
+/// The last line of a text that was not cut off.
+pub const END: &str = "# EOF\n";
+
+/// Whether a family has a name like those of this program.
+fn is_ours(name: &str) -> bool {
+    name.strip_prefix("pycstore_").is_some_and(is_name)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// Whether this is `{a="b",c="d"}` with different names and valid escapes, or nothing.
+fn are_labels(text: &str) -> bool {
+    let Some(mut rest) = text.strip_prefix('{') else { return text.is_empty() };
+    let mut names = HashSet::new();
+    while let Some((name, quoted)) = rest.split_once("=\"") {
+        let mut is_escaped = false;
+        let mut is_valid = is_name(name) && names.insert(name);
+        let end = quoted.find(|character| {
+            let was_escaped = is_escaped;
+            is_escaped = character == '\\' && !was_escaped;
+            is_valid &= !was_escaped || matches!(character, 'n' | '\\' | '"');
+            character == '"' && !was_escaped
+        });
+        let Some(end) = end.filter(|_| is_valid) else { return false };
+        match quoted[end + 1..].strip_prefix(',') {
+            Some(next) => rest = next,
+            None => return &quoted[end + 1..] == "}",
+        }
+    }
+    false
 }
 
 /// A label's value as both formats quote it.

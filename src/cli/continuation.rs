@@ -223,11 +223,8 @@ fn run_as(
     environment: &Environment,
 ) -> anyhow::Result<ExitStatus> {
     let why = || format!("cannot continue as user {user}");
-    let program = env::this_program().with_context(why)?;
-    let group = account.map_or(NO_GROUP, |account| account.group);
-    let containment = Containment { identity: Some(UserAndGroup { user, group }), ..Containment::default() };
-    let mut command = containment.command(&program, &program);
-    command.args(arguments(store)).env_clear().envs(variables(account, environment)).current_dir("/");
+    let mut command = command_as(user, account, environment).with_context(why)?;
+    command.args(arguments(store));
     if is_in_background() {
         command.stdin(Stdio::null());
     }
@@ -235,6 +232,23 @@ fn run_as(
     let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT]).with_context(why)?;
     let child = command.spawn().with_context(why)?;
     wait(child, signals).with_context(why)
+}
+
+/// Returns the command that runs this program as another user; the caller adds the arguments.
+///
+/// # Errors
+/// If the system does not provide a path of this program.
+pub fn command_as(
+    user: u32,
+    account: Option<&User>,
+    environment: &Environment,
+) -> std::io::Result<std::process::Command> {
+    let program = env::this_program()?;
+    let group = account.map_or(NO_GROUP, |account| account.group);
+    let containment = Containment { identity: Some(UserAndGroup { user, group }), ..Containment::default() };
+    let mut command = containment.command(&program, &program);
+    command.env_clear().envs(variables(account, environment)).current_dir("/");
+    Ok(command)
 }
 
 /// Whether this is a background job: the kernel would not stop a process of another session from reading the terminal.

@@ -100,6 +100,7 @@ pub fn of_process() -> Environment {
     Environment {
         places: places(variable, home.clone()),
         configurations: xdg("XDG_CONFIG_HOME", ".config"),
+        system_configurations: PathBuf::from("/etc"),
         shell: variable("SHELL").map(PathBuf::from),
         parent: name_of_process(std::os::unix::process::parent_id()),
         zsh_directory: directory(variable("ZDOTDIR")),

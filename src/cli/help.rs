@@ -42,6 +42,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 21] = [
             ("pycstore schedule install", "prune every night"),
             ("pycstore schedule status", "next and last run"),
             ("pycstore schedule remove", "as before"),
+            ("pycstore schedule install --system --max-size 5GiB", "as root: for every user"),
         ],
     ),
     (
@@ -197,14 +198,16 @@ mod tests {
 
     /// Flags with the same meaning but another help text in each command, with words that all of these texts
     /// contain.
-    const WORDED: [(&str, &str); 12] = [
+    const WORDED: [(&str, &str); 14] = [
         ("csv", "Print comma-separated values"),
         ("dry-run", "how "),
         ("json", "rint one JSON "),
         ("max-runtime", "Stop cleanly after AGE"),
+        ("max-size", "emove the least recently used entries"),
         ("metrics", "textfile collector of Prometheus"),
         ("print", "rint the "),
         ("sort", "Sort the "),
+        ("system", "s"),
         ("tag", "Only entries with this cache tag"),
         ("top", " N "),
         ("under", "Only entries whose source is, or w"),

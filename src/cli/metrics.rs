@@ -8,7 +8,7 @@ use super::output::complain;
 use super::selection::reclaimable;
 use super::session::{Opened, Session, is_absent};
 use pycstore::environment::Environment;
-use pycstore::exposition::MetricsError;
+use pycstore::exposition::Exposition;
 use pycstore::history::metrics::StoreMetrics;
 use pycstore::history::{Journal, Latest, Run};
 use pycstore::host::trust;
@@ -19,20 +19,12 @@ use pycstore::verdict::census::{Census, Counting};
 use pycstore::verdict::policy::Budget;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::verdict::usage::CountedLinks;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Counts an open store and writes its metrics.
-///
-/// # Errors
-/// [`MetricsError`].
-pub fn write(
-    session: &Session,
-    opened: &Opened,
-    path: &Path,
-    budget: Budget,
-    latest: &Latest,
-) -> Result<(), MetricsError> {
+/// Counts an open store and returns its metrics.
+pub fn of_store(session: &Session, opened: &Opened, budget: Budget, latest: &Latest) -> Exposition {
     let census = count(session, opened);
     let metrics = StoreMetrics {
         store: &json::text(opened.store.real_path()),
@@ -41,7 +33,7 @@ pub fn write(
         budget: if budget.is_unlimited() { configured_budget(session) } else { budget },
         latest,
     };
-    metrics.write(&session.environment.absolute(path))
+    metrics.exposition()
 }
 
 /// The limits of the configuration.
@@ -70,6 +62,8 @@ pub struct MeasuredCommand {
     environment: Environment,
     /// The file; `None` if only the configuration names one.
     path: Option<PathBuf>,
+    /// Whether root's job for every user reads the metrics from standard output.
+    is_printed: bool,
     kind: MeasuredKind,
     began: Instant,
 }
@@ -93,8 +87,9 @@ impl MeasuredCommand {
             Command::Schedule(options) if options.removes() => (None, MeasuredKind::Prune),
             _ => return None,
         };
+        let is_printed = matches!(command, Command::Schedule(options) if options.prints_metrics());
         let (global, environment) = (global.clone(), environment.clone());
-        Some(MeasuredCommand { global, environment, path, kind, began: Instant::now() })
+        Some(MeasuredCommand { global, environment, path, is_printed, kind, began: Instant::now() })
     }
 
     /// Does so where root could not continue as the owner of the store: only to a directory that no other user can change.
@@ -114,11 +109,14 @@ impl MeasuredCommand {
 
     /// Writes that the command failed before it could use the store. The last success comes from the history.
     pub fn write_failure(self) {
-        let MeasuredCommand { global, environment, path, kind, began } = self;
+        let MeasuredCommand { global, environment, path, is_printed, kind, began } = self;
         let session = Session::configured(global.clone(), environment.clone())
             .unwrap_or_else(|_| Session::new(global, environment));
         let configured = session.configuration.metrics.as_ref().map(|it| it.value.clone());
-        let Some(path) = path.map(|path| session.environment.absolute(&path)).or(configured) else { return };
+        let path = path.map(|path| session.environment.absolute(&path)).or(configured);
+        if path.is_none() && !is_printed {
+            return;
+        }
         let store = session.store();
         // An invalid configuration may name another store than the default.
         let is_known = |path: &PathBuf| store.origin != Origin::Default || !is_absent(path);
@@ -135,8 +133,9 @@ impl MeasuredCommand {
             budget: configured_budget(&session),
             latest: &latest,
         };
-        if let Err(error) = metrics.write(&path) {
-            complain::problem(&error);
-        }
+        let metrics = metrics.exposition();
+        let printed = if is_printed { metrics.write_to(io::stdout()) } else { Ok(()) };
+        let written = path.map_or(Ok(()), |path| metrics.write(&path));
+        [printed, written].iter().filter_map(|it| it.as_ref().err()).for_each(|it| complain::problem(it));
     }
 }

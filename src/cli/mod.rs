@@ -191,6 +191,8 @@ fn carry_out(global: Global, environment: Environment, command: Command) -> anyh
         // These also work with an invalid configuration.
         Command::Config(options) if options.path => Session::new(global, environment),
         Command::Demo(_) | Command::Completions(_) => Session::new(global, environment),
+        // Each user's own configuration counts, not root's.
+        Command::Schedule(options) if options.is_for_every_user() => Session::new(global, environment),
         _ => Session::configured(global, environment)?,
     };
     match command {

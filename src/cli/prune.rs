@@ -2,7 +2,7 @@
 
 use super::consent::Consent;
 use super::removal::{RunEnd, RunOptions, WhenLocked, carry_out};
-use super::selection::{Intervals, ScopeOptions, Selection, SelectorOptions};
+use super::selection::{Intervals, MachineLimits, ScopeOptions, Selection, SelectorOptions};
 use super::session::Session;
 use clap::Args;
 use pycstore::exit::Exit;
@@ -55,6 +55,9 @@ pub struct PruneOptions {
     /// The scopes.
     #[command(flatten)]
     pub scope: ScopeOptions,
+    /// The limits of a job for every user.
+    #[arg(skip)]
+    pub limits: MachineLimits,
 }
 
 impl PruneOptions {
@@ -64,7 +67,8 @@ impl PruneOptions {
     /// If a glob is wrong.
     pub fn selection(&self, session: &Session) -> anyhow::Result<Selection> {
         let intervals = Intervals { min_interval: self.min_interval, max_runtime: self.run.max_runtime };
-        Selection::of_prune(session, &self.selectors, &self.scope, intervals)
+        let selection = Selection::of_prune(session, &self.selectors, &self.scope, intervals)?;
+        Ok(selection.within(self.limits))
     }
 
     /// Prunes, and returns whether it did.

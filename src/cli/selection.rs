@@ -103,6 +103,20 @@ pub struct Intervals {
     pub max_runtime: Option<Age>,
 }
 
+/// The limits that the machine sets for each user.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MachineLimits {
+    /// Maximum disk usage of the store.
+    pub max_size: Option<Size>,
+    /// Maximum time of a run.
+    pub max_runtime: Option<Age>,
+}
+
+/// Returns the lesser of two limits, of which either may be missing.
+pub fn lesser<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
+}
+
 /// Whether the paths of a selection match anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matched {
@@ -217,6 +231,15 @@ impl Selection {
         let names = [vec![SHARE.to_string()], scope_names(session, &scope, scopes)].concat();
         let policy = Policy { scope, ..Policy::default() };
         Ok(Selection { policy, names, min_interval: None, max_runtime })
+    }
+
+    /// This selection within the limits of the machine. Its names stay: the history shows the user's policy.
+    #[must_use]
+    pub fn within(mut self, limits: MachineLimits) -> Selection {
+        let budget = &mut self.policy.budget;
+        budget.disk = lesser(budget.disk, limits.max_size.map(|size| size.0));
+        self.max_runtime = lesser(self.max_runtime, limits.max_runtime);
+        self
     }
 
     /// The policy on this store: its paths in every spelling that the store mirrors. Reports those that it has

@@ -33,7 +33,7 @@ impl Examination<'_> {
         self.exposition().write(path)
     }
 
-    fn exposition(&self) -> Exposition<'_> {
+    fn exposition(&self) -> Exposition {
         let mut metrics = Exposition::new(self.store);
         let counts = self.findings.map(counts).unwrap_or_default();
         let samples = counts.iter().map(|((severity, finding), count)| {

@@ -3,7 +3,7 @@
 //! All of them write the same families, so that one file of a store can be written by several of them: what a command did
 //! not do itself it takes from the history, which survives failed runs, a lost file and a change of the file's path.
 
-use crate::exposition::{Exposition, MetricsError, seconds};
+use crate::exposition::{Exposition, seconds};
 use crate::history::{Latest, Run};
 use crate::source::owner::OwnerKind;
 use crate::units::Moment;
@@ -12,7 +12,6 @@ use crate::verdict::policy::Budget;
 use crate::verdict::status;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 /// Maximum number of tags with their own metrics. Tags come from file names, which can be anything, and each one
@@ -36,15 +35,8 @@ pub struct StoreMetrics<'a> {
 }
 
 impl StoreMetrics<'_> {
-    /// Replaces the file at `path`.
-    ///
-    /// # Errors
-    /// [`MetricsError`]; an old file is unchanged then.
-    pub fn write(&self, path: &Path) -> Result<(), MetricsError> {
-        self.exposition().write(path)
-    }
-
-    fn exposition(&self) -> Exposition<'_> {
+    /// The metrics, to be written.
+    pub fn exposition(&self) -> Exposition {
         let mut metrics = Exposition::new(self.store);
         let up = "Whether pycstore could use the store: 0 if it is missing or refused, or the options or the configuration are invalid.";
         metrics.gauge("pycstore_up", up, u8::from(self.is_up));

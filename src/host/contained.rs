@@ -141,12 +141,17 @@ pub fn may_execute(program: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(program, rustix::fs::Access::EXEC_OK)?)
 }
 
-/// Kills a program that was started through a launcher, with its process group.
+/// Kills a program that was started through a launcher, with its process group, and waits for its end.
 pub fn end(child: &mut Child) {
+    kill(child);
+    let _ = child.wait();
+}
+
+/// Kills a program as [`end`] does, and does not wait: a file system that does not answer can delay its end.
+pub fn kill(child: &mut Child) {
     // A launched program leads a group with its process id; without a launcher there is no such group.
     let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// Whether the parent process still runs.

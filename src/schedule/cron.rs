@@ -1,11 +1,13 @@
-//! cron: a line in the user's crontab, crontab(5).
+//! cron: a line in the user's crontab, or in a file in `/etc/cron.d`, whose lines also name the user: crontab(5), cron(8).
 //!
 //! In the command, `%` is a line break unless a backslash precedes it, whatever the quotes; the rest is for sh. The minute depends
 //! on the machine and the user, so that machines that share a file server do not all start at the same time.
 
-use super::job::{Job, MARK};
+use super::job::{Job, MARK, NAME};
+use super::scheduler::JobScope;
 use crate::crontab::{CrontabLine, DailyTime, lines};
-use crate::edits::Block;
+use crate::edits::{Block, TextPlace};
+use crate::environment::Environment;
 use crate::quoting::shell_word;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -13,6 +15,14 @@ use std::path::Path;
 
 /// Our block in the crontab.
 pub const BLOCK: Block = Block { name: MARK, comment: "#" };
+
+/// Returns the text with our line. cron ignores files in `cron.d` with a dot in their names.
+pub fn place(environment: &Environment, scope: JobScope) -> TextPlace {
+    match scope {
+        JobScope::User => TextPlace::Crontab,
+        JobScope::System => TextPlace::File(environment.system_configurations.join("cron.d").join(NAME)),
+    }
+}
 
 /// Returns a time in the small hours, always the same for a user on a machine.
 pub fn nightly_time(machine: &[u8], user: u32) -> DailyTime {
@@ -31,8 +41,11 @@ pub fn time_in(block: &[u8]) -> Option<DailyTime> {
 }
 
 /// Returns the line for a job, with its end.
-pub fn line(job: &Job, time: DailyTime) -> Vec<u8> {
-    let mut words: Vec<Vec<u8>> = Vec::new();
+pub fn line(job: &Job, time: DailyTime, scope: JobScope) -> Vec<u8> {
+    let mut words: Vec<Vec<u8>> = match scope {
+        JobScope::User => Vec::new(),
+        JobScope::System => vec![b"root".to_vec()],
+    };
     for (name, value) in &job.variables {
         words.push([name.as_bytes(), b"=", &shell_word(value.as_os_str())].concat());
     }
@@ -65,11 +78,15 @@ mod tests {
             program: PathBuf::from("/home/me/it's 100%/pycstore"),
             arguments: vec!["--quiet".into(), "schedule".into(), "run".into()],
             variables: vec![("XDG_STATE_HOME", PathBuf::from("/state"))],
+            writable: Vec::new(),
         };
         let time = DailyTime { hour: 3, minute: 7 };
-        let line = String::from_utf8(line(&job, time)).unwrap();
+        let line = String::from_utf8(line(&job, time, JobScope::User)).unwrap();
         assert!(line.starts_with("7 3 * * * XDG_STATE_HOME=/state nice -n 19 "), "{line}");
         assert!(line.ends_with(" \"/home/me/it's 100\\%/pycstore\" --quiet schedule run\n"), "{line}");
+        assert_eq!(time_in(line.as_bytes()), Some(time));
+        let line = String::from_utf8(super::line(&job, time, JobScope::System)).unwrap();
+        assert!(line.starts_with("7 3 * * * root XDG_STATE_HOME=/state nice -n 19 "), "{line}");
         assert_eq!(time_in(line.as_bytes()), Some(time));
         assert_eq!(time_in(b"# 7 3 * * * x\nA=1\n@daily x\n"), None);
     }

@@ -2,7 +2,7 @@
 
 use super::cron;
 use super::launchd::Agent;
-use super::scheduler::Scheduler;
+use super::scheduler::{JobScope, Scheduler};
 use super::systemd::Units;
 use crate::crontab::{self, DailyTime};
 use crate::edits::{EditError, Text, TextPlace};
@@ -11,6 +11,8 @@ use crate::environment::Environment;
 /// A schedule that is in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
+    /// For whom it prunes.
+    pub scope: JobScope,
     /// Its scheduler.
     pub scheduler: Scheduler,
     /// The text that defines it.
@@ -22,10 +24,19 @@ pub struct Installed {
 /// The schedules in place, as far as they can be found.
 #[derive(Debug, Default)]
 pub struct InstalledSchedules {
-    /// Those in place, at most one for each scheduler.
+    /// Those in place, at most one for each scope and scheduler, those of the user first.
     pub installed: Vec<Installed>,
     /// The schedulers whose schedules cannot be read.
     pub unknown: Vec<(Scheduler, EditError)>,
+}
+
+impl InstalledSchedules {
+    /// Returns these schedules without those of the other scope.
+    #[must_use]
+    pub fn of(mut self, scope: JobScope) -> InstalledSchedules {
+        self.installed.retain(|installed| installed.scope == scope);
+        self
+    }
 }
 
 /// Finds the schedules in place. Runs `crontab -l`; without that program there is none in a crontab.
@@ -35,11 +46,18 @@ pub fn installed(environment: &Environment) -> InstalledSchedules {
 
 /// Finds the schedules in place with a crontab that was read before. Runs no program.
 pub fn installed_with(environment: &Environment, crontab: Result<Vec<u8>, EditError>) -> InstalledSchedules {
+    use JobScope::{System, User};
     let mut found = InstalledSchedules::default();
+    let crontab_of_all = || {
+        let text = Text::read(&cron::place(environment, System))?;
+        in_crontab(environment, System, &text.contents.unwrap_or_default())
+    };
     let answers = [
-        (Scheduler::Systemd, in_units(environment)),
-        (Scheduler::Cron, crontab.and_then(|crontab| in_crontab(&crontab))),
+        (Scheduler::Systemd, in_units(environment, User)),
+        (Scheduler::Cron, crontab.and_then(|crontab| in_crontab(environment, User, &crontab))),
         (Scheduler::Launchd, in_agents(environment)),
+        (Scheduler::Systemd, in_units(environment, System)),
+        (Scheduler::Cron, crontab_of_all()),
     ];
     for (scheduler, answer) in answers {
         match answer {
@@ -51,19 +69,23 @@ pub fn installed_with(environment: &Environment, crontab: Result<Vec<u8>, EditEr
     found
 }
 
-fn in_units(environment: &Environment) -> Result<Option<Installed>, EditError> {
-    let Ok(units) = Units::new(environment) else { return Ok(None) };
-    let installed =
-        |timer| Installed { scheduler: Scheduler::Systemd, place: TextPlace::File(timer), time: None };
+fn in_units(environment: &Environment, scope: JobScope) -> Result<Option<Installed>, EditError> {
+    let Ok(units) = Units::new(environment, scope) else { return Ok(None) };
+    let (scheduler, time) = (Scheduler::Systemd, None);
+    let installed = |timer| Installed { scope, scheduler, place: TextPlace::File(timer), time };
     Ok(units.enabled()?.map(installed))
 }
 
-fn in_crontab(crontab: &[u8]) -> Result<Option<Installed>, EditError> {
-    let place = TextPlace::Crontab;
+fn in_crontab(
+    environment: &Environment,
+    scope: JobScope,
+    crontab: &[u8],
+) -> Result<Option<Installed>, EditError> {
+    let place = cron::place(environment, scope);
     let damaged = |source| EditError::Block { place: place.clone(), source };
     let lines = cron::BLOCK.lines_in(crontab).map_err(damaged)?;
     let time = |lines: Vec<&[u8]>| cron::time_in(&lines.join(&b'\n'));
-    Ok(lines.map(time).map(|time| Installed { scheduler: Scheduler::Cron, place, time }))
+    Ok(lines.map(time).map(|time| Installed { scope, scheduler: Scheduler::Cron, place, time }))
 }
 
 fn in_agents(environment: &Environment) -> Result<Option<Installed>, EditError> {
@@ -71,5 +93,6 @@ fn in_agents(environment: &Environment) -> Result<Option<Installed>, EditError> 
     let place = TextPlace::File(agent.path);
     let contents = Text::read(&place)?.contents.filter(|text| Agent::is_ours(text));
     let time = contents.map(|text| Agent::time_in(&text));
-    Ok(time.map(|time| Installed { scheduler: Scheduler::Launchd, place, time }))
+    let (scope, scheduler) = (JobScope::User, Scheduler::Launchd);
+    Ok(time.map(|time| Installed { scope, scheduler, place, time }))
 }

@@ -26,6 +26,8 @@ pub struct Job {
     pub arguments: Vec<OsString>,
     /// The environment variables that it needs.
     pub variables: Vec<(&'static str, PathBuf)>,
+    /// The directories in which a job for every user writes; empty for a job of one user.
+    pub writable: Vec<PathBuf>,
 }
 
 /// The global options that decide what the job does.
@@ -39,6 +41,19 @@ pub struct JobOptions {
     pub threads: Option<u16>,
     /// The paths whose missing sources count as deleted, absolute.
     pub assume_gone: Vec<PathBuf>,
+    /// The options of a job for every user; `None` for a job of one user.
+    pub system: Option<SystemJobOptions>,
+}
+
+/// The options of a job for every user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SystemJobOptions {
+    /// Its options, as text.
+    pub arguments: Vec<OsString>,
+    /// The directories of the files that it writes as root, such as that of the metrics.
+    pub written: Vec<PathBuf>,
+    /// The directories of the homes.
+    pub homes: Vec<PathBuf>,
 }
 
 impl Job {
@@ -51,13 +66,19 @@ impl Job {
         let program = program.filter(|path| path.is_file()).ok_or_else(|| {
             Complaint::new("this program is not where it was started from", "start it again, by its path")
         })?;
-        let job = Job { program, arguments: options.arguments(), variables: variables(environment) };
+        let system = options.system.clone();
+        // Each user has directories of their own.
+        let variables = if system.is_some() { Vec::new() } else { variables(environment) };
+        let writable =
+            system.into_iter().flat_map(|system| [system.homes, system.written].concat()).collect();
+        let job = Job { program, arguments: options.arguments(), variables, writable };
         job.check_characters()?;
         Ok(job)
     }
 
     fn check_characters(&self) -> Result<(), Complaint> {
-        let paths = self.variables.iter().map(|(_, path)| path.as_os_str());
+        let paths =
+            self.variables.iter().map(|(_, path)| path).chain(&self.writable).map(|path| path.as_os_str());
         let words = self.arguments.iter().map(OsString::as_os_str).chain([self.program.as_os_str()]);
         let has_control = |text: &&std::ffi::OsStr| text.as_encoded_bytes().iter().any(u8::is_ascii_control);
         let Some(text) = words.chain(paths).find(has_control) else { return Ok(()) };
@@ -115,6 +136,7 @@ impl JobOptions {
             add("--assume-gone", path.into_os_string());
         }
         arguments.extend(["schedule".into(), "run".into()]);
+        arguments.extend(self.system.into_iter().flat_map(|system| system.arguments));
         arguments
     }
 }

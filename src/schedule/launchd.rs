@@ -187,7 +187,12 @@ mod tests {
     fn a_property_list_that_pycstore_did_not_write_stays() {
         let temporary = tempfile::tempdir().unwrap();
         let agent = Agent { path: temporary.path().join("pycstore.schedule.plist"), log: "/log".into() };
-        let job = Job { program: "/bin/pycstore".into(), arguments: Vec::new(), variables: Vec::new() };
+        let job = Job {
+            program: "/bin/pycstore".into(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            writable: Vec::new(),
+        };
         let time = DailyTime { hour: 3, minute: 0 };
         let list = agent.property_list(&job, time).unwrap();
         assert_eq!(Agent::time_in(&list), Some(time));

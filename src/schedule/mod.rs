@@ -1,9 +1,10 @@
-//! Schedules that prune the store every night: by systemd, cron or launchd.
+//! Schedules that prune the store every night: by systemd, cron or launchd; for one user, or as root for every user.
 //!
 //! * `scheduler`: the schedulers.
 //! * `job`: the command that a schedule runs.
 //! * `systemd`, `cron`, `launchd`: how each scheduler defines a job, and where.
 //! * `installed`: the schedules that are in place.
+//! * `users`: the users whose stores a job for every user prunes.
 //! * `new`, `removal`: a schedule to add, schedules to remove.
 //!
 //! # Invariants
@@ -22,11 +23,12 @@ mod new;
 mod removal;
 mod scheduler;
 pub mod systemd;
+pub mod users;
 
 pub use error::ScheduleError;
 pub use installed::{Installed, InstalledSchedules, installed, installed_with};
-pub use job::{Job, JobOptions};
+pub use job::{Job, JobOptions, SystemJobOptions};
 pub use launchd::Agent;
 pub use new::{NewSchedule, choose, time};
 pub use removal::ScheduleRemoval;
-pub use scheduler::{Scheduler, SchedulerError};
+pub use scheduler::{JobScope, Scheduler, SchedulerError};

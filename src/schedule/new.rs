@@ -5,16 +5,19 @@ use super::error::ScheduleError;
 use super::installed::Installed;
 use super::job::Job;
 use super::launchd::{self, Agent};
-use super::scheduler::{Scheduler, SchedulerError};
+use super::scheduler::{JobScope, Scheduler, SchedulerError};
 use super::systemd::{self, Units};
+use crate::complaint::Complaint;
 use crate::crontab::DailyTime;
-use crate::edits::{EditPlan, Placement, TextPlace};
+use crate::edits::{EditPlan, Placement};
 use crate::environment::Environment;
 use crate::host::directory::effective_user;
 
 /// A schedule to add.
 #[derive(Debug)]
 pub struct NewSchedule {
+    /// For whom it prunes.
+    pub scope: JobScope,
     /// Its scheduler.
     pub scheduler: Scheduler,
     /// Its edits.
@@ -24,12 +27,12 @@ pub struct NewSchedule {
 }
 
 /// Returns the scheduler to use: the one that the user wants, else the one in use, else the one that this machine has.
-pub fn choose(wanted: Option<Scheduler>, installed: &[Installed]) -> Scheduler {
+pub fn choose(wanted: Option<Scheduler>, scope: JobScope, installed: &[Installed]) -> Scheduler {
     let in_use = || installed.first().map(|installed| installed.scheduler);
     let available = || {
         if cfg!(target_os = "macos") {
             Scheduler::Launchd
-        } else if systemd::manager_runs() {
+        } else if systemd::manager_runs(scope) {
             Scheduler::Systemd
         } else {
             Scheduler::Cron
@@ -54,23 +57,33 @@ impl NewSchedule {
     /// If the scheduler does not run here, or its files cannot be changed or have lines that pycstore did not write.
     pub fn plan(
         environment: &Environment,
+        scope: JobScope,
         scheduler: Scheduler,
         job: &Job,
         installed: &[Installed],
     ) -> Result<NewSchedule, ScheduleError> {
-        let mut new = NewSchedule { scheduler, plan: EditPlan::default(), lines: Vec::new() };
+        let mut new = NewSchedule { scope, scheduler, plan: EditPlan::default(), lines: Vec::new() };
         match scheduler {
             Scheduler::Systemd => {
-                systemd::check_manager()?;
-                let units = Units::new(environment)?;
+                systemd::check_manager(scope)?;
+                let units = Units::new(environment, scope)?;
                 units.plan(&mut new.plan, job)?;
                 if !new.plan.is_empty() || units.enabled()?.is_none() {
-                    new.lines.push("enable and start pycstore.timer (systemctl --user)".into());
+                    new.lines.push(format!("enable and start pycstore.timer ({})", systemd::program(scope)));
                 }
             }
             Scheduler::Cron => {
-                let line = cron::line(job, time(installed, scheduler));
-                new.plan.insert_block(&TextPlace::Crontab, &cron::BLOCK, &line, Placement::End)?;
+                let line = cron::line(job, time(installed, scheduler), scope);
+                new.plan.insert_block(
+                    &cron::place(environment, scope),
+                    &cron::BLOCK,
+                    &line,
+                    Placement::End,
+                )?;
+            }
+            Scheduler::Launchd if scope == JobScope::System => {
+                let hint = "install it for each user: pycstore schedule install";
+                return Err(Complaint::new("an agent of launchd is for one user", hint).into());
             }
             Scheduler::Launchd => {
                 launchd::check_launchctl()?;
@@ -91,7 +104,7 @@ impl NewSchedule {
     /// If the scheduler refuses.
     pub fn start(&self, environment: &Environment) -> Result<(), SchedulerError> {
         match self.scheduler {
-            Scheduler::Systemd => systemd::enable(),
+            Scheduler::Systemd => systemd::enable(self.scope),
             Scheduler::Launchd => Agent::new(environment).map_or(Ok(()), |agent| agent.load()),
             Scheduler::Cron => Ok(()),
         }

@@ -17,6 +17,25 @@ pub enum Scheduler {
     Launchd,
 }
 
+/// For whom a schedule prunes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobScope {
+    /// For the user who installed it.
+    User,
+    /// For every user with a store: root's job continues as each of them.
+    System,
+}
+
+impl JobScope {
+    /// The name of a schedule in the receipt.
+    pub fn name_of(self, scheduler: Scheduler) -> String {
+        match self {
+            JobScope::User => scheduler.to_string(),
+            JobScope::System => format!("{scheduler} --system"),
+        }
+    }
+}
+
 /// As on the command line.
 impl Display for Scheduler {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

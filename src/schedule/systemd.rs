@@ -1,16 +1,20 @@
-//! systemd: a service and a timer of the user manager, systemd.service(5), systemd.timer(5).
+//! systemd: a service and a timer of the user manager, or of the system manager for every user: systemd.service(5),
+//! systemd.timer(5).
 //!
-//! The service has no namespaces of its own (`PrivateTmp`, `ProtectHome`, `ProtectSystem` …): they would give it another view of
+//! A user's service has no namespaces of its own (`PrivateTmp`, `ProtectHome`, `ProtectSystem` …): they would give it another view of
 //! the file system, and a source that it cannot see would count as deleted. `RestrictSUIDSGID`, and every option that implies it,
 //! makes `openat2` fail. `NoNewPrivileges` remains.
+//!
+//! The service for every user runs as root, which has to become each of them, and is confined as far as the view of the files stays:
+//! [`SANDBOX`].
 
 use super::error::ScheduleError;
 use super::job::{DESCRIPTION, Job, MARK, NAME};
-use super::scheduler::{SchedulerError, check};
+use super::scheduler::{JobScope, SchedulerError, check};
 use crate::complaint::Complaint;
 use crate::edits::{Block, EditError, EditPlan, Placement, Text, TextPlace};
 use crate::environment::Environment;
-use crate::host::program;
+use crate::host;
 use crate::units::Moment;
 use crate::units::date;
 use std::ffi::OsStr;
@@ -27,6 +31,39 @@ pub const TIMER: &str = "pycstore.timer";
 /// The manual page that each of our units names.
 const MANUAL: &str = "man:pycstore-schedule(1)";
 
+/// The settings of the service for every user, systemd.exec(5): root keeps the capabilities to become each user and to end that
+/// user's process, and writes only below `ReadWritePaths`.
+///
+/// Every user still sees the same files: what is mounted read-only is not hidden. So there is no `PrivateTmp`, `ProtectHome` or
+/// `TemporaryFileSystem`: a source that cannot be seen would count as deleted. `/dev/shm` stays with `PrivateDevices`. There is no
+/// `RestrictSUIDSGID`, which refuses `openat2`, and no `MemoryDenyWriteExecute`, under which PyPy cannot say which bytecode it loads.
+const SANDBOX: &str = "UMask=0077
+# Root keeps only the means to become each user, and to end that user's process.
+NoNewPrivileges=yes
+CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL
+# No PrivateTmp and no ProtectHome: a source that cannot be seen would be taken for gone.
+ProtectSystem=strict
+PrivateDevices=yes
+DevicePolicy=closed
+PrivateNetwork=yes
+IPAddressDeny=any
+RestrictAddressFamilies=none
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+LockPersonality=yes
+KeyringMode=private
+SystemCallArchitectures=native
+# No RestrictSUIDSGID: it refuses openat2.
+SystemCallFilter=@system-service memfd_create
+SystemCallErrorNumber=EPERM
+";
+
 /// The two units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Units {
@@ -36,17 +73,22 @@ pub struct Units {
     pub timer: PathBuf,
     /// The link that `systemctl enable` creates.
     wanted: PathBuf,
+    scope: JobScope,
 }
 
 impl Units {
-    /// Returns the paths of the user's units.
+    /// Returns the paths of the units.
     ///
     /// # Errors
     /// Without a directory for configurations.
-    pub fn new(environment: &Environment) -> Result<Units, Complaint> {
+    pub fn new(environment: &Environment, scope: JobScope) -> Result<Units, Complaint> {
         let none = || Complaint::new("no directory for units", "set HOME or XDG_CONFIG_HOME");
-        let directory = environment.configurations.as_ref().ok_or_else(none)?.join("systemd/user");
+        let directory = match scope {
+            JobScope::User => environment.configurations.as_ref().ok_or_else(none)?.join("systemd/user"),
+            JobScope::System => environment.system_configurations.join("systemd/system"),
+        };
         Ok(Units {
+            scope,
             service: directory.join(format!("{NAME}.service")),
             timer: directory.join(TIMER),
             wanted: directory.join("timers.target.wants").join(TIMER),
@@ -78,26 +120,32 @@ impl Units {
     /// # Errors
     /// If a unit cannot be changed, or has lines that pycstore did not write.
     pub fn plan(&self, plan: &mut EditPlan, job: &Job) -> Result<(), ScheduleError> {
-        plan_unit(plan, &self.service, &service(job))?;
-        plan_unit(plan, &self.timer, &timer())
+        plan_unit(plan, &self.service, &service(job, self.scope), self.scope)?;
+        plan_unit(plan, &self.timer, &timer(), self.scope)
     }
 }
 
 /// Plans one unit. Refuses a unit that pycstore did not write, and one with other lines: a second `[Service]` section would change
 /// what it does.
-fn plan_unit(plan: &mut EditPlan, path: &Path, lines: &[u8]) -> Result<(), ScheduleError> {
+fn plan_unit(plan: &mut EditPlan, path: &Path, lines: &[u8], scope: JobScope) -> Result<(), ScheduleError> {
     let place = TextPlace::File(path.to_path_buf());
     let text = Text::read(&place)?.contents;
     if let Some(text) = text.filter(|text| has_other_lines(text)) {
         let (why, hint) = if is_ours(&text) {
             (
                 "it has lines that pycstore did not write",
-                "move them to a drop-in: systemctl --user edit pycstore.service (or pycstore.timer)",
+                format!(
+                    "move them to a drop-in: {} edit pycstore.service (or pycstore.timer)",
+                    program(scope)
+                ),
             )
         } else {
             (
                 "pycstore did not write it",
-                "rename it, or schedule by cron: pycstore schedule install --with cron",
+                format!(
+                    "rename it, or schedule by cron: pycstore schedule install{} --with cron",
+                    option(scope)
+                ),
             )
         };
         return Err(Complaint::caused(EditError::Contents { place, why: why.into() }, hint).into());
@@ -122,7 +170,7 @@ fn has_other_lines(unit: &[u8]) -> bool {
 }
 
 /// Returns the lines of the service.
-pub fn service(job: &Job) -> Vec<u8> {
+pub fn service(job: &Job, scope: JobScope) -> Vec<u8> {
     let mut unit = format!(
         "[Unit]\nDescription={DESCRIPTION}\nDocumentation={MANUAL}\n\n[Service]\nType=oneshot\nExecStart="
     )
@@ -141,8 +189,21 @@ pub fn service(job: &Job) -> Vec<u8> {
         quote(&mut unit, &assignment, Dollar::Plain);
         unit.push(b'\n');
     }
+    unit.extend(b"Nice=19\nIOSchedulingClass=idle\n");
+    if scope == JobScope::System {
+        unit.extend(SANDBOX.as_bytes());
+        for directory in &job.writable {
+            // One that is not there is passed over.
+            let mut path = std::ffi::OsString::from("-");
+            path.push(directory);
+            unit.extend(b"ReadWritePaths=");
+            quote(&mut unit, &path, Dollar::Plain);
+            unit.push(b'\n');
+        }
+        return unit;
+    }
     unit.extend(
-        "Nice=19\nIOSchedulingClass=idle\nNoNewPrivileges=yes\n\
+        "NoNewPrivileges=yes\n\
          # Nothing that gives it another view of the file system (PrivateTmp, ProtectHome): a source that it cannot see\n\
          # would be taken for gone. Nothing that refuses openat2 (RestrictSUIDSGID).\n"
             .as_bytes(),
@@ -191,28 +252,51 @@ fn quote(out: &mut Vec<u8>, text: &OsStr, dollar: Dollar) {
     out.push(b'"');
 }
 
-/// Checks that the user manager runs and answers.
+/// Checks that the manager runs and answers.
 ///
 /// # Errors
 /// If it does not.
-pub fn check_manager() -> Result<(), Complaint> {
-    if manager_runs() {
+pub fn check_manager(scope: JobScope) -> Result<(), Complaint> {
+    if manager_runs(scope) {
         return Ok(());
     }
+    let manager = match scope {
+        JobScope::User => "user manager",
+        JobScope::System => "system manager",
+    };
+    let option = option(scope);
     Err(Complaint::new(
-        "no systemd user manager runs here",
-        "pycstore schedule install --with cron; or --print --with systemd, and enable the timer yourself",
+        format!("no systemd {manager} runs here"),
+        format!(
+            "pycstore schedule install{option} --with cron; or --print --with systemd, and enable the timer yourself"
+        ),
     ))
 }
 
-/// Whether the user manager runs and answers.
-pub fn manager_runs() -> bool {
-    matches!(control(&["show-environment"]), Ok(output) if output.status.success())
+/// Whether the manager runs and answers.
+pub fn manager_runs(scope: JobScope) -> bool {
+    matches!(control(scope, &["show-environment"]), Ok(output) if output.status.success())
+}
+
+/// Returns the command that controls the manager.
+pub fn program(scope: JobScope) -> &'static str {
+    match scope {
+        JobScope::User => "systemctl --user",
+        JobScope::System => "systemctl",
+    }
+}
+
+/// The option of `pycstore schedule` for this scope, with a space before it.
+fn option(scope: JobScope) -> &'static str {
+    match scope {
+        JobScope::User => "",
+        JobScope::System => " --system",
+    }
 }
 
 /// Returns the time at which the timer elapses next, if the manager knows it.
-pub fn next_elapse() -> Option<Moment> {
-    let output = control(&["show", TIMER, "--property=NextElapseUSecRealtime", "--value"]).ok()?;
+pub fn next_elapse(scope: JobScope) -> Option<Moment> {
+    let output = control(scope, &["show", TIMER, "--property=NextElapseUSecRealtime", "--value"]).ok()?;
     parse_time(&String::from_utf8(output.stdout).ok()?)
 }
 
@@ -223,42 +307,43 @@ fn parse_time(text: &str) -> Option<Moment> {
     date::parse_rfc3339(&format!("{day}T{time}Z"))
 }
 
-/// Makes the manager read the units, and starts the timer, now and at every login.
+/// Makes the manager read the units, and starts the timer, now and at every login or start.
 ///
 /// # Errors
 /// If the manager refuses.
-pub fn enable() -> Result<(), SchedulerError> {
-    reload()?;
-    tell(&["enable", "--now", TIMER])?;
+pub fn enable(scope: JobScope) -> Result<(), SchedulerError> {
+    reload(scope)?;
+    tell(scope, &["enable", "--now", TIMER])?;
     // Otherwise a timer that runs keeps its old time.
-    tell(&["restart", TIMER])
+    tell(scope, &["restart", TIMER])
 }
 
 /// Stops the timer, now and for every login.
 ///
 /// # Errors
 /// If the manager refuses.
-pub fn disable() -> Result<(), SchedulerError> {
-    tell(&["disable", "--now", TIMER])
+pub fn disable(scope: JobScope) -> Result<(), SchedulerError> {
+    tell(scope, &["disable", "--now", TIMER])
 }
 
 /// Makes the manager read the units again.
 ///
 /// # Errors
 /// If the manager refuses.
-pub fn reload() -> Result<(), SchedulerError> {
-    tell(&["daemon-reload"])
+pub fn reload(scope: JobScope) -> Result<(), SchedulerError> {
+    tell(scope, &["daemon-reload"])
 }
 
-fn tell(arguments: &[&str]) -> Result<(), SchedulerError> {
-    check(&format!("systemctl --user {}", arguments.join(" ")), control(arguments))
+fn tell(scope: JobScope, arguments: &[&str]) -> Result<(), SchedulerError> {
+    check(&format!("{} {}", program(scope), arguments.join(" ")), control(scope, arguments))
 }
 
-fn control(arguments: &[&str]) -> std::io::Result<Output> {
-    program::command("systemctl")?
+fn control(scope: JobScope, arguments: &[&str]) -> std::io::Result<Output> {
+    let mut words = program(scope).split(' ');
+    host::program::command(words.next().unwrap_or_default())?
         .env("LC_ALL", "C")
         .env("TZ", "UTC")
-        .arg("--user")
+        .args(words)
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -280,7 +365,7 @@ mod tests {
     fn the_timer_of_a_package_is_found_if_it_is_enabled() {
         let temporary = tempfile::tempdir().unwrap();
         let home = temporary.path().canonicalize().unwrap();
-        let units = Units::new(&Environment::of_test(home.to_str().unwrap())).unwrap();
+        let units = Units::new(&Environment::of_test(home.to_str().unwrap()), JobScope::User).unwrap();
         let packaged = home.join("usr/lib/systemd/user").join(TIMER);
         for directory in [&packaged, &units.wanted].map(|path| path.parent().unwrap()) {
             std::fs::create_dir_all(directory).unwrap();

@@ -58,6 +58,7 @@ impl TargetPlan {
             Target::Nerdtree => return Ok(TargetPlan::Snippet(snippet::NERDTREE)),
             Target::Docker => return Ok(TargetPlan::Snippet(snippet::DOCKER)),
             Target::GithubActions => return Ok(TargetPlan::Snippet(snippet::GITHUB_ACTIONS)),
+            Target::Ansible => return Ok(TargetPlan::Snippet(snippet::ANSIBLE)),
             Target::Make => return Ok(TargetPlan::Snippet(snippet::MAKE)),
             Target::Prometheus => return Ok(TargetPlan::Snippet(snippet::PROMETHEUS)),
             Target::Grafana => return Ok(TargetPlan::Snippet(snippet::GRAFANA)),

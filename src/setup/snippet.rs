@@ -18,6 +18,9 @@ pub const DOCKER: &str = include_str!("snippet/Dockerfile");
 /// Steps that keep the store in the cache of a workflow.
 pub const GITHUB_ACTIONS: &str = include_str!("snippet/github-actions.yml");
 
+/// The tasks of a role: the program, the configuration, the schedule for every user, the directory of the metrics.
+pub const ANSIBLE: &str = include_str!("snippet/ansible.yml");
+
 /// Alerts for the metrics of `prune`, `du` and `doctor`. `tests/host/prometheus.rs` lets Prometheus load this.
 pub const PROMETHEUS: &str = include_str!("snippet/prometheus-rules.yml");
 

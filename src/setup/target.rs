@@ -31,6 +31,8 @@ pub enum Target {
     Docker,
     /// Steps of a GitHub Actions workflow that cache the store
     GithubActions,
+    /// Tasks of an Ansible role that installs pycstore and its schedule for every user
+    Ansible,
     /// A target for a Makefile
     Make,
     /// Alerting rules of Prometheus for the files of --metrics

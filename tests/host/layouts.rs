@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A home with a store and a virtualenv of tools, none of the machine's configuration.
-struct Layouts {
+pub struct Layouts {
     _temporary: tempfile::TempDir,
-    home: PathBuf,
+    pub home: PathBuf,
     store: PathBuf,
     python: PathBuf,
 }
 
 impl Layouts {
-    fn new() -> Layouts {
+    pub fn new() -> Layouts {
         let temporary = tempfile::tempdir().unwrap();
         let home = temporary.path().canonicalize().unwrap();
         let mut layouts = Layouts {
@@ -48,7 +48,7 @@ impl Layouts {
 
     /// What a command that must succeed prints.
     #[track_caller]
-    fn run(&self, program: impl AsRef<Path>, arguments: &[&str]) -> String {
+    pub fn run(&self, program: impl AsRef<Path>, arguments: &[&str]) -> String {
         let mut command = self.command(program);
         self.finish(command.args(arguments))
     }

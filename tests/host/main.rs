@@ -17,6 +17,7 @@ mod doctor;
 mod doctor_variable;
 mod edited_files;
 mod encrypted;
+mod every_user;
 mod git;
 mod layouts;
 mod mounts;

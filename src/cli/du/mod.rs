@@ -143,7 +143,8 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
 /// Writes the metrics, before the output: a reader may end this process. Reports errors.
 fn write_metrics(session: &Session, opened: &Opened, path: &Path) -> bool {
     let latest = Journal::of_store(&session.environment, &opened.store).and_then(|journal| journal.latest());
-    let written = metrics::write(session, opened, path, Budget::default(), &latest.unwrap_or_default());
+    let metrics = metrics::of_store(session, opened, Budget::default(), &latest.unwrap_or_default());
+    let written = metrics.write(&session.environment.absolute(path));
     written.inspect_err(|error| complain::problem(error)).is_ok()
 }
 

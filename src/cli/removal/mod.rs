@@ -72,14 +72,16 @@ pub struct RunOptions {
     pub output: ResultOutput,
 }
 
-/// Whether a removing run prints its result on standard output.
+/// What a removing run prints on standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ResultOutput {
-    /// It does so.
+    /// Its result.
     #[default]
     Printed,
     /// The command that started it prints its own.
     LeftToCaller,
+    /// It prints the metrics instead, for the process that started it.
+    Metrics,
 }
 
 /// The result of a run that does nothing because another prune is running.

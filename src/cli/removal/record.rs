@@ -1,6 +1,6 @@
 //! Writes the history and the metrics of a run, and checks whether a run is due.
 
-use super::RemovalRun;
+use super::{RemovalRun, ResultOutput};
 use crate::cli::metrics;
 use crate::cli::output::complain;
 use crate::cli::selection::Selection;
@@ -10,6 +10,7 @@ use pycstore::exit::Exit;
 use pycstore::exposition::MetricsError;
 use pycstore::history::{Due, Journal, JournalError, Latest, Locked, Run};
 use pycstore::units::date;
+use std::io;
 
 /// Whether the last successful run is old enough.
 pub(super) fn is_due(
@@ -75,8 +76,15 @@ impl RemovalRun<'_> {
     }
 
     fn write_metrics(&self, latest: &Latest) -> Result<(), MetricsError> {
-        let Some(path) = &self.options.metrics else { return Ok(()) };
-        metrics::write(self.session, self.opened, path, self.selection.policy.budget, latest)
+        let (file, output) = (self.options.metrics.as_deref(), self.options.output);
+        if file.is_none() && output != ResultOutput::Metrics {
+            return Ok(());
+        }
+        let metrics = metrics::of_store(self.session, self.opened, self.selection.policy.budget, latest);
+        if output == ResultOutput::Metrics {
+            metrics.write_to(io::stdout())?;
+        }
+        file.map_or(Ok(()), |file| metrics.write(&self.session.environment.absolute(file)))
     }
 }
 

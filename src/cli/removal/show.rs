@@ -32,7 +32,7 @@ pub(super) fn show(
     look: ScanExtent,
 ) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    if options.output == ResultOutput::LeftToCaller {
+    if options.output != ResultOutput::Printed {
         return Ok(());
     }
     if options.json {

@@ -3,6 +3,7 @@
 //! * `install`, `remove`: edit the files, and tell the scheduler.
 //! * `nightly`: the scheduled job: a prune, then `share` if the configuration says so.
 //! * `show`: prints the status, or a schedule for the user to install.
+//! * `system`: the job for every user: one process each.
 //! * `policy`: the command of the schedule, and what it removes.
 //! * `problem`: messages about schedules that cannot be read or changed.
 
@@ -12,14 +13,21 @@ mod policy;
 mod problem;
 mod remove;
 mod show;
+mod system;
 
 pub use policy::last_run;
 
 use super::output::complain::Complaint;
+use super::removal::ResultOutput;
+use super::selection::MachineLimits;
 use super::session::Session;
 use clap::{Args, ValueEnum};
+use nightly::NightlyOptions;
 use pycstore::exit::Exit;
-use pycstore::schedule::Scheduler;
+use pycstore::host::directory::effective_user;
+use pycstore::schedule::{JobScope, Scheduler};
+use pycstore::units::{Age, Size};
+use std::path::PathBuf;
 
 /// Schedule a nightly prune (systemd, cron or launchd).
 ///
@@ -37,6 +45,14 @@ use pycstore::schedule::Scheduler;
 /// property list that install did not write is left unchanged. The schedule of another scheduler is removed once
 /// the new one is active. As root on another user's store, the job continues as that user, and install and status
 /// check and show the policy in that user's configuration.
+///
+/// With --system, root's job prunes the store of every user, one after another, each by a process of that user, with
+/// that user's configuration: the store is the configuration's, else ~/.cache/cpython, and users without one are
+/// skipped. The users are those in /etc/passwd whose home belongs to them and is on a local disk; homes on network
+/// file systems, FUSE and automounts are left alone and named. systemd confines the job (ProtectSystem=strict and
+/// others): it writes only in the directories of the homes that there are at the time of install, and of --metrics. For
+/// a store elsewhere, add ReadWritePaths= with `systemctl edit pycstore.service`. cron has the line in
+/// /etc/cron.d/pycstore. Options of install are those of each run.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -50,6 +66,19 @@ pub struct ScheduleOptions {
     /// The scheduler [default: systemd if its user manager runs, else cron; launchd on macOS]
     #[arg(long, value_name = "SCHEDULER")]
     pub with: Option<Scheduler>,
+    /// As root: for every user of this machine who has a store
+    #[arg(long)]
+    pub system: bool,
+    /// With --system: also remove the least recently used entries of each user until their disk usage is at most SIZE
+    #[arg(long, value_name = "SIZE", requires = "system")]
+    pub max_size: Option<Size>,
+    /// Stop cleanly after AGE, with --system: for each user; a process that does not answer is ended [default: the
+    /// user's limit; a process is ended after 1h]
+    #[arg(long, value_name = "AGE", requires = "system")]
+    pub max_runtime: Option<Age>,
+    /// With --system: write metrics of all users to FILE, for the textfile collector of Prometheus' node exporter
+    #[arg(long, value_name = "FILE", requires = "system", conflicts_with = "dry_run")]
+    pub metrics: Option<PathBuf>,
     /// With install: print the units, the line or the property list, and change nothing
     #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
     pub print: bool,
@@ -68,14 +97,35 @@ pub struct ScheduleOptions {
 }
 
 impl ScheduleOptions {
-    /// Whether it runs the scheduled job, and not as a dry run.
+    /// Whether it prunes one store, and not as a dry run.
     pub fn removes(&self) -> bool {
-        self.action == Action::Run && !self.dry_run
+        (self.action == Action::RunForUser || (self.action == Action::Run && !self.system)) && !self.dry_run
+    }
+
+    /// Whether root's job for every user reads the metrics of this run from its standard output.
+    pub fn prints_metrics(&self) -> bool {
+        self.action == Action::RunForUser && self.metrics.is_some()
     }
 
     /// Whether root continues as the owner of the store.
     pub fn continues_as_owner(&self) -> bool {
-        matches!(self.action, Action::Run | Action::Policy)
+        matches!(self.action, Action::Policy | Action::RunForUser)
+            || (matches!(self.action, Action::Run) && !self.system)
+    }
+
+    /// Whether this is root's job for every user, or about it.
+    pub fn is_for_every_user(&self) -> bool {
+        self.system && !matches!(self.action, Action::Policy | Action::RunForUser)
+    }
+
+    fn scope(&self) -> JobScope {
+        if self.system { JobScope::System } else { JobScope::User }
+    }
+
+    fn nightly(&self) -> NightlyOptions {
+        let limits = MachineLimits { max_size: self.max_size, max_runtime: self.max_runtime };
+        let output = if self.prints_metrics() { ResultOutput::Metrics } else { ResultOutput::Printed };
+        NightlyOptions { dry_run: self.dry_run, limits, output }
     }
 }
 
@@ -93,6 +143,9 @@ enum Action {
     /// Print what it would do, for this program
     #[value(hide = true)]
     Policy,
+    /// Run the job of one user, for this program
+    #[value(hide = true)]
+    RunForUser,
 }
 
 /// Runs `pycstore schedule`.
@@ -108,9 +161,21 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     if options.undo && !matches!(options.action, Action::Install | Action::Remove) {
         return Err(Complaint::new("--undo works only with install", "pycstore schedule remove").into());
     }
+    if options.is_for_every_user() {
+        check_system(session, options)?;
+    }
     match options.action {
         Action::Install if options.undo => remove::remove(session, options),
-        Action::Run => nightly::run(session, options),
+        Action::Run if options.system => system::run(session, options),
+        Action::Status if options.system => {
+            let exit = show::write_schedules(session, JobScope::System)?;
+            system::write_users(session)?;
+            Ok(exit)
+        }
+        Action::Policy | Action::RunForUser if options.system && !system::has_store(session) => {
+            Ok(Exit::Done)
+        }
+        Action::Run | Action::RunForUser => nightly::run(session, options.nightly()),
         Action::Status if options.json => show::status_as_json(session),
         Action::Status => show::status(session),
         Action::Policy => policy::print(session),
@@ -118,4 +183,25 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
         Action::Install => install::install(session, options),
         Action::Remove => remove::remove(session, options),
     }
+}
+
+/// Refuses `--system` where it cannot work.
+fn check_system(session: &Session, options: &ScheduleOptions) -> Result<(), Complaint> {
+    if options.action == Action::Status && options.json {
+        let hint = "pycstore schedule status --json shows the schedule for every user, too";
+        return Err(Complaint::new("--json does not work with --system", hint));
+    }
+    if session.global.store.is_some() {
+        let hint = "the store of each user is that of the user's configuration, else ~/.cache/cpython";
+        return Err(Complaint::new("--store does not work with --system", hint));
+    }
+    if !cfg!(target_os = "linux") {
+        let hint = "install it for each user: pycstore schedule install";
+        return Err(Complaint::new("--system works only on Linux", hint));
+    }
+    // What is printed can be looked at by every user.
+    if effective_user() != 0 && !options.print {
+        return Err(Complaint::new("--system needs root", "sudo pycstore schedule … --system"));
+    }
+    Ok(())
 }

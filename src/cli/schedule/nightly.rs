@@ -3,10 +3,10 @@
 //! Prune and share take the lock one after the other. If the prune did nothing, because it is not due or another
 //! process holds the lock, nothing is shared.
 
-use super::ScheduleOptions;
 use crate::cli::output::complain;
 use crate::cli::prune::PruneOptions;
-use crate::cli::removal::RunEnd;
+use crate::cli::removal::{ResultOutput, RunEnd, RunOptions};
+use crate::cli::selection::{MachineLimits, lesser};
 use crate::cli::session::Session;
 use crate::cli::share::{self, ShareOptions};
 use crate::cli::stop;
@@ -14,29 +14,36 @@ use pycstore::exit::Exit;
 use pycstore::units::Age;
 use std::time::Instant;
 
+/// What the job may do.
+#[derive(Debug, Clone, Default)]
+pub struct NightlyOptions {
+    /// It only shows what it would remove.
+    pub dry_run: bool,
+    /// The limits of a job for every user.
+    pub limits: MachineLimits,
+    /// What is printed.
+    pub output: ResultOutput,
+}
+
 /// Runs the job. Returns the worse exit status of both, so that `share` does not hide the result of the prune.
-pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
+pub fn run(session: &Session, options: NightlyOptions) -> anyhow::Result<Exit> {
     let began = Instant::now();
-    let mut prune = PruneOptions::default();
-    prune.run.dry_run = options.dry_run;
-    if options.removes() {
-        prune.run.metrics = session.configuration.metrics.as_ref().map(|file| file.value.clone());
-    }
+    let NightlyOptions { dry_run, limits, output } = options;
+    let metrics = session.configuration.metrics.as_ref().map(|file| file.value.clone()).filter(|_| !dry_run);
+    let run = RunOptions { dry_run, metrics, output, ..RunOptions::default() };
+    let prune = PruneOptions { run, limits, ..PruneOptions::default() };
     let pruned = match prune.carry_out(session)? {
         RunEnd::Finished(exit) if session.configuration.share.is_nightly() && !stop::is_signalled() => exit,
         end => return Ok(end.exit()),
     };
-    let limit = session.configuration.prune.max_runtime;
-    let rest = limit.map(|limit| limit.value.duration().saturating_sub(began.elapsed()));
+    let limit = session.configuration.prune.max_runtime.map(|limit| limit.value);
+    let rest =
+        lesser(limit, limits.max_runtime).map(|limit| limit.duration().saturating_sub(began.elapsed()));
     if rest.is_some_and(|rest| rest.is_zero()) {
         session.note("the prune took all of the maximum runtime: equal entries are left for the next run");
         return Ok(pruned);
     }
-    let options = ShareOptions {
-        dry_run: options.dry_run,
-        max_runtime: rest.map(Age::from),
-        ..ShareOptions::default()
-    };
+    let options = ShareOptions { dry_run, max_runtime: rest.map(Age::from), ..ShareOptions::default() };
     let shared = share::run(session, &options).unwrap_or_else(|error| {
         complain::fatal(&complain::explained(error));
         Exit::Incomplete

@@ -11,7 +11,7 @@ use anyhow::Context;
 use pycstore::exit::Exit;
 use pycstore::history::{self, Run};
 use pycstore::json;
-use pycstore::schedule::{Job, JobOptions};
+use pycstore::schedule::{Job, JobOptions, SystemJobOptions};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
@@ -21,7 +21,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// Those of [`Job::new`].
-pub fn job(session: &Session) -> Result<Job, Complaint> {
+pub fn job(session: &Session, system: Option<SystemJobOptions>) -> Result<Job, Complaint> {
     let environment = &session.environment;
     let store = session.store();
     let is_named = matches!(store.origin, Origin::Flag(_) | Origin::Variable(_));
@@ -29,6 +29,7 @@ pub fn job(session: &Session) -> Result<Job, Complaint> {
     // An empty PYCSTORE_CONFIG means no configuration.
     let configuration = || location.path.unwrap_or_else(|| "/dev/null".into());
     let options = JobOptions {
+        system,
         store: store.value.filter(|_| is_named),
         configuration: (location.origin != Origin::Default).then(configuration),
         threads: session.global.threads,
@@ -118,7 +119,7 @@ fn newest_run(session: &Session, names: &[String]) -> anyhow::Result<Option<Run>
 /// Runs `schedule policy` as the job would run `schedule run`: it continues as the owner of the store.
 fn ask_owner(session: &Session) -> anyhow::Result<NightlyPolicy> {
     const WHY: &str = "cannot determine the nightly policy of the owner of the store";
-    let mut arguments = job(session)?.arguments;
+    let mut arguments = job(session, None)?.arguments;
     arguments.pop();
     arguments.push("policy".into());
     let mut command = Command::new(this_program()?);
@@ -159,7 +160,7 @@ mod tests {
         let global = Arguments::try_parse_from(given).unwrap().global;
         let environment =
             Environment { executable: std::env::current_exe().ok(), ..Environment::of_test(home) };
-        let job = job(&Session::new(global, environment)).unwrap();
+        let job = job(&Session::new(global, environment), None).unwrap();
         job.arguments.iter().map(|argument| argument.to_str().unwrap().replace(home, "~")).collect()
     }
 

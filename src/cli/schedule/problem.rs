@@ -4,7 +4,7 @@ use crate::cli::output::complain::{self, Complaint};
 use crate::cli::session::Session;
 use pycstore::crontab::CrontabError;
 use pycstore::edits::{EditError, TextPlace};
-use pycstore::schedule::{Installed, ScheduleError, Scheduler};
+use pycstore::schedule::{Installed, ScheduleError, Scheduler, systemd};
 use std::path::Path;
 
 /// Reports that a schedule of this scheduler may be in place.
@@ -15,14 +15,15 @@ pub fn note_unknown(scheduler: Scheduler, error: &EditError) {
 
 /// Reports that a systemd timer is kept: pycstore did not write it.
 pub fn advise_kept(session: &Session, installed: &Installed) {
-    let configurations = session.environment.configurations.as_ref();
-    let is_users = |path: &Path| configurations.is_some_and(|directory| path.starts_with(directory));
+    let environment = &session.environment;
+    let configurations = environment.configurations.iter().chain([&environment.system_configurations]);
+    let is_users = |path: &Path| configurations.clone().any(|directory| path.starts_with(directory));
     let origin = match &installed.place {
         TextPlace::File(path) if !is_users(path) => "belongs to a package",
         _ => "was installed by hand",
     };
-    let hint = "systemctl --user disable --now pycstore.timer";
-    complain::advise(&format!("{} {origin} and is kept", installed.place), hint);
+    let hint = format!("{} disable --now pycstore.timer", systemd::program(installed.scope));
+    complain::advise(&format!("{} {origin} and is kept", installed.place), &hint);
 }
 
 /// Adds a hint to the error, if there is one.

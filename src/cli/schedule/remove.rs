@@ -14,7 +14,8 @@ use pycstore::schedule::{self, Installed, ScheduleRemoval, Scheduler};
 pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     home_of_user(&session.environment)?;
     let mut receipt = edit::receipt(session);
-    let mut removal = ScheduleRemoval::default();
+    let scope = options.scope();
+    let mut removal = ScheduleRemoval::new(scope);
     let mut known = Exit::Done;
     let schedulers = options.with.as_slice();
     let schedulers = if schedulers.is_empty() { Scheduler::value_variants() } else { schedulers };
@@ -30,7 +31,7 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
             }
         }
     }
-    for installed in schedule::installed(&session.environment).installed {
+    for installed in schedule::installed(&session.environment).of(scope).installed {
         let Installed { scheduler, .. } = installed;
         if schedulers.contains(&scheduler) && !removal.schedulers.contains(&scheduler) {
             advise_kept(session, &installed);

@@ -3,6 +3,7 @@
 use super::ScheduleOptions;
 use super::policy::{NightlyPolicy, job};
 use super::problem::note_unknown;
+use super::system;
 use crate::cli::output::path;
 use crate::cli::session::{Session, is_absent};
 use pycstore::edits::TextPlace;
@@ -10,7 +11,7 @@ use pycstore::exit::Exit;
 use pycstore::history::Run;
 use pycstore::json::{self, PathField, SCHEMA};
 use pycstore::quoting::at_home;
-use pycstore::schedule::{self, Agent, Installed, Scheduler, cron, systemd};
+use pycstore::schedule::{self, Agent, Installed, JobScope, Scheduler, cron, systemd};
 use pycstore::units::{Moment, date, human};
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
@@ -18,24 +19,32 @@ use std::path::Path;
 
 /// Prints a schedule for the user to install.
 pub fn print(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
-    NightlyPolicy::new(session)?.check()?;
-    let found = schedule::installed(&session.environment).installed;
-    let job = job(session)?;
+    let scope = options.scope();
+    let system = options.system.then(|| system::job_options(session, options)).transpose()?;
+    if system.is_none() {
+        NightlyPolicy::new(session)?.check()?;
+    }
+    let found = schedule::installed(&session.environment).of(scope).installed;
+    let job = job(session, system)?;
     let mut out = io::stdout().lock();
-    let scheduler = schedule::choose(options.with, &found);
+    let scheduler = schedule::choose(options.with, scope, &found);
     let time = schedule::time(&found, scheduler);
     match scheduler {
         Scheduler::Systemd => {
-            let units = systemd::Units::new(&session.environment)?;
-            for (path, text) in [(&units.service, systemd::service(&job)), (&units.timer, systemd::timer())] {
+            let units = systemd::Units::new(&session.environment, scope)?;
+            let texts = [systemd::service(&job, scope), systemd::timer()];
+            for (path, text) in [&units.service, &units.timer].into_iter().zip(texts) {
                 note_file(session, path);
                 writeln!(out, "# {}", path.file_name().unwrap_or_default().display())?;
                 out.write_all(&path::lines_shown(&text, &session.terminal))?;
             }
         }
         Scheduler::Cron => {
-            session.note("add to the crontab");
-            out.write_all(&path::lines_shown(&cron::line(&job, time), &session.terminal))?;
+            match cron::place(&session.environment, scope) {
+                TextPlace::Crontab => session.note("add to the crontab"),
+                TextPlace::File(file) => note_file(session, &file),
+            }
+            out.write_all(&path::lines_shown(&cron::line(&job, time, scope), &session.terminal))?;
         }
         Scheduler::Launchd => {
             let agent = Agent::new(&session.environment)?;
@@ -51,19 +60,30 @@ fn note_file(session: &Session, file: &Path) {
     session.note(&format!("save as {}", at_home(file, session.environment.home.as_deref())));
 }
 
-/// Prints the schedules in place, the last run and the policy.
-pub fn status(session: &Session) -> anyhow::Result<Exit> {
+/// Prints the schedules in place: all that prune the user's store, or those for every user.
+pub fn write_schedules(session: &Session, scope: JobScope) -> io::Result<Exit> {
     let found = schedule::installed(&session.environment);
+    let (found, option) = match scope {
+        JobScope::User => (found, ""),
+        JobScope::System => (found.of(scope), " --system"),
+    };
     for (scheduler, error) in &found.unknown {
         note_unknown(*scheduler, error);
     }
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = io::stdout().lock();
     if found.installed.is_empty() {
-        writeln!(out, "schedule  none (to install one: pycstore schedule install)")?;
+        writeln!(out, "schedule  none (to install one: pycstore schedule install{option})")?;
     }
     for installed in &found.installed {
         write_schedule(&mut out, session, installed)?;
     }
+    Ok(Exit::complete_if(!found.installed.is_empty()))
+}
+
+/// Prints the schedules in place, the last run and the policy.
+pub fn status(session: &Session) -> anyhow::Result<Exit> {
+    let exit = write_schedules(session, JobScope::User)?;
+    let mut out = BufWriter::new(io::stdout().lock());
     let NightlyPolicy { names, origin, share, last_run, user, .. } = NightlyPolicy::new(session)?;
     write_last_run(&mut out, session, last_run.map_err(anyhow::Error::msg)?)?;
     let policy = format!("policy    {} ({origin})", names.join(" "));
@@ -80,7 +100,7 @@ pub fn status(session: &Session) -> anyhow::Result<Exit> {
         writeln!(out, "{}", if is_absent(&store) { " (missing)" } else { "" })?;
     }
     out.flush()?;
-    Ok(Exit::complete_if(!found.installed.is_empty()))
+    Ok(exit)
 }
 
 /// `schedule status --json`.
@@ -102,6 +122,8 @@ struct StatusDocument<'a> {
 #[derive(Debug, Serialize)]
 struct ScheduleFields {
     scheduler: String,
+    /// Whether root's job prunes for every user.
+    system: bool,
     place: String,
     next_run: Option<String>,
 }
@@ -134,6 +156,7 @@ impl ScheduleFields {
         let next = next_run(session, installed);
         ScheduleFields {
             scheduler: installed.scheduler.to_string(),
+            system: installed.scope == JobScope::System,
             place: installed.place.to_string(),
             next_run: next.map(date::rfc3339),
         }
@@ -143,7 +166,7 @@ impl ScheduleFields {
 /// When a schedule runs next; `None` if that is unknown.
 fn next_run(session: &Session, installed: &Installed) -> Option<Moment> {
     match installed.scheduler {
-        Scheduler::Systemd => systemd::next_elapse(),
+        Scheduler::Systemd => systemd::next_elapse(installed.scope),
         Scheduler::Cron | Scheduler::Launchd => {
             let time = installed.time?;
             date::next_daily(session.environment.now, time.hour, time.minute)
@@ -152,14 +175,15 @@ fn next_run(session: &Session, installed: &Installed) -> Option<Moment> {
 }
 
 fn write_schedule(out: &mut dyn Write, session: &Session, installed: &Installed) -> io::Result<()> {
-    let Installed { scheduler, place, .. } = installed;
+    let Installed { scope, scheduler, place, .. } = installed;
     let place = match place {
         TextPlace::File(file) if session.terminal.is_terminal() => {
             path::escaped(&at_home(file, session.environment.home.as_deref()))
         }
         place => path::text_shown(&place.to_string(), &session.terminal),
     };
-    writeln!(out, "schedule  {scheduler}: {place}")?;
+    let every_user = if *scope == JobScope::System { " (for every user)" } else { "" };
+    writeln!(out, "schedule  {scheduler}: {place}{every_user}")?;
     let next = next_run(session, installed);
     writeln!(out, "next run  {}", next.map_or("unknown".into(), date::local_minute))
 }
