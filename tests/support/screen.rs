@@ -27,7 +27,12 @@ pub struct OnScreen {
     programs_side: OwnedFd,
     modes: String,
     screen: vt100::Parser,
+    /// The last bytes that were read.
+    tail: Vec<u8>,
 }
+
+/// A title of the terminal, written behind the program's last word: what comes before it has arrived when it has.
+const END: &[u8] = b"\x1b]0;the end\x07";
 
 /// How such a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,7 +75,14 @@ impl OnScreen {
         env.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         env.env("TERM", "xterm-256color").current_dir(command.get_current_dir().unwrap());
         let child = env.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
-        OnScreen { child, terminal, programs_side, modes, screen: vt100::Parser::new(LINES, 100, 0) }
+        OnScreen {
+            child,
+            terminal,
+            programs_side,
+            modes,
+            screen: vt100::Parser::new(LINES, 100, 0),
+            tail: Vec::new(),
+        }
     }
 
     /// What the screen shows, a line each.
@@ -86,6 +98,19 @@ impl OnScreen {
             let mut portion = [0; 4096];
             let length = rustix::io::read(&self.terminal, &mut portion).unwrap_or(0);
             self.screen.process(&portion[..length]);
+            self.tail.extend(&portion[..length]);
+            self.tail.drain(..self.tail.len().saturating_sub(END.len()));
+        }
+    }
+
+    /// Takes all that a program wrote that has ended or is stopped.
+    #[track_caller]
+    fn read_to_end(&mut self) {
+        assert_eq!(rustix::io::write(&self.programs_side, END), Ok(END.len()));
+        let began = Instant::now();
+        while self.tail != END {
+            assert!(began.elapsed() < LIMIT, "the terminal passes nothing on");
+            self.read();
         }
     }
 
@@ -145,7 +170,7 @@ impl OnScreen {
         let status = format!("/proc/{}/stat", self.child.id());
         let is_stopped = || std::fs::read_to_string(&status).unwrap().contains(") T ");
         self.until("stop", |_| is_stopped());
-        (0..3).for_each(|_| self.read());
+        self.read_to_end();
         self.assert_restored();
         self
     }
@@ -170,7 +195,7 @@ impl OnScreen {
     #[track_caller]
     pub fn ends(mut self) -> (ScreenEnd, String) {
         let end = self.wait();
-        (0..3).for_each(|_| self.read());
+        self.read_to_end();
         self.assert_restored();
         (end, self.shown())
     }

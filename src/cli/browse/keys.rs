@@ -1,8 +1,8 @@
 //! The keys, what they ask for, and the screen that lists them. They are those of dua and ncdu where the two agree.
 
 use super::rows::TreeView;
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use pycstore::verdict::view::Order;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 /// A key, whatever the terminal calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@
 //! removes and inspects in other threads. What is removed goes through the same plan, checks, executor, lock and history as in
 //! a prune ([`super::removal::marked`]).
 //!
-//! Home of ratatui, and of crossterm through it.
+//! Home of ratatui and crossterm.
 //!
 //! # Invariants
 //!

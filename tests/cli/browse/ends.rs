@@ -1,7 +1,7 @@
 //! Ends of the browser that it did not ask for: signals, and a terminal that goes away.
 
 use super::{ASKED, CONFIRM, assert_gone, assert_history, browse, total, two_projects};
-use crate::support::screen::ScreenEnd;
+use crate::support::screen::{OnScreen, ScreenEnd};
 use crate::support::storm::grow;
 use crate::support::{World, assert_only_gone, newest};
 use rustix::process::Signal;
@@ -48,6 +48,13 @@ fn a_terminal_that_goes_away_ends_it() {
         screen.press(keys).until_shown(if keys == "ad" { ASKED } else { "kept" });
         assert_hung_up(screen.hangs_up());
     }
+    // One that was told to outlive its terminal has nobody who could end it.
+    let mut browse = world.command("/bin/sh");
+    browse.env("PYTHONPYCACHEPREFIX", &world.store).args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    browse.arg(world.program().get_program()).arg("browse");
+    let mut screen = OnScreen::start(&browse);
+    screen.until_shown("kept");
+    assert_eq!(screen.hangs_up(), ScreenEnd::Exit(2));
     assert_gone(&world, &before, &[]);
 }
 
