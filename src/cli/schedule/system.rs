@@ -100,7 +100,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     let limit = options.max_runtime.map_or(LONGEST_RUN, |age| age.duration() + GRACE);
     let mut runs = Vec::new();
     for user in users(session, &accounts)?.users {
-        runs.push(run_for(session, user, &arguments, stdout, limit)?);
+        runs.push(run_for(session, user, &arguments, stdout, limit));
     }
     let mut is_complete = runs.iter().all(|run| run.exit == Some(0));
     if let Some(file) = metrics
@@ -117,7 +117,7 @@ pub fn write_users(session: &Session) -> anyhow::Result<()> {
     let accounts = Accounts::read();
     let arguments = of_every_run(session, "policy");
     for user in users(session, &accounts)?.users {
-        let run = run_for(session, user, &arguments, Stdout::Collected(LONGEST_ANSWER), GRACE)?;
+        let run = run_for(session, user, &arguments, Stdout::Collected(LONGEST_ANSWER), GRACE);
         // Without a store there is no answer.
         let Ok(policy) = json::parse::<NightlyPolicy>(&run.metrics) else { continue };
         let last = match policy.last_run {
@@ -172,33 +172,47 @@ enum Stdout {
     Collected(u64),
 }
 
-/// Runs this program as a user and reports its messages after the user's name.
+/// Runs this program as a user and reports its messages after the user's name. Where it cannot be run, the other users still are.
 fn run_for(
     session: &Session,
     user: &User,
     arguments: &[OsString],
     stdout: Stdout,
     limit: Duration,
-) -> anyhow::Result<UserRun> {
-    let why = || format!("cannot run the job of {}", user.name);
+) -> UserRun {
     let began = Instant::now();
-    let mut command = command_as(user.id, Some(user), &session.environment).with_context(why)?;
+    let (exit, metrics) = started_for(session, user, arguments, stdout, limit).unwrap_or_else(|error| {
+        complain::note(&format!("{}: the job cannot be run: {error}", user.name));
+        (Some(Exit::Nothing.code()), Vec::new())
+    });
+    UserRun { user: user.name.clone(), exit, took: began.elapsed(), metrics }
+}
+
+/// The exit status of a user's process, none if a signal ended it, and what it wrote.
+fn started_for(
+    session: &Session,
+    user: &User,
+    arguments: &[OsString],
+    stdout: Stdout,
+    limit: Duration,
+) -> io::Result<(Option<u8>, Vec<u8>)> {
+    let mut command = command_as(user.id, Some(user), &session.environment)?;
     command.args(arguments).env(env::DIRECTORY, &user.home).stdin(Stdio::null()).stderr(Stdio::piped());
     if let Stdout::Collected(_) = stdout {
         command.stdout(Stdio::piped());
     }
-    let mut child = command.spawn().with_context(why)?;
+    let mut child = command.spawn()?;
     let messages = child.stderr.take().map(|pipe| collected(pipe, MOST_MESSAGES));
     let answer = match stdout {
         Stdout::Collected(most) => child.stdout.take().map(|pipe| collected(pipe, most)),
         Stdout::Inherited => None,
     };
-    let status = wait(&mut child, limit).with_context(why)?;
+    let status = wait(&mut child, limit)?;
     let killed = match status {
         Some(_) => None,
         None => {
             contained::kill(&mut child);
-            let ended = wait(&mut child, GRACE).with_context(why)?;
+            let ended = wait(&mut child, GRACE)?;
             Some(if ended.is_some() { "it was ended" } else { "it does not end, and is left behind" })
         }
     };
@@ -215,7 +229,7 @@ fn run_for(
         complain::note(&format!("{}: ended by a signal: {status}", user.name));
     }
     let exit = status.and_then(|status| status.code()).map(|code| u8::try_from(code).unwrap_or(u8::MAX));
-    Ok(UserRun { user: user.name.clone(), exit, took: began.elapsed(), metrics: received(answer) })
+    Ok((exit, received(answer)))
 }
 
 /// Waits for a process to end; `None` if it has not by then.
