@@ -61,7 +61,11 @@ impl OnScreen {
     /// The same by a command that is `env`: one that runs as another user. `env` makes signals end the program that were
     /// ignored where the tests were started, as by `nohup`.
     pub fn start_by(mut env: Command, command: &Command) -> OnScreen {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        // Elsewhere there is no such flag.
+        #[cfg(target_os = "linux")]
+        let flags = flags | OpenptFlags::CLOEXEC;
+        let terminal = openpt(flags).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
         let name = ptsname(&terminal, Vec::new()).unwrap();
