@@ -73,8 +73,20 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
                 last.control("TP", []).text([bold(*line)]).text([roman(*meaning)]);
             }
         }
-        if let Some((heading, said)) = after.split_once(": ") {
-            last.control("SH", [heading.to_uppercase().as_str()]).text([roman(said)]);
+        for (heading, said) in after.split("\n\n").filter_map(|section| section.split_once(':')) {
+            last.control("SH", [heading.to_uppercase().as_str()]);
+            match said.strip_prefix('\n') {
+                Some(lines) => {
+                    last.control("nf", []);
+                    for line in lines.lines() {
+                        last.text([roman(line)]);
+                    }
+                    last.control("fi", []);
+                }
+                None => {
+                    last.text([roman(said.trim_start())]);
+                }
+            }
         }
         if is_program {
             last.control("SH", ["ENVIRONMENT"]);

@@ -127,9 +127,9 @@ pub enum Matched {
 }
 
 impl SelectorOptions {
-    /// The selectors of the configuration.
+    /// The selectors of a run without options: those of the configuration, else of what `du` calls reclaimable.
     fn configured(session: &Session) -> SelectorOptions {
-        let table = &session.configuration.prune;
+        let table = session.configuration.prune.effective();
         let is_on = |flag: Option<Sourced<bool>>| flag.is_some_and(|flag| flag.value);
         SelectorOptions {
             orphans: is_on(table.orphans),
@@ -140,17 +140,6 @@ impl SelectorOptions {
             unused_for: table.unused_for.map(|age| age.value),
             max_size: table.max_size.map(|size| size.value),
             max_files: table.max_files.map(|files| files.value),
-            ..SelectorOptions::default()
-        }
-    }
-
-    /// The selectors of what `du` calls reclaimable.
-    fn reclaimable() -> SelectorOptions {
-        SelectorOptions {
-            orphans: true,
-            stale: true,
-            corrupt: true,
-            temporary: true,
             ..SelectorOptions::default()
         }
     }
@@ -191,7 +180,7 @@ impl SelectorOptions {
 impl Selection {
     /// Whether the configuration has a policy.
     pub fn is_configured(session: &Session) -> bool {
-        !SelectorOptions::configured(session).names().is_empty()
+        session.configuration.prune.has_policy()
     }
 
     /// The selection of `pycstore prune` with these options: that of the command line, else that of the
@@ -203,11 +192,7 @@ impl Selection {
         intervals: Intervals,
     ) -> anyhow::Result<Selection> {
         let is_given = !selectors.names().is_empty();
-        let chosen = match (is_given, Selection::is_configured(session)) {
-            (true, _) => selectors.clone(),
-            (false, true) => SelectorOptions::configured(session),
-            (false, false) => SelectorOptions::reclaimable(),
-        };
+        let chosen = if is_given { selectors.clone() } else { SelectorOptions::configured(session) };
         let scope = scope(session, scopes)?;
         let names = [chosen.names(), scope_names(session, &scope, scopes)].concat();
         // Intervals in the file apply only to the file's policy.
