@@ -60,8 +60,8 @@ pub struct ShareOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE
-    #[arg(long, value_name = "AGE")]
+    /// Stop cleanly after DURATION
+    #[arg(long, value_name = "DURATION")]
     pub max_runtime: Option<Age>,
     /// The scopes.
     #[command(flatten)]

@@ -59,8 +59,8 @@ pub struct RunOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE, at most half of which is spent on the scan, and report what is left
-    #[arg(long, value_name = "AGE")]
+    /// Stop cleanly after DURATION, at most half of which is spent on the scan, and report what is left
+    #[arg(long, value_name = "DURATION")]
     pub max_runtime: Option<Age>,
     /// Write metrics of the store and of this run to FILE (*.prom), for the textfile collector of Prometheus' node
     /// exporter, also if the run fails. The store is counted after the run. The owner of the store must be able to

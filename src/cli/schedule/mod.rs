@@ -2,7 +2,7 @@
 //!
 //! * `install`, `remove`: edit the files, and tell the scheduler.
 //! * `nightly`: the scheduled job: a prune, then `share` if the configuration says so.
-//! * `show`: prints the status, or a schedule for the user to install.
+//! * `show`: prints the status, alone with the next commands, or a schedule for the user to install.
 //! * `system`: the job for every user: one process each.
 //! * `policy`: the command of the schedule, and what it removes.
 //! * `problem`: messages about schedules that cannot be read or changed.
@@ -60,9 +60,9 @@ use std::path::PathBuf;
                         no schedule is installed; 2 nothing was done. With run: as for prune."
 )]
 pub struct ScheduleOptions {
-    /// What to do
+    /// What to do [default: show the schedule and the next commands]
     #[arg(value_name = "ACTION")]
-    action: Action,
+    action: Option<Action>,
     /// The scheduler [default: systemd if its user manager runs, else cron; launchd on macOS]
     #[arg(long, value_name = "SCHEDULER")]
     pub with: Option<Scheduler>,
@@ -72,9 +72,9 @@ pub struct ScheduleOptions {
     /// With --system: also remove the least recently used entries of each user until their disk usage is at most SIZE
     #[arg(long, value_name = "SIZE", requires = "system")]
     pub max_size: Option<Size>,
-    /// Stop cleanly after AGE, with --system: for each user; a process that does not answer is ended [default: the
+    /// Stop cleanly after DURATION, with --system: for each user; a process that does not answer is ended [default: the
     /// user's limit; a process is ended after 1h]
-    #[arg(long, value_name = "AGE", requires = "system")]
+    #[arg(long, value_name = "DURATION", requires = "system")]
     pub max_runtime: Option<Age>,
     /// With --system: write metrics of all users to FILE, for the textfile collector of Prometheus' node exporter
     #[arg(long, value_name = "FILE", requires = "system", conflicts_with = "dry_run")]
@@ -99,23 +99,29 @@ pub struct ScheduleOptions {
 impl ScheduleOptions {
     /// Whether it prunes one store, and not as a dry run.
     pub fn removes(&self) -> bool {
-        (self.action == Action::RunForUser || (self.action == Action::Run && !self.system)) && !self.dry_run
+        let is_run = self.action == Some(Action::Run) && !self.system;
+        (is_run || self.action == Some(Action::RunForUser)) && !self.dry_run
     }
 
     /// Whether root's job for every user reads the metrics of this run from its standard output.
     pub fn prints_metrics(&self) -> bool {
-        self.action == Action::RunForUser && self.metrics.is_some()
+        self.action == Some(Action::RunForUser) && self.metrics.is_some()
     }
 
     /// Whether root continues as the owner of the store.
     pub fn continues_as_owner(&self) -> bool {
-        matches!(self.action, Action::Policy | Action::RunForUser)
-            || (matches!(self.action, Action::Run) && !self.system)
+        let is_run = self.action == Some(Action::Run) && !self.system;
+        is_run || self.is_for_this_program()
     }
 
     /// Whether this is root's job for every user, or about it.
     pub fn is_for_every_user(&self) -> bool {
-        self.system && !matches!(self.action, Action::Policy | Action::RunForUser)
+        self.system && !self.is_for_this_program()
+    }
+
+    /// Whether root's process asks it of a user's.
+    fn is_for_this_program(&self) -> bool {
+        matches!(self.action, Some(Action::Policy | Action::RunForUser))
     }
 
     fn scope(&self) -> JobScope {
@@ -150,28 +156,26 @@ enum Action {
 
 /// Runs `pycstore schedule`.
 pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
-    if options.print && options.action != Action::Install {
+    let action = options.action;
+    if options.print && action != Some(Action::Install) {
         return Err(
             Complaint::new("--print works only with install", "pycstore schedule install --print").into()
         );
     }
-    if options.json && options.action != Action::Status {
+    if options.json && action != Some(Action::Status) {
         return Err(Complaint::new("--json works only with status", "pycstore schedule status --json").into());
     }
-    if options.undo && !matches!(options.action, Action::Install | Action::Remove) {
+    if options.undo && !matches!(action, Some(Action::Install | Action::Remove)) {
         return Err(Complaint::new("--undo works only with install", "pycstore schedule remove").into());
     }
     if options.is_for_every_user() {
         check_system(session, options)?;
     }
-    match options.action {
+    let Some(action) = action else { return show::overview(session, options.scope()) };
+    match action {
         Action::Install if options.undo => remove::remove(session, options),
         Action::Run if options.system => system::run(session, options),
-        Action::Status if options.system => {
-            let exit = show::write_schedules(session, JobScope::System)?;
-            system::write_users(session)?;
-            Ok(exit)
-        }
+        Action::Status if options.system => show::system_status(session),
         Action::Policy | Action::RunForUser if options.system && !system::has_store(session) => {
             Ok(Exit::Done)
         }
@@ -187,7 +191,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
 
 /// Refuses `--system` where it cannot work.
 fn check_system(session: &Session, options: &ScheduleOptions) -> Result<(), Complaint> {
-    if options.action == Action::Status && options.json {
+    if options.action == Some(Action::Status) && options.json {
         let hint = "pycstore schedule status --json shows the schedule for every user, too";
         return Err(Complaint::new("--json does not work with --system", hint));
     }
