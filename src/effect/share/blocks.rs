@@ -57,6 +57,9 @@ impl EntrySharing<'_> {
             }
             // The new file has one name.
             let [candidate] = names else { continue };
+            if self.linked.contains(&candidate.metadata.identity) {
+                continue;
+            }
             let entry = self.open_entry(candidate);
             match entry.and_then(|entry| self.rebuild(&base, &entry)) {
                 Ok(Ok(0)) => {}

@@ -21,8 +21,8 @@ use crate::store::body::{Fingerprint, HeaderPart, are_equal, fingerprint};
 use crate::store::scan::Trouble;
 use crate::units::{Moment, Tally};
 use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate, ShareKind};
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
@@ -44,7 +44,12 @@ pub struct ShareOutcome {
     pub troubles: Vec<Trouble>,
     /// Whether it was stopped before the end.
     pub is_stopped: bool,
+    /// In a dry run, the files of which names would become links, and those that would get them, by device and inode.
+    pub linked: FilesToLink,
 }
+
+/// Files by device and inode.
+pub type FilesToLink = HashSet<(u64, u64)>;
 
 /// Whether equal entries become links of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub struct EntrySharing<'a> {
     pub kind: ShareKind,
     /// How many threads may work.
     pub threads: Threads,
+    /// In a dry run, the files of which names would become links: they share no blocks as well.
+    pub linked: &'a FilesToLink,
     /// Becomes true when the run is to stop; this run sets it on a read-only file system.
     pub stop: &'a AtomicBool,
 }
@@ -92,6 +99,7 @@ impl ShareOutcome {
         }
         self.troubles.extend(other.troubles);
         self.is_stopped |= other.is_stopped;
+        self.linked.extend(other.linked);
     }
 
     fn leave(&mut self, why: NotShared, entries: u64) {
@@ -280,6 +288,9 @@ impl EntrySharing<'_> {
             }
             // The bytes are freed with the last link, and some links may be outside this store.
             let Metadata { links, bytes, disk, .. } = names[0].metadata;
+            if self.links == MakeLinks::No && linked > 0 {
+                shared.linked.extend([kept.metadata.identity, names[0].metadata.identity]);
+            }
             let size = if linked == links { (bytes, disk) } else { (0, 0) };
             shared.freed += Tally { files: linked, bytes: size.0, disk: size.1 };
             if rest.is_some() || shared.is_stopped {
