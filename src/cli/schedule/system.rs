@@ -16,7 +16,7 @@ use crate::cli::output::path::text_shown;
 use crate::cli::session::{Session, is_absent};
 use anyhow::Context;
 use pycstore::exit::Exit;
-use pycstore::history::every_user::{self, MOST_OF_USER, UserRun};
+use pycstore::history::every_user::{self, MOST_OF_USER, MetricsLeftOut, UserRun};
 use pycstore::host::accounts::{Accounts, User};
 use pycstore::host::contained;
 use pycstore::host::directory::effective_user;
@@ -103,11 +103,15 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
         runs.push(run_for(session, user, &arguments, stdout, limit)?);
     }
     let mut is_complete = runs.iter().all(|run| run.exit == Some(0));
-    if let Some(file) = metrics
-        && let Err(error) = every_user::metrics(&runs, SystemTime::now().into()).write(&file)
-    {
-        complain::problem(&error);
-        is_complete = false;
+    if let Some(file) = metrics {
+        let (metrics, left_out) = every_user::metrics(&runs, SystemTime::now().into());
+        for MetricsLeftOut { user, why } in left_out {
+            complain::note(&format!("{user}: metrics left out: {why}"));
+        }
+        if let Err(error) = metrics.write(&file) {
+            complain::problem(&error);
+            is_complete = false;
+        }
     }
     Ok(Exit::complete_if(is_complete))
 }
@@ -205,8 +209,12 @@ fn run_for(
     let received = |from: Option<Receiver<Vec<u8>>>| {
         from.and_then(|from| from.recv_timeout(Duration::from_secs(1)).ok()).unwrap_or_default()
     };
-    for line in String::from_utf8_lossy(&received(messages)).lines() {
+    let messages = received(messages);
+    for line in String::from_utf8_lossy(&messages).lines() {
         complain::note(&format!("{}: {}", user.name, line.strip_prefix("pycstore: ").unwrap_or(line)));
+    }
+    if messages.len() as u64 == MOST_MESSAGES {
+        complain::note(&format!("{}: messages after the first 64 KiB left out", user.name));
     }
     if let Some(killed) = killed {
         let seconds = limit.as_secs();
