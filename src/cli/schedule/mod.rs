@@ -48,11 +48,12 @@ use std::path::PathBuf;
 ///
 /// With --system, root's job prunes the store of every user, one after another, each by a process of that user, with
 /// that user's configuration: the store is the configuration's, else ~/.cache/cpython, and users without one are
-/// skipped. The users are those in /etc/passwd whose home belongs to them and is on a local disk; homes on network
-/// file systems, FUSE and automounts are left alone and named. systemd confines the job (ProtectSystem=strict and
-/// others): it writes only in the directories of the homes that there are at the time of install, and of --metrics. For
-/// a store elsewhere, add ReadWritePaths= with `systemctl edit pycstore.service`. cron has the line in
-/// /etc/cron.d/pycstore. Options of install are those of each run.
+/// skipped. The job does not know the PYTHONPYCACHEPREFIX of a user's shell: for another store, that user sets
+/// `store` in the configuration. The users are those in /etc/passwd whose home belongs to them and is on a local
+/// disk; homes on network file systems, FUSE and automounts are left alone and named. systemd confines the job
+/// (ProtectSystem=strict and others): it writes only in the directories of the homes that there are at the time of
+/// install, and of --metrics. A store elsewhere is refused, with a hint: a line ReadWritePaths= added by `systemctl
+/// edit pycstore.service`. cron has the line in /etc/cron.d/pycstore. Options of install are those of each run.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -77,7 +78,7 @@ pub struct ScheduleOptions {
     #[arg(long, value_name = "DURATION", requires = "system")]
     pub max_runtime: Option<Age>,
     /// With --system: write metrics of all users to FILE, for the textfile collector of Prometheus' node exporter
-    #[arg(long, value_name = "FILE", requires = "system", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE", requires = "system")]
     pub metrics: Option<PathBuf>,
     /// With install: print the units, the line or the property list, and change nothing
     #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
@@ -168,6 +169,10 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
     if options.undo && !matches!(action, Some(Action::Install | Action::Remove)) {
         return Err(Complaint::new("--undo works only with install", "pycstore schedule remove").into());
     }
+    if options.metrics.is_some() && options.dry_run && action != Some(Action::Install) {
+        let hint = "a dry run writes no metrics: pycstore schedule run --system --dry-run";
+        return Err(Complaint::new("--metrics does not work with --dry-run", hint).into());
+    }
     if options.is_for_every_user() {
         check_system(session, options)?;
     }
@@ -179,7 +184,13 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
         Action::Policy | Action::RunForUser if options.system && !system::has_store(session) => {
             Ok(Exit::Done)
         }
-        Action::Run | Action::RunForUser => nightly::run(session, options.nightly()),
+        Action::Run => nightly::run(session, options.nightly()),
+        Action::RunForUser => {
+            if !options.dry_run {
+                system::check_writable(session)?;
+            }
+            nightly::run(session, options.nightly())
+        }
         Action::Status if options.json => show::status_as_json(session),
         Action::Status => show::status(session),
         Action::Policy => policy::print(session),

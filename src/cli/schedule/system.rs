@@ -19,7 +19,7 @@ use pycstore::exit::Exit;
 use pycstore::history::every_user::{self, MOST_OF_USER, MetricsLeftOut, UserRun};
 use pycstore::host::accounts::{Accounts, User};
 use pycstore::host::contained;
-use pycstore::host::directory::effective_user;
+use pycstore::host::directory::{effective_user, room};
 use pycstore::host::trust;
 use pycstore::host::volumes::Mounts;
 use pycstore::json;
@@ -82,6 +82,20 @@ fn check_metrics(file: &Path) -> Result<(), Complaint> {
 /// Whether this user has a store: the configuration's or the default one exists.
 pub fn has_store(session: &Session) -> bool {
     session.store().value.is_some_and(|store| !is_absent(&store))
+}
+
+/// Refuses a store that this process may not write to: systemd's sandbox lets the job write only below its `ReadWritePaths`.
+pub fn check_writable(session: &Session) -> Result<(), Complaint> {
+    match session.store().value {
+        Some(store) if room(&store).is_ok_and(|room| room.is_read_only) => {
+            let store = store.display();
+            Err(Complaint::new(
+                format!("cannot write to {store}: the file system is read-only for this job"),
+                format!("systemctl edit pycstore.service: below [Service], add ReadWritePaths={store}"),
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Runs the job of every user, one after another.
