@@ -200,11 +200,8 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
         found: Vec::new(),
         troubles: Vec::new(),
     };
-    let parts = {
-        let mut progress = session.progress("scanning");
-        let scan = Scan { within: &named.mirrored, ..opened.scan(Question::Everything(unchecked)) };
-        scan.run(new_lister, |entries| progress.update(entries))
-    };
+    let scan = Scan { within: &named.mirrored, ..opened.scan(Question::Everything(unchecked)) };
+    let parts = session.scan(&scan, new_lister);
     let mut found = Vec::new();
     let mut troubles = Vec::new();
     let mut tags = BTreeSet::new();

@@ -345,15 +345,22 @@ fn scope_names(session: &Session, scope: &Scope, options: &ScopeOptions) -> Vec<
     names
 }
 
+/// Everything but the entries that the configuration keeps.
+///
+/// # Errors
+/// When a glob of the configuration is wrong.
+pub fn not_kept(session: &Session, opened: &Opened) -> anyhow::Result<Scope> {
+    let keep = keep(session, &[])?;
+    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
+    Ok(Scope { keep, ..Scope::default() })
+}
+
 /// The policy of a default prune, without the entries that the configuration keeps.
 ///
 /// # Errors
 /// When a glob of the configuration is wrong.
 pub fn reclaimable(session: &Session, opened: &Opened) -> anyhow::Result<Policy> {
-    let keep = keep(session, &[])?;
-    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
-    let scope = Scope { keep, ..Scope::default() };
-    Ok(Policy { scope, ..Policy::reclaimable() })
+    Ok(Policy { scope: not_kept(session, opened)?, ..Policy::reclaimable() })
 }
 
 /// Counts the files of the store in a view: those of which the sources are at or below `within`, if it names any.
@@ -373,9 +380,8 @@ pub fn count(
         let survey = Survey::new(&policy, unchecked, circumstances);
         survey.with_access_times(opened.access_times()).grouped(view, focus)
     };
-    let mut progress = session.progress("scanning");
     let scan = Scan { within, ..opened.scan(Question::Everything(unchecked)) };
-    Ok(Usage::collect(scan.run(new_survey, |entries| progress.update(entries))))
+    Ok(Usage::collect(session.scan(&scan, new_survey)))
 }
 
 /// The command that removes what was counted as reclaimable: `store` is the one that `--store` named.

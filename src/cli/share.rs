@@ -160,10 +160,7 @@ impl ShareRun<'_> {
         let question = Question::Everything(UncheckedHashes::Check);
         // What a stopped scan found can be shared: it may use all of the time.
         let scan = Scan { within: &policy.scope.mirrored, stop, ..opened.scan(question) };
-        let (keys, left, troubles) = {
-            let mut progress = self.session.progress("scanning");
-            SharedKeys::collect(scan.run(|| search.survey(), |entries| progress.update(entries)))
-        };
+        let (keys, left, troubles) = SharedKeys::collect(self.session.scan(&scan, || search.survey()));
         let mut shared = ShareOutcome { left, troubles, ..ShareOutcome::default() };
         let links = if self.mode == Mode::Real { MakeLinks::Yes } else { MakeLinks::No };
         let sharing = EntrySharing { store, links, kind, threads, linked, stop };
