@@ -34,7 +34,8 @@ pub fn width(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 
-/// The text in at most `columns` columns: its middle is cut, because both ends of a path matter most.
+/// The text in at most `columns` columns. A path loses its middle, because both ends matter most; words without a slash lose
+/// their end.
 pub fn fitted(text: &str, columns: usize) -> String {
     fitted_with(text, columns, "…")
 }
@@ -45,16 +46,11 @@ pub fn fitted_with(text: &str, columns: usize, mark: &str) -> String {
         return text.to_string();
     }
     let Some(room) = columns.checked_sub(width(mark)) else { return String::new() };
-    let head_room = room / 3;
-    let mut head = String::new();
-    let mut used = 0;
-    for character in text.chars() {
-        used += character.width().unwrap_or(0);
-        if used > head_room {
-            break;
-        }
-        head.push(character);
+    if text.trim_start().contains(' ') && !text.contains('/') {
+        return head(text, room) + mark;
     }
+    let head_room = room / 3;
+    let head = head(text, head_room);
     let mut tail: Vec<char> = Vec::new();
     let mut used = width(&head);
     for character in text.chars().rev() {
@@ -65,6 +61,20 @@ pub fn fitted_with(text: &str, columns: usize, mark: &str) -> String {
         tail.push(character);
     }
     head + mark + &tail.iter().rev().collect::<String>()
+}
+
+/// The beginning of the text, in at most `columns` columns.
+fn head(text: &str, columns: usize) -> String {
+    let mut head = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        used += character.width().unwrap_or(0);
+        if used > columns {
+            break;
+        }
+        head.push(character);
+    }
+    head
 }
 
 #[cfg(test)]
@@ -79,10 +89,19 @@ mod tests {
     }
 
     #[test]
+    fn words_lose_their_end() {
+        assert_eq!(fitted("in the store itself (foreign)", 29), "in the store itself (foreign)");
+        assert_eq!(fitted("in the store itself (foreign)", 15), "in the store i…");
+        assert_eq!(fitted("  12 more packages", 9), "  12 mor…");
+        assert_eq!(fitted("a-distribution-of-a-long-name", 13), "a-di…ong-name");
+    }
+
+    #[test]
     fn long_paths_lose_their_middle() {
         assert_eq!(fitted("/home/me/project", 20), "/home/me/project");
         assert_eq!(fitted("/home/me/projects/one", 13), "/hom…ects/one");
         assert_eq!(width(&fitted("/home/東京/projects/東京", 13)), 13);
+        assert_eq!(fitted("/home/me/my projects/one (gone)", 20), "/home/…ts/one (gone)");
         assert_eq!(fitted("abc", 0), "");
         assert_eq!(fitted_with("/home/me/projects/one", 13, "..."), "/ho...cts/one");
     }

@@ -55,7 +55,7 @@ use std::time::Instant;
 )]
 pub struct DoctorOptions {
     /// Maximum time to wait for a shell or an interpreter, such as 5s
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = timeout)]
     pub timeout: Age,
     /// Write the number of findings to FILE (*.prom), for the textfile collector of Prometheus' node exporter
     #[arg(long, value_name = "FILE")]

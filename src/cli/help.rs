@@ -202,7 +202,7 @@ mod tests {
         ("csv", "Print comma-separated values"),
         ("dry-run", "how "),
         ("json", "rint one JSON "),
-        ("max-runtime", "Stop cleanly after AGE"),
+        ("max-runtime", "Stop cleanly after DURATION"),
         ("max-size", "emove the least recently used entries"),
         ("metrics", "textfile collector of Prometheus"),
         ("print", "rint the "),

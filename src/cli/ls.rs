@@ -1,8 +1,7 @@
 //! `pycstore ls`: every file of the store with its status.
 
 use super::options::{Unchecked, values, whole};
-use super::output::entry::{EntryLine, write_columns};
-use super::output::style::Tone;
+use super::output::entry::{EntryLine, write_columns, write_headings};
 use super::output::{comma_separated, complain, path};
 use super::paths;
 use super::session::{Opened, Session};
@@ -201,11 +200,8 @@ pub fn run(session: &Session, options: &LsOptions) -> anyhow::Result<Exit> {
         found: Vec::new(),
         troubles: Vec::new(),
     };
-    let parts = {
-        let mut progress = session.progress("scanning");
-        let scan = Scan { within: &named.mirrored, ..opened.scan(Question::Everything(unchecked)) };
-        scan.run(new_lister, |entries| progress.update(entries))
-    };
+    let scan = Scan { within: &named.mirrored, ..opened.scan(Question::Everything(unchecked)) };
+    let parts = session.scan(&scan, new_lister);
     let mut found = Vec::new();
     let mut troubles = Vec::new();
     let mut tags = BTreeSet::new();
@@ -245,9 +241,8 @@ fn print(session: &Session, options: &LsOptions, opened: &Opened, found: &[Liste
         let rows = found.iter().map(|found| fields(opened, found));
         return comma_separated::print_rows(&mut out, &FIELDS, rows, &session.terminal);
     }
-    if session.terminal.is_terminal() && !options.json && !options.null && !found.is_empty() {
-        let heading = format!("{:<9}  {:<12}  {:>10}  PATH\n", "STATUS", "REASON", "SIZE");
-        out.write_all(&session.style().paint(heading.as_bytes(), Tone::Heading))?;
+    if !options.json && !options.null && !found.is_empty() {
+        write_headings(&mut out, &session.terminal, session.style())?;
     }
     for found in found {
         print_entry(session, options, opened, found, &mut out)?;

@@ -73,9 +73,7 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
                 last.control("TP", []).text([bold(*line)]).text([roman(*meaning)]);
             }
         }
-        if let Some((heading, said)) = after.split_once(": ") {
-            last.control("SH", [heading.to_uppercase().as_str()]).text([roman(said)]);
-        }
+        add_sections(&mut last, &after);
         if is_program {
             last.control("SH", ["ENVIRONMENT"]);
             for (name, meaning) in ENVIRONMENT {
@@ -96,6 +94,25 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
         pages.insert(page.get_filename(), String::from_utf8(text).map_err(io::Error::other)?);
     }
     Ok(pages)
+}
+
+/// Adds a section for each paragraph `Heading: text`. Lines below the heading stay as they are.
+fn add_sections(page: &mut Roff, text: &str) {
+    for (heading, said) in text.split("\n\n").filter_map(|section| section.split_once(':')) {
+        page.control("SH", [heading.to_uppercase().as_str()]);
+        match said.strip_prefix('\n') {
+            Some(lines) => {
+                page.control("nf", []);
+                for line in lines.lines() {
+                    page.text([roman(line)]);
+                }
+                page.control("fi", []);
+            }
+            None => {
+                page.text([roman(said.trim_start())]);
+            }
+        }
+    }
 }
 
 #[test]

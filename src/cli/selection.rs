@@ -127,9 +127,9 @@ pub enum Matched {
 }
 
 impl SelectorOptions {
-    /// The selectors of the configuration.
+    /// The selectors of a run without options: those of the configuration, else of what `du` calls reclaimable.
     fn configured(session: &Session) -> SelectorOptions {
-        let table = &session.configuration.prune;
+        let table = session.configuration.prune.effective();
         let is_on = |flag: Option<Sourced<bool>>| flag.is_some_and(|flag| flag.value);
         SelectorOptions {
             orphans: is_on(table.orphans),
@@ -140,17 +140,6 @@ impl SelectorOptions {
             unused_for: table.unused_for.map(|age| age.value),
             max_size: table.max_size.map(|size| size.value),
             max_files: table.max_files.map(|files| files.value),
-            ..SelectorOptions::default()
-        }
-    }
-
-    /// The selectors of what `du` calls reclaimable.
-    fn reclaimable() -> SelectorOptions {
-        SelectorOptions {
-            orphans: true,
-            stale: true,
-            corrupt: true,
-            temporary: true,
             ..SelectorOptions::default()
         }
     }
@@ -191,7 +180,7 @@ impl SelectorOptions {
 impl Selection {
     /// Whether the configuration has a policy.
     pub fn is_configured(session: &Session) -> bool {
-        !SelectorOptions::configured(session).names().is_empty()
+        session.configuration.prune.has_policy()
     }
 
     /// The selection of `pycstore prune` with these options: that of the command line, else that of the
@@ -203,11 +192,7 @@ impl Selection {
         intervals: Intervals,
     ) -> anyhow::Result<Selection> {
         let is_given = !selectors.names().is_empty();
-        let chosen = match (is_given, Selection::is_configured(session)) {
-            (true, _) => selectors.clone(),
-            (false, true) => SelectorOptions::configured(session),
-            (false, false) => SelectorOptions::reclaimable(),
-        };
+        let chosen = if is_given { selectors.clone() } else { SelectorOptions::configured(session) };
         let scope = scope(session, scopes)?;
         let names = [chosen.names(), scope_names(session, &scope, scopes)].concat();
         // Intervals in the file apply only to the file's policy.
@@ -360,15 +345,22 @@ fn scope_names(session: &Session, scope: &Scope, options: &ScopeOptions) -> Vec<
     names
 }
 
+/// Everything but the entries that the configuration keeps.
+///
+/// # Errors
+/// When a glob of the configuration is wrong.
+pub fn not_kept(session: &Session, opened: &Opened) -> anyhow::Result<Scope> {
+    let keep = keep(session, &[])?;
+    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
+    Ok(Scope { keep, ..Scope::default() })
+}
+
 /// The policy of a default prune, without the entries that the configuration keeps.
 ///
 /// # Errors
 /// When a glob of the configuration is wrong.
 pub fn reclaimable(session: &Session, opened: &Opened) -> anyhow::Result<Policy> {
-    let keep = keep(session, &[])?;
-    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
-    let scope = Scope { keep, ..Scope::default() };
-    Ok(Policy { scope, ..Policy::reclaimable() })
+    Ok(Policy { scope: not_kept(session, opened)?, ..Policy::reclaimable() })
 }
 
 /// Counts the files of the store in a view: those of which the sources are at or below `within`, if it names any.
@@ -388,9 +380,8 @@ pub fn count(
         let survey = Survey::new(&policy, unchecked, circumstances);
         survey.with_access_times(opened.access_times()).grouped(view, focus)
     };
-    let mut progress = session.progress("scanning");
     let scan = Scan { within, ..opened.scan(Question::Everything(unchecked)) };
-    Ok(Usage::collect(scan.run(new_survey, |entries| progress.update(entries))))
+    Ok(Usage::collect(session.scan(&scan, new_survey)))
 }
 
 /// The command that removes what was counted as reclaimable: `store` is the one that `--store` named.

@@ -21,7 +21,7 @@ use pycstore::source::witness::{Wanted, real_path};
 use pycstore::source::{Evidence, Fate};
 use pycstore::store::aliases::Aliases;
 use pycstore::store::mirrored::last_mirrored;
-use pycstore::store::scan::{Question, Scan, Trouble};
+use pycstore::store::scan::{Question, Scan, Trouble, Visitor};
 use pycstore::store::sharing::Sharing;
 use pycstore::store::{Purpose, Refusal, Store};
 use pycstore::units::Moment;
@@ -121,6 +121,12 @@ impl Session {
             Color::Always => Style::Coloured,
             Color::Never => Style::Plain,
         }
+    }
+
+    /// Runs a scan with a progress line.
+    pub fn scan<V: Visitor>(&self, scan: &Scan<'_>, new_visitor: impl Fn() -> V + Sync) -> Vec<V> {
+        let mut progress = self.progress("scanning");
+        scan.run(new_visitor, |entries| progress.update(entries))
     }
 
     /// Progress of work on entries; nothing is shown with --quiet.

@@ -8,7 +8,7 @@ use super::selection::{Matched, ScopeOptions, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
 use clap::Args;
-use pycstore::effect::share::{EntrySharing, MakeLinks, ShareOutcome};
+use pycstore::effect::share::{EntrySharing, FilesToLink, MakeLinks, ShareOutcome};
 use pycstore::exit::Exit;
 use pycstore::history::{Journal, JournalError, Run};
 use pycstore::host::extents::may_share;
@@ -43,6 +43,9 @@ use std::time::Instant;
 /// path only from version 9.2 on); those with unchecked hashes; those that the group or others may write to; those
 /// of other users; those for which `pycstore verify` has a warning; and those that a `keep` glob matches.
 ///
+/// A dry run counts as if a file could have any number of links. ext4 allows 65,000: then a real run links the rest
+/// to another of the equal files, and frees a little less.
+///
 /// `cp -a`, `rsync -aH` and `tar` keep the links; without -H, rsync copies each link as a separate file.
 ///
 /// With `nightly = true` in the table [share] of the configuration, `pycstore schedule run` shares after each
@@ -60,8 +63,8 @@ pub struct ShareOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE
-    #[arg(long, value_name = "AGE")]
+    /// Stop cleanly after DURATION
+    #[arg(long, value_name = "DURATION")]
     pub max_runtime: Option<Age>,
     /// The scopes.
     #[command(flatten)]
@@ -136,9 +139,10 @@ impl ShareRun<'_> {
     /// Shares files, and then blocks where the file system lets files share some.
     fn share(&self, policy: &Policy) -> ShareOutcome {
         let mount = self.opened.evidence.mounts.of(self.opened.store.real_path());
-        let mut shared = self.share_kind(policy, ShareKind::Files);
+        let mut shared = self.share_kind(policy, ShareKind::Files, &FilesToLink::new());
         if mount.is_some_and(|mount| may_share(&mount.kind)) && self.opened.stop.cause().is_none() {
-            let mut blocks = self.share_kind(policy, ShareKind::Blocks);
+            let linked = std::mem::take(&mut shared.linked);
+            let mut blocks = self.share_kind(policy, ShareKind::Blocks, &linked);
             // Those that share no file are counted already.
             blocks.left.retain(|why, _| *why == NotShared::NoLinks);
             shared.append(blocks);
@@ -149,20 +153,17 @@ impl ShareRun<'_> {
     }
 
     /// Scans for keys that several files have, then compares the files of each key, part by part.
-    fn share_kind(&self, policy: &Policy, kind: ShareKind) -> ShareOutcome {
+    fn share_kind(&self, policy: &Policy, kind: ShareKind, linked: &FilesToLink) -> ShareOutcome {
         let (opened, hashes) = (self.opened, RandomState::new());
         let (store, threads, stop) = (&opened.store, opened.threads(), opened.stop.flag());
         let search = ShareSearch { store, scope: &policy.scope, kind, keys: &hashes };
         let question = Question::Everything(UncheckedHashes::Check);
         // What a stopped scan found can be shared: it may use all of the time.
         let scan = Scan { within: &policy.scope.mirrored, stop, ..opened.scan(question) };
-        let (keys, left, troubles) = {
-            let mut progress = self.session.progress("scanning");
-            SharedKeys::collect(scan.run(|| search.survey(), |entries| progress.update(entries)))
-        };
+        let (keys, left, troubles) = SharedKeys::collect(self.session.scan(&scan, || search.survey()));
         let mut shared = ShareOutcome { left, troubles, ..ShareOutcome::default() };
         let links = if self.mode == Mode::Real { MakeLinks::Yes } else { MakeLinks::No };
-        let sharing = EntrySharing { store, links, kind, threads, stop };
+        let sharing = EntrySharing { store, links, kind, threads, linked, stop };
         for part in keys.parts() {
             let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
             let mut progress = self.session.progress("comparing");

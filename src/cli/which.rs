@@ -1,7 +1,7 @@
 //! `pycstore which`: the existing and the possible entries of a source.
 
 use super::output::complain;
-use super::output::entry::{EntryLine, write_columns};
+use super::output::entry::{EntryLine, write_columns, write_headings};
 use super::paths;
 use super::session::{Opened, Session};
 use anyhow::Context;
@@ -17,7 +17,7 @@ use pycstore::store::scan::{Question, Trouble};
 use pycstore::verdict::status::{self, Status, UncheckedHashes};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, StdoutLock, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -44,13 +44,91 @@ pub struct WhichOptions {
     pub json: bool,
 }
 
+/// What is printed: on a terminal, headings above the first line.
+struct Lines<'a> {
+    session: &'a Session,
+    options: &'a WhichOptions,
+    out: BufWriter<StdoutLock<'static>>,
+    has_headings: bool,
+}
+
+impl Lines<'_> {
+    fn new<'a>(session: &'a Session, options: &'a WhichOptions) -> Lines<'a> {
+        Lines { session, options, out: BufWriter::new(io::stdout().lock()), has_headings: false }
+    }
+
+    /// The line of an entry that may be missing.
+    fn columns(&mut self, shown: &Path, status: Option<Status>, disk: Option<u64>) -> io::Result<()> {
+        let (out, terminal) = (&mut self.out, &self.session.terminal);
+        if !std::mem::replace(&mut self.has_headings, true) {
+            write_headings(out, terminal, self.session.style())?;
+        }
+        write_columns(out, terminal, shown, status, disk)
+    }
+
+    /// Prints the entries of one source; returns how many there are. `is_its` decides by the path that
+    /// an entry records, if that is elsewhere, whether the entry belongs to the source.
+    fn entries_of(
+        &mut self,
+        opened: &Opened,
+        source: &Path,
+        is_its: &dyn Fn(Option<&Path>) -> bool,
+    ) -> anyhow::Result<usize> {
+        let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
+        let relative = name::mirror_of(parent);
+        let names = opened.store.names_of_entries(source).unwrap_or_else(|source| {
+            // The other sources are still searched.
+            if !is_missing(&source) {
+                complain::problem(&Trouble::Directory { path: opened.store.shown(relative, b""), source });
+            }
+            Vec::new()
+        });
+        let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
+        let mut count = 0;
+        for name in names {
+            let path_in_store = name::joined(relative, &name);
+            let shown = opened.store.shown(relative, &name);
+            let printed = scan.one(&path_in_store, |visit, entry| -> io::Result<Printed> {
+                let Some(status) = status::judge(entry, UncheckedHashes::Trust) else {
+                    return Ok(Printed::No);
+                };
+                // `x.py` and `x.pyw` share a slot: an entry belongs to the one that exists.
+                let is_anothers = matches!(entry.source, Source::Present(_))
+                    && entry.source_name().is_some_and(|name| name != source_name.as_bytes());
+                if is_anothers || !is_its(entry.recorded.as_deref()) {
+                    return Ok(Printed::No);
+                }
+                if self.options.json {
+                    let source = entry.source_path(&visit.source_directory());
+                    let owner = visit.owner();
+                    let line = EntryLine::new(&shown, entry, status, source.as_deref(), &owner);
+                    json::print(&mut self.out, &line)?;
+                } else {
+                    let disk = entry.metadata.map(|metadata| metadata.disk);
+                    self.columns(&shown, Some(status), disk)?;
+                }
+                Ok(Printed::Yes)
+            });
+            match printed {
+                Ok(Some(answer)) => count += usize::from(answer? == Printed::Yes),
+                Ok(None) => {}
+                Err(trouble) => {
+                    complain::problem(&trouble);
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
+    }
+}
+
 /// Runs `pycstore which`.
 pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
     if options.expected {
         return show_expected(session, options);
     }
     let opened = session.open(Purpose::Look)?;
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut lines = Lines::new(session, options);
     let mut all_found = true;
     for source in &options.sources {
         let given = session.environment.absolute(source);
@@ -60,19 +138,19 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
         for source in &sources {
             // If the entry records a path with `..` behind a link, that path decides.
             let is_its = |recorded: Option<&Path>| recorded.is_none_or(|it| real_of_source(it) == real);
-            found += print_entries_of(session, options, &opened, source, &is_its, &mut out)?;
+            found += lines.entries_of(&opened, source, &is_its)?;
         }
         for beside in opened.aliases().beside_links(&real) {
             let is_its = |recorded: Option<&Path>| recorded.is_some_and(|it| real_of_source(it) == real);
-            found += print_entries_of(session, options, &opened, &beside, &is_its, &mut out)?;
+            found += lines.entries_of(&opened, &beside, &is_its)?;
         }
         if found == 0 {
             all_found = false;
-            out.flush()?;
+            lines.out.flush()?;
             paths::note_no_entry(&opened, sources.first().unwrap_or(&given));
         }
     }
-    out.flush()?;
+    lines.out.flush()?;
     Ok(Exit::complete_if(all_found))
 }
 
@@ -81,61 +159,6 @@ pub fn run(session: &Session, options: &WhichOptions) -> anyhow::Result<Exit> {
 enum Printed {
     Yes,
     No,
-}
-
-/// Prints the entries of one source; returns how many there are. `is_its` decides by the path that
-/// an entry records, if that is elsewhere, whether the entry belongs to the source.
-fn print_entries_of(
-    session: &Session,
-    options: &WhichOptions,
-    opened: &Opened,
-    source: &Path,
-    is_its: &dyn Fn(Option<&Path>) -> bool,
-    out: &mut dyn Write,
-) -> anyhow::Result<usize> {
-    let (Some(parent), Some(source_name)) = (source.parent(), source.file_name()) else { return Ok(0) };
-    let relative = name::mirror_of(parent);
-    let names = opened.store.names_of_entries(source).unwrap_or_else(|source| {
-        // The other sources are still searched.
-        if !is_missing(&source) {
-            complain::problem(&Trouble::Directory { path: opened.store.shown(relative, b""), source });
-        }
-        Vec::new()
-    });
-    let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
-    let mut count = 0;
-    for name in names {
-        let path_in_store = name::joined(relative, &name);
-        let shown = opened.store.shown(relative, &name);
-        let printed = scan.one(&path_in_store, |visit, entry| -> io::Result<Printed> {
-            let Some(status) = status::judge(entry, UncheckedHashes::Trust) else { return Ok(Printed::No) };
-            // `x.py` and `x.pyw` share a slot: an entry belongs to the one that exists.
-            let is_anothers = matches!(entry.source, Source::Present(_))
-                && entry.source_name().is_some_and(|name| name != source_name.as_bytes());
-            if is_anothers || !is_its(entry.recorded.as_deref()) {
-                return Ok(Printed::No);
-            }
-            if options.json {
-                let source = entry.source_path(&visit.source_directory());
-                let owner = visit.owner();
-                let line = EntryLine::new(&shown, entry, status, source.as_deref(), &owner);
-                json::print(out, &line)?;
-            } else {
-                let disk = entry.metadata.map(|metadata| metadata.disk);
-                write_columns(out, &session.terminal, &shown, Some(status), disk)?;
-            }
-            Ok(Printed::Yes)
-        });
-        match printed {
-            Ok(Some(answer)) => count += usize::from(answer? == Printed::Yes),
-            Ok(None) => {}
-            Err(trouble) => {
-                complain::problem(&trouble);
-                count += 1;
-            }
-        }
-    }
-    Ok(count)
 }
 
 /// Shows where each interpreter would put the entries: those on this machine, and those that the store reveals by a
@@ -150,7 +173,7 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
     };
     let out_of_reach = found.out_of_reach.iter().map(|library| library.tag.as_str());
     let tags: BTreeSet<Tag> = found.tags().into_iter().chain(out_of_reach).map(Tag::from).collect();
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut lines = Lines::new(session, options);
     let mut all_read = true;
     for source in &options.sources {
         let source = session.environment.absolute(source);
@@ -171,14 +194,14 @@ fn show_expected(session: &Session, options: &WhichOptions) -> anyhow::Result<Ex
             });
             if options.json {
                 let status = there.map(|(status, _)| status);
-                json::print(&mut out, &ExpectedLine::new(&path, &source, tag, status))?;
+                json::print(&mut lines.out, &ExpectedLine::new(&path, &source, tag, status))?;
                 continue;
             }
             let (status, disk) = there.map_or((None, None), |(status, disk)| (Some(status), disk));
-            write_columns(&mut out, &session.terminal, &path, status, disk)?;
+            lines.columns(&path, status, disk)?;
         }
     }
-    out.flush()?;
+    lines.out.flush()?;
     let all_identified = complain::interpreters(&found);
     Ok(Exit::complete_if(all_read && all_identified))
 }

@@ -1,19 +1,17 @@
 //! The diagnosis: from facts to findings. Pure.
 
-use super::facts::{Coverage, Facts, NamedBy, OpenStore, Reads, Schedule, StoreState};
+use super::facts::{Coverage, Facts, NamedBy, OpenStore, Reads, StoreState};
 use super::finding::{self, Finding, Kind, Severity};
 use super::interpreters::{AskedInterpreter, Said};
-use super::{exposure, variable};
+use super::{exposure, past_runs, variable};
 use crate::complaint;
-use crate::history::Run;
 use crate::host::directory::Room;
 use crate::quoting::quoted;
-use crate::schedule::Scheduler;
 use crate::source::interpreter::StoreUse;
 use crate::store::others::StoreOrigin;
 use crate::store::scan::Trouble;
 use crate::units::Tally;
-use crate::units::{date, human};
+use crate::units::human;
 use std::path::{Path, PathBuf};
 
 /// A file system is nearly full below this share of free space or free inodes, in percent.
@@ -27,9 +25,6 @@ const LEAST_PART_SHARED: u64 = 4;
 
 /// Sharing is not proposed for a store with less disk usage than this, in bytes.
 const LEAST_DISK_SHARED: u64 = 50_000_000;
-
-/// Seconds without a run after which a schedule counts as broken: a week, because machines are switched off.
-const LONGEST_PAUSE: i64 = 7 * 86_400;
 
 impl Facts {
     /// Whether there is a store.
@@ -86,7 +81,7 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
     };
     findings.extend(file_system(store, &option));
     findings.extend(unreadable(store));
-    findings.extend(history(facts, store, &option));
+    findings.extend(past_runs::judge(facts, store, &option));
     let Tally { files, disk, .. } = store.temporary;
     if files > 0 {
         let detail =
@@ -212,83 +207,6 @@ fn unreadable(store: &OpenStore) -> Vec<Finding> {
             .push(Finding::new(Severity::Warning, Kind::Unreadable, detail, "run it again").at(&store.path));
     }
     findings
-}
-
-/// Judges the runs of `prune` and the schedule.
-fn history(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
-    let finding = |(severity, detail, hint): (Severity, String, String)| {
-        Finding::new(severity, Kind::Schedule, detail, hint).at(&store.path)
-    };
-    let mut told: Vec<(Severity, String, String)> = locked(store).into_iter().collect();
-    match (&store.schedule, &store.last_run) {
-        (Ok(schedule), Ok(last)) => told.extend(last_run(facts, schedule, last.as_ref(), option)),
-        (schedule, last) => {
-            let why = |why: &String, hint: &str| (Severity::Warning, why.clone(), hint.to_string());
-            told.extend(schedule.as_ref().err().map(|it| why(it, "pycstore schedule status")));
-            told.extend(last.as_ref().err().map(|it| why(it, "pycstore history")));
-        }
-    }
-    told.into_iter().map(finding).collect()
-}
-
-/// Judges runs that found the store locked; a single one may be chance.
-fn locked(store: &OpenStore) -> Option<(Severity, String, String)> {
-    let locked = store.locked.as_ref().filter(|locked| locked.runs > 1)?;
-    let hint = match locked.process {
-        Some(process) => format!("ps -fp {process} shows it; end it if it is not a running prune"),
-        None => "look for it on other machines and in containers that use the store".into(),
-    };
-    let (runs, holder) = (locked.runs, locked.holder());
-    let detail = format!("the last {runs} runs of prune did nothing: {holder} held the lock");
-    Some((Severity::Warning, detail, hint))
-}
-
-/// Whether the schedule works.
-fn last_run(
-    facts: &Facts,
-    schedule: &Schedule,
-    last: Option<&Run>,
-    option: &str,
-) -> Option<(Severity, String, String)> {
-    let when =
-        |run: &Run| format!("{}, {}", date::local_minute(run.started), date::ago(run.started, facts.now));
-    let (severity, detail, hint) = match (schedule, last) {
-        (_, Some(run)) if !run.is_success() => {
-            let hint = format!("see what it says: pycstore prune --orphans --stale{option}");
-            let detail = format!("the last prune ({}) did not end well: {}", when(run), run.result());
-            return Some((Severity::Warning, detail, hint));
-        }
-        (Schedule::None, None) => (
-            Severity::Note,
-            "nothing prunes the store: no schedule is in place, and no run of prune is recorded".into(),
-            "pycstore schedule install",
-        ),
-        (Schedule::None, Some(run)) => (
-            Severity::Note,
-            format!("no schedule is in place; the last prune was by hand ({})", when(run)),
-            "pycstore schedule install",
-        ),
-        (Schedule::Ours(keeper), None) => (
-            Severity::Note,
-            format!("{keeper} is to prune every night, and has not done so yet"),
-            "pycstore schedule run does it now",
-        ),
-        (Schedule::Own, None) => (
-            Severity::Note,
-            "a line in the crontab is to prune, and no run is recorded yet".into(),
-            "pycstore history",
-        ),
-        (Schedule::Ours(_) | Schedule::Own, Some(run)) => {
-            if facts.now.seconds_since(run.started) <= LONGEST_PAUSE {
-                return None;
-            }
-            let keeper = if let Schedule::Ours(keeper) = schedule { *keeper } else { Scheduler::Cron };
-            let detail =
-                format!("{keeper} is to prune regularly, but the last run was long ago ({})", when(run));
-            (Severity::Warning, detail, "pycstore schedule status")
-        }
-    };
-    Some((severity, detail, hint.to_string()))
 }
 
 /// Judges the interpreters: a problem of several is one finding.
@@ -534,43 +452,6 @@ mod tests {
         };
         assert_eq!(hint(NamedBy::Surroundings), "pycstore prune --temporary");
         assert_eq!(hint(NamedBy::Flag), "pycstore prune --temporary --store '/a b/store'");
-    }
-
-    #[test]
-    fn a_schedule_is_judged_by_its_last_run() {
-        let told = |schedule: &Schedule, days: i64, exit: Option<u8>| {
-            let mut facts = with_store(|store| {
-                store.schedule = Ok(schedule.clone());
-                if let Ok(Some(run)) = &mut store.last_run {
-                    run.exit = exit.unwrap_or_default();
-                }
-                if exit.is_none() {
-                    store.last_run = Ok(None);
-                }
-            });
-            // The run was yesterday.
-            facts.now.seconds += (days - 1) * 86_400;
-            let words =
-                |it: &Finding| it.detail.split(['(', ':', ';']).next().unwrap_or_default().trim().to_string();
-            let told: Vec<String> =
-                diagnose(&facts).iter().map(|it| format!("{} {}", it.severity.name(), words(it))).collect();
-            told.join("\n")
-        };
-        let (none, ours, own) = (Schedule::None, Schedule::Ours(Scheduler::Systemd), Schedule::Own);
-        for (schedule, days, exit, expected) in [
-            (&ours, 1, Some(0), ""),
-            (&own, 7, Some(0), ""),
-            (&ours, 8, Some(0), "warning systemd is to prune regularly, but the last run was long ago"),
-            (&own, 8, Some(0), "warning cron is to prune regularly, but the last run was long ago"),
-            (&ours, 1, Some(1), "warning the last prune"),
-            (&none, 1, Some(1), "warning the last prune"),
-            (&ours, 1, None, "note systemd is to prune every night, and has not done so yet"),
-            (&own, 1, None, "note a line in the crontab is to prune, and no run is recorded yet"),
-            (&none, 1, None, "note nothing prunes the store"),
-            (&none, 1, Some(0), "note no schedule is in place"),
-        ] {
-            assert_eq!(told(schedule, days, exit), expected, "{schedule:?} {days} {exit:?}");
-        }
     }
 
     #[test]

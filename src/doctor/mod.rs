@@ -2,7 +2,7 @@
 //!
 //! * `facts`: everything that the diagnosis depends on. Facts from the disk come from the other rooms; answers of other
 //!   programs from `shells`, `systemd`, `cron` and `interpreters`, through `ask`, which limits the time for each answer.
-//! * `variable`, `exposure`, `diagnosis`: pure, from facts to findings.
+//! * `variable`, `exposure`, `past_runs`, `diagnosis`: pure, from facts to findings.
 //! * `metrics`: the number of findings, for Prometheus.
 //!
 //! # Invariants
@@ -18,6 +18,7 @@ mod facts;
 mod finding;
 mod interpreters;
 mod metrics;
+mod past_runs;
 mod place;
 mod shells;
 mod systemd;

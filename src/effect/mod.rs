@@ -85,6 +85,7 @@
 pub mod adopt;
 mod companion;
 pub mod compile;
+pub mod expectation;
 pub mod last_look;
 pub mod new_entry;
 pub mod outcome;

@@ -11,7 +11,6 @@ use crate::store::Store;
 use crate::store::tree::Tree;
 use crate::units::Tally;
 use crate::verdict::emptied::{DirectoryRule, EmptiedIn, owner_of_directories};
-use crate::verdict::links::LinkedVictims;
 use crate::verdict::plan::{Plan, PlannedDirectory, Skipped};
 use crate::verdict::policy::{Policy, Spared};
 use crate::verdict::usage::CountedLinks;
@@ -32,48 +31,6 @@ pub(crate) enum Prepared {
 
 /// What is done with a victim in its directory before it is looked at again and removed.
 pub(crate) type Prepare<'a> = dyn Fn(&Directory, &PlannedDirectory, &Victim) -> Prepared + Sync + 'a;
-
-/// Adds up what a plan would do if nothing changed meanwhile.
-///
-/// What is added early has no bytes of files with several links; [`Plan::linked`] knows of those as well.
-#[derive(Debug, Default)]
-pub struct Expectation {
-    part: Mutex<WorkerOutcome>,
-}
-
-impl Expectation {
-    /// Adds one directory, before the plan is whole.
-    pub fn add(&self, planned: &PlannedDirectory) {
-        let victims = planned.victims.iter().map(|victim| (victim, victim.tally()));
-        lock(&self.part).count_victims(&planned.owner, victims);
-    }
-
-    /// Adds up a whole plan that is not carried out yet, without directories.
-    pub fn of(plan: &Plan) -> Outcome {
-        let expectation = Expectation::default();
-        plan.directories.iter().for_each(|planned| expectation.add(planned));
-        let mut part = into_inner(expectation.part);
-        part.count_freed(&plan.linked);
-        Outcome { held_back: plan.held_back.clone(), ..Outcome::collect(vec![part], Vec::new()) }
-    }
-
-    /// Adds the rest of the plan.
-    pub fn finish(self, plan: Plan) -> Outcome {
-        plan.directories.iter().for_each(|planned| self.add(planned));
-        let mut part = into_inner(self.part);
-        part.emptied = plan.emptied;
-        part.count_freed(&plan.linked);
-        let Plan { skipped, held_back, over_budget, .. } = plan;
-        Outcome { over_budget, held_back, ..Outcome::collect(vec![part], skipped) }
-    }
-
-    /// What is freed of files with several links, where the links of one may lie in several trees.
-    pub(crate) fn of_linked(linked: &LinkedVictims) -> Outcome {
-        let mut part = WorkerOutcome::default();
-        part.count_freed(linked);
-        Outcome::collect(vec![part], Vec::new())
-    }
-}
 
 /// Is called after each file that is removed, by several threads.
 pub type OnRemoved<'a> = dyn Fn(&PlannedDirectory, &Victim) + Sync + 'a;

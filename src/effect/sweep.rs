@@ -2,9 +2,10 @@
 
 use super::adopt::{Adopter, Done, NotAdopted};
 use super::companion::Companions;
+use crate::effect::expectation::Expectation;
 use crate::effect::outcome::{Failure, Outcome};
 use crate::effect::remove as removal;
-use crate::effect::remove::{Expectation, Prepared};
+use crate::effect::remove::Prepared;
 use crate::host::directory::Directory;
 use crate::host::pool::Threads;
 use crate::source::owner::Owner;

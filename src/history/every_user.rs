@@ -13,6 +13,15 @@ pub const MOST_OF_USER: u64 = 1 << 18;
 /// Maximum length of the metrics of all users, in bytes. The metrics of the users after that are left out; how their runs ended is not.
 const MOST: usize = 1 << 24;
 
+/// Metrics of a user that are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsLeftOut<'a> {
+    /// The user's name.
+    pub user: &'a str,
+    /// The reason, after "metrics left out: ".
+    pub why: &'static str,
+}
+
 /// How the run of one user ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserRun {
@@ -29,8 +38,9 @@ pub struct UserRun {
 /// The exit status of a process that was ended by a signal: that of a run that did nothing is 2.
 const ENDED: u8 = 3;
 
-/// Returns the metrics of the runs of all users, of which the last ended at `now`.
-pub fn metrics(runs: &[UserRun], now: Moment) -> Exposition {
+/// Returns the metrics of the runs of all users, of which the last ended at `now`, and what is left out. A run that failed before
+/// it wrote any has none.
+pub fn metrics(runs: &[UserRun], now: Moment) -> (Exposition, Vec<MetricsLeftOut<'_>>) {
     let mut metrics = Exposition::new("");
     metrics.gauges(
         "pycstore_user_exit_status",
@@ -47,15 +57,23 @@ pub fn metrics(runs: &[UserRun], now: Moment) -> Exposition {
         "When the last run for every user ended, since 1970.",
         now.seconds,
     );
-    let mut length = 0;
-    let texts = runs.iter().map(|run| &*run.metrics).filter(|text| {
-        length += text.len();
-        length <= MOST
-    });
-    // A text that was cut has no such end.
-    let whole = texts.filter_map(|text| std::str::from_utf8(text).ok()).filter(|text| text.ends_with(END));
-    metrics.join(whole);
-    metrics
+    let (mut length, mut texts, mut left_out) = (0, Vec::new(), Vec::new());
+    for UserRun { user, metrics, .. } in runs.iter().filter(|run| !run.metrics.is_empty()) {
+        length += metrics.len();
+        // A text that was cut has no such end.
+        let why = match std::str::from_utf8(metrics) {
+            Ok(text) if text.ends_with(END) && length <= MOST => {
+                texts.push(text);
+                continue;
+            }
+            _ if length > MOST => "those of all users are longer than 16 MiB",
+            _ if metrics.len() as u64 == MOST_OF_USER => "they are longer than 256 KiB",
+            _ => "they are incomplete",
+        };
+        left_out.push(MetricsLeftOut { user, why });
+    }
+    metrics.join(texts);
+    (metrics, left_out)
 }
 
 #[cfg(test)]
@@ -70,25 +88,21 @@ mod tests {
             took: Duration::from_millis(1500),
             metrics: metrics.into(),
         };
-        let metrics = metrics(
-            &[
-                of(
-                    "a\"b",
-                    "# HELP pycstore_x X.\n# TYPE pycstore_x gauge\npycstore_x{store=\"/a\"} 1\n# EOF\n",
-                ),
-                of(
-                    "bob",
-                    "# HELP pycstore_y Y.\n# TYPE pycstore_y gauge\npycstore_y{store=\"/# HELP b\"} 3\n\
+        let runs = [
+            of("a\"b", "# HELP pycstore_x X.\n# TYPE pycstore_x gauge\npycstore_x{store=\"/a\"} 1\n# EOF\n"),
+            of(
+                "bob",
+                "# HELP pycstore_y Y.\n# TYPE pycstore_y gauge\npycstore_y{store=\"/# HELP b\"} 3\n\
                      pycstore_y{a=\"\\x\"} 1\npycstore_y{a=\"b\",a=\"c\"} 1\npycstore_y{a=\"b} 1\npycstore_y 1 1\nz 1\n\
                      pycstore_yz 1\n# HELP pycstore_user_exit_status X\npycstore_user_exit_status{user=\"bob\"} x\n\
                      # HELP z Z.\n# TYPE z gauge\nz 1\n\
                      # HELP pycstore_x X.\n# TYPE pycstore_x gauge\npycstore_x{store=\"/a\"} 2\n\
                      pycstore_x{store=\"/b\"} 2\n# EOF\n",
-                ),
-                of("eve", "# HELP pycstore_x X.\n# TYPE pycstore_x gauge\npycstore_x{store=\"/e"),
-            ],
-            Moment { seconds: 7, nanoseconds: 0 },
-        );
+            ),
+            of("eve", "# HELP pycstore_x X.\n# TYPE pycstore_x gauge\npycstore_x{store=\"/e"),
+        ];
+        let (metrics, left_out) = metrics(&runs, Moment { seconds: 7, nanoseconds: 0 });
+        assert_eq!(left_out, [MetricsLeftOut { user: "eve", why: "they are incomplete" }]);
         assert_eq!(
             crate::exposition::tests::parsed(&metrics.text().replace("_seconds 7", "_seconds{a=\"b\"} 7"))
                 .len(),
@@ -120,11 +134,37 @@ mod tests {
     }
 
     #[test]
+    fn metrics_that_are_left_out_are_named() {
+        let of = |user: usize, length: usize| UserRun {
+            user: format!("u{user}"),
+            exit: Some(0),
+            took: Duration::ZERO,
+            metrics: [" ".repeat(length - END.len()).as_bytes(), END.as_bytes()].concat(),
+        };
+        let longest = MOST_OF_USER as usize;
+        let mut runs: Vec<UserRun> = (0..=MOST / longest).map(|user| of(user, longest)).collect();
+        runs[0].metrics.fill(b' ');
+        runs[1].metrics.clear();
+        runs[2].metrics.pop();
+        runs.push(of(99, longest));
+        let (_, left_out) = metrics(&runs, Moment { seconds: 7, nanoseconds: 0 });
+        let left_out: Vec<String> = left_out.iter().map(|it| format!("{}: {}", it.user, it.why)).collect();
+        assert_eq!(
+            left_out,
+            [
+                "u0: they are longer than 256 KiB",
+                "u2: they are incomplete",
+                "u99: those of all users are longer than 16 MiB"
+            ]
+        );
+    }
+
+    #[test]
     fn the_manual_page_names_every_family() {
         let page = include_str!("../../man/pycstore-metrics.5");
         let (_, page) = page.split_once(".SH \"EVERY USER\"").unwrap();
         let run = UserRun { user: "bob".into(), exit: None, took: Duration::ZERO, metrics: Vec::new() };
-        let text = metrics(&[run], Moment { seconds: 7, nanoseconds: 0 }).text();
+        let text = metrics(&[run], Moment { seconds: 7, nanoseconds: 0 }).0.text();
         let families: Vec<&str> =
             text.lines().filter_map(|it| it.strip_prefix("# TYPE ")?.strip_suffix(" gauge")).collect();
         let named = page.lines().filter_map(|line| line.strip_prefix("\\fBpycstore_")?.split("\\fR").next());

@@ -36,7 +36,8 @@ const MANUAL: &str = "man:pycstore-schedule(1)";
 ///
 /// Every user still sees the same files: what is mounted read-only is not hidden. So there is no `PrivateTmp`, `ProtectHome` or
 /// `TemporaryFileSystem`: a source that cannot be seen would count as deleted. `/dev/shm` stays with `PrivateDevices`. There is no
-/// `RestrictSUIDSGID`, which refuses `openat2`, and no `MemoryDenyWriteExecute`, under which PyPy cannot say which bytecode it loads.
+/// `RestrictSUIDSGID`, which refuses `openat2`. `MemoryDenyWriteExecute` is possible because the job starts no interpreter: PyPy 3.9
+/// and 3.11 do not start under it, because they cannot allocate memory for the JIT.
 const SANDBOX: &str = "UMask=0077
 # Root keeps only the means to become each user, and to end that user's process.
 NoNewPrivileges=yes
@@ -57,6 +58,7 @@ ProtectHostname=yes
 RestrictNamespaces=yes
 RestrictRealtime=yes
 LockPersonality=yes
+MemoryDenyWriteExecute=yes
 KeyringMode=private
 SystemCallArchitectures=native
 # No RestrictSUIDSGID: it refuses openat2.

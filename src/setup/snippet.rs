@@ -21,7 +21,7 @@ pub const GITHUB_ACTIONS: &str = include_str!("snippet/github-actions.yml");
 /// The tasks of a role: the program, the configuration, the schedule for every user, the directory of the metrics.
 pub const ANSIBLE: &str = include_str!("snippet/ansible.yml");
 
-/// Alerts for the metrics of `prune`, `du` and `doctor`. `tests/host/prometheus.rs` lets Prometheus load this.
+/// Alerts for the metrics of `prune`, `du`, `doctor` and the job for every user. `tests/host/prometheus.rs` lets Prometheus load this.
 pub const PROMETHEUS: &str = include_str!("snippet/prometheus-rules.yml");
 
 /// A dashboard of the same metrics.

@@ -118,6 +118,36 @@ fn the_policy_is_shown_with_its_lines() {
     ");
 }
 
+/// What a run without options does, whatever turns it on or off: the listing, `prune`, and the schedule agree.
+#[test]
+fn the_listing_says_what_a_run_without_options_removes() {
+    let world = World::new();
+    let kept = store(&world, ".cache/cpython");
+    for (table, expected) in [
+        ("", "orphans stale corrupt temporary"),
+        ("min-interval = '0s'", "orphans stale corrupt temporary"),
+        ("orphans = false", "stale corrupt temporary"),
+        ("stale = true", "stale"),
+        ("max-size = '5GiB'", "max-size 5GiB"),
+        ("orphans = false\nstale = false\ncorrupt = false\ntemporary = false", ""),
+    ] {
+        world.write(PLACE, format!("assume-gone = ['/mnt/gone-disk']\n[prune]\n{table}\n"));
+        let shown = run(&world, &[], &["config", "--json"]).exits(0).json();
+        let values = shown["values"].as_array().unwrap().iter();
+        let is_on = values.filter(|it| it["value"] == true).map(|it| it["key"].as_str().unwrap());
+        let is_on: Vec<&str> = is_on.filter_map(|key| key.strip_prefix("prune.")).collect();
+        let status = run(&world, &[], &["schedule", "status", "--json"]).json();
+        let policy: Vec<&str> =
+            status["policy"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+        assert_eq!(policy.join(" "), expected, "{table}");
+        let flags: Vec<&str> = policy.into_iter().filter(|name| !name.contains(' ')).collect();
+        assert_eq!(is_on, flags, "{table}");
+        let removed = run(&world, &[], &["prune", "-n", "--json"]).exits(0).json();
+        assert_eq!(removed["removed"]["files"], u64::from(is_on.contains(&"orphans")), "{table}");
+    }
+    assert!(kept.is_dir());
+}
+
 #[test]
 fn a_mistake_stops_everything_before_it_begins() {
     let world = World::new();

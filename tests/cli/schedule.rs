@@ -217,3 +217,39 @@ fn what_cannot_be_shared_makes_the_job_incomplete() {
         format!("cannot replace {} by a link of an equal entry: Permission denied", entries[0].display());
     assert!(told.stderr.contains(&line), "{told:?}");
 }
+
+#[test]
+fn schedule_alone_says_the_state_and_the_next_commands() {
+    let world = mac();
+    insta::assert_snapshot!(schedule(&world, &[]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    schedule  none (to install one: pycstore schedule install)
+    last run  none recorded with this policy
+    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    store  /home/me/.cache/cpython (missing)
+    next  pycstore schedule install  prunes every night
+              pycstore schedule run -n  shows what the job would remove now
+    ----- stderr -----
+    ");
+    schedule(&world, &["install", "--with", "launchd", "--yes"]).exits(0);
+    insta::assert_snapshot!(schedule(&world, &[]).shown(), @r"
+    exit: 0
+    ----- stdout -----
+    schedule  launchd: /home/me/Library/LaunchAgents/pycstore.schedule.plist
+    next run  DATE
+    last run  none recorded with this policy
+    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    store  /home/me/.cache/cpython (missing)
+    next  pycstore schedule remove  removes the schedule
+              pycstore schedule run -n  shows what the job would remove now
+    ----- stderr -----
+    ");
+    insta::assert_snapshot!(schedule(&world, &["--json"]).shown(), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    pycstore: --json works only with status
+    hint: pycstore schedule status --json
+    ");
+}

@@ -246,7 +246,7 @@ fn what_did_not_answer_is_not_said_to_be_missing() {
     let refused = world.pycstore(["doctor", "--timeout", "0"]).exits(2).stderr;
     assert_eq!(
         refused,
-        "pycstore: invalid value '0' for '--timeout <TIME>': it is not longer than zero\n\
+        "pycstore: invalid value '0' for '--timeout <DURATION>': it is not longer than zero\n\
          hint: pycstore help doctor\n"
     );
 }

@@ -6,7 +6,7 @@
 use crate::layouts::Layouts;
 use crate::support::{Answer, HEADER, World, answer, date_back, files, give, newest, tool};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A machine with the users alice and bob, who have stores with an orphan, carol, who has none, and root.
 struct Machine {
@@ -54,9 +54,13 @@ impl Machine {
     }
 
     fn orphan(&self, user: &str) {
+        self.orphan_in(&self.store(user), user);
+    }
+
+    fn orphan_in(&self, store: &Path, user: &str) {
         let home = self.home(user);
         let below = home.strip_prefix("/").unwrap().join("gone/m.cpython-312.pyc");
-        let entry = self.store(user).join(below);
+        let entry = store.join(below);
         std::fs::create_dir_all(entry.parent().unwrap()).unwrap();
         std::fs::write(&entry, HEADER).unwrap();
         date_back(&entry);
@@ -168,7 +172,10 @@ fn the_budget_of_the_machine_limits_each_user() {
 fn root_installs_one_timer_for_every_user() {
     let machine = Machine::new();
     let installed = "pycstore schedule install --system --yes --max-size 5GiB --metrics metrics/all.prom";
-    machine.script(&format!("{installed} --dry-run || true"));
+    let shown = machine.script(&format!("{installed} --dry-run")).exits(0).stdout;
+    assert!(shown.contains(" --metrics /"), "{shown}");
+    machine.script("! pycstore schedule run --system --dry-run --metrics metrics/all.prom").exits(0);
+    machine.asked();
     assert_eq!(files(&machine.world.home.join("etc/units")).len(), 0);
     let installed =
         machine.script(&format!("{installed} 2>&1 | grep -v '^[+-]'; pycstore schedule status --system"));
@@ -176,7 +183,7 @@ fn root_installs_one_timer_for_every_user() {
     exit: 0
     ----- stdout -----
     enable and start pycstore.timer (systemctl)
-    @@ -0,0 +1,39 @@
+    @@ -0,0 +1,40 @@
     @@ -0,0 +1,14 @@
     pycstore: every night, as each user who has a store: that user's policy
     pycstore: errors are logged in `journalctl -u pycstore`
@@ -236,7 +243,7 @@ fn root_installs_one_timer_for_every_user() {
 /// unit, the program.
 ///
 /// The filter lets through what the unit names, without sockets (`RestrictAddressFamilies=none`) and namespaces
-/// (`RestrictNamespaces`).
+/// (`RestrictNamespaces`), and memory is not both writable and executable (`MemoryDenyWriteExecute`).
 const CONFINED: &str = r##"
 import ctypes, errno, os, subprocess, sys
 unit, command = sys.argv[1], sys.argv[2:]
@@ -252,6 +259,15 @@ lines = [line.strip().partition("=") for line in open(unit)]
 allowed = set().union(*map(calls, names.split() + ["@default"])) - {"socket", "socketpair", "unshare", "setns"}
 seccomp = ctypes.CDLL("libseccomp.so.2")
 seccomp.seccomp_init.restype = ctypes.c_void_p
+class Compared(ctypes.Structure):
+    _fields_ = [("argument", ctypes.c_uint), ("operator", ctypes.c_int), ("mask", ctypes.c_uint64), ("value", ctypes.c_uint64)]
+assert ("MemoryDenyWriteExecute", "=", "yes") in lines
+executable = ctypes.c_void_p(seccomp.seccomp_init(0x7FFF0000))
+# PROT_WRITE with PROT_EXEC, PROT_EXEC alone, SHM_EXEC; 7 compares masked bits.
+for name, argument, mask in [("mmap", 2, 6), ("mprotect", 2, 4), ("pkey_mprotect", 2, 4), ("shmat", 2, 0o100000)]:
+    number, compared = seccomp.seccomp_syscall_resolve_name(name.encode()), Compared(argument, 7, mask, mask)
+    assert seccomp.seccomp_rule_add_exact_array(executable, 0x00050000 | errno.EPERM, number, 1, ctypes.byref(compared)) == 0, name
+assert seccomp.seccomp_load(executable) == 0
 filter = ctypes.c_void_p(seccomp.seccomp_init(0x00050000 | errno.EPERM))
 for name in allowed:
     number = seccomp.seccomp_syscall_resolve_name(name.encode())
@@ -269,6 +285,12 @@ fn the_job_runs_under_the_restrictions_of_its_unit() {
     tool("systemd-analyze", "systemd");
     let machine = Machine::new();
     machine.world.write("confined.py", CONFINED);
+    // The store of carol is where the unit does not let the job write.
+    let elsewhere = machine.world.home.join("elsewhere");
+    machine.orphan_in(&elsewhere, "carol");
+    machine.world.write("homes/carol/.config/pycstore/config.toml", format!("store = {elsewhere:?}\n"));
+    give(&elsewhere, CAROL);
+    give(&machine.home("carol"), CAROL);
     let told = machine.script(
         "pycstore schedule install --system --print --with systemd --metrics metrics/all.prom |
              sed -n '/^# pycstore.service/,/^# pycstore.timer/p' > pycstore.service
@@ -295,13 +317,26 @@ fn the_job_runs_under_the_restrictions_of_its_unit() {
          done
          {confined} sh -c '! touch \"$HOME/../../new\"'
          {confined} sh -c '! chown 61001 \"$HOME\"'
+         {confined} {python} -I -c 'import mmap
+try: mmap.mmap(-1, 4096, prot=7)
+except PermissionError: pass
+else: raise SystemExit(\"W and X\")'
          {confined} {program} --quiet schedule run --system --metrics metrics/all.prom",
         machine.world.home.display(),
-        machine.world.home.display()
+        machine.world.home.display(),
+        python = newest().path.display()
     );
     let told = machine.script(&script);
-    assert_eq!((told.code, machine.entries("alice"), machine.entries("bob")), (0, 0, 0), "{told:?}");
-    assert!(!told.stderr.contains("pycstore"), "{told:?}");
+    insta::assert_snapshot!(told.shown(), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    touch: cannot touch '/home/me/homes/root/../../new': Read-only file system
+    chown: changing ownership of '/home/me/homes/root': Operation not permitted
+    pycstore: carol: cannot write to /home/me/elsewhere: the file system is read-only for this job
+    pycstore: carol: hint: systemctl edit pycstore.service: below [Service], add ReadWritePaths=/home/me/elsewhere
+    ");
+    assert_eq!((machine.entries("alice"), machine.entries("bob")), (0, 0), "{told:?}");
     let metrics = std::fs::read_to_string(machine.world.home.join("metrics/all.prom")).unwrap();
     assert!(metrics.contains("pycstore_user_exit_status{user=\"alice\"} 0\n"), "{metrics}");
 }
@@ -334,7 +369,7 @@ fn only_root_can_have_a_schedule_for_every_user() {
     ");
 }
 
-/// Ansible applies the role of `setup ansible` to this machine; a second time, nothing changes.
+/// Ansible applies the role of `setup ansible` to this machine, first without systemd, then with it; a second time, nothing changes.
 #[test]
 #[ignore = "needs root, a mount namespace, cron and ansible-core from the package index"]
 fn the_role_changes_nothing_the_second_time() {
@@ -353,14 +388,28 @@ fn the_role_changes_nothing_the_second_time() {
         "mount -t tmpfs tmpfs /var/lib; mount -t tmpfs tmpfs /usr/local/bin
          cp -a /etc \"$PWD/var\"; mount --bind \"$PWD/var/etc\" /etc; mount --bind etc/passwd /etc/passwd
          export LC_ALL=C.UTF-8 ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false
-         rm -f bin/systemctl
+         mv bin/systemctl kept
+         {ansible}; {ansible}; {ansible} --check; /usr/local/bin/pycstore schedule status --system
+         /usr/local/bin/pycstore schedule remove --system --yes
+         mv kept bin/systemctl; mount --bind etc/units /etc/systemd/system
          {ansible}; {ansible}; {ansible} --check; /usr/local/bin/pycstore schedule status --system"
     ));
     assert_eq!(told.code, 0, "{told:?}");
     let recaps: Vec<&str> = told.stdout.lines().filter(|line| line.starts_with("localhost ")).collect();
     let changed: Vec<&str> = recaps.iter().map(|line| line.split_whitespace().nth(3).unwrap()).collect();
-    assert_eq!(changed.len(), 3, "{told:?}");
-    assert_ne!(changed[0], "changed=0", "{told:?}");
-    assert_eq!(changed[1], "changed=0", "{told:?}");
-    assert!(told.stdout.contains("schedule  cron: /etc/cron.d/pycstore (for every user)"), "{told:?}");
+    assert_eq!(changed.len(), 6, "{told:?}");
+    for (first, scheduler) in
+        [(0, "cron: /etc/cron.d/pycstore"), (3, "systemd: /etc/systemd/system/pycstore.timer")]
+    {
+        assert_ne!(changed[first], "changed=0", "{told:?}");
+        assert_eq!(changed[first + 1..first + 3], ["changed=0"; 2], "{told:?}");
+        assert!(told.stdout.contains(&format!("schedule  {scheduler} (for every user)")), "{told:?}");
+    }
+    let asked = machine.asked();
+    assert_eq!(asked.matches("enable --now pycstore.timer").count(), 1, "{asked}");
+    let service = std::fs::read_to_string(machine.world.home.join("etc/units/pycstore.service")).unwrap();
+    assert!(
+        service.contains("/usr/local/bin/pycstore --quiet --config /etc/pycstore/config.toml schedule run --system --max-size=5368709120B --max-runtime=30m --metrics /var/lib/pycstore/pycstore.prom\n"),
+        "{service}"
+    );
 }

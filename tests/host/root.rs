@@ -847,7 +847,7 @@ fn as_root_sweep_becomes_the_owner_of_the_tree() {
     ----- stdout -----
     SIZE  FILES  ADOPTED  OWNER
     SIZE  2  1  /home/me/kept
-    removed 2 files and 1 directory, SIZE; adopted 1 of them, SIZE
+    adopted 1 file, SIZE; removed 1 other file and 1 directory, SIZE
     ----- stderr -----
     pycstore: /home/me/kept belongs to user 61001: continuing as user 61001
     ");

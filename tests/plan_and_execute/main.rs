@@ -13,8 +13,9 @@ mod sweep;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
+use pycstore::effect::expectation::Expectation;
 use pycstore::effect::outcome::Outcome;
-use pycstore::effect::remove::{self, Execution, Expectation};
+use pycstore::effect::remove::{self, Execution};
 use pycstore::host::directory::Resolver;
 use pycstore::host::pool::Threads;
 use pycstore::pyc::Loads;

@@ -95,6 +95,34 @@ macro_rules! prune_table {
     };
 }
 
+impl PruneTable {
+    /// Whether it names a selector, even to turn it off.
+    pub fn has_policy(&self) -> bool {
+        self.flags().iter().any(Option::is_some) || self.has_limits()
+    }
+
+    /// The table of a run without options. If it turns nothing on, the run removes what `du` calls reclaimable, except what
+    /// the table turns off.
+    pub fn effective(&self) -> PruneTable {
+        let mut table = self.clone();
+        let is_on = |flag: &Option<Sourced<bool>>| flag.is_some_and(|flag| flag.value);
+        if !self.flags().iter().any(is_on) && !self.has_limits() {
+            for flag in [&mut table.orphans, &mut table.stale, &mut table.corrupt, &mut table.temporary] {
+                flag.get_or_insert(Sourced::default(true));
+            }
+        }
+        table
+    }
+
+    fn flags(&self) -> [Option<Sourced<bool>>; 5] {
+        [self.orphans, self.stale, self.corrupt, self.temporary, self.dead_interpreters]
+    }
+
+    fn has_limits(&self) -> bool {
+        self.unused_for.is_some() || self.max_size.is_some() || self.max_files.is_some()
+    }
+}
+
 prune_table! {
     orphans: bool,
     stale: bool,

@@ -32,13 +32,14 @@ pub struct ConfigOptions {
 }
 
 /// The keys of the configuration.
-const CONFIG_HELP: &str = r#"Keys, all optional, each with an example:
+const CONFIG_HELP: &str = r#"Keys (all optional, with examples):
   store = "~/.cache/cpython"         ~ and $HOME at the start are expanded
   threads = 8
   keep = ["~/work/**"]               globs of sources whose entries are kept
   assume-gone = ["/mnt/old"]         as --assume-gone
   metrics = "/srv/pycstore.prom"     as prune --metrics, for `pycstore schedule run`
-  [prune]                            what `pycstore prune` does without a selector
+  [prune]                            what `pycstore prune` does without a selector; if
+                                     nothing is on: orphans, stale, corrupt, temporary
   orphans = true                     also stale, corrupt, temporary, dead-interpreters
   unused-for = "90d"                 units s, m, h, d, w, months, y
   max-size = "5GiB"                  500M is 500,000,000 bytes, 500MiB is 524,288,000
@@ -122,7 +123,7 @@ fn rows(session: &Session) -> Vec<ConfigRow> {
     }
     let file = session.configuration.metrics.clone().map(|file| file.map(ShownValue::Path));
     rows.push(row(metrics, file.unwrap_or(Sourced::default(ShownValue::Unset("none")))));
-    let prune = &session.configuration.prune;
+    let prune = session.configuration.prune.effective();
     for (key, value) in PruneTable::keys().iter().zip(prune.values()) {
         rows.push(row(&format!("prune.{key}"), value));
     }

@@ -102,10 +102,9 @@ pub(super) fn find(session: &Session, opened: &Opened, entries: &[PathBuf]) -> (
         found: LinksByFile::default(),
         troubles: Vec::new(),
     };
-    let mut progress = session.progress("scanning");
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
     let mut troubles = Vec::new();
-    for part in scan.run(new_finder, |entries| progress.update(entries)) {
+    for part in session.scan(&scan, new_finder) {
         troubles.extend(part.troubles);
         for (identity, links) in part.found.0 {
             all.add(identity, links.count, links.first);

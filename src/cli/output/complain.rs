@@ -72,11 +72,29 @@ pub fn problem(error: &(dyn Error + 'static)) {
     print(&one_line(error), None);
 }
 
-/// Several such problems.
+/// Several such problems. What a full or read-only disk causes is one line with a number: it would be one for each file.
 pub fn problems<E: Error + 'static>(errors: &[E]) {
+    let mut of_disk: BTreeMap<io::ErrorKind, (&E, u64)> = BTreeMap::new();
     for error in errors {
-        problem(error);
+        match kind_of_disk(error) {
+            Some(kind) => of_disk.entry(kind).or_insert((error, 0)).1 += 1,
+            None => problem(error),
+        }
     }
+    for (error, count) in of_disk.into_values() {
+        match count {
+            1 => problem(error),
+            more => note(&format!("{} ({} more)", one_line(error), human::count(more - 1))),
+        }
+    }
+}
+
+/// The kind of an error of the whole disk.
+fn kind_of_disk(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kind =
+        anyhow::Chain::new(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kind.filter(|kind| matches!(kind, QuotaExceeded | ReadOnlyFilesystem | StorageFull))
 }
 
 /// A note that is not an error.

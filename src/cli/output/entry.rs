@@ -2,6 +2,7 @@
 //! begin with.
 
 use super::path;
+use super::style::{Style, Tone};
 use super::terminal::Terminal;
 use pycstore::json::{PathField, SCHEMA, text};
 use pycstore::pyc::name::Name;
@@ -12,6 +13,18 @@ use pycstore::verdict::status::Status;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
+
+/// Writes the headings of the columns, on a terminal.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_headings(out: &mut dyn Write, terminal: &Terminal, style: Style) -> io::Result<()> {
+    if !terminal.is_terminal() {
+        return Ok(());
+    }
+    let headings = format!("{:<9}  {:<12}  {:>10}  PATH\n", "STATUS", "REASON", "SIZE");
+    out.write_all(&style.paint(headings.as_bytes(), Tone::Heading))
+}
 
 /// Writes the columns of the file at `shown`: status, reason, disk usage, path. For a missing file, only the path.
 ///

@@ -11,8 +11,9 @@ use super::{Judgement, RemovalRun, ResultOutput, RunOptions, Weighing, WhenLocke
 use crate::cli::selection::{Matched, Selection};
 use crate::cli::session::Session;
 use crate::cli::stop::{Cause, Stop};
+use pycstore::effect::expectation::Expectation;
 use pycstore::effect::outcome::Outcome;
-use pycstore::effect::remove::{Execution, Expectation, OnRemoved};
+use pycstore::effect::remove::{Execution, OnRemoved};
 use pycstore::exit::Exit;
 use pycstore::history::Journal;
 use pycstore::json::Mode;

@@ -25,8 +25,9 @@ use super::stop::Cause;
 use clap::Args;
 use list::RemovalList;
 use lock::{PruneLock, Turn};
+use pycstore::effect::expectation::Expectation;
 use pycstore::effect::outcome::Outcome;
-use pycstore::effect::remove::{Execution, Expectation};
+use pycstore::effect::remove::Execution;
 use pycstore::exit::Exit;
 use pycstore::history::{Journal, JournalError};
 use pycstore::json::Mode;
@@ -59,8 +60,8 @@ pub struct RunOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE, at most half of which is spent on the scan, and report what is left
-    #[arg(long, value_name = "AGE")]
+    /// Stop cleanly after DURATION, at most half of which is spent on the scan, and report what is left
+    #[arg(long, value_name = "DURATION")]
     pub max_runtime: Option<Age>,
     /// Write metrics of the store and of this run to FILE (*.prom), for the textfile collector of Prometheus' node
     /// exporter, also if the run fails. The store is counted after the run. The owner of the store must be able to

@@ -2,7 +2,7 @@
 //!
 //! * `install`, `remove`: edit the files, and tell the scheduler.
 //! * `nightly`: the scheduled job: a prune, then `share` if the configuration says so.
-//! * `show`: prints the status, or a schedule for the user to install.
+//! * `show`: prints the status, alone with the next commands, or a schedule for the user to install.
 //! * `system`: the job for every user: one process each.
 //! * `policy`: the command of the schedule, and what it removes.
 //! * `problem`: messages about schedules that cannot be read or changed.
@@ -48,11 +48,12 @@ use std::path::PathBuf;
 ///
 /// With --system, root's job prunes the store of every user, one after another, each by a process of that user, with
 /// that user's configuration: the store is the configuration's, else ~/.cache/cpython, and users without one are
-/// skipped. The users are those in /etc/passwd whose home belongs to them and is on a local disk; homes on network
-/// file systems, FUSE and automounts are left alone and named. systemd confines the job (ProtectSystem=strict and
-/// others): it writes only in the directories of the homes that there are at the time of install, and of --metrics. For
-/// a store elsewhere, add ReadWritePaths= with `systemctl edit pycstore.service`. cron has the line in
-/// /etc/cron.d/pycstore. Options of install are those of each run.
+/// skipped. The job does not know the PYTHONPYCACHEPREFIX of a user's shell: for another store, that user sets
+/// `store` in the configuration. The users are those in /etc/passwd whose home belongs to them and is on a local
+/// disk; homes on network file systems, FUSE and automounts are left alone and named. systemd confines the job
+/// (ProtectSystem=strict and others): it writes only in the directories of the homes that there are at the time of
+/// install, and of --metrics. A store elsewhere is refused, with a hint: a line ReadWritePaths= added by `systemctl
+/// edit pycstore.service`. cron has the line in /etc/cron.d/pycstore. Options of install are those of each run.
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -60,9 +61,9 @@ use std::path::PathBuf;
                         no schedule is installed; 2 nothing was done. With run: as for prune."
 )]
 pub struct ScheduleOptions {
-    /// What to do
+    /// What to do [default: show the schedule and the next commands]
     #[arg(value_name = "ACTION")]
-    action: Action,
+    action: Option<Action>,
     /// The scheduler [default: systemd if its user manager runs, else cron; launchd on macOS]
     #[arg(long, value_name = "SCHEDULER")]
     pub with: Option<Scheduler>,
@@ -72,12 +73,12 @@ pub struct ScheduleOptions {
     /// With --system: also remove the least recently used entries of each user until their disk usage is at most SIZE
     #[arg(long, value_name = "SIZE", requires = "system")]
     pub max_size: Option<Size>,
-    /// Stop cleanly after AGE, with --system: for each user; a process that does not answer is ended [default: the
+    /// Stop cleanly after DURATION, with --system: for each user; a process that does not answer is ended [default: the
     /// user's limit; a process is ended after 1h]
-    #[arg(long, value_name = "AGE", requires = "system")]
+    #[arg(long, value_name = "DURATION", requires = "system")]
     pub max_runtime: Option<Age>,
     /// With --system: write metrics of all users to FILE, for the textfile collector of Prometheus' node exporter
-    #[arg(long, value_name = "FILE", requires = "system", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE", requires = "system")]
     pub metrics: Option<PathBuf>,
     /// With install: print the units, the line or the property list, and change nothing
     #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
@@ -99,23 +100,29 @@ pub struct ScheduleOptions {
 impl ScheduleOptions {
     /// Whether it prunes one store, and not as a dry run.
     pub fn removes(&self) -> bool {
-        (self.action == Action::RunForUser || (self.action == Action::Run && !self.system)) && !self.dry_run
+        let is_run = self.action == Some(Action::Run) && !self.system;
+        (is_run || self.action == Some(Action::RunForUser)) && !self.dry_run
     }
 
     /// Whether root's job for every user reads the metrics of this run from its standard output.
     pub fn prints_metrics(&self) -> bool {
-        self.action == Action::RunForUser && self.metrics.is_some()
+        self.action == Some(Action::RunForUser) && self.metrics.is_some()
     }
 
     /// Whether root continues as the owner of the store.
     pub fn continues_as_owner(&self) -> bool {
-        matches!(self.action, Action::Policy | Action::RunForUser)
-            || (matches!(self.action, Action::Run) && !self.system)
+        let is_run = self.action == Some(Action::Run) && !self.system;
+        is_run || self.is_for_this_program()
     }
 
     /// Whether this is root's job for every user, or about it.
     pub fn is_for_every_user(&self) -> bool {
-        self.system && !matches!(self.action, Action::Policy | Action::RunForUser)
+        self.system && !self.is_for_this_program()
+    }
+
+    /// Whether root's process asks it of a user's.
+    fn is_for_this_program(&self) -> bool {
+        matches!(self.action, Some(Action::Policy | Action::RunForUser))
     }
 
     fn scope(&self) -> JobScope {
@@ -150,32 +157,40 @@ enum Action {
 
 /// Runs `pycstore schedule`.
 pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
-    if options.print && options.action != Action::Install {
+    let action = options.action;
+    if options.print && action != Some(Action::Install) {
         return Err(
             Complaint::new("--print works only with install", "pycstore schedule install --print").into()
         );
     }
-    if options.json && options.action != Action::Status {
+    if options.json && action != Some(Action::Status) {
         return Err(Complaint::new("--json works only with status", "pycstore schedule status --json").into());
     }
-    if options.undo && !matches!(options.action, Action::Install | Action::Remove) {
+    if options.undo && !matches!(action, Some(Action::Install | Action::Remove)) {
         return Err(Complaint::new("--undo works only with install", "pycstore schedule remove").into());
+    }
+    if options.metrics.is_some() && options.dry_run && action != Some(Action::Install) {
+        let hint = "a dry run writes no metrics: pycstore schedule run --system --dry-run";
+        return Err(Complaint::new("--metrics does not work with --dry-run", hint).into());
     }
     if options.is_for_every_user() {
         check_system(session, options)?;
     }
-    match options.action {
+    let Some(action) = action else { return show::overview(session, options.scope()) };
+    match action {
         Action::Install if options.undo => remove::remove(session, options),
         Action::Run if options.system => system::run(session, options),
-        Action::Status if options.system => {
-            let exit = show::write_schedules(session, JobScope::System)?;
-            system::write_users(session)?;
-            Ok(exit)
-        }
+        Action::Status if options.system => show::system_status(session),
         Action::Policy | Action::RunForUser if options.system && !system::has_store(session) => {
             Ok(Exit::Done)
         }
-        Action::Run | Action::RunForUser => nightly::run(session, options.nightly()),
+        Action::Run => nightly::run(session, options.nightly()),
+        Action::RunForUser => {
+            if !options.dry_run {
+                system::check_writable(session)?;
+            }
+            nightly::run(session, options.nightly())
+        }
         Action::Status if options.json => show::status_as_json(session),
         Action::Status => show::status(session),
         Action::Policy => policy::print(session),
@@ -187,7 +202,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
 
 /// Refuses `--system` where it cannot work.
 fn check_system(session: &Session, options: &ScheduleOptions) -> Result<(), Complaint> {
-    if options.action == Action::Status && options.json {
+    if options.action == Some(Action::Status) && options.json {
         let hint = "pycstore schedule status --json shows the schedule for every user, too";
         return Err(Complaint::new("--json does not work with --system", hint));
     }

@@ -1,4 +1,4 @@
-//! `pycstore schedule status`, and `install --print`.
+//! `pycstore schedule` alone, `status`, and `install --print`.
 
 use super::ScheduleOptions;
 use super::policy::{NightlyPolicy, job};
@@ -60,8 +60,36 @@ fn note_file(session: &Session, file: &Path) {
     session.note(&format!("save as {}", at_home(file, session.environment.home.as_deref())));
 }
 
+/// Prints the status and the next commands. It is no error that there is no schedule yet.
+pub fn overview(session: &Session, scope: JobScope) -> anyhow::Result<Exit> {
+    let (exit, option) = match scope {
+        JobScope::User => (status(session)?, ""),
+        JobScope::System => (system_status(session)?, " --system"),
+    };
+    let (action, meaning) = match exit {
+        Exit::Done => ("remove", "removes the schedule"),
+        _ => ("install", "prunes every night"),
+    };
+    let width = "install".len() + option.len();
+    let mut out = io::stdout().lock();
+    for (label, action, meaning) in
+        [("next", action, meaning), ("", "run -n", "shows what the job would remove now")]
+    {
+        let action = format!("{action}{option}");
+        writeln!(out, "{label:<9} pycstore schedule {action:<width$}   {meaning}")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints the schedules for every user, and the last run and the policy of each user.
+pub fn system_status(session: &Session) -> anyhow::Result<Exit> {
+    let exit = write_schedules(session, JobScope::System)?;
+    system::write_users(session)?;
+    Ok(exit)
+}
+
 /// Prints the schedules in place: all that prune the user's store, or those for every user.
-pub fn write_schedules(session: &Session, scope: JobScope) -> io::Result<Exit> {
+fn write_schedules(session: &Session, scope: JobScope) -> io::Result<Exit> {
     let found = schedule::installed(&session.environment);
     let (found, option) = match scope {
         JobScope::User => (found, ""),

@@ -16,10 +16,10 @@ use crate::cli::output::path::text_shown;
 use crate::cli::session::{Session, is_absent};
 use anyhow::Context;
 use pycstore::exit::Exit;
-use pycstore::history::every_user::{self, MOST_OF_USER, UserRun};
+use pycstore::history::every_user::{self, MOST_OF_USER, MetricsLeftOut, UserRun};
 use pycstore::host::accounts::{Accounts, User};
 use pycstore::host::contained;
-use pycstore::host::directory::effective_user;
+use pycstore::host::directory::{effective_user, room};
 use pycstore::host::trust;
 use pycstore::host::volumes::Mounts;
 use pycstore::json;
@@ -84,6 +84,20 @@ pub fn has_store(session: &Session) -> bool {
     session.store().value.is_some_and(|store| !is_absent(&store))
 }
 
+/// Refuses a store that this process may not write to: systemd's sandbox lets the job write only below its `ReadWritePaths`.
+pub fn check_writable(session: &Session) -> Result<(), Complaint> {
+    match session.store().value {
+        Some(store) if room(&store).is_ok_and(|room| room.is_read_only) => {
+            let store = store.display();
+            Err(Complaint::new(
+                format!("cannot write to {store}: the file system is read-only for this job"),
+                format!("systemctl edit pycstore.service: below [Service], add ReadWritePaths={store}"),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Runs the job of every user, one after another.
 pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit> {
     let metrics = options.metrics.as_deref().map(|file| session.environment.absolute(file));
@@ -103,11 +117,15 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
         runs.push(run_for(session, user, &arguments, stdout, limit));
     }
     let mut is_complete = runs.iter().all(|run| run.exit == Some(0));
-    if let Some(file) = metrics
-        && let Err(error) = every_user::metrics(&runs, SystemTime::now().into()).write(&file)
-    {
-        complain::problem(&error);
-        is_complete = false;
+    if let Some(file) = metrics {
+        let (metrics, left_out) = every_user::metrics(&runs, SystemTime::now().into());
+        for MetricsLeftOut { user, why } in left_out {
+            complain::note(&format!("{user}: metrics left out: {why}"));
+        }
+        if let Err(error) = metrics.write(&file) {
+            complain::problem(&error);
+            is_complete = false;
+        }
     }
     Ok(Exit::complete_if(is_complete))
 }
@@ -219,8 +237,12 @@ fn started_for(
     let received = |from: Option<Receiver<Vec<u8>>>| {
         from.and_then(|from| from.recv_timeout(Duration::from_secs(1)).ok()).unwrap_or_default()
     };
-    for line in String::from_utf8_lossy(&received(messages)).lines() {
+    let messages = received(messages);
+    for line in String::from_utf8_lossy(&messages).lines() {
         complain::note(&format!("{}: {}", user.name, line.strip_prefix("pycstore: ").unwrap_or(line)));
+    }
+    if messages.len() as u64 == MOST_MESSAGES {
+        complain::note(&format!("{}: messages after the first 64 KiB left out", user.name));
     }
     if let Some(killed) = killed {
         let seconds = limit.as_secs();

@@ -297,19 +297,45 @@ fn print(
         }
         table.print(out, &session.terminal, session.style())?;
     }
-    let adopted = if mode == Mode::DryRun { "would adopt" } else { "adopted" };
-    let is_whole = outcome.is_complete() && outcome.left.is_empty();
-    let mut sum = owner::removed(mode, outcome.removed, outcome.directories, is_whole);
-    let Tally { files, disk, .. } = outcome.adopted;
-    if options.adopt && outcome.failures.is_empty() && !outcome.removed.is_empty() {
-        sum += &format!("; {adopted} {} of them, {}", human::count(files), human::size(disk));
-    } else if options.adopt && files > 0 {
-        // A file that could not be removed exists in both places.
-        let remaining = outcome.failures.iter().map(|failure| failure.files).sum();
-        sum += &format!("; {adopted} {}, {}", human::counted(files, "file"), human::size(disk));
-        sum += &format!("; could not remove {}", human::counted(remaining, "file"));
-    }
+    let sum = if options.adopt { sum_adopted(outcome, mode) } else { sum(outcome, mode) };
     session.style().write_line(out, &sum, Tone::Total)
+}
+
+/// The removed files in one line.
+fn sum(outcome: &SweepOutcome, mode: Mode) -> String {
+    let is_whole = outcome.is_complete() && outcome.left.is_empty();
+    owner::removed(mode, outcome.removed, outcome.directories, is_whole)
+}
+
+/// The files that were moved into the store, and those that were only removed, in one line.
+fn sum_adopted(outcome: &SweepOutcome, mode: Mode) -> String {
+    let (adopt, remove) = match mode {
+        Mode::DryRun => ("would adopt", "would remove"),
+        Mode::Real => ("adopted", "removed"),
+    };
+    let Tally { files, disk, .. } = outcome.adopted;
+    let adopted = format!("{adopt} {}, {}", human::counted(files, "file"), human::size(disk));
+    if outcome.removed.is_empty() && files == 0 {
+        return sum(outcome, mode);
+    }
+    if !outcome.failures.is_empty() {
+        // A file that could not be removed exists in both places: the numbers overlap.
+        let remaining = outcome.failures.iter().map(|failure| failure.files).sum();
+        let remaining = human::counted(remaining, "file");
+        return format!("{}; {adopted}; could not remove {remaining}", sum(outcome, mode));
+    }
+    let others = outcome.removed.files.saturating_sub(files);
+    let size = human::size(outcome.removed.disk.saturating_sub(disk));
+    let removed = match (others, outcome.directories) {
+        (0, 0) => return adopted,
+        (0, directories) => human::counted(directories, "directory"),
+        (others, 0) => format!("{}, {size}", human::counted(others, "other file")),
+        (others, directories) => {
+            let files = human::counted(others, "other file");
+            format!("{files} and {}, {size}", human::counted(directories, "directory"))
+        }
+    };
+    format!("{adopted}; {remove} {removed}")
 }
 
 /// Reports on standard error what was not removed. With `--quiet`, files that stay as intended are not reported.
@@ -320,6 +346,7 @@ fn explain(session: &Session, outcome: &SweepOutcome) {
     let left_alone = outcome.left_alone.iter().filter(|_| !is_quiet);
     complain::paths("skipped", left_alone.map(|it| (it.reason, &it.path)), Reason::explanation);
     complain::problems(&outcome.failures);
-    complain::problems(&outcome.not_adopted);
+    // Each has a number already.
+    outcome.not_adopted.iter().for_each(|error| complain::problem(error));
     complain::left(outcome.left, outcome.directories_left);
 }

@@ -3,11 +3,11 @@
 mod document;
 
 use super::env::this_program;
-use super::keep::keep;
 use super::output::style::Tone;
 use super::output::table::{Column, Table};
 use super::output::{complain, path};
 use super::paths;
+use super::selection::not_kept;
 use super::session::{Opened, Session};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -21,7 +21,6 @@ use pycstore::json;
 use pycstore::pyc::InvalidationMode;
 use pycstore::store::scan::Question;
 use pycstore::units::human;
-use pycstore::verdict::scope::Scope;
 use pycstore::verdict::status::UncheckedHashes;
 use pycstore::warm::{EntryChoice, Planning, Remark, WarmPlan, plan_sources, plan_stale};
 use std::cell::Cell;
@@ -147,9 +146,7 @@ fn fill(
     if options.no_reuse {
         return Ok(compile_all(&groups));
     }
-    let keep = keep(session, &[])?;
-    let keep = if keep.is_empty() { keep } else { keep.with_aliases(opened.aliases().clone()) };
-    let scope = Scope { keep, ..Scope::default() };
+    let scope = not_kept(session, opened)?;
     let scan = opened.scan(Question::Everything(UncheckedHashes::Check));
     let entries = EntryReuse { scan, scope: &scope };
     let mut reuse = {

@@ -9,25 +9,17 @@
 //! so that no fsync is needed: after a power failure each block is the entry's or the other's. Such a file is
 //! stale, or it differs only in names that Python corrects.
 
-use super::{EntrySharing, LinkNames, MakeLinks, ShareOutcome, is_still};
+use super::{EntrySharing, LinkNames, MakeLinks, OpenEntry, ShareOutcome, is_still};
 use crate::effect::new_entry::NewEntry;
-use crate::host::directory::{Directory, Links, Metadata, Over, metadata_of};
+use crate::host::directory::{Links, Metadata, Over, metadata_of};
 use crate::host::extents::{BLOCK, blocks, has_attributes};
 use crate::store::body::with_pair;
 use crate::store::scan::Trouble;
 use crate::units::Tally;
 use crate::verdict::shareable::{NotShared, ShareCandidate};
-use std::fs::{File, Permissions};
+use std::fs::Permissions;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-
-/// An entry that is open.
-struct OpenEntry<'a> {
-    candidate: &'a ShareCandidate,
-    directory: Directory,
-    file: File,
-    metadata: Metadata,
-}
 
 /// How an entry differs from the base.
 #[derive(Default)]
@@ -46,7 +38,7 @@ impl EntrySharing<'_> {
         others: &[LinkNames<'_>],
         shared: &mut ShareOutcome,
     ) {
-        let base = match self.open_entry(candidate) {
+        let base = match self.open(candidate) {
             Ok(base) => base,
             Err(error) => return shared.trouble(error, unreadable(self, candidate)),
         };
@@ -57,7 +49,10 @@ impl EntrySharing<'_> {
             }
             // The new file has one name.
             let [candidate] = names else { continue };
-            let entry = self.open_entry(candidate);
+            if self.linked.contains(&candidate.metadata.identity) {
+                continue;
+            }
+            let entry = self.open(candidate);
             match entry.and_then(|entry| self.rebuild(&base, &entry)) {
                 Ok(Ok(0)) => {}
                 Ok(Ok(bytes)) => shared.blocks += Tally::file(bytes, bytes),
@@ -69,15 +64,10 @@ impl EntrySharing<'_> {
         }
     }
 
-    fn open_entry<'c>(&self, candidate: &'c ShareCandidate) -> io::Result<OpenEntry<'c>> {
-        let (directory, file, metadata) = self.open(candidate)?;
-        Ok(OpenEntry { candidate, directory, file, metadata })
-    }
-
     /// Replaces an entry by a file with blocks of the base. Returns how many more bytes it shares than before.
     fn rebuild(&self, base: &OpenEntry<'_>, entry: &OpenEntry<'_>) -> io::Result<Result<u64, NotShared>> {
-        let are_still = [base, entry].iter().all(|it| is_still(&it.candidate.metadata, &it.metadata));
-        if !are_still || entry.metadata.links != 1 || has_attributes(&entry.file)? {
+        if !base.is_still() || !entry.is_still() || entry.metadata.links != 1 || has_attributes(&entry.file)?
+        {
             return Ok(Err(NotShared::Changed));
         }
         // Only one thread at a time holds two long entries: it releases them before it reads others.

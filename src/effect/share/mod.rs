@@ -21,8 +21,8 @@ use crate::store::body::{Fingerprint, HeaderPart, are_equal, fingerprint};
 use crate::store::scan::Trouble;
 use crate::units::{Moment, Tally};
 use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate, ShareKind};
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
@@ -44,7 +44,12 @@ pub struct ShareOutcome {
     pub troubles: Vec<Trouble>,
     /// Whether it was stopped before the end.
     pub is_stopped: bool,
+    /// In a dry run, the files of which names would become links, and those that would get them, by device and inode.
+    pub linked: FilesToLink,
 }
+
+/// Files by device and inode.
+pub type FilesToLink = HashSet<(u64, u64)>;
 
 /// Whether equal entries become links of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub struct EntrySharing<'a> {
     pub kind: ShareKind,
     /// How many threads may work.
     pub threads: Threads,
+    /// In a dry run, the files of which names would become links: they share no blocks as well.
+    pub linked: &'a FilesToLink,
     /// Becomes true when the run is to stop; this run sets it on a read-only file system.
     pub stop: &'a AtomicBool,
 }
@@ -73,12 +80,19 @@ pub struct EntrySharing<'a> {
 /// The names of one file.
 type LinkNames<'a> = &'a [ShareCandidate];
 
-/// The file that is kept.
-struct KeptFile<'a> {
+/// An entry that is open.
+struct OpenEntry<'a> {
     candidate: &'a ShareCandidate,
     directory: Directory,
     file: File,
     metadata: Metadata,
+}
+
+impl OpenEntry<'_> {
+    /// Whether it is still the file that the scan found.
+    fn is_still(&self) -> bool {
+        is_still(&self.candidate.metadata, &self.metadata)
+    }
 }
 
 impl ShareOutcome {
@@ -92,6 +106,7 @@ impl ShareOutcome {
         }
         self.troubles.extend(other.troubles);
         self.is_stopped |= other.is_stopped;
+        self.linked.extend(other.linked);
     }
 
     fn leave(&mut self, why: NotShared, entries: u64) {
@@ -192,17 +207,16 @@ impl EntrySharing<'_> {
     }
 
     /// Opens the file that is kept, if it can get a later time of writing.
-    fn open_as_new<'c>(&self, names: LinkNames<'c>, written: Moment) -> io::Result<Option<KeptFile<'c>>> {
-        let candidate = &names[0];
-        let (directory, file, mut metadata) = self.open(candidate)?;
-        if !is_still(&candidate.metadata, &metadata) || !are_all_names(names, &metadata) {
+    fn open_as_new<'c>(&self, names: LinkNames<'c>, written: Moment) -> io::Result<Option<OpenEntry<'c>>> {
+        let mut entry = self.open(&names[0])?;
+        if !entry.is_still() || !are_all_names(names, &entry.metadata) {
             return Ok(None);
         }
         if self.links == MakeLinks::Yes {
-            set_times(&file, metadata.accessed, written)?;
-            metadata = metadata_of(&file)?;
+            set_times(&entry.file, entry.metadata.accessed, written)?;
+            entry.metadata = metadata_of(&entry.file)?;
         }
-        Ok(Some(KeptFile { candidate, directory, file, metadata }))
+        Ok(Some(entry))
     }
 
     /// Opens the file that is kept for these others.
@@ -211,11 +225,9 @@ impl EntrySharing<'_> {
         candidate: &'c ShareCandidate,
         others: &[LinkNames<'_>],
         shared: &mut ShareOutcome,
-    ) -> Option<KeptFile<'c>> {
+    ) -> Option<OpenEntry<'c>> {
         match self.open(candidate) {
-            Ok((directory, file, metadata)) if is_still(&candidate.metadata, &metadata) => {
-                return Some(KeptFile { candidate, directory, file, metadata });
-            }
+            Ok(entry) if entry.is_still() => return Some(entry),
             Ok(_) => shared.leave(NotShared::Changed, others.iter().map(|names| names.len() as u64).sum()),
             Err(error) => {
                 shared.trouble(error, |source| Trouble::File { path: self.path(candidate), source })
@@ -229,8 +241,8 @@ impl EntrySharing<'_> {
         candidate: &ShareCandidate,
         hashes: &RandomState,
     ) -> io::Result<Option<Fingerprint>> {
-        let (_, file, metadata) = self.open(candidate)?;
-        if !is_still(&candidate.metadata, &metadata) {
+        let entry = self.open(candidate)?;
+        if !entry.is_still() {
             return Ok(None);
         }
         let header = match self.kind {
@@ -238,21 +250,21 @@ impl EntrySharing<'_> {
             ShareKind::Blocks => HeaderPart::Ignored,
         };
         let format = (candidate.dialect, &*candidate.source_name);
-        fingerprint(&file, &metadata, format, header, || hashes.build_hasher())
+        fingerprint(&entry.file, &entry.metadata, format, header, || hashes.build_hasher())
     }
 
-    fn open(&self, candidate: &ShareCandidate) -> io::Result<(Directory, File, Metadata)> {
+    fn open<'c>(&self, candidate: &'c ShareCandidate) -> io::Result<OpenEntry<'c>> {
         let directory = self.store.directory(&candidate.relative)?;
         let file = directory.open_entry(&candidate.name)?;
         let metadata = metadata_of(&file)?;
-        Ok((directory, file, metadata))
+        Ok(OpenEntry { candidate, directory, file, metadata })
     }
 
     /// Makes the names of the other files links of the kept one, the newest first. If the kept file can have no
     /// more links, the file that failed is kept for the rest.
     fn share_with<'c>(
         &self,
-        kept: &KeptFile<'_>,
+        kept: &OpenEntry<'_>,
         others: &'c [LinkNames<'_>],
         shared: &mut ShareOutcome,
     ) -> Option<(&'c ShareCandidate, &'c [LinkNames<'c>])> {
@@ -280,6 +292,9 @@ impl EntrySharing<'_> {
             }
             // The bytes are freed with the last link, and some links may be outside this store.
             let Metadata { links, bytes, disk, .. } = names[0].metadata;
+            if self.links == MakeLinks::No && linked > 0 {
+                shared.linked.extend([kept.metadata.identity, names[0].metadata.identity]);
+            }
             let size = if linked == links { (bytes, disk) } else { (0, 0) };
             shared.freed += Tally { files: linked, bytes: size.0, disk: size.1 };
             if rest.is_some() || shared.is_stopped {
@@ -291,20 +306,21 @@ impl EntrySharing<'_> {
     }
 
     /// Makes one name a link of the kept file.
-    fn replace(&self, kept: &KeptFile<'_>, candidate: &ShareCandidate) -> io::Result<Result<(), NotShared>> {
-        let (directory, file, metadata) = self.open(candidate)?;
-        let is_wanted = is_still(&candidate.metadata, &metadata)
+    fn replace(&self, kept: &OpenEntry<'_>, candidate: &ShareCandidate) -> io::Result<Result<(), NotShared>> {
+        let entry = self.open(candidate)?;
+        let OpenEntry { directory, file, metadata, .. } = &entry;
+        let is_wanted = entry.is_still()
             && is_of_same_slot(kept.candidate, candidate)
             && metadata.identity != kept.metadata.identity
             && metadata.identity.0 == kept.metadata.identity.0
-            && are_equal(&kept.file, &file, candidate.dialect, &candidate.source_name)?;
+            && are_equal(&kept.file, file, candidate.dialect, &candidate.source_name)?;
         if !is_wanted {
             return Ok(Err(NotShared::Changed));
         }
         if self.links == MakeLinks::No {
             return Ok(Ok(()));
         }
-        let link = match NewLink::create(&directory, &candidate.name, (&kept.directory, &kept.candidate.name))
+        let link = match NewLink::create(directory, &candidate.name, (&kept.directory, &kept.candidate.name))
         {
             Ok(link) => link,
             Err(error) if makes_no_link(&error) => return Ok(Err(NotShared::NoLinks)),
@@ -314,7 +330,7 @@ impl EntrySharing<'_> {
         let now = link.metadata()?;
         let is_same = candidate.source().is_file()
             && is_still(&kept.metadata, &now)
-            && is_still(&metadata, &directory.metadata(&candidate.name, Links::Keep)?);
+            && is_still(metadata, &directory.metadata(&candidate.name, Links::Keep)?);
         if !is_same {
             return Ok(Err(NotShared::Changed));
         }

@@ -17,6 +17,7 @@
 //! * Files are read with `O_NOATIME` where the kernel has it and allows it: last use stays what Python made it.
 
 mod metadata;
+mod room;
 
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod linux;
@@ -29,6 +30,7 @@ mod portable;
 use portable as platform;
 
 pub use metadata::{FileKind, Metadata};
+pub use room::{Room, room};
 
 use crate::units::Moment;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode};
@@ -392,36 +394,6 @@ pub fn processor_time() -> std::time::Duration {
         u64::try_from(time.tv_sec).unwrap_or(0),
         u32::try_from(time.tv_nsec).unwrap_or(0),
     )
-}
-
-/// What a file system has left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// The bytes that a user other than root may still fill.
-    pub available: u64,
-    /// How many files it can hold; zero where it sets no limit.
-    pub files: u64,
-    /// How many more it can hold.
-    pub files_left: u64,
-    /// Whether nothing can be written to it.
-    pub is_read_only: bool,
-}
-
-/// What the file system under a path has left (`statvfs`). On a network file system whose server is gone it blocks.
-///
-/// # Errors
-/// What `statvfs` answers.
-pub fn room(path: &Path) -> io::Result<Room> {
-    let answer = rustix::fs::statvfs(path)?;
-    Ok(Room {
-        bytes: answer.f_blocks.saturating_mul(answer.f_frsize),
-        available: answer.f_bavail.saturating_mul(answer.f_frsize),
-        files: answer.f_files,
-        files_left: answer.f_favail,
-        is_read_only: answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
-    })
 }
 
 /// The user this process acts as.

@@ -1,8 +1,9 @@
 //! The Pythons on this machine: which cache tags and magics something here would still load.
 //!
 //! Read from the disk; no interpreter is run (one that hangs, or that is not what its name says, must not stop an
-//! unattended prune). `version` reads names and texts, `installation` an installation, `environment` a virtualenv,
-//! `places` knows where the tools that install Pythons put them, `mirrored` what a store tells of those that write to it.
+//! unattended prune). `version` reads names and texts, `installation` finds installations, `description` reads what their files
+//! state, `environment` a virtualenv, `places` knows where the tools that install Pythons put them, `mirrored` what a store tells
+//! of those that write to it.
 //!
 //! An interpreter that is missed makes its entries look dead, so every doubt is kept: a Python whose version cannot
 //! be told, a directory that cannot be read, a tag of an implementation that would not be recognised.
@@ -14,6 +15,7 @@
 //! * Whatever an interpreter states about its magic itself goes before the table of releases; one that may be a
 //!   pre-release is never judged by that table.
 
+mod description;
 pub(crate) mod environment;
 mod installation;
 pub(crate) mod library;

@@ -57,7 +57,8 @@ fn what_is_adopted_is_not_compiled_again() {
     let count = originals.len();
     let expected = dry.stdout.replace("would remove", "removed").replace("would adopt", "adopted");
     assert_eq!((real.stdout.as_str(), real.stderr.as_str()), (expected.as_str(), ""));
-    assert!(real.stdout.contains(&format!("; adopted {count} of them, ")), "{}", real.stdout);
+    assert!(real.stdout.contains(&format!("\nadopted {count} files, ")), "{}", real.stdout);
+    assert!(real.stdout.ends_with("; removed 3 directories\n"), "{}", real.stdout);
 
     let mirror = world.mirror(&project);
     assert_eq!(files(&mirror).len(), count);
@@ -213,7 +214,7 @@ fn what_is_fresh_in_the_store_stays_and_what_is_stale_is_replaced() {
     ----- stdout -----
     SIZE  FILES  ADOPTED  OWNER
     SIZE  2  1  /home/me/proj
-    removed 2 files, SIZE; adopted 1 of them, SIZE
+    adopted 1 file, SIZE; removed 1 other file, SIZE
     ----- stderr -----
     pycstore: cannot adopt /home/me/proj/__pycache__/foreign.cpython-3.N.pyc: File exists
     ");
@@ -270,7 +271,7 @@ fn what_is_larger_than_any_bytecode_is_not_copied() {
     ----- stdout -----
     SIZE  FILES  ADOPTED  OWNER
     SIZE  2  1  /home/me/proj
-    removed 2 files and 1 directory, SIZE; adopted 1 of them, SIZE
+    adopted 1 file, SIZE; removed 1 other file and 1 directory, SIZE
     ----- stderr -----
     ");
     assert!(caches(&project).is_empty());

@@ -173,3 +173,25 @@ fn a_terminal_is_shown_nothing_that_it_would_obey_and_a_pipe_everything() {
         )
     );
 }
+
+#[test]
+fn a_terminal_gets_headings_once() {
+    let world = World::new();
+    let project = world.project("one", &["a.py", "b.py"]);
+    world.compile_files(newest(), &[&project.join("a.py"), &project.join("b.py")]);
+    for arguments in [
+        &["--color", "never", "which", "one/a.py", "one/b.py"][..],
+        &["--color", "never", "which", "--expected", "one/a.py"],
+    ] {
+        let told = String::from_utf8(world.pycstore_on_terminal(300, arguments)).unwrap();
+        let first = told.lines().next().unwrap_or_default();
+        assert_eq!(
+            first.split_whitespace().collect::<Vec<_>>(),
+            ["STATUS", "REASON", "SIZE", "PATH"],
+            "{told}"
+        );
+        assert_eq!(told.matches("STATUS").count(), 1, "{told}");
+        assert_eq!(first.find("PATH"), told.lines().nth(1).unwrap().find("~/"), "{told}");
+    }
+    assert!(!world.pycstore(["which", "one/a.py"]).exits(0).stdout.contains("STATUS"));
+}

@@ -2,6 +2,8 @@
 //! textfile collector, and a Prometheus that scrapes it on the loopback interface.
 
 use crate::support::{World, answer};
+use pycstore::history::every_user::{self, UserRun};
+use pycstore::units::Moment;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -120,6 +122,11 @@ impl Monitored {
         let invalid = world.write("invalid.toml", "threads = 0\n");
         let doctor = ["--config", invalid.to_str().unwrap(), "doctor"];
         self.pycstore("doctor.prom", store, &doctor, 1);
+        // The job for every user ran long ago, and the run for a user failed.
+        let took = Duration::from_secs(1);
+        let runs = [UserRun { user: "a\"b".into(), exit: Some(2), took, metrics: Vec::new() }];
+        let (metrics, _) = every_user::metrics(&runs, Moment { seconds: 1_000_000_000, nanoseconds: 0 });
+        metrics.write(&self.directory.join("users.prom")).unwrap();
     }
 
     /// A snippet of `setup`, in a file.
@@ -132,7 +139,7 @@ impl Monitored {
 #[ignore = "needs promtool"]
 fn promtool_accepts_metrics_and_every_rule_fires() {
     let monitored = Monitored::new();
-    for name in ["pycstore.prom", "missing.prom", "doctor.prom"] {
+    for name in ["pycstore.prom", "missing.prom", "doctor.prom", "users.prom"] {
         let file = fs::File::open(monitored.directory.join(name)).unwrap();
         let checked =
             answer(monitored.world.command("promtool").args(["check", "metrics"]).stdin(file)).exits(0);

@@ -167,10 +167,7 @@ fn no_room_for_a_temporary_link() {
     made 4 entries links of 2 files; freed SIZE
           6 3 links
     ----- stderr -----
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/a.cpython-3.N.pyc by a link of an equal entry: No space left on device
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/b.cpython-3.N.pyc by a link of an equal entry: No space left on device
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p01/a.cpython-3.N.pyc by a link of an equal entry: No space left on device
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p01/b.cpython-3.N.pyc by a link of an equal entry: No space left on device
+    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/a.cpython-3.N.pyc by a link of an equal entry: No space left on device (3 more)
     ");
 }
 
@@ -198,10 +195,7 @@ fn a_quota_that_is_exceeded() {
     exit 1
           6 1 links
     ----- stderr -----
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/a.cpython-3.N.pyc by a link of an equal entry: Disk quota exceeded
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/b.cpython-3.N.pyc by a link of an equal entry: Disk quota exceeded
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p01/a.cpython-3.N.pyc by a link of an equal entry: Disk quota exceeded
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p01/b.cpython-3.N.pyc by a link of an equal entry: Disk quota exceeded
+    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/a.cpython-3.N.pyc by a link of an equal entry: Disk quota exceeded (3 more)
     ");
 }
 
