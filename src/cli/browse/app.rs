@@ -120,7 +120,7 @@ impl App {
         let _guard = ScreenGuard;
         self.begin_scan();
         self.draw(&mut screen)?;
-        self.workshop.read_input();
+        self.workshop.read_input()?;
         let mut drawn = Instant::now();
         loop {
             if !screen::is_entered() {

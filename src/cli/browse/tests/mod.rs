@@ -2,6 +2,7 @@
 
 mod figures;
 mod journeys;
+mod panics;
 mod real;
 
 use crate::cli::browse::canvas::Look;

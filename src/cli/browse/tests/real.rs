@@ -3,7 +3,9 @@
 use super::*;
 
 /// A store on the disk, with sources that are there, were changed and were deleted; its session, and the store's path.
-fn real_store(temporary: &tempfile::TempDir) -> (crate::cli::session::Session, std::path::PathBuf) {
+pub(super) fn real_store(
+    temporary: &tempfile::TempDir,
+) -> (crate::cli::session::Session, std::path::PathBuf) {
     use crate::cli::options::{Color, Global};
     use pycstore::environment::Environment;
     use std::fs;
