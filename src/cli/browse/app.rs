@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-/// The least time between two screens while something happens: thirty a second.
+/// The least time between two screens while something happens and no key is pressed: thirty a second.
 const FRAME: Duration = Duration::from_millis(33);
 
 /// How long what the scan found may be added before the next key is looked at.
@@ -34,6 +34,9 @@ const SHARE_OF_FRAME: Duration = Duration::from_millis(12);
 
 /// How often the rows of a running scan are made anew, at most.
 const RELIST: Duration = Duration::from_millis(150);
+
+/// The part of the time that may be spent on that: rows take longer the more there are.
+const SHARE_OF_RELISTS: u32 = 8;
 
 /// How long nothing may happen before signals are looked at.
 const IDLE: Duration = Duration::from_millis(100);
@@ -54,6 +57,8 @@ struct App {
     /// Whether the browser ends when the removal is done.
     is_ending: bool,
     is_drawn: bool,
+    /// Whether a key is not answered yet.
+    has_key: bool,
     /// The entry whose details are being read.
     inspected: Option<u32>,
 }
@@ -62,7 +67,8 @@ struct RunningScan {
     number: u64,
     began: Instant,
     found: Receiver<ScanBatch>,
-    listed: Instant,
+    /// When the rows are made anew.
+    relist_at: Instant,
     /// Whether there was more than was taken the last time.
     has_more: bool,
     /// Set when the scan's threads are done.
@@ -95,6 +101,7 @@ pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
         exit: Exit::Done,
         is_ending: false,
         is_drawn: false,
+        has_key: false,
         inspected: None,
     };
     let held = complain::hold();
@@ -161,7 +168,7 @@ impl App {
             self.take_batches();
             self.follow_removal();
             let is_resized = screen.size().is_ok_and(|size| size != screen_size(&mut screen));
-            if (!self.is_drawn || is_resized) && drawn.elapsed() >= FRAME {
+            if (!self.is_drawn || is_resized) && (self.has_key || drawn.elapsed() >= FRAME) {
                 self.draw(&mut screen)?;
                 drawn = Instant::now();
             }
@@ -186,7 +193,7 @@ impl App {
             self.browser.scan = ScanState::Running(scan.began.elapsed());
         }
         screen.draw(|frame| draw(&mut self.browser, &self.look, frame.buffer_mut()))?;
-        self.is_drawn = true;
+        (self.is_drawn, self.has_key) = (true, false);
         self.inspect();
         Ok(())
     }
@@ -212,8 +219,8 @@ impl App {
 
     fn begin_scan(&mut self) {
         let (number, found) = self.workshop.scan();
-        let (began, listed) = (Instant::now(), Instant::now());
-        self.scan = Some(RunningScan { number, began, found, listed, has_more: false, troubles: None });
+        let (began, relist_at) = (Instant::now(), Instant::now());
+        self.scan = Some(RunningScan { number, began, found, relist_at, has_more: false, troubles: None });
     }
 
     /// Adds what the scan found, for a part of the time of a screen.
@@ -243,9 +250,10 @@ impl App {
             self.browser.end_scan(troubles.len());
             self.troubles = troubles;
             self.is_drawn = false;
-        } else if scan.listed.elapsed() >= RELIST || self.browser.rows.is_empty() {
-            scan.listed = Instant::now();
+        } else if Instant::now() >= scan.relist_at || self.browser.rows.is_empty() {
+            let began = Instant::now();
             self.browser.refresh();
+            scan.relist_at = Instant::now() + RELIST.max(began.elapsed() * SHARE_OF_RELISTS);
         }
     }
 
@@ -254,6 +262,7 @@ impl App {
         self.is_drawn = false;
         match message {
             Message::Input(Event::Key(key)) => {
+                self.has_key = true;
                 if let Some(task) = PressedKey::of(key).and_then(|key| self.browser.key(key)) {
                     return self.carry_out(task, screen);
                 }

@@ -1,4 +1,5 @@
-//! The scan of the store for the browser: one [`ScanBatch`] for each directory, sent as soon as it is known.
+//! The scan of the store for the browser: one [`ScanBatch`] for each directory, or several for a large one, sent as soon as they
+//! are known.
 
 use super::file::{Bar, BatchFile, FileFacts, ScanBatch};
 use crate::cli::session::Opened;
@@ -121,6 +122,15 @@ impl Collector<'_> {
         }
     }
 
+    fn send(&self, visit: &Visit<'_>, mut batch: ScanBatch) {
+        if !batch.files.is_empty() {
+            batch.owner = Some(visit.owner());
+        }
+        if self.batches.send(batch).is_err() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn file(
         &self,
         visit: &Visit<'_>,
@@ -160,6 +170,9 @@ impl Collector<'_> {
     }
 }
 
+/// Maximum number of files in a batch: keys are looked at between batches.
+pub(super) const LARGEST_BATCH: usize = 4096;
+
 /// The index of a text among others, where it is added if it is not there.
 fn index(texts: &mut Vec<Box<str>>, text: &str) -> u16 {
     let known = texts.iter().position(|known| **known == *text).unwrap_or_else(|| {
@@ -173,28 +186,20 @@ impl Visitor for Collector<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         let sources = visit.source_directory();
         let own = visit.metadata.filter(|_| self.shows_directory(visit, &sources));
-        let mut batch = ScanBatch {
-            relative: visit.relative.into(),
-            own: own.map_or_else(Tally::default, |it| Tally::file(it.bytes, it.disk)),
-            owner: None,
-            files: Vec::with_capacity(visit.entries.len()),
-            names: Vec::new(),
-            globs: Vec::new(),
-            tags: Vec::new(),
-        };
+        let own = own.map_or_else(Tally::default, |it| Tally::file(it.bytes, it.disk));
+        let mut batch = ScanBatch::of_directory(visit.relative, own);
         let site = if visit.entries.is_empty() { None } else { self.packages.site_of(&sources) };
         for entry in visit.entries.iter().filter(|entry| self.shows(visit, entry, &sources)) {
             if let Some(file) = self.file(visit, entry, site.as_ref(), &mut batch) {
                 batch.names.extend(&entry.name[..usize::from(file.name_length)]);
                 batch.files.push(file);
             }
+            if batch.files.len() == LARGEST_BATCH {
+                let rest = ScanBatch::of_directory(visit.relative, Tally::default());
+                self.send(visit, std::mem::replace(&mut batch, rest));
+            }
         }
-        if !batch.files.is_empty() {
-            batch.owner = Some(visit.owner());
-        }
-        if self.batches.send(batch).is_err() {
-            self.stop.store(true, Ordering::Relaxed);
-        }
+        self.send(visit, batch);
     }
 
     fn trouble(&mut self, trouble: Trouble) {

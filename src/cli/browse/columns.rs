@@ -78,7 +78,7 @@ const MARGIN: u16 = 3;
 /// The columns that fit.
 pub fn fitting(width: u16, browser: &Browser) -> Vec<&'static ListColumn> {
     let has_shared = !browser.catalogue.inodes.is_empty();
-    let has_entries = browser.rows.iter().any(|row| matches!(row.item, Item::Entry(_)));
+    let has_entries = browser.rows.has_entries();
     let is_wanted = |column: &&ListColumn| match column.kind {
         ColumnKind::Shared => has_shared,
         ColumnKind::Status => has_entries,

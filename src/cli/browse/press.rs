@@ -106,7 +106,7 @@ impl Browser {
 
     /// What the list shows, if a filter limits it: what it does not show is not marked.
     fn shown_by_filter(&self) -> Option<Vec<Item>> {
-        (!self.filter.is_empty()).then(|| self.rows.iter().map(|row| row.item).collect())
+        (!self.filter.is_empty()).then(|| self.rows.items().collect())
     }
 
     /// Takes pasted text: into the filter while it is typed. Elsewhere it is not keys.
@@ -129,7 +129,7 @@ impl Browser {
             return None;
         }
         if self.marked().is_empty() {
-            let (selected, item) = (self.selected, self.row().map(|row| row.item));
+            let (selected, item) = (self.selected, self.item());
             self.mark();
             self.marked_for_review = !self.marked().is_empty();
             (self.selected, self.message) = (selected, std::mem::take(&mut self.message));
@@ -197,7 +197,7 @@ impl Browser {
 
     /// Marks or unmarks the selected row, and selects the next.
     fn mark(&mut self) {
-        let Some(item) = self.row().map(|row| row.item) else { return };
+        let Some(item) = self.item() else { return };
         let change = self.catalogue.toggle(&[item], self.place().facet());
         self.message = match change.marked + change.unmarked {
             0 => self.catalogue.change_in_words(&change),

@@ -13,7 +13,7 @@ use crate::cli::browse::keys::{BrowserTask, PressedKey};
 use crate::cli::browse::node::ROOT;
 use crate::cli::browse::palette::Palette;
 use crate::cli::browse::review::{RemovalReport, Removing, Review, ReviewRow, ReviewVisibility};
-use crate::cli::browse::rows::{Item, OpenPlace, TreeView};
+use crate::cli::browse::rows::{Item, ListRow, OpenPlace, RowList, TreeView, matches};
 use crate::cli::browse::state::{Browser, Dialog, PaneWish};
 use crate::cli::browse::sums::Sums;
 use crate::cli::output::path::Characters;
@@ -208,8 +208,12 @@ fn screen_as(browser: &mut Browser, width: u16, height: u16, look: &Look) -> Str
 }
 
 /// The names of the rows.
-fn names(browser: &Browser) -> Vec<&str> {
-    browser.rows.iter().map(|row| row.name.as_str()).collect()
+fn names(browser: &Browser) -> Vec<String> {
+    browser.rows.names(&browser.catalogue).map(Into::into).collect()
+}
+
+fn row_at(browser: &Browser, index: usize) -> ListRow {
+    browser.rows.row(&browser.catalogue, index).unwrap()
 }
 
 /// The names of the marked entries, sorted.
