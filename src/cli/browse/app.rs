@@ -5,17 +5,19 @@ use super::draw::draw;
 use super::file::ScanBatch;
 use super::keys::{BrowserTask, PressedKey};
 use super::palette::Palette;
-use super::review::{RemovalReport, Removing, Review, problems, summary};
+use super::review::{RemovalReport, Removing, Review, problems};
 use super::rows::path_in_store;
 use super::screen::{self, Screen, ScreenGuard};
 use super::state::{Browser, Dialog, ScanState};
 use super::work::{Message, RemovalProgress, Workshop};
-use crate::cli::output::complain;
 use crate::cli::output::path::Characters;
+use crate::cli::output::{complain, owner};
 use crate::cli::removal::marked::{MarkedEnd, MarkedOutcome};
 use crate::cli::stop;
 use crossterm::event::Event;
+use pycstore::effect::outcome::Outcome;
 use pycstore::exit::Exit;
+use pycstore::json::Mode;
 use pycstore::quoting::at_home;
 use pycstore::store::scan::Trouble;
 use pycstore::units::Moment;
@@ -331,7 +333,7 @@ impl App {
             Ok(MarkedEnd::Finished(foreseen)) => {
                 // What is shown as kept is kept, even if it becomes what was marked again.
                 self.browser.keep_marks_of(planned);
-                let review = Review::new(&foreseen, self.browser.home());
+                let review = Review::new(&foreseen, self.browser.home.as_deref());
                 self.browser.dialog = Dialog::Review(Box::new(review));
             }
             Ok(MarkedEnd::Locked | MarkedEnd::Stopped) => self.browser.decline(),
@@ -364,7 +366,8 @@ impl App {
     }
 
     fn report(&mut self, done: &MarkedOutcome) {
-        let summary = summary(&done.outcome);
+        let Outcome { removed, directories, .. } = done.outcome;
+        let summary = owner::removed(Mode::Real, removed, directories, false);
         self.browser.catalogue.remove_directories(&done.outcome.emptied);
         if done.outcome.left.is_empty() {
             // What is still marked was kept, and would be kept again.

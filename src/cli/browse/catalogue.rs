@@ -105,7 +105,7 @@ impl Catalogue {
         let owner = batch.owner.map_or(0, |owner| self.owner(owner));
         let directory = self.directories.len() as u32;
         let first = self.entries.len() as u32;
-        let globs: Vec<u16> = batch.globs.iter().map(|glob| self.globs.add(&**glob) as u16).collect();
+        let globs: Vec<u16> = batch.globs.iter().map(|glob| self.globs.add(glob) as u16).collect();
         let tags: Vec<u16> = batch.tags.iter().map(|tag| self.tag(tag)).collect();
         let mut last: Option<(Arc<str>, u32)> = None;
         let mut name_at = self.names.len() as u32;

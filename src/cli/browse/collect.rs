@@ -2,6 +2,7 @@
 //! are known.
 
 use super::file::{Bar, BatchFile, FileFacts, ScanBatch};
+use super::interned::Interned;
 use crate::cli::session::Opened;
 use pycstore::host::directory::effective_user;
 use pycstore::host::volumes::AccessTimes;
@@ -19,23 +20,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 
-/// Whose the store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreUser {
-    /// Ours: its files may be removed.
-    Us,
-    /// Another user's.
-    Other(u32),
-}
-
-impl StoreUser {
-    /// The user of an open store.
-    pub fn of(opened: &Opened) -> StoreUser {
-        let user = opened.store.metadata().user;
-        if user == effective_user() { StoreUser::Us } else { StoreUser::Other(user) }
-    }
-}
-
 /// Scans the store and sends what it finds; returns what could not be read. It ends early when `stop` becomes true, or when
 /// nobody receives any more.
 pub fn scan(
@@ -49,7 +33,7 @@ pub fn scan(
     let new_collector = || Collector {
         policy,
         circumstances,
-        user: StoreUser::of(opened),
+        is_ours: opened.store.metadata().user == effective_user(),
         access_times: opened.access_times(),
         packages: &packages,
         stop,
@@ -69,7 +53,8 @@ pub fn scan(
 struct Collector<'a> {
     policy: &'a Policy,
     circumstances: Circumstances<'a>,
-    user: StoreUser,
+    /// Whether the store is ours: its files may be removed.
+    is_ours: bool,
     access_times: AccessTimes,
     packages: &'a Packages,
     stop: &'a AtomicBool,
@@ -103,15 +88,15 @@ impl Collector<'_> {
         visit: &Visit<'_>,
         entry: &Entry<'_>,
         status: Status,
-        globs: &mut Vec<Box<str>>,
+        globs: &mut Interned<str>,
     ) -> Option<Bar> {
-        if self.user != StoreUser::Us {
+        if !self.is_ours {
             return Some(Bar::NotOurs);
         }
         let kept_by =
             if self.policy.scope.keep.is_empty() { None } else { self.policy.scope.kept_by(visit, entry) };
         if let Some(glob) = kept_by {
-            return Some(Bar::Kept(index(globs, glob)));
+            return Some(Bar::Kept(globs.add(glob) as u16));
         }
         match (status, self.policy.judge_listed(entry, status, &self.circumstances)) {
             (_, Verdict::Condemn) => None,
@@ -172,15 +157,6 @@ impl Collector<'_> {
 
 /// Maximum number of files in a batch: keys are looked at between batches.
 pub(super) const LARGEST_BATCH: usize = 4096;
-
-/// The index of a text among others, where it is added if it is not there.
-fn index(texts: &mut Vec<Box<str>>, text: &str) -> u16 {
-    let known = texts.iter().position(|known| **known == *text).unwrap_or_else(|| {
-        texts.push(text.into());
-        texts.len() - 1
-    });
-    u16::try_from(known).unwrap_or(u16::MAX)
-}
 
 impl Visitor for Collector<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {

@@ -1,7 +1,7 @@
 //! The columns of the list before the names. On a narrow screen the least important are left out.
 
 use super::canvas::Look;
-use super::rows::{Item, ListRow, status_in_words};
+use super::rows::{Item, ListRow};
 use super::state::Browser;
 use crate::cli::output::bar::{bar, percentage};
 use pycstore::units::{Moment, date, human};
@@ -118,7 +118,7 @@ pub fn cell(kind: ColumnKind, row: &ListRow, browser: &Browser, look: &Look) -> 
             moment.map_or_else(|| "-".into(), |moment| date::ago(moment, look.now))
         }
         ColumnKind::Status => match row.item {
-            Item::Entry(entry) => status_in_words(browser.catalogue.entries[entry as usize].facts.status),
+            Item::Entry(entry) => browser.catalogue.entries[entry as usize].facts.status.to_string(),
             Item::Facet(_) | Item::Node(_) => String::new(),
         },
     }

@@ -1,5 +1,6 @@
 //! A file of the store as the scan found it, and as the catalogue keeps it.
 
+use super::interned::Interned;
 use pycstore::source::owner::Owner;
 use pycstore::units::{Moment, Tally};
 use pycstore::verdict::status::Status;
@@ -23,7 +24,7 @@ pub struct ScanBatch {
     /// The names of the files, one after another.
     pub names: Vec<u8>,
     /// The globs that keep files of this directory.
-    pub globs: Vec<Box<str>>,
+    pub globs: Interned<str>,
     /// The cache tags of the files, each where it differs from that of the file before.
     pub tags: Vec<Box<str>>,
 }
@@ -31,7 +32,7 @@ pub struct ScanBatch {
 impl ScanBatch {
     /// A directory, to which files are added.
     pub fn of_directory(relative: &[u8], own: Tally) -> ScanBatch {
-        let (files, names, globs, tags) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (files, names, globs, tags) = (Vec::new(), Vec::new(), Interned::default(), Vec::new());
         ScanBatch { relative: relative.into(), own, owner: None, files, names, globs, tags }
     }
 }

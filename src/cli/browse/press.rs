@@ -18,16 +18,11 @@ impl Browser {
             Dialog::List => self.key_in_list(key),
             Dialog::Filter => self.key_in_filter(key),
             Dialog::MarkStatus => self.key_of_status(key),
-            Dialog::Help(line) => {
-                match key {
-                    PressedKey::Up | PressedKey::Character('k') => *line = line.saturating_sub(1),
-                    PressedKey::Down | PressedKey::Character('j') => *line += 1,
-                    PressedKey::PageUp => *line = line.saturating_sub(10),
-                    PressedKey::PageDown => *line += 10,
-                    PressedKey::Interrupt => return Some(BrowserTask::Quit),
-                    _ => self.dialog = Dialog::List,
+            Dialog::Help(first) => {
+                if key.scroll(first, usize::MAX).is_none() {
+                    self.dialog = Dialog::List;
                 }
-                None
+                (key == PressedKey::Interrupt).then_some(BrowserTask::Quit)
             }
             Dialog::Foreseeing => match key {
                 PressedKey::Escape | PressedKey::Character('q') => {

@@ -8,7 +8,7 @@ use super::sums::Sums;
 use pycstore::paragraph::width;
 use pycstore::pyc::tags;
 use pycstore::quoting::at_home;
-use pycstore::source::owner::Life;
+use pycstore::source::owner::{Life, Owner};
 use pycstore::units::Tally;
 use pycstore::verdict::status;
 use pycstore::verdict::view::Order;
@@ -337,15 +337,17 @@ fn folded(catalogue: &Catalogue, mut node: u32, home: Option<&Path>) -> (u32, St
     (node, name)
 }
 
+/// The name of an owner, not escaped.
+pub fn owner_name(owner: &Owner, home: Option<&Path>) -> String {
+    let gone = if owner.life == Life::Gone { " (gone)" } else { "" };
+    format!("{}{gone}", at_home(&owner.root, home))
+}
+
 /// The name of a node, not escaped.
 pub fn name(catalogue: &Catalogue, node: u32, home: Option<&Path>) -> String {
     match catalogue.nodes[node as usize].key {
         NodeKey::Root => "owners".into(),
-        NodeKey::Owner(head) => {
-            let owner = &catalogue.heads[head];
-            let gone = if owner.life == Life::Gone { " (gone)" } else { "" };
-            format!("{}{gone}", at_home(&owner.root, home))
-        }
+        NodeKey::Owner(head) => owner_name(&catalogue.heads[head], home),
         NodeKey::Environment(text) | NodeKey::Directory(text) => {
             format!("{}/", catalogue.text_of(text).to_string_lossy())
         }
@@ -356,12 +358,4 @@ pub fn name(catalogue: &Catalogue, node: u32, home: Option<&Path>) -> String {
 /// The path of the store that a row shows, for people: of an entry its own.
 pub fn path_in_store(catalogue: &Catalogue, entry: u32) -> Vec<u8> {
     pycstore::pyc::name::joined(&catalogue.directory_of(entry).relative, catalogue.name(entry))
-}
-
-/// `stale (mtime)`.
-pub fn status_in_words(status: status::Status) -> String {
-    match status.reason() {
-        Some(reason) => format!("{} ({reason})", status.name()),
-        None => status.name().to_string(),
-    }
 }

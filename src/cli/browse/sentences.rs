@@ -2,7 +2,7 @@
 
 use super::file::Mark;
 use super::node::{NodeKey, ROOT};
-use super::rows::{Item, ListRow, OpenPlace, TreeView, facet_name, name, status_in_words};
+use super::rows::{Item, ListRow, OpenPlace, TreeView, facet_name, name};
 use super::state::Browser;
 use pycstore::units::human;
 use std::collections::BTreeSet;
@@ -51,7 +51,7 @@ impl Browser {
         };
         let Item::Entry(entry) = row.item else { return self.about_group(&row) };
         let found = &self.catalogue.entries[entry as usize];
-        let status = status_in_words(found.facts.status);
+        let status = found.facts.status;
         let marked = match (found.facts.bar, found.mark) {
             (Some(bar), _) => format!("; cannot be marked: {}", self.catalogue.bar_in_words(bar)),
             (None, Mark::Marked) => "; marked".into(),

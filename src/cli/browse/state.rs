@@ -8,7 +8,7 @@ use super::rows::{Item, ListRow, OpenPlace, RowList, SortDirection, TreeView};
 use pycstore::units::Tally;
 use pycstore::verdict::view::Order;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the keys mean.
@@ -375,10 +375,5 @@ impl Browser {
             OpenPlace::Below(node, facet) => self.catalogue.sums(node, facet).tally.is_empty(),
             OpenPlace::Statuses | OpenPlace::Tags => false,
         }
-    }
-
-    /// The home as a path.
-    pub fn home(&self) -> Option<&Path> {
-        self.home.as_deref()
     }
 }
