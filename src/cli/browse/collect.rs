@@ -164,6 +164,7 @@ impl Visitor for Collector<'_> {
         let own = visit.metadata.filter(|_| self.shows_directory(visit, &sources));
         let own = own.map_or_else(Tally::default, |it| Tally::file(it.bytes, it.disk));
         let mut batch = ScanBatch::of_directory(visit.relative, own);
+        batch.files.reserve_exact(visit.entries.len().min(LARGEST_BATCH));
         let site = if visit.entries.is_empty() { None } else { self.packages.site_of(&sources) };
         for entry in visit.entries.iter().filter(|entry| self.shows(visit, entry, &sources)) {
             if let Some(file) = self.file(visit, entry, site.as_ref(), &mut batch) {
