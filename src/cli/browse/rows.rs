@@ -248,6 +248,12 @@ impl RowList {
 
     /// Tags in the order of their versions, others by name.
     fn compare_names(&self, catalogue: &Catalogue, one: Listed, other: Listed) -> Ordering {
+        if let (Listed::Entry(one), Listed::Entry(other)) = (one, other) {
+            let directory = |entry: u32| catalogue.entries[entry as usize].directory;
+            // Those of a directory are sorted by name.
+            let is_sorted = directory(one) == directory(other);
+            return if is_sorted { one.cmp(&other) } else { catalogue.name(one).cmp(catalogue.name(other)) };
+        }
         let (first, second) = (self.name(catalogue, one), self.name(catalogue, other));
         let is_facet = |listed| matches!(listed, Listed::Group(it) if matches!(self.groups[it as usize].item, Item::Facet(_)));
         if is_facet(one) { tags::order(&first).cmp(&tags::order(&second)) } else { first.cmp(&second) }
