@@ -235,15 +235,14 @@ impl RowList {
 
     /// Sorts the rows.
     pub fn sort(&mut self, catalogue: &Catalogue, order: Order, direction: SortDirection) {
-        let key = |listed: &Listed| (Reverse(key(self.figures(catalogue, *listed), order)), *listed);
-        let mut keyed: Vec<_> = self.order.iter().map(key).collect();
-        keyed.sort_by(|(one, first), (other, second)| {
-            one.cmp(other).then_with(|| self.compare_names(catalogue, *first, *second))
-        });
-        self.order = keyed.into_iter().map(|(_, listed)| listed).collect();
+        let mut sorted = std::mem::take(&mut self.order);
+        // Names first, as most are in order already; the second sort keeps that of equals.
+        sorted.sort_by(|one, other| self.compare_names(catalogue, *one, *other));
+        sorted.sort_by_cached_key(|listed| Reverse(key(self.figures(catalogue, *listed), order)));
         if direction == SortDirection::Reversed {
-            self.order.reverse();
+            sorted.reverse();
         }
+        self.order = sorted;
     }
 
     /// Tags in the order of their versions, others by name.
