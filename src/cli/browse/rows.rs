@@ -56,7 +56,7 @@ pub struct ListRow {
 
 /// A row of a [`RowList`].
 #[derive(Debug, Clone, Copy)]
-enum Listed {
+enum RowKey {
     /// The index of its group.
     Group(u32),
     /// The index of an entry in the catalogue.
@@ -67,7 +67,7 @@ enum Listed {
 #[derive(Debug, Default)]
 pub struct RowList {
     groups: Vec<ListRow>,
-    order: Vec<Listed>,
+    order: Vec<RowKey>,
 }
 
 /// Whether the usual first row comes first.
@@ -132,7 +132,7 @@ impl RowList {
             }
             OpenPlace::Below(node, facet) => groups_below(catalogue, node, facet, home),
         };
-        let mut order: Vec<Listed> = (0..groups.len() as u32).map(Listed::Group).collect();
+        let mut order: Vec<RowKey> = (0..groups.len() as u32).map(RowKey::Group).collect();
         if let OpenPlace::Below(node, facet) = place {
             let runs = catalogue.nodes[node as usize].runs.iter();
             let is_shown = |entry: &u32| {
@@ -140,7 +140,7 @@ impl RowList {
                 found.mark != Mark::Removed && facet.has(found)
             };
             let entries = runs.flat_map(|(first, count)| *first..first + count).filter(is_shown);
-            order.extend(entries.map(Listed::Entry));
+            order.extend(entries.map(RowKey::Entry));
         }
         RowList { groups, order }
     }
@@ -157,7 +157,7 @@ impl RowList {
 
     /// Whether there are rows of entries.
     pub fn has_entries(&self) -> bool {
-        self.order.iter().any(|listed| matches!(listed, Listed::Entry(_)))
+        self.order.iter().any(|listed| matches!(listed, RowKey::Entry(_)))
     }
 
     /// The sums of the rows that are not entries.
@@ -171,8 +171,8 @@ impl RowList {
     /// What the rows stand for.
     pub fn items(&self) -> impl ExactSizeIterator<Item = Item> {
         self.order.iter().map(|listed| match listed {
-            Listed::Group(group) => self.groups[*group as usize].item,
-            Listed::Entry(entry) => Item::Entry(*entry),
+            RowKey::Group(group) => self.groups[*group as usize].item,
+            RowKey::Entry(entry) => Item::Entry(*entry),
         })
     }
 
@@ -181,10 +181,10 @@ impl RowList {
         self.order.iter().map(|listed| self.name(catalogue, *listed))
     }
 
-    fn name<'a>(&'a self, catalogue: &'a Catalogue, listed: Listed) -> Cow<'a, str> {
+    fn name<'a>(&'a self, catalogue: &'a Catalogue, listed: RowKey) -> Cow<'a, str> {
         match listed {
-            Listed::Group(group) => self.groups[group as usize].name.as_str().into(),
-            Listed::Entry(entry) => String::from_utf8_lossy(catalogue.name(entry)),
+            RowKey::Group(group) => self.groups[group as usize].name.as_str().into(),
+            RowKey::Entry(entry) => String::from_utf8_lossy(catalogue.name(entry)),
         }
     }
 
@@ -192,8 +192,8 @@ impl RowList {
     pub fn row(&self, catalogue: &Catalogue, index: usize) -> Option<ListRow> {
         let listed = *self.order.get(index)?;
         Some(match listed {
-            Listed::Group(group) => self.groups[group as usize].clone(),
-            Listed::Entry(entry) => {
+            RowKey::Group(group) => self.groups[group as usize].clone(),
+            RowKey::Entry(entry) => {
                 let (sums, shared) = self.figures(catalogue, listed);
                 let name = self.name(catalogue, listed).into_owned();
                 let is_gone = catalogue.entries[entry as usize].facts.is_reclaimable;
@@ -203,13 +203,13 @@ impl RowList {
     }
 
     /// The sums of a row, and the bytes on disk that it shares with others.
-    fn figures(&self, catalogue: &Catalogue, listed: Listed) -> (Sums, u64) {
+    fn figures(&self, catalogue: &Catalogue, listed: RowKey) -> (Sums, u64) {
         match listed {
-            Listed::Group(group) => {
+            RowKey::Group(group) => {
                 let ListRow { sums, shared, .. } = self.groups[group as usize];
                 (sums, shared)
             }
-            Listed::Entry(entry) => {
+            RowKey::Entry(entry) => {
                 let found = &catalogue.entries[entry as usize];
                 (Sums::of(found), if found.bytes == BytesCount::ByFile { found.facts.disk } else { 0 })
             }
@@ -246,15 +246,15 @@ impl RowList {
     }
 
     /// Tags in the order of their versions, others by name.
-    fn compare_names(&self, catalogue: &Catalogue, one: Listed, other: Listed) -> Ordering {
-        if let (Listed::Entry(one), Listed::Entry(other)) = (one, other) {
+    fn compare_names(&self, catalogue: &Catalogue, one: RowKey, other: RowKey) -> Ordering {
+        if let (RowKey::Entry(one), RowKey::Entry(other)) = (one, other) {
             let directory = |entry: u32| catalogue.entries[entry as usize].directory;
             // Those of a directory are sorted by name.
             let is_sorted = directory(one) == directory(other);
             return if is_sorted { one.cmp(&other) } else { catalogue.name(one).cmp(catalogue.name(other)) };
         }
         let (first, second) = (self.name(catalogue, one), self.name(catalogue, other));
-        let is_facet = |listed| matches!(listed, Listed::Group(it) if matches!(self.groups[it as usize].item, Item::Facet(_)));
+        let is_facet = |listed| matches!(listed, RowKey::Group(it) if matches!(self.groups[it as usize].item, Item::Facet(_)));
         if is_facet(one) { tags::order(&first).cmp(&tags::order(&second)) } else { first.cmp(&second) }
     }
 }
