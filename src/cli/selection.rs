@@ -19,6 +19,7 @@ use pycstore::verdict::status::{Status, UncheckedHashes};
 use pycstore::verdict::usage::{Survey, Usage};
 use pycstore::verdict::view::{Focus, View};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Selectors: a run removes the entries that any of them matches.
 #[derive(Debug, Clone, Default, Args)]
@@ -298,7 +299,7 @@ impl Selection {
         let scope = Scope { under: paths.to_vec(), ..Scope::default() };
         // Python reads the bodies of fresh entries only: what was recompiled meanwhile is another file.
         let chosen = listed.into_iter().map(|entry| ChosenEntry { entry, status: Status::Fresh });
-        let policy = Policy { scope, listed: chosen.collect(), ..Policy::of([Selector::Listed]) };
+        let policy = Policy { scope, listed: Arc::new(chosen.collect()), ..Policy::of([Selector::Listed]) };
         Selection { policy, names, min_interval: None, max_runtime: None }
     }
 

@@ -52,7 +52,8 @@ impl Stop {
                 .context("cannot install signal handlers")?;
         }
         let stop = self.clone();
-        in_background(move || stop.watch());
+        // Without a thread, there is no limit to the time that a worker may take to react.
+        let _ = in_background(move || stop.watch());
         Ok(())
     }
 
@@ -97,7 +98,8 @@ impl Stop {
             wanted.store(true, Ordering::Relaxed);
             return;
         }
-        in_background(move || {
+        // Without a thread, there is no time limit.
+        let _ = in_background(move || {
             std::thread::sleep(age.duration() / 2);
             stop_scan.store(true, Ordering::Relaxed);
             std::thread::sleep(age.duration() / 2);
@@ -166,7 +168,7 @@ impl ScreenSignals {
 /// suspend. Signals that the process was started to ignore are ignored.
 ///
 /// # Errors
-/// When the handlers cannot be installed.
+/// When the handlers cannot be installed, or no thread can be started.
 pub fn watch_signals(restore: fn()) -> io::Result<ScreenSignals> {
     let ignored = ignored_signals();
     let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT];
@@ -183,14 +185,14 @@ pub fn watch_signals(restore: fn()) -> io::Result<ScreenSignals> {
                     if told.is_ended.swap(true, Ordering::Relaxed) {
                         end_with_terminal(restore);
                     }
-                    in_background(move || {
+                    let _ = in_background(move || {
                         std::thread::sleep(GRACE);
                         end_with_terminal(restore);
                     });
                 }
             }
         }
-    });
+    })?;
     Ok(flags)
 }
 
@@ -236,7 +238,11 @@ fn ignored_signals() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Runs a function in a thread until the process ends. If no thread can be started, there is no time limit.
-fn in_background(work: impl FnOnce() + Send + 'static) {
-    let _ = std::thread::Builder::new().spawn(work);
+/// Runs a function in a thread, for which the end of the process does not wait.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn in_background(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot start a thread: {error}"));
+    std::thread::Builder::new().spawn(work).map(drop).map_err(failed)
 }

@@ -80,8 +80,8 @@ pub struct Policy {
     /// What is removed regardless of its age.
     pub selectors: BTreeSet<Selector>,
     /// The entries that [`Selector::Listed`] matches, sorted by directory and name: those that `verify` found, or a person
-    /// marked.
-    pub listed: Arc<[ChosenEntry]>,
+    /// marked. There may be hundreds of thousands: as a slice, they would be copied.
+    pub listed: Arc<Vec<ChosenEntry>>,
     /// Entries unused for this many seconds are removed too.
     pub unused_for: Option<i64>,
     /// How much may stay.

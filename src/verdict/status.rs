@@ -12,6 +12,7 @@ use crate::pyc::name::Name;
 use crate::pyc::{Header, InvalidationMode, Loads, Magic, Malformed};
 use crate::source::{Gone, Source, SourceFile, Why};
 use crate::store::entry::{Content, Entry};
+use std::fmt;
 
 pub use crate::pyc::UncheckedHashes;
 
@@ -108,6 +109,16 @@ impl Status {
             Status::Corrupt(Corrupt::Body) => Some("body"),
             Status::Unknown(why) => Some(why.name()),
             Status::Fresh | Status::Temporary | Status::Foreign => None,
+        }
+    }
+}
+
+/// As `stale (mtime)`.
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason() {
+            Some(reason) => write!(formatter, "{} ({reason})", self.name()),
+            None => formatter.write_str(self.name()),
         }
     }
 }

@@ -260,7 +260,7 @@ fn a_listed_entry_is_taken_as_long_as_it_is_the_same_file() {
         entry: SeenEntry::new(directory.as_bytes(), entry).unwrap(),
         status: Status::Stale(Stale::Mtime),
     });
-    let policy = Policy { listed: listed.into(), ..Policy::of([Selector::Listed]) };
+    let policy = Policy { listed: std::sync::Arc::new(listed.into()), ..Policy::of([Selector::Listed]) };
     let lists_as = |file: &Entry<'_>, status| {
         ["a", "b", "c"].map(|directory| policy.lists(directory.as_bytes(), file, status))
     };

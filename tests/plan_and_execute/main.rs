@@ -1230,7 +1230,7 @@ fn what_is_listed_goes_as_long_as_python_would_load_it() {
     seen.sort_by(|one, other| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)));
     let (_, other) = stage.living("other", b"");
     let chosen = seen.into_iter().map(|entry| ChosenEntry { entry, status: Status::Fresh });
-    let policy = Policy { listed: chosen.collect(), ..Policy::of([Selector::Listed]) };
+    let policy = Policy { listed: std::sync::Arc::new(chosen.collect()), ..Policy::of([Selector::Listed]) };
     date_back(&source);
     fs::write(&rewritten, [&HEADER[..], b"anew"].concat()).unwrap();
     let before = stage.tree();

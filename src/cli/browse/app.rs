@@ -5,17 +5,19 @@ use super::draw::draw;
 use super::file::ScanBatch;
 use super::keys::{BrowserTask, PressedKey};
 use super::palette::Palette;
-use super::review::{RemovalReport, Removing, Review, problems, summary};
+use super::review::{RemovalReport, Removing, Review, problems};
 use super::rows::path_in_store;
 use super::screen::{self, Screen, ScreenGuard};
 use super::state::{Browser, Dialog, ScanState};
 use super::work::{Message, RemovalProgress, Workshop};
-use crate::cli::output::complain;
 use crate::cli::output::path::Characters;
+use crate::cli::output::{complain, owner};
 use crate::cli::removal::marked::{MarkedEnd, MarkedOutcome};
 use crate::cli::stop;
 use crossterm::event::Event;
+use pycstore::effect::outcome::Outcome;
 use pycstore::exit::Exit;
+use pycstore::json::Mode;
 use pycstore::quoting::at_home;
 use pycstore::store::scan::Trouble;
 use pycstore::units::Moment;
@@ -26,7 +28,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-/// The least time between two screens while something happens: thirty a second.
+/// The least time between two screens while something happens and no key is pressed: thirty a second.
 const FRAME: Duration = Duration::from_millis(33);
 
 /// How long what the scan found may be added before the next key is looked at.
@@ -34,6 +36,9 @@ const SHARE_OF_FRAME: Duration = Duration::from_millis(12);
 
 /// How often the rows of a running scan are made anew, at most.
 const RELIST: Duration = Duration::from_millis(150);
+
+/// The part of the time that may be spent on that: rows take longer the more there are.
+const SHARE_OF_RELISTS: u32 = 8;
 
 /// How long nothing may happen before signals are looked at.
 const IDLE: Duration = Duration::from_millis(100);
@@ -54,6 +59,8 @@ struct App {
     /// Whether the browser ends when the removal is done.
     is_ending: bool,
     is_drawn: bool,
+    /// Whether a key is not answered yet.
+    has_key: bool,
     /// The entry whose details are being read.
     inspected: Option<u32>,
 }
@@ -62,7 +69,8 @@ struct RunningScan {
     number: u64,
     began: Instant,
     found: Receiver<ScanBatch>,
-    listed: Instant,
+    /// When the rows are made anew.
+    relist_at: Instant,
     /// Whether there was more than was taken the last time.
     has_more: bool,
     /// Set when the scan's threads are done.
@@ -95,6 +103,7 @@ pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
         exit: Exit::Done,
         is_ending: false,
         is_drawn: false,
+        has_key: false,
         inspected: None,
     };
     let held = complain::hold();
@@ -120,7 +129,7 @@ impl App {
         let _guard = ScreenGuard;
         self.begin_scan();
         self.draw(&mut screen)?;
-        self.workshop.read_input();
+        self.workshop.read_input()?;
         let mut drawn = Instant::now();
         loop {
             if !screen::is_entered() {
@@ -161,7 +170,7 @@ impl App {
             self.take_batches();
             self.follow_removal();
             let is_resized = screen.size().is_ok_and(|size| size != screen_size(&mut screen));
-            if (!self.is_drawn || is_resized) && drawn.elapsed() >= FRAME {
+            if (!self.is_drawn || is_resized) && (self.has_key || drawn.elapsed() >= FRAME) {
                 self.draw(&mut screen)?;
                 drawn = Instant::now();
             }
@@ -186,7 +195,7 @@ impl App {
             self.browser.scan = ScanState::Running(scan.began.elapsed());
         }
         screen.draw(|frame| draw(&mut self.browser, &self.look, frame.buffer_mut()))?;
-        self.is_drawn = true;
+        (self.is_drawn, self.has_key) = (true, false);
         self.inspect();
         Ok(())
     }
@@ -212,8 +221,8 @@ impl App {
 
     fn begin_scan(&mut self) {
         let (number, found) = self.workshop.scan();
-        let (began, listed) = (Instant::now(), Instant::now());
-        self.scan = Some(RunningScan { number, began, found, listed, has_more: false, troubles: None });
+        let (began, relist_at) = (Instant::now(), Instant::now());
+        self.scan = Some(RunningScan { number, began, found, relist_at, has_more: false, troubles: None });
     }
 
     /// Adds what the scan found, for a part of the time of a screen.
@@ -243,9 +252,10 @@ impl App {
             self.browser.end_scan(troubles.len());
             self.troubles = troubles;
             self.is_drawn = false;
-        } else if scan.listed.elapsed() >= RELIST || self.browser.rows.is_empty() {
-            scan.listed = Instant::now();
+        } else if Instant::now() >= scan.relist_at || self.browser.rows.is_empty() {
+            let began = Instant::now();
             self.browser.refresh();
+            scan.relist_at = Instant::now() + RELIST.max(began.elapsed() * SHARE_OF_RELISTS);
         }
     }
 
@@ -254,6 +264,7 @@ impl App {
         self.is_drawn = false;
         match message {
             Message::Input(Event::Key(key)) => {
+                self.has_key = true;
                 if let Some(task) = PressedKey::of(key).and_then(|key| self.browser.key(key)) {
                     return self.carry_out(task, screen);
                 }
@@ -322,7 +333,7 @@ impl App {
             Ok(MarkedEnd::Finished(foreseen)) => {
                 // What is shown as kept is kept, even if it becomes what was marked again.
                 self.browser.keep_marks_of(planned);
-                let review = Review::new(&foreseen, self.browser.home());
+                let review = Review::new(&foreseen, self.browser.home.as_deref());
                 self.browser.dialog = Dialog::Review(Box::new(review));
             }
             Ok(MarkedEnd::Locked | MarkedEnd::Stopped) => self.browser.decline(),
@@ -355,7 +366,8 @@ impl App {
     }
 
     fn report(&mut self, done: &MarkedOutcome) {
-        let summary = summary(&done.outcome);
+        let Outcome { removed, directories, .. } = done.outcome;
+        let summary = owner::removed(Mode::Real, removed, directories, false);
         self.browser.catalogue.remove_directories(&done.outcome.emptied);
         if done.outcome.left.is_empty() {
             // What is still marked was kept, and would be kept again.

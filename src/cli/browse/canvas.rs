@@ -6,6 +6,7 @@ use pycstore::paragraph::{fitted_with, width};
 use pycstore::units::Moment;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::widgets::{Clear, Widget};
 
 /// How the screen is drawn.
 #[derive(Debug, Clone)]
@@ -64,12 +65,6 @@ impl Canvas<'_> {
 
     /// Empties an area.
     pub fn clear(&mut self, area: Rect) {
-        for y in area.top()..area.bottom() {
-            for x in area.left()..area.right() {
-                if let Some(cell) = self.buffer.cell_mut((x, y)) {
-                    cell.reset();
-                }
-            }
-        }
+        Clear.render(area, self.buffer);
     }
 }

@@ -13,6 +13,7 @@
 
 use super::file::{Bar, BatchFile, BytesCount, CatalogueEntry, Facet, MIXED, Mark, ScanBatch};
 use super::inodes::Inodes;
+use super::interned::Interned;
 use super::node::{Node, NodeKey, ROOT};
 use super::sums::{Cell, Sums, add_cell};
 use pycstore::pyc::name;
@@ -25,14 +26,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A directory of the store.
+/// A directory of the store, or a part of it.
 #[derive(Debug)]
 pub struct StoreDirectory {
     /// Its path from the store's root.
     pub relative: Arc<[u8]>,
     /// Its own disk usage.
     own: Tally,
-    /// The index of the owner in [`Catalogue::owners`]; nothing of a directory without files.
+    /// The index of the owner in `Catalogue::owners`; nothing of a directory without files.
     owner: u32,
     /// Its first file; the others follow.
     pub first: u32,
@@ -59,23 +60,21 @@ pub struct Catalogue {
     /// The directories of the store.
     pub directories: Vec<StoreDirectory>,
     /// The owners as they are shown.
-    pub heads: Vec<Owner>,
+    pub heads: Interned<Owner>,
     /// The packages.
-    pub packages: Vec<Arc<str>>,
+    pub packages: Interned<str>,
     /// The cache tags.
-    pub tags: Vec<Box<str>>,
+    pub tags: Interned<str>,
     /// The globs that keep files.
-    pub globs: Vec<Box<str>>,
+    pub globs: Interned<str>,
     /// The number of directories and their own disk usage.
     pub own: Tally,
     /// The files with several links.
     pub inodes: Inodes,
-    owners: Vec<(Arc<Owner>, u32)>,
-    owner_indexes: HashMap<Arc<Owner>, u32>,
-    package_indexes: HashMap<Arc<str>, u32>,
-    tag_indexes: HashMap<Box<str>, u16>,
-    texts: Vec<Box<[u8]>>,
-    text_indexes: HashMap<Box<[u8]>, u32>,
+    owners: Interned<Owner>,
+    /// The index in `heads` of each owner.
+    head_of: Vec<u32>,
+    texts: Interned<[u8]>,
     below: HashMap<(u32, NodeKey), u32>,
     names: Vec<u8>,
 }
@@ -100,13 +99,13 @@ impl Catalogue {
         self.below.clear();
     }
 
-    /// Adds a directory of the store with its files.
+    /// Adds a directory of the store with its files. The parts of one come in the order of their names.
     pub fn add(&mut self, batch: ScanBatch) {
         self.own += batch.own;
         let owner = batch.owner.map_or(0, |owner| self.owner(owner));
         let directory = self.directories.len() as u32;
         let first = self.entries.len() as u32;
-        let globs: Vec<u16> = batch.globs.iter().map(|glob| self.glob(glob)).collect();
+        let globs: Vec<u16> = batch.globs.iter().map(|glob| self.globs.add(glob) as u16).collect();
         let tags: Vec<u16> = batch.tags.iter().map(|tag| self.tag(tag)).collect();
         let mut last: Option<(Arc<str>, u32)> = None;
         let mut name_at = self.names.len() as u32;
@@ -119,7 +118,7 @@ impl Catalogue {
                 (None, _) => NO_PACKAGE,
                 (Some(package), Some((known, index))) if Arc::ptr_eq(&package, known) => *index,
                 (Some(package), _) => {
-                    let index = self.package(&package);
+                    let index = self.packages.add(package.clone());
                     last = Some((package, index));
                     index
                 }
@@ -186,13 +185,13 @@ impl Catalogue {
     /// The node for the files of a package in a directory of the store.
     fn node_of(&mut self, directory: u32, package: u32) -> u32 {
         let StoreDirectory { relative, owner, .. } = &self.directories[directory as usize];
-        let (owner, head) = self.owners[*owner as usize].clone();
+        let (head, owner) = (self.head_of[*owner as usize], self.owners.shared(*owner));
         let sources = name::source_directory(relative);
         let mut node = self.child(ROOT, NodeKey::Owner(head));
         let mut base: &Path = &owner.root;
         if let Some(environment) = owner.environment.as_deref().filter(|it| *it != owner.root) {
             let inside = environment.strip_prefix(&owner.root).unwrap_or(environment);
-            let text = self.text(inside.as_os_str().as_bytes());
+            let text = self.texts.add(inside.as_os_str().as_bytes());
             node = self.child(node, NodeKey::Environment(text));
             base = environment;
         }
@@ -202,7 +201,7 @@ impl Catalogue {
         }
         let inside = sources.strip_prefix(base).unwrap_or(&sources);
         for component in inside.components().filter(|it| it.as_os_str() != "/") {
-            let text = self.text(component.as_os_str().as_bytes());
+            let text = self.texts.add(component.as_os_str().as_bytes());
             node = self.child(node, NodeKey::Directory(text));
         }
         node
@@ -223,17 +222,13 @@ impl Catalogue {
 
     /// Joins the owners that are one by several spellings of their paths, once all are known.
     pub fn join_spellings(&mut self) -> Joined {
-        let spellings = Spellings::of(self.owners.iter().map(|(owner, _)| &**owner));
-        let mut heads: Vec<Owner> = Vec::new();
+        let spellings = Spellings::of(self.owners.iter());
+        let mut heads = Interned::default();
         let mut is_changed = false;
-        for (owner, index) in &mut self.owners {
+        for (owner, index) in self.owners.iter().zip(&mut self.head_of) {
             let head = spellings.head(owner);
-            is_changed |= self.heads[*index as usize].root != head.root;
-            let known = heads.iter().position(|it| *it == head).unwrap_or_else(|| {
-                heads.push(head);
-                heads.len() - 1
-            });
-            *index = known as u32;
+            is_changed |= self.heads[*index].root != head.root;
+            *index = heads.add(head);
         }
         self.heads = heads;
         let joined = if is_changed { Joined::Anew } else { Joined::AsBefore };
@@ -319,64 +314,20 @@ impl Catalogue {
 
     /// A path of an environment, or a name of a directory.
     pub fn text_of(&self, index: u32) -> &Path {
-        Path::new(OsStr::from_bytes(&self.texts[index as usize]))
-    }
-
-    fn text(&mut self, text: &[u8]) -> u32 {
-        if let Some(index) = self.text_indexes.get(text) {
-            return *index;
-        }
-        let index = self.texts.len() as u32;
-        self.texts.push(text.into());
-        self.text_indexes.insert(text.into(), index);
-        index
+        Path::new(OsStr::from_bytes(&self.texts[index]))
     }
 
     fn owner(&mut self, owner: Arc<Owner>) -> u32 {
-        if let Some(index) = self.owner_indexes.get(&owner) {
-            return *index;
+        let index = self.owners.add(owner.clone());
+        if index as usize == self.head_of.len() {
+            self.head_of.push(self.heads.add(Owner { environment: None, ..(*owner).clone() }));
         }
-        let head = Owner { environment: None, ..(*owner).clone() };
-        let known = self.heads.iter().position(|it| *it == head).unwrap_or_else(|| {
-            self.heads.push(head);
-            self.heads.len() - 1
-        });
-        let index = self.owners.len() as u32;
-        self.owners.push((owner.clone(), known as u32));
-        self.owner_indexes.insert(owner, index);
-        index
-    }
-
-    fn package(&mut self, package: &Arc<str>) -> u32 {
-        if let Some(index) = self.package_indexes.get(package) {
-            return *index;
-        }
-        let index = self.packages.len() as u32;
-        self.packages.push(package.clone());
-        self.package_indexes.insert(package.clone(), index);
         index
     }
 
     fn tag(&mut self, tag: &str) -> u16 {
-        if let Some(index) = self.tag_indexes.get(tag) {
-            return *index;
-        }
         // Names may be anything, and each node has sums by tag: beyond this many, the last stands for all others.
-        if self.tags.len() == MOST_TAGS {
-            return MOST_TAGS as u16 - 1;
-        }
-        let index = self.tags.len() as u16;
-        let is_last = self.tags.len() == MOST_TAGS - 1;
-        self.tags.push(if is_last { "(others)".into() } else { tag.into() });
-        self.tag_indexes.insert(tag.into(), index);
-        index
-    }
-
-    fn glob(&mut self, glob: &str) -> u16 {
-        let known = self.globs.iter().position(|it| **it == *glob).unwrap_or_else(|| {
-            self.globs.push(glob.into());
-            self.globs.len() - 1
-        });
-        known as u16
+        let is_known = self.tags.has(tag) || self.tags.len() < MOST_TAGS - 1;
+        self.tags.add(if is_known { tag } else { "(others)" }) as u16
     }
 }

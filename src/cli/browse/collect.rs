@@ -1,6 +1,8 @@
-//! The scan of the store for the browser: one [`ScanBatch`] for each directory, sent as soon as it is known.
+//! The scan of the store for the browser: one [`ScanBatch`] for each directory, or several for a large one, sent as soon as they
+//! are known.
 
 use super::file::{Bar, BatchFile, FileFacts, ScanBatch};
+use super::interned::Interned;
 use crate::cli::session::Opened;
 use pycstore::host::directory::effective_user;
 use pycstore::host::volumes::AccessTimes;
@@ -18,23 +20,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 
-/// Whose the store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreUser {
-    /// Ours: its files may be removed.
-    Us,
-    /// Another user's.
-    Other(u32),
-}
-
-impl StoreUser {
-    /// The user of an open store.
-    pub fn of(opened: &Opened) -> StoreUser {
-        let user = opened.store.metadata().user;
-        if user == effective_user() { StoreUser::Us } else { StoreUser::Other(user) }
-    }
-}
-
 /// Scans the store and sends what it finds; returns what could not be read. It ends early when `stop` becomes true, or when
 /// nobody receives any more.
 pub fn scan(
@@ -48,7 +33,7 @@ pub fn scan(
     let new_collector = || Collector {
         policy,
         circumstances,
-        user: StoreUser::of(opened),
+        is_ours: opened.store.metadata().user == effective_user(),
         access_times: opened.access_times(),
         packages: &packages,
         stop,
@@ -68,7 +53,8 @@ pub fn scan(
 struct Collector<'a> {
     policy: &'a Policy,
     circumstances: Circumstances<'a>,
-    user: StoreUser,
+    /// Whether the store is ours: its files may be removed.
+    is_ours: bool,
     access_times: AccessTimes,
     packages: &'a Packages,
     stop: &'a AtomicBool,
@@ -102,15 +88,15 @@ impl Collector<'_> {
         visit: &Visit<'_>,
         entry: &Entry<'_>,
         status: Status,
-        globs: &mut Vec<Box<str>>,
+        globs: &mut Interned<str>,
     ) -> Option<Bar> {
-        if self.user != StoreUser::Us {
+        if !self.is_ours {
             return Some(Bar::NotOurs);
         }
         let kept_by =
             if self.policy.scope.keep.is_empty() { None } else { self.policy.scope.kept_by(visit, entry) };
         if let Some(glob) = kept_by {
-            return Some(Bar::Kept(index(globs, glob)));
+            return Some(Bar::Kept(globs.add(glob) as u16));
         }
         match (status, self.policy.judge_listed(entry, status, &self.circumstances)) {
             (_, Verdict::Condemn) => None,
@@ -118,6 +104,15 @@ impl Collector<'_> {
             (Status::Foreign, _) => Some(Bar::Foreign),
             (Status::Temporary, _) => Some(Bar::Young),
             _ => Some(Bar::Unknown),
+        }
+    }
+
+    fn send(&self, visit: &Visit<'_>, mut batch: ScanBatch) {
+        if !batch.files.is_empty() {
+            batch.owner = Some(visit.owner());
+        }
+        if self.batches.send(batch).is_err() {
+            self.stop.store(true, Ordering::Relaxed);
         }
     }
 
@@ -160,41 +155,28 @@ impl Collector<'_> {
     }
 }
 
-/// The index of a text among others, where it is added if it is not there.
-fn index(texts: &mut Vec<Box<str>>, text: &str) -> u16 {
-    let known = texts.iter().position(|known| **known == *text).unwrap_or_else(|| {
-        texts.push(text.into());
-        texts.len() - 1
-    });
-    u16::try_from(known).unwrap_or(u16::MAX)
-}
+/// Maximum number of files in a batch: keys are looked at between batches.
+pub(super) const LARGEST_BATCH: usize = 4096;
 
 impl Visitor for Collector<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         let sources = visit.source_directory();
         let own = visit.metadata.filter(|_| self.shows_directory(visit, &sources));
-        let mut batch = ScanBatch {
-            relative: visit.relative.into(),
-            own: own.map_or_else(Tally::default, |it| Tally::file(it.bytes, it.disk)),
-            owner: None,
-            files: Vec::with_capacity(visit.entries.len()),
-            names: Vec::new(),
-            globs: Vec::new(),
-            tags: Vec::new(),
-        };
+        let own = own.map_or_else(Tally::default, |it| Tally::file(it.bytes, it.disk));
+        let mut batch = ScanBatch::of_directory(visit.relative, own);
+        batch.files.reserve_exact(visit.entries.len().min(LARGEST_BATCH));
         let site = if visit.entries.is_empty() { None } else { self.packages.site_of(&sources) };
         for entry in visit.entries.iter().filter(|entry| self.shows(visit, entry, &sources)) {
             if let Some(file) = self.file(visit, entry, site.as_ref(), &mut batch) {
                 batch.names.extend(&entry.name[..usize::from(file.name_length)]);
                 batch.files.push(file);
             }
+            if batch.files.len() == LARGEST_BATCH {
+                let rest = ScanBatch::of_directory(visit.relative, Tally::default());
+                self.send(visit, std::mem::replace(&mut batch, rest));
+            }
         }
-        if !batch.files.is_empty() {
-            batch.owner = Some(visit.owner());
-        }
-        if self.batches.send(batch).is_err() {
-            self.stop.store(true, Ordering::Relaxed);
-        }
+        self.send(visit, batch);
     }
 
     fn trouble(&mut self, trouble: Trouble) {

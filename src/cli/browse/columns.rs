@@ -1,7 +1,7 @@
 //! The columns of the list before the names. On a narrow screen the least important are left out.
 
 use super::canvas::Look;
-use super::rows::{Item, ListRow, status_in_words};
+use super::rows::{Item, ListRow};
 use super::state::Browser;
 use crate::cli::output::bar::{bar, percentage};
 use pycstore::units::{Moment, date, human};
@@ -78,7 +78,7 @@ const MARGIN: u16 = 3;
 /// The columns that fit.
 pub fn fitting(width: u16, browser: &Browser) -> Vec<&'static ListColumn> {
     let has_shared = !browser.catalogue.inodes.is_empty();
-    let has_entries = browser.rows.iter().any(|row| matches!(row.item, Item::Entry(_)));
+    let has_entries = browser.rows.has_entries();
     let is_wanted = |column: &&ListColumn| match column.kind {
         ColumnKind::Shared => has_shared,
         ColumnKind::Status => has_entries,
@@ -118,7 +118,7 @@ pub fn cell(kind: ColumnKind, row: &ListRow, browser: &Browser, look: &Look) -> 
             moment.map_or_else(|| "-".into(), |moment| date::ago(moment, look.now))
         }
         ColumnKind::Status => match row.item {
-            Item::Entry(entry) => status_in_words(browser.catalogue.entries[entry as usize].facts.status),
+            Item::Entry(entry) => browser.catalogue.entries[entry as usize].facts.status.to_string(),
             Item::Facet(_) | Item::Node(_) => String::new(),
         },
     }

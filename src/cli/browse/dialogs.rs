@@ -3,7 +3,7 @@
 use super::canvas::Canvas;
 use super::keys::HELP;
 use super::palette::Hue;
-use super::review::{RemovalReport, Removing, Review, ReviewVisibility, WORD};
+use super::review::{RemovalReport, Removing, Review, WORD};
 use super::state::Dialog;
 use crate::cli::output::path::escaped;
 use pycstore::paragraph::{width, wrapped};
@@ -22,7 +22,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, dialog: &mut Dialog) {
         }
         Dialog::Review(review) => {
             self::review(canvas, area, review);
-            review.visibility = ReviewVisibility::Drawn;
+            review.is_drawn = true;
         }
         Dialog::Removing(removing) => self::removing(canvas, area, *removing),
         Dialog::Report(report) => self::report(canvas, area, report),

@@ -112,15 +112,15 @@ fn table(canvas: &mut Canvas<'_>, area: Rect, browser: &Browser) {
     }
     canvas.put(area, 2, x, heading(browser), Hue::Heading);
     for (line, index) in (3..area.height.saturating_sub(2)).zip(browser.offset..browser.rows.len()) {
-        let row = &browser.rows[index];
+        let Some(row) = browser.rows.row(&browser.catalogue, index) else { return };
         let hue = if row.is_gone { Hue::Gone } else { Hue::Normal };
         let cursor = if index == browser.selected { ">" } else { " " };
         canvas.put(area, line, 0, cursor, Hue::Normal);
-        let (mark, mark_hue) = mark(row);
+        let (mark, mark_hue) = mark(&row);
         canvas.put(area, line, 1, mark, mark_hue);
         let mut x = 3;
         for column in &columns {
-            let cell = columns::cell(column.kind, row, browser, canvas.look);
+            let cell = columns::cell(column.kind, &row, browser, canvas.look);
             put_cell(canvas, area, (line, x), column, &cell, hue);
             x += column.width + 2;
         }

@@ -1,5 +1,6 @@
 //! A file of the store as the scan found it, and as the catalogue keeps it.
 
+use super::interned::Interned;
 use pycstore::source::owner::Owner;
 use pycstore::units::{Moment, Tally};
 use pycstore::verdict::status::Status;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 /// A status or tag of what has none, or several.
 pub const MIXED: u16 = u16::MAX;
 
-/// One directory of the store with its files, as the scan found it.
+/// One directory of the store with its files, as the scan found it. A large one comes in parts, one after another, of which only
+/// the first has its own disk usage.
 #[derive(Debug)]
 pub struct ScanBatch {
     /// Its path from the store's root.
@@ -22,9 +24,17 @@ pub struct ScanBatch {
     /// The names of the files, one after another.
     pub names: Vec<u8>,
     /// The globs that keep files of this directory.
-    pub globs: Vec<Box<str>>,
+    pub globs: Interned<str>,
     /// The cache tags of the files, each where it differs from that of the file before.
     pub tags: Vec<Box<str>>,
+}
+
+impl ScanBatch {
+    /// A directory, to which files are added.
+    pub fn of_directory(relative: &[u8], own: Tally) -> ScanBatch {
+        let (files, names, globs, tags) = (Vec::new(), Vec::new(), Interned::default(), Vec::new());
+        ScanBatch { relative: relative.into(), own, owner: None, files, names, globs, tags }
+    }
 }
 
 /// A file as the scan found it.

@@ -76,6 +76,21 @@ impl PressedKey {
     }
 }
 
+impl PressedKey {
+    /// Moves the first line on the screen of a text with this many lines, if the key does that.
+    pub fn scroll(self, first: &mut usize, lines: usize) -> Option<()> {
+        let by = match self {
+            PressedKey::Up | PressedKey::Character('k') => -1,
+            PressedKey::Down | PressedKey::Character('j') => 1,
+            PressedKey::PageUp => -10,
+            PressedKey::PageDown => 10,
+            _ => return None,
+        };
+        *first = first.saturating_add_signed(by).min(lines.saturating_sub(1));
+        Some(())
+    }
+}
+
 /// What the state asks the program to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrowserTask {

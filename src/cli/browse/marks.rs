@@ -73,19 +73,24 @@ impl Catalogue {
 
     /// Removes the marks of all but these entries.
     pub fn keep_marks_of(&mut self, entries: &[u32]) {
-        self.unmark_all();
+        self.remove_marks();
         entries.iter().for_each(|index| self.entries[*index as usize].mark = Mark::Marked);
         self.recount();
     }
 
     /// Removes all marks; returns how many there were.
     pub fn unmark_all(&mut self) -> u64 {
+        let unmarked = self.remove_marks();
+        self.recount();
+        unmarked
+    }
+
+    fn remove_marks(&mut self) -> u64 {
         let mut unmarked = 0;
         for entry in self.entries.iter_mut().filter(|entry| entry.mark == Mark::Marked) {
             entry.mark = Mark::None;
             unmarked += 1;
         }
-        self.recount();
         unmarked
     }
 
@@ -135,10 +140,7 @@ impl Catalogue {
             Bar::Young => "less than an hour old: it may still be written".into(),
             Bar::Unreadable => "its first bytes cannot be read".into(),
             Bar::NotOurs => "the store belongs to another user".into(),
-            Bar::Kept(glob) => {
-                let glob = self.globs.get(usize::from(glob)).map_or("a glob", |glob| &**glob);
-                format!("kept by {glob}")
-            }
+            Bar::Kept(glob) => format!("kept by {}", &self.globs[glob.into()]),
         }
     }
 

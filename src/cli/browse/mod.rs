@@ -28,6 +28,7 @@ mod dialogs;
 mod draw;
 mod file;
 mod inodes;
+mod interned;
 mod keys;
 mod marks;
 mod node;

@@ -67,8 +67,8 @@ fn lines(browser: &Browser, store: &str) -> Vec<String> {
             let path = path_in_store(&browser.catalogue, entry);
             vec![format!("{store}/{}", String::from_utf8_lossy(&path))]
         }
-        Item::Node(node) => group(&browser.catalogue, row, node, browser.place().facet()),
-        Item::Facet(facet) => group(&browser.catalogue, row, ROOT, facet),
+        Item::Node(node) => group(&browser.catalogue, &row, node, browser.place().facet()),
+        Item::Facet(facet) => group(&browser.catalogue, &row, ROOT, facet),
     }
 }
 
@@ -78,7 +78,7 @@ fn group(catalogue: &Catalogue, row: &ListRow, node: u32, facet: Facet) -> Vec<S
     let mut lines = vec![row.name.clone()];
     let mut add = |name: &str, value: String| lines.push(format!("  {name:<16} {value}"));
     if let NodeKey::Owner(head) = catalogue.nodes[node as usize].key {
-        let owner = &catalogue.heads[head as usize];
+        let owner = &catalogue.heads[head];
         let gone = if owner.life == Life::Gone { ", gone" } else { "" };
         add("kind", format!("{}{gone}", owner.kind.name()));
     }
@@ -104,7 +104,7 @@ fn group(catalogue: &Catalogue, row: &ListRow, node: u32, facet: Facet) -> Vec<S
     for index in (0..catalogue.tags.len() as u16).chain([MIXED]) {
         let part = catalogue.sums(node, Facet { tag: Some(index), status: facet.status });
         let is_shown = facet.tag.is_none_or(|it| it == index) && !part.tally.is_empty();
-        let name = catalogue.tags.get(usize::from(index)).map_or("no tag", |tag| &**tag);
+        let name = if index == MIXED { "no tag" } else { &catalogue.tags[index.into()] };
         if is_shown {
             add(name, of(part.tally));
         }

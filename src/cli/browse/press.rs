@@ -18,16 +18,11 @@ impl Browser {
             Dialog::List => self.key_in_list(key),
             Dialog::Filter => self.key_in_filter(key),
             Dialog::MarkStatus => self.key_of_status(key),
-            Dialog::Help(line) => {
-                match key {
-                    PressedKey::Up | PressedKey::Character('k') => *line = line.saturating_sub(1),
-                    PressedKey::Down | PressedKey::Character('j') => *line += 1,
-                    PressedKey::PageUp => *line = line.saturating_sub(10),
-                    PressedKey::PageDown => *line += 10,
-                    PressedKey::Interrupt => return Some(BrowserTask::Quit),
-                    _ => self.dialog = Dialog::List,
+            Dialog::Help(first) => {
+                if key.scroll(first, usize::MAX).is_none() {
+                    self.dialog = Dialog::List;
                 }
-                None
+                (key == PressedKey::Interrupt).then_some(BrowserTask::Quit)
             }
             Dialog::Foreseeing => match key {
                 PressedKey::Escape | PressedKey::Character('q') => {
@@ -106,7 +101,7 @@ impl Browser {
 
     /// What the list shows, if a filter limits it: what it does not show is not marked.
     fn shown_by_filter(&self) -> Option<Vec<Item>> {
-        (!self.filter.is_empty()).then(|| self.rows.iter().map(|row| row.item).collect())
+        (!self.filter.is_empty()).then(|| self.rows.items().collect())
     }
 
     /// Takes pasted text: into the filter while it is typed. Elsewhere it is not keys.
@@ -129,7 +124,7 @@ impl Browser {
             return None;
         }
         if self.marked().is_empty() {
-            let (selected, item) = (self.selected, self.row().map(|row| row.item));
+            let (selected, item) = (self.selected, self.item());
             self.mark();
             self.marked_for_review = !self.marked().is_empty();
             (self.selected, self.message) = (selected, std::mem::take(&mut self.message));
@@ -197,7 +192,7 @@ impl Browser {
 
     /// Marks or unmarks the selected row, and selects the next.
     fn mark(&mut self) {
-        let Some(item) = self.row().map(|row| row.item) else { return };
+        let Some(item) = self.item() else { return };
         let change = self.catalogue.toggle(&[item], self.place().facet());
         self.message = match change.marked + change.unmarked {
             0 => self.catalogue.change_in_words(&change),

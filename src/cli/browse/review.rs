@@ -1,11 +1,9 @@
 //! The screens before, during and after a removal: what would be removed, how far it is, and what happened.
 
 use super::keys::{BrowserTask, PressedKey};
-use super::rows::status_in_words;
+use super::rows::owner_name;
 use crate::cli::removal::marked::MarkedOutcome;
 use pycstore::effect::outcome::{Outcome, RemovedGroup};
-use pycstore::quoting::at_home;
-use pycstore::source::owner::Life;
 use pycstore::units::{Tally, human};
 use pycstore::verdict::policy::Spared;
 use std::collections::BTreeMap;
@@ -23,15 +21,6 @@ pub struct ReviewRow {
     pub status: String,
     /// The owner, not escaped.
     pub owner: String,
-}
-
-/// Whether a screen was drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReviewVisibility {
-    /// Not yet.
-    NotYet,
-    /// It was.
-    Drawn,
 }
 
 /// What a removal would do, for confirmation.
@@ -52,7 +41,7 @@ pub struct Review {
     /// The first row on the screen.
     pub offset: usize,
     /// Whether it was drawn: a key that was pressed before means something else.
-    pub visibility: ReviewVisibility,
+    pub is_drawn: bool,
 }
 
 impl Review {
@@ -78,7 +67,7 @@ impl Review {
             empties_store: *empties_store,
             typed: String::new(),
             offset: 0,
-            visibility: ReviewVisibility::NotYet,
+            is_drawn: false,
         }
     }
 
@@ -90,32 +79,27 @@ impl Review {
     /// Does what a key says.
     pub fn key(&mut self, key: PressedKey) -> Option<BrowserTask> {
         match key {
-            PressedKey::Confirm if self.is_confirmed() && self.visibility == ReviewVisibility::Drawn => {
+            PressedKey::Confirm if self.is_confirmed() && self.is_drawn => {
                 return Some(BrowserTask::Remove);
             }
             PressedKey::Escape => return Some(BrowserTask::Drop),
             PressedKey::Interrupt => return Some(BrowserTask::Quit),
-            PressedKey::Up => self.offset = self.offset.saturating_sub(1),
-            PressedKey::Down => self.offset = (self.offset + 1).min(self.rows.len().saturating_sub(1)),
-            PressedKey::PageUp => self.offset = self.offset.saturating_sub(10),
-            PressedKey::PageDown => self.offset = (self.offset + 10).min(self.rows.len().saturating_sub(1)),
             PressedKey::Backspace if self.empties_store => drop(self.typed.pop()),
             PressedKey::Character(character) if self.empties_store && self.typed.len() < 8 => {
                 self.typed.push(character);
             }
             PressedKey::Character('q') => return Some(BrowserTask::Drop),
-            _ => {}
+            _ => drop(key.scroll(&mut self.offset, self.rows.len())),
         }
         None
     }
 }
 
 fn row(group: &RemovedGroup, home: Option<&Path>) -> ReviewRow {
-    let gone = if group.owner.life == Life::Gone { " (gone)" } else { "" };
     ReviewRow {
         tally: group.tally,
-        status: group.status.map_or_else(String::new, status_in_words),
-        owner: format!("{}{gone}", at_home(&group.owner.root, home)),
+        status: group.status.map_or_else(String::new, |status| status.to_string()),
+        owner: owner_name(&group.owner, home),
     }
 }
 
@@ -157,23 +141,8 @@ impl RemovalReport {
 
     /// Does what a key says; returns whether the report is to be closed.
     pub fn key(&mut self, key: PressedKey) -> bool {
-        match key {
-            PressedKey::Up | PressedKey::Character('k') => self.offset = self.offset.saturating_sub(1),
-            PressedKey::Down | PressedKey::Character('j') => {
-                self.offset = (self.offset + 1).min(self.lines.len().saturating_sub(1));
-            }
-            _ => return true,
-        }
-        false
+        key.scroll(&mut self.offset, self.lines.len()).is_none()
     }
-}
-
-/// What a removal did, in one sentence.
-pub fn summary(outcome: &Outcome) -> String {
-    if outcome.removed.is_empty() && outcome.directories == 0 {
-        return "removed nothing".into();
-    }
-    format!("removed {}", human::sum(outcome.removed, outcome.directories))
 }
 
 /// What a removal did that the user has to know besides the sum; empty if all went as it was shown.

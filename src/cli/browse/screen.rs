@@ -10,7 +10,7 @@ use crossterm::{Command, style};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use std::fs::File;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
@@ -24,7 +24,28 @@ static OUTPUT: OnceLock<File> = OnceLock::new();
 
 /// A terminal that is drawn to. It is never dropped: ratatui then shows the cursor, which [`restore`] did, and panics where the
 /// terminal is gone.
-pub type Screen = ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>;
+pub type Screen = ManuallyDrop<Terminal<CrosstermBackend<BufWriter<ScreenOutput>>>>;
+
+/// Standard output while the browser has the terminal. What is drawn after another thread gave that back is dropped.
+#[derive(Debug)]
+pub struct ScreenOutput;
+
+impl Write for ScreenOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if is_entered() {
+            write(bytes)?;
+            if !is_entered() {
+                // It was given back meanwhile. All that a screen changes lastingly:
+                write((sequence(style::ResetColor) + &sequence(Show)).as_bytes())?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Takes the terminal. A panic gives it back before its message is printed.
 ///
@@ -40,7 +61,7 @@ pub fn enter() -> io::Result<Screen> {
         }));
     }
     resume()?;
-    Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout()))).map(ManuallyDrop::new)
+    Terminal::new(CrosstermBackend::new(BufWriter::new(ScreenOutput))).map(ManuallyDrop::new)
 }
 
 /// Takes the terminal again, after [`restore`] or after the process was stopped and continued.
@@ -53,7 +74,7 @@ pub fn resume() -> io::Result<()> {
     disable_raw_mode()?;
     enable_raw_mode()?;
     // Marked as such, pasted text is no keys.
-    write(&(sequence(EnterAlternateScreen) + &sequence(Hide) + &sequence(EnableBracketedPaste)))
+    write((sequence(EnterAlternateScreen) + &sequence(Hide) + &sequence(EnableBracketedPaste)).as_bytes())
 }
 
 /// Draws everything at the next time, whatever the terminal shows.
@@ -76,7 +97,7 @@ pub fn restore() {
     if IS_ENTERED.swap(false, Ordering::SeqCst) {
         // What fails here cannot be helped: the terminal may be gone.
         let shown = sequence(DisableBracketedPaste) + &sequence(style::ResetColor) + &sequence(Show);
-        let _ = write(&(shown + &sequence(LeaveAlternateScreen)));
+        let _ = write((shown + &sequence(LeaveAlternateScreen)).as_bytes());
         let _ = disable_raw_mode();
     }
 }
@@ -87,9 +108,9 @@ fn sequence(command: impl Command) -> String {
     text
 }
 
-fn write(text: &str) -> io::Result<()> {
+fn write(bytes: &[u8]) -> io::Result<()> {
     match OUTPUT.get() {
-        Some(mut output) => output.write_all(text.as_bytes()),
+        Some(mut output) => output.write_all(bytes),
         None => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::file::Mark;
 use super::node::{NodeKey, ROOT};
-use super::rows::{Item, ListRow, OpenPlace, TreeView, facet_name, name, status_in_words};
+use super::rows::{Item, ListRow, OpenPlace, TreeView, facet_name, name};
 use super::state::Browser;
 use pycstore::units::human;
 use std::collections::BTreeSet;
@@ -49,9 +49,9 @@ impl Browser {
         let Some(row) = self.row() else {
             return if self.filter.is_empty() { String::new() } else { "no name matches the filter".into() };
         };
-        let Item::Entry(entry) = row.item else { return self.about_group(row) };
+        let Item::Entry(entry) = row.item else { return self.about_group(&row) };
         let found = &self.catalogue.entries[entry as usize];
-        let status = status_in_words(found.facts.status);
+        let status = found.facts.status;
         let marked = match (found.facts.bar, found.mark) {
             (Some(bar), _) => format!("; cannot be marked: {}", self.catalogue.bar_in_words(bar)),
             (None, Mark::Marked) => "; marked".into(),
@@ -64,7 +64,7 @@ impl Browser {
         let sums = &row.sums;
         let kind = match row.item {
             Item::Node(node) => match self.catalogue.nodes[node as usize].key {
-                NodeKey::Owner(head) => self.catalogue.heads[head as usize].kind.name(),
+                NodeKey::Owner(head) => self.catalogue.heads[head].kind.name(),
                 NodeKey::Environment(_) => "environment",
                 NodeKey::Package(_) => "package",
                 _ => "directory",

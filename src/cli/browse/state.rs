@@ -4,12 +4,11 @@ use super::catalogue::{Catalogue, Joined};
 use super::file::{Facet, ScanBatch};
 use super::node::ROOT;
 use super::review::{RemovalReport, Removing, Review};
-use super::rows::{Item, ListRow, OpenPlace, SortDirection, TreeView, matches, rows, sort};
-use pycstore::paragraph::width;
+use super::rows::{Item, ListRow, OpenPlace, RowList, SortDirection, TreeView};
 use pycstore::units::Tally;
 use pycstore::verdict::view::Order;
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the keys mean.
@@ -79,7 +78,7 @@ pub struct Browser {
     /// The open place, after those that lead to it, each with the item that was selected there.
     pub open: Vec<(OpenPlace, Option<Item>)>,
     /// The rows of the open place that match the filter, sorted.
-    pub rows: Vec<ListRow>,
+    pub rows: RowList,
     /// The sums of all rows of the open place.
     pub total: Tally,
     /// The columns of the longest name among the rows.
@@ -134,7 +133,7 @@ impl Browser {
             home,
             tree,
             open: vec![(tree.top(), None)],
-            rows: Vec::new(),
+            rows: RowList::default(),
             total: Tally::default(),
             longest: 0,
             selected: 0,
@@ -194,23 +193,26 @@ impl Browser {
         let home = self.home.as_deref();
         let mut opened = VecDeque::new();
         for (place, item) in &self.open[..self.open.len() - 1] {
-            let rows = rows(&self.catalogue, *place, home);
-            opened.extend(rows.into_iter().find(|row| Some(row.item) == *item).map(|row| row.name));
+            let rows = RowList::of(&self.catalogue, *place, home);
+            let found = rows.items().position(|found| Some(found) == *item);
+            opened.extend(found.and_then(|at| rows.row(&self.catalogue, at)).map(|row| row.name));
         }
-        let selected = self.row().filter(|_| self.has_moved).map(|row| row.name.clone());
+        let selected = self.row().filter(|_| self.has_moved).map(|row| row.name);
         PlaceByName { opened, selected }
     }
 
     /// Opens the rows that lead to the place to return to, as far as they are there, and selects its row.
     fn return_to_place(&mut self) {
-        let find = |rows: &[ListRow], name: &str| rows.iter().position(|row| row.name == name);
+        let find = |browser: &Browser, name: &str| {
+            browser.rows.names(&browser.catalogue).position(|found| found == name)
+        };
         while let Some(name) = self.return_to.opened.front() {
-            let Some(found) = find(&self.rows, name) else { return };
+            let Some(found) = find(self, name) else { return };
             self.return_to.opened.pop_front();
             self.selected = found;
             self.enter();
         }
-        if let Some(found) = self.return_to.selected.as_ref().and_then(|name| find(&self.rows, name)) {
+        if let Some(found) = self.return_to.selected.as_ref().and_then(|name| find(self, name)) {
             (self.selected, self.has_moved) = (found, true);
             self.return_to.selected = None;
             self.scroll();
@@ -223,13 +225,18 @@ impl Browser {
     }
 
     /// The selected row.
-    pub fn row(&self) -> Option<&ListRow> {
-        self.rows.get(self.selected)
+    pub fn row(&self) -> Option<ListRow> {
+        self.rows.row(&self.catalogue, self.selected)
+    }
+
+    /// What the selected row stands for.
+    pub(super) fn item(&self) -> Option<Item> {
+        self.rows.items().nth(self.selected)
     }
 
     /// The selected entry, if the selected row is one.
     pub fn entry(&self) -> Option<u32> {
-        self.row().and_then(|row| if let Item::Entry(entry) = row.item { Some(entry) } else { None })
+        if let Some(Item::Entry(entry)) = self.item() { Some(entry) } else { None }
     }
 
     /// The sums of all marked entries.
@@ -239,27 +246,22 @@ impl Browser {
 
     /// Makes the rows again. The selected item stays selected, unless nothing was selected yet.
     pub fn list(&mut self) {
-        let item = self.row().map(|row| row.item).filter(|_| self.has_moved);
+        let item = self.item().filter(|_| self.has_moved);
         let place = self.place();
-        let mut all = rows(&self.catalogue, place, self.home.as_deref());
-        self.total = all.iter().fold(Tally::default(), |mut sum, row| {
-            sum += row.sums.tally;
-            sum
-        });
-        if let OpenPlace::Below(node, facet) = place {
-            self.total = self.catalogue.sums(node, facet).tally;
-        }
-        all.retain(|row| matches(row, &self.filter));
-        sort(&mut all, self.order, self.direction);
-        let longest = all.iter().map(|row| width(&row.name)).max().unwrap_or(0);
-        self.longest = longest.max(LONGEST_HEADING);
-        self.rows = all;
+        self.rows = RowList::of(&self.catalogue, place, self.home.as_deref());
+        self.total = match place {
+            OpenPlace::Below(node, facet) => self.catalogue.sums(node, facet).tally,
+            OpenPlace::Statuses | OpenPlace::Tags => self.rows.total_of_groups(),
+        };
+        self.rows.filter(&self.catalogue, &self.filter);
+        self.rows.sort(&self.catalogue, self.order, self.direction);
+        self.longest = self.rows.longest(&self.catalogue).max(LONGEST_HEADING);
         self.select(item);
     }
 
     /// Selects the row of an item, or keeps the index.
     pub(super) fn select(&mut self, item: Option<Item>) {
-        let found = item.and_then(|item| self.rows.iter().position(|row| row.item == item));
+        let found = item.and_then(|item| self.rows.items().position(|found| found == item));
         self.selected = found.unwrap_or(self.selected).min(self.rows.len().saturating_sub(1));
         self.scroll();
     }
@@ -290,8 +292,8 @@ impl Browser {
 
     /// Opens the selected row.
     pub(super) fn enter(&mut self) {
-        let Some(row) = self.row() else { return };
-        let place = match row.item {
+        let Some(item) = self.item() else { return };
+        let place = match item {
             Item::Facet(facet) => OpenPlace::Below(ROOT, facet),
             Item::Node(node) => OpenPlace::Below(node, self.place().facet()),
             Item::Entry(_) => {
@@ -299,7 +301,6 @@ impl Browser {
                 return;
             }
         };
-        let item = row.item;
         if let Some(last) = self.open.last_mut() {
             last.1 = Some(item);
         }
@@ -339,7 +340,7 @@ impl Browser {
             _ => SortDirection::Usual,
         };
         self.order = order;
-        let item = self.row().map(|row| row.item);
+        let item = self.item();
         self.list();
         if self.has_moved {
             self.select(item);
@@ -351,7 +352,7 @@ impl Browser {
     /// Begins again with an empty catalogue, at the same place as far as it is found again.
     pub fn begin_scan(&mut self) {
         let place = self.place_by_name();
-        self.catalogue = Catalogue::new();
+        (self.catalogue, self.rows) = (Catalogue::new(), RowList::default());
         self.scan = ScanState::Running(Duration::ZERO);
         self.pane = Pane { wish: self.pane.wish, ..Pane::default() };
         self.show(self.tree);
@@ -374,10 +375,5 @@ impl Browser {
             OpenPlace::Below(node, facet) => self.catalogue.sums(node, facet).tally.is_empty(),
             OpenPlace::Statuses | OpenPlace::Tags => false,
         }
-    }
-
-    /// The home as a path.
-    pub fn home(&self) -> Option<&Path> {
-        self.home.as_deref()
     }
 }

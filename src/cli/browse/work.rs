@@ -7,7 +7,7 @@ use crate::cli::removal::marked::{MarkedEnd, remove_marked};
 use crate::cli::removal::{ResultOutput, RunOptions};
 use crate::cli::selection::Selection;
 use crate::cli::session::{Opened, Session};
-use crate::cli::stop::Stop;
+use crate::cli::stop::{Stop, in_background};
 use crossterm::event::{self, Event};
 use pycstore::store::Purpose;
 use pycstore::store::scan::Trouble;
@@ -15,6 +15,7 @@ use pycstore::units::Moment;
 use pycstore::verdict::plan::PlannedDirectory;
 use pycstore::verdict::policy::{ChosenEntry, Policy};
 use pycstore::verdict::victim::Victim;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -118,9 +119,12 @@ impl Workshop {
     }
 
     /// Reads the keys from now on.
-    pub fn read_input(&self) {
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn read_input(&self) -> io::Result<()> {
         let sender = self.sender.clone();
-        spawn(move || {
+        in_background(move || {
             loop {
                 let message = event::read().map_or(Message::NoInput, Message::Input);
                 let is_end = matches!(message, Message::NoInput);
@@ -128,7 +132,21 @@ impl Workshop {
                     return;
                 }
             }
-        });
+        })
+    }
+
+    /// Does work in another thread, which sends a message when it is done. If no thread can be started, the message is that of
+    /// the error.
+    fn start(
+        &self,
+        work: impl FnOnce(Sender<Message>) + Send + 'static,
+        failed: impl FnOnce(anyhow::Error) -> Message,
+    ) {
+        let sender = self.sender.clone();
+        if let Err(error) = in_background(move || work(sender)) {
+            // We have the other end.
+            let _ = self.sender.send(failed(error.into()));
+        }
     }
 
     /// Begins a scan, and stops the one before; returns its number and what it finds.
@@ -137,11 +155,11 @@ impl Workshop {
         self.scan = Arc::default();
         self.scans += 1;
         let (batches, found): (SyncSender<ScanBatch>, Receiver<ScanBatch>) = sync_channel(MOST_WAITING);
-        let (stop, number, sender) = (self.scan.clone(), self.scans, self.sender.clone());
+        let (stop, number) = (self.scan.clone(), self.scans);
         let (session, selection) = (self.now(), self.selection.clone());
         // The store may be another directory by now.
         let opened = (number == 1).then(|| self.opened.clone());
-        spawn(move || {
+        let work = move |sender: Sender<Message>| {
             let opened = match opened.map_or_else(|| session.open(Purpose::Look).map(Arc::new), Ok) {
                 Ok(opened) => opened,
                 Err(error) => return drop(sender.send(Message::NotOpened(number, error))),
@@ -152,7 +170,8 @@ impl Workshop {
             let troubles = collect::scan(&opened, &policy, circumstances, &stop, &batches);
             drop(batches);
             let _ = sender.send(Message::Scanned(number, troubles));
-        });
+        };
+        self.start(work, |error| Message::NotOpened(number, error));
         (number, found)
     }
 
@@ -168,11 +187,12 @@ impl Workshop {
 
     /// Finds out what `inspect` says of an entry at a path in the store.
     pub fn inspect(&self, entry: u32, relative: Vec<u8>, others: Vec<PathBuf>) {
-        let (session, opened, sender) = (self.session.clone(), self.opened.clone(), self.sender.clone());
-        spawn(move || {
+        let (session, opened) = (self.session.clone(), self.opened.clone());
+        let work = move |sender: Sender<Message>| {
             let lines = inspect::lines(&session, &opened, &relative, &others);
             let _ = sender.send(Message::Inspected(entry, lines));
-        });
+        };
+        self.start(work, |error| Message::Inspected(entry, vec![error.to_string()]));
     }
 
     /// Finds out what the removal of these entries, which have these indexes in the catalogue, would do; returns the number of
@@ -180,14 +200,16 @@ impl Workshop {
     pub fn foresee(&mut self, chosen: Vec<ChosenEntry>, indexes: Vec<u32>) -> u64 {
         self.stop = Stop::default();
         self.checks += 1;
-        let (number, stop, sender) = (self.checks, self.stop.clone(), self.sender.clone());
-        let (session, selection) = (self.now(), self.selection.of_marks(chosen));
-        spawn(move || {
+        let (number, stop) = (self.checks, self.stop.clone());
+        let (session, selection) = (self.now(), self.selection.clone());
+        let work = move |sender: Sender<Message>| {
+            let selection = selection.of_marks(chosen);
             let progress = RemovalProgress::default();
             let on_planned = progress.follow(&selection.policy, &indexes);
             let end = remove_marked(&session, &selection, &options(true, None), &stop, &on_planned);
             let _ = sender.send(Message::Foreseen(number, end, progress.take()));
-        });
+        };
+        self.start(work, |error| Message::Foreseen(number, Err(error), Vec::new()));
         self.checks
     }
 
@@ -195,14 +217,16 @@ impl Workshop {
     pub fn remove(&mut self, chosen: Vec<ChosenEntry>, indexes: Vec<u32>) -> RemovalProgress {
         self.stop = Stop::default();
         let progress = RemovalProgress::default();
-        let (stop, sender, shared) = (self.stop.clone(), self.sender.clone(), progress.clone());
-        let (session, selection) = (self.now(), self.selection.of_marks(chosen));
+        let (stop, shared) = (self.stop.clone(), progress.clone());
+        let (session, selection) = (self.now(), self.selection.clone());
         let options = options(false, self.metrics.clone());
-        spawn(move || {
+        let work = move |sender: Sender<Message>| {
+            let selection = selection.of_marks(chosen);
             let on_removed = shared.follow(&selection.policy, &indexes);
             let end = remove_marked(&session, &selection, &options, &stop, &on_removed);
             let _ = sender.send(Message::Removed(end));
-        });
+        };
+        self.start(work, |error| Message::Removed(Err(error)));
         progress
     }
 
@@ -216,9 +240,4 @@ impl Workshop {
 
 fn options(dry_run: bool, metrics: Option<PathBuf>) -> RunOptions {
     RunOptions { dry_run, metrics, output: ResultOutput::LeftToCaller, ..RunOptions::default() }
-}
-
-/// Runs a function in a thread. If no thread can be started, its message never comes.
-fn spawn(work: impl FnOnce() + Send + 'static) {
-    let _ = std::thread::Builder::new().spawn(work);
 }

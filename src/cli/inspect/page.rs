@@ -60,11 +60,7 @@ impl Page<'_> {
         let heading = self.style.paint(&path::shown(shown, terminal), Tone::Heading);
         self.out.write_all(&heading)?;
         self.out.write_all(b"\n")?;
-        let verdict = match status.reason() {
-            Some(reason) => format!("{} ({reason})", status.name()),
-            None => status.name().to_string(),
-        };
-        self.line("status", &verdict)?;
+        self.line("status", &status.to_string())?;
         self.line("next import", &next_import(entry, status))?;
         if let Some(slot) = entry.parsed.slot() {
             self.source(entry, source)?;

@@ -1,9 +1,9 @@
 //! Ends of the browser that it did not ask for: signals, and a terminal that goes away.
 
-use super::{ASKED, CONFIRM, assert_gone, assert_history, browse, total, two_projects};
+use super::{ASKED, CONFIRM, assert_gone, assert_history, browse, browse_unprivileged, total, two_projects};
 use crate::support::screen::{OnScreen, ScreenEnd};
 use crate::support::storm::grow;
-use crate::support::{World, assert_only_gone, newest};
+use crate::support::{World, assert_only_gone, newest, tool};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -55,6 +55,22 @@ fn a_terminal_that_goes_away_ends_it() {
     let mut screen = OnScreen::start(&browse);
     screen.until_shown("kept");
     assert_eq!(screen.hangs_up(), ScreenEnd::Exit(2));
+    assert_gone(&world, &before, &[]);
+}
+
+/// The thread that waits for signals, then that which reads the keys.
+#[test]
+fn it_does_not_wait_for_a_thread_that_cannot_be_started() {
+    let (world, _, _) = two_projects();
+    let command = world.unprivileged();
+    let before = World::snapshot(&world.home);
+    for processes in 1..=2 {
+        let mut limited = world.command(tool("prlimit", "util-linux"));
+        limited.arg(format!("--nproc={processes}")).arg(command.get_program());
+        let mut screen = browse_unprivileged(&world, limited);
+        screen.until_shown("cannot start a thread: ");
+        assert_eq!(screen.ends().0, ScreenEnd::Exit(2));
+    }
     assert_gone(&world, &before, &[]);
 }
 

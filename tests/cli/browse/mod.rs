@@ -34,6 +34,17 @@ fn browse(world: &World) -> OnScreen {
     screen
 }
 
+/// Starts the browser by a command as the user of [`World::unprivileged`].
+#[track_caller]
+fn browse_unprivileged(world: &World, mut command: Command) -> OnScreen {
+    let mut env = Command::new(tool("env", "coreutils"));
+    if rustix::process::geteuid().is_root() {
+        env.uid(NOBODY).gid(NOBODY);
+    }
+    command.env("PYTHONPYCACHEPREFIX", &world.store).arg("browse");
+    OnScreen::start_by(env, &command)
+}
+
 /// The figures of the whole store, as the browser's first line has them.
 fn total(world: &World) -> String {
     let total = &world.pycstore(["du", "--json"]).exits(0).json()["total"];
@@ -83,6 +94,34 @@ fn only_its_own_key_removes() {
     screen.quits();
     assert_gone(&world, &before, &[]);
     assert_history(&world, &[]);
+}
+
+/// A key that was pressed before its screen was shown was meant for another.
+#[test]
+fn what_is_typed_ahead_removes_nothing() {
+    let (world, gone, before) = two_projects();
+    let mut screen = browse(&world);
+    screen.press("ad\x12\x12").until_shown(ASKED).press("\x1b").until_shown("nothing was removed");
+    assert_gone(&world, &before, &[]);
+    screen.press("d\x12").until_shown(ASKED).press(CONFIRM).until_shown("removed 2 files");
+    screen.quits();
+    assert_gone(&world, &before, &[&gone]);
+    assert_history(&world, &[(2, 0)]);
+}
+
+#[test]
+fn three_keys_free_what_a_prune_frees() {
+    let (world, gone, before) = two_projects();
+    let plan = world.pycstore(["prune", "--dry-run", "--json"]).exits(0).json();
+    let mut screen = browse(&world);
+    let keys = ["a", "d", CONFIRM];
+    for (key, answer) in keys.iter().zip(["marked 2 files", ASKED, "removed 2 files"]) {
+        screen.press(key).until_shown(answer);
+    }
+    screen.quits();
+    assert_gone(&world, &before, &[&gone]);
+    let run = &world.pycstore(["history", "--json"]).exits(0).json_lines()[0];
+    assert_eq!(run["removed"], plan["removed"]);
 }
 
 #[test]
@@ -177,13 +216,7 @@ fn a_store_that_cannot_be_written_stays() {
     let command = world.unprivileged();
     std::fs::set_permissions(&gone, PermissionsExt::from_mode(0o555)).unwrap();
     let before = World::snapshot(&world.home);
-    let mut env = Command::new(tool("env", "coreutils"));
-    if rustix::process::geteuid().is_root() {
-        env.uid(NOBODY).gid(NOBODY);
-    }
-    let mut browse = world.command(command.get_program());
-    browse.env("PYTHONPYCACHEPREFIX", &world.store).arg("browse");
-    let mut screen = OnScreen::start_by(env, &browse);
+    let mut screen = browse_unprivileged(&world, world.command(command.get_program()));
     screen.until_shown(" in 5 files").select("gone").press(" ").until_shown("marked 2 files");
     screen.press("d").until_shown(ASKED).press(CONFIRM).until_shown("removed nothing");
     screen.until_shown("Permission denied").press("x").until_shown("> ");

@@ -2,17 +2,19 @@
 
 mod figures;
 mod journeys;
+mod panics;
 mod real;
 
 use crate::cli::browse::canvas::Look;
 use crate::cli::browse::catalogue::Catalogue;
 use crate::cli::browse::draw::draw;
 use crate::cli::browse::file::{Bar, BatchFile, Facet, FileFacts, Mark, ScanBatch};
+use crate::cli::browse::interned::Interned;
 use crate::cli::browse::keys::{BrowserTask, PressedKey};
 use crate::cli::browse::node::ROOT;
 use crate::cli::browse::palette::Palette;
-use crate::cli::browse::review::{RemovalReport, Removing, Review, ReviewRow, ReviewVisibility};
-use crate::cli::browse::rows::{Item, OpenPlace, TreeView};
+use crate::cli::browse::review::{RemovalReport, Removing, Review, ReviewRow};
+use crate::cli::browse::rows::{Item, ListRow, OpenPlace, RowList, TreeView, matches};
 use crate::cli::browse::state::{Browser, Dialog, PaneWish};
 use crate::cli::browse::sums::Sums;
 use crate::cli::output::path::Characters;
@@ -82,13 +84,15 @@ fn directory(sources: &str, owner: &Arc<Owner>, package: Option<&str>, files: &[
             },
         }
     };
+    let mut globs = Interned::default();
+    globs.add("/home/me/kept/**");
     ScanBatch {
         relative: sources.trim_start_matches('/').as_bytes().into(),
         own: Tally::file(4096, 4096),
         owner: Some(owner.clone()),
         names: files.iter().flat_map(|file| file.0.bytes()).collect(),
         files: files.iter().map(file).collect(),
-        globs: vec!["/home/me/kept/**".into()],
+        globs,
         tags: vec!["cpython-311".into(), "cpython-312".into()],
     }
 }
@@ -207,8 +211,12 @@ fn screen_as(browser: &mut Browser, width: u16, height: u16, look: &Look) -> Str
 }
 
 /// The names of the rows.
-fn names(browser: &Browser) -> Vec<&str> {
-    browser.rows.iter().map(|row| row.name.as_str()).collect()
+fn names(browser: &Browser) -> Vec<String> {
+    browser.rows.names(&browser.catalogue).map(Into::into).collect()
+}
+
+fn row_at(browser: &Browser, index: usize) -> ListRow {
+    browser.rows.row(&browser.catalogue, index).unwrap()
 }
 
 /// The names of the marked entries, sorted.
@@ -251,6 +259,6 @@ fn review() -> Review {
         empties_store: false,
         typed: String::new(),
         offset: 0,
-        visibility: ReviewVisibility::NotYet,
+        is_drawn: false,
     }
 }

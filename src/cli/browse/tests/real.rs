@@ -1,9 +1,12 @@
 //! A real store: its figures beside those of `du`, and a removal.
 
 use super::*;
+use pycstore::verdict::policy::ChosenEntry;
 
 /// A store on the disk, with sources that are there, were changed and were deleted; its session, and the store's path.
-fn real_store(temporary: &tempfile::TempDir) -> (crate::cli::session::Session, std::path::PathBuf) {
+pub(super) fn real_store(
+    temporary: &tempfile::TempDir,
+) -> (crate::cli::session::Session, std::path::PathBuf) {
     use crate::cli::options::{Color, Global};
     use pycstore::environment::Environment;
     use std::fs;
@@ -78,9 +81,9 @@ fn the_figures_of_a_real_store_are_those_of_du() {
             Dimension::Status => OpenPlace::Statuses,
             _ => OpenPlace::Tags,
         };
-        let mut rows = crate::cli::browse::rows::rows(&browser.catalogue, place, None);
-        crate::cli::browse::rows::sort(&mut rows, Order::Files, Default::default());
-        let mut shown: Vec<_> = rows.iter().map(|row| (row.sums.tally, row.sums.reclaimable)).collect();
+        let rows = RowList::of(&browser.catalogue, place, None);
+        let sums = (0..rows.len()).map(|at| rows.row(&browser.catalogue, at).unwrap().sums);
+        let mut shown: Vec<_> = sums.map(|sums| (sums.tally, sums.reclaimable)).collect();
         let mut groups: Vec<_> =
             usage.groups().iter().map(|it| (it.share.tally, it.share.reclaimable)).collect();
         let key = |sums: &(Tally, Tally)| (sums.0.files, sums.0.bytes, sums.1.files);
@@ -149,4 +152,30 @@ fn what_is_marked_is_removed_from_a_real_store_if_it_is_still_the_same() {
         (sums.files, sums.disk, browser.catalogue.own)
     };
     assert_eq!(figures(&browser), figures(&scanned(&session)));
+}
+
+#[test]
+fn a_large_directory_comes_in_parts_and_is_one() {
+    use crate::cli::browse::collect::LARGEST_BATCH;
+    let temporary = tempfile::tempdir().unwrap();
+    let (session, mirror) = real_store(&temporary);
+    let entry = std::fs::read(mirror.join("gone/x.cpython-312.pyc")).unwrap();
+    let files = LARGEST_BATCH + 2;
+    for file in 1..files {
+        std::fs::write(mirror.join(format!("gone/{file}.cpython-312.pyc")), &entry).unwrap();
+    }
+    let mut browser = scanned(&session);
+    let parts: Vec<u32> = browser.catalogue.directories.iter().map(|part| part.count).collect();
+    assert!(parts.contains(&(LARGEST_BATCH as u32)) && parts.contains(&2), "{parts:?}");
+    let opened = session.open(pycstore::store::Purpose::Look).unwrap();
+    let (view, focus) = Default::default();
+    let trust = pycstore::verdict::status::UncheckedHashes::Trust;
+    let usage = crate::cli::selection::count(&session, &opened, trust, &[], (&view, &focus)).unwrap();
+    let total = browser.catalogue.sums(ROOT, Facet::default()).tally;
+    assert_eq!((total, browser.catalogue.own), (usage.total, usage.directories));
+    press(&mut browser, "a");
+    let (chosen, indexes) = browser.catalogue.chosen();
+    assert_eq!((chosen.len(), indexes.len()), (files + 3, files + 3));
+    let path = |it: &ChosenEntry| (it.entry.relative.clone(), it.entry.name.clone());
+    assert!(chosen.is_sorted_by(|one, other| path(one) < path(other)));
 }
