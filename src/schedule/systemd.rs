@@ -6,7 +6,7 @@
 //! makes `openat2` fail. `NoNewPrivileges` remains.
 //!
 //! The service for every user runs as root, which has to become each of them, and is confined as far as the view of the files stays:
-//! [`SANDBOX`].
+//! `SANDBOX`.
 
 use super::error::ScheduleError;
 use super::job::{DESCRIPTION, Job, MARK, NAME};

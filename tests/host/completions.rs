@@ -59,7 +59,7 @@ complete 'pycstore completions powe' 'pycstore completions powershell '
         functions = path.parent().unwrap().display()
     );
     let mut command = world.command("timeout");
-    command.args(["60", "zsh", "-f", "-c", &code]).env("TERM", "dumb");
+    command.args(["120", "zsh", "-f", "-c", &code]).env("TERM", "dumb");
     let completed = answer(&mut command).exits(0);
     let expected = "pycstore prune \npycstore prune --orphans \npycstore completions powershell \n";
     assert_eq!(completed.stdout, expected, "{}", completed.stderr);

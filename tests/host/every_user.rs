@@ -375,15 +375,14 @@ fn only_root_can_have_a_schedule_for_every_user() {
 fn the_role_changes_nothing_the_second_time() {
     let machine = Machine::new();
     let tools = Layouts::new();
-    tools.run("python3", &["-m", "venv", "ansible"]);
-    tools.run(tools.home.join("ansible/bin/python"), &["-m", "pip", "install", "-q", "ansible-core"]);
+    let bin = tools.tools(&["--no-compile", "ansible-core"]);
     let tasks = machine.world.pycstore_without_prefix(["setup", "ansible"]).exits(0).stdout;
     machine.world.write("roles/pycstore/tasks/main.yml", tasks);
     let play = "- hosts: localhost\n  connection: local\n  gather_facts: false\n  roles: [pycstore]\n  vars:\n    \
                 pycstore_program: \"{{ lookup('env', 'PROGRAM') }}\"\n    pycstore_configuration: \"[prune]\\norphans = true\\n\"\n";
     machine.world.write("play.yml", play);
     std::fs::create_dir(machine.world.home.join("var")).unwrap();
-    let ansible = format!("{} play.yml", tools.home.join("ansible/bin/ansible-playbook").display());
+    let ansible = format!("{} play.yml", bin.join("ansible-playbook").display());
     let told = machine.script(&format!(
         "mount -t tmpfs tmpfs /var/lib; mount -t tmpfs tmpfs /usr/local/bin
          cp -a /etc \"$PWD/var\"; mount --bind \"$PWD/var/etc\" /etc; mount --bind etc/passwd /etc/passwd

@@ -65,14 +65,22 @@ impl Layouts {
         stdout.into_owned()
     }
 
-    /// A virtualenv with these distributions; answers its `bin`.
+    /// A virtualenv with pip; answers its `bin`.
     #[track_caller]
-    fn tools(&self, name: &str, distributions: &[&str]) -> PathBuf {
+    fn environment(&self, name: &str) -> PathBuf {
         let root = self.home.join(name);
         self.run(&self.python, &["-m", "venv", root.to_str().unwrap()]);
-        if !distributions.is_empty() {
-            self.run(root.join("bin/pip"), &[&["install", "-q"], distributions].concat());
-        }
+        root.join("bin")
+    }
+
+    /// A virtualenv with these distributions and without pip, which takes longest; answers its `bin`.
+    #[track_caller]
+    pub fn tools(&self, distributions: &[&str]) -> PathBuf {
+        let root = self.home.join("tools");
+        self.run(&self.python, &["-m", "venv", "--without-pip", root.to_str().unwrap()]);
+        let python = root.join("bin/python");
+        let pip = ["-m", "pip", "--python", python.to_str().unwrap(), "install", "-q"];
+        self.run(&self.python, &[&pip[..], distributions].concat());
         root.join("bin")
     }
 
@@ -142,7 +150,7 @@ macro_rules! layout {
 }
 
 layout!(environments_of_venv_and_virtualenv, |layouts| {
-    let tools = layouts.tools("tools", &["virtualenv"]);
+    let tools = layouts.tools(&["virtualenv"]);
     layouts.assert_owner("tools", "environment");
     let project = layouts.project("mine");
     for (name, program, arguments) in
@@ -165,8 +173,8 @@ layout!(environments_of_venv_and_virtualenv, |layouts| {
 
 layout!(editable_installations_and_records, |layouts| {
     let project = layouts.project("my-own");
-    let bin = layouts.tools("my-own/.venv", &["pyyaml"]);
-    layouts.run(bin.join("pip"), &["install", "-q", "-e", project.to_str().unwrap()]);
+    let bin = layouts.environment("my-own/.venv");
+    layouts.run(bin.join("pip"), &["install", "-q", "pyyaml", "-e", project.to_str().unwrap()]);
     layouts.run(bin.join("python"), &["-c", "import my_own, yaml"]);
     layouts.assert_owner("my-own", "project");
     let packages = layouts.packages("my-own");
@@ -181,7 +189,7 @@ layout!(editable_installations_and_records, |layouts| {
 
 layout!(a_build_environment_of_pip, |layouts| {
     let project = layouts.project("built");
-    let bin = layouts.tools("tools", &[]);
+    let bin = layouts.environment("tools");
     let temporary = layouts.home.join("scratch");
     std::fs::create_dir_all(&temporary).unwrap();
     // As in `/tmp`: an empty directory would tell nothing of what is missing in it.
@@ -219,7 +227,7 @@ layout!(a_user_site, |layouts| {
 });
 
 layout!(what_uv_keeps, |layouts| {
-    let bin = layouts.tools("tools", &["uv"]);
+    let bin = layouts.tools(&["uv"]);
     let uv = bin.join("uv");
     let python = layouts.python.to_str().unwrap();
     layouts.run(&uv, &["venv", "-q", "--python", python, "envs/of-uv"]);
@@ -239,7 +247,7 @@ layout!(what_uv_keeps, |layouts| {
 });
 
 layout!(what_pipx_keeps, |layouts| {
-    let bin = layouts.tools("tools", &["pipx"]);
+    let bin = layouts.tools(&["pipx"]);
     layouts
         .run(bin.join("pipx"), &["install", "-q", "--python", layouts.python.to_str().unwrap(), "pyflakes"]);
     layouts.run(layouts.home.join(".local/bin/pyflakes"), &["--version"]);
@@ -248,7 +256,7 @@ layout!(what_pipx_keeps, |layouts| {
 });
 
 layout!(what_tox_and_nox_keep, |layouts| {
-    let bin = layouts.tools("tools", &["tox", "nox"]);
+    let bin = layouts.tools(&["tox", "nox"]);
     let project = layouts.project("tested");
     std::fs::write(
         project.join("tox.ini"),

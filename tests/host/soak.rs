@@ -5,7 +5,8 @@
 //! ignored; CONTRIBUTING has the command.
 //!
 //! What takes the time is the file system: an ext4 without a journal walks past every inode freed within the last minute
-//! (`recently_deleted`) each time it makes a file, so rounds of making and pruning go ten times faster on a tmpfs.
+//! (`recently_deleted`) each time it makes a file, so rounds of making and pruning go ten times faster on a tmpfs. The long
+//! soak is on `/dev/shm` where that is one; that of another user's store is on the disk.
 
 use crate::support::memory::peak_memory;
 use crate::support::storm::{Chance, chosen, count, importer, kill_storm};
@@ -92,10 +93,10 @@ fn assert_only_kept(stderr: &str) {
 }
 
 #[test]
-#[ignore = "needs minutes: TMPDIR=/dev/shm cargo test --release --test host soak -- --ignored --nocapture"]
+#[ignore = "needs minutes: cargo test --release --test host soak -- --ignored --nocapture"]
 fn a_million_files_beside_importing_interpreters() {
-    let amount = Amount { files: 1_000_000, limit: Duration::from_secs(270) };
-    soak(&World::new(), &chosen(), &amount);
+    let amount = Amount { files: 1_000_000, limit: Duration::from_secs(60) };
+    soak(&World::in_memory(), &chosen(), &amount);
 }
 
 #[test]

@@ -1366,7 +1366,7 @@ fn a_race_with_links_removes_nothing_outside() {
         let (mut rounds, mut removed, mut refused) = (0, 0, 0);
         while began.elapsed() < Duration::from_millis(1500) || (removed == 0 || refused == 0) {
             assert!(
-                began.elapsed() < Duration::from_secs(20),
+                began.elapsed() < Duration::from_secs(120),
                 "{rounds} rounds met no race: {removed} {refused}"
             );
             let directory = if real.is_symlink() { &link } else { &real };

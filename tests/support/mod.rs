@@ -64,7 +64,15 @@ pub struct Answer {
 impl World {
     /// An empty home.
     pub fn new() -> World {
-        let temporary = tempfile::tempdir().expect("a temporary directory");
+        World::within(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    /// An empty home on the tmpfs of shared memory, where there is one.
+    pub fn in_memory() -> World {
+        tempfile::tempdir_in("/dev/shm").map_or_else(|_| World::new(), World::within)
+    }
+
+    fn within(temporary: tempfile::TempDir) -> World {
         let home = temporary.path().canonicalize().unwrap().join("home/me");
         std::fs::create_dir_all(&home).unwrap();
         let store = home.join(".cache/cpython");
@@ -319,7 +327,7 @@ pub fn compile_in_tree(world: &World, interpreter: &Interpreter, arguments: &[&s
 #[track_caller]
 pub fn ends(world: &World, arguments: &[&str]) -> Answer {
     let mut command = world.command("timeout");
-    command.args(["-s", "KILL", "30", env!("CARGO_BIN_EXE_pycstore")]).args(arguments);
+    command.args(["-s", "KILL", "120", env!("CARGO_BIN_EXE_pycstore")]).args(arguments);
     let told = answer(command.env("PYTHONPYCACHEPREFIX", &world.store));
     assert!(![-1, 137].contains(&told.code), "it hangs: {arguments:?}");
     told
@@ -504,6 +512,16 @@ pub fn implementations() -> &'static [Interpreter] {
         );
         found.into_values().collect()
     })
+}
+
+/// The oldest and the newest CPython and the newest PyPy of [`implementations`], for what no version between them does otherwise.
+pub fn far_apart() -> Vec<&'static Interpreter> {
+    let (found, cpythons) = (implementations(), interpreters().len());
+    let mut chosen: Vec<&Interpreter> = found[..cpythons].iter().collect();
+    chosen.sort_by_key(|it| (it.tag.len(), &it.tag));
+    chosen.drain(1.min(cpythons - 1)..cpythons - 1);
+    chosen.extend(found[cpythons..].last());
+    chosen
 }
 
 /// The newest interpreter found that the program runs: as root none below a directory that others may write to, where the

@@ -617,7 +617,7 @@ mod tests {
     fn processor_time_is_the_time_that_was_worked() {
         let (began, before) = (std::time::Instant::now(), processor_time());
         while processor_time() == before {
-            assert!(began.elapsed() < std::time::Duration::from_secs(20), "nothing of it was noted");
+            assert!(began.elapsed() < std::time::Duration::from_secs(120), "nothing of it was noted");
         }
     }
 

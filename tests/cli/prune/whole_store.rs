@@ -9,9 +9,7 @@ use std::time::Duration;
 fn world() -> World {
     let world = World::new();
     let projects = [world.project("one", &["a.py", "b.py"]), world.project("two", &["c.py"])];
-    for project in &projects {
-        world.compile(newest(), &[], &[project]);
-    }
+    world.compile(newest(), &[], &projects.each_ref().map(PathBuf::as_path));
     world
 }
 

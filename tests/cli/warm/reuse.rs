@@ -58,7 +58,9 @@ fn counts(warmed: &Value) -> [&Value; 3] {
 #[test]
 fn entries_of_equal_sources_are_reused_and_load() {
     for interpreter in implementations() {
-        for option in ["-a", "-al"] {
+        // How the sources were copied is nothing that an interpreter sees.
+        let is_newest = interpreter.tag == newest().tag;
+        for option in ["-a", "-al"].into_iter().take(if is_newest { 2 } else { 1 }) {
             let (world, one) = compiled(interpreter, &[]);
             let two = copy(&world, &one, option, "two");
             let warmed = fill(&world, interpreter, &two, &[]);

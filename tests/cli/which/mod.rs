@@ -2,7 +2,7 @@
 
 mod expected;
 
-use crate::support::{World, implementations, interpreters, newest};
+use crate::support::{World, answer, implementations, interpreters, newest};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,12 +18,9 @@ fn the_entries_of_a_source_are_shown_for_every_tag_with_their_status() {
     let world = World::new();
     let project = world.project("one", &["a.py", "ab.py", "a.b.py", "sub/a.py"]);
     for interpreter in implementations() {
-        for flags in [&[][..], &["-O"], &["-OO"]] {
-            let mut command = world.command(&interpreter.path);
-            command.env("PYTHONPYCACHEPREFIX", &world.store).args(flags);
-            command.args(["-B", "-m", "compileall", "-q"]).arg(&project);
-            assert!(command.status().unwrap().success());
-        }
+        let code =
+            "for optimize in 0, 1, 2: assert compileall.compile_dir(sys.argv[1], quiet=1, optimize=optimize)";
+        answer(world.compiler(interpreter, code).arg(&project)).exits(0);
     }
     let lines = world.pycstore(["which", "one/a.py", "--json"]).exits(0).json_lines();
     assert_eq!(lines.len(), 3 * implementations().len());

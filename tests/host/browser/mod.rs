@@ -193,7 +193,7 @@ fn it_filters() {
         // A tile leads to its row, even to one that is filtered out; the total is whole whatever is shown.
         browser.click(&browser.find(".treemap.wide .tile[data-owner='0'] .edge"));
         // The page hears of its new address a moment after the click.
-        for _ in 0..50 {
+        for _ in 0..600 {
             if names(browser).len() == 3 {
                 break;
             }
@@ -363,7 +363,7 @@ fn five_thousand_owners_are_no_trouble() {
         browser.type_into(&browser.find("#filter"), "p004");
         assert_eq!(names(browser).len(), 10);
         assert!(text(browser, "#shown").starts_with("10 of 5 000 owners: "));
-        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
         let tiles = browser.evaluate("return document.querySelectorAll('.treemap.wide .tile').length");
         assert!((100..=5000).contains(&tiles.as_u64().unwrap()), "{tiles}");
     });

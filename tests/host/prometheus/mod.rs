@@ -70,7 +70,7 @@ impl Drop for Server {
 fn wait(what: &str, mut is_done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_done() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it takes too long until {what}");
+        assert!(began.elapsed() < Duration::from_secs(120), "it takes too long until {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

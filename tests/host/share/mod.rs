@@ -100,10 +100,14 @@ fn site(interpreter: &Interpreter) -> (World, Vec<PathBuf>) {
     const COPY: &str = "
 import os, shutil, sys
 source = os.path.dirname(os.__file__)
+modules = []
 for name in sorted(os.listdir(source)):
     path = os.path.join(source, name)
     if name.endswith('.py') and os.path.isfile(path):
-        shutil.copy2(path, os.path.join(sys.argv[1], name))";
+        modules.append(name)
+# A third of them has code of every kind.
+for name in modules[::3]:
+    shutil.copy2(os.path.join(source, name), os.path.join(sys.argv[1], name))";
     let world = World::new();
     let first = world.home.join("one");
     world.write("one/example.py", EXAMPLE);
@@ -141,7 +145,7 @@ fn modules_are_the_same_before_and_after_under_every_python() {
     for interpreter in implementations() {
         let (world, projects) = site(interpreter);
         let before: Vec<String> = projects.iter().map(|it| seen(&world, interpreter, it)).collect();
-        assert!(before[0].lines().count() > 100 && before[0].contains("stopped "), "{}", before[0]);
+        assert!(before[0].lines().count() > 50 && before[0].contains("stopped "), "{}", before[0]);
         let said = world.pycstore(["share", "--json"]).exits(0).json();
         let entries: Vec<PathBuf> =
             projects.iter().flat_map(|project| files(&world.mirror(project))).collect();
