@@ -30,10 +30,20 @@ pub fn of_store(session: &Session, opened: &Opened, budget: Budget, latest: &Lat
         store: &json::text(opened.store.real_path()),
         is_up: true,
         counted: census.as_ref().map(|census| (census, session.environment.now)),
-        budget: if budget.is_unlimited() { configured_budget(session) } else { budget },
+        budget: self::budget(session, budget),
         latest,
     };
     metrics.exposition()
+}
+
+/// The metrics of a store whose file system does not respond.
+pub fn of_unresponsive(store: &str, budget: Budget, latest: &Latest) -> Exposition {
+    StoreMetrics { store, is_up: false, counted: None, budget, latest }.exposition()
+}
+
+/// The limits of a run, else those of the configuration.
+pub fn budget(session: &Session, budget: Budget) -> Budget {
+    if budget.is_unlimited() { configured_budget(session) } else { budget }
 }
 
 /// The limits of the configuration.
@@ -109,6 +119,15 @@ impl MeasuredCommand {
 
     /// Writes that the command failed before it could use the store. The last success comes from the history.
     pub fn write_failure(self) {
+        self.write_failure_at(real_path, |path| !is_absent(path));
+    }
+
+    /// The same where the file system of the store does not respond: its path is not looked at.
+    pub fn write_unresponsive(self) {
+        self.write_failure_at(Path::to_path_buf, |_| true);
+    }
+
+    fn write_failure_at(self, real_path: fn(&Path) -> PathBuf, exists: fn(&Path) -> bool) {
         let MeasuredCommand { global, environment, path, is_printed, kind, began } = self;
         let session = Session::configured(global.clone(), environment.clone())
             .unwrap_or_else(|_| Session::new(global, environment));
@@ -119,7 +138,7 @@ impl MeasuredCommand {
         }
         let store = session.store();
         // An invalid configuration may name another store than the default.
-        let is_known = |path: &PathBuf| store.origin != Origin::Default || !is_absent(path);
+        let is_known = |path: &PathBuf| store.origin != Origin::Default || exists(path);
         let store = store.value.filter(is_known).map(|path| real_path(&path));
         let latest = store.as_ref().map(|store| Journal::latest_at(&session.environment, store));
         let mut latest = latest.and_then(Result::ok).unwrap_or_default();

@@ -42,6 +42,8 @@ pub struct Session {
     pub configuration: Configuration,
     /// Standard output, as far as it is a terminal.
     pub terminal: Terminal,
+    /// The request to stop early, which the opened store gets.
+    pub stop: Stop,
 }
 
 /// The store and everything that a scan needs.
@@ -65,7 +67,8 @@ impl Session {
     /// A session with these options in this environment, without the user's configuration.
     pub fn new(global: Global, environment: Environment) -> Session {
         let terminal = Terminal::of_stdout(environment.home.as_deref());
-        Session { environment, global, configuration: Configuration::default(), terminal }
+        let (configuration, stop) = (Configuration::default(), Stop::default());
+        Session { environment, global, configuration, terminal, stop }
     }
 
     /// A session with the user's configuration.
@@ -181,7 +184,7 @@ impl Session {
         let evidence = Evidence { mounts, store: store.real_path().to_path_buf(), assumed_gone };
         let environment = self.environment.clone();
         let magics = StatedMagics::new(move || Interpreters::find(&environment.places_of_all()).stated());
-        let (aliases, threads, stop) = (OnceLock::new(), self.threads(), Stop::default());
+        let (aliases, threads, stop) = (OnceLock::new(), self.threads(), self.stop.clone());
         Ok(Opened { store, evidence, magics, threads, stop, aliases })
     }
 

@@ -97,6 +97,12 @@ pub struct ScheduleOptions {
 }
 
 impl ScheduleOptions {
+    /// Maximum time of the job for one store. The job for every user ends each user's process itself.
+    pub fn time_limit(&self) -> Option<Age> {
+        let is_alone = self.action == Action::Run && !self.system;
+        is_alone.then(|| Age::from(nightly::LONGEST_NIGHT))
+    }
+
     /// Whether it prunes one store, and not as a dry run.
     pub fn removes(&self) -> bool {
         (self.action == Action::RunForUser || (self.action == Action::Run && !self.system)) && !self.dry_run
