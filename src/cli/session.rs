@@ -312,10 +312,13 @@ impl Opened {
         self.aliases.get().map_or_else(Vec::new, |aliases| aliases.take_troubles())
     }
 
-    /// The circumstances that policies depend on.
+    /// The circumstances that policies depend on. The stamps of a store on the network may come from a clock that is behind: then
+    /// files seem older than they are.
     pub fn circumstances<'a>(&self, now: Moment, is_dead: &'a IsDead<'a>) -> Circumstances<'a> {
         let keeps_access_times = self.evidence.mounts.keeps_access_times(self.store.real_path());
         let clock = if keeps_access_times { Clock::Access } else { Clock::Modification };
+        let store = self.store.real_path();
+        let now = now.earlier_by(self.evidence.mounts.clock_margin(store, store));
         Circumstances { now, clock, is_dead }
     }
 
