@@ -28,7 +28,7 @@ pub fn of_store(session: &Session, opened: &Opened, budget: Budget, latest: &Lat
     let census = count(session, opened);
     let metrics = StoreMetrics {
         store: &json::text(opened.store.real_path()),
-        is_up: true,
+        is_up: !opened.store.is_lost(),
         counted: census.as_ref().map(|census| (census, session.environment.now)),
         budget: self::budget(session, budget),
         latest,
@@ -63,7 +63,8 @@ fn count(session: &Session, opened: &Opened) -> Option<Census> {
     let mut progress = session.progress("counting");
     let parts =
         scan.run(|| Counting::new(&policy, circumstances, &links), |entries| progress.update(entries));
-    opened.stop.cause().is_none().then(|| Census::collect(parts))
+    let is_whole = opened.stop.cause().is_none() && !opened.store.is_lost();
+    is_whole.then(|| Census::collect(parts))
 }
 
 /// A command that writes metrics, for the case that it fails.

@@ -145,7 +145,7 @@ impl ShareRun<'_> {
     fn share(&self, policy: &Policy) -> ShareOutcome {
         let mount = self.opened.evidence.mounts.of(self.opened.store.real_path());
         let mut shared = self.share_kind(policy, ShareKind::Files);
-        if mount.is_some_and(|mount| may_share(&mount.kind)) && self.opened.stop.cause().is_none() {
+        if mount.is_some_and(|mount| may_share(&mount.kind)) && !shared.is_stopped {
             let mut blocks = self.share_kind(policy, ShareKind::Blocks);
             // Those that share no file are counted already.
             blocks.left.retain(|why, _| *why == NotShared::NoLinks);
@@ -175,10 +175,11 @@ impl ShareRun<'_> {
             let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
             let mut progress = self.session.progress("comparing");
             shared.append(sharing.run(groups, |entries| progress.update(entries)));
-            if opened.stop.cause().is_some() {
+            if opened.stop.cause().is_some() || store.is_lost() {
                 break;
             }
         }
+        shared.is_stopped |= store.is_lost();
         shared
     }
 

@@ -226,7 +226,8 @@ impl RemovalRun<'_> {
         {
             return Ok(RunEnd::Skipped(exit));
         }
-        let is_stopped = (cut_off.is_some() || may_empty) && self.opened.stop.is_scan_stopped();
+        let is_cut = self.opened.stop.is_scan_stopped() || self.opened.store.is_lost();
+        let is_stopped = (cut_off.is_some() || may_empty) && is_cut;
         let weighing = if is_stopped { Weighing::Stopped } else { Weighing::Whole };
         let judgement = Judgement { policy: &policy, circumstances, cut_off, weighing, matched };
         self.remove(judgement, weighed, consent)
@@ -289,7 +290,7 @@ impl RemovalRun<'_> {
                 return Ok(RunEnd::Skipped(exit));
             }
         }
-        let is_stopped = opened.stop.cause().is_some();
+        let is_stopped = opened.stop.cause().is_some() || opened.store.is_lost();
         let has_begun = overflow.is_some_and(|overflow| overflow.taken() > 0);
         // A partial scan cannot decide what a budget removes, but it can decide about each entry that it read.
         let removes_nothing = judgement.weighing == Weighing::Stopped
