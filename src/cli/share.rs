@@ -61,7 +61,7 @@ pub struct ShareOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE
+    /// Stop cleanly after AGE. If a file system does not respond, pycstore records the run and ends five seconds later
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
     /// The scopes.

@@ -67,6 +67,7 @@ enum WorkEnd {
 fn wait(mut child: Child, mut signals: Signals) -> io::Result<WorkEnd> {
     let process = Pid::from_child(&child);
     let mut given_up: Option<(Exit, Instant)> = None;
+    let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(WorkEnd::Ended(status));
@@ -83,7 +84,8 @@ fn wait(mut child: Child, mut signals: Signals) -> io::Result<WorkEnd> {
                 signal => drop(Signal::from_named_raw(signal).map(|signal| kill_process(process, signal))),
             }
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(100));
     }
 }
 

@@ -62,7 +62,8 @@ pub struct RunOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after AGE, at most half of which is spent on the scan, and report what is left
+    /// Stop cleanly after AGE, at most half of which is spent on the scan, and report what is left. If a file system does
+    /// not respond, pycstore records the run and ends five seconds later
     #[arg(long, value_name = "AGE")]
     pub max_runtime: Option<Age>,
     /// Write metrics of the store and of this run to FILE (*.prom), for the textfile collector of Prometheus' node

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 ///
 /// The job prunes with the configuration's policy, or else removes orphans, stale, corrupt and temporary entries.
 /// With `nightly = true` in the table [share] of the configuration, it then runs `pycstore share` in the time that
-/// remains of the policy's max-runtime. The job has the lowest priority, starts at a different minute on each
+/// remains of the policy's max-runtime, which is six hours if the policy has none. The job has the lowest priority, starts at a different minute on each
 /// machine, and is silent unless something fails: then cron sends mail, or the error is in the journal (journalctl
 /// --user -u pycstore).
 ///
