@@ -1,6 +1,7 @@
 //! Asks the user to confirm a plan that was shown.
 
 use super::output::complain::{self, Complaint};
+use super::stop;
 use anyhow::Context;
 use std::io::{self, BufRead, IsTerminal};
 
@@ -42,6 +43,6 @@ pub fn confirmed(consent: Consent, question: &str) -> anyhow::Result<bool> {
     }
     complain::ask(&format!("{question} [y/N]"))?;
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    stop::asking(|| io::stdin().lock().read_line(&mut answer)).context("cannot read the answer")?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

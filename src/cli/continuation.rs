@@ -17,6 +17,7 @@ use super::env;
 use super::options::Global;
 use super::output::complain::{self, Complaint};
 use super::session::Session;
+use super::stop::Stop;
 use anyhow::Context;
 use pycstore::environment::Environment;
 use pycstore::host::accounts::{Accounts, User};
@@ -65,6 +66,7 @@ pub fn continue_as_owner(
     global: &Global,
     command: &Command,
     environment: &Environment,
+    stop: &Stop,
 ) -> anyhow::Result<()> {
     if effective_user() != 0 {
         return Ok(());
@@ -81,6 +83,8 @@ pub fn continue_as_owner(
     if !global.quiet {
         complain::note(&format!("{} belongs to {name}: continuing as {name}", path.display()));
     }
+    // The process that continues has the limit.
+    stop.lift_limit();
     let status = run_as(user, accounts.user(user), object.store_to_name(), environment)?;
     end_like(status)
 }

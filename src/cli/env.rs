@@ -24,6 +24,9 @@ const ROOT_HOME: &str = "/root";
 /// Passes the id of root's process to the process that continues for it.
 pub const CONTINUED_FOR: &str = "PYCSTORE_CONTINUED_FOR";
 
+/// Passes the id of the process that waits for the work to the process that does it.
+pub const SUPERVISOR: &str = "PYCSTORE_SUPERVISOR";
+
 /// Passes root's working directory, which relative paths refer to.
 pub const DIRECTORY: &str = "PYCSTORE_DIRECTORY";
 
@@ -65,6 +68,11 @@ pub fn is_dumb_terminal() -> bool {
 /// The process of root that this one continues for.
 pub fn continued_for() -> Option<u32> {
     std::env::var_os(CONTINUED_FOR)?.to_str()?.parse().ok()
+}
+
+/// The process that waits for this one to do the work.
+pub fn supervisor() -> Option<u32> {
+    std::env::var_os(SUPERVISOR)?.to_str()?.parse().ok()
 }
 
 /// The homes of people and of root in passwd(5); those of system users may be any directory.

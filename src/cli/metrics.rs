@@ -28,12 +28,22 @@ pub fn of_store(session: &Session, opened: &Opened, budget: Budget, latest: &Lat
     let census = count(session, opened);
     let metrics = StoreMetrics {
         store: &json::text(opened.store.real_path()),
-        is_up: true,
+        is_up: !opened.store.is_lost(),
         counted: census.as_ref().map(|census| (census, session.environment.now)),
-        budget: if budget.is_unlimited() { configured_budget(session) } else { budget },
+        budget: self::budget(session, budget),
         latest,
     };
     metrics.exposition()
+}
+
+/// The metrics of a store whose file system does not respond.
+pub fn of_unresponsive(store: &str, budget: Budget, latest: &Latest) -> Exposition {
+    StoreMetrics { store, is_up: false, counted: None, budget, latest }.exposition()
+}
+
+/// The limits of a run, else those of the configuration.
+pub fn budget(session: &Session, budget: Budget) -> Budget {
+    if budget.is_unlimited() { configured_budget(session) } else { budget }
 }
 
 /// The limits of the configuration.
@@ -53,7 +63,8 @@ fn count(session: &Session, opened: &Opened) -> Option<Census> {
     let mut progress = session.progress("counting");
     let parts =
         scan.run(|| Counting::new(&policy, circumstances, &links), |entries| progress.update(entries));
-    opened.stop.cause().is_none().then(|| Census::collect(parts))
+    let is_whole = opened.stop.cause().is_none() && !opened.store.is_lost();
+    is_whole.then(|| Census::collect(parts))
 }
 
 /// A command that writes metrics, for the case that it fails.
@@ -109,6 +120,15 @@ impl MeasuredCommand {
 
     /// Writes that the command failed before it could use the store. The last success comes from the history.
     pub fn write_failure(self) {
+        self.write_failure_at(real_path, |path| !is_absent(path));
+    }
+
+    /// The same where the file system of the store does not respond: its path is not looked at.
+    pub fn write_unresponsive(self) {
+        self.write_failure_at(Path::to_path_buf, |_| true);
+    }
+
+    fn write_failure_at(self, real_path: fn(&Path) -> PathBuf, exists: fn(&Path) -> bool) {
         let MeasuredCommand { global, environment, path, is_printed, kind, began } = self;
         let session = Session::configured(global.clone(), environment.clone())
             .unwrap_or_else(|_| Session::new(global, environment));
@@ -119,7 +139,7 @@ impl MeasuredCommand {
         }
         let store = session.store();
         // An invalid configuration may name another store than the default.
-        let is_known = |path: &PathBuf| store.origin != Origin::Default || !is_absent(path);
+        let is_known = |path: &PathBuf| store.origin != Origin::Default || exists(path);
         let store = store.value.filter(is_known).map(|path| real_path(&path));
         let latest = store.as_ref().map(|store| Journal::latest_at(&session.environment, store));
         let mut latest = latest.and_then(Result::ok).unwrap_or_default();

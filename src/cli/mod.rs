@@ -47,6 +47,7 @@ mod setup;
 mod share;
 mod source;
 mod stop;
+mod supervision;
 mod sweep;
 mod usage;
 mod verify;
@@ -61,8 +62,10 @@ use output::path::Characters;
 use pycstore::environment::Environment;
 use pycstore::exit::Exit;
 use pycstore::host::program;
+use pycstore::units::Age;
 use session::Session;
 use std::process::ExitCode;
+use stop::Stop;
 
 /// Manages CPython's global bytecode store, the tree that PYTHONPYCACHEPREFIX names.
 ///
@@ -141,6 +144,19 @@ pub enum Command {
     Overview,
 }
 
+impl Command {
+    /// Maximum time of the run, as far as the command line has one or the command always does.
+    fn time_limit(&self) -> Option<Age> {
+        match self {
+            Command::Prune(options) => options.run.max_runtime,
+            Command::Forget(options) => options.run.max_runtime,
+            Command::Share(options) => options.max_runtime,
+            Command::Schedule(options) => options.time_limit(),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
     Characters::of_locale(env::locale().as_deref()).decide();
@@ -163,16 +179,31 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     if let Command::Launch(options) = &command {
         return launch::run(options);
     }
+    // Whatever looks at the store may wait for its file system.
+    let (limit, stop) = (command.time_limit(), Stop::default());
+    if let Some(age) = limit {
+        supervision::begin()?;
+        stop.limit(age);
+    }
     let environment = env::of_process();
     program::search_in(env::search_path());
-    let measured = MeasuredCommand::new(&global, &environment, &command);
-    if let Err(error) = continuation::continue_as_owner(&global, &command, &environment) {
+    let measured = || MeasuredCommand::new(&global, &environment, &command);
+    if limit.is_some() {
+        let measured = measured();
+        stop.on_overrun(Exit::Nothing, move || {
+            if let Some(measured) = measured {
+                measured.write_unresponsive();
+            }
+        });
+    }
+    let measured = measured();
+    if let Err(error) = continuation::continue_as_owner(&global, &command, &environment, &stop) {
         if let Some(measured) = measured {
             measured.write_failure_as_root();
         }
         return Err(error);
     }
-    let answer = carry_out(global, environment, command);
+    let answer = carry_out(global, environment, command, stop);
     if let (Err(error), Some(measured)) = (&answer, measured)
         && !complain::is_of_output(error)
     {
@@ -182,12 +213,12 @@ fn run(arguments: Arguments) -> anyhow::Result<Exit> {
 }
 
 /// Runs a command as the user who may do so.
-fn carry_out(global: Global, environment: Environment, command: Command) -> anyhow::Result<Exit> {
+fn carry_out(global: Global, environment: Environment, command: Command, stop: Stop) -> anyhow::Result<Exit> {
     // It reports an invalid configuration as a finding.
     if let Command::Doctor(options) = &command {
         return doctor::run(global, environment, options);
     }
-    let session = match &command {
+    let mut session = match &command {
         // These also work with an invalid configuration.
         Command::Config(options) if options.path => Session::new(global, environment),
         Command::Demo(_) | Command::Completions(_) => Session::new(global, environment),
@@ -195,6 +226,7 @@ fn carry_out(global: Global, environment: Environment, command: Command) -> anyh
         Command::Schedule(options) if options.is_for_every_user() => Session::new(global, environment),
         _ => Session::configured(global, environment)?,
     };
+    session.stop = stop;
     match command {
         Command::Du(options) => du::run(&session, &options.with_paths()),
         Command::Browse(options) => browse::run(session, &options.with_paths()),

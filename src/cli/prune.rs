@@ -26,6 +26,12 @@ use pycstore::units::Age;
 /// files that only --keep or the configuration's keep holds back, by glob. On a terminal, one row sums up the
 /// smallest; --list prints every path.
 ///
+/// A store on a network file system, or on one that this machine exports by NFS, may have entries of other machines: there a
+/// missing source on a local disk never counts as deleted (other-host). Clocks may differ: on the network, a source counts
+/// as deleted only if its directory changed ten minutes or more after the entry was written, and files count as ten
+/// minutes younger. Most network file systems do not pass the lock on: two prunes by two machines do no harm, since each
+/// file is checked again. If the file system fails, the run stops and removes nothing more.
+///
 /// Each hard link counts as a file, but its bytes count once: they are freed only when the last link, in the store
 /// or elsewhere, is removed.
 ///

@@ -42,6 +42,8 @@ pub struct Session {
     pub configuration: Configuration,
     /// Standard output, as far as it is a terminal.
     pub terminal: Terminal,
+    /// The request to stop early, which the opened store gets.
+    pub stop: Stop,
 }
 
 /// The store and everything that a scan needs.
@@ -65,7 +67,8 @@ impl Session {
     /// A session with these options in this environment, without the user's configuration.
     pub fn new(global: Global, environment: Environment) -> Session {
         let terminal = Terminal::of_stdout(environment.home.as_deref());
-        Session { environment, global, configuration: Configuration::default(), terminal }
+        let (configuration, stop) = (Configuration::default(), Stop::default());
+        Session { environment, global, configuration, terminal, stop }
     }
 
     /// A session with the user's configuration.
@@ -187,7 +190,7 @@ impl Session {
         let evidence = Evidence { mounts, store: store.real_path().to_path_buf(), assumed_gone };
         let environment = self.environment.clone();
         let magics = StatedMagics::new(move || Interpreters::find(&environment.places_of_all()).stated());
-        let (aliases, threads, stop) = (OnceLock::new(), self.threads(), Stop::default());
+        let (aliases, threads, stop) = (OnceLock::new(), self.threads(), self.stop.clone());
         Ok(Opened { store, evidence, magics, threads, stop, aliases })
     }
 
@@ -315,10 +318,13 @@ impl Opened {
         self.aliases.get().map_or_else(Vec::new, |aliases| aliases.take_troubles())
     }
 
-    /// The circumstances that policies depend on.
+    /// The circumstances that policies depend on. The stamps of a store on the network may come from a clock that is behind: then
+    /// files seem older than they are.
     pub fn circumstances<'a>(&self, now: Moment, is_dead: &'a IsDead<'a>) -> Circumstances<'a> {
         let keeps_access_times = self.evidence.mounts.keeps_access_times(self.store.real_path());
         let clock = if keeps_access_times { Clock::Access } else { Clock::Modification };
+        let store = self.store.real_path();
+        let now = now.earlier_by(self.evidence.mounts.clock_margin(store, store));
         Circumstances { now, clock, is_dead }
     }
 

@@ -7,6 +7,7 @@ use super::removal::lock::{Turn, take};
 use super::selection::{Matched, ScopeOptions, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
+use super::supervision;
 use clap::Args;
 use pycstore::effect::share::{EntrySharing, FilesToLink, MakeLinks, ShareOutcome};
 use pycstore::exit::Exit;
@@ -15,7 +16,7 @@ use pycstore::host::extents::may_share;
 use pycstore::json::{self, Mode, PathField, SCHEMA, Sum};
 use pycstore::store::Purpose;
 use pycstore::store::scan::{Question, Scan};
-use pycstore::units::{Age, human};
+use pycstore::units::{Age, Tally, human};
 use pycstore::verdict::policy::Policy;
 use pycstore::verdict::shareable::{NotShared, ShareKind, ShareSearch, SharedKeys, grouped};
 use pycstore::verdict::status::UncheckedHashes;
@@ -23,7 +24,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::io::{self, BufWriter, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Make equal entries hard links of one file.
 ///
@@ -63,7 +64,7 @@ pub struct ShareOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after DURATION
+    /// Stop cleanly after DURATION. If a file system does not respond, pycstore records the run and ends five seconds later
     #[arg(long, value_name = "DURATION")]
     pub max_runtime: Option<Age>,
     /// The scopes.
@@ -91,6 +92,10 @@ pub fn run(session: &Session, options: &ShareOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_share(session, &options.scope, options.max_runtime)?;
     let (mode, purpose) =
         if options.dry_run { (Mode::DryRun, Purpose::Look) } else { (Mode::Real, Purpose::Remove) };
+    if let Some(age) = selection.max_runtime {
+        supervision::begin()?;
+        session.stop.limit(age);
+    }
     let opened = session.open(purpose)?;
     session.note_shared(&opened.store);
     let journal = Journal::of_store(&session.environment, &opened.store);
@@ -118,7 +123,10 @@ impl ShareRun<'_> {
                 complain::note(&format!("nothing was done: {} holds the lock of {path}", locked.holder()));
                 return Ok(Exit::Done);
             }
-            Some(Turn::Ours(lock)) => Some(lock),
+            Some(Turn::Ours(lock)) => {
+                self.record_overrun();
+                Some(lock)
+            }
             None => None,
         };
         opened.stop.on_signals()?;
@@ -140,7 +148,7 @@ impl ShareRun<'_> {
     fn share(&self, policy: &Policy) -> ShareOutcome {
         let mount = self.opened.evidence.mounts.of(self.opened.store.real_path());
         let mut shared = self.share_kind(policy, ShareKind::Files, &FilesToLink::new());
-        if mount.is_some_and(|mount| may_share(&mount.kind)) && self.opened.stop.cause().is_none() {
+        if mount.is_some_and(|mount| may_share(&mount.kind)) && !shared.is_stopped {
             let linked = std::mem::take(&mut shared.linked);
             let mut blocks = self.share_kind(policy, ShareKind::Blocks, &linked);
             // Those that share no file are counted already.
@@ -168,10 +176,11 @@ impl ShareRun<'_> {
             let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
             let mut progress = self.session.progress("comparing");
             shared.append(sharing.run(groups, |entries| progress.update(entries)));
-            if opened.stop.cause().is_some() {
+            if opened.stop.cause().is_some() || store.is_lost() {
                 break;
             }
         }
+        shared.is_stopped |= store.is_lost();
         shared
     }
 
@@ -182,6 +191,7 @@ impl ShareRun<'_> {
         let is_done = complain::is_read(&shared.troubles) && stop.cause() != Some(Cause::Signal);
         let mut exit = Exit::complete_if(is_done);
         if self.mode == Mode::Real {
+            stop.begin_record();
             exit = self.record(shared, exit);
         }
         stop.end_work();
@@ -191,6 +201,20 @@ impl ShareRun<'_> {
             complain::note("stopped before all entries were compared: the rest is left for the next run");
         }
         if is_written { exit } else { Exit::Incomplete }
+    }
+
+    /// Lets the run be recorded if the file system does not respond; what it freed is not known then.
+    fn record_overrun(&self) {
+        let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
+        let (none, exit) = (ShareOutcome::default(), Exit::Incomplete);
+        let run = Run::of_share(&self.opened.store, started, Duration::ZERO, names, &none, exit);
+        let (began, journal) = (self.began, self.journal.as_ref().ok().cloned());
+        self.opened.stop.on_overrun(exit, move || {
+            let run = run.unfinished(began.elapsed(), Tally::default());
+            if let Some(Err(error)) = journal.map(|journal| journal.record(&run)) {
+                complain::problem(&error);
+            }
+        });
     }
 
     /// Adds the run to the history. Returns its exit: `exit`, or incomplete where the record could not be written.

@@ -1,19 +1,35 @@
 //! When to stop early: a signal, or the time limit of a run. Home of signal-hook.
+//!
+//! A file system that does not respond blocks the thread that uses it, which may be the main thread, from the first look at the
+//! store on. So the time limit begins with the process ([`Stop::limit`]), and a thread of its own records the run and ends the
+//! process if nothing reacts.
 
 use super::output::complain;
+use super::supervision;
 use anyhow::Context;
+use pycstore::exit::Exit;
 use pycstore::units::Age;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How long workers may take to react to a stop. A file system that does not respond blocks a worker, and so the
-/// store's lock: then the process ends without waiting.
-const GRACE: Duration = Duration::from_secs(10);
+/// store's lock: then the process ends without waiting. `schedule run --system` waits longer before it ends a process.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the record of a run that did not end may take: the history may be on the same file system.
+const RECORD_TIME: Duration = Duration::from_secs(2);
+
+/// How often a stop is looked for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Whether the user is being asked: the time does not count.
+static IS_ASKING: AtomicBool = AtomicBool::new(false);
 
 /// The signal that asked this process to stop; zero for none.
 static RECEIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
@@ -25,6 +41,32 @@ pub struct Stop {
     by_signal: Arc<AtomicBool>,
     stop_scan: Arc<AtomicBool>,
     work_is_over: Arc<AtomicBool>,
+    is_listening: Arc<AtomicBool>,
+    is_watched: Arc<AtomicBool>,
+    deadline: Arc<Mutex<Option<Instant>>>,
+    overrun: Arc<Mutex<Overrun>>,
+}
+
+/// What is done if the work does not react to a stop.
+#[derive(Default)]
+enum Overrun {
+    /// The run is recorded, and the process ends with this exit.
+    Record(Exit, Box<dyn FnOnce() + Send>),
+    /// Nothing: the run is recorded already, or is not recorded.
+    #[default]
+    None,
+    /// It was done: the process is about to end.
+    Done,
+}
+
+impl std::fmt::Debug for Overrun {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Overrun::Record(..) => "Record",
+            Overrun::None => "None",
+            Overrun::Done => "Done",
+        })
+    }
 }
 
 /// Why a run stopped early.
@@ -40,9 +82,11 @@ impl Stop {
     /// Listens to SIGINT, SIGTERM and SIGHUP from now on: the first asks to stop, the second ends the process at once. A
     /// signal that the process was started to ignore (`nohup`) is ignored.
     pub fn on_signals(&self) -> anyhow::Result<()> {
-        let ignored = ignored_signals();
-        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0)
-        {
+        // A second registration would make the first signal end the process.
+        if self.is_listening.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        for signal in supervision::not_ignored([SIGINT, SIGTERM, SIGHUP]) {
             // In this order: at the first signal the flag is not set yet.
             flag::register_conditional_default(signal, self.by_signal.clone())
                 .and_then(|_| flag::register(signal, self.by_signal.clone()))
@@ -51,34 +95,90 @@ impl Stop {
                 .and_then(|_| flag::register(signal, self.stop_scan.clone()))
                 .context("cannot install signal handlers")?;
         }
-        let stop = self.clone();
-        // Without a thread, there is no limit to the time that a worker may take to react.
-        let _ = in_background(move || stop.watch());
+        self.watch();
         Ok(())
     }
 
     /// Ends the process when a worker does not react to a stop, or when output blocks after a signal. The allowed time
     /// limits the work only: a slow reader of the output is no fault.
     fn watch(&self) {
-        let is_due = || match self.cause() {
-            None => false,
-            Some(Cause::Signal) => true,
-            Some(Cause::Time) => !self.is_work_over(),
-        };
-        loop {
-            while !is_due() {
-                std::thread::sleep(Duration::from_millis(100));
+        if self.is_watched.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let stop = self.clone();
+        // Without a thread, there is no time limit.
+        let _ = in_background(move || {
+            let mut ignored = Duration::ZERO;
+            while ignored < GRACE {
+                std::thread::sleep(TICK);
+                ignored = if stop.is_due() { ignored + TICK } else { Duration::ZERO };
             }
-            std::thread::sleep(GRACE);
-            if is_due() {
-                // Where output blocks, a note would as well.
-                if !self.is_work_over() {
-                    complain::note("the file system does not respond: exiting without waiting for it");
-                }
-                end_by_default();
-                std::process::exit(1);
+            stop.give_up();
+        });
+    }
+
+    /// Whether the process is to end.
+    fn is_due(&self) -> bool {
+        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over_time = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let is_working = !self.is_work_over() && !IS_ASKING.load(Ordering::Relaxed);
+        self.by_signal.load(Ordering::Relaxed) || (is_over_time && is_working)
+    }
+
+    /// Records the run and ends the process, whatever its other threads wait for.
+    fn give_up(&self) {
+        let mut exit = Exit::Incomplete;
+        // Where output blocks, a note would as well.
+        if !self.is_work_over() {
+            complain::note("the file system does not respond: exiting without waiting for it");
+            let overrun = std::mem::replace(&mut *self.lock_overrun(), Overrun::Done);
+            if let Overrun::Record(its_exit, record) = overrun {
+                exit = its_exit;
+                let (sender, recorded) = channel();
+                let _ = in_background(move || {
+                    record();
+                    let _ = sender.send(());
+                });
+                let _ = recorded.recv_timeout(RECORD_TIME);
             }
         }
+        supervision::leave(exit);
+        end_by_default();
+        std::process::exit(i32::from(exit.code()));
+    }
+
+    fn lock_overrun(&self) -> std::sync::MutexGuard<'_, Overrun> {
+        self.overrun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does this, and ends the process with this exit, if the work does not react to a stop.
+    pub fn on_overrun(&self, exit: Exit, record: impl FnOnce() + Send + 'static) {
+        self.work_is_over.store(false, Ordering::Relaxed);
+        *self.lock_overrun() = Overrun::Record(exit, Box::new(record));
+    }
+
+    /// Must be called before the run is recorded in the usual way. Does not return if the process is about to end.
+    pub fn begin_record(&self) {
+        let mut overrun = self.lock_overrun();
+        if matches!(*overrun, Overrun::Done) {
+            drop(overrun);
+            loop {
+                std::thread::park();
+            }
+        }
+        *overrun = Overrun::None;
+    }
+
+    /// Ends the process some seconds after this time, if the work is not over by then. A later call sets another limit.
+    pub fn limit(&self, age: Age) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) =
+            Instant::now().checked_add(age.duration());
+        self.watch();
+    }
+
+    /// Lets the process run without a limit: another process does the work.
+    pub fn lift_limit(&self) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Marks that all work is done and recorded: only output follows.
@@ -92,6 +192,7 @@ impl Stop {
 
     /// Requests a stop after `age`; the scan gets half of it, so that there is time to remove what was found.
     pub fn after(&self, age: Age) {
+        self.limit(age);
         let Stop { wanted, stop_scan, .. } = self.clone();
         if age.duration().is_zero() {
             stop_scan.store(true, Ordering::Relaxed);
@@ -170,9 +271,8 @@ impl ScreenSignals {
 /// # Errors
 /// When the handlers cannot be installed, or no thread can be started.
 pub fn watch_signals(restore: fn()) -> io::Result<ScreenSignals> {
-    let ignored = ignored_signals();
-    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT];
-    let mut signals = Signals::new(wanted.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0))?;
+    let mut signals =
+        Signals::new(supervision::not_ignored([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT]))?;
     let flags = ScreenSignals::default();
     let told = flags.clone();
     in_background(move || {
@@ -202,6 +302,14 @@ fn end_with_terminal(restore: fn()) {
     std::process::exit(1);
 }
 
+/// Calls a function that asks the user: the time that this takes does not count.
+pub fn asking<R>(ask: impl FnOnce() -> R) -> R {
+    IS_ASKING.store(true, Ordering::Relaxed);
+    let answer = ask();
+    IS_ASKING.store(false, Ordering::Relaxed);
+    answer
+}
+
 /// Stops this process until it is continued.
 pub fn suspend() {
     let _ = low_level::emulate_default_handler(SIGTSTP);
@@ -228,14 +336,6 @@ fn end_by_default() {
         // It returns only if there is no such signal.
         let _ = low_level::emulate_default_handler(signal as i32);
     }
-}
-
-/// The signals that this process ignores, as a mask (`SigIgn` in proc_pid_status(5)); none if the system does not provide
-/// them.
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Runs a function in a thread, for which the end of the process does not wait.

@@ -175,7 +175,11 @@ fn file_system(store: &OpenStore, option: &str) -> Vec<Finding> {
     if let Some(kind) = &store.network {
         let hint =
             "a store on a local disk is faster and no other machine's sources are in it: pycstore setup";
-        say(Severity::Note, Kind::Network, format!("{place} is on a network file system ({kind})"), hint);
+        let detail = format!(
+            "{place} is on a network file system ({kind}): no missing source on a local disk counts as deleted, for another \
+             machine may have it"
+        );
+        say(Severity::Note, Kind::Network, detail, hint);
     }
     if store.reads == Reads::Lost {
         let hint = "mount it with relatime, if --unused-for and --max-size are to know what is in use";

@@ -228,7 +228,7 @@ impl Batch<'_> {
         let mut interpreter = IsolatedInterpreter::new(self.start(), Greeting::Expected);
         let mut row = CompiledSources::default();
         for (index, task) in tasks.iter().enumerate() {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.stop.load(Ordering::Relaxed) || self.store.is_lost() {
                 part.left += (tasks.len() - index) as u64;
                 break;
             }
@@ -255,6 +255,9 @@ impl Batch<'_> {
             match self.compile_one(task, size, &tag, &mut interpreter) {
                 Ok(()) => row.compiled += 1,
                 Err(failure) => {
+                    if let CompileFailure::NotWritten { source, .. } = &failure {
+                        self.store.note_error(source);
+                    }
                     row.failed += 1;
                     part.failures.push(failure);
                 }

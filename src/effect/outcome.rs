@@ -125,9 +125,9 @@ impl Outcome {
         self.failures.is_empty()
     }
 
-    /// Replaces the failures of a read-only file system by one: there would be one for each file.
-    pub(crate) fn join_read_only(&mut self, root: &Path) {
-        let is_other = |failure: &Failure| failure.source.kind() != io::ErrorKind::ReadOnlyFilesystem;
+    /// Replaces the failures of a file system that is read-only or gone by one: there would be one for each file.
+    pub(crate) fn join_failures(&mut self, root: &Path, is_same: impl Fn(&io::Error) -> bool) {
+        let is_other = |failure: &Failure| !is_same(&failure.source);
         let (others, same): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.failures).into_iter().partition(is_other);
         self.failures = others;
@@ -355,7 +355,7 @@ mod tests {
             let left = (Tally { files: left.0, bytes: left.0, disk: left.0 }, left.1);
             let mut outcome =
                 Outcome { failures, left: left.0, directories_left: left.1, ..Outcome::default() };
-            outcome.join_read_only(Path::new("s"));
+            outcome.join_failures(Path::new("s"), |error| error.kind() == ReadOnlyFilesystem);
             assert_eq!(failed(&outcome), expected);
             assert_eq!((outcome.left.files, outcome.directories_left), still_left);
         }

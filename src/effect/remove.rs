@@ -104,7 +104,11 @@ impl<'a> Execution<'a> {
         }
         parts.push(into_inner(early));
         let mut outcome = Outcome { over_budget, held_back, ..Outcome::collect(parts, skipped) };
-        outcome.join_read_only(removal.tree.path());
+        let is_read_only = |error: &io::Error| error.kind() == io::ErrorKind::ReadOnlyFilesystem;
+        outcome.join_failures(removal.tree.path(), is_read_only);
+        if removal.tree.is_lost() {
+            outcome.join_failures(removal.tree.path(), |error| Why::of(error).is_fault());
+        }
         outcome
     }
 }
@@ -173,7 +177,7 @@ struct Removal<'a> {
 
 impl Removal<'_> {
     fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.is_read_only.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.is_read_only.load(Ordering::Relaxed) || self.tree.is_lost()
     }
 
     /// An error that ends the run: what comes after it would say the same.
@@ -181,6 +185,7 @@ impl Removal<'_> {
         if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
             self.is_read_only.store(true, Ordering::Relaxed);
         }
+        self.tree.note_error(error);
     }
 
     /// Removes one directory's victims.
@@ -194,6 +199,7 @@ impl Removal<'_> {
             // Another process removed everything: nothing is left to do.
             Err(error) if is_missing(&error) && error.kind() != io::ErrorKind::NotADirectory => return,
             Err(source) => {
+                self.note_fatal(&source);
                 let path = self.tree.shown(&planned.relative, b"");
                 let files = planned.victims.len() as u64;
                 part.fail_directory(Failure { path, files, directories: 0, source });
@@ -285,6 +291,7 @@ impl Removal<'_> {
             // Another process removed it, with what was in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(source) => {
+                self.note_fatal(&source);
                 let path = self.tree.shown(&emptied.parent, b"");
                 part.fail_directory(Failure { path, files: 0, directories: emptied.count(), source });
                 return;

@@ -44,7 +44,7 @@ const NAME: &str = "history.jsonl";
 const LOCK: &str = "lock";
 
 /// The past runs on one store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Journal {
     path: PathBuf,
     store: String,
@@ -108,7 +108,7 @@ pub enum StateLock {
 
 /// The newest runs of `prune` in the order in which they were appended. Runs of `share` are not among them: they do not
 /// show whether the store is pruned.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Latest {
     /// The last run that had the lock.
     pub run: Option<Run>,

@@ -38,7 +38,7 @@ impl StoreMetrics<'_> {
     /// The metrics, to be written.
     pub fn exposition(&self) -> Exposition {
         let mut metrics = Exposition::new(self.store);
-        let up = "Whether pycstore could use the store: 0 if it is missing or refused, or the options or the configuration are invalid.";
+        let up = "Whether pycstore could use the store: 0 if it is missing or refused, its file system fails or does not respond, or the options or the configuration are invalid.";
         metrics.gauge("pycstore_up", up, u8::from(self.is_up));
         let version = ([("version", env!("CARGO_PKG_VERSION"))], "1".to_string());
         metrics.gauges("pycstore_build_info", "The version of pycstore; the value is 1.", [version]);

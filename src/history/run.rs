@@ -204,6 +204,19 @@ impl Run {
         Run { locked: Some(locked), ..run }
     }
 
+    /// Returns this run as one that did not end after this time: the file system does not respond. What is left is not known.
+    #[must_use]
+    pub fn unfinished(self, duration: Duration, removed: Tally) -> Run {
+        let Tally { files, bytes, disk } = removed;
+        Run {
+            seconds: duration.as_millis() as f64 / 1000.0,
+            removed: Removed { files, bytes, disk, directories: 0 },
+            failures: 1,
+            left: Some(Left::default()),
+            ..self
+        }
+    }
+
     /// Returns a prune that failed before it could open the store with this real path, which may be unknown. It is not
     /// recorded.
     pub fn of_failure(store: Option<&Path>, started: Moment, duration: Duration) -> Run {

@@ -171,12 +171,19 @@ pub enum Parent {
 pub fn tie_to_parent(parent: u32) -> io::Result<Parent> {
     #[cfg(target_os = "linux")]
     {
-        use rustix::process::{
-            DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
-        };
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        set_parent_process_death_signal(Some(Signal::KILL))?;
     }
+    end_with_parent(parent)
+}
+
+/// Lets this process be killed when its parent ends; `parent` is the process that started it.
+///
+/// # Errors
+/// When the system refuses that.
+pub fn end_with_parent(parent: u32) -> io::Result<Parent> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // It may have ended before this call.
     Ok(if std::os::unix::process::parent_id() == parent { Parent::Runs } else { Parent::Ended })
 }

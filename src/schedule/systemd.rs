@@ -205,7 +205,9 @@ pub fn service(job: &Job, scope: JobScope) -> Vec<u8> {
         return unit;
     }
     unit.extend(
-        "NoNewPrivileges=yes\n\
+        "# The process that works gets its signals from the one that waits for it.\n\
+         KillMode=mixed\n\
+         NoNewPrivileges=yes\n\
          # Nothing that gives it another view of the file system (PrivateTmp, ProtectHome): a source that it cannot see\n\
          # would be taken for gone. Nothing that refuses openat2 (RestrictSUIDSGID).\n"
             .as_bytes(),

@@ -7,7 +7,8 @@
 //! # Invariants
 //!
 //! * `Absent` means: `stat` said ENOENT or ENOTDIR, the nearest existing ancestor can tell ([`Evidence::fate`]), *and* something
-//!   on the path changed at or after the moment at which the entry was written ([`crate::source::witness`]).
+//!   on the path changed at or after the moment at which the entry was written ([`crate::source::witness`]). The two stamps may
+//!   come from the clocks of two machines: then the change must be later by as much as clocks differ.
 //! * An error is never taken for a missing name, whatever the user assumes.
 //! * Sources are looked at as `FileFinder` and `SourceLoader.path_stats` do: links followed, regular files only.
 
@@ -121,6 +122,11 @@ impl Why {
             _ if directory::is_link_loop(error) => Why::Loop,
             _ => Why::Io,
         }
+    }
+
+    /// Whether it is a fault of the system: a disk that fails, a server that is gone, or a limit.
+    pub fn is_fault(self) -> bool {
+        matches!(self, Why::Io | Why::StaleHandle)
     }
 
     /// Whether the name is missing and only its deletion is in doubt: what `--assume-gone` can decide.
@@ -260,7 +266,11 @@ impl Evidence {
         }
         match self.doubt(witness) {
             Ok(Some(why)) => Ok(Fate::Doubtful(why)),
-            Ok(None) => Ok(Fate::Deleted(witness.last_change.moment)),
+            Ok(None) => {
+                // The entry's stamp may be that of a clock that is behind.
+                let margin = self.mounts.clock_margin(&witness.directory, &self.store);
+                Ok(Fate::Deleted(witness.last_change.moment.earlier_by(margin)))
+            }
             // The witness vanished meanwhile.
             Err(error) if is_missing(&error) => Ok(Fate::Doubtful(Why::Io)),
             Err(error) => Err(error),

@@ -2,11 +2,18 @@
 //!
 //! What removes from them needs no more than this, so that there is one executor for all.
 
-use crate::host::directory::{Access, Directory, Metadata, Resolver};
+use crate::host::directory::{Access, Directory, ListBuffer, Metadata, Resolver, is_missing};
+use crate::source::Why;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Errors that say nothing of the file system: EMFILE, ENFILE, ENOMEM.
+const LIMITS: [i32; 3] = [24, 23, 12];
+
+const EIO: i32 = 5;
 
 /// A tree opened at its root.
 #[derive(Debug)]
@@ -14,6 +21,8 @@ pub struct Tree {
     root: Directory,
     path: PathBuf,
     resolver: Resolver,
+    /// The error of the root, once it cannot be read any more.
+    lost: OnceLock<i32>,
 }
 
 /// A directory that was opened by a path to become the root of a tree, before it is vetted.
@@ -60,7 +69,7 @@ impl Tree {
     /// The tree below an open directory; `path` is the path that it was given by.
     pub(crate) fn new(root: Directory, path: PathBuf) -> Tree {
         let resolver = root.resolver();
-        Tree { root, path, resolver }
+        Tree { root, path, resolver, lost: OnceLock::new() }
     }
 
     /// The root's path as it was given: what is below it is shown under it.
@@ -75,6 +84,36 @@ impl Tree {
     /// Resolves paths below the root this way from now on: for machines that refuse `openat2`, and their tests.
     pub fn set_resolver(&mut self, resolver: Resolver) {
         self.resolver = resolver;
+    }
+
+    /// Whether an error below the root comes from a file system that is gone: its server, its disk. Then the root cannot be read
+    /// either, and all that follows would fail in the same way: see [`Tree::lost`].
+    pub(crate) fn note_error(&self, error: &io::Error) -> bool {
+        if self.is_lost() {
+            return true;
+        }
+        let of_file_system = |error: &io::Error| {
+            let is_limit = error.raw_os_error().is_some_and(|code| LIMITS.contains(&code));
+            Why::of(error).is_fault() && !is_missing(error) && !is_limit
+        };
+        if !of_file_system(error) {
+            return false;
+        }
+        let listed = self.directory(b"").and_then(|root| root.list(&mut ListBuffer::default(), |_, _| {}));
+        if let Some(error) = listed.err().filter(of_file_system) {
+            let _ = self.lost.set(error.raw_os_error().unwrap_or(EIO));
+        }
+        self.is_lost()
+    }
+
+    /// Whether the root could not be read any more when an error below it was looked into.
+    pub fn is_lost(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
+    /// Why the root could not be read any more.
+    pub fn lost(&self) -> Option<io::Error> {
+        self.lost.get().map(|code| io::Error::from_raw_os_error(*code))
     }
 
     /// Opens the directory `relative` below the root; `b""` is the root.

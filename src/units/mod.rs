@@ -34,6 +34,12 @@ impl Moment {
     pub fn seconds_since(self, earlier: Moment) -> i64 {
         self.seconds.saturating_sub(earlier.seconds)
     }
+
+    /// The moment so many seconds before.
+    #[must_use]
+    pub fn earlier_by(self, seconds: i64) -> Moment {
+        Moment { seconds: self.seconds.saturating_sub(seconds), ..self }
+    }
 }
 
 impl From<SystemTime> for Moment {

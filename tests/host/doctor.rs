@@ -93,7 +93,7 @@ fn a_store_on_another_machine() {
     insta::assert_snapshot!(one(&answer, "note network").shown(), @r"
     note network
     path: /home/me/.cache/cpython
-    detail: /home/me/.cache/cpython is on a network file system (nfs4)
+    detail: /home/me/.cache/cpython is on a network file system (nfs4): no missing source on a local disk counts as deleted, for another machine may have it
     hint: a store on a local disk is faster and no other machine's sources are in it: pycstore setup
     ");
 }

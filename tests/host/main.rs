@@ -21,6 +21,8 @@ mod every_user;
 mod git;
 mod layouts;
 mod mounts;
+#[cfg(target_os = "linux")]
+mod network;
 mod other_users;
 mod packages;
 mod plan_and_execute;

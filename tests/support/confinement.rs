@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 const FILTER: &str = r#"
 import ctypes, errno, os, platform, struct, sys
 ARCHITECTURES = {
-    "x86_64": (0xC000003E, {"openat2": 437, "statx": 332}),
-    "aarch64": (0xC00000B7, {"openat2": 437, "statx": 291}),
+    "x86_64": (0xC000003E, {"openat2": 437, "statx": 332, "flock": 73}),
+    "aarch64": (0xC00000B7, {"openat2": 437, "statx": 291, "flock": 32}),
 }
 architecture, numbers = ARCHITECTURES[platform.machine()]
 refused = [(numbers[name], getattr(errno, code)) for name, code in (it.split("=") for it in sys.argv[1].split(","))]

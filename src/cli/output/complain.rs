@@ -10,10 +10,11 @@ use super::terminal;
 use pycstore::exit::Exit;
 use pycstore::paragraph;
 use pycstore::paragraph::wrapped;
+use pycstore::source::Why;
 use pycstore::source::interpreter::Interpreters;
 use pycstore::store::scan::Trouble;
 use pycstore::units::{Tally, human};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -202,9 +203,35 @@ pub fn left(files: Tally, directories: u64) {
     }
 }
 
-/// Reports what could not be read; a mount point is not an error.
+/// How many faults of one kind are reported one by one.
+const MOST_ALIKE: usize = 3;
+
+/// Reports what could not be read; a mount point is not an error. Of a disk or a server that fails everything can fail: many
+/// faults that say the same are one, and so are those of sources on the file system of a store that is lost.
 pub fn troubles(troubles: &[Trouble]) -> Exit {
-    problems(troubles);
+    let kind = |trouble: &Trouble| {
+        let fault = trouble.error().filter(|error| Why::of(error).is_fault())?;
+        Some((std::mem::discriminant(trouble), fault.raw_os_error()?))
+    };
+    let (mut alike, mut known) = (Vec::<Vec<&Trouble>>::new(), HashMap::new());
+    let code = |trouble: &Trouble| trouble.error().and_then(io::Error::raw_os_error);
+    let is_lost = |trouble: &&Trouble| matches!(trouble, Trouble::Lost { .. });
+    let lost = troubles.iter().find(is_lost).and_then(code);
+    for trouble in troubles.iter().filter(|it| is_lost(it) || lost.is_none() || code(it) != lost) {
+        let next = alike.len();
+        match kind(trouble).map_or(next, |kind| *known.entry(kind).or_insert(next)) {
+            group if group < next => alike[group].push(trouble),
+            _ => alike.push(vec![trouble]),
+        }
+    }
+    for group in alike {
+        if group.len() <= MOST_ALIKE {
+            group.into_iter().for_each(|trouble| problem(trouble));
+        } else {
+            let more = human::counted(group.len() as u64 - 1, "more path");
+            note(&format!("{}; the same for {more}", one_line(group[0])));
+        }
+    }
     Exit::complete_if(is_read(troubles))
 }
 

@@ -74,8 +74,9 @@ pub fn remove_marked(
     let journal = Journal::of_store(&session.environment, &opened.store);
     let opened = &opened;
     let when_locked = WhenLocked::Fail;
+    let (lock, removed) = Default::default();
     let mut run =
-        RemovalRun { session, selection, options, opened, journal, mode, when_locked, began, lock: None };
+        RemovalRun { session, selection, options, opened, journal, mode, when_locked, began, lock, removed };
     if mode == Mode::Real {
         match lock::take(opened, run.journal.as_ref().ok()) {
             Turn::Ours(lock) => run.lock = Some(lock),

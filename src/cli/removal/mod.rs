@@ -22,6 +22,7 @@ use super::output::complain;
 use super::selection::{Matched, Selection};
 use super::session::{Opened, Session};
 use super::stop::Cause;
+use super::supervision;
 use clap::Args;
 use list::RemovalList;
 use lock::{PruneLock, Turn};
@@ -41,10 +42,12 @@ use pycstore::verdict::emptied::Leftovers;
 use pycstore::verdict::plan::{MOST_HELD, Overflow, Plan, PlannedDirectory};
 use pycstore::verdict::policy::{Circumstances, Clock, Policy, Selector};
 use pycstore::verdict::victim::Victim;
+use record::RemovedSoFar;
 pub(super) use scan::both;
 use scan::{ScanExtent, Scanned};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 use whole_store::would_empty;
 
@@ -60,7 +63,8 @@ pub struct RunOptions {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Stop cleanly after DURATION, at most half of which is spent on the scan, and report what is left
+    /// Stop cleanly after DURATION, at most half of which is spent on the scan, and report what is left. If a file system does
+    /// not respond, pycstore records the run and ends five seconds later
     #[arg(long, value_name = "DURATION")]
     pub max_runtime: Option<Age>,
     /// Write metrics of the store and of this run to FILE (*.prom), for the textfile collector of Prometheus' node
@@ -128,6 +132,10 @@ pub fn carry_out(
     } else {
         Consent::Given
     };
+    if let Some(age) = selection.max_runtime {
+        supervision::begin()?;
+        session.stop.limit(age);
+    }
     let opened = session.open(match mode {
         Mode::DryRun => Purpose::Look,
         Mode::Real => Purpose::Remove,
@@ -139,8 +147,9 @@ pub fn carry_out(
     let journal = Journal::of_store(&session.environment, &opened.store);
     let may_empty = needs_consent && !takes_all && selection.policy.may_empty_a_store();
     let opened = &opened;
+    let (lock, removed) = Default::default();
     let run =
-        RemovalRun { session, selection, options, opened, journal, mode, when_locked, began, lock: None };
+        RemovalRun { session, selection, options, opened, journal, mode, when_locked, began, lock, removed };
     if mode == Mode::Real && !record::is_due(session, selection, &run.journal) {
         return Ok(RunEnd::Skipped(run.postpone()));
     }
@@ -158,6 +167,7 @@ struct RemovalRun<'a> {
     when_locked: WhenLocked,
     began: Instant,
     lock: Option<PruneLock>,
+    removed: Arc<RemovedSoFar>,
 }
 
 /// The facts that the verdict on entries depends on.
@@ -218,7 +228,8 @@ impl RemovalRun<'_> {
         {
             return Ok(RunEnd::Skipped(exit));
         }
-        let is_stopped = (cut_off.is_some() || may_empty) && self.opened.stop.is_scan_stopped();
+        let is_cut = self.opened.stop.is_scan_stopped() || self.opened.store.is_lost();
+        let is_stopped = (cut_off.is_some() || may_empty) && is_cut;
         let weighing = if is_stopped { Weighing::Stopped } else { Weighing::Whole };
         let judgement = Judgement { policy: &policy, circumstances, cut_off, weighing, matched };
         self.remove(judgement, weighed, consent)
@@ -230,8 +241,12 @@ impl RemovalRun<'_> {
         if self.mode == Mode::Real {
             match lock::take(self.opened, self.journal.as_ref().ok()) {
                 Turn::Ours(lock) => self.lock = Some(lock),
-                Turn::Others(locked) => return Ok(Some(self.skip(locked))),
+                Turn::Others(locked) => {
+                    self.opened.stop.begin_record();
+                    return Ok(Some(self.skip(locked)));
+                }
             }
+            self.record_overrun();
         }
         self.opened.stop.on_signals()?;
         Ok(None)
@@ -246,7 +261,11 @@ impl RemovalRun<'_> {
     ) -> anyhow::Result<RunEnd> {
         let (opened, mode, policy) = (self.opened, self.mode, judgement.policy);
         let list = RemovalList::new(self.session, &opened.store, self.options.list);
-        let on_removed = |planned: &PlannedDirectory, victim: &Victim| list.file(planned, victim);
+        let removed = self.removed.clone();
+        let on_removed = |planned: &PlannedDirectory, victim: &Victim| {
+            removed.add(victim.tally());
+            list.file(planned, victim);
+        };
         let execution = Execution::new(&opened.store, policy, opened.stop.flag()).reporting(&on_removed);
         let expectation = Expectation::default();
         let take = |planned: PlannedDirectory| match mode {
@@ -273,7 +292,7 @@ impl RemovalRun<'_> {
                 return Ok(RunEnd::Skipped(exit));
             }
         }
-        let is_stopped = opened.stop.cause().is_some();
+        let is_stopped = opened.stop.cause().is_some() || opened.store.is_lost();
         let has_begun = overflow.is_some_and(|overflow| overflow.taken() > 0);
         // A partial scan cannot decide what a budget removes, but it can decide about each entry that it read.
         let removes_nothing = judgement.weighing == Weighing::Stopped

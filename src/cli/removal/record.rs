@@ -6,11 +6,16 @@ use crate::cli::output::complain;
 use crate::cli::selection::Selection;
 use crate::cli::session::Session;
 use pycstore::effect::outcome::Outcome;
+use pycstore::environment::Environment;
 use pycstore::exit::Exit;
-use pycstore::exposition::MetricsError;
+use pycstore::exposition::{Exposition, MetricsError};
 use pycstore::history::{Due, Journal, JournalError, Latest, Locked, Run};
-use pycstore::units::date;
+use pycstore::json;
+use pycstore::units::{Tally, date};
 use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Whether the last successful run is old enough.
 pub(super) fn is_due(
@@ -35,8 +40,30 @@ pub(super) fn is_due(
 }
 
 impl RemovalRun<'_> {
+    /// Lets the run be recorded if the file system does not respond, as far as it is known then: what was removed, and that
+    /// there is more.
+    pub(super) fn record_overrun(&self) {
+        let (environment, store) = (self.session.environment.clone(), &self.opened.store);
+        let names = self.selection.names.iter().cloned();
+        let none = Outcome::default();
+        let run = Run::new(store, environment.now, Duration::ZERO, names, &none, Exit::Incomplete);
+        let journal = self.journal.as_ref().ok().cloned();
+        let (began, removed) = (self.began, self.removed.clone());
+        let (file, output) = (self.options.metrics.clone(), self.options.output);
+        let budget = metrics::budget(self.session, self.selection.policy.budget);
+        self.opened.stop.on_overrun(Exit::Incomplete, move || {
+            let run = run.unfinished(began.elapsed(), removed.tally());
+            let mut latest = journal.as_ref().and_then(|it| it.latest().ok()).unwrap_or_default();
+            latest.add(run.clone());
+            let recorded = journal.map_or(Ok(()), |journal| journal.record(&run));
+            let metrics = metrics::of_unresponsive(&run.store, budget, &latest);
+            are_written(recorded, write(&metrics, file.as_deref(), output, &environment));
+        });
+    }
+
     /// Records a run. Returns its exit: `exit`, or incomplete where the record could not be written.
     pub(super) fn record(self, outcome: &Outcome, exit: Exit) -> Exit {
+        self.opened.stop.begin_record();
         let store = &self.opened.store;
         let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
         let run = Run::new(store, started, self.began.elapsed(), names, outcome, exit);
@@ -80,11 +107,54 @@ impl RemovalRun<'_> {
         if file.is_none() && output != ResultOutput::Metrics {
             return Ok(());
         }
-        let metrics = metrics::of_store(self.session, self.opened, self.selection.policy.budget, latest);
-        if output == ResultOutput::Metrics {
-            metrics.write_to(io::stdout())?;
-        }
-        file.map_or(Ok(()), |file| metrics.write(&self.session.environment.absolute(file)))
+        let (session, stop) = (self.session, &self.opened.stop);
+        // The store is counted in a scan of its own, which may wait for the file system too.
+        let (store, budget) = (json::text(self.opened.store.real_path()), self.selection.policy.budget);
+        let known = (metrics::budget(session, budget), latest.clone());
+        let (path, environment) = (self.options.metrics.clone(), session.environment.clone());
+        stop.on_overrun(Exit::Incomplete, move || {
+            let metrics = metrics::of_unresponsive(&store, known.0, &known.1);
+            are_written(Ok(()), write(&metrics, path.as_deref(), output, &environment));
+        });
+        let metrics = metrics::of_store(session, self.opened, budget, latest);
+        stop.begin_record();
+        write(&metrics, file, output, &session.environment)
+    }
+}
+
+/// Writes metrics to a file, and to standard output for the process that started this one.
+fn write(
+    metrics: &Exposition,
+    file: Option<&Path>,
+    output: ResultOutput,
+    environment: &Environment,
+) -> Result<(), MetricsError> {
+    if output == ResultOutput::Metrics {
+        metrics.write_to(io::stdout())?;
+    }
+    file.map_or(Ok(()), |file| metrics.write(&environment.absolute(file)))
+}
+
+/// What a run has removed so far, counted by several threads. Of files with several links the bytes are not counted: one may
+/// stay.
+#[derive(Debug, Default)]
+pub(super) struct RemovedSoFar {
+    files: AtomicU64,
+    bytes: AtomicU64,
+    disk: AtomicU64,
+}
+
+impl RemovedSoFar {
+    pub(super) fn add(&self, tally: Tally) {
+        self.files.fetch_add(tally.files, Ordering::Relaxed);
+        self.bytes.fetch_add(tally.bytes, Ordering::Relaxed);
+        self.disk.fetch_add(tally.disk, Ordering::Relaxed);
+    }
+
+    fn tally(&self) -> Tally {
+        let [files, bytes, disk] =
+            [&self.files, &self.bytes, &self.disk].map(|it| it.load(Ordering::Relaxed));
+        Tally { files, bytes, disk }
     }
 }
 

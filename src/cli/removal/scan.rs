@@ -64,7 +64,8 @@ impl RemovalRun<'_> {
             let mut progress = session.progress("scanning");
             scan.run(new_planner, |entries| progress.update(entries))
         };
-        let look = if opened.stop.is_scan_stopped() { ScanExtent::Partial } else { ScanExtent::Whole };
+        let is_whole = !opened.stop.is_scan_stopped() && !opened.store.is_lost();
+        let look = if is_whole { ScanExtent::Whole } else { ScanExtent::Partial };
         let mut plan = Plan::collect(planners);
         let troubles = both(std::mem::take(&mut plan.troubles), weighed);
         let troubles = both(troubles, opened.troubles_of_aliases());

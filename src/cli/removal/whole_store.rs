@@ -27,5 +27,6 @@ pub(super) fn would_empty(
             is_found.store(true, Ordering::Relaxed);
         }
     };
-    Remainder::is_nothing(&scan.run(new_search, check_stop))
+    let is_nothing = Remainder::is_nothing(&scan.run(new_search, check_stop));
+    is_nothing && !opened.store.is_lost()
 }

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 ///
 /// The job prunes with the configuration's policy, or else removes orphans, stale, corrupt and temporary entries.
 /// With `nightly = true` in the table [share] of the configuration, it then runs `pycstore share` in the time that
-/// remains of the policy's max-runtime. The job has the lowest priority, starts at a different minute on each
+/// remains of the policy's max-runtime, which is six hours if the policy has none. The job has the lowest priority, starts at a different minute on each
 /// machine, and is silent unless something fails: then cron sends mail, or the error is in the journal (journalctl
 /// --user -u pycstore).
 ///
@@ -98,10 +98,14 @@ pub struct ScheduleOptions {
 }
 
 impl ScheduleOptions {
+    /// Maximum time of the job for one store. The job for every user ends each user's process itself.
+    pub fn time_limit(&self) -> Option<Age> {
+        self.is_run_of_one_store().then(|| Age::from(nightly::LONGEST_NIGHT))
+    }
+
     /// Whether it prunes one store, and not as a dry run.
     pub fn removes(&self) -> bool {
-        let is_run = self.action == Some(Action::Run) && !self.system;
-        (is_run || self.action == Some(Action::RunForUser)) && !self.dry_run
+        (self.is_run_of_one_store() || self.action == Some(Action::RunForUser)) && !self.dry_run
     }
 
     /// Whether root's job for every user reads the metrics of this run from its standard output.
@@ -111,13 +115,16 @@ impl ScheduleOptions {
 
     /// Whether root continues as the owner of the store.
     pub fn continues_as_owner(&self) -> bool {
-        let is_run = self.action == Some(Action::Run) && !self.system;
-        is_run || self.is_for_this_program()
+        self.is_run_of_one_store() || self.is_for_this_program()
     }
 
     /// Whether this is root's job for every user, or about it.
     pub fn is_for_every_user(&self) -> bool {
         self.system && !self.is_for_this_program()
+    }
+
+    fn is_run_of_one_store(&self) -> bool {
+        self.action == Some(Action::Run) && !self.system
     }
 
     /// Whether root's process asks it of a user's.

@@ -40,7 +40,7 @@ impl EntrySharing<'_> {
     ) {
         let base = match self.open(candidate) {
             Ok(base) => base,
-            Err(error) => return shared.trouble(error, unreadable(self, candidate)),
+            Err(error) => return self.trouble(shared, error, unreadable(self, candidate)),
         };
         for names in others {
             if self.is_stopped() {

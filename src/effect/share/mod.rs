@@ -140,12 +140,27 @@ impl EntrySharing<'_> {
         for part in pool::run(threads, groups, ShareOutcome::default, work, watch) {
             all.append(part);
         }
+        all.troubles.extend(Trouble::of_lost(self.store));
         all.troubles.sort_by(|one, other| one.path().cmp(other.path()));
         all
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.store.is_lost()
+    }
+
+    /// Adds an error, unless the whole store cannot be read any more.
+    fn trouble(
+        &self,
+        shared: &mut ShareOutcome,
+        error: io::Error,
+        trouble: impl FnOnce(io::Error) -> Trouble,
+    ) {
+        if self.store.note_error(&error) {
+            shared.is_stopped = true;
+        } else {
+            shared.trouble(error, trouble);
+        }
     }
 
     /// Shares the files of one group that are equal.
@@ -163,7 +178,7 @@ impl EntrySharing<'_> {
                 }
                 Ok(None) => shared.leave(NotShared::Changed, names.len() as u64),
                 Err(error) => {
-                    shared.trouble(error, |source| Trouble::File { path: self.path(&names[0]), source })
+                    self.trouble(shared, error, |source| Trouble::File { path: self.path(&names[0]), source })
                 }
             }
         }
@@ -230,7 +245,7 @@ impl EntrySharing<'_> {
             Ok(entry) if entry.is_still() => return Some(entry),
             Ok(_) => shared.leave(NotShared::Changed, others.iter().map(|names| names.len() as u64).sum()),
             Err(error) => {
-                shared.trouble(error, |source| Trouble::File { path: self.path(candidate), source })
+                self.trouble(shared, error, |source| Trouble::File { path: self.path(candidate), source })
             }
         }
         None
@@ -345,7 +360,7 @@ impl EntrySharing<'_> {
     /// Adds an error of a change. On a read-only file system all others would fail too: it ends the run.
     fn fail(&self, shared: &mut ShareOutcome, error: io::Error, trouble: impl FnOnce(io::Error) -> Trouble) {
         if error.kind() != ErrorKind::ReadOnlyFilesystem || !self.stop.swap(true, Ordering::Relaxed) {
-            shared.trouble(error, trouble);
+            self.trouble(shared, error, trouble);
         }
     }
 

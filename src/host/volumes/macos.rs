@@ -70,7 +70,11 @@ mod tests {
             ("/Volumes/Share", "smbfs"),
         ];
         let mounted = mounted.map(|(point, kind)| mount(Path::new(point), Some(kind)));
-        Mounts { mounted: with_firmlinks(mounted.into(), firmlinks), expected: Vec::new() }
+        Mounts {
+            mounted: with_firmlinks(mounted.into(), firmlinks),
+            expected: Vec::new(),
+            exported: Vec::new(),
+        }
     }
 
     const FIRMLINKS: &[u8] =

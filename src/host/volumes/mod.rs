@@ -35,6 +35,12 @@ const RECORDING_TYPES: [&str; 12] =
 /// `fuseblk` (NTFS) is known to support them.
 const TYPES_WITHOUT_LINKS: [&str; 6] = ["cifs", "exfat", "msdos", "smb3", "smbfs", "vfat"];
 
+/// How far the clocks of machines that share files may differ, in seconds. Kerberos accepts five minutes.
+///
+/// Stamps of a file on the network are those of a server's clock, on some file systems (Lustre, CephFS) of the clock of the machine
+/// that wrote.
+const CLOCK_MARGIN: i64 = 600;
+
 /// How far the access times of files show when they were last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessTimes {
@@ -65,6 +71,8 @@ pub struct Mounts {
     pub mounted: Vec<Mount>,
     /// Mount points that fstab names, mounted or not.
     pub expected: Vec<PathBuf>,
+    /// Directories that this machine exports by NFS: other machines write there, and their local sources are not here.
+    pub exported: Vec<PathBuf>,
 }
 
 /// Why a place cannot vouch for what is missing below it.
@@ -91,7 +99,20 @@ impl Mounts {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        Ok(Mounts { mounted, expected: parse_fstab(&fstab) }.with_real_points())
+        let mut exported = Vec::new();
+        // exports(5), and what the server exports now.
+        let more = std::fs::read_dir("/etc/exports.d").into_iter().flatten().flatten().map(|it| it.path());
+        let more = more.filter(|path| path.extension().is_some_and(|it| it == "exports") && path.is_file());
+        for file in ["/etc/exports", "/var/lib/nfs/etab"].map(PathBuf::from).into_iter().chain(more) {
+            match std::fs::read(&file) {
+                Ok(text) => exported.extend(parse_exports(&text)),
+                // Without an NFS server there is none; what only root may read names nothing to others.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Mounts { mounted, expected: parse_fstab(&fstab), exported }.with_real_points())
     }
 
     /// Adds to the expected mount points those that symbolic links in them lead to: `/data/home` of `/home`. What is
@@ -110,7 +131,8 @@ impl Mounts {
 
     /// Reads the texts of Linux's two tables. A line that does not parse is passed over.
     pub fn parse(mountinfo: &[u8], fstab: &[u8]) -> Mounts {
-        Mounts { mounted: parse_mountinfo(mountinfo), expected: parse_fstab(fstab) }
+        let (mounted, expected) = (parse_mountinfo(mountinfo), parse_fstab(fstab));
+        Mounts { mounted, expected, exported: Vec::new() }
     }
 
     /// The mount that a path without symbolic links is on.
@@ -123,6 +145,17 @@ impl Mounts {
     /// Whether a path's file system may be another machine's: its type is not known to be local.
     pub fn is_network(&self, path: &Path) -> bool {
         self.of(path).is_some_and(|mount| !LOCAL_TYPES.contains(&mount.kind.as_str()))
+    }
+
+    /// Whether other machines may write to a path: it is on the network, or exported.
+    fn is_shared(&self, path: &Path) -> bool {
+        self.is_network(path) || self.exported.iter().any(|exported| path.starts_with(exported))
+    }
+
+    /// How far the clocks may differ that the stamps of two paths and of this machine come from, in seconds: none if both are on
+    /// local disks.
+    pub fn clock_margin(&self, one: &Path, other: &Path) -> i64 {
+        if self.is_network(one) || self.is_network(other) { CLOCK_MARGIN } else { 0 }
     }
 
     /// Whether the file system under a path remembers when its files were last read.
@@ -171,8 +204,8 @@ impl Mounts {
     /// Whether an existing directory (links resolved) can vouch that what is missing directly below it, at the path
     /// `missing`, is gone. Without that path a file is meant, which is no mount point.
     ///
-    /// `store` is the store's own place: a store on a network file system serves other hosts too, whose local
-    /// sources are not to be seen from here.
+    /// `store` is the store's own place: a store on a network file system, or on a file server, serves other hosts too, whose
+    /// local sources are not to be seen from here.
     ///
     /// # Errors
     /// The [`VolumeDoubt`] that stands against it.
@@ -194,7 +227,7 @@ impl Mounts {
         if is_volume_place || awaits_mount || is_autofs {
             return Err(VolumeDoubt::Unmounted);
         }
-        if self.is_network(store) && !self.is_network(ancestor) {
+        if self.is_shared(store) && !self.is_shared(ancestor) {
             return Err(VolumeDoubt::OtherHost);
         }
         Ok(())
@@ -212,6 +245,15 @@ fn parse_fstab(text: &[u8]) -> Vec<PathBuf> {
         .filter_map(|line| words(line).nth(1).map(unescape))
         .filter(|point| point.is_absolute() && point != Path::new("/"))
         .collect()
+}
+
+/// The directories of exports(5).
+fn parse_exports(text: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let directory = |line: &[u8]| match line.strip_prefix(b"\"") {
+        Some(quoted) => quoted.split(|&byte| byte == b'"').next().map(unescape),
+        None => words(line).next().map(unescape),
+    };
+    lines(text).filter_map(directory).filter(|path| path.is_absolute())
 }
 
 /// `36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw,errors=continue`
@@ -371,6 +413,30 @@ not a line
         let store = Path::new("/home/net/me/.cache/cpython");
         assert_eq!(mounts.vouches(Path::new("/opt"), None, store), Err(VolumeDoubt::OtherHost));
         assert_eq!(mounts.vouches(Path::new("/home/net/me"), None, store), Ok(()));
+    }
+
+    #[test]
+    fn neither_can_one_that_is_exported() {
+        let exports = b"# homes\n/srv/home 10.0.0.0/8(rw)\n\"/srv/a b\" *(ro) # c\n/srv/c\\040d host\n - x\n";
+        let exported: Vec<PathBuf> = parse_exports(exports).collect();
+        assert_eq!(exported, ["/srv/home", "/srv/a b", "/srv/c d"].map(PathBuf::from));
+        let mounts = Mounts { exported, ..Mounts::parse(MOUNTINFO, FSTAB) };
+        let vouches =
+            |ancestor: &str, store: &str| mounts.vouches(Path::new(ancestor), None, Path::new(store));
+        let of_server = "/srv/home/me/.cache/cpython";
+        assert_eq!(vouches("/opt", of_server), Err(VolumeDoubt::OtherHost));
+        assert_eq!(vouches("/srv/homes", of_server), Err(VolumeDoubt::OtherHost));
+        assert_eq!(vouches("/srv/home/me/project", of_server), Ok(()));
+        assert_eq!(vouches("/srv/home/me/project", "/root/store"), Ok(()));
+    }
+
+    #[test]
+    fn clocks_of_the_network_may_differ() {
+        let mounts = Mounts::parse(MOUNTINFO, FSTAB);
+        let margin = |one: &str, other: &str| mounts.clock_margin(Path::new(one), Path::new(other));
+        assert_eq!(margin("/opt", "/mnt/disk one/store"), 0);
+        assert_eq!(margin("/home/net/project", "/store"), CLOCK_MARGIN);
+        assert_eq!(margin("/opt", "/home/net/store"), CLOCK_MARGIN);
     }
 
     #[test]

@@ -14,7 +14,6 @@ use crate::units::Moment;
 use std::cell::OnceCell;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What a worker keeps from directory to directory, so that a scan allocates little.
 #[derive(Default)]
@@ -74,7 +73,7 @@ pub(super) fn scan<V: Visitor>(
     let (files, directories) = (listing.files().len(), listing.directories().len());
     let mut entries = Vec::with_capacity(files);
     for (name, parsed) in parsed {
-        if scan.stop.load(Ordering::Relaxed) {
+        if scan.is_stopped() {
             return 0;
         }
         entries.extend(look.entry(name, parsed));
@@ -114,6 +113,9 @@ fn open(scan: &Scan<'_>, place: &Place, parent: Option<&Held>) -> io::Result<Dir
 /// Reports why the directory cannot be read, unless it is no directory any more: it was one when its parent was listed, and
 /// something else took its name, or that of one above it.
 fn report<V: Visitor>(scan: &Scan<'_>, place: &Place, error: io::Error, visitor: &mut V) {
+    if scan.store.note_error(&error) {
+        return;
+    }
     if place.relative.is_empty() || !is_no_directory(&error) {
         trouble_with_directory(scan.store, &place.relative, error)
             .into_iter()

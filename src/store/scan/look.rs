@@ -236,7 +236,7 @@ impl<V: Visitor> EntryLook<'_, V> {
             Err(error) => {
                 let why = Why::of(&error);
                 let path = self.scan.store.shown(&self.place.relative, name);
-                self.visitor.trouble(Trouble::File { path, source: error });
+                self.report(path, error);
                 Some((self.directory.metadata(name, Links::Keep).ok(), Content::Unreadable(why)))
             }
         }
@@ -254,10 +254,17 @@ impl<V: Visitor> EntryLook<'_, V> {
             Err(error) => {
                 if !is_missing(&error) {
                     let path = self.scan.store.shown(&self.place.relative, name);
-                    self.visitor.trouble(Trouble::File { path, source: error });
+                    self.report(path, error);
                 }
                 None
             }
+        }
+    }
+
+    /// Reports that a file cannot be read, unless the whole store cannot.
+    fn report(&mut self, path: PathBuf, source: io::Error) {
+        if !self.scan.store.note_error(&source) {
+            self.visitor.trouble(Trouble::File { path, source });
         }
     }
 
@@ -326,7 +333,7 @@ impl<V: Visitor> EntryLook<'_, V> {
         let why = Why::of(&error);
         if is_fault(&error) && !matches!(entry.content, Content::Unreadable(_)) {
             let path = self.scan.store.shown(&self.place.relative, entry.name);
-            self.visitor.trouble(Trouble::File { path, source: error });
+            self.report(path, error);
         }
         why
     }

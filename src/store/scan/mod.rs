@@ -208,6 +208,14 @@ pub enum Trouble {
         /// What the system said.
         source: io::Error,
     },
+    /// The store itself, since the file system that it is on is gone: the rest was not read.
+    #[error("lost access to the store {}", .path.display())]
+    Lost {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A mount point, where the store ends.
     #[error("not entered: {} is a mount point", .path.display())]
     MountPoint {
@@ -225,8 +233,27 @@ impl Trouble {
             | Trouble::Link { path, .. }
             | Trouble::Blocks { path, .. }
             | Trouble::Source { path, .. }
+            | Trouble::Lost { path, .. }
             | Trouble::MountPoint { path } => path,
         }
+    }
+
+    /// The error behind it, if there is one.
+    pub fn error(&self) -> Option<&io::Error> {
+        match self {
+            Trouble::Directory { source, .. }
+            | Trouble::File { source, .. }
+            | Trouble::Link { source, .. }
+            | Trouble::Blocks { source, .. }
+            | Trouble::Source { source, .. }
+            | Trouble::Lost { source, .. } => Some(source),
+            Trouble::MountPoint { .. } => None,
+        }
+    }
+
+    /// What is said of a store that cannot be read any more; `None` while it can.
+    pub(crate) fn of_lost(store: &Store) -> Option<Trouble> {
+        Some(Trouble::Lost { path: store.path().to_path_buf(), source: store.lost()? })
     }
 }
 
@@ -250,7 +277,7 @@ impl Scan<'_> {
             vec![Arc::new(Place::root())],
             new_worker,
             |worker, place, jobs| {
-                if self.stop.load(Ordering::Relaxed) {
+                if self.is_stopped() {
                     return;
                 }
                 let files = directory::scan(self, &place, &mut worker.buffers, &mut worker.visitor);
@@ -272,7 +299,16 @@ impl Scan<'_> {
             },
             || progress(seen.load(Ordering::Relaxed)),
         );
-        workers.into_iter().map(|worker| worker.visitor).collect()
+        let mut visitors: Vec<V> = workers.into_iter().map(|worker| worker.visitor).collect();
+        if let (Some(visitor), Some(lost)) = (visitors.first_mut(), Trouble::of_lost(self.store)) {
+            visitor.trouble(lost);
+        }
+        visitors
+    }
+
+    /// Whether the scan is to stop: it was told to, or the store cannot be read any more.
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.store.is_lost()
     }
 
     fn leads_within(&self, place: &Place) -> bool {

@@ -95,7 +95,7 @@ impl<'a> Sources<'a> {
 /// Whether an error at a source has to be reported: a disk that fails, or a limit of the system. A name that vanished while
 /// it was looked at is none.
 pub(super) fn is_fault(error: &io::Error) -> bool {
-    matches!(Why::of(error), Why::Io | Why::StaleHandle) && !is_missing(error)
+    Why::of(error).is_fault() && !is_missing(error)
 }
 
 #[cfg(test)]
