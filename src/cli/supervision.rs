@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 /// How long a process that gave up may take to end before it is left behind.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How long it may take to end after a signal: longer than it waits for its file system.
+const SIGNAL_GRACE: Duration = Duration::from_secs(10);
+
 /// Continues in a child process, and ends like it. Returns in that process, and where there is none.
 ///
 /// # Errors
@@ -62,27 +65,31 @@ enum WorkEnd {
     Ended(ExitStatus),
     /// The process gave up with this exit, and may not be able to end.
     GivenUp(Exit),
+    /// It does not end after this signal.
+    Signalled(i32),
 }
 
 fn wait(mut child: Child, mut signals: Signals) -> io::Result<WorkEnd> {
     let process = Pid::from_child(&child);
-    let mut given_up: Option<(Exit, Instant)> = None;
+    let mut left: Option<(WorkEnd, Instant)> = None;
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(WorkEnd::Ended(status));
         }
-        if let Some((exit, when)) = given_up
-            && when.elapsed() >= GRACE
-        {
-            return Ok(WorkEnd::GivenUp(exit));
+        if let Some((end, _)) = left.take_if(|(_, when)| Instant::now() >= *when) {
+            return Ok(end);
         }
         for signal in signals.pending() {
-            match signal {
-                SIGUSR1 => given_up = Some((Exit::Incomplete, Instant::now())),
-                SIGUSR2 => given_up = Some((Exit::Nothing, Instant::now())),
-                signal => drop(Signal::from_named_raw(signal).map(|signal| kill_process(process, signal))),
-            }
+            let exit = if signal == SIGUSR2 { Exit::Nothing } else { Exit::Incomplete };
+            left = Some(match (signal, left) {
+                (SIGUSR1 | SIGUSR2, Some((end, _))) => (end, Instant::now() + GRACE),
+                (SIGUSR1 | SIGUSR2, None) => (WorkEnd::GivenUp(exit), Instant::now() + GRACE),
+                (signal, _) => {
+                    let _ = Signal::from_named_raw(signal).map(|signal| kill_process(process, signal));
+                    (WorkEnd::Signalled(signal), Instant::now() + SIGNAL_GRACE)
+                }
+            });
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(100));
@@ -92,6 +99,10 @@ fn wait(mut child: Child, mut signals: Signals) -> io::Result<WorkEnd> {
 fn end_like(end: WorkEnd) -> ! {
     let code = match end {
         WorkEnd::GivenUp(exit) => i32::from(exit.code()),
+        WorkEnd::Signalled(signal) => {
+            let _ = low_level::emulate_default_handler(signal);
+            128 + signal
+        }
         WorkEnd::Ended(status) => {
             if let Some(signal) = status.signal() {
                 let _ = low_level::emulate_default_handler(signal);

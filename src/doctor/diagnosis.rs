@@ -175,11 +175,7 @@ fn file_system(store: &OpenStore, option: &str) -> Vec<Finding> {
     if let Some(kind) = &store.network {
         let hint =
             "a store on a local disk is faster and no other machine's sources are in it: pycstore setup";
-        let detail = format!(
-            "{place} is on a network file system ({kind}): no missing source on a local disk counts as deleted, for another \
-             machine may have it"
-        );
-        say(Severity::Note, Kind::Network, detail, hint);
+        say(Severity::Note, Kind::Network, on_network(&store.path, kind), hint);
     }
     if store.reads == Reads::Lost {
         let hint = "mount it with relatime, if --unused-for and --max-size are to know what is in use";
@@ -191,6 +187,15 @@ fn file_system(store: &OpenStore, option: &str) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// What it means that a store is on a file system of this kind.
+fn on_network(store: &Path, kind: &str) -> String {
+    format!(
+        "{} is on a network file system ({kind}): no missing source on a local disk counts as deleted, for another machine may \
+         have it",
+        store.display()
+    )
 }
 
 fn unreadable(store: &OpenStore) -> Vec<Finding> {

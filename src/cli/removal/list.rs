@@ -3,6 +3,7 @@
 //! Nothing is collected, so that memory does not grow with the store. The first write error ends the list, but not
 //! the removal.
 
+use super::record::RemovedSoFar;
 use crate::cli::output::entry::{write_columns, write_named};
 use crate::cli::session::Session;
 use pycstore::store::Store;
@@ -10,7 +11,7 @@ use pycstore::verdict::emptied::EmptiedIn;
 use pycstore::verdict::plan::PlannedDirectory;
 use pycstore::verdict::victim::Victim;
 use std::io::{self, BufWriter, Stdout, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The list of one run.
 pub(super) struct RemovalList<'a> {
@@ -18,18 +19,26 @@ pub(super) struct RemovalList<'a> {
     store: &'a Store,
     /// None without `--list`. After an error, nothing more is written.
     out: Option<Mutex<(BufWriter<Stdout>, io::Result<()>)>>,
+    /// Counts what is listed, with `--list` and without.
+    removed: Arc<RemovedSoFar>,
 }
 
 impl<'a> RemovalList<'a> {
     /// A list on standard output, or none.
-    pub(super) fn new(session: &'a Session, store: &'a Store, is_wanted: bool) -> RemovalList<'a> {
+    pub(super) fn new(
+        session: &'a Session,
+        store: &'a Store,
+        is_wanted: bool,
+        removed: &Arc<RemovedSoFar>,
+    ) -> RemovalList<'a> {
         let is_wanted = is_wanted && !session.global.quiet;
         let out = is_wanted.then(|| Mutex::new((BufWriter::new(io::stdout()), Ok(()))));
-        RemovalList { session, store, out }
+        RemovalList { session, store, out, removed: removed.clone() }
     }
 
     /// Lists one file.
     pub(super) fn file(&self, planned: &PlannedDirectory, victim: &Victim) {
+        self.removed.add(victim.tally());
         let path = || self.store.shown(&planned.relative, &victim.name);
         let terminal = &self.session.terminal;
         self.write(|out| write_columns(out, terminal, &path(), victim.status, Some(victim.disk)));

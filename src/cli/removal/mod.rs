@@ -260,12 +260,8 @@ impl RemovalRun<'_> {
         consent: Consent,
     ) -> anyhow::Result<RunEnd> {
         let (opened, mode, policy) = (self.opened, self.mode, judgement.policy);
-        let list = RemovalList::new(self.session, &opened.store, self.options.list);
-        let removed = self.removed.clone();
-        let on_removed = |planned: &PlannedDirectory, victim: &Victim| {
-            removed.add(victim.tally());
-            list.file(planned, victim);
-        };
+        let list = RemovalList::new(self.session, &opened.store, self.options.list, &self.removed);
+        let on_removed = |planned: &PlannedDirectory, victim: &Victim| list.file(planned, victim);
         let execution = Execution::new(&opened.store, policy, opened.stop.flag()).reporting(&on_removed);
         let expectation = Expectation::default();
         let take = |planned: PlannedDirectory| match mode {
