@@ -164,7 +164,8 @@ impl App {
                         }
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) if screen::is_there() => {}
+                Err(RecvTimeoutError::Timeout) => return Err(io::Error::other("the terminal was closed")),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
             self.take_batches();

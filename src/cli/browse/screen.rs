@@ -92,6 +92,11 @@ pub fn is_entered() -> bool {
     IS_ENTERED.load(Ordering::SeqCst)
 }
 
+/// Whether the terminal is there: one that was closed does not answer.
+pub fn is_there() -> bool {
+    OUTPUT.get().is_some_and(|output| rustix::termios::tcgetattr(output).is_ok())
+}
+
 /// Gives the terminal back as it was.
 pub fn restore() {
     if IS_ENTERED.swap(false, Ordering::SeqCst) {
