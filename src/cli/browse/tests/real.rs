@@ -69,7 +69,7 @@ fn the_figures_of_a_real_store_are_those_of_du() {
         let focus = Focus::default();
         let usage =
             crate::cli::selection::count(&session, &opened, UncheckedHashes::Trust, &[], (&view, &focus));
-        let usage = usage.unwrap();
+        let mut usage = usage.unwrap();
         let sums = browser.catalogue.sums(ROOT, Facet::default());
         assert_eq!((sums.tally, sums.reclaimable), (usage.total, usage.reclaimable));
         assert_eq!(browser.catalogue.own, usage.directories);
@@ -82,7 +82,7 @@ fn the_figures_of_a_real_store_are_those_of_du() {
         crate::cli::browse::rows::sort(&mut rows, Order::Files, Default::default());
         let mut shown: Vec<_> = rows.iter().map(|row| (row.sums.tally, row.sums.reclaimable)).collect();
         let mut groups: Vec<_> =
-            usage.groups().iter().map(|it| (it.share.tally, it.share.reclaimable)).collect();
+            usage.take_groups().iter().map(|it| (it.share.tally, it.share.reclaimable)).collect();
         let key = |sums: &(Tally, Tally)| (sums.0.files, sums.0.bytes, sums.1.files);
         shown.sort_by_key(key);
         groups.sort_by_key(key);
