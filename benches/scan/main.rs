@@ -19,6 +19,7 @@ mod measure;
 mod options;
 mod process;
 mod report;
+mod scale;
 mod subjects;
 mod synthetic;
 
@@ -90,7 +91,7 @@ fn bench(options: &Options) -> anyhow::Result<()> {
     }
     std::fs::create_dir_all(&options.directory)?;
     let _lock = lock(options)?;
-    let synthetic = Synthetic::prepare(&options.directory, options.entries)?;
+    let synthetic = Synthetic::prepare(&options.directory, options.shape)?;
     let runner = Runner { directory: options.directory.canonicalize()? };
     let subjects = Subjects { synthetic, runner, floor: std::env::current_exe()? };
     let bench = Bench { options, subjects, gnu_du: finds_gnu_du() };
@@ -106,6 +107,9 @@ fn bench(options: &Options) -> anyhow::Result<()> {
     bench.start(&mut report)?;
     if options.wants(Section::Bodies) {
         bodies::measure(&bench.subjects, &options.directory, options.rounds, &mut report)?;
+    }
+    if options.wants(Section::Scale) {
+        scale::measure(&bench.subjects, options.rounds, bench.gnu_du)?;
     }
     report.end();
     Ok(())
@@ -284,9 +288,7 @@ impl Bench<'_> {
                     command
                 },
                 move |finished| {
-                    // The synthetic entries' bodies are no code objects.
-                    let is_it =
-                        finished.stdout.contains(&shown) && finished.stdout.contains("corrupt (body)");
+                    let is_it = finished.stdout.contains(&shown) && finished.stdout.contains("fresh");
                     ensure!(is_it, "{}", finished.stdout);
                     Ok(())
                 },

@@ -54,6 +54,12 @@ impl<'a> Subject<'a> {
         self.samples.iter().map(|sample| sample.memory).max().unwrap_or(0)
     }
 
+    /// The most descriptors and the most threads that were seen in any of its runs.
+    pub fn most(&self) -> (usize, usize) {
+        let most = |of: fn(&Sample) -> usize| self.samples.iter().map(of).max().unwrap_or(0);
+        (most(|sample| sample.descriptors), most(|sample| sample.threads))
+    }
+
     /// The median time from start to end.
     pub fn wall(&self) -> Duration {
         Duration::from_secs_f64(median(self.samples.iter().map(|it| it.wall.as_secs_f64()).collect()))

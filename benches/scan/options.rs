@@ -1,5 +1,6 @@
 //! The options after `--`.
 
+use crate::synthetic::{Nesting, SMALLEST_BODY, Shape};
 use anyhow::{Context, bail};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,16 +9,21 @@ use std::path::PathBuf;
 pub const USAGE: &str = "\
 usage: cargo bench --bench scan -- [OPTION]…
 
-  --entries N      files in the synthetic store [400000; at least 100000]
+  --entries N      files in the synthetic store [400000]
+  --projects N     projects that they are divided among; every fifth is gone [one for each 3000 files]
+  --in-directory N files in a directory [12]
+  --chain          the directories of a project lie one in the other
+  --body BYTES     the length of a file without its header, even [4096; at least 64]
   --rounds N       rounds, each command once in each [7]
-  --only SECTION   du, prune, delete, memory, start or bodies (may be repeated) [all of them]
+  --only SECTION   du, prune, delete, memory, start, bodies (may be repeated) [all of these] or scale
   --cold           cold caches as well; needs root [when root]
   --no-cold        warm caches only
   --directory DIR  where the store is kept [target/bench-store]
   --clean          remove what was built there, and end";
 
-/// Below this many the synthetic store has no project that is still there.
-const FEWEST_ENTRIES: u64 = 100_000;
+/// Without options; no projects stand for one for each 3000 files.
+const SHAPE: Shape =
+    Shape { entries: 400_000, body: 4096, projects: 0, modules_in_directory: 12, nesting: Nesting::Packages };
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,8 @@ pub enum Section {
     Start,
     /// The walk over bodies.
     Bodies,
+    /// What every command takes; only when asked for.
+    Scale,
 }
 
 /// Whether cold caches are measured as well.
@@ -61,8 +69,8 @@ pub enum Task {
 pub struct Options {
     /// Measure or clean.
     pub task: Task,
-    /// Files in the store.
-    pub entries: u64,
+    /// The store.
+    pub shape: Shape,
     /// Rounds.
     pub rounds: usize,
     only: Vec<Section>,
@@ -81,7 +89,7 @@ impl Options {
         let built = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         let mut options = Options {
             task: Task::Measure,
-            entries: 400_000,
+            shape: SHAPE,
             rounds: 7,
             only: Vec::new(),
             cold: Cold::IfAllowed,
@@ -98,7 +106,11 @@ impl Options {
             let name = argument.to_str().unwrap_or_default().to_string();
             let mut value = || arguments.next().with_context(|| format!("{name} needs a value\n{USAGE}"));
             match name.as_str() {
-                "--entries" => options.entries = number(&value()?)?,
+                "--entries" => options.shape.entries = number(&value()?)?,
+                "--projects" => options.shape.projects = number(&value()?)?,
+                "--in-directory" => options.shape.modules_in_directory = number(&value()?)?,
+                "--chain" => options.shape.nesting = Nesting::Chain,
+                "--body" => options.shape.body = number(&value()?)?,
                 "--rounds" => options.rounds = usize::try_from(number(&value()?)?)?,
                 "--only" => options.only.push(section(&value()?)?),
                 "--directory" => options.directory = value()?.into(),
@@ -110,8 +122,15 @@ impl Options {
                 _ => bail!("not an option: {}\n{USAGE}", argument.display()),
             }
         }
-        if options.entries < FEWEST_ENTRIES {
-            bail!("--entries: at least {FEWEST_ENTRIES}, for the first twenty projects are gone ones");
+        let Shape { entries, body, projects, modules_in_directory, .. } = &mut options.shape;
+        if *projects == 0 {
+            *projects = entries.div_ceil(3000);
+        }
+        if *entries < 2 || *projects > *entries || *modules_in_directory == 0 {
+            bail!("at least two files, and one for each project and directory");
+        }
+        if *body < SMALLEST_BODY || *body % 2 == 1 {
+            bail!("--body: an even number, at least {SMALLEST_BODY}");
         }
         if options.rounds == 0 {
             bail!("--rounds: at least one");
@@ -121,7 +140,7 @@ impl Options {
 
     /// Whether a section is wanted.
     pub fn wants(&self, section: Section) -> bool {
-        self.only.is_empty() || self.only.contains(&section)
+        self.only.contains(&section) || (self.only.is_empty() && section != Section::Scale)
     }
 }
 
@@ -138,6 +157,7 @@ fn section(value: &OsString) -> anyhow::Result<Section> {
         Some("memory") => Section::Memory,
         Some("start") => Section::Start,
         Some("bodies") => Section::Bodies,
+        Some("scale") => Section::Scale,
         _ => bail!("not a section: {}\n{USAGE}", value.display()),
     })
 }

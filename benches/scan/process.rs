@@ -12,6 +12,9 @@ use wait4::Wait4;
 /// What a command may take before it is ended: many times what the slowest takes on a slow disk.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
+/// How often its descriptors and threads are counted: rarely enough not to be noticed.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
 /// What one run took.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
@@ -21,6 +24,10 @@ pub struct Sample {
     pub processor: Duration,
     /// The most memory it had resident, in bytes.
     pub memory: u64,
+    /// The most descriptors that were seen open.
+    pub descriptors: usize,
+    /// The most threads that were seen.
+    pub threads: usize,
 }
 
 /// A finished run.
@@ -52,9 +59,17 @@ impl Runner {
         let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
         // A descriptor of the process: it cannot come to mean another one.
         let id = Pid::from_raw(child.id().try_into()?).context("a process without id")?;
+        let (mut descriptors, mut threads) = (0, 0);
         let ended = rustix::process::pidfd_open(id, PidfdFlags::empty()).and_then(|descriptor| {
-            let limit = Timespec { tv_sec: LIMIT.as_secs().cast_signed(), tv_nsec: 0 };
-            rustix::event::poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&limit))
+            while began.elapsed() < LIMIT {
+                let seen = rustix::event::poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&LOOK))?;
+                if seen > 0 {
+                    return Ok(seen);
+                }
+                descriptors = descriptors.max(count(&format!("/proc/{}/fd", child.id())));
+                threads = threads.max(count(&format!("/proc/{}/task", child.id())));
+            }
+            Ok(0)
         });
         let wall = began.elapsed();
         if !matches!(ended, Ok(1)) {
@@ -66,10 +81,15 @@ impl Runner {
         let used = child.wait4()?;
         let complaint = fs::read_to_string(&stderr)?;
         ensure!(used.status.success() && complaint.is_empty(), "{name}: {}\n{complaint}", used.status);
-        let sample =
-            Sample { wall, processor: used.rusage.utime + used.rusage.stime, memory: used.rusage.maxrss };
+        let processor = used.rusage.utime + used.rusage.stime;
+        let sample = Sample { wall, processor, memory: used.rusage.maxrss, descriptors, threads };
         Ok(Finished { sample, stdout: fs::read_to_string(&stdout)? })
     }
+}
+
+/// How many names a directory of `/proc` has; none when the process has ended.
+fn count(directory: &str) -> usize {
+    fs::read_dir(directory).map_or(0, Iterator::count)
 }
 
 fn create(path: &Path) -> anyhow::Result<File> {

@@ -3,7 +3,7 @@
 use crate::floor::{Question, Sums};
 use crate::measure::Subject;
 use crate::process::{self, Finished, Runner};
-use crate::synthetic::{ENTRY_BYTES, Synthetic, Truth};
+use crate::synthetic::{Synthetic, Truth};
 use anyhow::ensure;
 use serde_json::Value;
 use std::cell::Cell;
@@ -59,13 +59,13 @@ impl Subjects {
             command.args(["--floor", question.name()]).arg(self.synthetic.store()).arg(threads.to_string());
             command
         };
-        let Truth { fresh, stale, orphans, directories, .. } = self.synthetic.truth;
+        let Truth { fresh, stale, orphans, directories, entry_bytes, .. } = self.synthetic.truth;
         let (fresh, stale) = match question {
             Question::Du => (fresh, stale),
             Question::Orphans => (fresh + stale, 0),
         };
         let files = self.synthetic.truth.entries();
-        let truth = Sums { directories, files, bytes: files * ENTRY_BYTES, fresh, stale, orphans };
+        let truth = Sums { directories, files, bytes: files * entry_bytes, fresh, stale, orphans };
         Subject::new(floor_name(question, threads), command, move |finished| {
             let sums = Sums::parse(&finished.stdout)?;
             ensure!(sums == truth, "{sums:?} instead of {truth:?}");
@@ -183,7 +183,7 @@ fn check_du(finished: &Finished, truth: &Truth, room: &Cell<Option<u64>>) -> any
         ("/reclaimable", reclaimable),
     ] {
         number(&document, &format!("{pointer}/files"), files)?;
-        number(&document, &format!("{pointer}/bytes"), files * ENTRY_BYTES)?;
+        number(&document, &format!("{pointer}/bytes"), files * truth.entry_bytes)?;
     }
     number(&document, "/total/files", truth.entries())?;
     number(&document, "/total/directories", truth.directories)?;
@@ -193,7 +193,7 @@ fn check_du(finished: &Finished, truth: &Truth, room: &Cell<Option<u64>>) -> any
 fn check_prune(finished: &Finished, truth: &Truth) -> anyhow::Result<()> {
     let document: Value = serde_json::from_str(&finished.stdout)?;
     number(&document, "/removed/files", truth.orphans)?;
-    number(&document, "/removed/bytes", truth.orphans * ENTRY_BYTES)?;
+    number(&document, "/removed/bytes", truth.orphans * truth.entry_bytes)?;
     number(&document, "/removed/directories", truth.orphan_directories)?;
     for list in ["skipped", "failures"] {
         let is_empty = document[list].as_array().is_some_and(Vec::is_empty);

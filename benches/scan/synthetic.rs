@@ -1,8 +1,8 @@
 //! A large store that nobody else uses, with known truth: `DIR/src` has the sources, `DIR/store` their mirror.
 //!
-//! It is made of projects of 3000 modules, each with an environment whose directories hold twelve modules (the mean
-//! of a real `site-packages`). Of each hundred projects the first twenty are gone as a whole; of the others' entries
-//! every tenth is stale. Kept from run to run, for building it is most of the work.
+//! Unless another [`Shape`] is asked for, it is made of projects of 3000 modules, each with an environment whose
+//! directories hold twelve modules (the mean of a real `site-packages`). Every fifth project is gone as a whole; of the
+//! others' entries every tenth is stale. Kept from run to run, for building it is most of the work.
 //!
 //! # Invariants
 //!
@@ -17,12 +17,47 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-const MODULES_IN_PROJECT: u64 = 3000;
-const MODULES_IN_DIRECTORY: u64 = 12;
 const DIRECTORIES_IN_PACKAGE: u64 = 8;
 
-/// What a header and a body take.
-pub const ENTRY_BYTES: u64 = 16 + 4096;
+/// The length of a header, in bytes.
+const HEADER: u64 = 16;
+/// The smallest body: [`body`] without instructions that do nothing.
+pub const SMALLEST_BODY: u64 = 64;
+
+/// How a store is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Entries in all.
+    pub entries: u64,
+    /// The length of each entry's body in bytes, an even number.
+    pub body: u64,
+    /// Projects that they are divided among.
+    pub projects: u64,
+    /// Modules in a directory.
+    pub modules_in_directory: u64,
+    /// How the directories of a project lie.
+    pub nesting: Nesting,
+}
+
+/// How the directories of a project lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nesting {
+    /// Eight to a package, as in a `site-packages`.
+    Packages,
+    /// Each in the one before.
+    Chain,
+}
+
+impl Shape {
+    fn modules_in_project(&self) -> u64 {
+        self.entries.div_ceil(self.projects)
+    }
+
+    /// What an entry takes, in bytes.
+    fn entry_bytes(&self) -> u64 {
+        HEADER + self.body
+    }
+}
 
 const MANIFEST: &str = "manifest";
 /// The manifest while the mirrors of the gone projects may be incomplete.
@@ -33,6 +68,8 @@ const MANIFEST_UNFINISHED: &str = "manifest-unfinished";
 /// What is true of a synthetic store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Truth {
+    /// The length of each entry.
+    pub entry_bytes: u64,
     /// Entries that Python would load.
     pub fresh: u64,
     /// Entries whose source has another mtime.
@@ -65,19 +102,20 @@ struct Project {
     number: u64,
     first: u64,
     modules: u64,
+    shape: Shape,
 }
 
 impl Project {
     fn life(&self) -> Life {
-        if self.number % 100 < 20 { Life::Gone } else { Life::Alive }
+        if self.number % 5 == 4 { Life::Gone } else { Life::Alive }
     }
 
     fn is_stale(&self, module: u64) -> bool {
-        self.life() == Life::Alive && module % 1000 < 100
+        self.life() == Life::Alive && module.is_multiple_of(10)
     }
 
     fn directories(&self) -> u64 {
-        self.modules.div_ceil(MODULES_IN_DIRECTORY)
+        self.modules.div_ceil(self.shape.modules_in_directory)
     }
 
     /// Its place below the directory of sources.
@@ -86,7 +124,10 @@ impl Project {
     }
 
     /// The place of one of its directories of modules, below its own.
-    fn directory(number: u64) -> String {
+    fn directory(&self, number: u64) -> String {
+        if self.shape.nesting == Nesting::Chain {
+            return vec!["d"; number as usize + 1].join("/");
+        }
         let (package, sub) = (number / DIRECTORIES_IN_PACKAGE, number % DIRECTORIES_IN_PACKAGE);
         format!(".venv/lib/python3.12/site-packages/pkg{package:03}/sub{sub}")
     }
@@ -94,6 +135,9 @@ impl Project {
     /// How many directories its mirror is made of, itself included.
     fn mirror_directories(&self) -> u64 {
         const ABOVE_PACKAGES: u64 = 5; // projNNNN, .venv, lib, python3.12, site-packages
+        if self.shape.nesting == Nesting::Chain {
+            return 1 + self.directories();
+        }
         ABOVE_PACKAGES + self.directories().div_ceil(DIRECTORIES_IN_PACKAGE) + self.directories()
     }
 }
@@ -102,7 +146,7 @@ impl Project {
 #[derive(Debug)]
 pub struct Synthetic {
     directory: PathBuf,
-    entries: u64,
+    shape: Shape,
     /// What is true of it.
     pub truth: Truth,
 }
@@ -112,11 +156,11 @@ impl Synthetic {
     ///
     /// # Errors
     /// Where it cannot be built, or where something else is in its place.
-    pub fn prepare(directory: &Path, entries: u64) -> anyhow::Result<Synthetic> {
+    pub fn prepare(directory: &Path, shape: Shape) -> anyhow::Result<Synthetic> {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         // The mirror is that of a path without links.
         let directory = directory.canonicalize()?;
-        let mut synthetic = Synthetic { directory, entries, truth: Truth::default() };
+        let mut synthetic = Synthetic { directory, shape, truth: Truth::default() };
         synthetic.truth = synthetic.count();
         let manifest = synthetic.manifest();
         let is =
@@ -131,7 +175,7 @@ impl Synthetic {
             let is_empty = fs::read_dir(&synthetic.directory)?.next().is_none();
             ensure!(is_empty, "{} has something else in it", synthetic.directory.display());
             synthetic.check_room()?;
-            eprintln!("building {entries} entries in {}", synthetic.directory.display());
+            eprintln!("building {} entries in {}", shape.entries, synthetic.directory.display());
             fs::write(synthetic.directory.join(MANIFEST_UNFINISHED), &manifest)?;
             fs::create_dir(synthetic.home())?;
             synthetic.build(synthetic.projects().collect())?;
@@ -153,11 +197,10 @@ impl Synthetic {
     /// An entry that Python would load.
     pub fn fresh_entry(&self) -> anyhow::Result<PathBuf> {
         let alive = self.projects().find(|project| project.life() == Life::Alive).context("no project")?;
-        // The hundred stale ones of each thousand come first.
-        let module =
-            (alive.first..).find(|module| !alive.is_stale(*module)).context("no module")? - alive.first;
-        let directory = Project::directory(module / MODULES_IN_DIRECTORY);
-        Ok(self.mirror(&alive).join(directory).join(entry_name(module % MODULES_IN_DIRECTORY)))
+        let module = (0..alive.modules).find(|place| !alive.is_stale(alive.first + place)).context("none")?;
+        let in_directory = self.shape.modules_in_directory;
+        let directory = alive.directory(module / in_directory);
+        Ok(self.mirror(&alive).join(directory).join(entry_name(module % in_directory)))
     }
 
     /// The mirrors of the projects that are gone.
@@ -185,9 +228,10 @@ impl Synthetic {
     }
 
     fn projects(&self) -> impl Iterator<Item = Project> {
-        (0..self.entries.div_ceil(MODULES_IN_PROJECT)).map(|number| {
-            let first = number * MODULES_IN_PROJECT;
-            Project { number, first, modules: MODULES_IN_PROJECT.min(self.entries - first) }
+        let (shape, in_project) = (self.shape, self.shape.modules_in_project());
+        (0..shape.entries.div_ceil(in_project)).map(move |number| {
+            let first = number * in_project;
+            Project { number, first, modules: in_project.min(shape.entries - first), shape }
         })
     }
 
@@ -207,7 +251,8 @@ impl Synthetic {
     fn count(&self) -> Truth {
         // Those above the projects: the root itself, DIR's own components, `src/home/u`.
         let above = self.directory.components().count() + "src/home/u".split('/').count();
-        let mut truth = Truth { directories: above as u64, ..Truth::default() };
+        let entry_bytes = self.shape.entry_bytes();
+        let mut truth = Truth { entry_bytes, directories: above as u64, ..Truth::default() };
         for project in self.projects() {
             truth.directories += project.mirror_directories();
             let stale = (project.first..project.first + project.modules)
@@ -228,12 +273,7 @@ impl Synthetic {
     }
 
     fn manifest(&self) -> String {
-        let Truth { fresh, stale, orphans, directories, .. } = self.truth;
-        format!(
-            "pycstore synthetic store, version 2\n{}\n{fresh} fresh, {stale} stale, {orphans} orphans, \
-             {directories} directories\n",
-            self.directory.display()
-        )
+        format!("pycstore synthetic store, version 3\n{}\n{:?}\n", self.directory.display(), self.shape)
     }
 
     /// Whether the file system has room; a full one would be noticed late.
@@ -242,8 +282,13 @@ impl Synthetic {
         let blocks = |bytes: u64| bytes.div_ceil(room.f_frsize) * room.f_frsize;
         let sources = self.truth.fresh + self.truth.stale;
         // Each directory of modules is there twice.
-        let bytes = self.entries * blocks(ENTRY_BYTES) + (sources + 2 * self.truth.directories) * blocks(100);
-        let files = self.entries + sources + 2 * self.truth.directories;
+        let directories = 2 * self.truth.directories;
+        // Less where the file system keeps small files in their inodes.
+        let bytes = match self.shape.entry_bytes() {
+            small if small <= 128 => directories * blocks(1),
+            bytes => self.shape.entries * blocks(bytes) + (sources + directories) * blocks(100),
+        };
+        let files = self.shape.entries + sources + 2 * self.truth.directories;
         ensure!(
             room.f_bavail * room.f_frsize > bytes,
             "{} has no room for {} MiB",
@@ -283,16 +328,19 @@ impl Synthetic {
             fs::create_dir_all(&sources)?;
             fs::write(sources.join("pyproject.toml"), "")?;
         }
-        let mut entry = vec![0; ENTRY_BYTES as usize];
+        // CPython 3.12's magic, no flags, then room for the source's mtime and size.
+        let header = [&3531_u16.to_le_bytes()[..], b"\r\n", &[0; 12]].concat();
+        let mut entry = [header, body(self.shape.body as usize)].concat();
+        let in_directory = self.shape.modules_in_directory;
         for number in 0..project.directories() {
-            let directory = Project::directory(number);
+            let directory = project.directory(number);
             let (sources, mirror) = (sources.join(&directory), mirror.join(&directory));
             fs::create_dir_all(&mirror)?;
             if project.life() == Life::Alive {
                 fs::create_dir_all(&sources)?;
             }
-            let first = number * MODULES_IN_DIRECTORY;
-            for place in first..project.modules.min(first + MODULES_IN_DIRECTORY) {
+            let first = number * in_directory;
+            for place in first..project.modules.min(first + in_directory) {
                 let (index, module) = (place - first, project.first + place);
                 // Below 2³² for every number of entries that a disk can hold.
                 let (mtime, size) = ((1_700_000_000 + module) as u32, (40 + module % 50) as u32);
@@ -305,12 +353,8 @@ impl Synthetic {
                     source.write_all(&b"#".repeat(size as usize))?;
                     source.set_times(after(if project.is_stale(module) { 5 } else { 0 }))?;
                 }
-                // CPython 3.12's magic, no flags, the source's mtime and size; then a code object's first byte.
-                entry[..2].copy_from_slice(&3531_u16.to_le_bytes());
-                entry[2..4].copy_from_slice(b"\r\n");
                 entry[8..12].copy_from_slice(&mtime.to_le_bytes());
                 entry[12..16].copy_from_slice(&size.to_le_bytes());
-                entry[16] = 0xe3;
                 let mut file = File::create(mirror.join(entry_name(index)))?;
                 file.write_all(&entry)?;
                 // Before any directory of sources was last changed: what is missing there was deleted since.
@@ -319,6 +363,19 @@ impl Synthetic {
         }
         Ok(())
     }
+}
+
+/// The code object of an empty module, marshalled by CPython 3.12, and as many `NOP` as make it so long.
+fn body(length: usize) -> Vec<u8> {
+    // argcount, posonlyargcount, kwonlyargcount, stacksize, flags
+    let numbers = [0_u32, 0, 0, 1, 0].map(u32::to_le_bytes).concat();
+    let nops = [9, 0].repeat((length - SMALLEST_BODY as usize) / 2);
+    let code = [&[151, 0][..], &nops, &[100, 0, 83, 0]].concat();
+    let size = (code.len() as u32).to_le_bytes();
+    // consts (None,), names (), localsplusnames () and their kinds b"", filename, name and qualname "", firstlineno,
+    // linetable b"", exceptiontable b""
+    let rest = b")\x01N)\0)\0s\0\0\0\0z\0z\0z\0\x01\0\0\0s\0\0\0\0s\0\0\0\0";
+    [&b"\xe3"[..], &numbers, b"s", &size, &code, rest].concat()
 }
 
 fn entry_name(index: u64) -> String {

@@ -87,18 +87,26 @@ struct Filter<'a> {
     unchecked: UncheckedHashes,
 }
 
-/// A listed entry that owns its data.
+/// A listed entry that owns its data: about 130 bytes, because a store may have millions.
 struct ListedEntry {
     /// Entries with larger values come first.
     rank: (u64, Option<Moment>),
     /// Its directory in the store.
     relative: Arc<[u8]>,
     name: Box<[u8]>,
+    status: Status,
+    /// Disk usage in bytes.
+    disk: Option<u64>,
+    /// What only `--json` and `--csv` show.
+    facts: Option<Box<ListedFacts>>,
+}
+
+/// What is known of a listed entry.
+struct ListedFacts {
     /// The directory of its source.
     sources: Arc<Path>,
     owner: Arc<Owner>,
-    status: Status,
-    facts: Entry<'static>,
+    entry: Entry<'static>,
 }
 
 struct Lister<'a> {
@@ -116,7 +124,7 @@ const MOST_BEYOND_TOP: usize = 4096;
 
 /// Sorts the entries and keeps those of `--top`.
 fn cut(found: &mut Vec<ListedEntry>, options: &LsOptions) {
-    found.sort_by(|one, other| {
+    found.sort_unstable_by(|one, other| {
         let rank = other.rank.cmp(&one.rank);
         rank.then_with(|| (&one.relative, &one.name).cmp(&(&other.relative, &other.name)))
     });
@@ -135,17 +143,6 @@ impl Visitor for Lister<'_> {
             if !self.filter.admits(entry, status, &sources) {
                 continue;
             }
-            // The name is parsed again when it is shown.
-            let facts = Entry {
-                name: b"",
-                parsed: Name::Foreign,
-                metadata: entry.metadata,
-                content: entry.content,
-                loads: entry.loads,
-                source: entry.source,
-                other_name: entry.other_name.clone(),
-                recorded: entry.recorded.clone(),
-            };
             let rank = match (self.options.sort, &entry.metadata) {
                 (Order::Size, Some(metadata)) => (metadata.disk, None),
                 (Order::LastUsed, Some(metadata)) => (0, last_use(metadata, self.access_times)),
@@ -155,10 +152,10 @@ impl Visitor for Lister<'_> {
                 rank,
                 relative: relative.clone(),
                 name: entry.name.into(),
-                sources: sources.clone(),
-                owner: visit.owner(),
                 status,
-                facts,
+                disk: entry.metadata.map(|metadata| metadata.disk),
+                facts: (self.options.json || self.options.csv)
+                    .then(|| Box::new(ListedFacts::new(visit.owner(), sources.clone(), entry))),
             });
             if self.options.top.is_some_and(|top| self.found.len() >= top.saturating_add(MOST_BEYOND_TOP)) {
                 cut(&mut self.found, self.options);
@@ -238,7 +235,7 @@ fn filters(session: &Session, options: &LsOptions) -> Vec<String> {
 fn print(session: &Session, options: &LsOptions, opened: &Opened, found: &[ListedEntry]) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     if options.csv {
-        let rows = found.iter().map(|found| fields(opened, found));
+        let rows = found.iter().filter_map(|found| Some(fields(opened, found, found.facts.as_ref()?)));
         return comma_separated::print_rows(&mut out, &FIELDS, rows, &session.terminal);
     }
     if !options.json && !options.null && !found.is_empty() {
@@ -267,8 +264,8 @@ const FIELDS: [&str; 12] = [
 ];
 
 /// The fields of an entry for `--csv`.
-fn fields(opened: &Opened, found: &ListedEntry) -> Vec<Vec<u8>> {
-    let entry = found.entry();
+fn fields(opened: &Opened, found: &ListedEntry, facts: &ListedFacts) -> Vec<Vec<u8>> {
+    let entry = found.entry(facts);
     let metadata = entry.metadata.as_ref();
     let number = |number: Option<u64>| number.map(|number| number.to_string());
     let text = [
@@ -281,19 +278,36 @@ fn fields(opened: &Opened, found: &ListedEntry) -> Vec<Vec<u8>> {
         metadata.map(|it| date::rfc3339(it.accessed)),
     ];
     let text = text.into_iter().map(|field| field.unwrap_or_default().into_bytes());
-    let owner = comma_separated::owner(&found.owner);
-    let source = entry.source_path(&found.sources).unwrap_or_default().into_os_string().into_vec();
+    let owner = comma_separated::owner(&facts.owner);
+    let source = entry.source_path(&facts.sources).unwrap_or_default().into_os_string().into_vec();
     let path = opened.store.shown(&found.relative, &found.name).into_os_string().into_vec();
     text.chain(owner).chain([source, path]).collect()
 }
 
 impl ListedEntry {
-    fn entry(&self) -> Entry<'_> {
+    fn entry(&self, facts: &ListedFacts) -> Entry<'_> {
         let parsed = match self.status {
             Status::Foreign => Name::Foreign,
             _ => Name::parse(&self.name),
         };
-        Entry { name: &self.name, parsed, ..self.facts.clone() }
+        Entry { name: &self.name, parsed, ..facts.entry.clone() }
+    }
+}
+
+impl ListedFacts {
+    fn new(owner: Arc<Owner>, sources: Arc<Path>, entry: &Entry<'_>) -> ListedFacts {
+        // The name is parsed again when it is shown.
+        let entry = Entry {
+            name: b"",
+            parsed: Name::Foreign,
+            metadata: entry.metadata,
+            content: entry.content,
+            loads: entry.loads,
+            source: entry.source,
+            other_name: entry.other_name.clone(),
+            recorded: entry.recorded.clone(),
+        };
+        ListedFacts { sources, owner, entry }
     }
 }
 
@@ -309,12 +323,21 @@ fn print_entry(
         out.write_all(&path::bytes_shown(shown.as_os_str().as_bytes(), &session.terminal))?;
         return out.write_all(b"\0");
     }
-    let entry = found.entry();
-    if options.json {
-        let source = entry.source_path(&found.sources);
-        let line = EntryLine::new(&shown, &entry, found.status, source.as_deref(), &found.owner);
+    if let Some(facts) = &found.facts {
+        let entry = found.entry(facts);
+        let source = entry.source_path(&facts.sources);
+        let line = EntryLine::new(&shown, &entry, found.status, source.as_deref(), &facts.owner);
         return json::print(out, &line);
     }
-    let disk = entry.metadata.map(|metadata| metadata.disk);
-    write_columns(out, &session.terminal, &shown, Some(found.status), disk)
+    write_columns(out, &session.terminal, &shown, Some(found.status), found.disk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listed_entry_is_small() {
+        assert!(size_of::<ListedEntry>() <= 104, "{}", size_of::<ListedEntry>());
+    }
 }

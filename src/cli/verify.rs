@@ -20,7 +20,7 @@ use pycstore::store::entry::SeenEntry;
 use pycstore::store::scan::{Question, Scan, Trouble};
 use pycstore::units::human;
 use pycstore::verdict::finding::{EntryFinding, EntrySeverity, What};
-use pycstore::verdict::inspector::{Inspection, Inspector, WalkedBodies};
+use pycstore::verdict::inspector::{Candidates, Inspection, Inspector, WalkedBodies};
 use pycstore::verdict::status::UncheckedHashes;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,7 +78,8 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     let (paths, mirrored) = (named.all, named.mirrored);
     opened.stop.on_signals()?;
     let (walked, epoch) = (WalkedBodies::default(), session.environment.source_date_epoch);
-    let inspection = Inspection { store: &opened.store, within: &paths, epoch, walked: &walked };
+    let candidates = if options.recompile { Candidates::Collect } else { Candidates::Skip };
+    let inspection = Inspection { store: &opened.store, within: &paths, epoch, walked: &walked, candidates };
     let parts = {
         let mut progress = session.progress("verifying");
         let question = Question::Everything(UncheckedHashes::Check);

@@ -61,6 +61,17 @@ pub struct Inspection<'a> {
     pub epoch: Option<i64>,
     /// The bodies of files with several links; shared by the workers.
     pub walked: &'a WalkedBodies,
+    /// Whether the entries that a recompilation can check are collected.
+    pub candidates: Candidates,
+}
+
+/// Whether the entries that a recompilation can check are collected. They need several hundred bytes each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Candidates {
+    /// They are collected, and no doubt about one of them is only counted.
+    Collect,
+    /// There is no recompilation: memory does not grow with the sound entries.
+    Skip,
 }
 
 /// The walked bodies of files with several hard links, by device, inode, length and cache tag.
@@ -88,7 +99,7 @@ pub struct Inspector<'a> {
     pub findings: Vec<EntryFinding>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
-    /// The entries that a recompilation can check: their bodies seem loadable.
+    /// The entries that a recompilation can check: their bodies seem loadable. None with [`Candidates::Skip`].
     pub candidates: Vec<Candidate>,
     /// The number of checked fresh entries.
     pub entries: u64,
@@ -119,6 +130,8 @@ struct Suspects {
     frozen: BTreeMap<i64, u64>,
     /// The entries whose sources' inodes were changed after they were written.
     changed: Vec<EntryFinding>,
+    /// How many more there are.
+    more_changed: u64,
 }
 
 impl<'a> Inspector<'a> {
@@ -165,8 +178,8 @@ impl<'a> Inspector<'a> {
             let about = |what| EntryFinding { path: root.clone(), what, entry: None };
             let frozen = suspects.frozen.into_iter();
             self.findings.extend(frozen.map(|(mtime, sources)| about(What::Frozen { mtime, sources })));
-            match suspects.changed.len() {
-                many @ MANY_CHANGED.. => self.findings.push(about(What::ManyChanged(many as u64))),
+            match suspects.changed.len() as u64 + suspects.more_changed {
+                many if many >= MANY_CHANGED as u64 => self.findings.push(about(What::ManyChanged(many))),
                 _ => self.findings.append(&mut suspects.changed),
             }
         }
@@ -217,12 +230,16 @@ impl<'a> Inspector<'a> {
         };
         self.entries += 1;
         match doubt(entry, &header, source) {
-            Some(What::Changed) => self.suspects(visit).changed.push(finding(What::Changed)),
+            Some(What::Changed) => {
+                let candidates = self.inspection.candidates;
+                self.suspects(visit).add_changed(candidates, || finding(What::Changed));
+            }
             Some(what) => self.findings.push(finding(what)),
             None => {}
         }
         // What import hooks write (pytest, typeguard) is not what the source compiles to.
-        if is_loadable && slot.pytest.is_none() && matches!(slot.optimization, "" | "1" | "2") {
+        let is_candidate = is_loadable && self.inspection.candidates == Candidates::Collect;
+        if is_candidate && slot.pytest.is_none() && matches!(slot.optimization, "" | "1" | "2") {
             self.candidates.push(Candidate {
                 entry: seen,
                 source: source_path.to_path_buf(),
@@ -311,11 +328,21 @@ impl Inspection<'_> {
 }
 
 impl Suspects {
+    /// Adds an entry. Where all doubts count, the number is enough from [`MANY_CHANGED`] on.
+    fn add_changed(&mut self, candidates: Candidates, finding: impl FnOnce() -> EntryFinding) {
+        if candidates == Candidates::Skip && self.changed.len() >= MANY_CHANGED {
+            self.more_changed += 1;
+        } else {
+            self.changed.push(finding());
+        }
+    }
+
     fn append(&mut self, other: Suspects) {
         for (mtime, sources) in other.frozen {
             *self.frozen.entry(mtime).or_default() += sources;
         }
         self.changed.extend(other.changed);
+        self.more_changed += other.more_changed;
     }
 }
 
@@ -364,6 +391,22 @@ pub fn moved(filename: &[u8], source: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn findings_do_not_grow_with_the_changed_entries_of_an_owner() {
+        let finding = || EntryFinding { path: "/a/b.pyc".into(), what: What::Changed, entry: None };
+        let suspects = |candidates, entries| {
+            let mut suspects = Suspects::default();
+            (0..entries).for_each(|_| suspects.add_changed(candidates, finding));
+            suspects
+        };
+        // Two workers met entries of the same owner.
+        let mut both = suspects(Candidates::Skip, 70_000);
+        both.append(suspects(Candidates::Skip, 3));
+        assert_eq!((both.changed.len(), both.more_changed), (MANY_CHANGED + 3, 69_990));
+        // A recompilation decides some of them.
+        assert_eq!(suspects(Candidates::Collect, 70_000).changed.len(), 70_000);
+    }
 
     #[test]
     fn a_file_name_elsewhere_is_told() {

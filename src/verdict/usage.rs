@@ -112,15 +112,19 @@ impl Usage {
         shared
     }
 
-    /// The groups of the requested view; without one, the owners.
-    pub fn groups(&self) -> Vec<Group> {
+    /// Takes the groups of the requested view, of which there may be millions; without a view, the owners.
+    pub fn take_groups(&mut self) -> Vec<Group> {
         let group = |row: &Row| Group {
             keys: vec![Key::Owner(Arc::new(row.owner.clone()))],
             share: row.share(),
             depth: 0,
             is_rest: None,
         };
-        if self.groups.is_empty() { self.owners.iter().map(group).collect() } else { self.groups.clone() }
+        if self.groups.is_empty() {
+            self.owners.iter().map(group).collect()
+        } else {
+            std::mem::take(&mut self.groups)
+        }
     }
 }
 

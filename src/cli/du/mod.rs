@@ -94,7 +94,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
     let counted = if dimensions == [Dimension::Owner] { Vec::new() } else { dimensions.clone() };
     let view = View { dimensions: counted, ..View::default() };
     let unchecked = UncheckedHashes::from(options.unchecked);
-    let usage = count(session, &opened, unchecked, &under.mirrored, (&view, &focus))?;
+    let mut usage = count(session, &opened, unchecked, &under.mirrored, (&view, &focus))?;
     let arrangement = Arrangement {
         order: options.view.sort,
         measure: if options.apparent_size { Measure::Length } else { Measure::Disk },
@@ -107,7 +107,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
         [base] => Some(session.environment.absolute(base)),
         _ => None,
     };
-    let groups = arrangement.arrange(usage.groups(), base.as_deref());
+    let groups = arrangement.arrange(usage.take_groups(), base.as_deref());
     let shown = Shown { dimensions, measure: arrangement.measure, groups, focus };
     let are_metrics_written =
         options.metrics.as_ref().is_none_or(|path| write_metrics(session, &opened, path));

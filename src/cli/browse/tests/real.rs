@@ -72,7 +72,7 @@ fn the_figures_of_a_real_store_are_those_of_du() {
         let focus = Focus::default();
         let usage =
             crate::cli::selection::count(&session, &opened, UncheckedHashes::Trust, &[], (&view, &focus));
-        let usage = usage.unwrap();
+        let mut usage = usage.unwrap();
         let sums = browser.catalogue.sums(ROOT, Facet::default());
         assert_eq!((sums.tally, sums.reclaimable), (usage.total, usage.reclaimable));
         assert_eq!(browser.catalogue.own, usage.directories);
@@ -85,7 +85,7 @@ fn the_figures_of_a_real_store_are_those_of_du() {
         let sums = (0..rows.len()).map(|at| rows.row(&browser.catalogue, at).unwrap().sums);
         let mut shown: Vec<_> = sums.map(|sums| (sums.tally, sums.reclaimable)).collect();
         let mut groups: Vec<_> =
-            usage.groups().iter().map(|it| (it.share.tally, it.share.reclaimable)).collect();
+            usage.take_groups().iter().map(|it| (it.share.tally, it.share.reclaimable)).collect();
         let key = |sums: &(Tally, Tally)| (sums.0.files, sums.0.bytes, sums.1.files);
         shown.sort_by_key(key);
         groups.sort_by_key(key);
