@@ -265,7 +265,7 @@ impl ScreenSignals {
 }
 
 /// Listens to SIGINT, SIGTERM, SIGHUP and SIGQUIT from now on: the first asks to end, the second ends the process at once, and
-/// so does the first if nothing follows within ten seconds. Before that, `restore` gives the terminal back. SIGTSTP asks to
+/// so does the first if nothing follows within five seconds. Before that, `restore` gives the terminal back. SIGTSTP asks to
 /// suspend. Signals that the process was started to ignore are ignored.
 ///
 /// # Errors
