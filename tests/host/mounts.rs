@@ -339,7 +339,7 @@ find small -type f";
     failed
     ----- stderr -----
     pycstore: cannot adopt /home/me/other (2 files): No space left on device
-    pycstore: cannot write the entry of /home/me/other/big.py: No space left on device (1 more)
+    pycstore: cannot write the entry of /home/me/other/big.py: No space left on device; the same for 1 more path
     pycstore: cannot adopt /home/me/other (2 files): Read-only file system
     ");
     assert_only_gone(

@@ -85,9 +85,14 @@ pub fn problems<E: Error + 'static>(errors: &[E]) {
     for (error, count) in of_disk.into_values() {
         match count {
             1 => problem(error),
-            more => note(&format!("{} ({} more)", one_line(error), human::count(more - 1))),
+            count => problem_of_many(error, count),
         }
     }
+}
+
+/// A problem that several paths have.
+fn problem_of_many(error: &(dyn Error + 'static), count: u64) {
+    note(&format!("{}; the same for {}", one_line(error), human::counted(count - 1, "more path")));
 }
 
 /// The kind of an error of the whole disk.
@@ -228,8 +233,7 @@ pub fn troubles(troubles: &[Trouble]) -> Exit {
         if group.len() <= MOST_ALIKE {
             group.into_iter().for_each(|trouble| problem(trouble));
         } else {
-            let more = human::counted(group.len() as u64 - 1, "more path");
-            note(&format!("{}; the same for {more}", one_line(group[0])));
+            problem_of_many(group[0], group.len() as u64);
         }
     }
     Exit::complete_if(is_read(troubles))

@@ -167,7 +167,7 @@ fn no_room_for_a_temporary_link() {
     made 4 entries links of 2 files; freed SIZE
           6 3 links
     ----- stderr -----
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/a.cpython-3.N.pyc by a link of an equal entry: No space left on device (3 more)
+    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/a.cpython-3.N.pyc by a link of an equal entry: No space left on device; the same for 3 more paths
     ");
 }
 
@@ -195,7 +195,7 @@ fn a_quota_that_is_exceeded() {
     exit 1
           6 1 links
     ----- stderr -----
-    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/a.cpython-3.N.pyc by a link of an equal entry: Disk quota exceeded (3 more)
+    pycstore: cannot replace /home/me/.cache/cpython/home/me/p00/a.cpython-3.N.pyc by a link of an equal entry: Disk quota exceeded; the same for 3 more paths
     ");
 }
 
