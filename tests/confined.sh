@@ -18,7 +18,10 @@ if [[ ${1:-} != --inside ]]; then
   exit
 fi
 
-disk=$2 own=/tmp/own
+disk=$2
+# Not in /tmp itself: where both a directory and its parent change, as /tmp does with those programs, the directory may have
+# been renamed, and every path below it has a trace.
+own=/tmp/tests/own
 shift 2
 mkdir -p "$build"
 mount --bind "$build" "$build"
@@ -31,7 +34,7 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
     mount --no-canonicalize --rbind /proc/self/cwd "$project"
   fi
 )
-mkdir "$own"
+mkdir -p "$own"
 mount --bind "$disk" "$own"
 # Mount points, with the kernel's escapes. Some are hidden below the new /tmp.
 while read -r _ _ _ _ place _; do
