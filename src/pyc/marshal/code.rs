@@ -151,7 +151,7 @@ impl Draft {
         // It reads the names of arguments past the end of what is there, and ends or not: no compiler writes this.
         let starred = STARRED.iter().filter(|&&star| flags & star != 0).count() as i64;
         let wanted = i64::from(arguments) + i64::from(keywords) + starred;
-        let is_short = wanted > i64::from(variables.length) && (starred > 0 || cells.length > 0);
+        let is_short = wanted > variables.names_in(body) && (starred > 0 || cells.length > 0);
         if is_short { Err(CodeFault::Variables) } else { Ok(()) }
     }
 }

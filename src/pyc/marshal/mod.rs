@@ -420,6 +420,25 @@ mod tests {
     }
 
     #[test]
+    fn pypy_takes_the_characters_of_a_text_for_names() {
+        let with_names = |names: &[u8]| {
+            let mut bytes = vec![b'c'];
+            // One argument and one with a star, for which there have to be two names.
+            [1, 0, 0, 2, 4, 4].iter().for_each(|number: &i32| bytes.extend(number.to_le_bytes()));
+            bytes.extend(b"s\x02\0\0\0\0\x01)\0)\0"); // code, consts, names
+            bytes.extend(names);
+            bytes.extend(b")\0)\0u\x01\0\0\0fu\x01\0\0\0n"); // freevars, cellvars, filename, name
+            bytes.extend([1, 0, 0, 0]);
+            bytes.extend(b"s\0\0\0\0");
+            walk(&bytes, Dialect::PyPy(9)).map(|walked| walked.codes).map_err(|fault| fault.wrong)
+        };
+        assert_eq!(with_names(b"u\x02\0\0\0xy"), Ok(1));
+        assert_eq!(with_names("u\x04\0\0\0éé".as_bytes()), Ok(1));
+        let short = Err(Wrong::Code(CodeFault::Variables));
+        assert_eq!(with_names("u\x02\0\0\0é".as_bytes()), short);
+    }
+
+    #[test]
     fn deep_nesting_ends() {
         assert_eq!(code_filename(&b")\x01".repeat(1_000_000), 12), None);
         assert_eq!(code_filename(b"(\xff\xff\xff\x7f", 12), None);

@@ -103,6 +103,15 @@ impl Object {
         (is_container && self.traits & refused == 0) || self.shape == Shape::Text || self.is_empty_bytes()
     }
 
+    /// How many names PyPy takes from it: of a text, its characters.
+    pub fn names_in(&self, body: &[u8]) -> i64 {
+        if self.shape != Shape::Text {
+            return i64::from(self.length);
+        }
+        let is_first = |byte: &&u8| *byte & 0xc0 != 0x80;
+        self.bytes_in(body).iter().filter(is_first).count() as i64
+    }
+
     /// Whether PyPy iterates over it.
     pub fn is_iterable(&self) -> bool {
         matches!(self.shape, Shape::Tuple | Shape::Collection | Shape::Text | Shape::Bytes)
