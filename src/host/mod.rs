@@ -3,6 +3,7 @@
 //! Everything that calls the system lives here, and knows nothing of Python.
 
 pub mod accounts;
+pub mod blocked;
 pub mod contained;
 pub mod directory;
 pub mod extents;

@@ -3,8 +3,9 @@
 //! Each worker keeps what it finds on a stack of its own, newest first, so that the queue stays as small as
 //! the tree is deep; it gives away what it can spare only while others have nothing to do. Cold caches want
 //! far more threads than cores (queue depth decides then), warm ones want few: so the pool begins
-//! with one worker a core, and grows while the processors are idle and jobs are waiting.
+//! with one worker a core, and grows while most of its workers wait for a file system.
 
+use crate::host::blocked::{self, Blocked, ThreadNumber};
 use crate::host::directory::processor_time;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -65,6 +66,7 @@ struct Shared<J> {
     wake: Condvar,
     idle: AtomicUsize,
     finished: AtomicBool,
+    workers: Mutex<Vec<ThreadNumber>>,
 }
 
 struct PoolState<J> {
@@ -75,6 +77,10 @@ struct PoolState<J> {
 impl<J> Shared<J> {
     fn lock(&self) -> MutexGuard<'_, PoolState<J>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Vec<ThreadNumber>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next job, or `None` when all work is done.
@@ -135,9 +141,11 @@ pub fn run<J: Send, S: Send>(
         wake: Condvar::new(),
         idle: AtomicUsize::new(0),
         finished: AtomicBool::new(false),
+        workers: Mutex::default(),
     };
     let watcher = std::thread::current();
     let worker = || {
+        shared.workers().push(ThreadNumber::of_this());
         let mut state = new_state();
         while let Some(job) = shared.take() {
             let _busy = BusyGuard(&shared);
@@ -170,7 +178,8 @@ pub fn run<J: Send, S: Send>(
             if tick % WATCH_EVERY == 0 {
                 watch();
             }
-            let wanted = growth.wanted(workers.len(), shared.idle.load(Ordering::Relaxed));
+            let blocked = || blocked::of(&shared.workers());
+            let wanted = growth.wanted(workers.len(), shared.idle.load(Ordering::Relaxed), blocked);
             workers.extend((workers.len()..wanted).map_while(|_| spawn().ok()));
             if workers.len() < wanted {
                 growth.most = workers.len();
@@ -200,14 +209,14 @@ struct Growth {
 
 impl Growth {
     /// How many workers there are to be, one tick after the last call: twice as many while the processors are idle though
-    /// no worker is.
-    fn wanted(&mut self, workers: usize, idle: usize) -> usize {
+    /// no worker is, unless the workers wait for something else than a file system.
+    fn wanted(&mut self, workers: usize, idle: usize, blocked: impl FnOnce() -> Blocked) -> usize {
         let now = processor_time();
         let busy = now.saturating_sub(self.processor);
         self.processor = now;
-        // Less than two thirds of one core's time in use: the workers wait for the disk.
-        let waits_for_disk = busy < TICK * 2 / 3 * u32::try_from(self.threads.first).unwrap_or(1);
-        if waits_for_disk && workers < self.most && idle == 0 {
+        // Less than two thirds of one core's time in use: that is the disk, another process or a slow consumer.
+        let is_slow = busy < TICK * 2 / 3 * u32::try_from(self.threads.first).unwrap_or(1);
+        if is_slow && workers < self.most && idle == 0 && blocked() != Blocked::Few {
             (2 * workers).min(self.most)
         } else {
             workers
@@ -299,5 +308,21 @@ mod tests {
         let done = run(Threads { first: 1, most: 8 }, jobs, || 0, slow, || {});
         assert_eq!(done.iter().sum::<u32>(), 200);
         assert!(done.len() > 1, "a pool of {} for work that waits", done.len());
+    }
+
+    #[test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "needs Linux, which says for what a thread waits")]
+    fn a_pool_does_not_grow_while_its_workers_wait_for_another_thread() {
+        let (send, receive) = std::sync::mpsc::sync_channel(0);
+        let slow_consumer = std::thread::spawn(move || {
+            receive.iter().map(|()| std::thread::sleep(Duration::from_millis(5))).count()
+        });
+        let work = |sender: &mut std::sync::mpsc::SyncSender<()>, _: u32, _: &mut Jobs<u32>| {
+            sender.send(()).unwrap();
+        };
+        let done = run(Threads { first: 2, most: 64 }, (0..100).collect(), || send.clone(), work, || {});
+        assert_eq!(done.len(), 2);
+        drop((send, done));
+        assert_eq!(slow_consumer.join().unwrap(), 100);
     }
 }
