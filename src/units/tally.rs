@@ -1,8 +1,8 @@
 //! `Tally`: how many files, and how much room they take.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
-/// A sum over files. Addition is all it does, so that any split of a store sums to the same total.
+/// A sum over files: any split of a store sums to the same total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Number of files.
@@ -30,5 +30,14 @@ impl AddAssign for Tally {
         self.files += other.files;
         self.bytes += other.bytes;
         self.disk += other.disk;
+    }
+}
+
+impl SubAssign for Tally {
+    /// Takes away what was added before.
+    fn sub_assign(&mut self, other: Tally) {
+        self.files -= other.files;
+        self.bytes -= other.bytes;
+        self.disk -= other.disk;
     }
 }

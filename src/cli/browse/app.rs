@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 const FRAME: Duration = Duration::from_millis(33);
 
 /// How long what the scan found may be added before the next key is looked at.
-const SHARE_OF_FRAME: Duration = Duration::from_millis(12);
+const SHARE_OF_FRAME: Duration = Duration::from_millis(6);
 
 /// How often the rows of a running scan are made anew, at most.
 const RELIST: Duration = Duration::from_millis(150);

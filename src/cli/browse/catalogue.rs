@@ -162,19 +162,19 @@ impl Catalogue {
             for entry in &mut self.entries[start as usize..(start + length) as usize] {
                 entry.node = node;
                 if entry.mark != Mark::Removed {
-                    add_cell(&mut cells, entry.facts.status.index() as u16, entry.tag, &Sums::of(entry));
+                    add_cell(&mut cells, &Cell::of(entry));
                 }
             }
-            self.add_upwards(node, &cells);
+            self.upwards(node, |at| cells.iter().for_each(|cell| add_cell(&mut at.cells, cell)));
             start += length;
         }
     }
 
-    /// Adds sums to a node and all above it.
-    fn add_upwards(&mut self, mut node: u32, cells: &[Cell]) {
+    /// Changes a node and all above it.
+    pub(super) fn upwards(&mut self, mut node: u32, mut change: impl FnMut(&mut Node)) {
         loop {
             let at = &mut self.nodes[node as usize];
-            cells.iter().for_each(|cell| add_cell(&mut at.cells, cell.status, cell.tag, &cell.sums));
+            change(at);
             if node == ROOT {
                 return;
             }
@@ -240,17 +240,17 @@ impl Catalogue {
         joined
     }
 
-    /// Computes all sums again: after marks were changed or files removed.
+    /// Computes all sums again: after files were removed.
     pub fn recount(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.cells.clear());
         for entry in self.entries.iter().filter(|entry| entry.mark != Mark::Removed) {
             let cells = &mut self.nodes[entry.node as usize].cells;
-            add_cell(cells, entry.facts.status.index() as u16, entry.tag, &Sums::of(entry));
+            add_cell(cells, &Cell::of(entry));
         }
         for node in (1..self.nodes.len()).rev() {
             let (above, rest) = self.nodes.split_at_mut(node);
             let parent = &mut above[rest[0].parent as usize].cells;
-            rest[0].cells.iter().for_each(|cell| add_cell(parent, cell.status, cell.tag, &cell.sums));
+            rest[0].cells.iter().for_each(|cell| add_cell(parent, cell));
         }
         self.settle_links();
     }
@@ -279,10 +279,7 @@ impl Catalogue {
             .flat_map(|emptied| emptied.names().map(|name| name::joined(&emptied.parent, name)))
             .collect();
         for directory in self.directories.iter_mut().filter(|it| paths.contains(&*it.relative)) {
-            let Tally { files, bytes, disk } = std::mem::take(&mut directory.own);
-            self.own.files -= files;
-            self.own.bytes -= bytes;
-            self.own.disk -= disk;
+            self.own -= std::mem::take(&mut directory.own);
         }
     }
 
@@ -297,18 +294,30 @@ impl Catalogue {
         &self.directories[self.entries[entry as usize].directory as usize]
     }
 
-    /// Calls `each` with every entry in or below a node that is in the facet and was not removed.
-    pub fn for_each_below(&self, node: u32, facet: Facet, mut each: impl FnMut(u32)) {
+    /// Calls `each` with every entry in or below a node that is in the facet and was not removed. Below a node whose sums are
+    /// not wanted there is none.
+    pub fn for_each_below(
+        &self,
+        node: u32,
+        facet: Facet,
+        is_wanted: impl Fn(&Sums) -> bool,
+        mut each: impl FnMut(u32, &CatalogueEntry),
+    ) {
         let mut waiting = vec![node];
         while let Some(node) = waiting.pop() {
+            let sums = self.sums(node, facet);
+            if sums.tally.is_empty() || !is_wanted(&sums) {
+                continue;
+            }
             let node = &self.nodes[node as usize];
-            for entry in node.runs.iter().flat_map(|(first, count)| *first..first + count) {
-                let found = &self.entries[entry as usize];
-                if found.mark != Mark::Removed && facet.has(found) {
-                    each(entry);
+            for index in node.runs.iter().flat_map(|(first, count)| *first..first + count) {
+                let entry = &self.entries[index as usize];
+                if entry.mark != Mark::Removed && facet.has(entry) {
+                    each(index, entry);
                 }
             }
-            waiting.extend(&node.children);
+            // In the order in which they lie in memory.
+            waiting.extend(node.children.iter().rev());
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::file::{CatalogueEntry, Facet, MIXED, Mark};
 use super::node::{Node, ROOT};
-use super::sums::{Sums, add_cell};
+use super::sums::{Cell, Sums, add_cell};
 use pycstore::units::Tally;
 use std::collections::HashMap;
 
@@ -47,10 +47,11 @@ impl Inodes {
             let bytes = Tally { files: 0, bytes: first.facts.bytes, disk: first.facts.disk };
             let if_all = |names: u32| if names >= first.facts.links { bytes } else { Tally::default() };
             let (reclaimable, marked) = (if_all(reclaimable), if_all(marked));
-            let sums = Sums { tally: bytes, reclaimable, marked, ..Sums::default() };
+            let cell =
+                Cell { status, tag, sums: Sums { tally: bytes, reclaimable, marked, ..Sums::default() } };
             loop {
                 let at = &mut nodes[node as usize];
-                add_cell(&mut at.linked, status, tag, &sums);
+                add_cell(&mut at.linked, &cell);
                 if node == ROOT {
                     break;
                 }

@@ -1,9 +1,10 @@
 //! Marks: which entries are to be removed. A mark on a row is one on every entry below it that may be marked.
 
 use super::catalogue::Catalogue;
-use super::file::{Bar, BytesCount, Facet, Mark};
+use super::file::{Bar, BytesCount, CatalogueEntry, Facet, Mark};
 use super::node::ROOT;
 use super::rows::Item;
+use super::sums::{Cell, Sums, add_cell, unmark_cell};
 use pycstore::store::entry::SeenEntry;
 use pycstore::units::human;
 use pycstore::verdict::policy::ChosenEntry;
@@ -20,78 +21,102 @@ pub struct MarkChange {
     pub barred: BTreeMap<Bar, u64>,
 }
 
-impl Catalogue {
-    /// The entries below an item that are in a facet.
-    fn below(&self, item: Item, facet: Facet) -> Vec<u32> {
-        let mut found = Vec::new();
-        match item {
-            Item::Entry(entry) if facet.has(&self.entries[entry as usize]) => found.push(entry),
-            Item::Entry(_) => {}
-            Item::Node(node) => self.for_each_below(node, facet, |entry| found.push(entry)),
-            Item::Facet(own) => {
-                self.for_each_below(ROOT, own, |entry| found.push(entry));
-                found.retain(|entry| facet.has(&self.entries[*entry as usize]));
-            }
-        }
-        found
-    }
+/// What of the entries below a row is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// All that may be.
+    All,
+    /// What is reclaimable.
+    Reclaimable,
+}
 
+impl Catalogue {
     /// Marks all entries below these items, or unmarks them if all that may be marked are.
     pub fn toggle(&mut self, items: &[Item], facet: Facet) -> MarkChange {
-        let below = items.iter().flat_map(|item| self.below(*item, facet)).collect();
-        self.toggle_all(below)
+        self.toggle_those(items, facet, Part::All)
     }
 
     /// The same with the reclaimable entries only.
     pub fn toggle_reclaimable(&mut self, items: &[Item], facet: Facet) -> MarkChange {
-        let mut found: Vec<u32> = items.iter().flat_map(|item| self.below(*item, facet)).collect();
-        found.retain(|entry| self.entries[*entry as usize].facts.is_reclaimable);
-        self.toggle_all(found)
+        self.toggle_those(items, facet, Part::Reclaimable)
     }
 
-    fn toggle_all(&mut self, entries: Vec<u32>) -> MarkChange {
+    fn toggle_those(&mut self, items: &[Item], facet: Facet, part: Part) -> MarkChange {
         let mut change = MarkChange::default();
-        let mut may_change: Vec<u32> = Vec::new();
-        for index in entries {
-            match self.entries[index as usize].facts.bar {
-                Some(bar) => *change.barred.entry(bar).or_default() += 1,
-                None => may_change.push(index),
+        let (mut marked, mut others) = (Vec::new(), Vec::new());
+        let mut sort = |index: u32, entry: &CatalogueEntry| match (entry.facts.bar, entry.mark) {
+            _ if !facet.has(entry) => {}
+            _ if part == Part::Reclaimable && !entry.facts.is_reclaimable => {}
+            (Some(bar), _) => *change.barred.entry(bar).or_default() += 1,
+            (None, Mark::Marked) => marked.push(index),
+            (None, _) => others.push(index),
+        };
+        let may_have = |sums: &Sums| part == Part::All || !sums.reclaimable.is_empty();
+        for item in items {
+            match *item {
+                Item::Entry(index) => sort(index, &self.entries[index as usize]),
+                Item::Node(node) => self.for_each_below(node, facet, may_have, &mut sort),
+                Item::Facet(own) => self.for_each_below(ROOT, own, may_have, &mut sort),
             }
         }
-        let is_marked = |index: &u32| self.entries[*index as usize].mark == Mark::Marked;
-        let mark = if may_change.iter().all(is_marked) { Mark::None } else { Mark::Marked };
-        for index in may_change {
-            let entry = &mut self.entries[index as usize];
-            if entry.mark != mark {
-                entry.mark = mark;
-                *if mark == Mark::Marked { &mut change.marked } else { &mut change.unmarked } += 1;
-            }
+        if others.is_empty() {
+            change.unmarked = marked.len() as u64;
+            self.set(&marked, Mark::None);
+        } else {
+            change.marked = others.len() as u64;
+            self.set(&others, Mark::Marked);
         }
-        self.recount();
         change
     }
 
     /// Removes the marks of all but these entries.
     pub fn keep_marks_of(&mut self, entries: &[u32]) {
-        self.remove_marks();
-        entries.iter().for_each(|index| self.entries[*index as usize].mark = Mark::Marked);
-        self.recount();
+        self.unmark_all();
+        self.set(entries, Mark::Marked);
     }
 
     /// Removes all marks; returns how many there were.
     pub fn unmark_all(&mut self) -> u64 {
-        let unmarked = self.remove_marks();
-        self.recount();
-        unmarked
+        let mut marked = Vec::new();
+        self.for_each_below(
+            ROOT,
+            Facet::default(),
+            |sums| !sums.marked.is_empty(),
+            |index, entry| {
+                if entry.mark == Mark::Marked {
+                    marked.push(index);
+                }
+            },
+        );
+        self.set(&marked, Mark::None);
+        marked.len() as u64
     }
 
-    fn remove_marks(&mut self) -> u64 {
-        let mut unmarked = 0;
-        for entry in self.entries.iter_mut().filter(|entry| entry.mark == Mark::Marked) {
-            entry.mark = Mark::None;
-            unmarked += 1;
+    /// Marks entries that are not marked, or unmarks entries that are, and changes the sums.
+    fn set(&mut self, entries: &[u32], mark: Mark) {
+        let mut rest = entries;
+        while let Some(first) = rest.first() {
+            let node = self.entries[*first as usize].node;
+            let is_in_node = |entry: &&u32| self.entries[**entry as usize].node == node;
+            let (of_node, others) = rest.split_at(rest.iter().take_while(is_in_node).count());
+            rest = others;
+            let mut cells = Vec::new();
+            for index in of_node {
+                let entry = &mut self.entries[*index as usize];
+                entry.mark = Mark::Marked;
+                let Cell { status, tag, sums } = Cell::of(entry);
+                add_cell(
+                    &mut cells,
+                    &Cell { status, tag, sums: Sums { marked: sums.marked, ..Sums::default() } },
+                );
+                entry.mark = mark;
+            }
+            self.upwards(node, |at| match mark {
+                Mark::Marked => cells.iter().for_each(|cell| add_cell(&mut at.cells, cell)),
+                Mark::None | Mark::Removed => cells.iter().for_each(|cell| unmark_cell(&mut at.cells, cell)),
+            });
         }
-        unmarked
+        self.settle_links();
     }
 
     /// The marked entries as a policy takes them, and their indexes in the same order.

@@ -91,9 +91,7 @@ impl Browser {
             Item::Entry(_) => return String::new(),
         };
         let mut bars = BTreeSet::new();
-        self.catalogue.for_each_below(node, facet, |entry| {
-            bars.extend(self.catalogue.entries[entry as usize].facts.bar);
-        });
+        self.catalogue.for_each_below(node, facet, |_| true, |_, entry| bars.extend(entry.facts.bar));
         let words: Vec<String> = bars.into_iter().map(|bar| self.catalogue.bar_in_words(bar)).collect();
         format!("; cannot be marked: {}", words.join("; "))
     }

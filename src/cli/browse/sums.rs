@@ -57,10 +57,28 @@ impl Sums {
     }
 }
 
-/// Adds sums to the cell of their status and tag.
-pub fn add_cell(cells: &mut Vec<Cell>, status: u16, tag: u16, sums: &Sums) {
-    match cells.iter_mut().find(|cell| (cell.status, cell.tag) == (status, tag)) {
-        Some(cell) => cell.sums.add(sums),
-        None => cells.push(Cell { status, tag, sums: *sums }),
+impl Cell {
+    /// That of one entry.
+    pub fn of(entry: &CatalogueEntry) -> Cell {
+        Cell { status: entry.facts.status.index() as u16, tag: entry.tag, sums: Sums::of(entry) }
+    }
+
+    fn among<'a>(&self, cells: &'a mut [Cell]) -> Option<&'a mut Cell> {
+        cells.iter_mut().find(|cell| (cell.status, cell.tag) == (self.status, self.tag))
+    }
+}
+
+/// Adds sums to those of the same status and tag.
+pub fn add_cell(cells: &mut Vec<Cell>, added: &Cell) {
+    match added.among(cells) {
+        Some(cell) => cell.sums.add(&added.sums),
+        None => cells.push(*added),
+    }
+}
+
+/// Takes what was marked away from the sums of the same status and tag.
+pub fn unmark_cell(cells: &mut [Cell], unmarked: &Cell) {
+    if let Some(cell) = unmarked.among(cells) {
+        cell.sums.marked -= unmarked.sums.marked;
     }
 }

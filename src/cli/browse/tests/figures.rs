@@ -111,11 +111,13 @@ fn batches_of(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Batches come in any order, and what is removed is as if it had never been there.
+    /// Batches come in any order, marks change the sums as if all were computed again, and what is removed is as if it had never
+    /// been there.
     #[test]
     fn sums_depend_neither_on_the_order_nor_on_what_was_removed(
         files in proptest::collection::vec((0_usize..6, 0_usize..4, 1_u64..50, 0_u64..4, any::<bool>()), 1..40),
         order in any::<u64>(),
+        toggled in proptest::collection::vec(any::<u32>(), 0..60),
     ) {
         let owners: Vec<Arc<Owner>> = (0..6)
             .map(|at| owner(&format!("/o/{}", at / 2), OwnerKind::Project, Life::Alive, None))
@@ -135,6 +137,21 @@ proptest! {
         prop_assert_eq!(all_sums(&in_order), all_sums(&scan(shuffled)));
 
         let mut catalogue = in_order;
+        let unmarked = all_sums(&catalogue);
+        for number in toggled {
+            let item = if number % 5 == 0 {
+                Item::Node(number / 5 % catalogue.nodes.len() as u32)
+            } else {
+                Item::Entry(number % catalogue.entries.len() as u32)
+            };
+            catalogue.toggle(&[item], Facet::default());
+        }
+        let sums = all_sums(&catalogue);
+        catalogue.recount();
+        prop_assert_eq!(sums, all_sums(&catalogue));
+        catalogue.unmark_all();
+        prop_assert_eq!(&unmarked, &all_sums(&catalogue));
+
         let going: Vec<u32> = (0..catalogue.entries.len() as u32)
             .filter(|it| {
                 let name = String::from_utf8_lossy(catalogue.name(*it)).into_owned();
