@@ -15,7 +15,7 @@ pub enum CrontabError {
     #[error("cannot run crontab")]
     NotRun(#[from] io::Error),
     /// The program `crontab` failed: its message.
-    #[error("crontab says: {0}")]
+    #[error("crontab failed: {0}")]
     Refused(String),
 }
 

@@ -45,7 +45,7 @@ use std::time::Instant;
 /// systemd user session and environment.d, the crontab and this environment, and whether each interpreter that no
 /// other user can change uses it. Also checks the store, who may write to it and to the directories above it, its
 /// file system, the current project, other stores and the past runs of prune. Changes nothing itself, but runs the
-/// startup files of the shells. As root with another user's store (--store), all of this is done as that user.
+/// startup files of the shells. With --quiet, only errors and warnings are printed. As root with another user's store (--store), all of this is done as that user.
 ///
 /// doctor does not read the bodies of entries: if an import fails with "bad marshal data" or "marshal data too
 /// short", run `pycstore verify --fix`.

@@ -1,4 +1,4 @@
-//! `pycstore history`: past runs of `prune` and `share`, newest first.
+//! `pycstore history`: past runs of the commands that change the store, newest first.
 
 use crate::cli::options::whole;
 use crate::cli::output::complain::{self, Complaint};
@@ -15,7 +15,7 @@ use pycstore::units::{date, human};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Show past runs of prune and share.
+/// Show past runs of prune, forget, browse, verify --fix and share.
 ///
 /// Prints one line for each run, newest first; dry runs are not recorded. If a run found the store locked, its line
 /// names the process that held the lock. A run of share removes no entry: its SIZE is the space that it freed. With
@@ -75,26 +75,35 @@ fn write(session: &Session, options: &HistoryOptions, out: &mut dyn Write) -> an
             json::print(out, run)?;
         }
     } else if runs.is_empty() {
-        writeln!(out, "no runs of `pycstore prune` are recorded")?;
+        writeln!(out, "no runs are recorded")?;
     } else {
         print(session, &runs, out)?;
     }
     Ok(exit)
 }
 
+/// The terminal columns of the date and of short selectors, with the gaps: on a narrow terminal they stay beside the result.
+const BESIDE_RESULT: usize = 32;
+
+/// The terminal columns that a result has in any case.
+const SHORTEST_RESULT: usize = 8;
+
 fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new(
         vec![
             Column::left("WHEN", 4),
             Column::left("DATE", 0),
-            Column::right("REMOVED", 0),
-            Column::right("SIZE", 0),
-            Column::right("TOOK", 2),
-            Column::left("RESULT", 1),
+            Column::right("REMOVED", 2),
+            Column::right("SIZE", 1),
+            Column::right("TOOK", 3),
+            Column::left("RESULT", 0),
             Column::left("STORE", 5),
         ],
         "SELECTORS",
     );
+    let columns = session.terminal.columns();
+    let room =
+        columns.map_or(usize::MAX, |columns| columns.saturating_sub(BESIDE_RESULT).max(SHORTEST_RESULT));
     for run in runs {
         let cells = vec![
             date::ago(run.started, session.environment.now),
@@ -103,7 +112,7 @@ fn print(session: &Session, runs: &[Run], out: &mut dyn Write) -> io::Result<()>
             human::size(run.removed.disk),
             human::duration(run.duration()),
             // A process may call itself anything.
-            path::escaped(&run.result()),
+            path::fitted(&path::escaped(&run.result()), room),
             String::from_utf8_lossy(&path::shown(Path::new(&run.store), &session.terminal)).into_owned(),
         ];
         let tone = if run.is_success() { Tone::Normal } else { Tone::Gone };

@@ -32,7 +32,7 @@ use std::sync::Arc;
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 success; 1 something could not be read; 2 no store.")]
 pub struct LsOptions {
-    /// Only entries whose source is, or would be, at or below PATH, as with --under
+    /// Only entries whose source is, or was, at or below PATH, as with --under
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Only entries with this status; several such as stale,orphan
@@ -41,7 +41,7 @@ pub struct LsOptions {
     /// Only entries with this cache tag, such as cpython-312 (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// Only entries whose source is, or would be, at or below PATH (may be repeated)
+    /// Only entries whose source is, or was, at or below PATH (may be repeated)
     #[arg(long, value_name = "PATH")]
     pub under: Vec<PathBuf>,
     /// Sort the entries [default: name]

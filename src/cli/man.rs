@@ -37,6 +37,68 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ("NO_COLOR", "No colours, unless --color asks for them."),
 ];
 
+/// The statuses, and the reasons that `ls` and JSON give for them.
+const STATUSES: [(&str, &str, &[(&str, &str)]); 7] = [
+    ("fresh", "Its interpreter would load it.", &[]),
+    (
+        "stale",
+        "The source exists, but Python would recompile it.",
+        &[
+            ("magic", "The magic number is not that of its interpreter."),
+            ("flags", "The header has a flag that CPython does not know."),
+            ("mtime", "The source has another modification time."),
+            ("size", "The source has another size."),
+            ("hash", "The source has another hash."),
+        ],
+    ),
+    (
+        "orphan",
+        "The source was deleted.",
+        &[
+            ("source", "Its project or environment still exists."),
+            ("root", "The whole project or environment was deleted."),
+        ],
+    ),
+    (
+        "corrupt",
+        "Python cannot load it.",
+        &[
+            ("truncated", "The header has fewer than 16 bytes."),
+            ("not-bytecode", "The first bytes are not those of bytecode."),
+            ("body", "The body cannot be loaded. Only verify and prune --corrupt --deep read bodies."),
+        ],
+    ),
+    (
+        "unknown",
+        "Whether Python still uses it cannot be decided here. Only age limits, budgets, --dead-interpreters and forget remove it.",
+        &[
+            (
+                "no-trace",
+                "The source is missing, but nothing on its path changed since the entry was written.",
+            ),
+            ("unmounted", "The source may be on a volume that is not mounted, or in a locked directory."),
+            ("other-host", "The source may be on another host or in a container."),
+            ("archive", "The source may be in an archive."),
+            ("permission", "The source or the entry cannot be read by this user."),
+            ("loop", "The path of the source has too many symbolic links."),
+            ("stale-handle", "The server no longer knows the file."),
+            ("too-large", "The source is too large to be read."),
+            ("ambiguous", "Several files could be the source."),
+            (
+                "magic",
+                "The magic number is of a newer Python or of another implementation, which pycstore does not know.",
+            ),
+            ("io", "The system returned another error."),
+        ],
+    ),
+    (
+        "temporary",
+        "It was left by an interrupted write, or is a copy of an entry made by a file synchroniser.",
+        &[],
+    ),
+    ("foreign", "Python did not write it.", &[]),
+];
+
 /// The pages by the names of their files.
 fn pages() -> io::Result<BTreeMap<String, String>> {
     let mut pages = BTreeMap::new();
@@ -75,6 +137,17 @@ fn pages() -> io::Result<BTreeMap<String, String>> {
         }
         add_sections(&mut last, &after);
         if is_program {
+            last.control("SH", ["STATUS"]);
+            for (name, meaning, reasons) in STATUSES {
+                last.control("TP", []).text([bold(name)]).text([roman(meaning)]);
+                if !reasons.is_empty() {
+                    last.control("RS", []);
+                    for (reason, meaning) in reasons {
+                        last.control("TP", []).text([bold(*reason)]).text([roman(*meaning)]);
+                    }
+                    last.control("RE", []);
+                }
+            }
             last.control("SH", ["ENVIRONMENT"]);
             for (name, meaning) in ENVIRONMENT {
                 last.control("TP", []).text([bold(name)]).text([roman(meaning)]);
@@ -134,4 +207,31 @@ fn man_pages_are_those_of_the_command_line() {
         let is_same = std::fs::read_to_string(directory.join(name)).unwrap() == *page;
         assert!(is_same, "man/{name} is out of date: UPDATE_MAN=1 cargo test man_pages");
     }
+}
+
+#[test]
+fn every_status_and_reason_is_explained() {
+    use pycstore::source::Why;
+    use pycstore::verdict::status::{Corrupt, NAMES, Orphan, Stale, Status};
+    let stale = [Stale::Magic, Stale::Flags, Stale::Mtime, Stale::Size, Stale::Hash].map(Status::Stale);
+    let orphan = [Orphan::Source, Orphan::Root].map(Status::Orphan);
+    let corrupt = [Corrupt::Truncated, Corrupt::NotBytecode, Corrupt::Body].map(Status::Corrupt);
+    let unknown = [
+        Why::NoTrace,
+        Why::Unmounted,
+        Why::OtherHost,
+        Why::Archive,
+        Why::Permission,
+        Why::Loop,
+        Why::StaleHandle,
+        Why::TooLarge,
+        Why::Ambiguous,
+        Why::Magic,
+        Why::Io,
+    ];
+    let statuses = [&stale[..], &orphan, &corrupt, &unknown.map(Status::Unknown)].concat();
+    let expected: Vec<_> = statuses.iter().map(|status| (status.name(), status.reason().unwrap())).collect();
+    let explained = STATUSES.iter().flat_map(|(name, _, reasons)| reasons.iter().map(|it| (*name, it.0)));
+    assert_eq!(explained.collect::<Vec<_>>(), expected);
+    assert_eq!(STATUSES.map(|(name, ..)| name), NAMES);
 }

@@ -32,7 +32,7 @@ pub fn run(session: &Session) -> anyhow::Result<Exit> {
     row("Disk usage", &sum(usage.disk(), usage.total.files))?;
     row("Reclaimable", &sum(usage.reclaimable.disk, usage.reclaimable.files))?;
     if let Some(run) = last_run(session, &opened.store) {
-        row("Last prune", &run)?;
+        row("Last run", &run)?;
     }
     let is_unknown = installed.is_none() && !found.unknown.is_empty();
     row(

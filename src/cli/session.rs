@@ -270,8 +270,12 @@ impl Session {
         let hint = match &refusal {
             _ if is_literal_tilde => "neither Python nor pycstore expands a quoted `~`: use $HOME".into(),
             Refusal::NotFound(_) => {
+                let condition = match origin {
+                    Origin::Variable(_) => "",
+                    _ => " if PYTHONPYCACHEPREFIX names it",
+                };
                 format!(
-                    "the path comes from {named}; Python creates it when it first compiles a module. To use another store: pycstore --store DIR …"
+                    "the path comes from {named}; Python creates it when it first compiles a module{condition}. To use another store: pycstore --store DIR …"
                 )
             }
             Refusal::RootDirectory(_) | Refusal::Home { .. } | Refusal::SourceTree { .. } => {

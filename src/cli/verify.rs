@@ -46,7 +46,7 @@ use std::path::PathBuf;
                         prune runs), or something could not be read or checked; 2 no store."
 )]
 pub struct VerifyOptions {
-    /// Only entries whose source is at or below PATH
+    /// Only entries whose source is, or was, at or below PATH
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Compile the sources again with the owning interpreters, and compare

@@ -51,15 +51,15 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
                 Severity::Note,
                 Kind::Missing,
                 format!(
-                    "{} is not there yet: Python makes it at the first import that compiles",
+                    "{} does not exist yet: Python creates it at the first import if PYTHONPYCACHEPREFIX names it",
                     path.display()
                 ),
-                "pycstore setup makes one that is yours alone",
+                "pycstore setup creates it, accessible only to you",
             )
             .at(path),
         ),
         StoreState::Refused { path, message, hint } => {
-            let hint = hint.clone().unwrap_or_else(|| "name another store".into());
+            let hint = hint.clone().unwrap_or_else(|| "use another store: pycstore --store DIR …".into());
             findings.push(Finding::new(Severity::Error, Kind::Refused, message, hint).at(path));
         }
         StoreState::Open(store) => findings.extend(of_store(facts, store)),
@@ -107,12 +107,18 @@ fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
 /// Corrupt headers. Python recompiles these entries silently, but a crash or a full disk also damages bodies, which doctor does not read.
 fn corrupt(store: &OpenStore, option: &str) -> Option<Finding> {
     let files = store.corrupt.files;
+    let (entries, these) = match files {
+        1 => ("1 entry is".into(), "this one"),
+        _ => (format!("{} are", human::counted(files, "entry")), "these"),
+    };
     let detail = format!(
-        "{} damaged, as after a crash or on a full disk: others may be too, and importing them fails with \
-         \"EOFError: marshal data too short\" or \"ValueError: bad marshal data\"",
-        if files == 1 { "1 entry is".into() } else { format!("{} are", human::counted(files, "entry")) }
+        "{entries} truncated or not bytecode, as after a crash or on a full disk; Python recompiles {these}. The bodies of other \
+         entries may be damaged, too: their imports fail with \"EOFError: marshal data too short\" or \"ValueError: bad marshal \
+         data\""
     );
-    let hint = format!("pycstore verify --fix{option}");
+    let hint = format!(
+        "pycstore verify --fix{option} removes entries with damaged bodies; pycstore prune --corrupt{option} removes {these}"
+    );
     (files > 0).then(|| Finding::new(Severity::Note, Kind::Corrupt, detail, hint).at(&store.path))
 }
 
@@ -140,9 +146,9 @@ fn file_system(store: &OpenStore, option: &str) -> Vec<Finding> {
         let is_low =
             |left: u64, all: u64| all > 0 && left.saturating_mul(100) < all.saturating_mul(LEAST_LEFT);
         let hint =
-            format!("make room, for example: pycstore prune --orphans --stale --max-size 1GiB{option}");
+            format!("free space, for example: pycstore prune --orphans --stale --max-size 1GiB{option}");
         if is_read_only {
-            let hint = "mount it writable, or name another store";
+            let hint = "remount it read-write, or: pycstore setup --store DIR";
             say(
                 Severity::Warning,
                 Kind::ReadOnly,
@@ -153,9 +159,7 @@ fn file_system(store: &OpenStore, option: &str) -> Vec<Finding> {
             say(
                 Severity::Error,
                 Kind::Full,
-                format!(
-                    "the file system of {place} is full: Python writes nothing there, and does not say so"
-                ),
+                format!("the file system of {place} is full: Python silently writes no bytecode there"),
                 &hint,
             );
         } else if is_low(available, bytes) || is_low(files_left, files) {
@@ -228,8 +232,8 @@ fn interpreters(asked: &[AskedInterpreter]) -> Vec<Finding> {
             asked.iter().filter(|it| is_old(it) && (ignores(it) || was_not_asked(it))),
             Severity::Note,
             [
-                "is before 3.8 and ignores the prefix: it writes beside the sources",
-                "are before 3.8 and ignore the prefix: they write beside the sources",
+                "is older than 3.8 and ignores the prefix: it writes beside the sources",
+                "are older than 3.8 and ignore the prefix: they write beside the sources",
             ],
             "use Python 3.8 or later, or set PYTHONDONTWRITEBYTECODE for the old one alone",
         ),
@@ -237,16 +241,16 @@ fn interpreters(asked: &[AskedInterpreter]) -> Vec<Finding> {
             asked.iter().filter(|it| !is_old(it) && ignores(it)),
             Severity::Warning,
             [
-                "ignores the prefix, though its version knows it",
-                "ignore the prefix, though their versions know it",
+                "ignores PYTHONPYCACHEPREFIX, which its version supports",
+                "ignore PYTHONPYCACHEPREFIX, which their versions support",
             ],
             "see whether it is a wrapper that clears the environment or runs python -I or -E",
         ),
         together(
             asked.iter().filter(|it| !is_old(it) && was_not_asked(it)),
             Severity::Note,
-            ["was not asked: others may change it", "were not asked: others may change them"],
-            "ask as their owner: pycstore doctor",
+            ["was not run: other users can change it", "were not run: other users can change them"],
+            "run as their owner: pycstore doctor",
         ),
     ];
     let mut findings: Vec<Finding> = groups.into_iter().flatten().collect();
@@ -259,7 +263,7 @@ fn interpreters(asked: &[AskedInterpreter]) -> Vec<Finding> {
         }
     }
     if asked.iter().all(is_old) {
-        let detail = "no Python 3.8 or later found on this machine: nobody uses a store";
+        let detail = "no Python 3.8 or later found on this machine: no Python can use a store";
         let hint = "install Python 3.8 or later";
         findings.push(Finding::new(Severity::Warning, Kind::Interpreter, detail, hint));
     }
@@ -294,7 +298,10 @@ fn around(facts: &Facts) -> Vec<Finding> {
             StoreOrigin::LiteralTilde => Finding::new(
                 Severity::Warning,
                 Kind::LiteralTilde,
-                format!("{} was made by a prefix whose `~` nobody expanded: {size}", other.path.display()),
+                format!(
+                    "{} was created because a `~` in PYTHONPYCACHEPREFIX was not expanded: {size}",
+                    other.path.display()
+                ),
                 format!("write the whole path into the variable, then: rm -r -- {path}"),
             )
             .at(&other.path),
@@ -490,13 +497,15 @@ mod tests {
         let old = [asked("2.7.18", ignores, &Said::Ignores), asked("3.6.1", ignores, &Said::NotAsked)];
         assert_eq!(
             told(&old),
-            ["note Python 2.7.18 (/opt/2.7.18/bin/python) and 1 more are before 3.8 and ignore the prefix: \
-              they write beside the sources"]
+            [
+                "note Python 2.7.18 (/opt/2.7.18/bin/python) and 1 more are older than 3.8 and ignore the prefix: \
+              they write beside the sources"
+            ]
         );
         assert_eq!(
             told(&[asked("3.11.1", uses, &Said::Ignores)]),
             [
-                "warning Python 3.11.1 (/opt/3.11.1/bin/python) ignores the prefix, though its version knows it"
+                "warning Python 3.11.1 (/opt/3.11.1/bin/python) ignores PYTHONPYCACHEPREFIX, which its version supports"
             ]
         );
         assert_eq!(
@@ -505,7 +514,7 @@ mod tests {
                 asked("3.9.1", uses, &Said::Nothing("hangs".into()))
             ]),
             [
-                "note Python 3.11.1 (/opt/3.11.1/bin/python) was not asked: others may change it",
+                "note Python 3.11.1 (/opt/3.11.1/bin/python) was not run: other users can change it",
                 "note Python 3.9.1 (/opt/3.9.1/bin/python) hangs",
             ]
         );

@@ -51,10 +51,10 @@ pub fn ways(facts: &Facts) -> Vec<Finding> {
         let path = quoted(&step.path);
         let hint = match intruder {
             Intruder::Everyone => {
-                format!("chmod o-w {path}, or chmod +t {path} where everyone has to write there")
+                format!("chmod o-w {path}, or chmod +t {path} where everyone must be able to write there")
             }
             Intruder::Group(_) => {
-                format!("chmod g-w {path}, or chmod +t {path} where the group has to write there")
+                format!("chmod g-w {path}, or chmod +t {path} where the group must be able to write there")
             }
             Intruder::User(user) if user != step.user => format!("setfacl -x u:{user},d:u:{user} {path}"),
             Intruder::Unknown => format!("look at its access control list, or move the store from {path}"),
@@ -63,7 +63,7 @@ pub fn ways(facts: &Facts) -> Vec<Finding> {
             }
         };
         let detail = format!(
-            "{} can be changed by {}, who can put another store in the place of this one: Python runs what is there",
+            "{} can be changed by {}, who could replace the store: Python would run the code in it",
             step.path.display(),
             who(facts, intruder)
         );
@@ -78,11 +78,11 @@ pub fn ways(facts: &Facts) -> Vec<Finding> {
         && let StoreState::Missing(path) = &facts.store
     {
         let detail = format!(
-            "everyone can make {} in {} before you do: Python runs what is there",
+            "any user can create {} in {} first: Python would run the code in it",
             path.display(),
             step.path.display()
         );
-        let hint = format!("make it yourself: (umask 077 && mkdir -p {})", quoted(path));
+        let hint = format!("create it first: (umask 077 && mkdir -p {})", quoted(path));
         findings.push(Finding::new(Severity::Warning, Kind::Ancestor, detail, hint).at(&step.path));
     }
     findings
@@ -145,8 +145,8 @@ pub fn owners(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Finding> {
         ];
         findings.extend(about(&parts.root, Severity::Warning, Kind::ForeignParts, what, chown.clone()));
         let what = [
-            "belongs to somebody else, whose code Python runs",
-            "belong to somebody else, whose code Python runs",
+            "belongs to another user, whose code Python runs",
+            "belong to another user, whose code Python runs",
         ];
         let hint = format!("look at them (ls -ld), then pycstore prune --all{option}, or {chown}");
         findings.extend(about(&parts.others, Severity::Error, Kind::ForeignParts, what, hint));
@@ -159,7 +159,7 @@ pub fn writable(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
     let (shield, path) = (shield(facts), quoted(&store.path));
     let graded = |severity| if shield.is_some() { Severity::Note } else { severity };
     let reach = match shield {
-        Some(step) => format!(", but nobody else gets through {}", step.path.display()),
+        Some(step) => format!(", but {} keeps other users out", step.path.display()),
         None => ": Python runs what they write".into(),
     };
     let everyone = about(

@@ -41,7 +41,7 @@ pub enum Said {
     Ignores,
     /// It did not answer, for this reason.
     Nothing(String),
-    /// It was not asked: others may change it.
+    /// It was not run: other users can change it.
     NotAsked,
 }
 

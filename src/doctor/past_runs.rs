@@ -49,18 +49,20 @@ fn last_run(
         |run: &Run| format!("{}, {}", date::local_minute(run.started), date::ago(run.started, facts.now));
     let (severity, detail, hint) = match (schedule, last) {
         (_, Some(run)) if !run.is_success() => {
-            let hint = format!("see what it says: pycstore prune --orphans --stale{option}");
-            let detail = format!("the last prune ({}) did not end well: {}", when(run), run.result());
+            let hint = format!(
+                "to see the errors, run it again (this removes files): pycstore prune --orphans --stale{option}"
+            );
+            let detail = format!("the last prune ({}) failed: {}", when(run), run.result());
             return Some((Severity::Warning, detail, hint));
         }
         (Schedule::None, None) => (
             Severity::Note,
-            "nothing prunes the store: no schedule is in place, and no run of prune is recorded".into(),
+            "the store is never pruned: no schedule is installed, and no run of prune is recorded".into(),
             "pycstore schedule install",
         ),
         (Schedule::None, Some(run)) => (
             Severity::Note,
-            format!("no schedule is in place; the last prune was by hand ({})", when(run)),
+            format!("no schedule is installed; the last prune was on {}", when(run)),
             "pycstore schedule install",
         ),
         (Schedule::Ours(keeper), None) => (
@@ -83,7 +85,7 @@ fn last_run(
             (Severity::Warning, detail, "pycstore schedule status")
         }
     };
-    Some((severity, detail, hint.to_string()))
+    Some((severity, detail, hint.replacen("pycstore", &format!("pycstore{option}"), 1)))
 }
 
 #[cfg(test)]
@@ -122,8 +124,8 @@ mod tests {
             (&none, 1, Some(1), "warning the last prune"),
             (&ours, 1, None, "note systemd is to prune every night, and has not done so yet"),
             (&own, 1, None, "note a line in the crontab is to prune, and no run is recorded yet"),
-            (&none, 1, None, "note nothing prunes the store"),
-            (&none, 1, Some(0), "note no schedule is in place"),
+            (&none, 1, None, "note the store is never pruned"),
+            (&none, 1, Some(0), "note no schedule is installed"),
         ] {
             assert_eq!(told(schedule, days, exit), expected, "{schedule:?} {days} {exit:?}");
         }

@@ -95,14 +95,14 @@ fn values(answered: &[(VariablePlace, &Setting)], home: Option<&Path>) -> Vec<Fi
             findings.push(Finding::new(
                 Severity::Warning,
                 Kind::Empty,
-                format!("{PREFIX} is empty in {place}: Python takes that for unset"),
+                format!("{PREFIX} is empty in {place}: Python treats it as unset"),
                 setup(&places).unwrap_or_else(|| format!("unset {PREFIX}, or give it a path")),
             ));
         } else if let Some(expanded) = unexpanded(value, home) {
             findings.push(Finding::new(
                 Severity::Error,
                 Kind::Unexpanded,
-                format!("{PREFIX} is {text} in {place}, which nobody expands: each working directory gets a directory of that name"),
+                format!("{PREFIX} is {text} in {place}, which is not expanded: Python creates a directory of that name in each working directory"),
                 write(expanded),
             ));
         } else if !Path::new(value).is_absolute() {
@@ -145,7 +145,7 @@ fn masked(answered: &[(VariablePlace, &Setting)]) -> Option<Finding> {
                 "{WRITES_NOTHING} is set in {}: Python writes nothing to the store there",
                 names(&places)
             ),
-            format!("take it out of the startup files; for now: unset {WRITES_NOTHING}"),
+            format!("remove it from the startup files; for now: unset {WRITES_NOTHING}"),
         )
     })
 }
@@ -180,8 +180,10 @@ fn absent(answered: &[(VariablePlace, &Setting)], facts: &Facts) -> Vec<Finding>
         let is_all = facts.unasked.is_none() && answered.len() == facts.places.len();
         let store = facts.store.path().filter(|_| facts.store_is_there());
         let detail = match (is_all, store) {
-            (true, Some(path)) => format!("{PREFIX} is set nowhere: no Python uses {}", path.display()),
-            (true, None) => format!("{PREFIX} is set nowhere: Python keeps __pycache__ beside the sources"),
+            (true, Some(path)) => format!("{PREFIX} is not set anywhere: no Python uses {}", path.display()),
+            (true, None) => {
+                format!("{PREFIX} is not set anywhere: Python keeps __pycache__ beside the sources")
+            }
             (false, _) => format!("{PREFIX} is set in no place that answered"),
         };
         return vec![Finding::new(Severity::Warning, Kind::Unset, detail, "pycstore setup")];
@@ -306,8 +308,10 @@ mod tests {
         let nowhere = told(&[nothing(VariablePlace::Here), nothing(BASH)]);
         assert_eq!(
             nowhere,
-            ["warning unset | PYTHONPYCACHEPREFIX is set nowhere: no Python uses /home/me/.cache/cpython \
-              | pycstore setup"]
+            [
+                "warning unset | PYTHONPYCACHEPREFIX is not set anywhere: no Python uses /home/me/.cache/cpython \
+              | pycstore setup"
+            ]
         );
     }
 
@@ -331,10 +335,8 @@ mod tests {
         let empty = told(&[set(BASH, ""), set(VariablePlace::Here, "/x")]);
         assert_eq!(
             empty,
-            [
-                "warning empty | PYTHONPYCACHEPREFIX is empty in interactive bash: Python takes that for unset \
-              | pycstore setup bash"
-            ]
+            ["warning empty | PYTHONPYCACHEPREFIX is empty in interactive bash: Python treats it as unset \
+              | pycstore setup bash"]
         );
         // A name may have a dollar or a tilde in it.
         assert_eq!(told(&[set(BASH, "/x/a$b~c"), set(VariablePlace::Here, "/x/a$b~c")]), [""; 0]);

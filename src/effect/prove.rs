@@ -48,7 +48,7 @@ pub struct Proof {
 
 /// An entry that could not be proved.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot prove {}: {why}", .path.display())]
+#[error("cannot recompile and compare {}: {why}", .path.display())]
 pub struct Unproved {
     /// The entry as shown.
     pub path: PathBuf,

@@ -39,10 +39,10 @@ const MANUAL: &str = "man:pycstore-schedule(1)";
 /// `RestrictSUIDSGID`, which refuses `openat2`. `MemoryDenyWriteExecute` is possible because the job starts no interpreter: PyPy 3.9
 /// and 3.11 do not start under it, because they cannot allocate memory for the JIT.
 const SANDBOX: &str = "UMask=0077
-# Root keeps only the means to become each user, and to end that user's process.
+# Root keeps only the capabilities to become another user and to end that user's process.
 NoNewPrivileges=yes
 CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL
-# No PrivateTmp and no ProtectHome: a source that cannot be seen would be taken for gone.
+# No PrivateTmp and no ProtectHome: a source that cannot be seen would count as deleted.
 ProtectSystem=strict
 PrivateDevices=yes
 DevicePolicy=closed
@@ -205,11 +205,11 @@ pub fn service(job: &Job, scope: JobScope) -> Vec<u8> {
         return unit;
     }
     unit.extend(
-        "# The process that works gets its signals from the one that waits for it.\n\
+        "# The supervising process forwards signals to the working process.\n\
          KillMode=mixed\n\
          NoNewPrivileges=yes\n\
          # Nothing that gives it another view of the file system (PrivateTmp, ProtectHome): a source that it cannot see\n\
-         # would be taken for gone. Nothing that refuses openat2 (RestrictSUIDSGID).\n"
+         # would count as deleted. Nothing that refuses openat2 (RestrictSUIDSGID).\n"
             .as_bytes(),
     );
     unit

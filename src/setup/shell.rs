@@ -39,9 +39,9 @@ pub fn detect(environment: &Environment) -> Result<(Target, String), Complaint> 
         return Ok((target, description));
     }
     let hint = "name what to set up: bash, zsh, fish, profile, environment.d, cron, git, vscode";
-    let login = login.ok_or_else(|| Complaint::new("which shell? $SHELL is not set", hint))?;
+    let login = login.ok_or_else(|| Complaint::new("cannot detect the shell: $SHELL is not set", hint))?;
     let target = target_of(&login)
-        .ok_or_else(|| Complaint::new(format!("$SHELL is {login}, which setup does not know"), hint))?;
+        .ok_or_else(|| Complaint::new(format!("$SHELL is {login}, which setup does not support"), hint))?;
     Ok((target, format!("{login} ($SHELL)")))
 }
 
@@ -66,9 +66,9 @@ pub fn bash(home: &Path, lines: &[u8]) -> Vec<BlockEdit> {
     let mut edits = vec![block(home.join(".bashrc"), lines.to_vec(), &why)];
     if !is_enough {
         let why = if is_there {
-            "bash reads it as a login shell, and it may not read ~/.bashrc"
+            "login bash reads it, and possibly not ~/.bashrc"
         } else {
-            "bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile"
+            "login bash reads it: none of ~/.bash_profile, ~/.bash_login and ~/.profile exists"
         };
         edits.push(block(login, lines.to_vec(), why));
     }
@@ -84,9 +84,9 @@ pub fn zsh(environment: &Environment, home: &Path, lines: Vec<u8>) -> BlockEdit 
     };
     let sets_it = lines_of(&own).iter().any(|line| line.contains("ZDOTDIR"));
     if sets_it {
-        block(own, lines, &format!("{why}; ZDOTDIR is set there, for what comes later"))
+        block(own, lines, &format!("{why}; it sets ZDOTDIR for the later files"))
     } else {
-        block(directory.join(".zshenv"), lines, &format!("{why}; ZDOTDIR says where it is"))
+        block(directory.join(".zshenv"), lines, &format!("{why}; it is in $ZDOTDIR"))
     }
 }
 
@@ -115,7 +115,7 @@ pub fn profile(environment: &Environment, home: &Path, lines: Vec<u8>) -> BlockE
         }
         "zsh" => {
             let directory = environment.zsh_directory.as_deref().unwrap_or(home);
-            let why = "zsh, which $SHELL names, reads it at login; ~/.zshenv (setup zsh) reaches more";
+            let why = "zsh, which $SHELL names, reads it at login; to cover scripts, too: pycstore setup zsh";
             (directory.join(".zprofile"), why)
         }
         "fish" => {

@@ -76,11 +76,11 @@ impl Target {
     pub fn reach(self) -> Option<&'static str> {
         Some(match self {
             Target::Bash => {
-                "every login and interactive bash, and what it starts. For what something else starts: \
+                "login and interactive bash, and programs started from them. For other programs: \
                  pycstore setup profile environment.d cron"
             }
             Target::Zsh | Target::Fish => {
-                "every new one, scripts included, and what it starts. For what something else starts: \
+                "every new shell, scripts included, and programs started from it. For other programs: \
                  pycstore setup profile environment.d cron"
             }
             Target::Profile => {

@@ -87,7 +87,7 @@ pub enum Refusal {
         sign: String,
     },
     /// Another user's directory.
-    #[error("refused: {} belongs to user {user}, not to us", .path.display())]
+    #[error("refused: {} belongs to user {user}, not to you", .path.display())]
     NotOurs {
         /// The path given.
         path: PathBuf,
@@ -264,7 +264,7 @@ mod tests {
         }
         assert_eq!(opened(&ours, Purpose::Remove), Ok(()));
         let refused = |path: &Path| opened(path, Purpose::Remove).unwrap_err();
-        assert!(refused(&hers).ends_with("belongs to user 61001, not to us"));
+        assert!(refused(&hers).ends_with("belongs to user 61001, not to you"));
         let refusal = refused(&below_hers);
         assert!(
             refusal.starts_with("refused as root: ") && refusal.ends_with("user 61001 controls this path")

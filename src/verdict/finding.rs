@@ -127,7 +127,7 @@ impl What {
             }
             What::Mismatch => "pycstore verify --recompile --fix removes it, and Python compiles it again",
             What::Racy | What::Changed | What::ManyChanged(_) => {
-                "pycstore verify --recompile tells whether it does; with --fix it removes what is old"
+                "pycstore verify --recompile shows whether it does; with --fix it removes outdated entries"
             }
             What::Frozen { .. } => {
                 "pycstore verify --recompile finds old code; hash-based entries show every edit"

@@ -228,7 +228,7 @@ impl Spared {
     /// The reason in words.
     pub fn explanation(self) -> &'static str {
         match self {
-            Spared::NotBytecode => "it is no bytecode; prune --corrupt takes it",
+            Spared::NotBytecode => "it is not bytecode; prune --corrupt removes it",
             Spared::Unreadable => "its first bytes cannot be read",
             Spared::Changed => "it changed after it was planned",
             Spared::SourceReturned => "its source is there again",

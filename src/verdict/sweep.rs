@@ -107,14 +107,14 @@ impl KeepReason {
     /// Returns the reason in words.
     pub fn explanation(self) -> &'static str {
         match self {
-            KeepReason::NotBytecode => "it is no bytecode",
+            KeepReason::NotBytecode => "it is not bytecode",
             KeepReason::Unreadable => "its first bytes cannot be read",
             KeepReason::Changed => "it changed after it was planned",
             KeepReason::SourceRemoved => {
                 "its source was removed after it was planned, and Python may import it"
             }
             KeepReason::Sourceless => {
-                "no source lies beside it, and Python may import it; --sourceless removes it"
+                "there is no source beside it, and Python may import it; --sourceless removes it"
             }
             KeepReason::Tracked => "git tracks it",
             KeepReason::MaybeTracked => "git may track it: the index of its repository cannot be read",

@@ -134,7 +134,7 @@ fn refusal(path: &Path) -> Option<Complaint> {
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if is_missing(&error) => {
-            return Some(Complaint::new(format!("nothing at {}", path.display()), hint));
+            return Some(Complaint::new(format!("{} does not exist", path.display()), hint));
         }
         Err(source) => return Some(Complaint::caused(Unreadable { path: path.into(), source }, hint)),
     };

@@ -260,7 +260,8 @@ fn what_is_no_entry_and_what_may_still_be_written_stays() {
     world.pycstore(["forget", "one"]).exits(2);
     let told = world.pycstore(["forget", "one", "--yes"]).exits(0);
     assert_only_gone(&before, &World::snapshot(&world.store), &[&entry("a.py"), &entry("b.py")]);
-    let line = format!("pycstore: kept {}: it is no bytecode; prune --corrupt takes it\n", zeros.display());
+    let line =
+        format!("pycstore: kept {}: it is not bytecode; prune --corrupt removes it\n", zeros.display());
     assert_eq!(told.stderr, line);
 }
 

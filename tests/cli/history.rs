@@ -26,10 +26,7 @@ const PLACE: &str = ".local/state/pycstore/0123456789abcdef/history.jsonl";
 fn without_a_run_it_says_so() {
     let world = World::new();
     let none = history(&world, &[]).exits(0);
-    assert_eq!(
-        (none.stdout.as_str(), none.stderr.as_str()),
-        ("no runs of `pycstore prune` are recorded\n", "")
-    );
+    assert_eq!((none.stdout.as_str(), none.stderr.as_str()), ("no runs are recorded\n", ""));
     assert_eq!(history(&world, &["--json"]).exits(0).stdout, "");
     // Looking makes nothing.
     assert!(!world.home.join(".local").exists());

@@ -28,7 +28,7 @@ fn the_overview_names_the_next_command() {
     Store  ~/.cache/cpython
     Disk usage SIZE in 1 file
     Reclaimable  nothing
-    Last prune  today, removed SIZE in 1 file
+    Last run  today, removed SIZE in 1 file
     Schedule  none
     Next  pycstore schedule install  prunes every night
     ----- stderr -----

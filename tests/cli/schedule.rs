@@ -158,7 +158,7 @@ fn the_job_shares_after_its_prune_if_the_configuration_says_so() {
     let status = world.pycstore(["schedule", "status", "--json"]).json();
     assert_eq!(status["last_run"]["selectors"][0], "orphans");
     let overview = world.pycstore::<&str>([]).exits(0).stdout;
-    assert!(overview.contains("Last prune   today, removed 4 KiB in 1 file"), "{overview}");
+    assert!(overview.contains("Last run     today, removed 4 KiB in 1 file"), "{overview}");
     let quiet = world.pycstore(["--quiet", "schedule", "run"]).exits(0);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
 }
@@ -226,7 +226,7 @@ fn schedule_alone_says_the_state_and_the_next_commands() {
     ----- stdout -----
     schedule  none (to install one: pycstore schedule install)
     last run  none recorded with this policy
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     store  /home/me/.cache/cpython (missing)
     next  pycstore schedule install  prunes every night
               pycstore schedule run -n  shows what the job would remove now
@@ -239,7 +239,7 @@ fn schedule_alone_says_the_state_and_the_next_commands() {
     schedule  launchd: /home/me/Library/LaunchAgents/pycstore.schedule.plist
     next run  DATE
     last run  none recorded with this policy
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     store  /home/me/.cache/cpython (missing)
     next  pycstore schedule remove  removes the schedule
               pycstore schedule run -n  shows what the job would remove now

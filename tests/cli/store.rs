@@ -89,7 +89,7 @@ fn no_store_says_what_was_looked_for_and_what_to_type() {
     ");
     insta::assert_snapshot!(says(&world, &answer(bare(&world).args(["du", "--store", "missing"]))), @r"
     pycstore: no store at /home/me/missing
-    hint: the path comes from --store; Python creates it when it first compiles a module. To use another store: pycstore --store DIR …
+    hint: the path comes from --store; Python creates it when it first compiles a module if PYTHONPYCACHEPREFIX names it. To use another store: pycstore --store DIR …
     ");
     insta::assert_snapshot!(says(&world, &answer(bare(&world).env("PYTHONPYCACHEPREFIX", "/x/y").arg("du"))), @r"
     pycstore: no store at /x/y
@@ -211,7 +211,7 @@ fn another_users_store_may_be_looked_at_and_not_pruned() {
         "--stale".as_ref(),
     ]);
     insta::assert_snapshot!(says(&world, &answer), @r"
-    pycstore: refused: /dev belongs to user 0, not to us
+    pycstore: refused: /dev belongs to user 0, not to you
     hint: run as that user, or as root
     ");
     let listed = world.pycstore_unprivileged([OsStr::new("--store"), store.as_os_str(), "ls".as_ref()]);

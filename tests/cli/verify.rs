@@ -193,11 +193,11 @@ fn a_source_whose_inode_changed_after_it_was_compiled_is_told_until_it_is_proved
         let changed = |module| finding("changed", "warning", &entry(module));
         assert_eq!(found(&told), [changed("edited"), changed("executable")], "{}", interpreter.tag);
         let shown = verify(&world, interpreter, &[]).exits(0).stdout;
-        assert!(shown.contains("pycstore verify --recompile tells whether it does"), "{shown}");
+        assert!(shown.contains("pycstore verify --recompile shows whether it does"), "{shown}");
         assert_eq!(shown.lines().count(), 3, "in a pipe each finding is a line: {shown}");
         let screen = String::from_utf8(world.pycstore_on_terminal(80, ["verify"])).unwrap();
         assert_eq!(
-            screen.matches("\n            hint: pycstore verify --recompile tells").count(),
+            screen.matches("\n            hint: pycstore verify --recompile shows").count(),
             2,
             "{screen}"
         );
@@ -474,8 +474,8 @@ fn an_entry_that_keeps_its_interpreter_busy_leaves_the_others_proved() {
     ----- stdout -----
     5 entries examined: 0 faults, 0 warnings, 0 notices; 3 confirmed by recompiling
     ----- stderr -----
-    pycstore: cannot prove /home/me/.cache/cpython/home/me/project/a.cpython-3.N.pyc: PYTHON ended, or exceeded its limit of time or memory
-    pycstore: cannot prove /home/me/.cache/cpython/home/me/project/c.cpython-3.N.pyc: PYTHON ended, or exceeded its limit of time or memory
+    pycstore: cannot recompile and compare /home/me/.cache/cpython/home/me/project/a.cpython-3.N.pyc: PYTHON ended, or exceeded its limit of time or memory
+    pycstore: cannot recompile and compare /home/me/.cache/cpython/home/me/project/c.cpython-3.N.pyc: PYTHON ended, or exceeded its limit of time or memory
     ");
     assert_eq!(
         told.stderr.matches(" ended, or exceeded its limit of time or memory\n").count(),

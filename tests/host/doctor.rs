@@ -64,7 +64,7 @@ fn file_systems_that_cannot_be_written() {
     warning full
     path: /home/me/store
     detail: the file system of /home/me/store is nearly full: SIZE and 5 files left
-    hint: make room, for example: pycstore prune --orphans --stale --max-size 1GiB --store /home/me/store
+    hint: free space, for example: pycstore prune --orphans --stale --max-size 1GiB --store /home/me/store
     ");
     let noatime = on("size=4m,noatime", ":").exits(0);
     insta::assert_snapshot!(one(&noatime, "note noatime").shown(), @r"

@@ -135,7 +135,7 @@ fn the_variable_is_set_nowhere() {
     let answer = doctor(&world, None).exits(1);
     insta::assert_snapshot!(one(&answer, "warning unset").shown(), @r"
     warning unset
-    detail: PYTHONPYCACHEPREFIX is set nowhere: Python keeps __pycache__ beside the sources
+    detail: PYTHONPYCACHEPREFIX is not set anywhere: Python keeps __pycache__ beside the sources
     hint: pycstore setup
     ");
 }
@@ -193,7 +193,7 @@ fn a_variable_that_stops_all_writing() {
     insta::assert_snapshot!(one(&answer(&mut command).exits(1), "warning masked").shown(), @r"
     warning masked
     detail: PYTHONDONTWRITEBYTECODE is set in this environment, login zsh and interactive zsh: Python writes nothing to the store there
-    hint: take it out of the startup files; for now: unset PYTHONDONTWRITEBYTECODE
+    hint: remove it from the startup files; for now: unset PYTHONDONTWRITEBYTECODE
     ");
     // Empty is unset, as for Python.
     std::fs::remove_file(world.home.join(".zshrc")).unwrap();
@@ -322,7 +322,7 @@ fn the_jobs_of_cron() {
         with_crontab(&world, "PYTHONPYCACHEPREFIX=$HOME/.cache/cpython\n0 3 * * * python3 b.py\n").exits(1);
     insta::assert_snapshot!(one(&tilde, "error unexpanded").shown(), @r"
     error unexpanded
-    detail: PYTHONPYCACHEPREFIX is $HOME/.cache/cpython in cron, which nobody expands: each working directory gets a directory of that name
+    detail: PYTHONPYCACHEPREFIX is $HOME/.cache/cpython in cron, which is not expanded: Python creates a directory of that name in each working directory
     hint: where it is set, write the whole path: PYTHONPYCACHEPREFIX=/home/me/.cache/cpython
     ");
     let elsewhere = world.home.join("x");
@@ -357,7 +357,7 @@ fn the_files_of_the_systemd_session() {
     let tilde = one(&doctor_with(&world, &[], Some(store)).exits(1), "error unexpanded");
     insta::assert_snapshot!(tilde.shown(), @r"
     error unexpanded
-    detail: PYTHONPYCACHEPREFIX is ~/.cache/cpython in environment.d, which nobody expands: each working directory gets a directory of that name
+    detail: PYTHONPYCACHEPREFIX is ~/.cache/cpython in environment.d, which is not expanded: Python creates a directory of that name in each working directory
     hint: where it is set, write the whole path: PYTHONPYCACHEPREFIX=/home/me/.cache/cpython
     ");
     std::fs::write(&file, "PYTHONPYCACHEPREFIX=\"${HOME}/my cache\"\n").unwrap();
@@ -412,7 +412,7 @@ fn what_every_login_gets() {
     assert_eq!(told(&with(world.store.to_str().unwrap())), [""; 0]);
     insta::assert_snapshot!(one(&with("~/x").exits(1), "error unexpanded").shown(), @r"
     error unexpanded
-    detail: PYTHONPYCACHEPREFIX is ~/x in /etc/environment, login zsh and interactive zsh, which nobody expands: each working directory gets a directory of that name
+    detail: PYTHONPYCACHEPREFIX is ~/x in /etc/environment, login zsh and interactive zsh, which is not expanded: Python creates a directory of that name in each working directory
     hint: where it is set, write the whole path: PYTHONPYCACHEPREFIX=/home/me/x
     ");
 }

@@ -219,7 +219,7 @@ fn root_installs_one_timer_for_every_user() {
     schedule  systemd: /etc/systemd/system/pycstore.timer (for every user)
     next run  unknown
     last run  none recorded with this policy
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     store  /home/me/homes/alice/.cache/cpython
     note  systemd is to prune every night, and has not done so yet
              hint: pycstore prune --orphans --stale --corrupt

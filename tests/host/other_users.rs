@@ -433,7 +433,7 @@ fn root_sets_up_nothing_through_links_and_directories_of_other_users() {
     ----- stdout -----
     ----- stderr -----
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
-    pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
+    pycstore: bash: ~/.profile: login bash reads it: none of ~/.bash_profile, ~/.bash_login and ~/.profile exists
     pycstore: cannot prepare the store /home/me/zdotdir/store: refused as root: /home/me/zdotdir belongs to user 65534
     hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     ");
@@ -465,7 +465,7 @@ fn another_users_store_is_pruned_by_that_user_alone() {
         [&["prune", "--orphans"][..], &["prune", "--all", "--yes"], &["forget", gone.to_str().unwrap()]]
     {
         let refused = as_nobody(arguments).exits(2);
-        let line = format!("pycstore: refused: {} belongs to user 0, not to us", world.store.display());
+        let line = format!("pycstore: refused: {} belongs to user 0, not to you", world.store.display());
         assert_eq!(refused.stderr.lines().next(), Some(line.as_str()));
     }
     assert_only_gone(&before, &World::snapshot(&world.store), &[]);

@@ -205,13 +205,13 @@ fn as_root_no_link_of_theirs_leads_to_what_is_anothers() {
     ----- stdout -----
     ----- stderr -----
     pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
-    pycstore: refused: /home/me/.cache/cpython belongs to user 0, not to us
+    pycstore: refused: /home/me/.cache/cpython belongs to user 0, not to you
     hint: root continued as user 61001, who controls this path; specify the store by another path
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: /home/roots/link/cpython belongs to user 61001: continuing as user 61001
-    pycstore: refused: /home/roots/link/cpython belongs to user 0, not to us
+    pycstore: refused: /home/roots/link/cpython belongs to user 0, not to you
     hint: root continued as user 61001, who controls this path; specify the store by another path
     ");
     // Root's own links and stores are root's.
@@ -296,7 +296,7 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     fs::write(&configured, "[prune]\nmax-files = 0\n").unwrap();
     let told = of_store("status").exits(1);
     let shown = |told: &Answer, line: &str| told.stdout.lines().any(|told| told == line);
-    let default = "orphans stale corrupt temporary (default: the configuration has no policy)";
+    let default = "orphans stale corrupt temporary (default)";
     assert!(shown(&told, &format!("policy    {default}")) && shown(&told, "runs as   eve"), "{told:?}");
     assert!(shown(&told, "last run  none recorded with this policy"), "{told:?}");
     assert_eq!(told.stderr, "", "{told:?}");
@@ -312,7 +312,7 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     +MINUTE HOUR * * * nice -n 19 ionice -c 3 PYCSTORE --quiet --store /home/me/.cache/cpython schedule run
     +# <<< pycstore schedule <<<
     ----- stderr -----
-    pycstore: every night as eve: orphans stale corrupt temporary (default: the configuration has no policy)
+    pycstore: every night as eve: orphans stale corrupt temporary (default)
     pycstore: cron sends errors by mail, if this machine delivers mail
     ");
     // What ran is in her history, and what is shown is what will run.
@@ -323,7 +323,7 @@ fn as_root_the_policy_of_the_schedule_is_the_one_that_its_run_uses() {
     schedule  cron: the crontab
     next run  DATE
     last run  DATE (today): done, removed 2 files, SIZE
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     runs as  eve
     store  /home/me/.cache/cpython
     ----- stderr -----
@@ -753,21 +753,21 @@ fn as_root_setup_lets_no_python_of_roots_use_the_store_of_another() {
     ----- stdout -----
     ----- stderr -----
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
-    pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
+    pycstore: bash: ~/.profile: login bash reads it: none of ~/.bash_profile, ~/.bash_login and ~/.profile exists
     pycstore: cannot prepare the store /home/me/.cache/cpython: refused as root: /home/me/.cache/cpython belongs to user 61001
     hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
-    pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
+    pycstore: bash: ~/.profile: login bash reads it: none of ~/.bash_profile, ~/.bash_login and ~/.profile exists
     pycstore: cannot prepare the store /home/me/missing: refused as root: /home/me belongs to user 61001
     hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     exit: 2
     ----- stdout -----
     ----- stderr -----
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
-    pycstore: bash: ~/.profile: bash reads it as a login shell: there is none of ~/.bash_profile, ~/.bash_login, ~/.profile
+    pycstore: bash: ~/.profile: login bash reads it: none of ~/.bash_profile, ~/.bash_login and ~/.profile exists
     pycstore: cannot prepare the store /home/roots/link: refused as root: /home/roots/link belongs to user 61001
     hint: use a store of your own: pycstore setup --store ~/.cache/cpython
     ");
@@ -1029,7 +1029,7 @@ fn as_root_who_cannot_become_the_owner_does_nothing() {
     let unknown = ["unshare", "--user", "--map-root-user"];
     let powerless = ["setpriv", "--bounding-set", "-setuid,-setgid"];
     for (confined, why) in
-        [(&unknown[..], "belongs to user 65534, not to us"), (&powerless, "as user 61001: ")]
+        [(&unknown[..], "belongs to user 65534, not to you"), (&powerless, "as user 61001: ")]
     {
         for arguments in
             [&["prune", "--orphans"][..], &["prune", "--all", "--yes"], &["forget", "/", "--yes"]]

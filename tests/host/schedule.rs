@@ -58,7 +58,7 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     ----- stdout -----
     schedule  none (to install one: pycstore schedule install)
     last run  none recorded with this policy
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -84,7 +84,7 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     schedule  cron: the crontab
     next run  DATE
     last run  none recorded with this policy
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -99,7 +99,7 @@ fn cron_gets_a_line_and_the_rest_of_the_crontab_stays() {
     schedule  cron: the crontab
     next run  DATE
     last run  DATE (today): done, removed 1 file, SIZE
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -363,7 +363,7 @@ fn a_timer_that_somebody_else_wrote_is_not_disabled() {
     ----- stdout -----
     schedule  none (to install one: pycstore schedule install)
     last run  none recorded with this policy
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -459,7 +459,7 @@ fn a_refused_crontab_is_in_nobodys_way() {
             let lines: Vec<String> = answer
                 .stderr
                 .lines()
-                .filter(|line| line.contains(": crontab says: "))
+                .filter(|line| line.contains(": crontab failed: "))
                 .map(str::to_string)
                 .collect();
             assert_eq!(lines.len(), 1, "{answer:?}");
@@ -480,7 +480,7 @@ fn a_refused_crontab_is_in_nobodys_way() {
         // Who names it wants it.
         for arguments in [&["schedule", "install", "--with", "cron"][..], &["setup", "cron"]] {
             let refused = manager.pycstore(&[arguments, &["--yes"]].concat()).exits(2).stderr;
-            assert!(refused.contains("pycstore: crontab says: "), "{refused}");
+            assert!(refused.contains("pycstore: crontab failed: "), "{refused}");
         }
     }
 }
@@ -527,7 +527,7 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
     schedule  cron: the crontab
     next run  DATE
     last run  none recorded with this policy
-    policy  orphans stale corrupt temporary (default: the configuration has no policy)
+    policy  orphans stale corrupt temporary (default)
     store  /home/me/.cache/cpython
     ----- stderr -----
     ");
@@ -552,7 +552,7 @@ fn the_old_schedule_stays_until_the_new_one_runs() {
     let timer = world.home.join(".config/systemd/user/pycstore.timer");
     let told = manager.install("cron");
     assert_eq!(told.code, 2, "{told:?}");
-    assert!(told.stderr.contains("crontab says: full\n"), "{told:?}");
+    assert!(told.stderr.contains("crontab failed: full\n"), "{told:?}");
     assert!(told.stderr.contains("the systemd schedule is kept\n"), "{told:?}");
     assert!(timer.exists());
     assert!(manager.asked().iter().all(|it| !it.starts_with("disable")));
@@ -584,7 +584,7 @@ fn a_timer_that_was_enabled_by_hand_is_named_when_another_kind_takes_its_place()
     ----- stderr -----
     pycstore: /home/me/.config/systemd/user/pycstore.timer was installed by hand and is kept
     hint: systemctl --user disable --now pycstore.timer
-    pycstore: every night: orphans stale corrupt temporary (default: the configuration has no policy)
+    pycstore: every night: orphans stale corrupt temporary (default)
     pycstore: cron sends errors by mail, if this machine delivers mail
     ");
     assert!(directory.join("pycstore.timer").exists());

@@ -111,7 +111,7 @@ fn the_shell_in_use_is_set_up_when_none_is_named() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: which shell? $SHELL is not set
+    pycstore: cannot detect the shell: $SHELL is not set
     hint: name what to set up: bash, zsh, fish, profile, environment.d, cron, git, vscode
     ");
     // A shell in a shell.

@@ -210,7 +210,7 @@ pub const HELP: [(&str, &str); 31] = [
     ("r", "scan the store again"),
     ("", "Mark"),
     ("Space", "the row with everything below it, or unmark it"),
-    ("a", "all that is reclaimable, or unmark it"),
+    ("a", "all that is reclaimable in the store, or unmark it"),
     ("t, then f s o c", "fresh, stale, orphan or corrupt entries here"),
     ("t, then t", "temporaries here"),
     ("", "  (a and t with a filter: of the rows it shows)"),

@@ -57,7 +57,7 @@ use std::path::PathBuf;
 /// Look at the store, mark what to remove, and remove it, on one screen
 ///
 /// Shows the files by owner, by status or by cache tag. Space marks a row with everything below it, a marks all that is
-/// reclaimable, t and a letter mark the entries of one status; while / filters, a and t mark only what is shown. d then
+/// reclaimable in the store, t and a letter mark the entries of one status in the current list; while / filters, a and t mark only what is shown. d then
 /// shows what would be removed and how much that frees, and on that screen Ctrl+R removes it. ? shows all keys. The
 /// screen opens at once and fills while the scan runs.
 ///
@@ -72,7 +72,7 @@ use std::path::PathBuf;
                   terminal and ends by the signal."
 )]
 pub struct BrowseOptions {
-    /// Only entries whose source is, or would be, at or below PATH, as with --under
+    /// Only entries whose source is, or was, at or below PATH, as with --under
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Write metrics of the store and of this run to FILE, for the textfile collector of Prometheus' node exporter.

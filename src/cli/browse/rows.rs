@@ -345,6 +345,10 @@ fn folded(catalogue: &Catalogue, mut node: u32, home: Option<&Path>) -> (u32, St
 /// The name of an owner, not escaped.
 pub fn owner_name(owner: &Owner, home: Option<&Path>) -> String {
     let gone = if owner.life == Life::Gone { " (gone)" } else { "" };
+    // Its own files, such as the `CACHEDIR.TAG` of `setup`, do not belong to `/`.
+    if owner.root == Path::new("/") {
+        return "in the store itself".into();
+    }
     format!("{}{gone}", at_home(&owner.root, home))
 }
 

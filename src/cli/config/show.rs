@@ -38,9 +38,11 @@ const CONFIG_HELP: &str = r#"Keys (all optional, with examples):
   keep = ["~/work/**"]               globs of sources whose entries are kept
   assume-gone = ["/mnt/old"]         as --assume-gone
   metrics = "/srv/pycstore.prom"     as prune --metrics, for `pycstore schedule run`
-  [prune]                            what `pycstore prune` does without a selector; if
-                                     nothing is on: orphans, stale, corrupt, temporary
-  orphans = true                     also stale, corrupt, temporary, dead-interpreters
+  [prune]                            what `pycstore prune` removes without a selector.
+                                     Empty: orphans, stale, corrupt, temporary;
+                                     with a limit or true: only what is set
+  orphans = true                     the same for stale, corrupt, temporary,
+                                     dead-interpreters
   unused-for = "90d"                 units s, m, h, d, w, months, y
   max-size = "5GiB"                  500M is 500,000,000 bytes, 500MiB is 524,288,000
   max-files = 1000000

@@ -21,7 +21,7 @@ pub struct FormatOptions {
 /// Which files `pycstore du` shows, and how they are grouped.
 #[derive(Debug, Default, Args)]
 pub struct ViewOptions {
-    /// Only entries whose source is, or would be, at or below PATH, as with --under
+    /// Only entries whose source is, or was, at or below PATH, as with --under
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Group by one of these, or by two separated by a comma [default: owner]
@@ -44,7 +44,7 @@ pub struct ViewOptions {
     /// Show N rows, and sum up the others in one (in a tree: N rows for each directory)
     #[arg(long, value_name = "N", value_parser = whole::<usize>, help_heading = "View")]
     pub top: Option<usize>,
-    /// Only entries whose source is, or would be, at or below PATH (may be repeated)
+    /// Only entries whose source is, or was, at or below PATH (may be repeated)
     #[arg(long, value_name = "PATH", help_heading = "View")]
     pub under: Vec<PathBuf>,
     /// Show each source of the project, environment or interpreter at OWNER

@@ -1,6 +1,7 @@
 //! Paths on standard output: escaped on a terminal, raw in a pipe.
 
 use super::terminal::Terminal;
+use pycstore::paragraph;
 use pycstore::quoting::{self, at_home};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -48,6 +49,14 @@ pub fn escaped(text: &str) -> String {
     match Characters::of_process() {
         Characters::Unicode => safe,
         Characters::Ascii => quoting::ascii(&safe),
+    }
+}
+
+/// Text in at most `columns` terminal columns, shortened as [`paragraph::fitted`] does it.
+pub fn fitted(text: &str, columns: usize) -> String {
+    match Characters::of_process() {
+        Characters::Unicode => paragraph::fitted(text, columns),
+        Characters::Ascii => paragraph::fitted_with(text, columns, "..."),
     }
 }
 

@@ -3,7 +3,7 @@
 //! So a path is never padded, wrapped or forced into UTF-8; in a pipe it is complete. On a terminal everything is escaped. On a
 //! narrow terminal, columns are hidden in the order of their rank, then the middle of the path is cut. Home of comfy-table.
 
-use super::path::{self, Characters};
+use super::path;
 use super::style::{Style, Tone};
 use super::terminal::Terminal;
 use comfy_table::presets::NOTHING;
@@ -105,8 +105,7 @@ impl Table {
                 Some(columns) => {
                     let room = columns.saturating_sub(paragraph::width(&cells));
                     let path = path::escaped(&String::from_utf8_lossy(path));
-                    let mark = if Characters::of_process() == Characters::Ascii { "..." } else { "…" };
-                    line.extend(paragraph::fitted_with(&path, room, mark).bytes());
+                    line.extend(path::fitted(&path, room).bytes());
                 }
                 None => line.extend_from_slice(path),
             }

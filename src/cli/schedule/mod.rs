@@ -73,8 +73,8 @@ pub struct ScheduleOptions {
     /// With --system: also remove the least recently used entries of each user until their disk usage is at most SIZE
     #[arg(long, value_name = "SIZE", requires = "system")]
     pub max_size: Option<Size>,
-    /// Stop cleanly after DURATION, with --system: for each user; a process that does not answer is ended [default: the
-    /// user's limit; a process is ended after 1h]
+    /// With --system: stop each user's run cleanly after DURATION, and end a process that does not respond [default: the
+    /// user's max-runtime; processes are ended after 1h]
     #[arg(long, value_name = "DURATION", requires = "system")]
     pub max_runtime: Option<Age>,
     /// With --system: write metrics of all users to FILE, for the textfile collector of Prometheus' node exporter

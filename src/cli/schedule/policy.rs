@@ -79,7 +79,7 @@ impl NightlyPolicy {
         let Selection { names, policy, .. } = PruneOptions::default().selection(session)?;
         let origin = match (Selection::is_configured(session), &session.configuration.path) {
             (true, Some(path)) => path.display().to_string(),
-            _ => "default: the configuration has no policy".into(),
+            _ => "default".into(),
         };
         let last_run = newest_run(session, &names).map_err(|error| complain::message_and_hint(&error).0);
         let empties_every_store = policy.empties_every_store();

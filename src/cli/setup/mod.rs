@@ -294,7 +294,10 @@ fn note_next_steps(session: &Session, prepared: &[PreparedTarget]) {
         if let (Target::Bash | Target::Zsh | Target::Fish, TargetPlan::Blocks(_)) = (target, plan) {
             let line = plan.snippet();
             let line = String::from_utf8_lossy(&line);
-            complain::advise(&format!("running shells do not have it yet; for {target}:"), line.trim_end());
+            complain::advise(
+                &format!("running shells do not have the variable yet; for {target}:"),
+                line.trim_end(),
+            );
         }
     }
     if prepared.iter().any(|it| matches!(it.plan, TargetPlan::Blocks(_))) {

@@ -47,7 +47,7 @@ pub struct Root {
 #[derive(Debug, thiserror::Error)]
 pub enum SweepRefusal {
     /// There is nothing at the path.
-    #[error("nothing at {}", .0.display())]
+    #[error("{} does not exist", .0.display())]
     NotFound(PathBuf),
     /// It is a file.
     #[error("not a directory: {}", .0.display())]
@@ -247,7 +247,7 @@ mod tests {
         };
         let refused = |path: &str| open(path, System::Leave).unwrap_err();
         assert!(refused("top").contains("root directory"));
-        assert!(refused("missing").contains("nothing at"));
+        assert!(refused("missing").contains("does not exist"));
         assert!(refused("file").contains("not a directory"));
         assert!(refused("__pycache__").contains("not a directory"));
         assert!(refused("store/a").contains("lies in the store"));

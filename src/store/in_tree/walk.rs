@@ -85,7 +85,9 @@ impl Reason {
     /// In words, for a person.
     pub fn explanation(self) -> &'static str {
         match self {
-            Reason::Environment => "it is an environment; name it, or say --include-environments",
+            Reason::Environment => {
+                "it is an environment; to sweep it: give its path, or --include-environments"
+            }
             Reason::Installation => "it belongs to an installation of Python; --system sweeps it",
             Reason::Packaged => "it belongs to the package manager; --system sweeps it",
             Reason::Link => "it is a symbolic link",

@@ -257,7 +257,7 @@ fn what_is_no_bytecode_is_kept_and_reported() {
     assert_eq!(answer.json()["skipped"], skipped);
     assert_eq!(dry["skipped"], skipped);
     let line = |path: &Path| {
-        format!("pycstore: kept {}: it is no bytecode; prune --corrupt takes it\n", path.display())
+        format!("pycstore: kept {}: it is not bytecode; prune --corrupt removes it\n", path.display())
     };
     assert_eq!(answer.stderr, line(&four) + &line(&zeros));
 

@@ -184,7 +184,7 @@ shutil.copy2(entry, last)
 fn another_users_store_is_not_pruned() {
     let Site { world, .. } = site();
     let refused = world.pycstore_unprivileged(["--store", "/dev", "prune", "--all", "--yes"]).exits(2);
-    assert_eq!(refused.stderr.lines().next(), Some("pycstore: refused: /dev belongs to user 0, not to us"));
+    assert_eq!(refused.stderr.lines().next(), Some("pycstore: refused: /dev belongs to user 0, not to you"));
 }
 
 #[test]

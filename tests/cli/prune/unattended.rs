@@ -326,7 +326,7 @@ fn quiet_says_what_went_wrong_and_nothing_else() {
         said,
         [
             format!("pycstore: cannot remove {}: Permission denied", entry.display()),
-            format!("pycstore: kept {}: it is no bytecode; prune --corrupt takes it", kept.display()),
+            format!("pycstore: kept {}: it is not bytecode; prune --corrupt removes it", kept.display()),
         ]
     );
     assert_eq!((told.code, files(&world).len()), (1, 3));

@@ -25,7 +25,7 @@ fn nothing_is_done_without_consent() {
     ----- stdout -----
     ----- stderr -----
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
-    pycstore: bash: ~/.profile: bash reads it as a login shell, and it may not read ~/.bashrc
+    pycstore: bash: ~/.profile: login bash reads it, and possibly not ~/.bashrc
     pycstore: files would be changed: not a terminal, cannot ask
     hint: add --yes, or preview with --dry-run
     ");
@@ -239,7 +239,7 @@ fn what_cannot_be_edited_safely_is_left_and_said() {
     pycstore: bash: ~/.bashrc: bash reads it when it is interactive, and under ssh
     pycstore: not changed: /home/me/.bashrc has 2 names (hard links), and only one would be changed
     hint: edit it by hand; `--print` shows what to add
-    pycstore: bash: ~/.bash_profile: bash reads it as a login shell, and it may not read ~/.bashrc
+    pycstore: bash: ~/.bash_profile: login bash reads it, and possibly not ~/.bashrc
     pycstore: not changed: /home/me/.bash_profile is not a regular file
     hint: edit it by hand; `--print` shows what to add
     ");

@@ -153,10 +153,10 @@ fn bytecode_beside_its_source_goes_and_a_module_without_a_source_stays() {
     let told = takes(&world, [&tree], &paths(&superfluous));
     assert_eq!(
         world.neutral(&told.stderr),
-        "pycstore: kept /home/me/tree/short.pyc: it is no bytecode\n\
-         pycstore: kept /home/me/tree/text.pyc: it is no bytecode\n\
-         pycstore: kept /home/me/tree/alone.pyc: no source lies beside it, and Python may import it; --sourceless removes it\n\
-         pycstore: kept /home/me/tree/old.pyo: no source lies beside it, and Python may import it; --sourceless removes it\n"
+        "pycstore: kept /home/me/tree/short.pyc: it is not bytecode\n\
+         pycstore: kept /home/me/tree/text.pyc: it is not bytecode\n\
+         pycstore: kept /home/me/tree/alone.pyc: there is no source beside it, and Python may import it; --sourceless removes it\n\
+         pycstore: kept /home/me/tree/old.pyo: there is no source beside it, and Python may import it; --sourceless removes it\n"
     );
     let quiet = takes(&world, [OsStr::new("-q"), tree.as_os_str()], &[]);
     assert_eq!(quiet.stdout, "");
@@ -326,8 +326,8 @@ fn what_others_manage_is_left_alone_unless_it_is_named() {
     );
     assert_eq!(
         world.neutral(&told.stderr),
-        "pycstore: skipped /home/me/p/.venv: it is an environment; name it, or say --include-environments\n\
-         pycstore: skipped /home/me/p/conda: it is an environment; name it, or say --include-environments\n"
+        "pycstore: skipped /home/me/p/.venv: it is an environment; to sweep it: give its path, or --include-environments\n\
+         pycstore: skipped /home/me/p/conda: it is an environment; to sweep it: give its path, or --include-environments\n"
     );
     let kept = cached(&deep.join("keep_me.py"), newest(), "");
     takes(&world, [project.to_str().unwrap(), "--ignore", "keep_me.*", "--ignore", "build"], &[]);
@@ -590,7 +590,7 @@ fn faults_of_usage_do_nothing() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: nothing at /home/me/missing
+    pycstore: /home/me/missing does not exist
     hint: specify a directory of sources: pycstore sweep ~/project
     exit: 2
     ----- stdout -----

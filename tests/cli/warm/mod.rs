@@ -555,7 +555,7 @@ fn faults_of_usage_do_nothing() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: nothing at /home/me/missing
+    pycstore: /home/me/missing does not exist
     hint: name a project, an environment or a source: pycstore warm ~/project
     exit: 2
     ----- stdout -----
@@ -585,7 +585,7 @@ fn faults_of_usage_do_nothing() {
            1  0  0  cpython-3.N  PYTHON
     compiled 1 source
     ----- stderr -----
-    pycstore: nothing at /home/me/missing
+    pycstore: /home/me/missing does not exist
     hint: name a project, an environment or a source: pycstore warm ~/project
     ");
     let world = World::new();

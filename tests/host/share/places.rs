@@ -222,7 +222,7 @@ fn the_store_of_another_user() {
     made 4 entries links of 2 files; freed SIZE
           6 3 links
     ----- stderr -----
-    pycstore: refused: /home/me/.cache/cpython belongs to user 61001, not to us
+    pycstore: refused: /home/me/.cache/cpython belongs to user 61001, not to you
     hint: run as that user, or as root
     pycstore: /home/me/.cache/cpython belongs to user 61001: continuing as user 61001
     ");
@@ -263,7 +263,7 @@ fn a_sticky_store_of_several_users() {
           4 1 links
           4 2 links
     ----- stderr -----
-    pycstore: refused: /home/me/.cache/cpython belongs to user 0, not to us
+    pycstore: refused: /home/me/.cache/cpython belongs to user 0, not to you
     hint: run as that user, or as root
     pycstore: /home/me/.cache/cpython is shared with other programs (its mode makes it a directory for the files of all users); use a separate directory for the store, such as ~/.cache/cpython
     ");
