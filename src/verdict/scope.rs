@@ -184,10 +184,35 @@ fn built(glob: &str, case: Case) -> Result<[Glob; 2], BadGlob> {
     }
     let build = |pattern: &str| {
         let mut builder = GlobBuilder::new(pattern);
-        let built = builder.literal_separator(true).case_insensitive(case == Case::Ignored).build();
-        built.map_err(|source| BadGlob::Syntax { glob: glob.to_string(), source })
+        builder.literal_separator(true).empty_alternates(true).case_insensitive(case == Case::Ignored);
+        builder.build().map_err(|source| BadGlob::Syntax { glob: glob.to_string(), source })
     };
-    Ok([build(glob)?, build(&format!("{}/**", glob.trim_end_matches('/')))?])
+    let clean = without_empty_components(glob);
+    Ok([build(&clean)?, build(&format!("{}/**", clean.trim_end_matches('/')))?])
+}
+
+/// The glob without what makes no difference in a path, but would match no source: repeated slashes and the component `.`.
+fn without_empty_components(glob: &str) -> String {
+    let mut components = vec![String::new()];
+    let (mut class_length, mut is_escaped) = (None, false);
+    for character in glob.chars() {
+        // `]` is a member of a class that it begins.
+        class_length = match (character, class_length) {
+            _ if is_escaped => class_length,
+            ('[', None) => Some(0),
+            (']', Some(1..)) => None,
+            ('!' | '^', Some(0)) => Some(0),
+            (_, length) => length.map(|length: usize| length + 1),
+        };
+        is_escaped = character == '\\' && !is_escaped && class_length.is_none();
+        match components.last_mut() {
+            Some(component) if character != '/' || class_length.is_some() => component.push(character),
+            _ => components.push(String::new()),
+        }
+    }
+    let root = if glob.starts_with('/') { "/" } else { "" };
+    components.retain(|component| !component.is_empty() && component != ".");
+    root.to_string() + &components.join("/")
 }
 
 impl Scope {
@@ -304,6 +329,26 @@ mod tests {
         assert!(Keep::of(many[..100].iter().copied()).is_ok());
         let error = Keep::of(many.into_iter().chain(["/"])).unwrap_err().to_string();
         assert!(error.contains("65536 bytes altogether"), "{error}");
+    }
+
+    #[test]
+    fn globs_keep_however_their_slashes_are_spelled() {
+        for glob in [
+            "/a/keep//**",
+            "/a//keep/**",
+            "//a/keep",
+            "/a/./keep/**",
+            "/a/keep/.",
+            "/./a/k?ep//./**",
+            "**//keep/**",
+            "/a/[/.k]eep/.//",
+            "/a/keep{,2}/**",
+        ] {
+            let keep = Keep::of([glob]).unwrap();
+            assert!(keep.matches(Path::new("/a/keep/m.py")), "{glob}");
+            assert!(!keep.matches(Path::new("/a/other/m.py")), "{glob}");
+        }
+        assert!(Keep::of(["/a/.keep/..x/*"]).unwrap().matches(Path::new("/a/.keep/..x/m.py")));
     }
 
     #[test]
