@@ -96,7 +96,9 @@ impl Adopter<'_> {
     ) -> io::Result<Adopted> {
         let mut original = match cache.open_entry(&victim.name) {
             Ok(original) => original,
-            Err(_) => return Ok(Adopted::No),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Adopted::No),
+            // It may still be the planned one, and there is no copy of it.
+            Err(error) => return Err(error),
         };
         let metadata = directory::metadata_of(&original)?;
         if (metadata.identity, metadata.bytes, metadata.modified)

@@ -384,3 +384,25 @@ fn what_was_adopted_but_cannot_be_removed_is_told() {
     assert_eq!(document["owners"][0]["adopted"]["files"], json!(2), "{document}");
     assert_eq!(document["failures"][0]["files"], json!(2), "{document}");
 }
+
+#[test]
+fn what_cannot_be_opened_is_adopted_or_stays() {
+    let program = env!("CARGO_BIN_EXE_pycstore");
+    let mut seen = Vec::new();
+    for limit in 5..24 {
+        let world = World::new();
+        let sources = ["a.py", "b.py", "c/d.py", "e/f.py", "g/h.py", "i/j/k.py"];
+        let project = world.project("proj", &sources);
+        compile_in_tree(&world, newest(), &[], &[&project]);
+        let script = format!("ulimit -n {limit}; exec '{program}' sweep \"$HOME/proj\" --adopt --threads 4");
+        let mut command = world.command("sh");
+        let told = answer(command.args(["-c", &script]).env("PYTHONPYCACHEPREFIX", &world.store));
+        for source in sources.map(|name| project.join(name)) {
+            let places = [cached(&source, newest(), ""), world.entry(&source, newest(), "")];
+            assert!(places.iter().any(|place| place.exists()), "{limit}: {source:?}: {told:?}");
+        }
+        seen.push((told.code, told.stderr));
+    }
+    assert!(seen.iter().any(|(_, told)| told.contains("Too many open files")), "{seen:?}");
+    assert_eq!(seen.last(), Some(&(0, String::new())));
+}
