@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Tells the temporary files of one process apart.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
+/// How many temporary names are tried.
+const MOST_ATTEMPTS: usize = 1000;
+
 /// Makes the directory of a store that is not there yet, as Python does at its first import.
 ///
 /// # Errors
@@ -109,11 +112,26 @@ struct TemporaryName<'a> {
 }
 
 impl<'a> TemporaryName<'a> {
-    /// A free name, `NAME.<decimal>`, as an interrupted `_write_atomic` would leave it.
-    fn new(directory: &'a Directory, name: &'a [u8]) -> TemporaryName<'a> {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let temporary = [name, format!(".{}{number:06}", std::process::id()).as_bytes()].concat();
-        TemporaryName { directory, name, temporary, is_temporary: false }
+    /// Makes something under a free name, `NAME.<decimal>`, as an interrupted `_write_atomic` would leave it. Another process
+    /// with the same id, in another container or before a restart, may have left some.
+    fn make<T>(
+        directory: &'a Directory,
+        name: &'a [u8],
+        make: impl Fn(&[u8]) -> io::Result<T>,
+    ) -> io::Result<(TemporaryName<'a>, T)> {
+        let mut attempts = 0;
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let temporary = [name, format!(".{}{number:06}", std::process::id()).as_bytes()].concat();
+            attempts += 1;
+            match make(&temporary) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempts < MOST_ATTEMPTS => {}
+                Err(error) => return Err(error),
+                Ok(made) => {
+                    return Ok((TemporaryName { directory, name, temporary, is_temporary: true }, made));
+                }
+            }
+        }
     }
 
     fn become_final(&mut self, over: Over) -> io::Result<()> {
@@ -143,10 +161,9 @@ impl<'a> NewLink<'a> {
         name: &'a [u8],
         (from, from_name): (&Directory, &[u8]),
     ) -> io::Result<NewLink<'a>> {
-        let mut link = TemporaryName::new(directory, name);
-        directory.add_link(&link.temporary, from, from_name)?;
-        link.is_temporary = true;
-        Ok(NewLink(link))
+        let link =
+            TemporaryName::make(directory, name, |temporary| directory.add_link(temporary, from, from_name))?;
+        Ok(NewLink(link.0))
     }
 
     /// The metadata of the linked file.
@@ -176,9 +193,8 @@ pub(crate) struct NewEntry<'a> {
 impl<'a> NewEntry<'a> {
     /// Creates the file with this mode, less the umask.
     pub(crate) fn create(directory: &'a Directory, name: &'a [u8], mode: u32) -> io::Result<NewEntry<'a>> {
-        let mut name = TemporaryName::new(directory, name);
-        let file = directory.make_file(&name.temporary, mode)?;
-        name.is_temporary = true;
+        let (name, file) =
+            TemporaryName::make(directory, name, |temporary| directory.make_file(temporary, mode))?;
         Ok(NewEntry { name, file })
     }
 
@@ -205,5 +221,25 @@ impl<'a> NewEntry<'a> {
     /// Gives it these times of last access and modification.
     pub(crate) fn set_times(&self, accessed: Moment, modified: Moment) -> io::Result<()> {
         set_times(&self.file, accessed, modified)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::directory::Access;
+
+    #[test]
+    fn temporaries_of_a_process_with_the_same_id_are_in_nobodys_way() {
+        let temporary = tempfile::tempdir().unwrap();
+        let next = NUMBER.load(Ordering::Relaxed);
+        for number in next..next + 100 {
+            let name = format!("m.cpython-312.pyc.{}{number:06}", std::process::id());
+            std::fs::write(temporary.path().join(name), "").unwrap();
+        }
+        let directory = Directory::open(temporary.path(), Access::List).unwrap();
+        write_in(&directory, b"m.cpython-312.pyc", 0o600, b"entry").unwrap();
+        assert_eq!(std::fs::read(temporary.path().join("m.cpython-312.pyc")).unwrap(), b"entry");
+        assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 101);
     }
 }
