@@ -3,8 +3,8 @@
 //! # Safety: rules for deleting
 //!
 //! 1. Only regular files whose *name* parses as an entry or a temporary, below the opened root. A file of four bytes or
-//!    more without `\r\n` in bytes 2–3 is not bytecode: only `--corrupt` and `--all` remove it; every other selector
-//!    keeps and reports it.
+//!    more without `\r\n` in bytes 2–3 is not bytecode: only `--corrupt`, `--all` and a mark in `browse` remove it; every other
+//!    selector keeps and reports it.
 //! 2. The root is opened once and vetted ([`crate::store`]): it belongs to the user who runs us. On another user's store, root
 //!    has restarted the program as that user ([`crate::host::contained`]), so that no link or directory of that user can misuse
 //!    root's permissions. Below the root, all access is by directory descriptor, follows no symbolic link and crosses no mount
