@@ -3,10 +3,11 @@
 //! A file with holes costs who makes it nothing, and so do a thousand links to one file; each is read by some command.
 
 use crate::support::memory::peak_memory;
-use crate::support::{World, newest};
+use crate::support::{NOBODY, World, answer, assert_only_gone, newest, tool};
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -148,6 +149,23 @@ fn verify_without_recompile_does_not_keep_the_sound_entries() {
         "{grown} bytes for each of the entries, whose paths have {} each",
         source.as_os_str().len()
     );
+}
+
+/// Where the system grants no more threads, the one that there is does the work.
+#[test]
+fn without_more_threads_the_same_is_found_and_removed() {
+    let world = World::of_projects(&["a.py", "b.py"], &["c.py"]);
+    let command = world.unprivileged();
+    let gone = world.mirror(&world.home.join("gone"));
+    let before = World::snapshot(&world.store);
+    let mut limited = world.command(tool("prlimit", "util-linux"));
+    limited.arg("--nproc=1").arg(command.get_program()).args(["prune", "--orphans"]);
+    limited.env("PYTHONPYCACHEPREFIX", &world.store);
+    if rustix::process::geteuid().is_root() {
+        limited.uid(NOBODY).gid(NOBODY);
+    }
+    answer(&mut limited).exits(0);
+    assert_only_gone(&before, &World::snapshot(&world.store), &[&gone]);
 }
 
 /// What lies in source trees is read to be moved.
