@@ -106,6 +106,35 @@ mod tests {
     }
 
     #[test]
+    fn more_than_half_are_most() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let lock = Mutex::new(());
+        let held = lock.lock().unwrap();
+        let tell_of_this = || tell.send(ThreadNumber::of_this()).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                tell_of_this();
+                assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+            });
+            let for_file = told.recv().unwrap();
+            scope.spawn(|| {
+                tell_of_this();
+                drop(lock.lock());
+            });
+            let for_thread = told.recv().unwrap();
+            let began = Instant::now();
+            let are_waiting = || of(&[for_file]) == Blocked::Most && of(&[for_thread]) == Blocked::Few;
+            while !are_waiting() && began.elapsed() < Duration::from_secs(60) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let said = [&[for_file, for_file, for_thread][..], &[for_file, for_thread]].map(of);
+            drop((writer, held));
+            assert_eq!(said, [Blocked::Most, Blocked::Few]);
+        });
+    }
+
+    #[test]
     fn of_no_thread_nothing_is_said() {
         assert_eq!(of(&[]), Blocked::Unknown);
         let ended = std::thread::spawn(ThreadNumber::of_this).join().unwrap();

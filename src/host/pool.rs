@@ -299,6 +299,45 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_shares_what_it_finds() {
+        let (workers, began) = (Mutex::new(std::collections::HashSet::new()), std::time::Instant::now());
+        let work = |(): &mut (), (): (), jobs: &mut Jobs<()>| {
+            let mut workers = workers.lock().unwrap();
+            workers.insert(std::thread::current().id());
+            if workers.len() < 2 {
+                drop(workers);
+                assert!(began.elapsed() < Duration::from_secs(60), "one worker does all");
+                std::thread::sleep(Duration::from_millis(1));
+                jobs.push(());
+                jobs.push(());
+            }
+        };
+        run(Threads::exactly(2), vec![()], || (), work, || {});
+        assert_eq!(workers.into_inner().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_pool_grows_only_while_processors_and_all_workers_wait() {
+        while processor_time() < TICK {
+            std::hint::spin_loop();
+        }
+        let (unused, used) = (processor_time() + Duration::from_secs(3600), Duration::ZERO);
+        for (workers, idle, processor, blocked, expected) in [
+            (1, 0, unused, Blocked::Most, 2),
+            (1, 0, unused, Blocked::Unknown, 2),
+            (4, 0, unused, Blocked::Most, 6),
+            (6, 0, unused, Blocked::Most, 6),
+            (1, 0, unused, Blocked::Few, 1),
+            (1, 1, unused, Blocked::Most, 1),
+            (1, 0, used, Blocked::Most, 1),
+        ] {
+            let threads = Threads { first: 1, most: 8 };
+            let wanted = Growth { threads, most: 6, processor }.wanted(workers, idle, || blocked);
+            assert_eq!(wanted, expected, "{workers} workers, {idle} idle, {processor:?}, {blocked:?}");
+        }
+    }
+
+    #[test]
     fn a_pool_grows_while_its_workers_wait() {
         let jobs: Vec<u32> = (0..200).collect();
         let slow = |count: &mut u32, _: u32, _: &mut Jobs<u32>| {

@@ -402,8 +402,8 @@ mod tests {
         };
         // Two workers met entries of the same owner.
         let mut both = suspects(Candidates::Skip, 70_000);
-        both.append(suspects(Candidates::Skip, 3));
-        assert_eq!((both.changed.len(), both.more_changed), (MANY_CHANGED + 3, 69_990));
+        both.append(suspects(Candidates::Skip, 30));
+        assert_eq!((both.changed.len(), both.more_changed), (2 * MANY_CHANGED, 69_990 + 20));
         // A recompilation decides some of them.
         assert_eq!(suspects(Candidates::Collect, 70_000).changed.len(), 70_000);
     }

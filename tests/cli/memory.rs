@@ -2,11 +2,12 @@
 //!
 //! A file with holes costs who makes it nothing, and so do a thousand links to one file; each is read by some command.
 
-use crate::support::World;
 use crate::support::memory::peak_memory;
+use crate::support::{NOBODY, World, answer, assert_only_gone, newest, tool};
 use std::fs::{self, File, FileTimes};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -115,6 +116,56 @@ fn no_file_makes_a_run_take_much_memory() {
     }
     let (peak, ended) = peak_memory(&world, ["prune", "--orphans", "--stale", "--quiet"]);
     assert!(peak < MOST && ended.code == 0, "{peak} bytes, {ended:?}");
+}
+
+/// Only a recompilation needs the sound entries, two paths and more of each.
+#[test]
+fn verify_without_recompile_does_not_keep_the_sound_entries() {
+    const DIRECTORIES: usize = 8;
+    const ENTRIES: usize = 1000;
+    let world = World::new();
+    let deep = vec!["deep".repeat(50); 4].join("/");
+    let source = world.write(format!("p/{deep}/0/m.py"), SOURCE);
+    let project = world.home.join("p").join(&deep);
+    world.compile(newest(), &[], &[&project]);
+    let entry = world.entry(&source, newest(), "");
+    let few = peak_memory(&world, ["verify"]);
+    // Of what has several links, no time of change is a finding.
+    let suffix = entry.file_name().unwrap().to_str().unwrap().strip_prefix("m.").unwrap();
+    for directory in (1..=DIRECTORIES).map(|number| project.join(number.to_string())) {
+        let mirror = world.mirror(&directory);
+        fs::create_dir(&directory).unwrap();
+        fs::create_dir(&mirror).unwrap();
+        for number in 0..ENTRIES {
+            fs::hard_link(&source, directory.join(format!("m{number}.py"))).unwrap();
+            fs::hard_link(&entry, mirror.join(format!("m{number}.{suffix}"))).unwrap();
+        }
+    }
+    let many = peak_memory(&world, ["verify"]);
+    assert_eq!((few.1.code, many.1.code), (0, 0), "{few:?} {many:?}");
+    let grown = many.0.saturating_sub(few.0) / (DIRECTORIES * ENTRIES) as u64;
+    assert!(
+        grown < 800,
+        "{grown} bytes for each of the entries, whose paths have {} each",
+        source.as_os_str().len()
+    );
+}
+
+/// Where the system grants no more threads, the one that there is does the work.
+#[test]
+fn without_more_threads_the_same_is_found_and_removed() {
+    let world = World::of_projects(&["a.py", "b.py"], &["c.py"]);
+    let command = world.unprivileged();
+    let gone = world.mirror(&world.home.join("gone"));
+    let before = World::snapshot(&world.store);
+    let mut limited = world.command(tool("prlimit", "util-linux"));
+    limited.arg("--nproc=1").arg(command.get_program()).args(["prune", "--orphans"]);
+    limited.env("PYTHONPYCACHEPREFIX", &world.store);
+    if rustix::process::geteuid().is_root() {
+        limited.uid(NOBODY).gid(NOBODY);
+    }
+    answer(&mut limited).exits(0);
+    assert_only_gone(&before, &World::snapshot(&world.store), &[&gone]);
 }
 
 /// What lies in source trees is read to be moved.

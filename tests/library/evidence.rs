@@ -109,6 +109,9 @@ fn a_file_in_a_directorys_place_is_no_witness_unless_it_is_a_text() {
         ("long", long.as_bytes(), true),
         ("longer", longer.as_bytes(), true),
         ("long with a wrong byte", &[long.as_bytes(), b"\xe9\n"].concat(), false),
+        ("long with a wrong byte before it", &[b"\xe9\n", long.as_bytes()].concat(), false),
+        ("text before an archive", &[long.as_bytes(), b"\nPK\x05\x06\0\0\0\0"].concat(), false),
+        ("archive before text", &[b"PK\x03\x04\0\0\0\0", long.as_bytes()].concat(), false),
     ] {
         let file = base.join(name);
         std::fs::write(&file, contents).unwrap();

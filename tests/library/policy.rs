@@ -86,6 +86,45 @@ fn what_is_no_bytecode_goes_with_corrupt_and_all_only() {
 }
 
 #[test]
+fn what_cannot_be_read_stays_whatever_is_asked() {
+    let unreadable = entry("m.cpython-39.pyc", 5, 4, Content::Unreadable(Why::Permission));
+    let cut = entry("m.cpython-39.pyc", 5, 4, Content::of(b"\xcb\x0d\r\n"));
+    let orphan = Status::Orphan(Orphan::Source);
+    for selector in [Selector::Orphans, Selector::Forgotten, Selector::All] {
+        let verdict = judge(&Policy::of([selector]), &unreadable, orphan);
+        assert_eq!(verdict, Verdict::Spare(Spared::Unreadable), "{selector:?}");
+    }
+    // It cannot be told which interpreter would load them.
+    let dead = Policy::of([Selector::DeadInterpreters]);
+    assert_eq!(judge(&dead, &unreadable, Status::Unknown(Why::Permission)), Verdict::Keep);
+    assert_eq!(judge(&dead, &cut, Status::Corrupt(Corrupt::Truncated)), Verdict::Keep);
+    // A budget evicts only what is known to be bytecode.
+    let budget = Policy { budget: Budget { disk: Some(0), files: None }, ..Policy::default() };
+    assert_eq!(judge(&budget, &unreadable, orphan), Verdict::Keep);
+    let zeros = entry("m.cpython-39.pyc", 5, 4, Content::of(&[0; 16]));
+    assert_eq!(judge(&budget, &zeros, orphan), Verdict::Keep);
+}
+
+#[test]
+fn what_was_chosen_stays_if_it_may_be_of_use_elsewhere() {
+    let good = |age| entry("m.cpython-312.pyc", age, age, good());
+    let unreadable = entry("m.cpython-312.pyc", 5, 4, Content::Unreadable(Why::Permission));
+    for (entry, status, expected) in [
+        (good(5), Status::Fresh, Verdict::Condemn),
+        (good(5), Status::Stale(Stale::Mtime), Verdict::Condemn),
+        (good(5), Status::Foreign, Verdict::Keep),
+        (good(5), Status::Unknown(Why::Unmounted), Verdict::Keep),
+        (good(0), Status::Temporary, Verdict::Keep),
+        (good(5), Status::Temporary, Verdict::Condemn),
+        (unreadable, Status::Orphan(Orphan::Source), Verdict::Spare(Spared::Unreadable)),
+    ] {
+        let circumstances = Circumstances { now: NOW, clock: Clock::Access, is_dead: &|_, _| false };
+        let policy = Policy::of([Selector::Listed]);
+        assert_eq!(policy.judge_listed(&entry, status, &circumstances), expected, "{status:?}");
+    }
+}
+
+#[test]
 fn a_young_temporary_stays_whatever_is_asked() {
     let young = entry("m.cpython-312.pyc.77", 0, 0, good());
     let old = entry("m.cpython-312.pyc.77", 1, 1, good());

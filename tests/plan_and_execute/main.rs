@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use support::compiled::compiled_by;
 use support::ordinary::as_ordinary_user;
@@ -346,6 +346,26 @@ fn a_stop_comes_before_the_next_file() {
         assert_only_gone(&before, &stage.tree(), &[]);
         assert_eq!((outcome.left, outcome.removed.files, outcome.directories), (planned, 0, 0));
         assert_eq!((directories, outcome.directories_left), (3, 3));
+    }
+}
+
+#[test]
+fn a_stop_comes_between_two_files_of_a_directory_and_before_the_directories() {
+    for last in [1, 3] {
+        let stage = Stage::new();
+        for stem in ["one", "three", "two"] {
+            stage.orphan("a", stem);
+        }
+        let store = stage.open(None);
+        let (stop, removed) = (AtomicBool::new(false), AtomicU64::new(0));
+        let on_removed = |_: &PlannedDirectory, _: &Victim| {
+            stop.store(removed.fetch_add(1, Ordering::Relaxed) + 1 == last, Ordering::Relaxed);
+        };
+        let execution = Execution::new(&store, &orphans(), &stop).reporting(&on_removed);
+        let outcome = execution.finish(plan(&store, &orphans()), Threads::exactly(1), |_| {});
+        assert_eq!((outcome.removed.files, outcome.left.files), (last, 3 - last));
+        assert_eq!((outcome.directories, outcome.directories_left), (0, 2));
+        assert_eq!(fs::read_dir(stage.mirror("a")).unwrap().count() as u64, 3 - last);
     }
 }
 
@@ -867,6 +887,66 @@ fn an_orphan_whose_source_is_back_stays() {
     }
 }
 
+/// `m.hy` has the slot of `m.py`.
+#[test]
+fn an_orphan_whose_source_of_another_suffix_is_back_stays() {
+    for policy in [orphans(), Policy::of([Selector::Orphans, Selector::Stale])] {
+        let stage = Stage::new();
+        let sources = stage.base.join("gone/a");
+        let entries = ["one", "two"].map(|stem| stage.orphan("a", stem));
+        for (entry, source) in entries.iter().zip(["one.hy", "two.hy"]) {
+            fs::write(entry, compiled_by(HEADER, &sources.join(source))).unwrap();
+            date_back(entry);
+        }
+        fs::create_dir_all(&sources).unwrap();
+        fs::write(sources.join("other.py"), "").unwrap();
+        let store = stage.open(None);
+        let plan = plan(&store, &policy);
+        assert_eq!(plan.tally().files, 2);
+        fs::write(sources.join("one.hy"), "").unwrap();
+        // Not what the entry was compiled from.
+        fs::write(sources.join("two.txt"), "").unwrap();
+        let [path, other] = entries;
+        let outcome = stage.carry_out(&store, plan, &[&other]);
+        assert_eq!(kept(&outcome), [(path, Spared::SourceRecorded)]);
+    }
+}
+
+/// By `u/bin`, a link, CPython keeps the entry of `dotfiles/lib/m.py` in the mirror of `u/lib`.
+#[test]
+fn an_orphan_whose_recorded_source_is_back_stays() {
+    for has_directory in [true, false] {
+        let stage = Stage::new();
+        let at = |path: &str| stage.base.join(path);
+        for directory in ["dotfiles/bin", "dotfiles/lib", "u"] {
+            fs::create_dir_all(at(directory)).unwrap();
+        }
+        symlink("../dotfiles/bin", at("u/bin")).unwrap();
+        if has_directory {
+            fs::create_dir(at("u/lib")).unwrap();
+            fs::write(at("u/lib/other.py"), "").unwrap();
+        }
+        let mirror = stage.store.join(stage.base.strip_prefix("/").unwrap()).join("u/lib");
+        fs::create_dir_all(&mirror).unwrap();
+        // CPython's own way to that entry.
+        fs::create_dir(mirror.with_file_name("bin")).unwrap();
+        let [path, other] = ["one", "two"].map(|stem| {
+            let entry = mirror.join(format!("{stem}.cpython-312.pyc"));
+            let source = at("u/bin/../lib").join(format!("{stem}.py"));
+            fs::write(&entry, compiled_by(HEADER, &source)).unwrap();
+            date_back(&entry);
+            entry
+        });
+        fs::write(at("dotfiles/lib/other.py"), "").unwrap();
+        let store = stage.open(None);
+        let plan = plan(&store, &orphans());
+        assert_eq!(plan.tally().files, 2);
+        fs::write(at("dotfiles/lib/one.py"), "").unwrap();
+        let outcome = stage.carry_out(&store, plan, &[&other]);
+        assert_eq!(kept(&outcome), [(path, Spared::SourceReturned)], "{has_directory}");
+    }
+}
+
 #[test]
 fn an_orphan_whose_directory_of_sources_is_back_stays() {
     let changes: [(&str, SourceChange, Option<Spared>); 4] = [
@@ -1183,7 +1263,8 @@ fn a_recorded_source_keeps_an_orphan_if_its_path_leads_through_dots() {
         // No path is so long.
         ("real", &around, false),
     ];
-    for case in cases.iter().map(Some).chain([None]) {
+    let all = cases.iter().map(Some).chain([None]);
+    for (case, has_directory) in all.flat_map(|case| [(case, false), (case, true)]) {
         let stage = Stage::new();
         let living = stage.base.join("living");
         fs::create_dir_all(living.join("deep")).unwrap();
@@ -1199,6 +1280,10 @@ fn a_recorded_source_keeps_an_orphan_if_its_path_leads_through_dots() {
         fs::write(&entry, [&*compiled_by(HEADER, &path), b"/../"].concat()).unwrap();
         date_back(&entry);
         stage.delete_sources("a");
+        if has_directory {
+            fs::create_dir_all(stage.base.join("gone/a")).unwrap();
+            fs::write(stage.base.join("gone/a/other.py"), "").unwrap();
+        }
         let store = stage.open(None);
         let outcome = carry_out(&store, plan(&store, &orphans()));
         assert_eq!(entry.exists(), is_kept, "{}", path.display());

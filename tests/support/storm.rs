@@ -56,7 +56,7 @@ pub fn with_default_signals(world: &World, program: &str) -> Command {
 pub fn start(world: &World, arguments: &[&str]) -> Child {
     let mut command = with_default_signals(world, env!("CARGO_BIN_EXE_pycstore"));
     command.env("PYTHONPYCACHEPREFIX", &world.store).args(arguments);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 pub fn ended(child: Child) -> (Answer, Option<i32>) {

@@ -48,13 +48,17 @@ fn a_terminal_that_goes_away_ends_it() {
         screen.press(keys).until_shown(if keys == "ad" { ASKED } else { "kept" });
         assert_hung_up(screen.hangs_up());
     }
-    // One that was told to outlive its terminal has nobody who could end it.
-    let mut browse = world.command("/bin/sh");
-    browse.env("PYTHONPYCACHEPREFIX", &world.store).args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
-    browse.arg(world.program().get_program()).arg("browse");
-    let mut screen = OnScreen::start(&browse);
-    screen.until_shown("kept");
-    assert_eq!(screen.hangs_up(), ScreenEnd::Exit(2));
+    // One that was told to outlive its terminal has nobody who could end it. As the leader of the session it gets SIGCONT when
+    // the terminal goes away; as the child of a shell it gets no signal. The size is that which tput(1) takes a terminal of
+    // this name to have: a change of it would be drawn, and that fails.
+    for script in ["trap '' HUP; exec \"$@\"", "trap '' HUP; \"$@\"; exit $?"] {
+        let mut browse = world.command("/bin/sh");
+        browse.env("PYTHONPYCACHEPREFIX", &world.store).args(["-c", script, "sh"]);
+        browse.arg(world.program().get_program()).arg("browse");
+        let mut screen = OnScreen::start(&browse);
+        screen.until_shown(&total(&world)).resize(80).until_shown(&total(&world));
+        assert_eq!(screen.hangs_up(), ScreenEnd::Exit(2), "{script}");
+    }
     assert_gone(&world, &before, &[]);
 }
 

@@ -5,6 +5,7 @@ use crate::support::{World, assert_only_gone, newest};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,17 @@ fn number_after(text: &str, words: &str) -> usize {
     number.parse().unwrap()
 }
 
+/// Waits until something is removed of what [`grow`] made.
+#[track_caller]
+fn wait_for_a_removal(gone: &Path, directories: usize) {
+    // A removal begins at one end or at the other.
+    let ends = [0, directories - 1].map(|number| gone.join(format!("d{number:03}/m000.cpython-312.pyc")));
+    let began = Instant::now();
+    while ends.iter().all(|path| path.exists()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
+    }
+}
+
 #[test]
 fn a_signal_stops_between_two_files() {
     const DIRECTORIES: usize = 150;
@@ -26,15 +38,17 @@ fn a_signal_stops_between_two_files() {
     let living = world.project("living", &["a.py"]);
     world.compile(newest(), &[], &[&living]);
     let before = World::snapshot(&world.store);
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+    // With a time limit a child process does the work, and gets the signal from its parent.
+    for (signal, limit) in [
+        (Signal::INT, None),
+        (Signal::TERM, None),
+        (Signal::HUP, None),
+        (Signal::TERM, Some("--max-runtime=1h")),
+    ] {
         let gone = grow(&world, DIRECTORIES, EACH);
-        let child = start(&world, &["--threads", "1", "prune", "--orphans"]);
-        // It begins at one end or at the other.
-        let ends = [0, DIRECTORIES - 1].map(|number| gone.join(format!("d{number:03}/m000.cpython-312.pyc")));
-        let began = Instant::now();
-        while ends.iter().all(|path| path.exists()) {
-            assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
-        }
+        let arguments = ["--threads", "1", "prune", "--orphans"].into_iter().chain(limit);
+        let child = start(&world, &arguments.collect::<Vec<_>>());
+        wait_for_a_removal(&gone, DIRECTORIES);
         kill_process(Pid::from_child(&child), signal).unwrap();
         let (told, by_signal) = ended(child);
         assert_eq!(by_signal, Some(signal.as_raw()), "{told:?}");
@@ -49,6 +63,21 @@ fn a_signal_stops_between_two_files() {
         assert_eq!(number_after(&next.stdout, "\nremoved "), left);
         assert_only_gone(&before, &World::snapshot(&world.store), &[&gone]);
     }
+}
+
+/// It must not go on unseen, with the store's lock.
+#[test]
+fn the_process_that_works_ends_with_its_parent() {
+    const DIRECTORIES: usize = 150;
+    let world = World::new();
+    let gone = grow(&world, DIRECTORIES, 150);
+    let child = start(&world, &["--threads", "1", "prune", "--orphans", "--max-runtime", "1h"]);
+    wait_for_a_removal(&gone, DIRECTORIES);
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    // Its output ends when the last process has ended that writes there.
+    let (told, by_signal) = ended(child);
+    assert_eq!(by_signal, Some(Signal::KILL.as_raw()), "{told:?}");
+    assert!(count(&gone) > 0, "all was removed: {told:?}");
 }
 
 /// A plan of more victims than are held goes on in portions while the rest of the store is looked at.
@@ -257,24 +286,19 @@ fn a_signal_ends_a_run_whose_output_is_not_read_and_it_is_recorded() {
 
 #[test]
 fn a_signal_that_is_ignored_from_the_start_stops_nothing() {
-    let world = World::new();
-    let gone = grow(&world, 100, 150);
-    let mut command = world.command("sh");
-    command.args([
-        "-c",
-        "trap '' HUP; exec \"$0\" --threads 1 prune --orphans",
-        env!("CARGO_BIN_EXE_pycstore"),
-    ]);
-    command.env("PYTHONPYCACHEPREFIX", &world.store);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let ends = [0, 99].map(|number| gone.join(format!("d{number:03}/m000.cpython-312.pyc")));
-    let began = Instant::now();
-    while ends.iter().all(|path| path.exists()) {
-        assert!(began.elapsed() < Duration::from_secs(60), "it removes nothing");
+    for limit in [None, Some("--max-runtime=1h")] {
+        let world = World::new();
+        let gone = grow(&world, 100, 150);
+        let mut command = world.command("sh");
+        command.args(["-c", "trap '' HUP; exec \"$0\" --threads 1 prune --orphans \"$@\""]);
+        command.arg(env!("CARGO_BIN_EXE_pycstore")).args(limit).env("PYTHONPYCACHEPREFIX", &world.store);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        wait_for_a_removal(&gone, 100);
+        kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+        let (told, by_signal) = ended(child);
+        assert_eq!((told.code, by_signal, count(&gone)), (0, None, 0), "{told:?}");
     }
-    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
-    let (told, by_signal) = ended(child);
-    assert_eq!((told.code, by_signal, count(&gone)), (0, None, 0), "{told:?}");
 }
 
 #[test]
