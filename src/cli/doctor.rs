@@ -186,10 +186,9 @@ fn look(
     let sharing = session.sharing(&opened.store);
     let known = KnownStore { named_by, sharing, schedule, last_run, locked };
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
-    let mut progress = session.progress("scanning");
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
-    let update = |entries| progress.update(entries);
-    Ok(OpenStore::look(known, &scan, &policy, circumstances, surroundings.guard(), update))
+    let progress = session.progress("scanning");
+    Ok(OpenStore::look(known, &scan, &policy, circumstances, surroundings.guard(), progress))
 }
 
 /// The schedule that prunes the store.

@@ -60,9 +60,8 @@ fn count(session: &Session, opened: &Opened) -> Option<Census> {
     let question = Question::Everything(UncheckedHashes::Trust);
     // Half of a limited time is for the scan before a removal.
     let scan = Scan { stop: opened.stop.flag(), ..opened.scan(question) };
-    let mut progress = session.progress("counting");
-    let parts =
-        scan.run(|| Counting::new(&policy, circumstances, &links), |entries| progress.update(entries));
+    let new_count = || Counting::new(&policy, circumstances, &links);
+    let parts = scan.run(new_count, session.progress("counting"));
     let is_whole = opened.stop.cause().is_none() && !opened.store.is_lost();
     is_whole.then(|| Census::collect(parts))
 }

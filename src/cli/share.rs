@@ -174,8 +174,7 @@ impl ShareRun<'_> {
         let sharing = EntrySharing { store, links, kind, threads, linked, stop };
         for part in keys.parts() {
             let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
-            let mut progress = self.session.progress("comparing");
-            shared.append(sharing.run(groups, |entries| progress.update(entries)));
+            shared.append(sharing.run(groups, self.session.progress("comparing")));
             if opened.stop.cause().is_some() || store.is_lost() {
                 break;
             }

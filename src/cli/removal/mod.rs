@@ -302,10 +302,7 @@ impl RemovalRun<'_> {
                 plan.directories.iter().for_each(|planned| list.files(planned));
                 expectation.finish(plan)
             }
-            Mode::Real => {
-                let mut progress = self.session.progress("removed");
-                execution.finish(plan, opened.threads(), |entries| progress.update(entries))
-            }
+            Mode::Real => execution.finish(plan, opened.threads(), self.session.progress("removed")),
         };
         if is_previewed {
             (outcome.groups, outcome.held_back) = Default::default();

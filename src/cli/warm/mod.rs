@@ -140,8 +140,7 @@ fn fill(
     let is_fresh = |entry: &Path| fresh.contains(entry);
     let (store, threads, stop) = (&opened.store, opened.threads(), opened.stop.flag());
     let compile_all = |groups: &[SourceGroup]| {
-        let mut progress = session.progress("compiling");
-        compile(store, groups, &is_fresh, runners, threads, stop, |sources| progress.update(sources))
+        compile(store, groups, &is_fresh, runners, threads, stop, session.progress("compiling"))
     };
     if options.no_reuse {
         return Ok(compile_all(&groups));
@@ -149,10 +148,7 @@ fn fill(
     let scope = not_kept(session, opened)?;
     let scan = opened.scan(Question::Everything(UncheckedHashes::Check));
     let entries = EntryReuse { scan, scope: &scope };
-    let mut reuse = {
-        let mut progress = session.progress("scanning");
-        entries.run(groups, &is_fresh, |entries| progress.update(entries))
-    };
+    let mut reuse = entries.run(groups, &is_fresh, session.progress("scanning"));
     let mut compilation = compile_all(&reuse.groups);
     compilation.append(std::mem::take(&mut reuse.done));
     let mut rest = entries.repeat(reuse);
@@ -176,10 +172,7 @@ fn plan(
         scan: opened.scan(Question::Everything(UncheckedHashes::Trust)),
         runners,
         interpreters: &|| session.interpreters_with(opened),
-        progress: &|| {
-            let mut progress = session.progress("scanning");
-            Box::new(move |entries| progress.update(entries))
-        },
+        progress: &|| Box::new(session.progress("scanning")),
         remarks: &mut |remark| match remark {
             Remark::Refused(complaint) => complain::fatal(&complaint.into()),
             Remark::Unreadable(unreadable) => complain::problem(&unreadable),
