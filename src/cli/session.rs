@@ -34,9 +34,7 @@ use std::sync::{Arc, OnceLock};
 /// One run of the program.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// The environment.
     pub environment: Environment,
-    /// The global options.
     pub global: Global,
     /// The contents of the configuration file.
     pub configuration: Configuration,
@@ -49,7 +47,6 @@ pub struct Session {
 /// The store and everything that a scan needs.
 #[derive(Debug)]
 pub struct Opened {
-    /// The store.
     pub store: Store,
     /// The evidence about missing sources.
     pub evidence: Evidence,

@@ -67,7 +67,6 @@ pub struct ShareOptions {
     /// Stop cleanly after DURATION. If a file system does not respond, pycstore records the run and ends five seconds later
     #[arg(long, value_name = "DURATION")]
     pub max_runtime: Option<Age>,
-    /// The scopes.
     #[command(flatten)]
     pub scope: ScopeOptions,
 }

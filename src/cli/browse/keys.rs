@@ -11,27 +11,16 @@ pub enum PressedKey {
     Character(char),
     /// The arrow upwards, and so on.
     Up,
-    /// See [`PressedKey::Up`].
     Down,
-    /// See [`PressedKey::Up`].
     Left,
-    /// See [`PressedKey::Up`].
     Right,
-    /// See [`PressedKey::Up`].
     PageUp,
-    /// See [`PressedKey::Up`].
     PageDown,
-    /// See [`PressedKey::Up`].
     Home,
-    /// See [`PressedKey::Up`].
     End,
-    /// See [`PressedKey::Up`].
     Enter,
-    /// See [`PressedKey::Up`].
     Escape,
-    /// See [`PressedKey::Up`].
     Backspace,
-    /// See [`PressedKey::Up`].
     Tab,
     /// Ctrl+R: removes what is shown for review.
     Confirm,

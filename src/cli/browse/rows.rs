@@ -31,7 +31,6 @@ pub enum Item {
 /// What a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenPlace {
-    /// The statuses.
     Statuses,
     /// The cache tags.
     Tags,

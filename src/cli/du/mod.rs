@@ -49,7 +49,6 @@ pub struct DuOptions {
     /// Show apparent sizes instead of disk usage
     #[arg(long)]
     pub apparent_size: bool,
-    /// The format.
     #[command(flatten)]
     pub format: FormatOptions,
     /// Also list other stores on this machine: those in the usual places of users and applications, and directories
@@ -60,7 +59,6 @@ pub struct DuOptions {
     /// Prometheus' node exporter, also if there is no store. This scans the store once more. prune can write the same FILE
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }

@@ -34,7 +34,6 @@ pub(super) struct Inspected<'a> {
     pub status: Status,
     /// The path of its usual source.
     pub source: Option<&'a Path>,
-    /// Its owner.
     pub owner: &'a Owner,
     /// The other links of its file.
     pub others: Option<&'a OtherLinks<'a>>,

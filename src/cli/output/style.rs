@@ -15,9 +15,7 @@ pub enum Style {
 /// The role of a text, which determines its style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// A heading.
     Heading,
-    /// A total.
     Total,
     /// Something that is removed or can be removed.
     Gone,

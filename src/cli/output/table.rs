@@ -14,7 +14,6 @@ use std::io::{self, Write};
 /// A column before the path.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
-    /// Its heading.
     pub heading: &'static str,
     /// How its cells are aligned.
     pub alignment: Alignment,

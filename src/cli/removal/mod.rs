@@ -108,7 +108,6 @@ pub enum RunEnd {
 }
 
 impl RunEnd {
-    /// Its exit.
     pub fn exit(self) -> Exit {
         let (RunEnd::Skipped(exit) | RunEnd::Finished(exit)) = self;
         exit
