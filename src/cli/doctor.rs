@@ -113,8 +113,7 @@ fn write_metrics(
     let (started, duration) = (session.environment.now, began.elapsed());
     let store = session.store().value.map(|path| json::text(&real_path(&path))).unwrap_or_default();
     let examination = Examination { store: &store, findings, exit, started, duration };
-    let written = examination.write(&session.environment.absolute(path));
-    written.inspect_err(|error| complain::problem(error)).is_ok()
+    complain::is_done(examination.write(&session.environment.absolute(path)))
 }
 
 /// Gathers the facts; reports what cannot be read.

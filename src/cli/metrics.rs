@@ -153,8 +153,11 @@ impl MeasuredCommand {
             latest: &latest,
         };
         let metrics = metrics.exposition();
-        let printed = if is_printed { metrics.write_to(io::stdout()) } else { Ok(()) };
-        let written = path.map_or(Ok(()), |path| metrics.write(&path));
-        [printed, written].iter().filter_map(|it| it.as_ref().err()).for_each(|it| complain::problem(it));
+        if is_printed {
+            complain::is_done(metrics.write_to(io::stdout()));
+        }
+        if let Some(path) = path {
+            complain::is_done(metrics.write(&path));
+        }
     }
 }

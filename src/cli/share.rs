@@ -209,9 +209,7 @@ impl ShareRun<'_> {
         let (began, journal) = (self.began, self.journal.as_ref().ok().cloned());
         self.opened.stop.on_overrun(exit, move || {
             let run = run.unfinished(began.elapsed(), Tally::default());
-            if let Some(Err(error)) = journal.map(|journal| journal.record(&run)) {
-                complain::problem(&error);
-            }
+            complain::is_done(journal.map_or(Ok(()), |journal| journal.record(&run)));
         });
     }
 
@@ -219,18 +217,9 @@ impl ShareRun<'_> {
     fn record(&self, shared: &ShareOutcome, exit: Exit) -> Exit {
         let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
         let run = Run::of_share(&self.opened.store, started, self.began.elapsed(), names, shared, exit);
-        let recorded = match &self.journal {
-            Ok(journal) => journal.record(&run),
-            // Without a home there is no history.
-            Err(_) => Ok(()),
-        };
-        match recorded {
-            Ok(()) => exit,
-            Err(error) => {
-                complain::problem(&error);
-                Exit::Incomplete
-            }
-        }
+        // Without a home there is no history.
+        let recorded = self.journal.as_ref().map_or(Ok(()), |journal| journal.record(&run));
+        if complain::is_done(recorded) { exit } else { Exit::Incomplete }
     }
 
     /// The result, on standard output.

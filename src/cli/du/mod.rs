@@ -142,8 +142,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
 fn write_metrics(session: &Session, opened: &Opened, path: &Path) -> bool {
     let latest = Journal::of_store(&session.environment, &opened.store).and_then(|journal| journal.latest());
     let metrics = metrics::of_store(session, opened, Budget::default(), &latest.unwrap_or_default());
-    let written = metrics.write(&session.environment.absolute(path));
-    written.inspect_err(|error| complain::problem(error)).is_ok()
+    complain::is_done(metrics.write(&session.environment.absolute(path)))
 }
 
 /// The options that limit what is counted, as text.

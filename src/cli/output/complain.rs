@@ -73,6 +73,11 @@ pub fn problem(error: &(dyn Error + 'static)) {
     print(&one_line(error), None);
 }
 
+/// Reports an error, after which the run continues; returns whether there was none.
+pub fn is_done<E: Error + 'static>(done: Result<(), E>) -> bool {
+    done.inspect_err(|error| problem(error)).is_ok()
+}
+
 /// Several such problems. What a full or read-only disk causes is one line with a number: it would be one for each file.
 pub fn problems<E: Error + 'static>(errors: &[E]) {
     let mut of_disk: BTreeMap<io::ErrorKind, (&E, u64)> = BTreeMap::new();
