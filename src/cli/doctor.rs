@@ -275,7 +275,7 @@ fn nothing_found(facts: &Facts) -> String {
     let store = match &facts.store {
         StoreState::Open(store) => {
             let files = human::counted(store.exposure.files, "file");
-            let pruned = match &store.last_run {
+            let pruned = match &store.known.last_run {
                 Ok(Some(run)) => format!(", pruned {}", date::ago(run.started, facts.now)),
                 _ => String::new(),
             };
