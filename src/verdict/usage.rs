@@ -80,7 +80,7 @@ impl Usage {
             share.settle(&links);
             whole.join(Share { tags: BTreeSet::new(), ..share.clone() });
         }
-        usage.add_sums(whole);
+        (usage.total, usage.reclaimable, usage.statuses) = (whole.tally, whole.reclaimable, whole.statuses);
         usage.groups = view.map(|view| view.collect(groups, &spellings)).unwrap_or_default();
         usage.groups.iter_mut().for_each(|group| group.share.settle(&links));
         let rows = owners.into_iter().filter(|(_, share)| !share.tally.is_empty());
@@ -89,10 +89,6 @@ impl Usage {
         usage.owners.sort_by_cached_key(key);
         usage.troubles.sort_by(|one, other| one.path().cmp(other.path()));
         usage
-    }
-
-    fn add_sums(&mut self, whole: Share) {
-        (self.total, self.reclaimable, self.statuses) = (whole.tally, whole.reclaimable, whole.statuses);
     }
 
     /// The files of which several owners have links.

@@ -109,7 +109,7 @@ pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
     let held = complain::hold();
     let ended = app.on_screen();
     app.finish_removal();
-    held.release();
+    drop(held);
     if !quiet {
         let mut out = io::stdout().lock();
         for line in &app.done {

@@ -26,7 +26,7 @@ type Messages = Vec<(String, Option<String>)>;
 /// The messages that wait until the screen is free; none while they are printed at once.
 static HELD: Mutex<Option<Messages>> = Mutex::new(None);
 
-/// Messages are held as long as this exists: something else is drawn on the terminal.
+/// Messages are held as long as this exists, and then printed: something else is drawn on the terminal.
 #[derive(Debug)]
 pub struct HeldMessages(());
 
@@ -39,13 +39,6 @@ pub fn hold() -> HeldMessages {
 /// Whether messages are held.
 pub fn is_holding() -> bool {
     lock_held().is_some()
-}
-
-impl HeldMessages {
-    /// Prints the held messages.
-    pub fn release(self) {
-        drop(self);
-    }
 }
 
 impl Drop for HeldMessages {
