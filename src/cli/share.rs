@@ -203,7 +203,7 @@ impl ShareRun<'_> {
 
     /// Lets the run be recorded if the file system does not respond; what it freed is not known then.
     fn record_overrun(&self) {
-        let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
+        let (started, names) = (self.session.environment.now, &self.selection.names);
         let (none, exit) = (ShareOutcome::default(), Exit::Incomplete);
         let run = Run::of_share(&self.opened.store, started, Duration::ZERO, names, &none, exit);
         let (began, journal) = (self.began, self.journal.as_ref().ok().cloned());
@@ -215,7 +215,7 @@ impl ShareRun<'_> {
 
     /// Adds the run to the history. Returns its exit: `exit`, or incomplete where the record could not be written.
     fn record(&self, shared: &ShareOutcome, exit: Exit) -> Exit {
-        let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
+        let (started, names) = (self.session.environment.now, &self.selection.names);
         let run = Run::of_share(&self.opened.store, started, self.began.elapsed(), names, shared, exit);
         // Without a home there is no history.
         let recorded = self.journal.as_ref().map_or(Ok(()), |journal| journal.record(&run));

@@ -143,7 +143,7 @@ impl Run {
         store: &Store,
         started: Moment,
         duration: Duration,
-        selectors: impl IntoIterator<Item = impl Into<String>>,
+        selectors: &[String],
         outcome: &Outcome,
         exit: Exit,
     ) -> Run {
@@ -156,7 +156,7 @@ impl Run {
             store_bytes: json::bytes(store.real_path()),
             device,
             inode,
-            selectors: selectors.into_iter().map(Into::into).collect(),
+            selectors: selectors.to_vec(),
             removed: Removed {
                 files: outcome.removed.files,
                 directories: outcome.directories,
@@ -177,7 +177,7 @@ impl Run {
         store: &Store,
         started: Moment,
         duration: Duration,
-        selectors: impl IntoIterator<Item = impl Into<String>>,
+        selectors: &[String],
         outcome: &ShareOutcome,
         exit: Exit,
     ) -> Run {
@@ -196,7 +196,7 @@ impl Run {
     pub fn of_locked(
         store: &Store,
         started: Moment,
-        selectors: impl IntoIterator<Item = impl Into<String>>,
+        selectors: &[String],
         exit: Exit,
         locked: Locked,
     ) -> Run {
@@ -362,7 +362,14 @@ mod tests {
         let mut outcome =
             ShareOutcome { freed: Tally { files: 3, bytes: 30, disk: 12_288 }, ..ShareOutcome::default() };
         let run = |outcome: &ShareOutcome, exit| {
-            Run::of_share(&store, Moment::default(), Duration::ZERO, [SHARE, "tag x"], outcome, exit)
+            Run::of_share(
+                &store,
+                Moment::default(),
+                Duration::ZERO,
+                &[SHARE, "tag x"].map(String::from),
+                outcome,
+                exit,
+            )
         };
         let done = run(&outcome, Exit::Done);
         assert!(done.is_share() && done.is_success());

@@ -146,7 +146,7 @@ fn plan_unit(plan: &mut EditPlan, path: &Path, lines: &[u8], scope: JobScope) ->
                 "pycstore did not write it",
                 format!(
                     "rename it, or schedule by cron: pycstore schedule install{} --with cron",
-                    option(scope)
+                    scope.option()
                 ),
             )
         };
@@ -268,7 +268,7 @@ pub fn check_manager(scope: JobScope) -> Result<(), Complaint> {
         JobScope::User => "user manager",
         JobScope::System => "system manager",
     };
-    let option = option(scope);
+    let option = scope.option();
     Err(Complaint::new(
         format!("no systemd {manager} runs here"),
         format!(
@@ -287,14 +287,6 @@ pub fn program(scope: JobScope) -> &'static str {
     match scope {
         JobScope::User => "systemctl --user",
         JobScope::System => "systemctl",
-    }
-}
-
-/// The option of `pycstore schedule` for this scope, with a space before it.
-fn option(scope: JobScope) -> &'static str {
-    match scope {
-        JobScope::User => "",
-        JobScope::System => " --system",
     }
 }
 
