@@ -232,9 +232,6 @@ impl<'a> From<&'a Finding> for DoctorLine<'a> {
 }
 
 /// Prints the findings, as JSON or as text.
-///
-/// # Errors
-/// Those of writing.
 pub fn print(
     session: &Session,
     findings: &[Finding],

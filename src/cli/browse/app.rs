@@ -78,9 +78,6 @@ struct RunningScan {
 }
 
 /// Runs the browser until it is quit.
-///
-/// # Errors
-/// Those of the terminal.
 pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
     let session = workshop.session();
     let home = session.environment.home.clone();

@@ -21,9 +21,6 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 /// Prints the groups, the directories' own room and the total.
-///
-/// # Errors
-/// Those of writing.
 pub fn print(
     out: &mut dyn Write,
     dimensions: &[Dimension],
@@ -72,9 +69,6 @@ pub fn print(
 }
 
 /// Prints headings and rows.
-///
-/// # Errors
-/// Those of writing.
 pub fn print_rows(
     out: &mut dyn Write,
     headings: &[&str],

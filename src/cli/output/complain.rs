@@ -112,9 +112,6 @@ pub fn advise(message: &str, hint: &str) {
 }
 
 /// Asks a question that the user answers on the same line.
-///
-/// # Errors
-/// Those of writing.
 pub fn ask(question: &str) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
     write!(stderr, "{} ", escaped(question))?;

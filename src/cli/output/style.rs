@@ -38,9 +38,6 @@ impl Style {
     }
 
     /// Writes a line in its tone.
-    ///
-    /// # Errors
-    /// Those of writing.
     pub fn write_line(self, out: &mut dyn Write, line: &str, tone: Tone) -> io::Result<()> {
         out.write_all(&self.paint(line.as_bytes(), tone))?;
         out.write_all(b"\n")

@@ -68,9 +68,6 @@ impl Table {
     }
 
     /// Prints the table.
-    ///
-    /// # Errors
-    /// Those of writing.
     pub fn print(&self, out: &mut dyn Write, terminal: &Terminal, style: Style) -> io::Result<()> {
         let kept = self.kept_columns(terminal);
         let mut table = comfy_table::Table::new();
