@@ -178,9 +178,8 @@ impl SweepPlan {
         let mut adopted: BTreeMap<Owner, Tally> = BTreeMap::new();
         for directory in &self.removal.directories {
             let Some(adoptions) = self.adoptions.get(&directory.relative) else { continue };
-            let sum = adopted.entry((*directory.owner).clone()).or_default();
             let moved = directory.victims.iter().filter(|victim| adoptions.contains_key(&victim.name));
-            moved.for_each(|victim| *sum += victim.size());
+            *adopted.entry((*directory.owner).clone()).or_default() += moved.map(Victim::size).sum();
         }
         adopted
     }

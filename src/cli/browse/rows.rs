@@ -161,10 +161,7 @@ impl RowList {
 
     /// The sums of the rows that are not entries.
     pub fn total_of_groups(&self) -> Tally {
-        self.groups.iter().fold(Tally::default(), |mut sum, row| {
-            sum += row.sums.tally;
-            sum
-        })
+        self.groups.iter().map(|row| row.sums.tally).sum()
     }
 
     /// What the rows stand for.
