@@ -47,7 +47,7 @@ pub fn budget(session: &Session, budget: Budget) -> Budget {
 }
 
 /// The limits of the configuration.
-pub fn configured_budget(session: &Session) -> Budget {
+fn configured_budget(session: &Session) -> Budget {
     let table = &session.configuration.prune;
     Budget { disk: table.max_size.map(|it| it.value.0), files: table.max_files.map(|it| it.value) }
 }

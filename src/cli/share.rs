@@ -91,7 +91,7 @@ pub fn run(session: &Session, options: &ShareOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_share(session, &options.scope, options.max_runtime)?;
     let (mode, purpose) =
         if options.dry_run { (Mode::DryRun, Purpose::Look) } else { (Mode::Real, Purpose::Remove) };
-    if let Some(age) = selection.max_runtime {
+    if let Some(age) = selection.intervals.max_runtime {
         supervision::begin()?;
         session.stop.limit(age);
     }
@@ -129,7 +129,7 @@ impl ShareRun<'_> {
             None => None,
         };
         opened.stop.on_signals()?;
-        if let Some(age) = self.selection.max_runtime {
+        if let Some(age) = self.selection.intervals.max_runtime {
             opened.stop.after(age);
         }
         let (policy, matched) = self.selection.policy_on(self.session, opened);

@@ -17,7 +17,7 @@ pub struct Column {
     pub heading: &'static str,
     alignment: CellAlignment,
     /// Columns with a higher rank are hidden first on a narrow terminal; rank zero is never hidden.
-    pub drop_priority: u8,
+    drop_priority: u8,
 }
 
 impl Column {

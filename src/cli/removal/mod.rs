@@ -131,7 +131,7 @@ pub fn carry_out(
     } else {
         Consent::Given
     };
-    if let Some(age) = selection.max_runtime {
+    if let Some(age) = selection.intervals.max_runtime {
         supervision::begin()?;
         session.stop.limit(age);
     }
@@ -202,7 +202,7 @@ impl RemovalRun<'_> {
         if !may_ask && let Some(exit) = self.begin()? {
             return Ok(RunEnd::Skipped(exit));
         }
-        if let Some(age) = self.selection.max_runtime {
+        if let Some(age) = self.selection.intervals.max_runtime {
             self.opened.stop.after(age);
         }
         let (policy, matched) = self.selection.policy_on(self.session, self.opened);

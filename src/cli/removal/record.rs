@@ -23,7 +23,7 @@ pub(super) fn is_due(
     selection: &Selection,
     journal: &Result<Journal, JournalError>,
 ) -> bool {
-    let (Some(interval), Ok(journal)) = (selection.min_interval, journal) else { return true };
+    let (Some(interval), Ok(journal)) = (selection.intervals.min_interval, journal) else { return true };
     match journal.due(interval, &selection.names, session.environment.now) {
         Ok(Due::Now) => true,
         Ok(Due::Later { last, next }) => {
