@@ -359,8 +359,7 @@ mod tests {
 
     #[test]
     fn the_timer_of_a_package_is_found_if_it_is_enabled() {
-        let temporary = tempfile::tempdir().unwrap();
-        let home = temporary.path().canonicalize().unwrap();
+        let (_temporary, home) = crate::temporary::directory();
         let units = Units::new(&Environment::of_test(home.to_str().unwrap()), JobScope::User).unwrap();
         let packaged = home.join("usr/lib/systemd/user").join(TIMER);
         for directory in [&packaged, &units.wanted].map(|path| path.parent().unwrap()) {

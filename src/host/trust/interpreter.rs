@@ -270,8 +270,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn world(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (temporary, base) = crate::temporary::directory();
         for (path, text) in files {
             let path = base.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -310,8 +310,7 @@ mod tests {
 
     #[test]
     fn both_ways_are_known_as_far_as_there_is_anything() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         std::fs::create_dir_all(base.join("data/me/store")).unwrap();
         std::fs::set_permissions(base.join("data"), std::fs::Permissions::from_mode(0o777)).unwrap();
         symlink(base.join("data/me"), base.join("home")).unwrap();
@@ -331,8 +330,7 @@ mod tests {
 
     #[test]
     fn every_link_in_between_is_on_the_way() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         for directory in ["real/bin", "theirs/deep", "ours"] {
             std::fs::create_dir_all(base.join(directory)).unwrap();
         }
@@ -370,8 +368,7 @@ mod tests {
     /// The cached answers are those of all ways, through links and writable directories.
     #[test]
     fn own_paths_are_those_without_a_stranger_on_any_way() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         for directory in ["own/deep", "open/deep", "sticky/deep"] {
             std::fs::create_dir_all(base.join(directory)).unwrap();
             std::fs::write(base.join(directory).join("m.py"), "").unwrap();
@@ -481,8 +478,7 @@ mod tests {
 
     #[test]
     fn in_a_sticky_directory_what_is_missing_is_anybodys() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         std::fs::create_dir(base.join("sticky")).unwrap();
         std::fs::set_permissions(base.join("sticky"), PermissionsExt::from_mode(0o1777)).unwrap();
         std::fs::write(base.join("sticky/there"), "").unwrap();
