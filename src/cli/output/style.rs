@@ -47,8 +47,7 @@ impl Style {
     pub fn paint(self, text: &[u8], tone: Tone) -> Vec<u8> {
         let style = match tone {
             _ if self == Style::Plain => return text.to_vec(),
-            Tone::Heading => anstyle::Style::new().effects(Effects::BOLD),
-            Tone::Total => anstyle::Style::new().effects(Effects::BOLD),
+            Tone::Heading | Tone::Total => anstyle::Style::new().effects(Effects::BOLD),
             Tone::Gone => AnsiColor::Yellow.on_default(),
             Tone::Added => AnsiColor::Green.on_default(),
             Tone::Quiet => anstyle::Style::new().effects(Effects::DIMMED),

@@ -96,8 +96,7 @@ fn invalidation_modes() -> impl TypedValueParser<Value = InvalidationMode> {
 
 /// Runs `pycstore warm`.
 pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
-    let hint = "run as that user: sudo -u USER pycstore warm …";
-    let opened = session.open_to_fill(hint)?;
+    let opened = session.open_to_fill("run as that user: sudo -u USER pycstore warm …")?;
     opened.stop.on_signals()?;
     let runners = Runners::new(Some(this_program()?));
     let no_interpreter = Cell::new(false);
