@@ -44,7 +44,7 @@ struct Libraries {
     known: BTreeMap<PathBuf, Option<Stranger>>,
 }
 
-/// The [`Libraries`] of each user.
+/// The libraries that were checked, for each user.
 #[derive(Debug, Default)]
 pub struct KnownLibraries(Mutex<BTreeMap<u32, Libraries>>);
 
