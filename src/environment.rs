@@ -103,16 +103,13 @@ impl Environment {
     pub fn places_of_all(&self) -> Places {
         let mut places = self.places.clone();
         if effective_user() == 0 {
-            places.homes.extend(self.homes_of_all());
+            for place in ["/home", "/Users"] {
+                let homes = std::fs::read_dir(place).into_iter().flatten().flatten();
+                places.homes.extend(homes.map(|home| home.path()));
+            }
+            places.homes.push(PathBuf::from("/root"));
         }
         places
-    }
-
-    /// The homes of all users, by their usual places.
-    fn homes_of_all(&self) -> Vec<PathBuf> {
-        let below =
-            |place: &str| std::fs::read_dir(place).into_iter().flatten().flatten().map(|home| home.path());
-        ["/home", "/Users"].into_iter().flat_map(below).chain([PathBuf::from("/root")]).collect()
     }
 
     /// The store where nothing names one; it need not exist. `None` without a home.

@@ -89,6 +89,11 @@ pub mod hostile;
 #[path = "../tests/support/special.rs"]
 mod special_files;
 
+/// Makes temporary directories, for tests.
+#[cfg(test)]
+#[path = "../tests/support/temporary.rs"]
+mod temporary;
+
 // The fuzzer (`tests/fuzz`) links the library alone; this is the binary's half for it.
 #[cfg(fuzzing)]
 #[allow(missing_docs, dead_code, reason = "the binary uses the rest")]

@@ -113,8 +113,7 @@ fn write_metrics(
     let (started, duration) = (session.environment.now, began.elapsed());
     let store = session.store().value.map(|path| json::text(&real_path(&path))).unwrap_or_default();
     let examination = Examination { store: &store, findings, exit, started, duration };
-    let written = examination.write(&session.environment.absolute(path));
-    written.inspect_err(|error| complain::problem(error)).is_ok()
+    complain::is_done(examination.write(&session.environment.absolute(path)))
 }
 
 /// Gathers the facts; reports what cannot be read.
@@ -186,10 +185,9 @@ fn look(
     let sharing = session.sharing(&opened.store);
     let known = KnownStore { named_by, sharing, schedule, last_run, locked };
     let circumstances = opened.circumstances(session.environment.now, &|_, _| false);
-    let mut progress = session.progress("scanning");
     let scan = opened.scan(Question::Everything(UncheckedHashes::Trust));
-    let update = |entries| progress.update(entries);
-    Ok(OpenStore::look(known, &scan, &policy, circumstances, surroundings.guard(), update))
+    let progress = session.progress("scanning");
+    Ok(OpenStore::look(known, &scan, &policy, circumstances, surroundings.guard(), progress))
 }
 
 /// The schedule that prunes the store.
@@ -234,9 +232,6 @@ impl<'a> From<&'a Finding> for DoctorLine<'a> {
 }
 
 /// Prints the findings, as JSON or as text.
-///
-/// # Errors
-/// Those of writing.
 pub fn print(
     session: &Session,
     findings: &[Finding],
@@ -277,7 +272,7 @@ fn nothing_found(facts: &Facts) -> String {
     let store = match &facts.store {
         StoreState::Open(store) => {
             let files = human::counted(store.exposure.files, "file");
-            let pruned = match &store.last_run {
+            let pruned = match &store.known.last_run {
                 Ok(Some(run)) => format!(", pruned {}", date::ago(run.started, facts.now)),
                 _ => String::new(),
             };

@@ -6,7 +6,7 @@ use super::output::diff;
 use super::output::path::escaped;
 use super::session::Session;
 use pycstore::crontab::CrontabError;
-use pycstore::edits::{EditError, EditPlan, Receipt, ReceiptError, execute};
+use pycstore::edits::{EditError, EditPlan, Receipt, execute};
 use std::io::{self, BufWriter, Write};
 
 /// Whether the user confirms a plan before it is carried out.
@@ -188,11 +188,4 @@ pub fn receipt(session: &Session) -> Receipt {
         complain::problem(&error);
         Receipt::new(directory)
     })
-}
-
-/// Reports a receipt that was not written.
-pub fn report_unwritten(written: Result<(), ReceiptError>) {
-    if let Err(error) = written {
-        complain::problem(&error);
-    }
 }

@@ -112,7 +112,7 @@ pub fn of_process() -> Environment {
         shell: variable("SHELL").map(PathBuf::from),
         parent: name_of_process(std::os::unix::process::parent_id()),
         zsh_directory: directory(variable("ZDOTDIR")),
-        executable: executable(variable("PATH")),
+        executable: executable(),
         user: variable("USER").or_else(|| variable("LOGNAME")),
         own_home: home.clone().filter(|home| !is_anothers(home)),
         prefix: variable("PYTHONPYCACHEPREFIX"),
@@ -175,15 +175,12 @@ fn name_of_process(id: u32) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_string())
 }
 
-/// The path of this program: the path that it was called by, else the one found by name on `path`, else its real path.
-fn executable(path: Option<OsString>) -> Option<PathBuf> {
+/// The path of this program: the path that it was called by, else the one found by name on `PATH`, else its real path.
+fn executable() -> Option<PathBuf> {
     let real = std::env::current_exe().ok()?;
     let called = PathBuf::from(std::env::args_os().next()?);
     let candidates = match called.components().count() {
-        0 | 1 => std::env::split_paths(&path.unwrap_or_default())
-            .filter(|directory| directory.is_absolute())
-            .map(|directory| directory.join(&called))
-            .collect(),
+        0 | 1 => search_path().iter().map(|directory| directory.join(&called)).collect(),
         _ => vec![std::env::current_dir().ok()?.join(&called)],
     };
     let is_this = |candidate: &PathBuf| candidate.canonicalize().is_ok_and(|found| found == real);
@@ -208,9 +205,7 @@ fn places(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) ->
     Places {
         root: PathBuf::from("/"),
         homes: home.into_iter().collect(),
-        path: std::env::split_paths(&variable("PATH").unwrap_or_default())
-            .filter(|directory| directory.is_absolute())
-            .collect(),
+        path: search_path(),
         tool_directories: tools
             .into_iter()
             .filter_map(|(tool, name)| Some((tool, directory(variable(name))?)))

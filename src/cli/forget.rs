@@ -29,7 +29,6 @@ pub struct ForgetOptions {
     /// Only entries with this cache tag, such as cpython-39 (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// Options of the run.
     #[command(flatten)]
     pub run: RunOptions,
 }

@@ -59,7 +59,6 @@ pub struct LsOptions {
     /// Print only the paths, unquoted and each followed by a null byte, for xargs -0
     #[arg(short = '0', long = "null")]
     pub null: bool,
-    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }

@@ -47,7 +47,7 @@ pub fn budget(session: &Session, budget: Budget) -> Budget {
 }
 
 /// The limits of the configuration.
-pub fn configured_budget(session: &Session) -> Budget {
+fn configured_budget(session: &Session) -> Budget {
     let table = &session.configuration.prune;
     Budget { disk: table.max_size.map(|it| it.value.0), files: table.max_files.map(|it| it.value) }
 }
@@ -60,9 +60,8 @@ fn count(session: &Session, opened: &Opened) -> Option<Census> {
     let question = Question::Everything(UncheckedHashes::Trust);
     // Half of a limited time is for the scan before a removal.
     let scan = Scan { stop: opened.stop.flag(), ..opened.scan(question) };
-    let mut progress = session.progress("counting");
-    let parts =
-        scan.run(|| Counting::new(&policy, circumstances, &links), |entries| progress.update(entries));
+    let new_count = || Counting::new(&policy, circumstances, &links);
+    let parts = scan.run(new_count, session.progress("counting"));
     let is_whole = opened.stop.cause().is_none() && !opened.store.is_lost();
     is_whole.then(|| Census::collect(parts))
 }
@@ -154,8 +153,11 @@ impl MeasuredCommand {
             latest: &latest,
         };
         let metrics = metrics.exposition();
-        let printed = if is_printed { metrics.write_to(io::stdout()) } else { Ok(()) };
-        let written = path.map_or(Ok(()), |path| metrics.write(&path));
-        [printed, written].iter().filter_map(|it| it.as_ref().err()).for_each(|it| complain::problem(it));
+        if is_printed {
+            complain::is_done(metrics.write_to(io::stdout()));
+        }
+        if let Some(path) = path {
+            complain::is_done(metrics.write(&path));
+        }
     }
 }

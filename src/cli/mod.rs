@@ -86,7 +86,6 @@ use stop::Stop;
                   2 nothing was done: wrong usage, or the store is missing or refused."
 )]
 pub struct Arguments {
-    /// Options of every command.
     #[command(flatten)]
     pub global: Global,
     /// What to do; without a command, an overview.
@@ -113,7 +112,6 @@ impl Arguments {
     }
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Du(du::DuOptions),

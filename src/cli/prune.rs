@@ -52,13 +52,10 @@ pub struct PruneOptions {
     /// Do nothing if the last successful run with the same selectors and scopes was less than AGE ago
     #[arg(long, value_name = "AGE")]
     pub min_interval: Option<Age>,
-    /// Options of the run.
     #[command(flatten)]
     pub run: RunOptions,
-    /// The selectors.
     #[command(flatten)]
     pub selectors: SelectorOptions,
-    /// The scopes.
     #[command(flatten)]
     pub scope: ScopeOptions,
     /// The limits of a job for every user.

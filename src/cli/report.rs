@@ -32,7 +32,6 @@ pub struct ReportOptions {
     /// its mode; a new file is readable only by you
     #[arg(long, value_name = "FILE", required = true)]
     pub html: PathBuf,
-    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }

@@ -86,10 +86,8 @@ pub struct Selection {
     pub policy: Policy,
     /// The selectors and scopes as text, by which the history distinguishes runs.
     pub names: Vec<String>,
-    /// Nothing is done when the last successful run is younger.
-    pub min_interval: Option<Age>,
-    /// The run stops cleanly after this.
-    pub max_runtime: Option<Age>,
+    /// When the run is due, and how long it may take.
+    pub intervals: Intervals,
 }
 
 /// The first of the names of a run that removes what was marked in `pycstore browse`.
@@ -199,12 +197,11 @@ impl Selection {
         // Intervals in the file apply only to the file's policy.
         let table = &session.configuration.prune;
         let configured = |age: Option<Sourced<Age>>| age.filter(|_| !is_given).map(|age| age.value);
-        Ok(Selection {
-            policy: chosen.policy(scope),
-            names,
+        let intervals = Intervals {
             min_interval: intervals.min_interval.or_else(|| configured(table.min_interval)),
             max_runtime: intervals.max_runtime.or_else(|| configured(table.max_runtime)),
-        })
+        };
+        Ok(Selection { policy: chosen.policy(scope), names, intervals })
     }
 
     /// The selection of `pycstore share`: which entries may become links.
@@ -216,7 +213,7 @@ impl Selection {
         let scope = scope(session, scopes)?;
         let names = [vec![SHARE.to_string()], scope_names(session, &scope, scopes)].concat();
         let policy = Policy { scope, ..Policy::default() };
-        Ok(Selection { policy, names, min_interval: None, max_runtime })
+        Ok(Selection { policy, names, intervals: Intervals { max_runtime, ..Intervals::default() } })
     }
 
     /// This selection within the limits of the machine. Its names stay: the history shows the user's policy.
@@ -224,7 +221,7 @@ impl Selection {
     pub fn within(mut self, limits: MachineLimits) -> Selection {
         let budget = &mut self.policy.budget;
         budget.disk = lesser(budget.disk, limits.max_size.map(|size| size.0));
-        self.max_runtime = lesser(self.max_runtime, limits.max_runtime);
+        self.intervals.max_runtime = lesser(self.intervals.max_runtime, limits.max_runtime);
         self
     }
 
@@ -287,7 +284,7 @@ impl Selection {
         let names = absolute.map(name).collect();
         let scope = Scope { under: paths.to_vec(), tags: tags.to_vec(), ..Scope::default() };
         let policy = Policy { scope, ..Policy::of([Selector::Forgotten]) };
-        Selection { policy, names, min_interval: None, max_runtime }
+        Selection { policy, names, intervals: Intervals { max_runtime, ..Intervals::default() } }
     }
 
     /// The selection of `pycstore verify --fix`: exactly the entries at or below `paths` with a fault.
@@ -300,19 +297,15 @@ impl Selection {
         // Python reads the bodies of fresh entries only: what was recompiled meanwhile is another file.
         let chosen = listed.into_iter().map(|entry| ChosenEntry { entry, status: Status::Fresh });
         let policy = Policy { scope, listed: Arc::new(chosen.collect()), ..Policy::of([Selector::Listed]) };
-        Selection { policy, names, min_interval: None, max_runtime: None }
+        Selection { policy, names, intervals: Intervals::default() }
     }
 
     /// The selection of `pycstore browse` before anything is marked: what is shown, and what is reclaimable.
     pub fn of_browse(session: &Session, scopes: &ScopeOptions) -> anyhow::Result<Selection> {
         let scope = scope(session, scopes)?;
         let names = [vec![BROWSE.to_string()], scope_names(session, &scope, scopes)].concat();
-        Ok(Selection {
-            policy: Policy { scope, ..Policy::reclaimable() },
-            names,
-            min_interval: None,
-            max_runtime: None,
-        })
+        let policy = Policy { scope, ..Policy::reclaimable() };
+        Ok(Selection { policy, names, intervals: Intervals::default() })
     }
 
     /// The selection of exactly the entries that were marked, which are sorted by directory and name.
@@ -324,7 +317,7 @@ impl Selection {
             leftovers: Leftovers::Keep,
             ..Policy::of([Selector::Listed])
         };
-        Selection { policy, names: self.names.clone(), min_interval: None, max_runtime: None }
+        Selection { policy, names: self.names.clone(), intervals: Intervals::default() }
     }
 }
 

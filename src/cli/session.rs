@@ -34,9 +34,7 @@ use std::sync::{Arc, OnceLock};
 /// One run of the program.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// The environment.
     pub environment: Environment,
-    /// The global options.
     pub global: Global,
     /// The contents of the configuration file.
     pub configuration: Configuration,
@@ -49,7 +47,6 @@ pub struct Session {
 /// The store and everything that a scan needs.
 #[derive(Debug)]
 pub struct Opened {
-    /// The store.
     pub store: Store,
     /// The evidence about missing sources.
     pub evidence: Evidence,
@@ -128,15 +125,15 @@ impl Session {
 
     /// Runs a scan with a progress line.
     pub fn scan<V: Visitor>(&self, scan: &Scan<'_>, new_visitor: impl Fn() -> V + Sync) -> Vec<V> {
-        let mut progress = self.progress("scanning");
-        scan.run(new_visitor, |entries| progress.update(entries))
+        scan.run(new_visitor, self.progress("scanning"))
     }
 
-    /// Progress of work on entries; nothing is shown with --quiet.
-    pub fn progress(&self, what: &'static str) -> Progress {
+    /// Shows the number of entries that it is called with, until it is dropped; nothing with --quiet.
+    pub fn progress(&self, what: &'static str) -> impl FnMut(u64) + use<> {
         let is_hidden = self.global.quiet || complain::is_holding();
         let visibility = if is_hidden { Visibility::Never } else { Visibility::OnTerminal };
-        Progress::new(what, visibility)
+        let mut progress = Progress::new(what, visibility);
+        move |entries| progress.update(entries)
     }
 
     /// Prints a note on standard error, unless `--quiet` was given.
@@ -164,7 +161,6 @@ impl Session {
     /// The Pythons that may use a store: those on this machine, and those of the standard libraries and environments
     /// that the store has entries of.
     pub fn interpreters_with(&self, opened: &Opened) -> Interpreters {
-        let mut progress = self.progress("searching for interpreters in");
         let places = self.environment.places_of_all();
         let is_gone = |path: &Path| {
             match opened.evidence.fate(path, Wanted::Directory) {
@@ -174,8 +170,8 @@ impl Session {
                 Ok(Fate::Exists | Fate::Doubtful(_)) | Err(_) => false,
             }
         };
-        let update = |files| progress.update(files);
-        Interpreters::find_with(&places, &opened.store, opened.threads(), is_gone, update)
+        let progress = self.progress("searching for interpreters in");
+        Interpreters::find_with(&places, &opened.store, opened.threads(), is_gone, progress)
     }
 
     /// Finds, opens and vets the store.

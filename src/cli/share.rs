@@ -67,7 +67,6 @@ pub struct ShareOptions {
     /// Stop cleanly after DURATION. If a file system does not respond, pycstore records the run and ends five seconds later
     #[arg(long, value_name = "DURATION")]
     pub max_runtime: Option<Age>,
-    /// The scopes.
     #[command(flatten)]
     pub scope: ScopeOptions,
 }
@@ -92,7 +91,7 @@ pub fn run(session: &Session, options: &ShareOptions) -> anyhow::Result<Exit> {
     let selection = Selection::of_share(session, &options.scope, options.max_runtime)?;
     let (mode, purpose) =
         if options.dry_run { (Mode::DryRun, Purpose::Look) } else { (Mode::Real, Purpose::Remove) };
-    if let Some(age) = selection.max_runtime {
+    if let Some(age) = selection.intervals.max_runtime {
         supervision::begin()?;
         session.stop.limit(age);
     }
@@ -130,7 +129,7 @@ impl ShareRun<'_> {
             None => None,
         };
         opened.stop.on_signals()?;
-        if let Some(age) = self.selection.max_runtime {
+        if let Some(age) = self.selection.intervals.max_runtime {
             opened.stop.after(age);
         }
         let (policy, matched) = self.selection.policy_on(self.session, opened);
@@ -174,8 +173,7 @@ impl ShareRun<'_> {
         let sharing = EntrySharing { store, links, kind, threads, linked, stop };
         for part in keys.parts() {
             let groups = grouped(scan.run(|| search.gather(&part), |_| {}));
-            let mut progress = self.session.progress("comparing");
-            shared.append(sharing.run(groups, |entries| progress.update(entries)));
+            shared.append(sharing.run(groups, self.session.progress("comparing")));
             if opened.stop.cause().is_some() || store.is_lost() {
                 break;
             }
@@ -205,34 +203,23 @@ impl ShareRun<'_> {
 
     /// Lets the run be recorded if the file system does not respond; what it freed is not known then.
     fn record_overrun(&self) {
-        let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
+        let (started, names) = (self.session.environment.now, &self.selection.names);
         let (none, exit) = (ShareOutcome::default(), Exit::Incomplete);
         let run = Run::of_share(&self.opened.store, started, Duration::ZERO, names, &none, exit);
         let (began, journal) = (self.began, self.journal.as_ref().ok().cloned());
         self.opened.stop.on_overrun(exit, move || {
             let run = run.unfinished(began.elapsed(), Tally::default());
-            if let Some(Err(error)) = journal.map(|journal| journal.record(&run)) {
-                complain::problem(&error);
-            }
+            complain::is_done(journal.map_or(Ok(()), |journal| journal.record(&run)));
         });
     }
 
     /// Adds the run to the history. Returns its exit: `exit`, or incomplete where the record could not be written.
     fn record(&self, shared: &ShareOutcome, exit: Exit) -> Exit {
-        let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
+        let (started, names) = (self.session.environment.now, &self.selection.names);
         let run = Run::of_share(&self.opened.store, started, self.began.elapsed(), names, shared, exit);
-        let recorded = match &self.journal {
-            Ok(journal) => journal.record(&run),
-            // Without a home there is no history.
-            Err(_) => Ok(()),
-        };
-        match recorded {
-            Ok(()) => exit,
-            Err(error) => {
-                complain::problem(&error);
-                Exit::Incomplete
-            }
-        }
+        // Without a home there is no history.
+        let recorded = self.journal.as_ref().map_or(Ok(()), |journal| journal.record(&run));
+        if complain::is_done(recorded) { exit } else { Exit::Incomplete }
     }
 
     /// The result, on standard output.

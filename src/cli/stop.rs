@@ -15,7 +15,7 @@ use signal_hook::{flag, low_level};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long workers may take to react to a stop. A file system that does not respond blocks a worker, and so the
@@ -119,7 +119,7 @@ impl Stop {
 
     /// Whether the process is to end.
     fn is_due(&self) -> bool {
-        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = *self.lock_deadline();
         let is_over_time = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let is_working = !self.is_work_over() && !IS_ASKING.load(Ordering::Relaxed);
         self.by_signal.load(Ordering::Relaxed) || (is_over_time && is_working)
@@ -147,8 +147,12 @@ impl Stop {
         std::process::exit(i32::from(exit.code()));
     }
 
-    fn lock_overrun(&self) -> std::sync::MutexGuard<'_, Overrun> {
+    fn lock_overrun(&self) -> MutexGuard<'_, Overrun> {
         self.overrun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_deadline(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does this, and ends the process with this exit, if the work does not react to a stop.
@@ -171,14 +175,13 @@ impl Stop {
 
     /// Ends the process some seconds after this time, if the work is not over by then. A later call sets another limit.
     pub fn limit(&self, age: Age) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) =
-            Instant::now().checked_add(age.duration());
+        *self.lock_deadline() = Instant::now().checked_add(age.duration());
         self.watch();
     }
 
     /// Lets the process run without a limit: another process does the work.
     pub fn lift_limit(&self) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.lock_deadline() = None;
     }
 
     /// Marks that all work is done and recorded: only output follows.
@@ -193,18 +196,16 @@ impl Stop {
     /// Requests a stop after `age`; the scan gets half of it, so that there is time to remove what was found.
     pub fn after(&self, age: Age) {
         self.limit(age);
-        let Stop { wanted, stop_scan, .. } = self.clone();
         if age.duration().is_zero() {
-            stop_scan.store(true, Ordering::Relaxed);
-            wanted.store(true, Ordering::Relaxed);
-            return;
+            return self.request();
         }
+        let stop = self.clone();
         // Without a thread, there is no time limit.
         let _ = in_background(move || {
             std::thread::sleep(age.duration() / 2);
-            stop_scan.store(true, Ordering::Relaxed);
+            stop.stop_scan.store(true, Ordering::Relaxed);
             std::thread::sleep(age.duration() / 2);
-            wanted.store(true, Ordering::Relaxed);
+            stop.request();
         });
     }
 

@@ -80,12 +80,8 @@ pub fn run(session: &Session, options: &VerifyOptions) -> anyhow::Result<Exit> {
     let (walked, epoch) = (WalkedBodies::default(), session.environment.source_date_epoch);
     let candidates = if options.recompile { Candidates::Collect } else { Candidates::Skip };
     let inspection = Inspection { store: &opened.store, within: &paths, epoch, walked: &walked, candidates };
-    let parts = {
-        let mut progress = session.progress("verifying");
-        let question = Question::Everything(UncheckedHashes::Check);
-        let scan = Scan { within: &mirrored, ..opened.scan(question) };
-        scan.run(|| Inspector::new(inspection), |entries| progress.update(entries))
-    };
+    let scan = Scan { within: &mirrored, ..opened.scan(Question::Everything(UncheckedHashes::Check)) };
+    let parts = scan.run(|| Inspector::new(inspection), session.progress("verifying"));
     let mut all = Inspector::collect(parts, inspection);
     let proof = options.recompile.then(|| prove(session, &opened, &all)).transpose()?;
     let is_whole = opened.stop.cause().is_none();
@@ -139,10 +135,9 @@ fn findings(all: Inspector<'_>, proof: Option<&Proof>) -> Vec<EntryFinding> {
 fn prove(session: &Session, opened: &Opened, all: &Inspector<'_>) -> anyhow::Result<Proof> {
     let runners = Runners::new(Some(this_program()?));
     let interpreters = session.interpreters_with(opened);
-    let mut progress = session.progress("compiling");
-    let update = |entries| progress.update(entries);
-    let (candidates, threads) = (&all.candidates, opened.threads());
-    Ok(recompile(&opened.store, candidates, &interpreters, &runners, threads, opened.stop.flag(), update))
+    let (candidates, threads, stop) = (&all.candidates, opened.threads(), opened.stop.flag());
+    let progress = session.progress("compiling");
+    Ok(recompile(&opened.store, candidates, &interpreters, &runners, threads, stop, progress))
 }
 
 /// Reports what could not be proved; returns whether everything was.

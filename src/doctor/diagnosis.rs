@@ -71,7 +71,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
 }
 
 fn of_store(facts: &Facts, store: &OpenStore) -> Vec<Finding> {
-    let option = match store.named_by {
+    let option = match store.known.named_by {
         NamedBy::Flag => format!(" --store {}", quoted(&store.path)),
         NamedBy::Surroundings => String::new(),
     };
@@ -405,8 +405,8 @@ mod tests {
             (Box::new(|it| it.shareable = 25_000_000), &[]),
             (Box::new(|it| (it.disk, it.shareable) = (49_999_999, 40_000_000)), &[]),
             (Box::new(|it| it.coverage = Coverage::Stopped), &["warning unreadable"]),
-            (Box::new(|it| it.last_run = Err("cannot read".into())), &["warning schedule"]),
-            (Box::new(|it| it.schedule = Err("cannot read".into())), &["warning schedule"]),
+            (Box::new(|it| it.known.last_run = Err("cannot read".into())), &["warning schedule"]),
+            (Box::new(|it| it.known.schedule = Err("cannot read".into())), &["warning schedule"]),
         ];
         for (index, (change, expected)) in table.into_iter().enumerate() {
             assert_eq!(kinds(&with_store(change)), expected, "row {index}");
@@ -443,7 +443,7 @@ mod tests {
             let found = diagnose(&with_store(|it| {
                 let (bytes, available) = (1 << 40, 1 << 30);
                 it.room = Some(Room { bytes, available, files, files_left, is_read_only: false });
-                it.named_by = NamedBy::Flag;
+                it.known.named_by = NamedBy::Flag;
             }));
             let found = found.into_iter().find(|it| it.kind == Kind::Full).unwrap();
             (found.detail, found.hint)
@@ -462,7 +462,7 @@ mod tests {
             let change = |it: &mut OpenStore| {
                 it.temporary = Tally::file(1, 1);
                 it.path = "/a b/store".into();
-                it.named_by = named_by;
+                it.known.named_by = named_by;
             };
             diagnose(&with_store(change)).remove(0).hint
         };

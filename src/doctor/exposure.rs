@@ -35,7 +35,7 @@ fn shield(facts: &Facts) -> Option<&Step> {
 
 /// A directory that other programs use too. Proposes no other mode or owner: the other programs need the present ones.
 pub fn shared(store: &OpenStore) -> Option<Finding> {
-    let why = store.sharing?.explanation();
+    let why = store.known.sharing?.explanation();
     let is_open = !store.exposure.everyone.is_empty() || !store.exposure.group.is_empty();
     let reach = if is_open { ", and Python runs what others write there" } else { "" };
     let path = store.path.display();

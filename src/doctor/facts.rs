@@ -97,12 +97,8 @@ pub struct OpenStore {
     pub path: PathBuf,
     /// The user it belongs to.
     pub user: u32,
-    /// Whether `--store` named it: then hints name it as well.
-    pub named_by: NamedBy,
-    /// The schedule that prunes it, or why that is not known.
-    pub schedule: Result<Schedule, String>,
-    /// Why its directory counts as shared with other programs; `None` if it does not.
-    pub sharing: Option<Sharing>,
+    /// What was known before the scan.
+    pub known: KnownStore,
     /// The users who may change it.
     pub exposure: Exposure,
     /// Files left by interrupted writes an hour ago or earlier.
@@ -123,10 +119,6 @@ pub struct OpenStore {
     pub reads: Reads,
     /// Whether everything was scanned.
     pub coverage: Coverage,
-    /// The newest run of `prune` (of the schedule, if there is one), if the history can be read.
-    pub last_run: Result<Option<Run>, String>,
-    /// Since then, the last run that found the store locked.
-    pub locked: Option<Locked>,
 }
 
 /// What prunes the store regularly.
@@ -201,13 +193,13 @@ impl Surroundings {
 /// What is known of an open store before the scan.
 #[derive(Debug)]
 pub struct KnownStore {
-    /// Whether `--store` named it.
+    /// Whether `--store` named it: then hints name it as well.
     pub named_by: NamedBy,
     /// Why its directory counts as shared with other programs; `None` if it does not.
     pub sharing: Option<Sharing>,
     /// The schedule that prunes it, or why that is not known.
     pub schedule: Result<Schedule, String>,
-    /// The newest run of `prune`, if the history can be read.
+    /// The newest run of `prune` (of the schedule, if there is one), if the history can be read.
     pub last_run: Result<Option<Run>, String>,
     /// Since then, the last run that found the store locked.
     pub locked: Option<Locked>,
@@ -223,7 +215,6 @@ impl OpenStore {
         guard: Guard<'_>,
         progress: impl FnMut(u64),
     ) -> OpenStore {
-        let KnownStore { named_by, sharing, schedule, last_run, locked } = known;
         let (store, links) = (scan.store, CountedLinks::default());
         let (mounts, hashes) = (&scan.evidence.mounts, RandomState::new());
         let search = ShareSearch { store, scope: &policy.scope, kind: ShareKind::Files, keys: &hashes };
@@ -244,9 +235,7 @@ impl OpenStore {
         OpenStore {
             path: store.path().to_path_buf(),
             user: store.metadata().user,
-            named_by,
-            sharing,
-            schedule,
+            known,
             exposure: Exposure::collect(watches),
             temporary,
             corrupt,
@@ -257,8 +246,6 @@ impl OpenStore {
             network: mount.filter(|_| mounts.is_network(store.real_path())).map(|mount| mount.kind.clone()),
             reads: if is_noatime { Reads::Lost } else { Reads::Kept },
             coverage: if is_stopped { Coverage::Stopped } else { Coverage::Whole },
-            last_run,
-            locked,
         }
     }
 }
@@ -391,8 +378,13 @@ pub mod tests {
         OpenStore {
             path: "/home/me/.cache/cpython".into(),
             user: 1000,
-            named_by: NamedBy::Surroundings,
-            sharing: None,
+            known: KnownStore {
+                named_by: NamedBy::Surroundings,
+                sharing: None,
+                schedule: Ok(Schedule::Ours(Scheduler::Cron)),
+                last_run: Ok(Some(run)),
+                locked: None,
+            },
             exposure: Exposure::default(),
             temporary: Tally::default(),
             corrupt: Tally::default(),
@@ -403,9 +395,6 @@ pub mod tests {
             network: None,
             reads: Reads::Kept,
             coverage: Coverage::Whole,
-            schedule: Ok(Schedule::Ours(Scheduler::Cron)),
-            last_run: Ok(Some(run)),
-            locked: None,
         }
     }
 

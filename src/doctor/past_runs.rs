@@ -15,7 +15,7 @@ pub(super) fn judge(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Findi
         Finding::new(severity, Kind::Schedule, detail, hint).at(&store.path)
     };
     let mut told: Vec<(Severity, String, String)> = locked(store).into_iter().collect();
-    match (&store.schedule, &store.last_run) {
+    match (&store.known.schedule, &store.known.last_run) {
         (Ok(schedule), Ok(last)) => told.extend(last_run(facts, schedule, last.as_ref(), option)),
         (schedule, last) => {
             let why = |why: &String, hint: &str| (Severity::Warning, why.clone(), hint.to_string());
@@ -28,7 +28,7 @@ pub(super) fn judge(facts: &Facts, store: &OpenStore, option: &str) -> Vec<Findi
 
 /// Judges runs that found the store locked; a single one may be chance.
 fn locked(store: &OpenStore) -> Option<(Severity, String, String)> {
-    let locked = store.locked.as_ref().filter(|locked| locked.runs > 1)?;
+    let locked = store.known.locked.as_ref().filter(|locked| locked.runs > 1)?;
     let hint = match locked.process {
         Some(process) => format!("ps -fp {process} shows it; end it if it is not a running prune"),
         None => "look for it on other machines and in containers that use the store".into(),
@@ -97,12 +97,12 @@ mod tests {
     fn a_schedule_is_judged_by_its_last_run() {
         let told = |schedule: &Schedule, days: i64, exit: Option<u8>| {
             let (mut facts, mut store) = (facts(), open_store());
-            store.schedule = Ok(schedule.clone());
-            if let Ok(Some(run)) = &mut store.last_run {
+            store.known.schedule = Ok(schedule.clone());
+            if let Ok(Some(run)) = &mut store.known.last_run {
                 run.exit = exit.unwrap_or_default();
             }
             if exit.is_none() {
-                store.last_run = Ok(None);
+                store.known.last_run = Ok(None);
             }
             // The run was yesterday.
             facts.now.seconds += (days - 1) * 86_400;

@@ -106,8 +106,7 @@ mod tests {
     }
 
     fn home() -> Home {
-        let temporary = tempfile::tempdir().unwrap();
-        let root = temporary.path().canonicalize().unwrap();
+        let (temporary, root) = crate::temporary::directory();
         Home { _temporary: temporary, root }
     }
 

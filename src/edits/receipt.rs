@@ -237,8 +237,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_and_goes_when_it_is_undone() {
-        let temporary = tempfile::tempdir().unwrap();
-        let root = temporary.path().canonicalize().unwrap();
+        let (_temporary, root) = crate::temporary::directory();
         let path = root.join("state/pycstore").join(NAME);
         let odd = root.join(OsStr::from_bytes(b"caf\xe9\n"));
         std::fs::write(&odd, "# >>> pycstore >>>\n").unwrap();

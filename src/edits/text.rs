@@ -111,8 +111,7 @@ mod tests {
 
     #[test]
     fn a_text_is_found_behind_links() {
-        let temporary = tempfile::tempdir().unwrap();
-        let root = temporary.path().canonicalize().unwrap();
+        let (_temporary, root) = crate::temporary::directory();
         std::fs::create_dir_all(root.join("dotfiles")).unwrap();
         std::fs::write(root.join("dotfiles/bashrc"), "x").unwrap();
         symlink("dotfiles/bashrc", root.join("link")).unwrap();

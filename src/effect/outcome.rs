@@ -58,8 +58,7 @@ type PackageSums = BTreeMap<Option<Arc<str>>, Tally>;
 
 impl RemovedGroup {
     fn new(owner: Owner, status: Option<Status>, packages: PackageSums) -> RemovedGroup {
-        let mut tally = Tally::default();
-        packages.values().for_each(|part| tally += *part);
+        let tally = packages.values().copied().sum();
         let mut packages: Vec<_> =
             packages.into_iter().filter_map(|(name, part)| Some((name?, part))).collect();
         packages.sort_by_key(|(_, part)| Reverse(part.disk));

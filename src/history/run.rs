@@ -5,7 +5,7 @@ use crate::effect::share::ShareOutcome;
 use crate::exit::Exit;
 use crate::host::accounts::Accounts;
 use crate::host::directory::effective_user;
-use crate::json::{self, SCHEMA};
+use crate::json::{self, SCHEMA, Total};
 use crate::store::Store;
 use crate::store::lock::Holder;
 use crate::store::scan::Trouble;
@@ -44,7 +44,7 @@ pub struct Run {
     /// The names of the selectors, with their limits.
     pub selectors: Vec<String>,
     /// What was removed. A run of `share` removes nothing: these are the bytes that it freed.
-    pub removed: Removed,
+    pub removed: Total,
     /// How many files a selector matched and a safety rule kept.
     pub skipped: u64,
     /// How many files could not be removed, or read or linked.
@@ -102,19 +102,6 @@ impl Locked {
     }
 }
 
-/// What was removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removed {
-    /// Files.
-    pub files: u64,
-    /// Emptied directories.
-    pub directories: u64,
-    /// Their apparent size in bytes.
-    pub bytes: u64,
-    /// Their room on disk in bytes.
-    pub disk: u64,
-}
-
 /// What was left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
@@ -143,7 +130,7 @@ impl Run {
         store: &Store,
         started: Moment,
         duration: Duration,
-        selectors: impl IntoIterator<Item = impl Into<String>>,
+        selectors: &[String],
         outcome: &Outcome,
         exit: Exit,
     ) -> Run {
@@ -156,13 +143,8 @@ impl Run {
             store_bytes: json::bytes(store.real_path()),
             device,
             inode,
-            selectors: selectors.into_iter().map(Into::into).collect(),
-            removed: Removed {
-                files: outcome.removed.files,
-                directories: outcome.directories,
-                bytes: outcome.removed.bytes,
-                disk: outcome.removed.disk,
-            },
+            selectors: selectors.to_vec(),
+            removed: Total::new(outcome.removed, outcome.directories),
             skipped: outcome.skipped.len() as u64,
             failures: outcome.failures.len() as u64,
             left: Left::new(outcome.left, outcome.directories_left),
@@ -177,17 +159,16 @@ impl Run {
         store: &Store,
         started: Moment,
         duration: Duration,
-        selectors: impl IntoIterator<Item = impl Into<String>>,
+        selectors: &[String],
         outcome: &ShareOutcome,
         exit: Exit,
     ) -> Run {
         let is_failure = |trouble: &&Trouble| !matches!(trouble, Trouble::MountPoint { .. });
-        let Tally { files, bytes, disk } = outcome.freed;
         Run {
-            removed: Removed { bytes, disk, ..Removed::default() },
+            removed: Total::new(Tally { files: 0, ..outcome.freed }, 0),
             failures: outcome.troubles.iter().filter(is_failure).count() as u64,
             left: outcome.is_stopped.then(Left::default),
-            shared: Some(files),
+            shared: Some(outcome.freed.files),
             ..Run::new(store, started, duration, selectors, &Outcome::default(), exit)
         }
     }
@@ -196,7 +177,7 @@ impl Run {
     pub fn of_locked(
         store: &Store,
         started: Moment,
-        selectors: impl IntoIterator<Item = impl Into<String>>,
+        selectors: &[String],
         exit: Exit,
         locked: Locked,
     ) -> Run {
@@ -207,10 +188,9 @@ impl Run {
     /// Returns this run as one that did not end after this time: the file system does not respond. What is left is not known.
     #[must_use]
     pub fn unfinished(self, duration: Duration, removed: Tally) -> Run {
-        let Tally { files, bytes, disk } = removed;
         Run {
             seconds: duration.as_millis() as f64 / 1000.0,
-            removed: Removed { files, bytes, disk, directories: 0 },
+            removed: Total::new(removed, 0),
             failures: 1,
             left: Some(Left::default()),
             ..self
@@ -362,11 +342,18 @@ mod tests {
         let mut outcome =
             ShareOutcome { freed: Tally { files: 3, bytes: 30, disk: 12_288 }, ..ShareOutcome::default() };
         let run = |outcome: &ShareOutcome, exit| {
-            Run::of_share(&store, Moment::default(), Duration::ZERO, [SHARE, "tag x"], outcome, exit)
+            Run::of_share(
+                &store,
+                Moment::default(),
+                Duration::ZERO,
+                &[SHARE, "tag x"].map(String::from),
+                outcome,
+                exit,
+            )
         };
         let done = run(&outcome, Exit::Done);
         assert!(done.is_share() && done.is_success());
-        assert_eq!(done.removed, Removed { bytes: 30, disk: 12_288, ..Removed::default() });
+        assert_eq!(done.removed, Total { bytes: 30, disk: 12_288, ..Total::default() });
         assert_eq!(done.result(), "done, 3 entries shared");
         let mut line = Vec::new();
         json::print(&mut line, &done).unwrap();

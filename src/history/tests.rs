@@ -20,5 +20,12 @@ pub fn run(store: &Store, started: i64, files: u64, exit: Exit) -> Run {
     let removed = Tally { files, bytes: files * 10, disk: files * 4096 };
     let outcome = Outcome { removed, directories: 1, ..Outcome::default() };
     let started = Moment { seconds: started, nanoseconds: 0 };
-    Run::new(store, started, Duration::from_millis(1234), ["orphans", "stale"], &outcome, exit)
+    Run::new(
+        store,
+        started,
+        Duration::from_millis(1234),
+        &["orphans", "stale"].map(String::from),
+        &outcome,
+        exit,
+    )
 }

@@ -23,7 +23,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 /// The launcher's subcommand that [`Containment::command`] calls.
-pub const LAUNCH: &str = "launch";
+const LAUNCH: &str = "launch";
 
 /// A path by which each process that runs this program finds it, on Linux.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";

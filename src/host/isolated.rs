@@ -279,6 +279,10 @@ mod tests {
         started(temporary.path(), script).ask_within(patience, vec![7; 1 << 20])
     }
 
+    fn start(executable: &Path) -> InterpreterStart<'_> {
+        InterpreterStart { executable, identity: None, launcher: None, script: "", argument: OsString::new() }
+    }
+
     /// Starts a shell script, written into this directory, as if it were an interpreter.
     fn started(directory: &Path, script: &str) -> Isolated {
         let executable = directory.join("python");
@@ -286,14 +290,7 @@ mod tests {
         let write = r##"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 755 "$0""##;
         let written = Command::new("sh").arg("-c").arg(write).arg(&executable).arg(script).status().unwrap();
         assert!(written.success());
-        let start = InterpreterStart {
-            executable: &executable,
-            identity: None,
-            launcher: None,
-            script: "",
-            argument: OsString::new(),
-        };
-        Isolated::start(&start, Allowance::of(0)).unwrap()
+        Isolated::start(&start(&executable), Allowance::of(0)).unwrap()
     }
 
     #[test]
@@ -302,14 +299,7 @@ mod tests {
         assert!(small.memory < 1 << 30 && small.seconds <= 3, "{small:?}");
         assert!(large.memory > 1 << 30 && large.seconds >= 30, "{large:?}");
         assert_eq!(Allowance::of(u64::MAX).memory, (2 << 30).min(total_memory()));
-        let start = InterpreterStart {
-            executable: Path::new("/bin/cat"),
-            identity: None,
-            launcher: None,
-            script: "",
-            argument: OsString::new(),
-        };
-        let mut running = Isolated::start(&start, small).unwrap();
+        let mut running = Isolated::start(&start(Path::new("/bin/cat")), small).unwrap();
         assert!(running.has_left(small) && !running.has_left(large));
         running.worked = Duration::from_secs(small.seconds);
         assert!(running.has_left(small));

@@ -140,8 +140,7 @@ mod tests {
 
     /// A place of root's with `eve/` of eve's and `ours/store`.
     fn place() -> (tempfile::TempDir, PathBuf) {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (temporary, base) = crate::temporary::directory();
         std::fs::create_dir_all(base.join("eve/.cache/cpython")).unwrap();
         std::fs::create_dir_all(base.join("ours/store")).unwrap();
         lchown(base.join("eve"), Some(EVE), Some(EVE)).unwrap();

@@ -144,8 +144,7 @@ mod tests {
 
     #[test]
     fn a_path_leads_to_what_the_kernel_resolves_it_to() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         std::fs::create_dir_all(base.join("real/deep")).unwrap();
         std::fs::write(base.join("real/file"), "").unwrap();
         symlink("real/deep", base.join("link")).unwrap();
@@ -170,8 +169,7 @@ mod tests {
 
     #[test]
     fn as_many_links_are_followed_as_the_kernel_follows() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         symlink("loop", base.join("loop")).unwrap();
         let (_, links, why) = followed(&base.join("loop"));
         assert_eq!((links.len(), why), (MOST_LINKS, Some(link_loop().kind())));

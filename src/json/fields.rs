@@ -3,8 +3,8 @@
 use super::{bytes, text};
 use crate::source::owner::{Life, Owner};
 use crate::units::Tally;
-use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 
@@ -57,12 +57,16 @@ impl From<Tally> for Sum {
 }
 
 /// The same with directories.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
-    files: u64,
-    directories: u64,
-    bytes: u64,
-    disk: u64,
+    /// Files.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// The apparent size of the files in bytes.
+    pub bytes: u64,
+    /// The disk usage in bytes.
+    pub disk: u64,
 }
 
 impl Total {

@@ -103,11 +103,11 @@ fn map(report: Report<'_>, packages: &PackageShares<'_>, shape: &TreemapSize) ->
     );
     let unit = shape.width * shape.height / usage.total.disk.max(1) as f64;
     let mut owners: Vec<(usize, &Row)> = usage.owners.iter().enumerate().collect();
-    owners.sort_by_key(|(_, row)| Reverse(row.tally.disk));
-    let count = owners.partition_point(|(_, row)| row.tally.disk as f64 * unit >= SMALLEST_TILE);
+    owners.sort_by_key(|(_, row)| Reverse(row.share.tally.disk));
+    let count = owners.partition_point(|(_, row)| row.share.tally.disk as f64 * unit >= SMALLEST_TILE);
     let (own, rest) = owners.split_at(count);
-    let mut sizes: Vec<u64> = own.iter().map(|(_, row)| row.tally.disk).collect();
-    let rest_disk: u64 = rest.iter().map(|(_, row)| row.tally.disk).sum();
+    let mut sizes: Vec<u64> = own.iter().map(|(_, row)| row.share.tally.disk).collect();
+    let rest_disk: u64 = rest.iter().map(|(_, row)| row.share.tally.disk).sum();
     let shared_disk = usage.shared().tally().disk;
     sizes.extend([shared_disk, rest_disk]);
     let frame = Rectangle { x: 0.0, y: 0.0, width: shape.width, height: shape.height };
@@ -118,10 +118,10 @@ fn map(report: Report<'_>, packages: &PackageShares<'_>, shape: &TreemapSize) ->
             @for ((index, row), rectangle) in own.iter().zip(&rectangles) {
                 a.tile href={ "#owner-" (index) } tabindex="-1" data-owner=(index) {
                     title { (details(row, home)) }
-                    (parts(row.statuses, *rectangle, shape))
+                    (parts(row.share.statuses, *rectangle, shape))
                     @if let Some(packages) = packages.get(&row.owner) { (nested(packages, *rectangle, shape)) }
                     (rect("edge", *rectangle, shape))
-                    (caption(&name(row, home), row.tally.disk, *rectangle, shape))
+                    (caption(&name(row, home), row.share.tally.disk, *rectangle, shape))
                 }
             }
             @for ((name, disk), rectangle) in [(SHARED, shared_disk), (&*rest_name, rest_disk)].into_iter().zip(&rectangles[count..]) {
@@ -141,7 +141,8 @@ fn map(report: Report<'_>, packages: &PackageShares<'_>, shape: &TreemapSize) ->
 /// The text of a tile about its owner.
 fn details(row: &Row, home: Option<&Path>) -> String {
     let gone = if row.owner.life == Life::Gone { " (gone)" } else { "" };
-    let sum = format!("{}, {}", human::size(row.tally.disk), human::counted(row.tally.files, "file"));
+    let sum =
+        format!("{}, {}", human::size(row.share.tally.disk), human::counted(row.share.tally.files, "file"));
     let by_status = present(row).map(|(status, tally)| format!("; {status} {}", human::size(tally.disk)));
     format!("{}{gone} — {sum}{}", name(row, home), by_status.collect::<String>())
 }

@@ -28,7 +28,7 @@ pub(super) fn table(report: Report<'_>) -> Markup {
         ("used", "Last used"),
     ];
     let is_number = |key: &str| ["size", "shared", "files", "reclaimable"].contains(&key);
-    let largest = report.usage.owners.iter().map(|row| row.tally.disk).max().unwrap_or(0);
+    let largest = report.usage.owners.iter().map(|row| row.share.tally.disk).max().unwrap_or(0);
     let has_shared = has_shared(report.usage);
     let columns = COLUMNS.into_iter().filter(|(key, _)| has_shared || *key != "shared");
     html! {
@@ -65,20 +65,20 @@ pub(super) fn table(report: Report<'_>) -> Markup {
 fn owner(report: Report<'_>, index: usize, row: &Row, largest: u64) -> Markup {
     let is_gone = row.owner.life == Life::Gone;
     let has_shared = has_shared(report.usage);
-    let tags = tags::shown(&row.tags, TagNames::Once);
+    let tags = tags::shown(&row.share.tags, TagNames::Once);
     html! {
         tr id={ "owner-" (index) } class=[is_gone.then_some("gone")] {
             th scope="row" { bdi { (name(row, report.home)) } }
-            td.number { (size(row.tally.disk)) }
-            td.share { (bar(row, largest)) (percentage(share(row.tally.disk, report.usage.disk()))) }
-            @if has_shared { td.number { (size_or_dash(row.links.tally())) } }
-            td.number { (human::count(row.tally.files)) }
-            td.number { (size_or_dash(row.reclaimable)) }
+            td.number { (size(row.share.tally.disk)) }
+            td.share { (bar(row, largest)) (percentage(share(row.share.tally.disk, report.usage.disk()))) }
+            @if has_shared { td.number { (size_or_dash(row.share.links.tally())) } }
+            td.number { (human::count(row.share.tally.files)) }
+            td.number { (size_or_dash(row.share.reclaimable)) }
             td.wrapping { (statuses(row)) }
             td { (row.owner.kind.name()) @if is_gone { ", gone" } }
             td.wrapping { (escaped(&tags)) }
             td {
-                @if let Some(moment) = row.last_used {
+                @if let Some(moment) = row.share.last_used {
                     time datetime=(date::rfc3339(moment)) title=(date::local(moment)) {
                         (date::ago(moment, report.now))
                     }
@@ -92,10 +92,10 @@ fn owner(report: Report<'_>, index: usize, row: &Row, largest: u64) -> Markup {
 
 /// A bar as long as the owner is large beside the largest, coloured by status; the columns beside it say the same.
 fn bar(row: &Row, largest: u64) -> Markup {
-    let whole = share(row.tally.disk, largest);
+    let whole = share(row.share.tally.disk, largest);
     let mut x = 0.0;
     let parts = present(row).map(|(status, tally)| {
-        let (start, width) = (x, whole * share(tally.disk, row.tally.disk) / 100.0);
+        let (start, width) = (x, whole * share(tally.disk, row.share.tally.disk) / 100.0);
         x += width;
         (status, format!("{start:.2}%"), format!("{width:.2}%"))
     });
@@ -113,7 +113,7 @@ fn bar(row: &Row, largest: u64) -> Markup {
 fn statuses(row: &Row) -> String {
     let part = |(status, tally): (&str, Tally)| match status {
         "fresh" => "fresh".to_string(),
-        status if tally.disk == row.tally.disk => status.to_string(),
+        status if tally.disk == row.share.tally.disk => status.to_string(),
         status => format!("{status} {}", human::size(tally.disk)),
     };
     present(row).map(part).collect::<Vec<_>>().join(", ")
@@ -121,7 +121,7 @@ fn statuses(row: &Row) -> String {
 
 /// Whether owners share files.
 fn has_shared(usage: &Usage) -> bool {
-    usage.owners.iter().any(|row| !row.links.tally().is_empty())
+    usage.owners.iter().any(|row| !row.share.links.tally().is_empty())
 }
 
 fn foot(usage: &Usage) -> Markup {
@@ -163,7 +163,7 @@ pub(super) fn name(row: &Row, home: Option<&Path>) -> String {
 
 /// The statuses that an owner has.
 pub(super) fn present(row: &Row) -> impl Iterator<Item = (&'static str, Tally)> + use<> {
-    of_statuses(row.statuses)
+    of_statuses(row.share.statuses)
 }
 
 /// The statuses of which there are files.

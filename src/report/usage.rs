@@ -42,12 +42,12 @@ impl<'a> UsageDocument<'a> {
     pub fn new(store: &'a Path, usage: &'a Usage) -> UsageDocument<'a> {
         let owners = usage.owners.iter().map(|row| OwnerUsage {
             owner: (&row.owner).into(),
-            sum: row.tally.into(),
-            shared: Sum::if_any(row.links.tally()),
-            reclaimable: row.reclaimable.into(),
-            statuses: statuses(row.statuses).filter(|(_, tally)| tally.files > 0).map(sum).collect(),
-            tags: tags::ordered(&row.tags),
-            last_used: row.last_used.map(date::rfc3339),
+            sum: row.share.tally.into(),
+            shared: Sum::if_any(row.share.links.tally()),
+            reclaimable: row.share.reclaimable.into(),
+            statuses: statuses(row.share.statuses).filter(|(_, tally)| tally.files > 0).map(sum).collect(),
+            tags: tags::ordered(&row.share.tags),
+            last_used: row.share.last_used.map(date::rfc3339),
         });
         UsageDocument {
             schema: SCHEMA,

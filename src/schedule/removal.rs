@@ -108,8 +108,7 @@ mod tests {
     }
 
     fn adds_finds_and_removes(scope: JobScope) {
-        let temporary = tempfile::tempdir().unwrap();
-        let home = temporary.path().canonicalize().unwrap();
+        let (_temporary, home) = crate::temporary::directory();
         let program = std::env::current_exe().ok();
         let environment = Environment { executable: program, ..Environment::of_test(home.to_str().unwrap()) };
         let job = Job::new(&environment, JobOptions { threads: Some(3), ..JobOptions::default() }).unwrap();

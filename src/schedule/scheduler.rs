@@ -29,9 +29,14 @@ pub enum JobScope {
 impl JobScope {
     /// The name of a schedule in the receipt.
     pub fn name_of(self, scheduler: Scheduler) -> String {
+        format!("{scheduler}{}", self.option())
+    }
+
+    /// The option of `pycstore schedule`, with a space before it.
+    pub fn option(self) -> &'static str {
         match self {
-            JobScope::User => scheduler.to_string(),
-            JobScope::System => format!("{scheduler} --system"),
+            JobScope::User => "",
+            JobScope::System => " --system",
         }
     }
 }

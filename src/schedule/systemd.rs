@@ -146,7 +146,7 @@ fn plan_unit(plan: &mut EditPlan, path: &Path, lines: &[u8], scope: JobScope) ->
                 "pycstore did not write it",
                 format!(
                     "rename it, or schedule by cron: pycstore schedule install{} --with cron",
-                    option(scope)
+                    scope.option()
                 ),
             )
         };
@@ -268,7 +268,7 @@ pub fn check_manager(scope: JobScope) -> Result<(), Complaint> {
         JobScope::User => "user manager",
         JobScope::System => "system manager",
     };
-    let option = option(scope);
+    let option = scope.option();
     Err(Complaint::new(
         format!("no systemd {manager} runs here"),
         format!(
@@ -287,14 +287,6 @@ pub fn program(scope: JobScope) -> &'static str {
     match scope {
         JobScope::User => "systemctl --user",
         JobScope::System => "systemctl",
-    }
-}
-
-/// The option of `pycstore schedule` for this scope, with a space before it.
-fn option(scope: JobScope) -> &'static str {
-    match scope {
-        JobScope::User => "",
-        JobScope::System => " --system",
     }
 }
 
@@ -367,8 +359,7 @@ mod tests {
 
     #[test]
     fn the_timer_of_a_package_is_found_if_it_is_enabled() {
-        let temporary = tempfile::tempdir().unwrap();
-        let home = temporary.path().canonicalize().unwrap();
+        let (_temporary, home) = crate::temporary::directory();
         let units = Units::new(&Environment::of_test(home.to_str().unwrap()), JobScope::User).unwrap();
         let packaged = home.join("usr/lib/systemd/user").join(TIMER);
         for directory in [&packaged, &units.wanted].map(|path| path.parent().unwrap()) {

@@ -104,8 +104,7 @@ mod tests {
 
     #[test]
     fn a_home_counts_if_it_is_the_users_own_and_on_this_machine() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         for name in ["me", "net", "net/you"] {
             std::fs::create_dir(base.join(name)).unwrap();
         }

@@ -143,8 +143,7 @@ mod tests {
 
     #[test]
     fn undo_restores_every_file() {
-        let temporary = tempfile::tempdir().unwrap();
-        let home = temporary.path().canonicalize().unwrap();
+        let (_temporary, home) = crate::temporary::directory();
         std::fs::create_dir_all(home.join(".config/Code/User")).unwrap();
         std::fs::write(home.join(".config/Code/User/settings.json"), "{\n  \"a\": 1 // one\n}").unwrap();
         std::fs::write(home.join(".bashrc"), "case $- in *i*) ;; *) return;; esac").unwrap();

@@ -236,8 +236,7 @@ mod tests {
 
     #[test]
     fn a_project_is_no_home_and_its_caches_are_its_own() {
-        let temporary = tempfile::tempdir().unwrap();
-        let home = temporary.path().canonicalize().unwrap();
+        let (_temporary, home) = crate::temporary::directory();
         let write = |path: &str| {
             let path = home.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -243,8 +243,7 @@ mod tests {
 
     #[test]
     fn the_nearest_existing_ancestor_is_found_through_links() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         std::fs::create_dir_all(base.join("real/deep")).unwrap();
         std::fs::write(base.join("file"), "").unwrap();
         symlink("real", base.join("link")).unwrap();
@@ -270,8 +269,7 @@ mod tests {
 
     #[test]
     fn as_many_links_are_followed_as_the_kernel_follows() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         std::fs::create_dir(base.join("link0")).unwrap();
         for number in 1..=MOST_LINKS + 1 {
             symlink(format!("link{}", number - 1), base.join(format!("link{number}"))).unwrap();
@@ -286,8 +284,7 @@ mod tests {
     #[test]
     fn of_changes_at_one_moment_the_nearest_to_the_end_is_named() {
         for _ in 0..100 {
-            let temporary = tempfile::tempdir().unwrap();
-            let base = temporary.path().canonicalize().unwrap();
+            let (_temporary, base) = crate::temporary::directory();
             // Both get the same stamp, unless the kernel's clock ticks in between.
             symlink("gone", base.join("link")).unwrap();
             if changed(&base) == changed(&base.join("link")) {
@@ -301,8 +298,7 @@ mod tests {
 
     #[test]
     fn the_trace_is_the_last_change_of_the_witness_of_a_link_or_of_a_directory_put_in_place() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         std::fs::create_dir_all(base.join("a/b")).unwrap();
         std::fs::create_dir_all(base.join("data/b")).unwrap();
         wait();

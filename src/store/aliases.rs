@@ -207,8 +207,7 @@ mod tests {
 
     #[test]
     fn every_spelling_that_the_store_mirrors_is_found() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         create_dir_all(base.join("data/bob/work/p")).unwrap();
         create_dir_all(base.join("srv/lib")).unwrap();
         symlink("data/bob", base.join("bob")).unwrap();

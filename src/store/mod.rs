@@ -222,8 +222,7 @@ mod tests {
 
     #[test]
     fn what_is_no_store_is_refused() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         let home = base.join("home/me");
         std::fs::create_dir_all(home.join("project/.git")).unwrap();
         std::fs::create_dir_all(home.join(".cache/cpython")).unwrap();
@@ -247,8 +246,7 @@ mod tests {
     #[ignore = "needs root: it gives files away"]
     fn as_root_the_store_of_another_is_looked_at_and_not_changed() {
         const EVE: u32 = 61001;
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         let make = |path: &str, user| {
             std::fs::create_dir_all(base.join(path)).unwrap();
             std::os::unix::fs::lchown(base.join(path), Some(user), None).unwrap();

@@ -148,8 +148,7 @@ mod tests {
 
     #[test]
     fn stores_are_found_where_they_hold_entries() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         let home = base.join("home");
         let entry = |path: &str, length: usize| {
             let path = base.join(path).join("a/m.cpython-312.pyc");

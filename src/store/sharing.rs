@@ -262,8 +262,7 @@ mod tests {
 
     #[test]
     fn of_very_many_names_those_near_the_top_decide() {
-        let temporary = tempfile::tempdir().unwrap();
-        let root = temporary.path().canonicalize().unwrap();
+        let (_temporary, root) = crate::temporary::directory();
         let foreign = files("a/z/f#", FOREIGN_AMONG_ENTRIES, &[]);
         create_dir_all(root.join("a/z")).unwrap();
         foreign.iter().for_each(|file| write(root.join(file), "").unwrap());
@@ -333,8 +332,7 @@ mod tests {
 
     #[test]
     fn a_common_directory_of_a_linked_home_is_known_by_both_paths() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         create_dir_all(base.join("real/.cache/cpython")).unwrap();
         std::os::unix::fs::symlink("real", base.join("link")).unwrap();
         std::os::unix::fs::symlink("real", base.join("place")).unwrap();

@@ -1,5 +1,6 @@
 //! `Tally`: how many files, and how much room they take.
 
+use std::iter::Sum;
 use std::ops::{AddAssign, SubAssign};
 
 /// A sum over files: any split of a store sums to the same total.
@@ -30,6 +31,14 @@ impl AddAssign for Tally {
         self.files += other.files;
         self.bytes += other.bytes;
         self.disk += other.disk;
+    }
+}
+
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Tally>>(tallies: I) -> Tally {
+        let mut sum = Tally::default();
+        tallies.for_each(|tally| sum += tally);
+        sum
     }
 }
 

@@ -153,8 +153,7 @@ mod tests {
 
     #[test]
     fn every_file_is_counted_once_under_its_status_and_tag() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         let root = store_with_every_status(&base);
         let store = Store::open(&root, &[], Purpose::Look).unwrap();
         let evidence = Evidence {

@@ -69,9 +69,7 @@ pub struct PlannedDirectory {
 impl PlannedDirectory {
     /// The sum of its victims, without the bytes of those with several hard links ([`Plan::linked`]).
     pub fn tally(&self) -> Tally {
-        let mut sum = Tally::default();
-        self.victims.iter().for_each(|victim| sum += victim.tally());
-        sum
+        self.victims.iter().map(Victim::tally).sum()
     }
 
     /// The number of its victims to read before they are removed.
@@ -321,9 +319,7 @@ impl Plan {
 
     /// The sum of all victims.
     pub fn tally(&self) -> Tally {
-        let mut sum = Tally::default();
-        self.directories.iter().for_each(|directory| sum += directory.tally());
-        self.linked.freed().for_each(|(_, freed)| sum += freed);
-        sum
+        let directories = self.directories.iter().map(PlannedDirectory::tally);
+        directories.chain(self.linked.freed().map(|(_, freed)| freed)).sum()
     }
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A temporary younger than this, in seconds, may still be written.
-pub const TEMPORARY_AGE: i64 = 3600;
+const TEMPORARY_AGE: i64 = 3600;
 
 /// A clock that differs from ours by more than this, in seconds, was wrong. The clocks of machines that share a file
 /// system differ by less.

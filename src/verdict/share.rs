@@ -63,6 +63,11 @@ impl LinkedFile {
         Tally { files: 0, bytes: self.bytes, disk: self.disk }
     }
 
+    /// The links in the group, and the bytes.
+    fn tally(&self) -> Tally {
+        Tally { files: self.names.into(), ..self.size() }
+    }
+
     fn join(&mut self, other: &LinkedFile) {
         self.names += other.names;
         self.reclaimable += other.reclaimable;
@@ -84,20 +89,13 @@ impl LinkedFiles {
 
     /// The number of links, and the bytes of the files, each once.
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        for file in self.0.values() {
-            tally += Tally { files: file.names.into(), ..file.size() };
-        }
-        tally
+        self.0.values().map(LinkedFile::tally).sum()
     }
 
     /// What a prune frees of them: the files whose links are all reclaimable.
     pub fn reclaimable(&self) -> Tally {
-        let mut tally = Tally::default();
-        for file in self.0.values().filter(|file| file.whole.is_some_and(|whole| whole.is_freed)) {
-            tally += Tally { files: file.names.into(), ..file.size() };
-        }
-        tally
+        let is_freed = |file: &&LinkedFile| file.whole.is_some_and(|whole| whole.is_freed);
+        self.0.values().filter(is_freed).map(LinkedFile::tally).sum()
     }
 }
 

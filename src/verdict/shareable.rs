@@ -375,11 +375,6 @@ impl SharedKeys {
         parts.extend((!part.is_empty()).then_some(part));
         parts
     }
-
-    /// How many candidates there are.
-    pub fn candidates(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// The candidates by key: groups of at least two files.

@@ -7,9 +7,7 @@ use crate::store::entry::FileKind;
 use crate::store::entry::{Bytecode, Content};
 use crate::store::in_tree::found::{Companion, InStore, InTreeFile, InTreeForm, Seen};
 use crate::store::in_tree::look::mirror_of;
-use crate::store::in_tree::place::SourcePlace;
 use crate::store::in_tree::repository::Tracking;
-use crate::store::in_tree::root::Root;
 use crate::store::in_tree::walk::{Reason, WalkVisitor};
 use crate::store::scan::Trouble;
 use crate::units::Moment;
@@ -180,9 +178,8 @@ impl SweepPlan {
         let mut adopted: BTreeMap<Owner, Tally> = BTreeMap::new();
         for directory in &self.removal.directories {
             let Some(adoptions) = self.adoptions.get(&directory.relative) else { continue };
-            let sum = adopted.entry((*directory.owner).clone()).or_default();
             let moved = directory.victims.iter().filter(|victim| adoptions.contains_key(&victim.name));
-            moved.for_each(|victim| *sum += victim.size());
+            *adopted.entry((*directory.owner).clone()).or_default() += moved.map(Victim::size).sum();
         }
         adopted
     }
@@ -249,17 +246,6 @@ impl SweepPlanner {
         plan.troubles.sort_by(|one, other| one.path().cmp(other.path()));
         plan
     }
-
-    fn adoption(
-        &self,
-        root: &Root,
-        place: &SourcePlace,
-        file: &InTreeFile<'_>,
-        replaces: Option<(u64, u64)>,
-    ) -> Option<Adoption> {
-        let source = file.entry.source_name()?.into();
-        Some(Adoption { mirror: mirror_of(root, place).into(), source, replaces })
-    }
 }
 
 impl WalkVisitor for SweepPlanner {
@@ -273,8 +259,10 @@ impl WalkVisitor for SweepPlanner {
             match (verdict, Victim::of(&file.entry)) {
                 (SweepVerdict::Remove | SweepVerdict::Adopt(_), Some(victim)) => {
                     if let SweepVerdict::Adopt(replaces) = verdict
-                        && let Some(adoption) = self.adoption(seen.root, seen.place, file, replaces)
+                        && let Some(source) = file.entry.source_name()
                     {
+                        let mirror = mirror_of(seen.root, seen.place).into();
+                        let adoption = Adoption { mirror, source: source.into(), replaces };
                         adoptions.insert(victim.name.clone(), adoption);
                     }
                     victims.push(victim);

@@ -42,23 +42,13 @@ pub struct Usage {
     pub troubles: Vec<Trouble>,
 }
 
-/// One owner's share.
+/// One owner and its share.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// The owner.
     pub owner: Owner,
-    /// All its files, with the bytes that no other owner has.
-    pub tally: Tally,
-    /// The files that other owners have too.
-    pub links: LinkedFiles,
-    /// What a default prune may remove of them.
-    pub reclaimable: Tally,
-    /// By status, in the order of [`status::NAMES`].
-    pub statuses: [Tally; status::NAMES.len()],
-    /// The cache tags among them.
-    pub tags: BTreeSet<String>,
-    /// The last use of one of them: when it was read, or written if that was later. `None` without access times.
-    pub last_used: Option<Moment>,
+    /// Its files.
+    pub share: Share,
 }
 
 impl Usage {
@@ -90,25 +80,21 @@ impl Usage {
             share.settle(&links);
             whole.join(Share { tags: BTreeSet::new(), ..share.clone() });
         }
-        usage.add_sums(whole);
+        (usage.total, usage.reclaimable, usage.statuses) = (whole.tally, whole.reclaimable, whole.statuses);
         usage.groups = view.map(|view| view.collect(groups, &spellings)).unwrap_or_default();
         usage.groups.iter_mut().for_each(|group| group.share.settle(&links));
         let rows = owners.into_iter().filter(|(_, share)| !share.tally.is_empty());
-        usage.owners = rows.map(|(owner, share)| Row::new(owner, share)).collect();
-        let key = |row: &Row| (Reverse(row.share().held().disk), row.owner.root.clone());
+        usage.owners = rows.map(|(owner, share)| Row { owner, share }).collect();
+        let key = |row: &Row| (Reverse(row.share.held().disk), row.owner.root.clone());
         usage.owners.sort_by_cached_key(key);
         usage.troubles.sort_by(|one, other| one.path().cmp(other.path()));
         usage
     }
 
-    fn add_sums(&mut self, whole: Share) {
-        (self.total, self.reclaimable, self.statuses) = (whole.tally, whole.reclaimable, whole.statuses);
-    }
-
     /// The files of which several owners have links.
     pub fn shared(&self) -> LinkedFiles {
         let mut shared = LinkedFiles::default();
-        self.owners.iter().for_each(|row| shared.extend(&row.links));
+        self.owners.iter().for_each(|row| shared.extend(&row.share.links));
         shared
     }
 
@@ -116,7 +102,7 @@ impl Usage {
     pub fn take_groups(&mut self) -> Vec<Group> {
         let group = |row: &Row| Group {
             keys: vec![Key::Owner(Arc::new(row.owner.clone()))],
-            share: row.share(),
+            share: row.share.clone(),
             depth: 0,
             is_rest: None,
         };
@@ -125,18 +111,6 @@ impl Usage {
         } else {
             std::mem::take(&mut self.groups)
         }
-    }
-}
-
-impl Row {
-    fn new(owner: Owner, share: Share) -> Row {
-        let Share { tally, reclaimable, statuses, tags, last_used, links } = share;
-        Row { owner, tally, links, reclaimable, statuses, tags, last_used }
-    }
-
-    fn share(&self) -> Share {
-        let Row { tally, links, reclaimable, statuses, tags, last_used, .. } = self.clone();
-        Share { tally, reclaimable, statuses, tags, last_used, links }
     }
 }
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a check panics where something is wrong")]
 
+#[cfg(test)]
+mod corpus;
+
 use super::config::Configuration;
 use pycstore::environment::Environment;
 use pycstore::verdict::scope::Keep;
@@ -46,24 +49,7 @@ pub fn configuration(text: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_corpus_is_answered() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/corpus");
-        let mut failed = Vec::new();
-        for (name, check) in TARGETS {
-            let files: Vec<_> =
-                std::fs::read_dir(corpus.join(name)).unwrap().map(|it| it.unwrap().path()).collect();
-            assert!(!files.is_empty(), "{name}");
-            for file in files {
-                let bytes = std::fs::read(&file).unwrap();
-                if std::panic::catch_unwind(|| check(&bytes)).is_err() {
-                    failed.push(file);
-                }
-            }
-        }
-        assert!(failed.is_empty(), "not answered: {failed:#?}");
-    }
+#[test]
+fn the_corpus_is_answered() {
+    corpus::assert_answered(&TARGETS);
 }

@@ -7,6 +7,7 @@ pub mod in_tree;
 pub mod lock;
 pub mod memory;
 pub mod ordinary;
+pub mod pseudo_terminal;
 pub mod random;
 pub mod screen;
 pub mod shown;

@@ -2,12 +2,11 @@
 //!
 //! Every wait is for what the screen shows, with a limit that only a hang reaches.
 
+use super::pseudo_terminal::{self, END, LINES, resize};
 use super::{World, tool};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::tcgetattr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
@@ -15,9 +14,6 @@ use std::time::{Duration, Instant};
 
 /// How long something may take that takes a moment.
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// The lines of the terminal.
-const LINES: u16 = 24;
 
 /// A run of the program on a terminal.
 pub struct OnScreen {
@@ -30,9 +26,6 @@ pub struct OnScreen {
     /// The last bytes that were read.
     tail: Vec<u8>,
 }
-
-/// A title of the terminal, written behind the program's last word: what comes before it has arrived when it has.
-const END: &[u8] = b"\x1b]0;the end\x07";
 
 /// How such a run ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,17 +54,7 @@ impl OnScreen {
     /// The same by a command that is `env`: one that runs as another user. `env` makes signals end the program that were
     /// ignored where the tests were started, as by `nohup`.
     pub fn start_by(mut env: Command, command: &Command) -> OnScreen {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-        // Elsewhere there is no such flag.
-        #[cfg(target_os = "linux")]
-        let flags = flags | OpenptFlags::CLOEXEC;
-        let terminal = openpt(flags).unwrap();
-        grantpt(&terminal).unwrap();
-        unlockpt(&terminal).unwrap();
-        let name = ptsname(&terminal, Vec::new()).unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let programs_side = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
-        resize(&terminal, 100);
+        let (terminal, programs_side) = pseudo_terminal::open(100);
         let modes = format!("{:?}", tcgetattr(&programs_side).unwrap());
         let side = || programs_side.try_clone().unwrap();
         env.arg("--default-signal").arg(tool("setsid", "util-linux")).arg("--ctty");
@@ -249,8 +232,4 @@ impl OnScreen {
             self.read();
         }
     }
-}
-
-fn resize(terminal: &OwnedFd, columns: u16) {
-    tcsetwinsize(terminal, Winsize { ws_row: LINES, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
 }

@@ -21,7 +21,6 @@ use pycstore::json::Mode;
 use pycstore::quoting::at_home;
 use pycstore::store::scan::Trouble;
 use pycstore::units::Moment;
-use ratatui::layout::Size;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -78,9 +77,6 @@ struct RunningScan {
 }
 
 /// Runs the browser until it is quit.
-///
-/// # Errors
-/// Those of the terminal.
 pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
     let session = workshop.session();
     let home = session.environment.home.clone();
@@ -109,7 +105,7 @@ pub fn run(workshop: Workshop) -> anyhow::Result<Exit> {
     let held = complain::hold();
     let ended = app.on_screen();
     app.finish_removal();
-    held.release();
+    drop(held);
     if !quiet {
         let mut out = io::stdout().lock();
         for line in &app.done {
@@ -170,7 +166,7 @@ impl App {
             }
             self.take_batches();
             self.follow_removal();
-            let is_resized = screen.size().is_ok_and(|size| size != screen_size(&mut screen));
+            let is_resized = screen.size().is_ok_and(|size| size != screen.get_frame().area().as_size());
             if (!self.is_drawn || is_resized) && (self.has_key || drawn.elapsed() >= FRAME) {
                 self.draw(&mut screen)?;
                 drawn = Instant::now();
@@ -416,10 +412,6 @@ impl App {
         self.is_drawn = false;
         Ok(())
     }
-}
-
-fn screen_size(screen: &mut Screen) -> Size {
-    screen.get_frame().area().as_size()
 }
 
 fn failed(error: &anyhow::Error) -> Dialog {

@@ -15,7 +15,6 @@ pub struct Look {
     pub store: String,
     /// The colours.
     pub palette: Palette,
-    /// The characters.
     pub characters: Characters,
     /// The present.
     pub now: Moment,

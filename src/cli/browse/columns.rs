@@ -11,7 +11,6 @@ use pycstore::units::{Moment, date, human};
 pub struct ListColumn {
     /// What it shows.
     pub kind: ColumnKind,
-    /// Its heading.
     pub heading: &'static str,
     /// Its width, enough for any of its cells.
     pub width: u16,

@@ -65,7 +65,6 @@ pub struct FileFacts {
     pub modified: Moment,
     /// Its last use, if that is known.
     pub used: Option<i64>,
-    /// Its status.
     pub status: Status,
     /// Why it cannot be marked, if it cannot.
     pub bar: Option<Bar>,
@@ -105,7 +104,6 @@ pub struct CatalogueEntry {
     pub package: u32,
     /// The index of its tag in [`super::catalogue::Catalogue::tags`], or [`MIXED`].
     pub tag: u16,
-    /// Its node.
     pub node: u32,
     /// Whether it is marked.
     pub mark: Mark,

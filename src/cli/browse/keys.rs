@@ -1,8 +1,6 @@
 //! The keys, what they ask for, and the screen that lists them. They are those of dua and ncdu where the two agree.
 
-use super::rows::TreeView;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use pycstore::verdict::view::Order;
 
 /// A key, whatever the terminal calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,27 +9,16 @@ pub enum PressedKey {
     Character(char),
     /// The arrow upwards, and so on.
     Up,
-    /// See [`PressedKey::Up`].
     Down,
-    /// See [`PressedKey::Up`].
     Left,
-    /// See [`PressedKey::Up`].
     Right,
-    /// See [`PressedKey::Up`].
     PageUp,
-    /// See [`PressedKey::Up`].
     PageDown,
-    /// See [`PressedKey::Up`].
     Home,
-    /// See [`PressedKey::Up`].
     End,
-    /// See [`PressedKey::Up`].
     Enter,
-    /// See [`PressedKey::Up`].
     Escape,
-    /// See [`PressedKey::Up`].
     Backspace,
-    /// See [`PressedKey::Up`].
     Tab,
     /// Ctrl+R: removes what is shown for review.
     Confirm,
@@ -108,86 +95,6 @@ pub enum BrowserTask {
     Remove,
     /// Stop the removal.
     Stop,
-}
-
-/// What a key does in the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListKey {
-    /// Moves by rows.
-    Move(isize),
-    /// Moves by screens.
-    Page(isize),
-    /// Moves to the first row.
-    First,
-    /// Moves to the last row.
-    Last,
-    /// Opens the row.
-    Open,
-    /// Returns to the place above.
-    Leave,
-    /// Ends the filter, or returns to the place above.
-    Escape,
-    /// Sorts; the same key again reverses.
-    Sort(Order),
-    /// Shows the next tree.
-    NextTree,
-    /// Shows this tree.
-    Tree(TreeView),
-    /// Begins the filter.
-    Filter,
-    /// Opens or closes the side pane.
-    Pane,
-    /// Shows the keys.
-    Help,
-    /// Marks the row.
-    Mark,
-    /// Marks all that is reclaimable.
-    MarkReclaimable,
-    /// Asks for a status to mark.
-    MarkStatus,
-    /// Removes all marks.
-    Unmark,
-    /// Shows what would be removed.
-    Remove,
-    /// Scans again.
-    Rescan,
-    /// Ends.
-    Quit,
-}
-
-/// What a key does in the list; none if it does nothing.
-pub fn list_key(key: PressedKey) -> Option<ListKey> {
-    Some(match key {
-        PressedKey::Up | PressedKey::Character('k') => ListKey::Move(-1),
-        PressedKey::Down | PressedKey::Character('j') => ListKey::Move(1),
-        PressedKey::PageUp => ListKey::Page(-1),
-        PressedKey::PageDown => ListKey::Page(1),
-        PressedKey::Home | PressedKey::Character('H' | 'g') => ListKey::First,
-        PressedKey::End | PressedKey::Character('G') => ListKey::Last,
-        PressedKey::Enter | PressedKey::Right | PressedKey::Character('l' | 'o') => ListKey::Open,
-        PressedKey::Left | PressedKey::Backspace | PressedKey::Character('h' | 'u' | '<') => ListKey::Leave,
-        PressedKey::Escape => ListKey::Escape,
-        PressedKey::Character('s') => ListKey::Sort(Order::Size),
-        PressedKey::Character('c' | 'C') => ListKey::Sort(Order::Files),
-        PressedKey::Character('e') => ListKey::Sort(Order::Reclaimable),
-        PressedKey::Character('m' | 'M') => ListKey::Sort(Order::LastUsed),
-        PressedKey::Character('n') => ListKey::Sort(Order::Name),
-        PressedKey::Tab | PressedKey::Character('v') => ListKey::NextTree,
-        PressedKey::Character('1') => ListKey::Tree(TreeView::Owners),
-        PressedKey::Character('2') => ListKey::Tree(TreeView::Statuses),
-        PressedKey::Character('3') => ListKey::Tree(TreeView::Tags),
-        PressedKey::Character('/') => ListKey::Filter,
-        PressedKey::Character('i') => ListKey::Pane,
-        PressedKey::Character('?') => ListKey::Help,
-        PressedKey::Character(' ') => ListKey::Mark,
-        PressedKey::Character('a') => ListKey::MarkReclaimable,
-        PressedKey::Character('t') => ListKey::MarkStatus,
-        PressedKey::Character('U') => ListKey::Unmark,
-        PressedKey::Character('d') => ListKey::Remove,
-        PressedKey::Character('r') => ListKey::Rescan,
-        PressedKey::Character('q') | PressedKey::Interrupt => ListKey::Quit,
-        PressedKey::Character(_) | PressedKey::Confirm | PressedKey::Suspend => return None,
-    })
 }
 
 /// The keys and what they do. A line without a key is a heading.

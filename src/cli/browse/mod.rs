@@ -79,7 +79,6 @@ pub struct BrowseOptions {
     /// The owner of the store must be able to write to FILE's directory, even if root runs the command
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// The scopes.
     #[command(flatten)]
     pub scope: ScopeOptions,
 }

@@ -1,12 +1,13 @@
 //! What each key does to the browser.
 
 use super::file::Facet;
-use super::keys::{BrowserTask, ListKey, PressedKey, list_key};
+use super::keys::{BrowserTask, PressedKey};
 use super::node::ROOT;
-use super::rows::{Item, OpenPlace};
-use super::state::{Browser, Dialog, PaneWish, PlaceByName, ScanState};
+use super::rows::{Item, OpenPlace, TreeView};
+use super::state::{Browser, Dialog, PaneWish, ScanState};
 use pycstore::units::human;
 use pycstore::verdict::status;
+use pycstore::verdict::view::Order;
 
 impl Browser {
     /// Does what a key says.
@@ -56,47 +57,61 @@ impl Browser {
     }
 
     fn key_in_list(&mut self, key: PressedKey) -> Option<BrowserTask> {
-        let key = list_key(key)?;
-        self.message.clear();
-        self.return_to = PlaceByName::default();
+        let before = (std::mem::take(&mut self.message), std::mem::take(&mut self.return_to));
         match key {
-            ListKey::Quit => return Some(BrowserTask::Quit),
-            ListKey::Rescan => return Some(BrowserTask::Rescan),
-            ListKey::Move(rows) => self.move_by(rows),
-            ListKey::Page(pages) => self.move_by(pages * self.height.max(1) as isize),
-            ListKey::First => self.move_by(-(self.rows.len() as isize)),
-            ListKey::Last => self.move_by(self.rows.len() as isize),
-            ListKey::Open => self.enter(),
-            ListKey::Leave => self.leave(),
-            ListKey::Escape if !self.filter.is_empty() => self.filter_by(String::new()),
-            ListKey::Escape => self.leave(),
-            ListKey::Sort(order) => self.sort_by(order),
-            ListKey::NextTree => self.show(self.tree.next()),
-            ListKey::Tree(tree) => self.show(tree),
-            ListKey::Filter => self.dialog = Dialog::Filter,
-            ListKey::Pane => {
+            PressedKey::Up | PressedKey::Character('k') => self.move_by(-1),
+            PressedKey::Down | PressedKey::Character('j') => self.move_by(1),
+            PressedKey::PageUp => self.move_by(-(self.height.max(1) as isize)),
+            PressedKey::PageDown => self.move_by(self.height.max(1) as isize),
+            PressedKey::Home | PressedKey::Character('H' | 'g') => self.move_by(-(self.rows.len() as isize)),
+            PressedKey::End | PressedKey::Character('G') => self.move_by(self.rows.len() as isize),
+            PressedKey::Enter | PressedKey::Right | PressedKey::Character('l' | 'o') => self.enter(),
+            PressedKey::Escape if !self.filter.is_empty() => self.filter_by(String::new()),
+            PressedKey::Left
+            | PressedKey::Backspace
+            | PressedKey::Escape
+            | PressedKey::Character('h' | 'u' | '<') => self.leave(),
+            PressedKey::Character('s') => self.sort_by(Order::Size),
+            PressedKey::Character('c' | 'C') => self.sort_by(Order::Files),
+            PressedKey::Character('e') => self.sort_by(Order::Reclaimable),
+            PressedKey::Character('m' | 'M') => self.sort_by(Order::LastUsed),
+            PressedKey::Character('n') => self.sort_by(Order::Name),
+            PressedKey::Tab | PressedKey::Character('v') => self.show(self.tree.next()),
+            PressedKey::Character('1') => self.show(TreeView::Owners),
+            PressedKey::Character('2') => self.show(TreeView::Statuses),
+            PressedKey::Character('3') => self.show(TreeView::Tags),
+            PressedKey::Character('/') => self.dialog = Dialog::Filter,
+            PressedKey::Character('i') => {
                 self.pane.wish = if self.pane.is_visible { PaneWish::Closed } else { PaneWish::Open };
             }
-            ListKey::Help => self.dialog = Dialog::Help(0),
-            ListKey::Mark => self.mark(),
-            ListKey::MarkReclaimable => {
-                let (items, facet) = match self.shown_by_filter() {
-                    Some(shown) => (shown, self.place().facet()),
-                    None => (vec![Item::Node(ROOT)], Facet::default()),
-                };
-                let change = self.catalogue.toggle_reclaimable(&items, facet);
-                self.message = self.catalogue.change_in_words(&change);
-                self.list();
-            }
-            ListKey::MarkStatus => self.dialog = Dialog::MarkStatus,
-            ListKey::Unmark => {
+            PressedKey::Character('?') => self.dialog = Dialog::Help(0),
+            PressedKey::Character(' ') => self.mark(),
+            PressedKey::Character('a') => self.mark_reclaimable(),
+            PressedKey::Character('t') => self.dialog = Dialog::MarkStatus,
+            PressedKey::Character('U') => {
                 let unmarked = self.catalogue.unmark_all();
                 self.message = format!("unmarked {}", human::counted(unmarked, "file"));
                 self.list();
             }
-            ListKey::Remove => return self.foresee(),
+            PressedKey::Character('d') => return self.foresee(),
+            PressedKey::Character('r') => return Some(BrowserTask::Rescan),
+            PressedKey::Character('q') | PressedKey::Interrupt => return Some(BrowserTask::Quit),
+            PressedKey::Character(_) | PressedKey::Confirm | PressedKey::Suspend => {
+                (self.message, self.return_to) = before;
+            }
         }
         None
+    }
+
+    /// Marks or unmarks what is reclaimable: everywhere, or of what a filter shows.
+    fn mark_reclaimable(&mut self) {
+        let (items, facet) = match self.shown_by_filter() {
+            Some(shown) => (shown, self.place().facet()),
+            None => (vec![Item::Node(ROOT)], Facet::default()),
+        };
+        let change = self.catalogue.toggle_reclaimable(&items, facet);
+        self.message = self.catalogue.change_in_words(&change);
+        self.list();
     }
 
     /// What the list shows, if a filter limits it: what it does not show is not marked.

@@ -31,7 +31,6 @@ pub enum Item {
 /// What a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenPlace {
-    /// The statuses.
     Statuses,
     /// The cache tags.
     Tags,
@@ -162,10 +161,7 @@ impl RowList {
 
     /// The sums of the rows that are not entries.
     pub fn total_of_groups(&self) -> Tally {
-        self.groups.iter().fold(Tally::default(), |mut sum, row| {
-            sum += row.sums.tally;
-            sum
-        })
+        self.groups.iter().map(|row| row.sums.tally).sum()
     }
 
     /// What the rows stand for.

@@ -48,9 +48,6 @@ impl Write for ScreenOutput {
 }
 
 /// Takes the terminal. A panic gives it back before its message is printed.
-///
-/// # Errors
-/// Those of the terminal.
 pub fn enter() -> io::Result<Screen> {
     if OUTPUT.get().is_none() {
         let _ = OUTPUT.set(File::from(io::stdout().as_fd().try_clone_to_owned()?));
@@ -65,9 +62,6 @@ pub fn enter() -> io::Result<Screen> {
 }
 
 /// Takes the terminal again, after [`restore`] or after the process was stopped and continued.
-///
-/// # Errors
-/// Those of the terminal.
 pub fn resume() -> io::Result<()> {
     IS_ENTERED.store(true, Ordering::SeqCst);
     // A shell that stopped us has set its own mode: ours is set even if it was not given back.
@@ -78,9 +72,6 @@ pub fn resume() -> io::Result<()> {
 }
 
 /// Draws everything at the next time, whatever the terminal shows.
-///
-/// # Errors
-/// Those of the terminal.
 pub fn forget(screen: &mut Screen) -> io::Result<()> {
     // Not `clear`: it asks the terminal for the cursor, and another thread reads the answer.
     let area = screen.get_frame().area();

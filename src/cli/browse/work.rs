@@ -108,7 +108,6 @@ impl Workshop {
         }
     }
 
-    /// The session.
     pub fn session(&self) -> &Session {
         &self.session
     }
@@ -180,7 +179,6 @@ impl Workshop {
         self.opened = opened;
     }
 
-    /// Stops the scan.
     pub fn stop_scan(&self) {
         self.scan.store(true, Ordering::Relaxed);
     }

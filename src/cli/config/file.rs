@@ -47,7 +47,6 @@ pub struct ShareTable {
 }
 
 impl ShareTable {
-    /// Its keys.
     pub const KEYS: [&str; 1] = ["nightly"];
 
     /// The value of each key, to be shown.
@@ -78,7 +77,6 @@ macro_rules! prune_table {
         }
 
         impl PruneTable {
-            /// Its keys.
             pub fn keys() -> Vec<String> {
                 [$(stringify!($key)),*].map(|key| key.replace('_', "-")).to_vec()
             }
@@ -147,7 +145,6 @@ pub enum ShownValue {
     Count(u64),
     /// A value written as a string.
     Text(String),
-    /// A path.
     Path(PathBuf),
 }
 
@@ -191,7 +188,6 @@ pub enum ConfigurationError {
     /// It cannot be read.
     #[error("cannot read the configuration file {}", .path.display())]
     Read {
-        /// Its path.
         path: PathBuf,
         /// Where its path comes from.
         origin: Origin,
@@ -201,7 +197,6 @@ pub enum ConfigurationError {
     /// It cannot be parsed.
     #[error("{}:{line}:{column}: {message}", .path.display())]
     Invalid {
-        /// Its path.
         path: PathBuf,
         /// The line, from 1.
         line: usize,

@@ -11,17 +11,14 @@ pub enum Origin {
     Variable(&'static str),
     /// This line of the configuration file, counted from 1.
     File {
-        /// The line.
         line: usize,
     },
-    /// The default.
     Default,
 }
 
 /// A value and its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sourced<T> {
-    /// The value.
     pub value: T,
     /// Where it comes from.
     pub origin: Origin,

@@ -49,7 +49,6 @@ pub struct DuOptions {
     /// Show apparent sizes instead of disk usage
     #[arg(long)]
     pub apparent_size: bool,
-    /// The format.
     #[command(flatten)]
     pub format: FormatOptions,
     /// Also list other stores on this machine: those in the usual places of users and applications, and directories
@@ -60,7 +59,6 @@ pub struct DuOptions {
     /// Prometheus' node exporter, also if there is no store. This scans the store once more. prune can write the same FILE
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }
@@ -144,8 +142,7 @@ pub fn run(session: &Session, options: &DuOptions) -> anyhow::Result<Exit> {
 fn write_metrics(session: &Session, opened: &Opened, path: &Path) -> bool {
     let latest = Journal::of_store(&session.environment, &opened.store).and_then(|journal| journal.latest());
     let metrics = metrics::of_store(session, opened, Budget::default(), &latest.unwrap_or_default());
-    let written = metrics.write(&session.environment.absolute(path));
-    written.inspect_err(|error| complain::problem(error)).is_ok()
+    complain::is_done(metrics.write(&session.environment.absolute(path)))
 }
 
 /// The options that limit what is counted, as text.

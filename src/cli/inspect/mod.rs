@@ -40,7 +40,6 @@ pub struct InspectOptions {
     /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
-    /// Unchecked hashes.
     #[command(flatten)]
     pub unchecked: Unchecked,
 }

@@ -34,7 +34,6 @@ pub(super) struct Inspected<'a> {
     pub status: Status,
     /// The path of its usual source.
     pub source: Option<&'a Path>,
-    /// Its owner.
     pub owner: &'a Owner,
     /// The other links of its file.
     pub others: Option<&'a OtherLinks<'a>>,
@@ -225,7 +224,7 @@ impl Page<'_> {
         let name = path::shown(Path::new(OsStr::from_bytes(&walked.name)), &self.session.terminal);
         self.bytes_line("  name", &name)?;
         let filename = Path::new(OsStr::from_bytes(&walked.filename));
-        let mut compiled = path::shown(filename, &self.session.terminal).to_vec();
+        let mut compiled = path::shown(filename, &self.session.terminal);
         if source.is_some_and(|source| moved(&walked.filename, source).is_some()) {
             compiled.extend(b" (moved since)");
         }

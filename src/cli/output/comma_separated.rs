@@ -21,9 +21,6 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 /// Prints the groups, the directories' own room and the total.
-///
-/// # Errors
-/// Those of writing.
 pub fn print(
     out: &mut dyn Write,
     dimensions: &[Dimension],
@@ -32,7 +29,8 @@ pub fn print(
     terminal: &Terminal,
 ) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    let keys = dimensions.iter().flat_map(|dimension| headings(*dimension));
+    let keys: Vec<&&str> = dimensions.iter().flat_map(|dimension| headings(*dimension)).collect();
+    let blank = vec![Vec::new(); keys.len()];
     let headings = std::iter::once(&"row").chain(keys).chain(&[
         "files",
         "bytes",
@@ -47,7 +45,6 @@ pub fn print(
         "shared_disk",
     ]);
     writer.write_record(headings)?;
-    let blank: Vec<Vec<u8>> = dimensions.iter().flat_map(|it| headings_blank(*it)).collect();
     for group in groups {
         let (row, keys) = match group.is_rest {
             Some(_) => ("rest", blank.clone()),
@@ -72,9 +69,6 @@ pub fn print(
 }
 
 /// Prints headings and rows.
-///
-/// # Errors
-/// Those of writing.
 pub fn print_rows(
     out: &mut dyn Write,
     headings: &[&str],
@@ -105,10 +99,6 @@ fn headings(dimension: Dimension) -> &'static [&'static str] {
         Dimension::Directory => &["depth", "directory"],
         Dimension::Source => &["source"],
     }
-}
-
-fn headings_blank(dimension: Dimension) -> Vec<Vec<u8>> {
-    vec![Vec::new(); headings(dimension).len()]
 }
 
 fn fields(key: &Key, depth: usize) -> Vec<Vec<u8>> {

@@ -26,7 +26,7 @@ type Messages = Vec<(String, Option<String>)>;
 /// The messages that wait until the screen is free; none while they are printed at once.
 static HELD: Mutex<Option<Messages>> = Mutex::new(None);
 
-/// Messages are held as long as this exists: something else is drawn on the terminal.
+/// Messages are held as long as this exists, and then printed: something else is drawn on the terminal.
 #[derive(Debug)]
 pub struct HeldMessages(());
 
@@ -39,13 +39,6 @@ pub fn hold() -> HeldMessages {
 /// Whether messages are held.
 pub fn is_holding() -> bool {
     lock_held().is_some()
-}
-
-impl HeldMessages {
-    /// Prints the held messages.
-    pub fn release(self) {
-        drop(self);
-    }
 }
 
 impl Drop for HeldMessages {
@@ -71,6 +64,11 @@ pub fn fatal(error: &anyhow::Error) {
 /// A problem after which the run continues.
 pub fn problem(error: &(dyn Error + 'static)) {
     print(&one_line(error), None);
+}
+
+/// Reports an error, after which the run continues; returns whether there was none.
+pub fn is_done<E: Error + 'static>(done: Result<(), E>) -> bool {
+    done.inspect_err(|error| problem(error)).is_ok()
 }
 
 /// Several such problems. What a full or read-only disk causes is one line with a number: it would be one for each file.
@@ -114,9 +112,6 @@ pub fn advise(message: &str, hint: &str) {
 }
 
 /// Asks a question that the user answers on the same line.
-///
-/// # Errors
-/// Those of writing.
 pub fn ask(question: &str) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
     write!(stderr, "{} ", escaped(question))?;

@@ -11,9 +11,6 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 /// Writes the change that an edit makes.
-///
-/// # Errors
-/// Those of the output.
 pub fn show(edit: &Edit, out: &mut dyn Write, terminal: &Terminal, style: Style) -> io::Result<()> {
     for line in unified(edit).split_inclusive(|&byte| byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);

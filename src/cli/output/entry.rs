@@ -15,9 +15,6 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Writes the headings of the columns, on a terminal.
-///
-/// # Errors
-/// Those of writing.
 pub fn write_headings(out: &mut dyn Write, terminal: &Terminal, style: Style) -> io::Result<()> {
     if !terminal.is_terminal() {
         return Ok(());
@@ -27,9 +24,6 @@ pub fn write_headings(out: &mut dyn Write, terminal: &Terminal, style: Style) ->
 }
 
 /// Writes the columns of the file at `shown`: status, reason, disk usage, path. For a missing file, only the path.
-///
-/// # Errors
-/// Those of writing.
 pub fn write_columns(
     out: &mut dyn Write,
     terminal: &Terminal,
@@ -41,9 +35,6 @@ pub fn write_columns(
 }
 
 /// Writes the same columns with another name in place of the status.
-///
-/// # Errors
-/// Those of writing.
 pub fn write_named(
     out: &mut dyn Write,
     terminal: &Terminal,

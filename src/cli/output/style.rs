@@ -15,9 +15,7 @@ pub enum Style {
 /// The role of a text, which determines its style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// A heading.
     Heading,
-    /// A total.
     Total,
     /// Something that is removed or can be removed.
     Gone,
@@ -40,9 +38,6 @@ impl Style {
     }
 
     /// Writes a line in its tone.
-    ///
-    /// # Errors
-    /// Those of writing.
     pub fn write_line(self, out: &mut dyn Write, line: &str, tone: Tone) -> io::Result<()> {
         out.write_all(&self.paint(line.as_bytes(), tone))?;
         out.write_all(b"\n")
@@ -52,8 +47,7 @@ impl Style {
     pub fn paint(self, text: &[u8], tone: Tone) -> Vec<u8> {
         let style = match tone {
             _ if self == Style::Plain => return text.to_vec(),
-            Tone::Heading => anstyle::Style::new().effects(Effects::BOLD),
-            Tone::Total => anstyle::Style::new().effects(Effects::BOLD),
+            Tone::Heading | Tone::Total => anstyle::Style::new().effects(Effects::BOLD),
             Tone::Gone => AnsiColor::Yellow.on_default(),
             Tone::Added => AnsiColor::Green.on_default(),
             Tone::Quiet => anstyle::Style::new().effects(Effects::DIMMED),

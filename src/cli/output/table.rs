@@ -14,12 +14,10 @@ use std::io::{self, Write};
 /// A column before the path.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
-    /// Its heading.
     pub heading: &'static str,
-    /// How its cells are aligned.
-    pub alignment: Alignment,
+    alignment: CellAlignment,
     /// Columns with a higher rank are hidden first on a narrow terminal; rank zero is never hidden.
-    pub drop_priority: u8,
+    drop_priority: u8,
 }
 
 impl Column {
@@ -28,22 +26,13 @@ impl Column {
 
     /// A column of text.
     pub fn left(heading: &'static str, drop_priority: u8) -> Column {
-        Column { heading, alignment: Alignment::Left, drop_priority }
+        Column { heading, alignment: CellAlignment::Left, drop_priority }
     }
 
     /// A column of numbers.
     pub fn right(heading: &'static str, drop_priority: u8) -> Column {
-        Column { heading, alignment: Alignment::Right, drop_priority }
+        Column { heading, alignment: CellAlignment::Right, drop_priority }
     }
-}
-
-/// How cells are aligned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Alignment {
-    /// Text.
-    Left,
-    /// Numbers.
-    Right,
 }
 
 /// A table to be printed.
@@ -79,9 +68,6 @@ impl Table {
     }
 
     /// Prints the table.
-    ///
-    /// # Errors
-    /// Those of writing.
     pub fn print(&self, out: &mut dyn Write, terminal: &Terminal, style: Style) -> io::Result<()> {
         let kept = self.kept_columns(terminal);
         let mut table = comfy_table::Table::new();
@@ -92,10 +78,7 @@ impl Table {
         }
         for (column, &index) in table.column_iter_mut().zip(&kept) {
             column.set_padding((0, 2));
-            column.set_cell_alignment(match self.columns[index].alignment {
-                Alignment::Left => CellAlignment::Left,
-                Alignment::Right => CellAlignment::Right,
-            });
+            column.set_cell_alignment(self.columns[index].alignment);
         }
         let paths = std::iter::once((self.path_heading.as_bytes(), Tone::Heading));
         let paths = paths.chain(self.rows.iter().map(|row| (row.path.as_slice(), row.tone)));

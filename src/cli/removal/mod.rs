@@ -108,7 +108,6 @@ pub enum RunEnd {
 }
 
 impl RunEnd {
-    /// Its exit.
     pub fn exit(self) -> Exit {
         let (RunEnd::Skipped(exit) | RunEnd::Finished(exit)) = self;
         exit
@@ -132,7 +131,7 @@ pub fn carry_out(
     } else {
         Consent::Given
     };
-    if let Some(age) = selection.max_runtime {
+    if let Some(age) = selection.intervals.max_runtime {
         supervision::begin()?;
         session.stop.limit(age);
     }
@@ -203,7 +202,7 @@ impl RemovalRun<'_> {
         if !may_ask && let Some(exit) = self.begin()? {
             return Ok(RunEnd::Skipped(exit));
         }
-        if let Some(age) = self.selection.max_runtime {
+        if let Some(age) = self.selection.intervals.max_runtime {
             self.opened.stop.after(age);
         }
         let (policy, matched) = self.selection.policy_on(self.session, self.opened);
@@ -302,10 +301,7 @@ impl RemovalRun<'_> {
                 plan.directories.iter().for_each(|planned| list.files(planned));
                 expectation.finish(plan)
             }
-            Mode::Real => {
-                let mut progress = self.session.progress("removed");
-                execution.finish(plan, opened.threads(), |entries| progress.update(entries))
-            }
+            Mode::Real => execution.finish(plan, opened.threads(), self.session.progress("removed")),
         };
         if is_previewed {
             (outcome.groups, outcome.held_back) = Default::default();

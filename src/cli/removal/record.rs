@@ -23,7 +23,7 @@ pub(super) fn is_due(
     selection: &Selection,
     journal: &Result<Journal, JournalError>,
 ) -> bool {
-    let (Some(interval), Ok(journal)) = (selection.min_interval, journal) else { return true };
+    let (Some(interval), Ok(journal)) = (selection.intervals.min_interval, journal) else { return true };
     match journal.due(interval, &selection.names, session.environment.now) {
         Ok(Due::Now) => true,
         Ok(Due::Later { last, next }) => {
@@ -44,8 +44,7 @@ impl RemovalRun<'_> {
     /// there is more.
     pub(super) fn record_overrun(&self) {
         let (environment, store) = (self.session.environment.clone(), &self.opened.store);
-        let names = self.selection.names.iter().cloned();
-        let none = Outcome::default();
+        let (names, none) = (&self.selection.names, Outcome::default());
         let run = Run::new(store, environment.now, Duration::ZERO, names, &none, Exit::Incomplete);
         let journal = self.journal.as_ref().ok().cloned();
         let (began, removed) = (self.began, self.removed.clone());
@@ -65,7 +64,7 @@ impl RemovalRun<'_> {
     pub(super) fn record(self, outcome: &Outcome, exit: Exit) -> Exit {
         self.opened.stop.begin_record();
         let store = &self.opened.store;
-        let (started, names) = (self.session.environment.now, self.selection.names.iter().cloned());
+        let (started, names) = (self.session.environment.now, &self.selection.names);
         let run = Run::new(store, started, self.began.elapsed(), names, outcome, exit);
         let mut latest = latest(&self.journal);
         latest.add(run.clone());
@@ -86,8 +85,7 @@ impl RemovalRun<'_> {
         let locked_runs = latest.locked.as_ref().map_or(0, |locked| locked.runs).saturating_add(locked.runs);
         let holder = locked.holder();
         let locked = Locked { runs: locked_runs, ..locked };
-        let names = self.selection.names.iter().cloned();
-        let run = Run::of_locked(store, session.environment.now, names, exit, locked);
+        let run = Run::of_locked(store, session.environment.now, &self.selection.names, exit, locked);
         let recorded = self.journal.as_ref().map_or(Ok(()), |journal| journal.record(&run));
         latest.add(run);
         let written = self.write_metrics(&latest);

@@ -31,9 +31,8 @@ impl RemovalRun<'_> {
             return None;
         }
         let new_weigher = || Weigher::new(Judge::new(policy, &self.opened.store, circumstances));
-        let mut progress = self.session.progress("measuring");
         let scan = within_scope(self.opened, policy, policy.question());
-        Some(CutOff::find(scan.run(new_weigher, |entries| progress.update(entries)), &policy.budget))
+        Some(CutOff::find(scan.run(new_weigher, self.session.progress("measuring")), &policy.budget))
     }
 
     /// One scan: finds the entries to remove.
@@ -60,10 +59,7 @@ impl RemovalRun<'_> {
             let planner = Planner::new(policy, &opened.store, circumstances);
             planner.with_packages(packages.as_ref()).with_cut_off(cut_off).with_overflow(overflow)
         };
-        let planners = {
-            let mut progress = session.progress("scanning");
-            scan.run(new_planner, |entries| progress.update(entries))
-        };
+        let planners = session.scan(&scan, new_planner);
         let is_whole = !opened.stop.is_scan_stopped() && !opened.store.is_lost();
         let look = if is_whole { ScanExtent::Whole } else { ScanExtent::Partial };
         let mut plan = Plan::collect(planners);

@@ -120,11 +120,11 @@ fn print_files(session: &Session, outcome: &Outcome, mode: Mode, out: &mut dyn W
             }
             if !more.is_empty() {
                 let name = format!("  {} more packages", human::count(more.len() as u64));
-                table.row(cells(total(more.iter().map(|it| it.1)), [""; 2]), name.into_bytes(), Tone::Quiet);
+                table.row(cells(more.iter().map(|it| it.1).sum(), [""; 2]), name.into_bytes(), Tone::Quiet);
             }
         }
         if !rest.is_empty() {
-            let sum = total(rest.iter().map(|group| group.tally));
+            let sum = rest.iter().map(|group| group.tally).sum();
             table.row(cells(sum, [""; 2]), more(rest.len(), mode), Tone::Quiet);
         }
         table.print(out, terminal, session.style())?;
@@ -166,13 +166,6 @@ fn print_directories(
 fn folded<'a, T>(rows: &'a [T], most: usize, terminal: &Terminal) -> (&'a [T], &'a [T]) {
     let is_short = !terminal.is_terminal() || rows.len() <= most + 1;
     rows.split_at(if is_short { rows.len() } else { most })
-}
-
-fn total(tallies: impl Iterator<Item = Tally>) -> Tally {
-    tallies.fold(Tally::default(), |mut sum, tally| {
-        sum += tally;
-        sum
-    })
 }
 
 fn cells<const N: usize>(tally: Tally, others: [&str; N]) -> Vec<String> {

@@ -36,7 +36,7 @@ pub fn install(session: &Session, options: &ScheduleOptions) -> anyhow::Result<E
         Agreement::Given => {
             record(session, &new, &mut receipt);
             let exit = switch(session, &new, &old);
-            edit::report_unwritten(receipt.settle());
+            complain::is_done(receipt.settle());
             (exit, false)
         }
     };
@@ -83,7 +83,7 @@ fn record(session: &Session, new: &NewSchedule, receipt: &mut Receipt) {
     for edit in new.plan.edits() {
         receipt.add(&new.scope.name_of(new.scheduler), &edit.place, session.environment.now);
     }
-    edit::report_unwritten(receipt.write());
+    complain::is_done(receipt.write());
 }
 
 /// Adds and starts the new schedule, and removes the old one only if that succeeded.
@@ -92,11 +92,10 @@ fn switch(session: &Session, new: &NewSchedule, old: &ScheduleRemoval) -> Exit {
     carry_out(&new.plan, &mut outcome);
     let exit = if outcome.failures > 0 {
         exit(&outcome)
-    } else if let Err(error) = new.start(&session.environment) {
-        complain::problem(&error);
-        Exit::Incomplete
-    } else {
+    } else if complain::is_done(new.start(&session.environment)) {
         return remove_schedules(old);
+    } else {
+        Exit::Incomplete
     };
     for scheduler in &old.schedulers {
         complain::note(&format!("the {scheduler} schedule is kept"));

@@ -43,7 +43,7 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
         Agreement::Ended(outcome) => exit(&outcome),
         Agreement::Given => {
             let exit = remove_schedules(&removal);
-            edit::report_unwritten(receipt.settle());
+            complain::is_done(receipt.settle());
             exit
         }
     };
@@ -53,9 +53,7 @@ pub fn remove(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Ex
 /// Removes schedules and stops them. Reports failures.
 pub fn remove_schedules(removal: &ScheduleRemoval) -> Exit {
     // Before the units are deleted.
-    if let Err(error) = removal.stop() {
-        complain::problem(&error);
-    }
+    complain::is_done(removal.stop());
     let mut outcome = EditOutcome { edited: removal.lines().len(), ..EditOutcome::default() };
     carry_out(&removal.plan, &mut outcome);
     let errors = if outcome.edited > 0 { removal.reload() } else { Vec::new() };

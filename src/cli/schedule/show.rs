@@ -62,10 +62,11 @@ fn note_file(session: &Session, file: &Path) {
 
 /// Prints the status and the next commands. It is no error that there is no schedule yet.
 pub fn overview(session: &Session, scope: JobScope) -> anyhow::Result<Exit> {
-    let (exit, option) = match scope {
-        JobScope::User => (status(session)?, ""),
-        JobScope::System => (system_status(session)?, " --system"),
+    let exit = match scope {
+        JobScope::User => status(session)?,
+        JobScope::System => system_status(session)?,
     };
+    let option = scope.option();
     let (action, meaning) = match exit {
         Exit::Done => ("remove", "removes the schedule"),
         _ => ("install", "prunes every night"),
@@ -91,16 +92,16 @@ pub fn system_status(session: &Session) -> anyhow::Result<Exit> {
 /// Prints the schedules in place: all that prune the user's store, or those for every user.
 fn write_schedules(session: &Session, scope: JobScope) -> io::Result<Exit> {
     let found = schedule::installed(&session.environment);
-    let (found, option) = match scope {
-        JobScope::User => (found, ""),
-        JobScope::System => (found.of(scope), " --system"),
+    let found = match scope {
+        JobScope::User => found,
+        JobScope::System => found.of(scope),
     };
     for (scheduler, error) in &found.unknown {
         note_unknown(*scheduler, error);
     }
     let mut out = io::stdout().lock();
     if found.installed.is_empty() {
-        writeln!(out, "schedule  none (to install one: pycstore schedule install{option})")?;
+        writeln!(out, "schedule  none (to install one: pycstore schedule install{})", scope.option())?;
     }
     for installed in &found.installed {
         write_schedule(&mut out, session, installed)?;

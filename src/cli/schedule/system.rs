@@ -122,10 +122,7 @@ pub fn run(session: &Session, options: &ScheduleOptions) -> anyhow::Result<Exit>
         for MetricsLeftOut { user, why } in left_out {
             complain::note(&format!("{user}: metrics left out: {why}"));
         }
-        if let Err(error) = metrics.write(&file) {
-            complain::problem(&error);
-            is_complete = false;
-        }
+        is_complete &= complain::is_done(metrics.write(&file));
     }
     Ok(Exit::complete_if(is_complete))
 }

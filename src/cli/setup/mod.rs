@@ -285,7 +285,7 @@ fn record(session: &Session, prepared: &[PreparedTarget], planned: &[Target]) {
             receipt.add(&target.to_string(), &place, session.environment.now);
         }
     }
-    edit::report_unwritten(receipt.write());
+    complain::is_done(receipt.write());
 }
 
 /// Prints the next steps: running shells, the bytecode in source trees, and a schedule.

@@ -27,7 +27,7 @@ pub(super) fn undo(
         outcome = carry_through(session, confirm, &plan, &[], || Ok(()))?;
     }
     if outcome.edited > 0 {
-        edit::report_unwritten(receipt.settle());
+        complain::is_done(receipt.settle());
         if targets.iter().any(|target| target.sets_variable()) {
             session.note("running shells keep the variable; to remove it there: unset PYTHONPYCACHEPREFIX");
             session.note("the store is kept; to empty it: pycstore prune --all");

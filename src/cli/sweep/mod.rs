@@ -105,9 +105,8 @@ pub fn run(session: &Session, options: &SweepOptions) -> anyhow::Result<Exit> {
         match mode {
             Mode::DryRun => SweepOutcome::expected(plans),
             Mode::Real => {
-                let mut progress = session.progress("removed");
-                let update = |files| progress.update(files);
-                execute(plans, adoption.store(), session.threads(), stop.flag(), update)
+                let progress = session.progress("removed");
+                execute(plans, adoption.store(), session.threads(), stop.flag(), progress)
             }
         }
     };
@@ -152,10 +151,7 @@ fn plan(
     for root in roots {
         let (threads, destination) = (session.threads(), adoption.destination());
         let walk = Walk { root: &root, bounds, destination, threads, stop: stop.flag() };
-        let parts = {
-            let mut progress = session.progress("scanning");
-            walk.run(|| SweepPlanner::new(policy), |files| progress.update(files))
-        };
+        let parts = walk.run(|| SweepPlanner::new(policy), session.progress("scanning"));
         let mut plan = SweepPlanner::collect(parts);
         troubles.append(&mut plan.troubles);
         plans.push((root, plan));

@@ -96,8 +96,7 @@ fn invalidation_modes() -> impl TypedValueParser<Value = InvalidationMode> {
 
 /// Runs `pycstore warm`.
 pub fn run(session: &Session, options: &WarmOptions) -> anyhow::Result<Exit> {
-    let hint = "run as that user: sudo -u USER pycstore warm …";
-    let opened = session.open_to_fill(hint)?;
+    let opened = session.open_to_fill("run as that user: sudo -u USER pycstore warm …")?;
     opened.stop.on_signals()?;
     let runners = Runners::new(Some(this_program()?));
     let no_interpreter = Cell::new(false);
@@ -140,8 +139,7 @@ fn fill(
     let is_fresh = |entry: &Path| fresh.contains(entry);
     let (store, threads, stop) = (&opened.store, opened.threads(), opened.stop.flag());
     let compile_all = |groups: &[SourceGroup]| {
-        let mut progress = session.progress("compiling");
-        compile(store, groups, &is_fresh, runners, threads, stop, |sources| progress.update(sources))
+        compile(store, groups, &is_fresh, runners, threads, stop, session.progress("compiling"))
     };
     if options.no_reuse {
         return Ok(compile_all(&groups));
@@ -149,10 +147,7 @@ fn fill(
     let scope = not_kept(session, opened)?;
     let scan = opened.scan(Question::Everything(UncheckedHashes::Check));
     let entries = EntryReuse { scan, scope: &scope };
-    let mut reuse = {
-        let mut progress = session.progress("scanning");
-        entries.run(groups, &is_fresh, |entries| progress.update(entries))
-    };
+    let mut reuse = entries.run(groups, &is_fresh, session.progress("scanning"));
     let mut compilation = compile_all(&reuse.groups);
     compilation.append(std::mem::take(&mut reuse.done));
     let mut rest = entries.repeat(reuse);
@@ -176,10 +171,7 @@ fn plan(
         scan: opened.scan(Question::Everything(UncheckedHashes::Trust)),
         runners,
         interpreters: &|| session.interpreters_with(opened),
-        progress: &|| {
-            let mut progress = session.progress("scanning");
-            Box::new(move |entries| progress.update(entries))
-        },
+        progress: &|| Box::new(session.progress("scanning")),
         remarks: &mut |remark| match remark {
             Remark::Refused(complaint) => complain::fatal(&complaint.into()),
             Remark::Unreadable(unreadable) => complain::problem(&unreadable),

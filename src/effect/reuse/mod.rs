@@ -59,7 +59,7 @@ use std::sync::{Mutex, PoisonError};
 use wanted::{EntryPlace, WantedEntry, interpreter_of};
 
 /// For fewer sources the store is not scanned: compiling them takes about as long as the scan of a large store.
-pub const WORTH_A_SCAN: usize = 32;
+const WORTH_A_SCAN: usize = 32;
 
 /// How many files with the same header are compared for one source.
 const MOST_COMPARED: usize = 16;

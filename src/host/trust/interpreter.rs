@@ -39,12 +39,12 @@ const MOST_PLACES: usize = 100;
 
 /// Checks interpreters for one user, and remembers the libraries that were checked.
 #[derive(Debug)]
-pub struct Libraries {
+struct Libraries {
     judge: PathJudge,
     known: BTreeMap<PathBuf, Option<Stranger>>,
 }
 
-/// The [`Libraries`] of each user.
+/// The libraries that were checked, for each user.
 #[derive(Debug, Default)]
 pub struct KnownLibraries(Mutex<BTreeMap<u32, Libraries>>);
 
@@ -57,13 +57,12 @@ impl KnownLibraries {
 }
 
 impl Libraries {
-    /// Starts with no library checked.
-    pub fn new(user: u32) -> Libraries {
+    fn new(user: u32) -> Libraries {
         Libraries { judge: PathJudge::new(user), known: BTreeMap::new() }
     }
 
     /// Returns someone other than the user and root who may change what an interpreter executes.
-    pub fn stranger(&mut self, executable: &Path) -> Option<Stranger> {
+    fn stranger(&mut self, executable: &Path) -> Option<Stranger> {
         let found = self.judge.of_lookup(executable);
         if found.is_some() || is_script(executable) {
             return found;
@@ -271,8 +270,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn world(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (temporary, base) = crate::temporary::directory();
         for (path, text) in files {
             let path = base.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -218,8 +218,7 @@ mod tests {
 
     #[test]
     fn libraries_are_looked_up_in_each_directory_and_those_that_they_need_as_well() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         let strings = format!("\0one.so\0/nowhere:{}\0", base.display());
         naming(&base.join("python"), &[1], &[8], strings.as_bytes());
         naming(&base.join("one.so"), &[1], &[6], b"\0b.so\0/else\0");
@@ -229,8 +228,7 @@ mod tests {
 
     #[test]
     fn a_chain_of_more_libraries_than_any_is_not_followed() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         for number in 0..=MOST {
             let needed = format!("\0{:04}\0{}\0", number + 1, base.display());
             naming(&base.join(format!("{number:04}")), &[1], &[6], needed.as_bytes());

@@ -10,7 +10,7 @@
 //!
 //! * A path whose permissions cannot be read counts as changeable by others.
 //! * In a sticky directory (`/tmp`) users cannot rename each other's files, but everyone can create new ones: files that exist
-//!   are safe there, names that are looked up and missing are not ([`stranger_to_lookup`]).
+//!   are safe there, names that are looked up and missing are not.
 //! * Group members and users in an ACL count only for root: other users decide themselves with whom they share files. A group
 //!   is harmless only if certainly nobody but the user and root is in it.
 
@@ -160,11 +160,6 @@ pub fn stranger(ways: &[Vec<Step>], user: u32) -> Option<Stranger> {
     PathJudge::new(user).of_ways(ways)
 }
 
-/// Returns someone other than `user` and root who may change the file at this path or, if it is missing, create it.
-pub fn stranger_to_lookup(path: &Path, user: u32) -> Option<Stranger> {
-    PathJudge::new(user).of_lookup(path)
-}
-
 /// Judges who may change paths, for one user.
 #[derive(Debug)]
 struct PathJudge {
@@ -201,6 +196,7 @@ impl PathJudge {
         ways.iter().flatten().find_map(|step| self.of_step(step, Sought::Present))
     }
 
+    /// Returns someone who may change the file at this path or, if it is missing, create it.
     fn of_lookup(&self, path: &Path) -> Option<Stranger> {
         let ways = ways(path);
         let there = self.of_ways(&ways);
@@ -314,8 +310,7 @@ mod tests {
 
     #[test]
     fn both_ways_are_known_as_far_as_there_is_anything() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         std::fs::create_dir_all(base.join("data/me/store")).unwrap();
         std::fs::set_permissions(base.join("data"), std::fs::Permissions::from_mode(0o777)).unwrap();
         symlink(base.join("data/me"), base.join("home")).unwrap();
@@ -335,8 +330,7 @@ mod tests {
 
     #[test]
     fn every_link_in_between_is_on_the_way() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         for directory in ["real/bin", "theirs/deep", "ours"] {
             std::fs::create_dir_all(base.join(directory)).unwrap();
         }
@@ -374,8 +368,7 @@ mod tests {
     /// The cached answers are those of all ways, through links and writable directories.
     #[test]
     fn own_paths_are_those_without_a_stranger_on_any_way() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         for directory in ["own/deep", "open/deep", "sticky/deep"] {
             std::fs::create_dir_all(base.join(directory)).unwrap();
             std::fs::write(base.join(directory).join("m.py"), "").unwrap();
@@ -485,14 +478,13 @@ mod tests {
 
     #[test]
     fn in_a_sticky_directory_what_is_missing_is_anybodys() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         std::fs::create_dir(base.join("sticky")).unwrap();
         std::fs::set_permissions(base.join("sticky"), PermissionsExt::from_mode(0o1777)).unwrap();
         std::fs::write(base.join("sticky/there"), "").unwrap();
         symlink(base.join("sticky/nowhere"), base.join("link")).unwrap();
         let us = base.metadata().unwrap().uid();
-        let of = |path: &str| stranger_to_lookup(&base.join(path), us);
+        let of = |path: &str| PathJudge::new(us).of_lookup(&base.join(path));
         assert_eq!(of("sticky/there"), None);
         assert_eq!(of("missing/deep"), None);
         let everybody = Some(Stranger::Everybody(base.join("sticky")));

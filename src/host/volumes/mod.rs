@@ -185,11 +185,6 @@ impl Mounts {
         self.mounted.iter().any(|mount| mount.point.starts_with(path))
     }
 
-    /// Whether a directory lies where volumes come and go, and on none of those that are mounted.
-    pub fn is_among_volumes(&self, directory: &Path) -> bool {
-        self.below_volume_place(directory).is_some()
-    }
-
     /// How many levels below one of [`VOLUME_PLACES`] a directory lies that is on no volume there, and how many levels down
     /// the volumes' own directories are.
     fn below_volume_place(&self, directory: &Path) -> Option<(usize, usize)> {

@@ -67,8 +67,6 @@ pub enum CodeFault {
     Instructions,
     /// Fewer local variables than arguments.
     Variables,
-    /// A stack larger than any.
-    Stack,
 }
 
 impl Draft {

@@ -172,8 +172,7 @@ mod tests {
 
     /// A store with entries of this name in these directories.
     fn store(entries: &[(&str, &[u8])]) -> (tempfile::TempDir, PathBuf, Store) {
-        let temporary = tempfile::tempdir().unwrap();
-        let root = temporary.path().canonicalize().unwrap();
+        let (temporary, root) = crate::temporary::directory();
         for (directory, body) in entries {
             std::fs::create_dir(root.join(directory)).unwrap();
             std::fs::write(root.join(directory).join(NAME), [HEADER, *body].concat()).unwrap();

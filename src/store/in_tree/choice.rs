@@ -89,8 +89,7 @@ mod tests {
 
     #[test]
     fn the_nearest_that_has_a_say_decides() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         let write = |path: &str| {
             let path = base.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -228,8 +228,7 @@ mod tests {
 
     #[test]
     fn roots_are_vetted() {
-        let temporary = tempfile::tempdir().unwrap();
-        let base = temporary.path().canonicalize().unwrap();
+        let (_temporary, base) = crate::temporary::directory();
         let make = |path: &str| std::fs::create_dir_all(base.join(path)).unwrap();
         ["store/a", "p/__pycache__", "py/lib/python3.12/encodings", "py/lib/python3.12/importlib"]
             .into_iter()

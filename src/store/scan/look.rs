@@ -319,7 +319,7 @@ impl<V: Visitor> EntryLook<'_, V> {
     }
 
     /// Reports an error of a source, where it is a fault of the system, and says what it is.
-    pub(super) fn report_source(&mut self, path: PathBuf, error: io::Error) -> Why {
+    fn report_source(&mut self, path: PathBuf, error: io::Error) -> Why {
         let why = Why::of(&error);
         if is_fault(&error) {
             self.visitor.trouble(Trouble::Source { path, source: error });

@@ -3,6 +3,8 @@
 mod figures;
 mod journeys;
 mod panics;
+#[path = "../../../../tests/support/pseudo_terminal.rs"]
+mod pseudo_terminal;
 mod real;
 
 use crate::cli::browse::canvas::Look;

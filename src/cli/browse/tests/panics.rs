@@ -1,19 +1,15 @@
 //! Panics while the browser has the terminal: this test runs itself again on a terminal, where a thread panics.
 
+use super::pseudo_terminal::{self, END, LINES};
 use crate::cli::browse::work::Workshop;
 use crate::cli::browse::{app, screen};
 use crate::cli::selection::Selection;
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::tcgetattr;
 use std::process::Command;
 use std::time::Duration;
 
 /// Tells the second run which thread panics.
 const WHO: &str = "PYCSTORE_TEST_PANIC";
-
-/// Written behind the last word of the second run.
-const END: &[u8] = b"\x1b]0;the end\x07";
 
 #[test]
 fn a_panic_gives_the_terminal_back() {
@@ -56,17 +52,7 @@ fn another_thread_panics() {
 
 #[track_caller]
 fn assert_given_back(who: &str) {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-    // Elsewhere there is no such flag.
-    #[cfg(target_os = "linux")]
-    let flags = flags | OpenptFlags::CLOEXEC;
-    let terminal = openpt(flags).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let side = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
-    tcsetwinsize(&side, Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    let (terminal, side) = pseudo_terminal::open(100);
     let modes = format!("{:?}", tcgetattr(&side).unwrap());
     let mut again = Command::new("setsid");
     again.arg("--ctty").arg(std::env::current_exe().unwrap());
@@ -91,7 +77,7 @@ fn assert_given_back(who: &str) {
     let text = String::from_utf8_lossy(&written);
     assert_eq!(end.success(), who == "another thread", "{text}");
     assert!(text.contains("\x1b[?1049h"), "the browser had the terminal: {text}");
-    let mut parser = vt100::Parser::new(24, 100, 0);
+    let mut parser = vt100::Parser::new(LINES, 100, 0);
     parser.process(&written);
     let screen = parser.screen();
     assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste(), "{text}");
