@@ -37,8 +37,11 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ("NO_COLOR", "No colours, unless --color asks for them."),
 ];
 
+/// Reasons, each with its meaning.
+type Reasons = &'static [(&'static str, &'static str)];
+
 /// The statuses, and the reasons that `ls` and JSON give for them.
-const STATUSES: [(&str, &str, &[(&str, &str)]); 7] = [
+const STATUSES: [(&str, &str, Reasons); 7] = [
     ("fresh", "Its interpreter would load it.", &[]),
     (
         "stale",
