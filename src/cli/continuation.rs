@@ -85,7 +85,9 @@ pub fn continue_as_owner(
     }
     // The process that continues has the limit.
     stop.lift_limit();
-    let status = run_as(user, accounts.user(user), object.store_to_name(), environment)?;
+    // Of the option, the child has the argument.
+    let store = object.store_to_name().filter(|_| global.store.is_none());
+    let status = run_as(user, accounts.user(user), store, environment)?;
     end_like(status)
 }
 
@@ -260,14 +262,10 @@ fn is_in_background() -> bool {
     tcgetpgrp(std::io::stdin()).is_ok_and(|foreground| foreground != getpgrp())
 }
 
-/// The arguments of this process, with `--store` added if it is missing.
-fn arguments(store: Option<&Path>) -> Vec<OsString> {
-    let given: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let is_option =
-        |argument: &OsString| argument == "--store" || argument.as_encoded_bytes().starts_with(b"--store=");
-    let store = store.filter(|_| !given.iter().any(is_option));
+/// The arguments of this process, after `--store` with this store.
+fn arguments(store: Option<&Path>) -> impl Iterator<Item = OsString> {
     let named = store.map(|store| ["--store".into(), store.as_os_str().to_os_string()]);
-    named.into_iter().flatten().chain(given).collect()
+    named.into_iter().flatten().chain(std::env::args_os().skip(1))
 }
 
 /// The child's environment.
