@@ -2,7 +2,9 @@
 //!
 //! That user's links, directories, configuration and history can then do no more than the user could. Root's process
 //! determines the owner ([`pycstore::host::path_owner`]), starts the child process, forwards signals to it, and ends with the same
-//! exit code or signal.
+//! exit code or signal. It does not wait for a file system of that user's that does not respond: it also ends, with exit code 1, five
+//! seconds after the child exited or was killed and a thread of it still waits for the file system, and ten seconds after a signal
+//! that asked to end. The child ends, too, as soon as the file system responds.
 //!
 //! # Invariants
 //!
@@ -17,16 +19,18 @@ use super::env;
 use super::options::Global;
 use super::output::complain::{self, Complaint};
 use super::session::Session;
-use super::stop::Stop;
+use super::stop::{Stop, in_background};
+use super::supervision::SIGNAL_GRACE;
 use anyhow::Context;
 use pycstore::environment::Environment;
+use pycstore::exit::Exit;
 use pycstore::host::accounts::{Accounts, User};
 use pycstore::host::contained::{Containment, Parent, UserAndGroup, tie_to_parent};
 use pycstore::host::directory::effective_user;
 use pycstore::host::path_owner::{PathOwner, path_owner};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process, waitid};
 use rustix::termios::tcgetpgrp;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 use std::ffi::OsString;
@@ -34,10 +38,17 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
 
 /// `PATH` of the child.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long the child may take to end after it exited or was killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often root's process looks whether the child ends.
+const TICK: Duration = Duration::from_millis(500);
 
 /// The group of a user that passwd(5) does not have: `nogroup`.
 const NO_GROUP: u32 = 65534;
@@ -85,7 +96,9 @@ pub fn continue_as_owner(
     }
     // The process that continues has the limit.
     stop.lift_limit();
-    let status = run_as(user, accounts.user(user), object.store_to_name(), environment)?;
+    // Of the option, the child has the argument.
+    let store = object.store_to_name().filter(|_| global.store.is_none());
+    let status = run_as(user, accounts.user(user), store, environment)?;
     end_like(status)
 }
 
@@ -260,14 +273,10 @@ fn is_in_background() -> bool {
     tcgetpgrp(std::io::stdin()).is_ok_and(|foreground| foreground != getpgrp())
 }
 
-/// The arguments of this process, with `--store` added if it is missing.
-fn arguments(store: Option<&Path>) -> Vec<OsString> {
-    let given: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let is_option =
-        |argument: &OsString| argument == "--store" || argument.as_encoded_bytes().starts_with(b"--store=");
-    let store = store.filter(|_| !given.iter().any(is_option));
+/// The arguments of this process, after `--store` with this store.
+fn arguments(store: Option<&Path>) -> impl Iterator<Item = OsString> {
     let named = store.map(|store| ["--store".into(), store.as_os_str().to_os_string()]);
-    named.into_iter().flatten().chain(given).collect()
+    named.into_iter().flatten().chain(std::env::args_os().skip(1))
 }
 
 /// The child's environment.
@@ -292,11 +301,21 @@ fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     let handle = signals.handle();
     let is_to_rest = Arc::new(AtomicBool::new(false));
     let may_rest = is_to_rest.clone();
+    let end_signal = Arc::new(AtomicI32::new(0));
+    let first = end_signal.clone();
     let passing = std::thread::Builder::new().spawn(move || {
         for signal in &mut signals {
             pass_on(signal, process, &is_to_rest);
+            let asks_to_end = ![SIGTSTP, SIGCONT].contains(&signal);
+            if asks_to_end && first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                let _ = in_background(move || {
+                    std::thread::sleep(SIGNAL_GRACE);
+                    end_by(signal);
+                });
+            }
         }
     })?;
+    in_background(move || end_without(process, &end_signal))?;
     // WNOWAIT: the process id is not reused before the child is reaped, so no signal goes to another process.
     let mut stops = 0;
     loop {
@@ -320,6 +339,31 @@ fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     child.wait()
 }
 
+/// Ends this process when the child cannot end, although it exits or was killed.
+fn end_without(process: Pid, end_signal: &AtomicI32) {
+    let mut dying = Duration::ZERO;
+    while dying < GRACE {
+        std::thread::sleep(TICK);
+        dying = if is_dying(process) { dying + TICK } else { Duration::ZERO };
+    }
+    match end_signal.load(Ordering::SeqCst) {
+        0 => std::process::exit(i32::from(Exit::Incomplete.code())),
+        signal => end_by(signal),
+    }
+}
+
+/// Whether a thread of a process has not yet reacted to SIGKILL, which all threads of a process that exits get. It waits for
+/// a file system.
+fn is_dying(process: Pid) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()));
+    threads.into_iter().flatten().flatten().any(|thread| {
+        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+        let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        pending.is_some_and(|mask| mask >> (SIGKILL - 1) & 1 == 1)
+    })
+}
+
 /// Maximum number of times that the process is continued after its user stopped it: otherwise that user could block
 /// root.
 const MOST_STOPS: u32 = 1000;
@@ -340,8 +384,12 @@ fn pass_on(signal: i32, process: Pid, is_to_rest: &AtomicBool) {
 /// Ends this process like the child: with the same exit code, or by the same signal.
 fn end_like(status: ExitStatus) -> ! {
     if let Some(signal) = status.signal() {
-        let _ = low_level::emulate_default_handler(signal);
-        std::process::exit(128 + signal);
+        end_by(signal);
     }
     std::process::exit(status.code().unwrap_or(2))
+}
+
+fn end_by(signal: i32) -> ! {
+    let _ = low_level::emulate_default_handler(signal);
+    std::process::exit(128 + signal)
 }

@@ -158,6 +158,7 @@ impl Command {
 /// Runs the program on this process's arguments and environment.
 pub fn main() -> ExitCode {
     Characters::of_locale(env::locale().as_deref()).decide();
+    supervision::keep_exit_statuses();
     let arguments = continuation::begin().and_then(|()| Arguments::of_process());
     let exit = match arguments.and_then(run) {
         Ok(exit) => exit,

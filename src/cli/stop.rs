@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 /// store's lock: then the process ends without waiting. `schedule run --system` waits longer before it ends a process.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long the record of a run that did not end may take: the history may be on the same file system.
+/// How long the record of a run that did not end may take, and then the message: the history may be on the same file system,
+/// and standard error may be a pipe that is not read.
 const RECORD_TIME: Duration = Duration::from_secs(2);
 
 /// How often a stop is looked for.
@@ -130,17 +131,15 @@ impl Stop {
         let mut exit = Exit::Incomplete;
         // Where output blocks, a note would as well.
         if !self.is_work_over() {
-            complain::note("the file system does not respond: exiting without waiting for it");
             let overrun = std::mem::replace(&mut *self.lock_overrun(), Overrun::Done);
             if let Overrun::Record(its_exit, record) = overrun {
                 exit = its_exit;
-                let (sender, recorded) = channel();
-                let _ = in_background(move || {
-                    record();
-                    let _ = sender.send(());
-                });
-                let _ = recorded.recv_timeout(RECORD_TIME);
+                within(RECORD_TIME, record);
             }
+            // Last, and in a thread: standard error may be the pipe that blocks the work, because its reader does not read.
+            within(RECORD_TIME, || {
+                complain::note("the file system does not respond: exiting without waiting for it");
+            });
         }
         supervision::leave(exit);
         end_by_default();
@@ -337,6 +336,16 @@ fn end_by_default() {
         // It returns only if there is no such signal.
         let _ = low_level::emulate_default_handler(signal as i32);
     }
+}
+
+/// Runs a function in a thread, and waits for it at most this long.
+fn within(time: Duration, work: impl FnOnce() + Send + 'static) {
+    let (sender, done) = channel();
+    let _ = in_background(move || {
+        work();
+        let _ = sender.send(());
+    });
+    let _ = done.recv_timeout(time);
 }
 
 /// Runs a function in a thread, for which the end of the process does not wait.

@@ -5,7 +5,8 @@
 //! systemd, a script. So the work is done by a child process, and the parent, which uses no file system, ends when the work is
 //! given up ([`leave`]).
 //!
-//! On a terminal there is no parent: there the user can start something else.
+//! There is no parent if standard input, output or error is a terminal: there the user can start something else. The child is a
+//! process in the background, which a terminal may stop when it writes (`stty tostop`), and which Ctrl-Z does not reach.
 
 use super::env;
 use anyhow::Context;
@@ -13,20 +14,21 @@ use pycstore::exit::Exit;
 use pycstore::host::contained::{Parent, end_with_parent};
 use rustix::process::{Pid, Signal, getppid, kill_process};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level;
+use signal_hook::{flag, low_level};
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a process that gave up may take to end before it is left behind.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How long it may take to end after a signal: longer than it waits for its file system.
-const SIGNAL_GRACE: Duration = Duration::from_secs(10);
+pub const SIGNAL_GRACE: Duration = Duration::from_secs(10);
 
 /// Continues in a child process, and ends like it. Returns in that process, and where there is none.
 ///
@@ -42,8 +44,10 @@ pub fn begin() -> anyhow::Result<()> {
             Parent::Ended => Err(anyhow::anyhow!("the parent process {parent} has ended")),
         };
     }
+    let is_on_terminal =
+        io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
     // The process that continues for root has a parent already.
-    if !cfg!(target_os = "linux") || io::stdin().is_terminal() || env::continued_for().is_some() {
+    if !cfg!(target_os = "linux") || is_on_terminal || env::continued_for().is_some() {
         return Ok(());
     }
     const WHY: &str = "cannot start the process that works";
@@ -83,11 +87,12 @@ fn wait(mut child: Child, mut signals: Signals) -> io::Result<WorkEnd> {
         for signal in signals.pending() {
             let exit = if signal == SIGUSR2 { Exit::Nothing } else { Exit::Incomplete };
             left = Some(match (signal, left) {
-                (SIGUSR1 | SIGUSR2, Some((end, _))) => (end, Instant::now() + GRACE),
+                // Repeated signals do not postpone the end.
+                (SIGUSR1 | SIGUSR2, Some((end, when))) => (end, when.min(Instant::now() + GRACE)),
                 (SIGUSR1 | SIGUSR2, None) => (WorkEnd::GivenUp(exit), Instant::now() + GRACE),
-                (signal, _) => {
+                (signal, left) => {
                     let _ = Signal::from_named_raw(signal).map(|signal| kill_process(process, signal));
-                    (WorkEnd::Signalled(signal), Instant::now() + SIGNAL_GRACE)
+                    left.unwrap_or_else(|| (WorkEnd::Signalled(signal), Instant::now() + SIGNAL_GRACE))
                 }
             });
         }
@@ -124,6 +129,15 @@ pub fn leave(exit: Exit) {
         && parent.as_raw_nonzero().get().unsigned_abs() == supervisor
     {
         let _ = kill_process(parent, signal);
+    }
+}
+
+/// Lets this process wait for its children even if it was started with SIGCHLD ignored: of such a process the kernel discards the
+/// children's exit statuses (wait(2), "NOTES").
+pub fn keep_exit_statuses() {
+    if not_ignored([SIGCHLD]).next().is_none() {
+        // Any handler does. A child does not inherit it: execve(2) restores the default.
+        let _ = flag::register(SIGCHLD, Arc::default());
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Run {
     pub skipped: u64,
     /// How many files could not be removed, or read or linked.
     pub failures: u64,
-    /// What was left because the run was stopped; zero for a run of `share`.
+    /// What was left because the run was stopped; zero if that is not known, as for a run of `share`.
     pub left: Option<Left>,
     /// The exit status.
     pub exit: u8,
@@ -239,17 +239,17 @@ impl Run {
             return format!("nothing done, locked by {}", locked.holder());
         }
         let mut parts = Vec::new();
-        if let Some(left) = self.left.filter(|_| self.shared.is_none()) {
+        if let Some(left) = self.left {
             let files = human::counted(left.files, "file");
             let left = match (left.files, left.directories) {
-                (_, 0) => files,
-                (0, directories) => human::counted(directories, "directory"),
-                (_, directories) => format!("{files} and {}", human::counted(directories, "directory")),
+                (0, 0) => "stopped".into(),
+                (_, 0) => format!("stopped, {files} left"),
+                (0, directories) => format!("stopped, {} left", human::counted(directories, "directory")),
+                (_, directories) => {
+                    format!("stopped, {files} and {} left", human::counted(directories, "directory"))
+                }
             };
-            parts.push(format!("stopped, {left} left"));
-        }
-        if self.shared.is_some() && self.left.is_some() {
-            parts.push("stopped".into());
+            parts.push(left);
         }
         match self.exit {
             0 if self.left.is_some() => {}
@@ -332,6 +332,8 @@ mod tests {
         run.left = Left::new(Tally::file(1, 1), 0);
         (run.exit, run.failures, run.skipped) = (1, 2, 0);
         assert_eq!(run.result(), "stopped, 1 file left, incomplete, 2 failures");
+        let unfinished = run.clone().unfinished(Duration::ZERO, Tally::default());
+        assert_eq!(unfinished.result(), "stopped, incomplete, 1 failure");
         assert!(!run.is_success());
     }
 

@@ -154,6 +154,46 @@ fn as_root_every_command_continues_as_the_owner_of_the_store() {
 
 #[test]
 #[ignore = "needs root"]
+fn as_root_the_store_of_the_environment_or_the_configuration_is_passed_on() {
+    let site = Site::new();
+    let Site { world, roots, .. } = &site;
+    // Her default store stays, whatever a path after `--` looks like.
+    let named = world.home.join("named");
+    answer(world.command("cp").arg("-a").arg(&world.store).arg(&named)).exits(0);
+    let before = World::snapshot(&world.store);
+    let (gone, kept) = (site.gone.display(), site.kept.display());
+    let shown = named.display();
+    let forget = |path: &dyn std::fmt::Display| format!("forget --yes -- --store=x {path}");
+    let of_environment = format!("PYTHONPYCACHEPREFIX={shown} pycstore {}", forget(&gone));
+    let told = site.with_account(&of_environment);
+    assert!(told.stderr.contains(&format!("{shown} belongs to eve: continuing as eve\n")), "{told:?}");
+    assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+    assert_eq!(files(&named).len(), 2, "{told:?}");
+    fs::create_dir_all(roots.join(".config/pycstore")).unwrap();
+    fs::write(roots.join(".config/pycstore/config.toml"), format!("store = {named:?}\n")).unwrap();
+    let told = site.with_account(&format!("pycstore {}", forget(&kept)));
+    assert_only_gone(&before, &World::snapshot(&world.store), &[]);
+    assert_eq!(files(&named).len(), 0, "{told:?}");
+    // The option counts wherever it is given.
+    for arguments in ["--store $STORE forget --yes", "forget --yes --store=$STORE"] {
+        site.with_account(&format!("pycstore {arguments} {gone} -- --store=x"));
+    }
+    assert_eq!(files(&world.store).len(), 2);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn as_root_with_an_ignored_sigchld_the_exit_is_that_of_the_process_that_continues() {
+    let site = Site::new();
+    let mut command = site.world.with_sigchld_ignored();
+    command.env("HOME", &site.roots).current_dir(&site.roots);
+    command.arg("--store").arg(&site.world.store).args(["prune", "--orphans"]);
+    let told = answer(&mut command).exits(0);
+    assert!(told.stdout.contains("removed 2 files"), "{told:?}");
+}
+
+#[test]
+#[ignore = "needs root"]
 fn as_root_no_link_of_theirs_leads_to_what_is_anothers() {
     let site = Site::new();
     let world = &site.world;

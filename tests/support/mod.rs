@@ -256,6 +256,16 @@ impl World {
         self.command(env!("CARGO_BIN_EXE_pycstore"))
     }
 
+    /// The program, started by a process that ignores SIGCHLD, which is inherited.
+    pub fn with_sigchld_ignored(&self) -> Command {
+        const CODE: &str = "import os, signal, sys\n\
+                            signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+                            os.execv(sys.argv[1], sys.argv[1:])";
+        let mut command = self.command(&newest().path);
+        command.args(["-I", "-B", "-c", CODE, env!("CARGO_BIN_EXE_pycstore")]);
+        command
+    }
+
     /// A copy of the program that no other user can change: root schedules no other, and the checkout may lie in another
     /// user's home.
     pub fn copied_program(&self) -> Command {

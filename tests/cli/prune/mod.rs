@@ -7,6 +7,8 @@ mod metrics;
 mod safety;
 mod selectors;
 mod shown;
+#[cfg(target_os = "linux")]
+mod supervised;
 mod trace;
 mod unattended;
 mod unknown;

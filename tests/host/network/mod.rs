@@ -3,6 +3,7 @@
 
 mod clocks;
 mod hosts;
+mod of_another_user;
 mod outage;
 mod served;
 mod sshfs;

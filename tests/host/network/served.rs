@@ -4,7 +4,7 @@
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
     INodeNo, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
-    ReplyOpen, Request,
+    ReplyOpen, Request, SessionACL,
 };
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -66,6 +66,8 @@ impl Served {
         let mut config = Config::default();
         config.mount_options =
             vec![MountOption::FSName("server".into()), MountOption::Subtype("served".into())];
+        // Another user's process uses it, too.
+        config.acl = SessionACL::All;
         let session = fuser::spawn_mount(Server(shared.clone()), point, &config).unwrap();
         Served { point: point.to_path_buf(), shared, session: Some(session) }
     }
@@ -81,6 +83,11 @@ impl Served {
         let mut state = self.shared.state.lock().unwrap();
         (state.planned, state.outage) = (None, None);
         self.shared.answers.notify_all();
+    }
+
+    /// Whether the outage has begun.
+    pub fn is_broken(&self) -> bool {
+        self.shared.state.lock().unwrap().outage.is_some()
     }
 
     /// Puts the server's clock so many seconds ahead.
