@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 ///
 /// share leaves these entries alone: those that Python would not load; those of import hooks (pytest corrects the
 /// path only from version 9.2 on); those with unchecked hashes; those that the group or others may write to; those
-/// of other users; those for which `pycstore verify` has a warning; and those that a `keep` glob matches.
+/// of other users; those whose sources may have changed since they were compiled; and those that a `keep` glob matches.
 ///
 /// A dry run counts as if a file could have any number of links. ext4 allows 65,000: then a real run links the rest
 /// to another of the equal files, and frees a little less.

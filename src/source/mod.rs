@@ -5,6 +5,7 @@
 pub mod evidence;
 pub mod interpreter;
 pub mod listing;
+pub mod opened;
 pub mod owner;
 pub mod package;
 pub mod walk;

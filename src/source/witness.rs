@@ -148,11 +148,11 @@ impl LastChange {
     }
 }
 
-fn moment_of_change(metadata: &std::fs::Metadata) -> Moment {
+pub(super) fn moment_of_change(metadata: &std::fs::Metadata) -> Moment {
     Moment { seconds: metadata.ctime(), nanoseconds: u32::try_from(metadata.ctime_nsec()).unwrap_or(0) }
 }
 
-fn with_grace(changed: Moment) -> Moment {
+pub(super) fn with_grace(changed: Moment) -> Moment {
     let grace = if changed.nanoseconds == 0 { GRACE } else { 0 };
     Moment { seconds: changed.seconds.saturating_add(grace), ..changed }
 }

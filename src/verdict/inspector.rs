@@ -46,7 +46,7 @@ const MANY_CHANGED: usize = 10;
 const FROZEN: [i64; 4] = [0, 1, 315_532_800, 1_580_601_600];
 
 /// Whether an mtime, in seconds since 1970, is not the time of an edit.
-pub(crate) fn is_frozen(mtime: i64) -> bool {
+fn is_frozen(mtime: i64) -> bool {
     FROZEN.contains(&mtime)
 }
 

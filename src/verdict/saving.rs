@@ -8,7 +8,7 @@
 //! * Memory is bounded: a worker holds `MOST_HELD` files. If there are more, it holds only those of half of the
 //!   keys, a quarter and so on, and multiplies the result. The sample is unbiased, because keys are hashes.
 
-use super::shareable::ShareSearch;
+use super::shareable::{ShareSearch, Shareable};
 use crate::store::scan::{Trouble, Visit, Visitor};
 
 /// Maximum number of files that a worker holds.
@@ -87,7 +87,7 @@ impl KeySample {
 impl Visitor for SavingSurvey<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
-            if let (Some(Ok((key, _))), Some(metadata)) =
+            if let (Some(Ok(Shareable { key, .. })), Some(metadata)) =
                 (self.search.candidate(visit, entry), entry.metadata)
             {
                 self.sample.add(KeyedFile { key, inode: metadata.identity.1, disk: metadata.disk });

@@ -14,7 +14,8 @@
 //!   file.
 //! * Entries with unchecked hashes: if Python replaced one at the moment of the rename, the older bytecode would be
 //!   loaded forever, because Python does not compare it with the source.
-//! * Entries with a warning of `verify`: the file written last is kept, which would hide the warning.
+//! * Entries with a warning of `verify`, or one that a link hides: the file written last is kept, which would hide that the
+//!   source was changed.
 //! * Entries that a `keep` glob matches.
 //!
 //! # Why the time of the file that was written last stays
@@ -27,6 +28,9 @@
 //! So either the file that was written last is kept, or another takes over its mtime: one with more names, of which
 //! each has its source when that is done. If the file has a name that is not among the candidates, such as an orphan's,
 //! its time stays.
+//!
+//! The time also proves that an entry was compiled from what its source holds. So a name takes over a later time only if that
+//! proves nothing new of its source, or if its source is equal to one that is proved ([`crate::source::opened`]).
 
 use super::inspector;
 use super::scope::Scope;
@@ -67,8 +71,17 @@ pub struct ShareCandidate {
     pub source_name: Box<[u8]>,
     /// The format of its body.
     pub dialect: Dialect,
+    /// How Python compares it with its source.
+    pub mode: InvalidationMode,
     /// The file, as the scan saw it.
     pub metadata: Metadata,
+}
+
+/// What an entry of a scan has in common with those that it may share its file with.
+pub(super) struct Shareable {
+    pub key: u64,
+    pub dialect: Dialect,
+    pub mode: InvalidationMode,
 }
 
 /// Why an entry shares its file with no other.
@@ -84,7 +97,7 @@ pub enum NotShared {
     Writable,
     /// Python loads it without comparing it with its source.
     Unchecked,
-    /// `verify` warns that it may differ from what its source compiles to.
+    /// It may differ from what its source compiles to: `verify` warns of it, or a link hides when its source changed.
     Doubtful,
     /// Its mtime was set to a time after its last change.
     LaterMtime,
@@ -134,7 +147,7 @@ impl NotShared {
             NotShared::OtherUser => "of another user",
             NotShared::Writable => "that the group or others may write to",
             NotShared::Unchecked => "with unchecked hashes",
-            NotShared::Doubtful => "for which `pycstore verify` has a warning",
+            NotShared::Doubtful => "whose sources may have changed since they were compiled",
             NotShared::LaterMtime => "whose mtime was set to a later time",
             NotShared::UnknownFormat => "whose format this version does not know",
             NotShared::NotCorrected => "whose path Python would not correct",
@@ -226,7 +239,7 @@ impl<'a> ShareSearch<'a> {
         &self,
         visit: &Visit<'_>,
         entry: &Entry<'_>,
-    ) -> Option<Result<(u64, Dialect), NotShared>> {
+    ) -> Option<Result<Shareable, NotShared>> {
         let Name::Bytecode(slot) = entry.parsed else { return None };
         if !self.scope.admits_entry(visit, entry) {
             return None;
@@ -246,18 +259,18 @@ impl<'a> ShareSearch<'a> {
         Some(match self.check(entry, &metadata, &source) {
             Some(why) => Err(why),
             None => Dialect::of(slot.tag, header.magic).ok_or(NotShared::UnknownFormat).map(|dialect| {
-                let Metadata { mode, user, group, bytes, .. } = metadata;
+                let Metadata { mode: permissions, user, group, bytes, .. } = metadata;
                 let source_name = entry.source_name().unwrap_or_default();
                 let content = || self.content_key(&slot, &source_name, &header);
                 let key = match self.kind {
-                    ShareKind::Files => self.keys.hash_one((content(), mode, user, group)),
+                    ShareKind::Files => self.keys.hash_one((content(), permissions, user, group)),
                     ShareKind::Contents => content(),
                     ShareKind::Blocks => {
                         let words = (slot.tag, slot.optimization, slot.form, &source_name);
                         self.keys.hash_one((words, header.magic.0, bytes))
                     }
                 };
-                (key, dialect)
+                Shareable { key, dialect, mode: header.invalidation_mode() }
             }),
         })
     }
@@ -295,7 +308,7 @@ impl Visitor for KeySurvey<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         for entry in visit.entries {
             match (self.search.candidate(visit, entry), entry.metadata) {
-                (Some(Ok((key, _))), Some(metadata)) => self.found.push((key, metadata.identity.1)),
+                (Some(Ok(it)), Some(metadata)) => self.found.push((it.key, metadata.identity.1)),
                 (Some(Err(why)), _) => *self.left.entry(why).or_default() += 1,
                 _ => {}
             }
@@ -311,7 +324,7 @@ impl Visitor for Gatherer<'_> {
     fn directory(&mut self, visit: &Visit<'_>) {
         let mut relative: Option<Arc<[u8]>> = None;
         for entry in visit.entries {
-            let (Some(Ok((key, dialect))), Some(metadata), Some(source_name)) =
+            let (Some(Ok(Shareable { key, dialect, mode })), Some(metadata), Some(source_name)) =
                 (self.search.candidate(visit, entry), entry.metadata, entry.source_name())
             else {
                 continue;
@@ -324,7 +337,15 @@ impl Visitor for Gatherer<'_> {
             }
             let relative = relative.get_or_insert_with(|| visit.relative.into()).clone();
             let (name, source_name) = (entry.name.into(), source_name.into());
-            self.candidates.push(ShareCandidate { key, relative, name, source_name, dialect, metadata });
+            self.candidates.push(ShareCandidate {
+                key,
+                relative,
+                name,
+                source_name,
+                dialect,
+                mode,
+                metadata,
+            });
         }
     }
 

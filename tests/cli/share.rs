@@ -279,7 +279,9 @@ fn a_directory_that_cannot_be_written_to_is_reported() {
         fs::set_permissions(&closed, PermissionsExt::from_mode(0o555)).unwrap();
     }
     let mut program = world.unprivileged();
-    // The sources were given to another user just now; `verify` doubts what is older than that.
+    // The sources were given to another user just now; what is not newer than that may be older than they are. Time stamps have
+    // steps of some milliseconds.
+    std::thread::sleep(Duration::from_millis(20));
     for path in files(&world.store) {
         fs::File::open(path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
     }

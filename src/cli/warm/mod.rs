@@ -38,8 +38,10 @@ use std::path::{Path, PathBuf};
 /// If an equal source is already compiled, as in another virtualenv with the same packages, the store gets a hard
 /// link of its entry instead, or a copy where that is not possible (see `pycstore share`). Of equal sources in one
 /// run, one is compiled.
-/// Equal sources have the same name, the same mtime and size (or hash) and the same bytes. The store is searched
-/// for such entries if at least 32 sources are to be compiled.
+/// Equal sources have the same name, the same mtime and size (or hash) and the same bytes. Without a hash, the
+/// source of the entry must also be unchanged since it was compiled, and no directory on its path put in place since;
+/// otherwise the new source is compiled. The store is searched for such entries if at least 32 sources are to be
+/// compiled.
 ///
 /// Caches below PATH are left out: directories called .cache, such as those of uv and pip, and directories with a
 /// CACHEDIR.TAG that are no environments. Name one to compile it.

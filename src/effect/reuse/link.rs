@@ -1,9 +1,10 @@
 //! The entry that a source gets: one more link of a file of the store.
 
-use super::wanted::EntryPlace;
+use super::wanted::{EntryPlace, WantedEntry};
 use crate::effect::new_entry::{self, NewLink, set_times};
 use crate::effect::share::{are_all_names, is_still};
 use crate::host::directory::{Directory, Metadata};
+use crate::source::opened::OpenSource;
 use crate::store::Store;
 use crate::verdict::shareable::ShareCandidate;
 use std::fs::File;
@@ -29,16 +30,19 @@ pub(super) struct SharedFile<'a> {
     pub from: (&'a Directory, &'a [u8]),
     pub file: &'a File,
     pub metadata: Metadata,
+    /// Who gets it, and its source.
+    pub wanted: (&'a WantedEntry, &'a OpenSource),
 }
 
 impl SharedFile<'_> {
     /// Makes the entry a link of the file, which gets the present time; returns the metadata then. `None` if the file is not
-    /// like a new one, or not all its names are known and have their sources.
+    /// like a new one, or not all its names are known and have the sources that they were compiled from.
     pub fn link(&self, to: &LastDirectory, name: &[u8]) -> io::Result<Option<Metadata>> {
         let rest = |it: &Metadata| (it.mode, it.user, it.group, it.identity.0);
         if rest(&self.metadata) != rest(&to.new)
             || self.names.len() > MOST_NAMES
             || !are_all_names(self.names, &self.metadata)
+            || !self.names.iter().all(|name| self.wanted.0.may_get_later_time(self.wanted.1, name))
         {
             return Ok(None);
         }

@@ -9,8 +9,8 @@
 //!
 //! The entry becomes a hard link of the file, as `share` makes them ([`super::share`]). An entry must not be older than the
 //! last change of its source's directories ([`crate::source::witness`]), so the file gets the present time. That needs all
-//! its names: each must be an entry that is fresh and has its source. Also, the file must have the permissions and owners
-//! of a new one. Otherwise the entry is a copy.
+//! its names: each must be an entry that is fresh and has its source, unchanged since or equal to the new one. Also, the
+//! file must have the permissions and owners of a new one. Otherwise the entry is a copy.
 //!
 //! # Sources that repeat in one run
 //!
@@ -25,6 +25,7 @@
 //! # Invariants
 //!
 //! * The sources are one file, or were compared byte by byte, and both have the mtime and size or the hash of the header.
+//! * The entry was compiled from what its source holds: mtime and size do not prove that ([`crate::source::opened`]).
 //! * Only this user and root may change the other source's path: the header alone does not prove which source an
 //!   entry was compiled from.
 
@@ -40,6 +41,7 @@ use crate::host::trust::OwnPaths;
 use crate::pyc::marshal::Dialect;
 use crate::pyc::name::Name;
 use crate::pyc::{Header, InvalidationMode, Magic};
+use crate::source::opened::OpenSource;
 use crate::store::body::with_corrected;
 use crate::store::scan::Scan;
 use crate::store::{Lock, Store};
@@ -183,7 +185,8 @@ impl EntryReuse<'_> {
         let dialect = Dialect::of(Name::parse(&place.name).slot()?.tag, wanted.header.magic)?;
         let source_name = wanted.task.source.file_name()?.as_bytes().into();
         let (relative, name) = (place.relative.into(), place.name.into());
-        Some(ShareCandidate { key: wanted.key, relative, name, source_name, dialect, metadata })
+        let mode = wanted.header.invalidation_mode();
+        Some(ShareCandidate { key: wanted.key, relative, name, source_name, dialect, mode, metadata })
     }
 
     /// Does the jobs; returns the sources that are left to compile, those with one key together.
@@ -267,27 +270,28 @@ impl EntryReuse<'_> {
         let store = self.scan.store;
         let mut nearest: Vec<&ShareCandidate> = names.iter().collect();
         nearest.sort_by_cached_key(|it| Reverse(common_end(&it.relative, &wanted.place.relative)));
-        // A source may be deleted during the run.
-        let Some(candidate) = nearest.into_iter().find(|it| it.source().is_file()) else { return Ok(None) };
+        // A source may be deleted during the run, or changed.
+        let own = OpenSource::open(&wanted.task.source)?;
+        let proof = |it| Some((it, wanted.proof(&own, it).filter(|_| common.is_ours(&it.source()))?));
+        let Some((candidate, source)) = nearest.into_iter().find_map(proof) else { return Ok(None) };
         // Equal keys do not prove equality: they are hashes.
         let is_named = *candidate.name == *wanted.place.name
             && wanted.task.source.file_name() == Some(OsStr::from_bytes(&candidate.source_name));
         let from = store.directory(&candidate.relative)?;
         let file = from.open_entry(&candidate.name)?;
         let metadata = directory::metadata_of(&file)?;
-        let source = candidate.source();
-        if !is_named || !is_still(&candidate.metadata, &metadata) || !common.is_ours(&source) {
+        if !is_named || !is_still(&candidate.metadata, &metadata) || !wanted.is_equal(&own, &source)? {
             return Ok(None);
         }
-        let Some(mode) = wanted.mode_if_equal(&source, candidate.metadata.modified)? else { return Ok(None) };
-        let to = LastDirectory::open(&mut worker.last, store, &wanted.place, new_entry::mode(mode))?;
+        let mode = new_entry::mode(own.metadata.mode);
+        let to = LastDirectory::open(&mut worker.last, store, &wanted.place, mode)?;
         let reused = with_corrected(&file, candidate.dialect, &candidate.source_name, |content| {
             if Header::parse(content) != Ok(wanted.header) {
                 return Ok(None);
             }
             if common.links == MakeLinks::Yes {
                 let from = (&from, &*candidate.name);
-                let shared = SharedFile { names, from, file: &file, metadata };
+                let shared = SharedFile { names, from, file: &file, metadata, wanted: (wanted, &own) };
                 if let Ok(Some(metadata)) = shared.link(to, &wanted.place.name) {
                     return Ok(Some(metadata));
                 }

@@ -6,13 +6,10 @@ use crate::pyc::header::python_mtime;
 use crate::pyc::name::Name;
 use crate::pyc::{Header, InvalidationMode, Magic, SourceHasher};
 use crate::source::interpreter::Interpreters;
-use crate::units::Moment;
-use crate::verdict::inspector::is_frozen;
-use crate::verdict::shareable::ShareSearch;
-use std::fs::File;
+use crate::source::opened::OpenSource;
+use crate::verdict::shareable::{ShareCandidate, ShareSearch};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// The place of an entry in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,27 +50,42 @@ impl WantedEntry {
         }
     }
 
-    /// The mode of this source, if another is equal and was not changed since its entry was compiled.
+    /// The source of an entry, if the entry was compiled from what the source holds now. With a hash, the header says that.
     ///
-    /// To make or remove a link changes a file too. Of that, only a link between the two sources is taken for the reason; a frozen
-    /// mtime does not even say that.
-    pub fn mode_if_equal(&self, other: &Path, compiled: Moment) -> io::Result<Option<u32>> {
-        let (one, metadata) = directory::open_file(&self.task.source)?;
-        let (other, of_other) = directory::open_file(other)?;
-        let is_pinned = |metadata: &Metadata| {
+    /// To make or remove a link changes a file too. Of that, only a link between the two sources is taken for the reason.
+    pub fn proof(&self, own: &OpenSource, candidate: &ShareCandidate) -> Option<OpenSource> {
+        let source = OpenSource::open(&candidate.source()).ok()?;
+        let written = candidate.metadata.written();
+        let is_link = || source.metadata.identity == own.metadata.identity;
+        let is_proved = self.header.invalidation_mode() != InvalidationMode::Timestamp
+            || source.is_unchanged_since(written)
+            || is_link() && source.is_written_before(written);
+        is_proved.then_some(source)
+    }
+
+    /// Whether this source, open, and another are equal and have the header's mtime and size.
+    pub fn is_equal(&self, own: &OpenSource, other: &OpenSource) -> io::Result<bool> {
+        let is_pinned = |source: &OpenSource| {
             self.header.invalidation_mode() != InvalidationMode::Timestamp
-                || timestamp(metadata) == self.header.pin
+                || timestamp(&source.metadata) == self.header.pin
         };
-        let is_link = metadata.identity == of_other.identity && !is_frozen(of_other.modified.seconds);
-        let is_unchanged = self.header.invalidation_mode() != InvalidationMode::Timestamp
-            || of_other.changed <= compiled
-            || is_link;
-        let is_equal = is_unchanged
-            && is_pinned(&metadata)
-            && is_pinned(&of_other)
-            && metadata.bytes == of_other.bytes
-            && (metadata.identity == of_other.identity || have_equal_bytes(one, other, metadata.bytes)?);
-        Ok(is_equal.then_some(metadata.mode))
+        Ok(is_pinned(own) && is_pinned(other) && own.is_equal(other)?)
+    }
+
+    /// Whether an entry may get a later time of writing, which would prove that its source holds what the entry was
+    /// compiled from: it does already, or the source is equal to this one.
+    pub fn may_get_later_time(&self, own: &OpenSource, candidate: &ShareCandidate) -> bool {
+        let is_own = || {
+            directory::file_metadata(&candidate.source())
+                .is_ok_and(|metadata| metadata.identity == own.metadata.identity)
+        };
+        let is_equal_or_proved = || -> io::Result<bool> {
+            let source = OpenSource::open(&candidate.source())?;
+            Ok(source.is_unchanged_since(candidate.metadata.written()) || own.is_equal(&source)?)
+        };
+        self.header.invalidation_mode() != InvalidationMode::Timestamp
+            || is_own()
+            || is_equal_or_proved().unwrap_or(false)
     }
 }
 
@@ -115,22 +127,4 @@ fn timestamp(metadata: &Metadata) -> [u8; 8] {
     pin[..4].copy_from_slice(&mtime.to_le_bytes());
     pin[4..].copy_from_slice(&(metadata.bytes as u32).to_le_bytes());
     pin
-}
-
-/// Whether two files of this length are equal.
-fn have_equal_bytes(mut one: File, mut other: File, length: u64) -> io::Result<bool> {
-    const PORTION: u64 = 64 << 10;
-    let (mut left, mut bytes, mut other_bytes) = (length, Vec::new(), Vec::new());
-    while left > 0 {
-        let portion = left.min(PORTION);
-        for (file, bytes) in [(&mut one, &mut bytes), (&mut other, &mut other_bytes)] {
-            bytes.clear();
-            file.take(portion).read_to_end(bytes)?;
-        }
-        if bytes != other_bytes || bytes.len() as u64 != portion {
-            return Ok(false);
-        }
-        left -= portion;
-    }
-    Ok(true)
 }

@@ -14,13 +14,16 @@ mod blocks;
 use super::new_entry::{NewLink, set_times};
 use crate::host::directory::{Directory, FileKind, Links, Metadata, metadata_of};
 use crate::host::pool::{self, Threads};
+use crate::pyc::InvalidationMode;
 use crate::pyc::name::Name;
 use crate::source::is_missing;
+use crate::source::opened::OpenSource;
 use crate::store::Store;
 use crate::store::body::{Fingerprint, HeaderPart, are_equal, fingerprint};
 use crate::store::scan::Trouble;
 use crate::units::{Moment, Tally};
 use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate, ShareKind};
+use std::cell::OnceCell;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -86,6 +89,38 @@ struct OpenEntry<'a> {
     directory: Directory,
     file: File,
     metadata: Metadata,
+}
+
+/// The sources of equal entries.
+struct EqualEntries<'a> {
+    /// The newest last.
+    files: &'a [LinkNames<'a>],
+    /// A source of which the time proves that an entry was compiled from it.
+    proved: OnceCell<Option<OpenSource>>,
+}
+
+impl EqualEntries<'_> {
+    /// Whether an entry may get this time of writing: it would prove nothing that is not so ([`crate::source::opened`]).
+    fn may_have_time(&self, entry: &ShareCandidate, written: Moment) -> io::Result<bool> {
+        let before = entry.metadata.written();
+        if entry.mode != InvalidationMode::Timestamp || written <= before {
+            return Ok(true);
+        }
+        let source = OpenSource::open(&entry.source())?;
+        if source.may_get_later_time(before, written) {
+            return Ok(true);
+        }
+        self.proved().map_or(Ok(false), |proved| proved.is_equal(&source))
+    }
+
+    fn proved(&self) -> Option<&OpenSource> {
+        let find = |entry: &ShareCandidate| {
+            let source = OpenSource::open(&entry.source()).ok()?;
+            source.is_unchanged_since(entry.metadata.written()).then_some(source)
+        };
+        let names = || self.files.iter().rev().copied().flatten();
+        self.proved.get_or_init(|| names().find_map(find)).as_ref()
+    }
 }
 
 impl OpenEntry<'_> {
@@ -204,16 +239,18 @@ impl EntrySharing<'_> {
     /// it can take over the time of the newest; else the newest (`verdict/shareable.rs` has the reason).
     fn share_files(&self, mut files: Vec<LinkNames<'_>>, shared: &mut ShareOutcome) {
         let Some(&newest) = files.last() else { return };
+        let all = files.clone();
+        let equal = EqualEntries { files: &all, proved: OnceCell::new() };
         let most = (0..files.len()).max_by_key(|&at| files[at].len()).unwrap_or(0);
         let mut kept = None;
         if files[most].len() > newest.len() {
-            kept = self.open_as_new(files[most], newest[0].metadata.modified).ok().flatten();
+            kept = self.open_as_new(files[most], newest[0].metadata.modified, &equal).ok().flatten();
         }
         let names = files.remove(if kept.is_some() { most } else { files.len() - 1 });
         let mut kept = kept.or_else(|| self.open_kept(&names[0], &files, shared));
         let mut others = &files[..];
         while let Some(file) = kept {
-            let rest = self.share_with(&file, others, shared);
+            let rest = self.share_with(&file, others, &equal, shared);
             kept = rest.and_then(|(candidate, rest)| {
                 others = rest;
                 self.open_kept(candidate, rest, shared)
@@ -222,11 +259,22 @@ impl EntrySharing<'_> {
     }
 
     /// Opens the file that is kept, if it can get a later time of writing.
-    fn open_as_new<'c>(&self, names: LinkNames<'c>, written: Moment) -> io::Result<Option<OpenEntry<'c>>> {
+    fn open_as_new<'c>(
+        &self,
+        names: LinkNames<'c>,
+        written: Moment,
+        equal: &EqualEntries<'_>,
+    ) -> io::Result<Option<OpenEntry<'c>>> {
         let mut entry = self.open(&names[0])?;
         if !entry.is_still() || !are_all_names(names, &entry.metadata) {
             return Ok(None);
         }
+        for name in names {
+            if !equal.may_have_time(name, written)? {
+                return Ok(None);
+            }
+        }
+        entry.metadata.modified = written;
         if self.links == MakeLinks::Yes {
             set_times(&entry.file, entry.metadata.accessed, written)?;
             entry.metadata = metadata_of(&entry.file)?;
@@ -281,6 +329,7 @@ impl EntrySharing<'_> {
         &self,
         kept: &OpenEntry<'_>,
         others: &'c [LinkNames<'_>],
+        equal: &EqualEntries<'_>,
         shared: &mut ShareOutcome,
     ) -> Option<(&'c ShareCandidate, &'c [LinkNames<'c>])> {
         let before = shared.freed.files;
@@ -292,7 +341,7 @@ impl EntrySharing<'_> {
                     shared.is_stopped = true;
                     break;
                 }
-                match self.replace(kept, name) {
+                match self.replace(kept, name, equal) {
                     Ok(Ok(())) => linked += 1,
                     Ok(Err(why)) => shared.leave(why, 1),
                     Err(error) if error.kind() == ErrorKind::TooManyLinks => {
@@ -321,7 +370,12 @@ impl EntrySharing<'_> {
     }
 
     /// Makes one name a link of the kept file.
-    fn replace(&self, kept: &OpenEntry<'_>, candidate: &ShareCandidate) -> io::Result<Result<(), NotShared>> {
+    fn replace(
+        &self,
+        kept: &OpenEntry<'_>,
+        candidate: &ShareCandidate,
+        equal: &EqualEntries<'_>,
+    ) -> io::Result<Result<(), NotShared>> {
         let entry = self.open(candidate)?;
         let OpenEntry { directory, file, metadata, .. } = &entry;
         let is_wanted = entry.is_still()
@@ -331,6 +385,9 @@ impl EntrySharing<'_> {
             && are_equal(&kept.file, file, candidate.dialect, &candidate.source_name)?;
         if !is_wanted {
             return Ok(Err(NotShared::Changed));
+        }
+        if !equal.may_have_time(candidate, kept.metadata.modified)? {
+            return Ok(Err(NotShared::Doubtful));
         }
         if self.links == MakeLinks::No {
             return Ok(Ok(()));

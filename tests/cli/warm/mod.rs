@@ -1,6 +1,7 @@
 //! `pycstore warm`: what it compiled, the interpreters that it was compiled for load as it is.
 
 mod reuse;
+mod versions;
 
 use crate::support::{
     Answer, HOUR, Interpreter, World, age, answer, files, implementations, interpreters, newest,
