@@ -20,7 +20,7 @@ use super::options::Global;
 use super::output::complain::{self, Complaint};
 use super::session::Session;
 use super::stop::{Stop, in_background};
-use super::supervision::SIGNAL_GRACE;
+use super::supervision::{SIGNAL_GRACE, not_ignored};
 use anyhow::Context;
 use pycstore::environment::Environment;
 use pycstore::exit::Exit;
@@ -245,8 +245,9 @@ fn run_as(
     if is_in_background() {
         command.stdin(Stdio::null());
     }
-    // Signals that arrive from now on are forwarded.
-    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT]).with_context(why)?;
+    // Signals that arrive from now on are forwarded. The child ignores what this process was started to ignore.
+    let forwarded = not_ignored([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT]);
+    let signals = Signals::new(forwarded).with_context(why)?;
     let child = command.spawn().with_context(why)?;
     wait(child, signals).with_context(why)
 }
