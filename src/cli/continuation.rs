@@ -2,9 +2,9 @@
 //!
 //! That user's links, directories, configuration and history can then do no more than the user could. Root's process
 //! determines the owner ([`pycstore::host::path_owner`]), starts the child process, forwards signals to it, and ends with the same
-//! exit code or signal. It does not wait for a file system of that user's that does not respond: it also ends, with exit code 1, five
-//! seconds after the child exited or was killed and a thread of it still waits for the file system, and ten seconds after a signal
-//! that asked to end. The child ends, too, as soon as the file system responds.
+//! exit code or signal. It does not wait for a file system of that user's that does not respond. It ends with exit code 1 five
+//! seconds after the child exited or was killed, if a thread of the child still waits for the file system; and by a signal that asks to
+//! end, ten seconds after it. The child ends as soon as the file system responds.
 //!
 //! # Invariants
 //!
