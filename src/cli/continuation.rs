@@ -2,9 +2,9 @@
 //!
 //! That user's links, directories, configuration and history can then do no more than the user could. Root's process
 //! determines the owner ([`pycstore::host::path_owner`]), starts the child process, forwards signals to it, and ends with the same
-//! exit code or signal. It does not wait for a file system of that user's that does not respond: it also ends, with exit code 1, five
-//! seconds after the child exited or was killed and a thread of it still waits for the file system, and ten seconds after a signal
-//! that asked to end. The child ends, too, as soon as the file system responds.
+//! exit code or signal. It does not wait for a file system of that user's that does not respond. It ends with exit code 1 five
+//! seconds after the child exited or was killed, if a thread of the child still waits for the file system; and by a signal that asks to
+//! end, ten seconds after it. The child ends as soon as the file system responds.
 //!
 //! # Invariants
 //!
@@ -20,7 +20,7 @@ use super::options::Global;
 use super::output::complain::{self, Complaint};
 use super::session::Session;
 use super::stop::{Stop, in_background};
-use super::supervision::SIGNAL_GRACE;
+use super::supervision::{SIGNAL_GRACE, not_ignored};
 use anyhow::Context;
 use pycstore::environment::Environment;
 use pycstore::exit::Exit;
@@ -245,8 +245,9 @@ fn run_as(
     if is_in_background() {
         command.stdin(Stdio::null());
     }
-    // Signals that arrive from now on are forwarded.
-    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT]).with_context(why)?;
+    // Signals that arrive from now on are forwarded. The child ignores what this process was started to ignore.
+    let forwarded = not_ignored([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT]);
+    let signals = Signals::new(forwarded).with_context(why)?;
     let child = command.spawn().with_context(why)?;
     wait(child, signals).with_context(why)
 }
@@ -315,7 +316,8 @@ fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
             }
         }
     })?;
-    in_background(move || end_without(process, &end_signal))?;
+    let rests = may_rest.clone();
+    in_background(move || end_without(process, &end_signal, &rests))?;
     // WNOWAIT: the process id is not reused before the child is reaped, so no signal goes to another process.
     let mut stops = 0;
     loop {
@@ -325,8 +327,7 @@ fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
                 let _ = waitid(WaitId::Pid(process), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
                 if !may_rest.load(Ordering::SeqCst) {
                     stops += 1;
-                    let _ =
-                        kill_process(process, if stops > MOST_STOPS { Signal::KILL } else { Signal::CONT });
+                    continue_or_kill(process, stops);
                 }
             }
             Ok(_) => break,
@@ -339,12 +340,20 @@ fn wait(mut child: Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     child.wait()
 }
 
-/// Ends this process when the child cannot end, although it exits or was killed.
-fn end_without(process: Pid, end_signal: &AtomicI32) {
+/// Ends this process when the child cannot end, although it exits or was killed. Continues threads of it that its user stopped: as
+/// long as one waits for a file system, the process is not stopped as a whole, and no parent learns of it.
+fn end_without(process: Pid, end_signal: &AtomicI32, may_rest: &AtomicBool) {
     let mut dying = Duration::ZERO;
+    let mut stops = 0;
     while dying < GRACE {
         std::thread::sleep(TICK);
-        dying = if is_dying(process) { dying + TICK } else { Duration::ZERO };
+        let threads = statuses_of_threads(process);
+        dying = if threads.iter().any(|status| is_dying(status)) { dying + TICK } else { Duration::ZERO };
+        let is_stopped = threads.iter().any(|status| status.contains("\nState:\tT"));
+        if is_stopped && !may_rest.load(Ordering::SeqCst) {
+            stops += 1;
+            continue_or_kill(process, stops);
+        }
     }
     match end_signal.load(Ordering::SeqCst) {
         0 => std::process::exit(i32::from(Exit::Incomplete.code())),
@@ -352,16 +361,22 @@ fn end_without(process: Pid, end_signal: &AtomicI32) {
     }
 }
 
-/// Whether a thread of a process has not yet reacted to SIGKILL, which all threads of a process that exits get. It waits for
-/// a file system.
-fn is_dying(process: Pid) -> bool {
+/// The status of each thread of a process (proc_pid_status(5)).
+fn statuses_of_threads(process: Pid) -> Vec<String> {
     let threads = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()));
-    threads.into_iter().flatten().flatten().any(|thread| {
-        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
-        let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        pending.is_some_and(|mask| mask >> (SIGKILL - 1) & 1 == 1)
-    })
+    let threads = threads.into_iter().flatten().flatten();
+    threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok()).collect()
+}
+
+/// Whether a thread has not yet reacted to SIGKILL, which all threads of a process that exits get: it waits for a file system.
+fn is_dying(status: &str) -> bool {
+    let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+    let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    pending.is_some_and(|mask| mask >> (SIGKILL - 1) & 1 == 1)
+}
+
+fn continue_or_kill(process: Pid, stops: u32) {
+    let _ = kill_process(process, if stops > MOST_STOPS { Signal::KILL } else { Signal::CONT });
 }
 
 /// Maximum number of times that the process is continued after its user stopped it: otherwise that user could block

@@ -13,12 +13,13 @@ use anyhow::Context;
 use pycstore::exit::Exit;
 use pycstore::host::contained::{Parent, end_with_parent};
 use rustix::process::{Pid, Signal, getppid, kill_process};
-use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+use rustix::termios::isatty;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
@@ -44,8 +45,7 @@ pub fn begin() -> anyhow::Result<()> {
             Parent::Ended => Err(anyhow::anyhow!("the parent process {parent} has ended")),
         };
     }
-    let is_on_terminal =
-        io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
+    let is_on_terminal = [stdin(), stdout(), stderr()].into_iter().any(isatty);
     // The process that continues for root has a parent already.
     if !cfg!(target_os = "linux") || is_on_terminal || env::continued_for().is_some() {
         return Ok(());

@@ -662,6 +662,22 @@ fn as_root_a_signal_is_passed_on_and_ends_it_as_it_ends_the_owners_run() {
 
 #[test]
 #[ignore = "needs root"]
+fn as_root_a_signal_that_is_ignored_from_the_start_stops_nothing() {
+    let site = Site::new();
+    let mirror = grow(&site, ORPHANS);
+    let mut command = site.world.command("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_pycstore")]);
+    command.env("HOME", &site.roots).current_dir(&site.roots);
+    command.arg("--store").arg(&site.world.store).args(["--threads", "1", "prune", "--orphans"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("it removes nothing", || names(&mirror) < ORPHANS - 100);
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), names(&mirror)), (Some(0), 0), "{output:?}");
+}
+
+#[test]
+#[ignore = "needs root"]
 fn as_root_neither_process_outlives_the_other() {
     let site = Site::new();
     let store = site.world.store.clone();

@@ -86,3 +86,28 @@ fn as_root_a_signal_ends_a_run_on_a_store_whose_server_hangs() {
         assert_eq!(by_signal, Some(Signal::TERM.as_raw()), "{arguments:?}: {told:?}");
     }
 }
+
+/// The last of the processes that started each other, from this one on.
+fn last_of(child: &Child) -> Pid {
+    let mut process = child.id();
+    loop {
+        let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
+        match children.split_whitespace().next() {
+            Some(next) => process = next.parse().unwrap(),
+            None => return Pid::from_raw(process.try_into().unwrap()).unwrap(),
+        }
+    }
+}
+
+/// Its user can stop the process that continues: a thread that waits for the server does not stop, and so no parent hears of it.
+#[test]
+#[ignore = "needs root and /dev/fuse"]
+fn as_root_a_process_that_its_user_stops_while_the_server_hangs_holds_up_nothing() {
+    let (site, served) = served();
+    served.breaks(Some("unlink"), 0, Outage::Hang);
+    let child = start(&site, &["prune", "--max-runtime", "1s"]);
+    until_broken(&served);
+    kill_process(last_of(&child), Signal::STOP).unwrap();
+    let (told, _) = ends_in_time(child, &served);
+    assert_eq!(told.code, 1, "{told:?}");
+}
