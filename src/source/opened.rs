@@ -9,7 +9,10 @@
 //!   linking, which changes a name's inode and its directory ([`super::witness`]).
 //!
 //! To make or remove a hard link also changes `st_ctime`: uv does that to all environments when it fills one. Then the mtime
-//! may prove the contents ([`OpenSource::is_written_before`]), but only for the same file under another name.
+//! may prove the contents ([`OpenSource::is_written_before`]), but only for the same file under another name. Names are made
+//! all the time in directories such as a home and the projects in it, which could hide that one was put in place by
+//! renaming. With such a file, a directory counts as put in place only if its last change shows that: a new name also
+//! changes its mtime. Two versions are confused only if they have one size and were written within one second.
 //!
 //! # Later times
 //!
@@ -23,7 +26,7 @@ use crate::host::resolution::{Advance, Resolution};
 use crate::units::Moment;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// An open source.
@@ -32,8 +35,16 @@ pub struct OpenSource {
     file: File,
     /// What the system says of it.
     pub metadata: Metadata,
-    /// The last moment at which it can have been put at its path.
-    placed: Moment,
+    placed: Placed,
+}
+
+/// The last moment at which something can have been put in place on a path.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    /// At all.
+    possible: Moment,
+    /// Without directories that got or lost a name since.
+    apparent: Moment,
 }
 
 impl OpenSource {
@@ -48,6 +59,16 @@ impl OpenSource {
         Ok(OpenSource { file, metadata, placed })
     }
 
+    /// Opens a source that is only compared with others: it proves nothing.
+    ///
+    /// # Errors
+    /// Those of [`OpenSource::open`].
+    pub fn open_to_compare(path: &Path) -> io::Result<OpenSource> {
+        let (file, metadata) = directory::open_file(path)?;
+        let never = Moment { seconds: i64::MAX, nanoseconds: 0 };
+        Ok(OpenSource { file, metadata, placed: Placed { possible: never, apparent: never } })
+    }
+
     /// Whether neither the file nor which file it is changed since an entry was written.
     pub fn is_unchanged_since(&self, written: Moment) -> bool {
         self.changed() < written
@@ -57,12 +78,14 @@ impl OpenSource {
     /// which a program can set. Whole seconds are what archives and `SOURCE_DATE_EPOCH` have, and prove nothing.
     pub fn is_written_before(&self, written: Moment) -> bool {
         let Metadata { modified, .. } = self.metadata;
-        modified.nanoseconds != 0 && modified < written && self.placed < written
+        modified.nanoseconds != 0 && modified < written && self.placed.apparent < written
     }
 
     /// Whether its entry may get a later time of writing: the later one proves nothing that the earlier one does not.
     pub fn may_get_later_time(&self, earlier: Moment, later: Moment) -> bool {
-        [self.placed, self.changed()].iter().all(|&moment| moment < earlier || later <= moment)
+        let Placed { possible, apparent } = self.placed;
+        let crossed = |moment: Moment| earlier <= moment && moment < later;
+        ![apparent, possible, self.changed()].into_iter().any(crossed)
     }
 
     /// Whether both are one file, or have the same bytes.
@@ -77,25 +100,34 @@ impl OpenSource {
 
     fn changed(&self) -> Moment {
         let changed = self.metadata.changed;
-        with_grace(changed).max(self.placed)
+        with_grace(changed).max(self.placed.possible)
     }
 }
 
 /// The last moment at which something can have been put in place on a path, its end included: a symbolic link, or a name
 /// that changed together with its directory.
-fn placed(path: &Path) -> io::Result<Moment> {
+fn placed(path: &Path) -> io::Result<Placed> {
     let mut resolution = Resolution::of(path)?;
-    let mut placed = Moment::default();
+    let mut placed = Placed { possible: Moment::default(), apparent: Moment::default() };
     while let Some(advance) = resolution.advance() {
-        let moment = match advance? {
-            Advance::Link(link) => moment_of_change(&link.metadata),
+        let (moment, is_apparent) = match advance? {
+            Advance::Link(link) => (moment_of_change(&link.metadata), true),
             Advance::Entered => {
-                let own = moment_of_change(&resolution.current().metadata);
-                resolution.parent().map_or(own, |parent| own.min(moment_of_change(&parent.metadata)))
+                let metadata = &resolution.current().metadata;
+                let own = moment_of_change(metadata);
+                let moment =
+                    resolution.parent().map_or(own, |parent| own.min(moment_of_change(&parent.metadata)));
+                let has_new_names = metadata.is_dir()
+                    && (metadata.mtime(), metadata.mtime_nsec()) == (metadata.ctime(), metadata.ctime_nsec());
+                (moment, !has_new_names)
             }
             Advance::Parent => continue,
         };
-        placed = placed.max(with_grace(moment));
+        let moment = with_grace(moment);
+        placed.possible = placed.possible.max(moment);
+        if is_apparent {
+            placed.apparent = placed.apparent.max(moment);
+        }
     }
     Ok(placed)
 }
@@ -172,14 +204,20 @@ mod tests {
         let with_link =
             |base: &Path| std::fs::hard_link(base.join("a/lib/m.py"), base.join("a/other/n.py")).unwrap();
         let with_neighbor = |base: &Path| std::fs::write(base.join("a/lib/n.py"), "").unwrap();
+        // A project that is worked on, beside a new one: it may have been renamed before.
+        let among_others = |base: &Path| {
+            std::fs::write(base.join("a/lib/n.py"), "").unwrap();
+            std::fs::write(base.join("a/n.py"), "").unwrap();
+        };
         type Case<'a> = (&'a dyn Fn(&Path), bool, bool);
-        let cases: [Case<'_>; 6] = [
+        let cases: [Case<'_>; 7] = [
             (&renamed, false, false),
             (&relinked, false, false),
             (&replaced, false, false),
             (&edited, false, false),
             (&with_link, false, true),
             (&with_neighbor, true, true),
+            (&among_others, false, true),
         ];
         for (at, (change, is_unchanged, is_written_before)) in cases.into_iter().enumerate() {
             let (_temporary, base) = base();

@@ -271,7 +271,7 @@ impl EntryReuse<'_> {
         let mut nearest: Vec<&ShareCandidate> = names.iter().collect();
         nearest.sort_by_cached_key(|it| Reverse(common_end(&it.relative, &wanted.place.relative)));
         // A source may be deleted during the run, or changed.
-        let own = OpenSource::open(&wanted.task.source)?;
+        let own = OpenSource::open_to_compare(&wanted.task.source)?;
         let proof = |it| Some((it, wanted.proof(&own, it).filter(|_| common.is_ours(&it.source()))?));
         let Some((candidate, source)) = nearest.into_iter().find_map(proof) else { return Ok(None) };
         // Equal keys do not prove equality: they are hashes.

@@ -209,6 +209,10 @@ fn sources_that_get_links_all_the_time_stay_evidence() {
     it.install(1, "-l", "a");
     it.warm("a");
     for (number, name) in ["b", "c", "d", "x/a", "x/c"].into_iter().enumerate() {
+        // All directories above get names.
+        for above in ["new", "x/new", "../new"] {
+            std::fs::write(it.path(&format!("{above}-{number}")), "").unwrap();
+        }
         it.install(1, "-l", name);
         assert_eq!(counts(&it.warm(name)), (&json!(0), &json!(MODULES)), "{name}");
         assert_eq!(it.entry("a").nlink(), number as u64 + 2);
