@@ -178,7 +178,12 @@ pub fn run<J: Send, S: Send>(
             if tick % WATCH_EVERY == 0 {
                 watch();
             }
-            let blocked = || blocked::of(&shared.workers());
+            let started = workers.len();
+            // A worker that has not begun waits for a processor.
+            let blocked = || match shared.workers() {
+                known if known.len() < started => Blocked::Few,
+                known => blocked::of(&known),
+            };
             let wanted = growth.wanted(workers.len(), shared.idle.load(Ordering::Relaxed), blocked);
             workers.extend((workers.len()..wanted).map_while(|_| spawn().ok()));
             if workers.len() < wanted {

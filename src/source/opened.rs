@@ -12,7 +12,7 @@
 //! may prove the contents ([`OpenSource::is_written_before`]), but only for the same file under another name. Names are made
 //! all the time in directories such as a home and the projects in it, which could hide that one was put in place by
 //! renaming. With such a file, a directory counts as put in place only if its last change shows that: a new name also
-//! changes its mtime. Two versions are confused only if they have one size and were written within one second.
+//! changes its mtime. Two versions are confused only if they have one size and mtimes within one second.
 //!
 //! # Later times
 //!
@@ -85,7 +85,7 @@ impl OpenSource {
     pub fn may_get_later_time(&self, earlier: Moment, later: Moment) -> bool {
         let Placed { possible, apparent } = self.placed;
         let crossed = |moment: Moment| earlier <= moment && moment < later;
-        ![apparent, possible, self.changed()].into_iter().any(crossed)
+        ![apparent, possible, self.changed(), self.metadata.modified].into_iter().any(crossed)
     }
 
     /// Whether both are one file, or have the same bytes.

@@ -191,24 +191,44 @@ fn built(glob: &str, case: Case) -> Result<[Glob; 2], BadGlob> {
     Ok([build(&clean)?, build(&format!("{}/**", clean.trim_end_matches('/')))?])
 }
 
+/// Where in a class of characters a glob is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClassPart {
+    /// In none.
+    Outside,
+    /// Behind its `[`.
+    Start,
+    /// Behind the `!` or `^` after that: like there, `]` is a member.
+    Negated,
+    /// Behind a member: `]` ends it.
+    Members,
+}
+
 /// The glob without what makes no difference in a path, but would match no source: repeated slashes and the component `.`.
 fn without_empty_components(glob: &str) -> String {
     let mut components = vec![String::new()];
-    let (mut class_length, mut is_escaped) = (None, false);
+    let (mut class, mut is_escaped) = (ClassPart::Outside, false);
     for character in glob.chars() {
-        // `]` is a member of a class that it begins.
-        class_length = match (character, class_length) {
-            _ if is_escaped => class_length,
-            ('[', None) => Some(0),
-            (']', Some(1..)) => None,
-            ('!' | '^', Some(0)) => Some(0),
-            (_, length) => length.map(|length: usize| length + 1),
+        let was_escaped = std::mem::take(&mut is_escaped);
+        class = match (class, character) {
+            (ClassPart::Outside, '[') if !was_escaped => ClassPart::Start,
+            (ClassPart::Outside, _) => ClassPart::Outside,
+            (ClassPart::Start, '!' | '^') => ClassPart::Negated,
+            (ClassPart::Start | ClassPart::Negated, _) => ClassPart::Members,
+            (ClassPart::Members, ']') => ClassPart::Outside,
+            (ClassPart::Members, _) => ClassPart::Members,
         };
-        is_escaped = character == '\\' && !is_escaped && class_length.is_none();
         match components.last_mut() {
-            Some(component) if character != '/' || class_length.is_some() => component.push(character),
-            _ => components.push(String::new()),
+            Some(component) if character != '/' || class != ClassPart::Outside => component.push(character),
+            Some(component) => {
+                if was_escaped {
+                    component.pop();
+                }
+                components.push(String::new());
+            }
+            None => {}
         }
+        is_escaped = character == '\\' && !was_escaped && class == ClassPart::Outside;
     }
     let root = if glob.starts_with('/') { "/" } else { "" };
     components.retain(|component| !component.is_empty() && component != ".");
@@ -342,6 +362,8 @@ mod tests {
             "/./a/k?ep//./**",
             "**//keep/**",
             "/a/[/.k]eep/.//",
+            "/a/[!!]eep//./**",
+            "/a/keep\\/",
             "/a/keep{,2}/**",
         ] {
             let keep = Keep::of([glob]).unwrap();

@@ -106,7 +106,10 @@ impl EqualEntries<'_> {
         if entry.mode != InvalidationMode::Timestamp || written <= before {
             return Ok(true);
         }
-        let source = OpenSource::open(&entry.source())?;
+        let source = match OpenSource::open(&entry.source()) {
+            Err(error) if !is_missing(&error) => return Ok(false),
+            source => source?,
+        };
         if source.may_get_later_time(before, written) {
             return Ok(true);
         }

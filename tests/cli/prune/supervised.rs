@@ -49,7 +49,7 @@ fn unread(world: &World, arguments: &[&str]) -> (Child, PipeReader) {
 #[test]
 fn output_and_messages_that_nobody_reads_do_not_hold_up_the_end_of_a_run() {
     let world = World::new();
-    let (mut child, reader) = unread(&world, &["prune", "--orphans", "--list", "--max-runtime", "3s"]);
+    let (mut child, reader) = unread(&world, &["prune", "--orphans", "--list", "--max-runtime", "10s"]);
     let status = ends_in_time(&mut child, || ());
     assert_eq!(status.code(), Some(1));
     drop(reader);
