@@ -17,7 +17,7 @@
 use crate::effect::new_entry::{self, NewEntry, make_directories};
 use crate::effect::outcome::of_files;
 use crate::effect::remove::Prepared;
-use crate::host::directory::{self, Directory, Links, Over};
+use crate::host::directory::{self, Directory, Links, Metadata, Over};
 use crate::pyc::name::PYCACHE;
 use crate::source::owner::Owner;
 use crate::store::Store;
@@ -96,9 +96,12 @@ impl Adopter<'_> {
     ) -> io::Result<Adopted> {
         let mut original = match cache.open_entry(&victim.name) {
             Ok(original) => original,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Adopted::No),
-            // It may still be the planned one, and there is no copy of it.
-            Err(error) => return Err(error),
+            Err(error) => {
+                // The planned one must stay: there is no copy of it.
+                let is_planned = |now: Metadata| now.identity == victim.identity;
+                let now = cache.metadata(&victim.name, Links::Keep);
+                return if now.is_ok_and(is_planned) { Err(error) } else { Ok(Adopted::No) };
+            }
         };
         let metadata = directory::metadata_of(&original)?;
         if (metadata.identity, metadata.bytes, metadata.modified)
