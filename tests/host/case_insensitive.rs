@@ -36,5 +36,5 @@ fn bytecode_of_a_name_in_another_case_stays() {
         .collect();
     assert_eq!(left, ["Widget.pyc", "pkg/PLAIN.pyc"], "{told:?}");
     assert_eq!(told.stdout.matches("Widget\n").count(), 2, "Python imports it, before and after: {told:?}");
-    assert_eq!(told.stderr.matches("no source lies beside it").count(), 2, "{told:?}");
+    assert_eq!(told.stderr.matches("there is no source beside it").count(), 2, "{told:?}");
 }

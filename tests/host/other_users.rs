@@ -415,13 +415,13 @@ fn root_sets_up_nothing_through_links_and_directories_of_other_users() {
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
+    pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; it is in $ZDOTDIR
     pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir/.zshenv belongs to user 65534
     hint: run this as that user
     exit: 2
     ----- stdout -----
     ----- stderr -----
-    pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; ZDOTDIR says where it is
+    pycstore: zsh: ~/zdotdir/.zshenv: every zsh reads it first, scripts included; it is in $ZDOTDIR
     pycstore: not changed as root: /home/me/zdotdir/.zshenv: /home/me/zdotdir belongs to user 65534
     hint: run this as that user
     ");

@@ -961,16 +961,20 @@ fn as_root_no_entries_are_reused_of_sources_that_others_may_replace() {
         world.write(format!("eves/m{number}.py"), format!("NAME = {number}\n"));
     }
     let (eves, own) = (world.home.join("eves"), world.home.join("own"));
-    world.compile(newest(), &[], &[&eves]);
     answer(world.command("cp").args(["-r", "--preserve=timestamps"]).args([&eves, &own])).exits(0);
     // She may have put one directory in place of another since; the files themselves show nothing of that.
     for (owner, expected) in [(EVE, [40, 0]), (0, [0, 40])] {
         lchown(&eves, Some(owner), Some(owner)).unwrap();
+        // Longer than the grain of the kernel's time stamps: an entry is proved only by later times.
+        std::thread::sleep(Duration::from_millis(20));
+        world.compile(newest(), &[], &[&eves]);
         let python = newest().path.to_str().unwrap();
         let told =
             world.pycstore(["warm", "--json", "--python", python, own.to_str().unwrap()]).exits(0).json();
         assert_eq!([&told["compiled"], &told["reused"]], expected, "{owner}");
-        fs::remove_dir_all(world.mirror(&own)).unwrap();
+        for sources in [&own, &eves] {
+            fs::remove_dir_all(world.mirror(sources)).unwrap();
+        }
     }
 }
 

@@ -216,7 +216,7 @@ while kill -0 $warm 2> /dev/null; do
   for pid in ran/pid.*; do
     pid=${pid#ran/pid.}
     [ -e "/proc/$pid/environ" ] || continue
-    user=$(stat -c %u /proc/$pid)
+    user=$(stat -c %u /proc/$pid 2> /dev/null) || continue
     seen="$seen $user"
     setpriv --reuid=65534 --regid=65534 --clear-groups head -c 1 /proc/$pid/environ > read 2> /dev/null && echo traced
     setpriv --reuid=65534 --regid=65534 --clear-groups readlink /proc/$pid/fd/1 > read 2> /dev/null && echo opened
