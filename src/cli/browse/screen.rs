@@ -68,7 +68,13 @@ pub fn resume() -> io::Result<()> {
     disable_raw_mode()?;
     enable_raw_mode()?;
     // Marked as such, pasted text is no keys.
-    write((sequence(EnterAlternateScreen) + &sequence(Hide) + &sequence(EnableBracketedPaste)).as_bytes())
+    write((sequence(EnterAlternateScreen) + &sequence(Hide) + &sequence(EnableBracketedPaste)).as_bytes())?;
+    // A thread that panicked meanwhile may have given it back before it was taken.
+    if !is_entered() {
+        IS_ENTERED.store(true, Ordering::SeqCst);
+        restore();
+    }
+    Ok(())
 }
 
 /// Draws everything at the next time, whatever the terminal shows.
