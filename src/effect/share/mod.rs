@@ -10,20 +10,19 @@
 //! alone for that reason.
 
 mod blocks;
+mod equal;
 
 use super::new_entry::{NewLink, set_times};
 use crate::host::directory::{Directory, FileKind, Links, Metadata, metadata_of};
 use crate::host::pool::{self, Threads};
-use crate::pyc::InvalidationMode;
 use crate::pyc::name::Name;
 use crate::source::is_missing;
-use crate::source::opened::OpenSource;
 use crate::store::Store;
 use crate::store::body::{Fingerprint, HeaderPart, are_equal, fingerprint};
 use crate::store::scan::Trouble;
 use crate::units::{Moment, Tally};
 use crate::verdict::shareable::{NotShared, NotSharedCounts, ShareCandidate, ShareKind};
-use std::cell::OnceCell;
+use equal::EqualEntries;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -89,41 +88,6 @@ struct OpenEntry<'a> {
     directory: Directory,
     file: File,
     metadata: Metadata,
-}
-
-/// The sources of equal entries.
-struct EqualEntries<'a> {
-    /// The newest last.
-    files: &'a [LinkNames<'a>],
-    /// A source of which the time proves that an entry was compiled from it.
-    proved: OnceCell<Option<OpenSource>>,
-}
-
-impl EqualEntries<'_> {
-    /// Whether an entry may get this time of writing: it would prove nothing that is not so ([`crate::source::opened`]).
-    fn may_have_time(&self, entry: &ShareCandidate, written: Moment) -> io::Result<bool> {
-        let before = entry.metadata.written();
-        if entry.mode != InvalidationMode::Timestamp || written <= before {
-            return Ok(true);
-        }
-        let source = match OpenSource::open(&entry.source()) {
-            Err(error) if !is_missing(&error) => return Ok(false),
-            source => source?,
-        };
-        if source.may_get_later_time(before, written) {
-            return Ok(true);
-        }
-        self.proved().map_or(Ok(false), |proved| proved.is_equal(&source))
-    }
-
-    fn proved(&self) -> Option<&OpenSource> {
-        let find = |entry: &ShareCandidate| {
-            let source = OpenSource::open(&entry.source()).ok()?;
-            source.is_unchanged_since(entry.metadata.written()).then_some(source)
-        };
-        let names = || self.files.iter().rev().copied().flatten();
-        self.proved.get_or_init(|| names().find_map(find)).as_ref()
-    }
 }
 
 impl OpenEntry<'_> {
@@ -243,7 +207,7 @@ impl EntrySharing<'_> {
     fn share_files(&self, mut files: Vec<LinkNames<'_>>, shared: &mut ShareOutcome) {
         let Some(&newest) = files.last() else { return };
         let all = files.clone();
-        let equal = EqualEntries { files: &all, proved: OnceCell::new() };
+        let equal = EqualEntries::new(&all);
         let most = (0..files.len()).max_by_key(|&at| files[at].len()).unwrap_or(0);
         let mut kept = None;
         if files[most].len() > newest.len() {
