@@ -39,8 +39,8 @@ use std::path::{Path, PathBuf};
 /// link of its entry instead, or a copy where that is not possible (see `pycstore share`). Of equal sources in one
 /// run, one is compiled.
 /// Equal sources have the same name, the same mtime and size (or hash) and the same bytes. Without a hash, the
-/// source of the entry must also be unchanged since it was compiled, and no directory on its path put in place since;
-/// otherwise the new source is compiled. The store is searched for such entries if at least 32 sources are to be
+/// source of the entry must also be unchanged since it was compiled, and no directory on its path may have been
+/// replaced since; otherwise the new source is compiled. The store is searched for such entries if at least 32 sources are to be
 /// compiled.
 ///
 /// Caches below PATH are left out: directories called .cache, such as those of uv and pip, and directories with a
